@@ -1,0 +1,9 @@
+// The sample organisation's entry: what `npm start` serves until there are sources of one's own. Never deployed.
+import { createGatehouse } from "../src/gatehouse.ts";
+import config from "./gatehouse.config.ts";
+
+const gatehouse = createGatehouse(config);
+
+export class SessionObject extends gatehouse.SessionObject {}
+export class LedgerObject extends gatehouse.LedgerObject {}
+export default gatehouse.handler;

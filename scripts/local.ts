@@ -1,0 +1,89 @@
+// Runs a built Worker on this machine: miniflare with the Worker's own socket on the loopback addresses, state on disk.
+import { readdirSync } from "node:fs";
+import { createServer } from "node:net";
+import path from "node:path";
+import { Log, LogLevel, Miniflare, convertV4MiniflareOptions } from "miniflare";
+import type { V4ModuleDefinition, V4WorkerOptionsShape } from "miniflare";
+import { unstable_getMiniflareWorkerOptions } from "wrangler";
+
+export interface LocalOptions {
+  readonly configPath: string;
+  /** The bundle's folder, as buildWorker left it. */
+  readonly bundleDir: string;
+  readonly port: number;
+  readonly stateDir: string;
+}
+
+export interface LocalServer {
+  readonly miniflare: Miniflare;
+  readonly origin: string;
+}
+
+const LOOPBACK = ["127.0.0.1", "::1"];
+/** Miniflare's own socket, which nobody uses; no look-up of Cloudflare's network. */
+const SHARED = { host: "127.0.0.1", port: 0, cf: false, log: new Log(LogLevel.WARN) };
+
+/** Opens the same state without serving anything: for migrations and loading, before the Worker runs. */
+export async function openStorage(configPath: string, stateDir: string): Promise<Miniflare> {
+  const { kvNamespaces = {}, d1Databases = {} } = readWorkerOptions(configPath);
+  const script = "export default { fetch: () => new Response(null, { status: 404 }) }";
+  const workers = [{ name: "storage", modules: true as const, script, kvNamespaces, d1Databases }];
+  const miniflare = new Miniflare(convertV4MiniflareOptions({ ...SHARED, resourcePersistencePath: stateDir, workers }));
+  await miniflare.ready;
+  return miniflare;
+}
+
+/** Starts it. The origin, and so the resource that tokens are bound to, follows the port. */
+export async function startLocal({ configPath, bundleDir, port, stateDir }: LocalOptions): Promise<LocalServer> {
+  const workerOptions = readWorkerOptions(configPath);
+  const origin = `http://localhost:${port}`;
+  const options = convertV4MiniflareOptions({
+    ...SHARED,
+    resourcePersistencePath: stateDir,
+    workers: [
+      {
+        ...workerOptions,
+        name: "gatehouse",
+        modules: modulesOf(bundleDir),
+        modulesRoot: bundleDir,
+        bindings: { ...workerOptions.bindings, GATEHOUSE_URL: origin },
+        unsafeDirectSockets: LOOPBACK.map((host) => ({ host, port })),
+      },
+    ],
+  });
+  const miniflare = new Miniflare(options);
+  await miniflare.ready;
+  return { miniflare, origin };
+}
+
+/** What a wrangler configuration says, without the rules for finding modules: the bundle has them all. */
+function readWorkerOptions(configPath: string): V4WorkerOptionsShape {
+  const options: V4WorkerOptionsShape = unstable_getMiniflareWorkerOptions(configPath).workerOptions;
+  const { modulesRules: _rules, ...rest } = options;
+  return rest;
+}
+
+/** The bundle's entry first, then what it imports. */
+function modulesOf(bundleDir: string): V4ModuleDefinition[] {
+  const entry = path.join(bundleDir, "index.js");
+  const wasm = readdirSync(bundleDir).filter((file) => file.endsWith(".wasm"));
+  return [
+    { type: "ESModule", path: entry },
+    ...wasm.map((file) => ({ type: "CompiledWasm" as const, path: path.join(bundleDir, file) })),
+  ];
+}
+
+/** Whether this port is free on every loopback address that the machine has. */
+export async function isPortFree(port: number): Promise<boolean> {
+  const results = await Promise.all(LOOPBACK.map((host) => canListen(host, port)));
+  return results.every(Boolean);
+}
+
+function canListen(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    // A machine without IPv6 has no ::1 to be taken.
+    server.once("error", (error: NodeJS.ErrnoException) => resolve(error.code === "EADDRNOTAVAIL" || error.code === "EAFNOSUPPORT"));
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(true)));
+  });
+}

@@ -1,0 +1,38 @@
+// Loads the sample organisation into local state on first run, and again when the sample itself has changed.
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, readdirSync, renameSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import type { Miniflare } from "miniflare";
+import { generateSample } from "../sample/generate.ts";
+import type { Table } from "../sample/generate.ts";
+import { loadDocuments, loadTables } from "../sample/load.ts";
+import { root } from "./build.ts";
+
+const HANDBOOK_DIR = path.join(root, "sample", "handbook");
+
+/** The handbook's documents by key: the path below the folder. */
+export function readHandbook(): ReadonlyMap<string, string> {
+  const files = readdirSync(HANDBOOK_DIR, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".md"));
+  return new Map(files.toSorted().map((file) => [file.replaceAll(path.sep, "/"), readFileSync(path.join(HANDBOOK_DIR, file), "utf8")]));
+}
+
+/** Loads what is not there yet. Killed half-way, the next call does the rest. */
+export async function loadSample(miniflare: Miniflare, stateDir: string, say: (text: string) => void): Promise<void> {
+  const data = generateSample();
+  const documents = readHandbook();
+  const fingerprint = createHash("sha256").update(JSON.stringify([data, [...documents]])).digest("hex");
+  const marker = path.join(stateDir, "sample-loaded");
+  if (existsSync(marker) && readFileSync(marker, "utf8") === fingerprint) return;
+  say("Loading the sample organisation …");
+  for (const [binding, tables] of Object.entries<readonly Table[]>({ ...data })) {
+    const database = await miniflare.getD1Database(binding);
+    await database.batch(tables.toReversed().map(({ name }) => database.prepare(`DELETE FROM ${name}`)));
+    await loadTables(database, tables);
+  }
+  const handbook = await miniflare.getKVNamespace("HANDBOOK");
+  const { keys } = await handbook.list();
+  for (const { name } of keys) if (!documents.has(name)) await handbook.delete(name);
+  await loadDocuments(handbook, documents);
+  writeFileSync(`${marker}.new`, fingerprint);
+  renameSync(`${marker}.new`, marker);
+}

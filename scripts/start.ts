@@ -1,0 +1,92 @@
+// `npm start`: serves Gatehouse on this machine, with the sample organisation as long as the policy file names no source.
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import type { Miniflare } from "miniflare";
+import sampleConfig from "../sample/gatehouse.config.ts";
+import type { Gatehouse } from "../src/config.ts";
+import ownConfig from "../src/gatehouse.config.ts";
+import { compareSchema } from "../src/sources/schema.ts";
+import { clientLines } from "../src/web/clients.ts";
+import { buildWorker, root } from "./build.ts";
+import { isPortFree, openStorage, startLocal } from "./local.ts";
+import { migrateLocal } from "./migrate.ts";
+import { loadSample } from "./sample.ts";
+
+const DEFAULT_PORT = 8787;
+
+await main().catch((error: unknown) => {
+  console.error(error instanceof StartProblem ? error.message : error);
+  process.exit(1);
+});
+
+async function main(): Promise<void> {
+  const port = parsePort(process.env["PORT"]);
+  if (!(await isPortFree(port))) {
+    throw new StartProblem(`Port ${port} is in use on this machine. Stop the other program, or choose a port: PORT=8788 npm start`);
+  }
+  const isSample = ownConfig.policy.sources.length === 0;
+  const config = isSample ? sampleConfig : ownConfig;
+  const configPath = path.join(root, isSample ? "sample/wrangler.jsonc" : "wrangler.jsonc");
+  const stateDir = path.resolve(root, process.env["GATEHOUSE_STATE"] ?? ".wrangler/state");
+  mkdirSync(stateDir, { recursive: true });
+
+  console.log("Building …");
+  const bundleDir = mkdtempSync(path.join(tmpdir(), "gatehouse-"));
+  process.on("exit", () => rmSync(bundleDir, { recursive: true, force: true }));
+  await buildWorker(configPath, bundleDir);
+  await prepareStorage(configPath, stateDir, config, isSample);
+
+  const { miniflare, origin } = await startLocal({ configPath, bundleDir, port, stateDir });
+  const stop = (): void => void miniflare.dispose().finally(() => process.exit(0));
+  process.once("SIGINT", stop);
+  process.once("SIGTERM", stop);
+  announce(config, origin, isSample);
+}
+
+/** Something the person who started this can mend; shown without a stack. */
+class StartProblem extends Error {}
+
+function parsePort(text: string | undefined): number {
+  if (text === undefined || text === "") return DEFAULT_PORT;
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new StartProblem(`PORT is ${JSON.stringify(text)}. It takes a number from 1 to 65535.`);
+  return port;
+}
+
+/** Databases are brought up to date and compared with the policy file before anything is served. */
+async function prepareStorage(configPath: string, stateDir: string, config: Gatehouse, isSample: boolean): Promise<void> {
+  const storage = await openStorage(configPath, stateDir);
+  try {
+    await migrateLocal(storage, configPath);
+    if (isSample) await loadSample(storage, stateDir, console.log);
+    await requireDeclaredShape(storage, config);
+  } finally {
+    await storage.dispose();
+  }
+}
+
+async function requireDeclaredShape(storage: Miniflare, { policy }: Gatehouse): Promise<void> {
+  const problems: string[] = [];
+  for (const source of policy.sources.filter((candidate) => candidate.kind === "d1")) {
+    const datasets = policy.datasets.filter((dataset) => dataset.kind === "table" && dataset.source === source.name);
+    const found = await compareSchema(await storage.getD1Database(source.binding), datasets.filter((dataset) => dataset.kind === "table"));
+    problems.push(...found.map((problem) => `- ${problem.message}`));
+  }
+  if (problems.length > 0) throw new StartProblem(`The policy file does not match the local databases:\n${problems.join("\n")}`);
+}
+
+function announce({ organisation, policy, signIn }: Gatehouse, origin: string, isSample: boolean): void {
+  const lines = [
+    "",
+    `Gatehouse serves ${organisation.name}${isSample ? " (the sample)" : ""} at ${origin}`,
+    `MCP endpoint: ${origin}/mcp`,
+    "",
+    ...(signIn === "sample" ? ["Accounts of the sample sign-in:", ...policy.members.map((member) => `  ${member.email.padEnd(28)} ${member.name}`), ""] : []),
+    "Add it to a client:",
+    ...clientLines(`${origin}/mcp`).map(({ client, how, paste }) => `  ${client} (${how}):\n    ${paste}`),
+    "",
+    "Press Ctrl+C to stop.",
+  ];
+  console.log(lines.join("\n"));
+}

@@ -1,0 +1,96 @@
+// What a subject may reach: sources and datasets under today's decisions. Every operation starts from it, so nothing
+// that was not granted can be named by accident.
+import { evaluate } from "../policy/evaluate.ts";
+import type { DocumentDataset, Policy, Subject, TableDataset } from "../policy/model.ts";
+import type { AllowedDecision, DocumentSource, OpenTable, Source, TableSource } from "../sources/source.ts";
+import { Denied } from "./recorded.ts";
+
+export interface OpenTables {
+  readonly kind: "d1";
+  readonly source: TableSource;
+  readonly tables: readonly OpenTable[];
+}
+
+export interface OpenDocuments {
+  readonly kind: "kv";
+  readonly source: DocumentSource;
+  readonly dataset: DocumentDataset;
+  readonly decision: AllowedDecision;
+}
+
+export type OpenSource = OpenTables | OpenDocuments;
+
+/** The sources with at least one readable dataset, in declared order. */
+export function openCatalogue(policy: Policy, sources: readonly Source[], subject: Subject): readonly OpenSource[] {
+  return sources.flatMap((source): OpenSource[] => {
+    if (source.kind === "kv") {
+      const decision = evaluate(policy, subject, source.dataset, "read");
+      return decision.allowed ? [{ kind: "kv", source, dataset: source.dataset, decision }] : [];
+    }
+    const tables = source.datasets.flatMap((dataset): OpenTable[] => {
+      const decision = evaluate(policy, subject, dataset, "read");
+      return decision.allowed ? [{ dataset, decision }] : [];
+    });
+    return tables.length > 0 ? [{ kind: "d1", source, tables }] : [];
+  });
+}
+
+/** What an id names: a table, one of its rows, a document source or one of its documents. */
+export type Target =
+  | { readonly kind: "table"; readonly open: OpenTables; readonly table: OpenTable }
+  | { readonly kind: "row"; readonly open: OpenTables; readonly table: OpenTable; readonly key: string }
+  | { readonly kind: "documents"; readonly open: OpenDocuments }
+  | { readonly kind: "document"; readonly open: OpenDocuments; readonly key: string };
+
+/** Finds what an id or a `gatehouse://` URI names. Not granted and not existing are the same answer: undefined. */
+export function findTarget(catalogue: readonly OpenSource[], id: string): Target | undefined {
+  const path = pathOf(id);
+  for (const open of catalogue) {
+    if (open.kind === "kv") {
+      const key = keyBelow(path, open.dataset.id);
+      if (key !== undefined) return key === "" ? { kind: "documents", open } : { kind: "document", open, key };
+      continue;
+    }
+    for (const table of open.tables) {
+      const key = keyBelow(path, table.dataset.id);
+      if (key !== undefined) return key === "" ? { kind: "table", open, table } : { kind: "row", open, table, key };
+    }
+  }
+  return undefined;
+}
+
+/** The refusal for an id that names nothing the subject may read; the same whether or not it exists. */
+export function notFound(id: string): Denied {
+  return new Denied("not_found", `There is nothing called ${JSON.stringify(id)} that you may read. Call describe or search for what there is.`);
+}
+
+export function datasetUri(dataset: TableDataset): string {
+  return `gatehouse://dataset/${encodeURIComponent(dataset.source)}/${encodeURIComponent(dataset.table)}`;
+}
+
+export function rowUri(dataset: TableDataset, key: string): string {
+  return `${datasetUri(dataset)}/${encodeURIComponent(key)}`;
+}
+
+export function documentUri(dataset: DocumentDataset, key: string): string {
+  return `gatehouse://document/${encodeURIComponent(dataset.source)}/${key.split("/").map(encodeURIComponent).join("/")}`;
+}
+
+/** `gatehouse://dataset/shop/orders/17` and `shop.orders/17` are the same thing. */
+function pathOf(id: string): string {
+  const uri = /^gatehouse:\/\/(dataset|document)\/([^/]+)\/(.+)$/.exec(id);
+  if (uri === null) return id;
+  const [, kind, source = "", rest = ""] = uri;
+  const decoded = `${source}${kind === "dataset" ? "." : "/"}${rest}`;
+  try {
+    return decodeURIComponent(decoded);
+  } catch {
+    // A stray % is no encoding of ours: the id then names nothing.
+    return id;
+  }
+}
+
+function keyBelow(path: string, datasetId: string): string | undefined {
+  if (path === datasetId) return "";
+  return path.startsWith(`${datasetId}/`) && path.length > datasetId.length + 1 ? path.slice(datasetId.length + 1) : undefined;
+}

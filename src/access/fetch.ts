@@ -1,0 +1,132 @@
+// The fetch operation: one thing by id, as text: a document page by page, a dataset's description, a row.
+import { AppError } from "../errors.ts";
+import { disclosureName } from "../policy/masks.ts";
+import { visibleColumns } from "../policy/views.ts";
+import { quoteIdentifier } from "../sql/identifier.ts";
+import { parseStatement } from "../sql/statement.ts";
+import { datasetUri, documentUri, findTarget, notFound, rowUri } from "./catalogue.ts";
+import type { OpenDocuments, OpenSource, Target } from "./catalogue.ts";
+import { describeTable } from "./describe.ts";
+import type { Answered } from "./recorded.ts";
+
+export interface FetchAnswer {
+  readonly id: string;
+  readonly title: string;
+  readonly text: string;
+  readonly url: string;
+  readonly metadata: Readonly<Record<string, string | number | readonly string[]>>;
+}
+
+export interface FetchRequest {
+  readonly id: string;
+  /** 1 is the first. */
+  readonly page: number;
+  readonly pageCharacters: number;
+}
+
+const MAX_WHOLE_CHARACTERS = 1_000_000;
+/** Documents that the text of a document source lists. */
+const MAX_LISTED = 200;
+
+/** Reads what an id names. Errors: `not_found`, also for what exists but is not granted; `invalid_input` for a page. */
+export async function fetchOne(catalogue: readonly OpenSource[], request: FetchRequest): Promise<Answered<FetchAnswer>> {
+  const target = findTarget(catalogue, request.id);
+  if (target === undefined) throw notFound(request.id);
+  switch (target.kind) {
+    case "table":
+      return paged(fetchTable(target), request);
+    case "row":
+      return paged(await fetchRow(target, request.id), request);
+    case "documents":
+      return paged(await listDocuments(target.open), request);
+    case "document":
+      return paged(await fetchDocument(target.open, target.key, request.id), request);
+  }
+}
+
+/** The whole text of what a URI names: resources have no pages. Errors: as `fetchOne`, and `limit_reached`. */
+export async function fetchWhole(catalogue: readonly OpenSource[], uri: string): Promise<Answered<string>> {
+  const answered = await fetchOne(catalogue, { id: uri, page: 1, pageCharacters: MAX_WHOLE_CHARACTERS });
+  const { text, metadata } = answered.answer;
+  if ("pages" in metadata) {
+    throw new AppError("limit_reached", `This is longer than ${MAX_WHOLE_CHARACTERS} characters. Read it page by page with the tool fetch.`);
+  }
+  return { ...answered, answer: text };
+}
+
+function fetchTable({ table }: Extract<Target, { kind: "table" }>): Answered<FetchAnswer> {
+  const { dataset, decision } = table;
+  const described = describeTable(table);
+  const columns = (described.columns ?? []).map(
+    (column) => `- ${column.name} (${column.type}${column.masked === undefined ? "" : `, masked: ${column.masked}`}): ${column.description}`,
+  );
+  const key = dataset.key === null ? [] : [`Key: ${dataset.key}. A row is fetched as ${dataset.id}/<${dataset.key}>.`];
+  const text = [dataset.description, "", `Rows: ${described.rows}. To read: ${described.use}.`, ...key, "", ...columns].join("\n");
+  const answer = { id: dataset.id, title: `Table ${dataset.id}`, text, url: datasetUri(dataset), metadata: { kind: "dataset", rules: decision.rules } };
+  return { answer, datasets: [dataset.id], rules: decision.rules };
+}
+
+async function fetchRow({ open, table, key }: Extract<Target, { kind: "row" }>, id: string): Promise<Answered<FetchAnswer>> {
+  const { dataset, decision } = table;
+  const columns = visibleColumns(decision, dataset);
+  const keyColumn = columns.find((column) => column.name === dataset.key);
+  if (keyColumn === undefined || keyColumn.disclosures.some((disclosure) => disclosure.kind !== "clear")) throw notFound(id);
+  const value = keyColumn.type === "integer" ? Number(key) : key;
+  if (!Number.isSafeInteger(value) && typeof value !== "string") throw notFound(id);
+  const statement = parseStatement(`SELECT * FROM ${quoteIdentifier(dataset.table)} WHERE ${quoteIdentifier(keyColumn.name)} = ?`);
+  const read = await open.source.read([table], statement, [value], 1);
+  const [row] = read.rows;
+  if (row === undefined) throw notFound(id);
+  const values = Object.fromEntries(read.columns.map((column, index) => [column, row[index] ?? null]));
+  const masked = columns.flatMap((column) =>
+    column.disclosure.kind === "clear" ? [] : [`${dataset.id}.${column.name}:${disclosureName(column.disclosure)}`],
+  );
+  const answer = {
+    id: `${dataset.id}/${key}`,
+    title: `${dataset.id} ${key}`,
+    text: JSON.stringify(values, null, 1),
+    url: rowUri(dataset, key),
+    metadata: { kind: "row", masked, rules: decision.rules },
+  };
+  return { answer, datasets: [dataset.id], rules: decision.rules, masked, rows: 1 };
+}
+
+async function fetchDocument(open: OpenDocuments, key: string, id: string): Promise<Answered<FetchAnswer>> {
+  const { dataset, decision } = open;
+  const [document] = await open.source.read(decision, [key]);
+  if (document === undefined) throw notFound(id);
+  const answer = {
+    id: `${dataset.id}/${key}`,
+    title: document.title,
+    text: document.text,
+    url: documentUri(dataset, key),
+    metadata: { kind: "document", rules: decision.rules },
+  };
+  return { answer, datasets: [dataset.id], rules: decision.rules, rows: 1 };
+}
+
+async function listDocuments({ source, dataset, decision }: OpenDocuments): Promise<Answered<FetchAnswer>> {
+  const { keys, more } = await source.keys(decision, MAX_LISTED);
+  const lines = keys.map((key) => `- ${dataset.id}/${key}`);
+  const rest = more ? [`Only the first ${MAX_LISTED} documents are listed; search finds the others.`] : [];
+  const answer = {
+    id: dataset.id,
+    title: source.declaration.title,
+    text: [dataset.description, "", ...lines, ...rest].join("\n"),
+    url: `gatehouse://document/${encodeURIComponent(dataset.source)}`,
+    metadata: { kind: "documents", rules: decision.rules },
+  };
+  return { answer, datasets: [dataset.id], rules: decision.rules, cut: more };
+}
+
+/** Cuts the text to the page asked for and says how many pages there are. */
+function paged(answered: Answered<FetchAnswer>, { page, pageCharacters }: FetchRequest): Answered<FetchAnswer> {
+  const { answer } = answered;
+  const pages = Math.max(1, Math.ceil(answer.text.length / pageCharacters));
+  if (page > pages) {
+    throw new AppError("invalid_input", `page ${page} does not exist: ${JSON.stringify(answer.id)} has ${pages} page(s).`);
+  }
+  if (pages === 1) return answered;
+  const text = answer.text.slice((page - 1) * pageCharacters, page * pageCharacters).toWellFormed();
+  return { ...answered, answer: { ...answer, text, metadata: { ...answer.metadata, page, pages } }, cut: true };
+}

@@ -1,0 +1,77 @@
+// The policy enforcement point: the one door between the server's tools and the data. Each operation is recorded,
+// decided by the policy, read through guards, and bounded by the operator's limits.
+import type { Limits, Organisation } from "../config.ts";
+import type { Policy, Subject } from "../policy/model.ts";
+import type { SqlValue } from "../sql/parameters.ts";
+import type { Source } from "../sources/source.ts";
+import type { Caller } from "./caller.ts";
+import { openCatalogue } from "./catalogue.ts";
+import type { OpenSource } from "./catalogue.ts";
+import { describe } from "./describe.ts";
+import type { Description } from "./describe.ts";
+import { fetchOne, fetchWhole } from "./fetch.ts";
+import type { FetchAnswer } from "./fetch.ts";
+import { query } from "./query.ts";
+import type { QueryAnswer } from "./query.ts";
+import { createRecorder } from "./recorded.ts";
+import type { Answered, RecorderDependencies } from "./recorded.ts";
+import { listResources } from "./resources.ts";
+import type { ResourceEntry } from "./resources.ts";
+import { search } from "./search.ts";
+import type { SearchAnswer } from "./search.ts";
+
+export interface GatewayDependencies extends RecorderDependencies {
+  readonly policy: Policy;
+  readonly sources: readonly Source[];
+  readonly organisation: Organisation;
+  readonly limits: Limits;
+}
+
+/** Every operation throws `AppError`s of the codes its file names, and those of the recorder. */
+export interface Gateway {
+  describe(caller: Caller, name: string | undefined): Promise<Description>;
+  query(caller: Caller, request: QueryInput): Promise<QueryAnswer>;
+  search(caller: Caller, text: string, limit: number): Promise<SearchAnswer>;
+  fetch(caller: Caller, id: string, page: number): Promise<FetchAnswer>;
+  /** The whole text behind a `gatehouse://` URI. */
+  readResource(caller: Caller, uri: string): Promise<string>;
+  listResources(caller: Caller): Promise<readonly ResourceEntry[]>;
+}
+
+export interface QueryInput {
+  readonly source: string;
+  readonly sql: string;
+  readonly params: readonly SqlValue[];
+  /** Rows wanted; the operator's limit is never passed. */
+  readonly limit: number | undefined;
+}
+
+export function createGateway(dependencies: GatewayDependencies): Gateway {
+  const { policy, sources, organisation, limits } = dependencies;
+  const record = createRecorder(dependencies);
+
+  const run = <T>(
+    caller: Caller,
+    operation: string,
+    asked: string,
+    maxRows: number,
+    work: (catalogue: readonly OpenSource[], subject: Subject) => Answered<T> | Promise<Answered<T>>,
+  ): Promise<T> =>
+    record(caller, { operation, asked, maxRows }, async (subject) => work(openCatalogue(policy, sources, subject), subject));
+
+  return {
+    describe: (caller, name) =>
+      run(caller, "describe", name ?? "", 0, (catalogue, subject) => describe(catalogue, subject, organisation, name)),
+    query: (caller, { source, sql, params, limit }) => {
+      const maxRows = Math.min(limit ?? limits.defaultRows, limits.maxRows);
+      return run(caller, "query", `${source}: ${sql}`, maxRows, (catalogue) =>
+        query(catalogue, { source, sql, params, maxRows, maxBytes: limits.maxResultBytes }),
+      );
+    },
+    search: (caller, text, limit) => run(caller, "search", text, 0, (catalogue) => search(catalogue, text, limit)),
+    fetch: (caller, id, page) =>
+      run(caller, "fetch", id, 1, (catalogue) => fetchOne(catalogue, { id, page, pageCharacters: limits.pageCharacters })),
+    readResource: (caller, uri) => run(caller, "read resource", uri, 1, (catalogue) => fetchWhole(catalogue, uri)),
+    listResources: (caller) => run(caller, "list resources", "", 0, listResources),
+  };
+}

@@ -1,0 +1,37 @@
+// The list-resources operation: the datasets and documents that a person could read by URI.
+import { datasetUri, documentUri } from "./catalogue.ts";
+import type { OpenSource } from "./catalogue.ts";
+import type { Answered } from "./recorded.ts";
+
+export interface ResourceEntry {
+  readonly uri: string;
+  readonly name: string;
+  readonly description?: string;
+}
+
+/** Documents listed per source; search finds the others. */
+const MAX_DOCUMENTS = 1000;
+
+/** Every table, then every document, in declared order. */
+export async function listResources(catalogue: readonly OpenSource[]): Promise<Answered<readonly ResourceEntry[]>> {
+  const entries: ResourceEntry[] = [];
+  const datasets: string[] = [];
+  const rules: string[] = [];
+  let cut = false;
+  for (const open of catalogue) {
+    if (open.kind === "d1") {
+      for (const { dataset, decision } of open.tables) {
+        entries.push({ uri: datasetUri(dataset), name: dataset.id, description: dataset.description });
+        datasets.push(dataset.id);
+        rules.push(...decision.rules);
+      }
+      continue;
+    }
+    const { keys, more } = await open.source.keys(open.decision, MAX_DOCUMENTS);
+    entries.push(...keys.map((key) => ({ uri: documentUri(open.dataset, key), name: `${open.dataset.id}/${key}` })));
+    datasets.push(open.dataset.id);
+    rules.push(...open.decision.rules);
+    cut ||= more;
+  }
+  return { answer: entries, datasets, rules, cut };
+}

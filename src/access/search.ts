@@ -1,0 +1,104 @@
+// The search operation: words to documents, datasets and columns, best first. It reads documents one bulk read at a
+// time and says when it could not look at all of them.
+import type { GovernedDocument } from "../sources/source.ts";
+import { visibleColumns } from "../policy/views.ts";
+import { datasetUri, documentUri } from "./catalogue.ts";
+import type { OpenDocuments, OpenSource } from "./catalogue.ts";
+import type { Answered } from "./recorded.ts";
+
+export interface SearchResult {
+  /** Give it to fetch. */
+  readonly id: string;
+  readonly title: string;
+  readonly url: string;
+  readonly snippet: string;
+}
+
+export interface SearchAnswer {
+  readonly results: readonly SearchResult[];
+  /** What the results leave out; absent when they are all there is. */
+  readonly note?: string;
+}
+
+interface Hit extends SearchResult {
+  readonly score: number;
+  readonly rules: readonly string[];
+  readonly dataset: string;
+}
+
+/** Documents of one source that a search looks at. */
+const MAX_DOCUMENTS = 1000;
+const SNIPPET_LENGTH = 200;
+
+/** Finds by words: every hit holds at least one; more, rarer places (titles, names) come first. */
+export async function search(catalogue: readonly OpenSource[], text: string, limit: number): Promise<Answered<SearchAnswer>> {
+  const words = wordsOf(text);
+  const hits: Hit[] = [];
+  let unseen = false;
+  for (const open of catalogue) {
+    if (open.kind === "d1") {
+      hits.push(...open.tables.flatMap(({ dataset, decision }): Hit[] => {
+        const columns = visibleColumns(decision, dataset);
+        const body = [dataset.description, ...columns.map((column) => `${column.name}: ${column.description}`)].join("\n");
+        const score = scoreOf(words, `${dataset.source} ${dataset.table}`, body);
+        const found = { id: dataset.id, title: `Table ${dataset.id}`, url: datasetUri(dataset), snippet: snippetOf(words, body) };
+        return score > 0 ? [{ ...found, score, rules: decision.rules, dataset: dataset.id }] : [];
+      }));
+      continue;
+    }
+    const { keys, more } = await open.source.keys(open.decision, MAX_DOCUMENTS);
+    unseen ||= more;
+    const documents = await open.source.read(open.decision, keys);
+    hits.push(...documents.flatMap((document) => documentHit(open, document, words)));
+  }
+  const best = hits.toSorted((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1)).slice(0, limit);
+  const note = noteOf(hits.length, best.length, unseen);
+  return {
+    answer: { results: best.map(({ id, title, url, snippet }) => ({ id, title, url, snippet })), ...(note === "" ? {} : { note }) },
+    datasets: [...new Set(best.map((hit) => hit.dataset))],
+    rules: [...new Set(best.flatMap((hit) => hit.rules))],
+    rows: best.length,
+    cut: best.length < hits.length,
+  };
+}
+
+function documentHit(open: OpenDocuments, document: GovernedDocument, words: readonly string[]): Hit[] {
+  const score = scoreOf(words, `${document.key} ${document.title}`, document.text);
+  const { dataset, decision } = open;
+  const found = { title: document.title, url: documentUri(dataset, document.key), snippet: snippetOf(words, document.text) };
+  return score > 0 ? [{ ...found, id: `${dataset.id}/${document.key}`, score, rules: decision.rules, dataset: dataset.id }] : [];
+}
+
+function wordsOf(text: string): readonly string[] {
+  return [...new Set(text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [])];
+}
+
+/** A word in the title counts ten times, in the text once and a little more for each repetition; all words double it. */
+function scoreOf(words: readonly string[], title: string, body: string): number {
+  const [inTitle, inBody] = [title.toLowerCase(), body.toLowerCase()];
+  const scores = words.map((word) => {
+    const count = inBody.split(word).length - 1;
+    return (inTitle.includes(word) ? 10 : 0) + (count > 0 ? 1 + Math.log2(count) : 0);
+  });
+  const sum = scores.reduce((total, score) => total + score, 0);
+  return scores.length > 1 && scores.every((score) => score > 0) ? sum * 2 : sum;
+}
+
+/** Text around the first word found. */
+function snippetOf(words: readonly string[], body: string): string {
+  const text = body.replace(/\s+/g, " ").trim();
+  const lower = text.toLowerCase();
+  const at = Math.min(...words.map((word) => lower.indexOf(word)).filter((index) => index >= 0), text.length);
+  const start = at === text.length ? 0 : Math.max(0, at - SNIPPET_LENGTH / 4);
+  const end = Math.min(text.length, start + SNIPPET_LENGTH);
+  return `${start > 0 ? "…" : ""}${text.slice(start, end).toWellFormed()}${end < text.length ? "…" : ""}`;
+}
+
+function noteOf(found: number, shown: number, unseen: boolean): string {
+  const parts = [
+    found === 0 ? "Nothing matched. Try other words, or call describe for all datasets." : "",
+    shown < found ? `${shown} of ${found} hits shown.` : "",
+    unseen ? `Only the first ${MAX_DOCUMENTS} documents of a source were looked at.` : "",
+  ];
+  return parts.filter((part) => part !== "").join(" ");
+}

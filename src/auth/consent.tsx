@@ -1,0 +1,56 @@
+// The consent page: which program asks, how far its name can be believed, where the answer goes, and what it will be
+// able to do. Every text of the client is untrusted; JSX escapes it.
+import type { ConsentDescription } from "@cloudflare/workers-oauth-provider";
+import { describeScopes } from "./scopes.ts";
+
+export interface ConsentPageProps {
+  readonly organisation: string;
+  readonly details: ConsentDescription;
+  readonly scopes: readonly string[];
+  /** Single use, bound to this browser. */
+  readonly handle: string;
+}
+
+/** The question that the page asks, also its title. */
+export function consentTitle(organisation: string): string {
+  return `Connect an assistant to ${organisation}?`;
+}
+
+export function ConsentPage({ organisation, details, scopes, handle }: ConsentPageProps) {
+  const { clientName, clientDomain, redirectHost, redirectIsLoopback } = details;
+  return (
+    <>
+      <dl>
+        <dt>Program</dt>
+        <dd>
+          <strong>{clientName}</strong>
+        </dd>
+        <dt>Published by</dt>
+        <dd>{clientDomain === undefined ? "unverified: the program chose this name itself" : <strong>{clientDomain}</strong>}</dd>
+        <dt>The answer goes to</dt>
+        <dd>
+          <strong>{redirectHost}</strong>
+        </dd>
+      </dl>
+      {redirectIsLoopback && (
+        <p class="note">The answer goes to a program on your own computer. Continue only if you just started connecting it.</p>
+      )}
+      <p>In your name, with the data of {organisation}, it will be able to:</p>
+      <ul>
+        {describeScopes(scopes).map((words) => (
+          <li>{words}</li>
+        ))}
+      </ul>
+      <p>It cannot change anything. What it reads is handled by the assistant you use it with.</p>
+      <form method="post">
+        <input type="hidden" name="handle" value={handle} />
+        <button class="primary" type="submit" name="decision" value="approve">
+          Connect
+        </button>
+        <button type="submit" name="decision" value="deny">
+          Do not connect
+        </button>
+      </form>
+    </>
+  );
+}

@@ -1,0 +1,11 @@
+// The sign-in of a deployment that has not chosen one yet: says so, and lets nobody in.
+import type { SignIn } from "./sign-in.ts";
+
+const REFUSAL = "This server has no sign-in method yet. Whoever runs it sets signIn in its policy file.";
+
+export function createNoSignIn(): SignIn {
+  return {
+    begin: () => ({ refused: REFUSAL }),
+    finish: async () => ({ refused: REFUSAL }),
+  };
+}

@@ -1,0 +1,139 @@
+// What an operator configures: the policy file through defineGatehouse(), and the environment through parseEnv(). Both
+// are parsed once; everything behind them trusts the result.
+import * as z from "zod";
+import { checkPolicy } from "./policy/check.ts";
+import type { Mask, Policy, SubjectValue } from "./policy/model.ts";
+import { policySchema } from "./policy/schema.ts";
+
+export interface Organisation {
+  readonly name: string;
+  /** Whom people ask for access: a name, an address or a page. */
+  readonly contact: string;
+}
+
+/** How people sign in. `sample` offers the members of the policy file without a password, on a loopback host only. */
+export type SignInMethod = "none" | "sample";
+
+const limitsSchema = z.strictObject({
+  /** Rows of a query when the caller names no limit. */
+  defaultRows: z.int().min(1).default(100),
+  /** Rows of a query at most. */
+  maxRows: z.int().min(1).max(10_000).default(500),
+  /** Bytes of a query's rows at most, as JSON. */
+  maxResultBytes: z.int().min(1000).default(40_000),
+  /** Characters of a document on one page of fetch. */
+  pageCharacters: z.int().min(1000).default(20_000),
+  /** Rows that may leave for one person per UTC day. */
+  rowsPerDay: z.int().min(1).default(50_000),
+  /** Bytes of records that may wait in one person's ledger. */
+  outboxBytes: z.int().min(100_000).default(16 * 1024 * 1024),
+  /** How long one call may take before it counts as interrupted. */
+  leaseSeconds: z.int().min(5).default(60),
+  /** How long a session of the 2025 era lives without a request. */
+  sessionIdleSeconds: z.int().min(60).default(24 * 3600),
+  /** How long an access token lives. */
+  accessTokenSeconds: z.int().min(60).default(3600),
+  /** How long a sign-in lives when the client does not use it. */
+  refreshTokenSeconds: z.int().min(3600).default(30 * 24 * 3600),
+  /** Bytes of a request body to /mcp at most. */
+  maxBodyBytes: z.int().min(1000).default(4 * 1024 * 1024),
+});
+
+export type Limits = Readonly<z.output<typeof limitsSchema>>;
+
+const gatehouseSchema = z.strictObject({
+  organisation: z.strictObject({ name: z.string().min(1), contact: z.string().min(1) }),
+  signIn: z.enum(["none", "sample"]).default("none"),
+  /** Web origins whose pages may call /mcp, besides this server's own. */
+  allowedOrigins: z.array(z.url()).default([]),
+  limits: limitsSchema.prefault({}),
+  ...policySchema.shape,
+});
+
+export type GatehouseInput = z.input<typeof gatehouseSchema>;
+
+/** A checked policy file. */
+export interface Gatehouse {
+  readonly organisation: Organisation;
+  readonly signIn: SignInMethod;
+  readonly allowedOrigins: readonly string[];
+  readonly limits: Limits;
+  readonly policy: Policy;
+}
+
+/**
+ * Checks a policy file. Throws `TypeError` with one line per problem: the path in the object, what is wrong and what
+ * would be right.
+ */
+export function defineGatehouse(input: GatehouseInput): Gatehouse {
+  const parsed = gatehouseSchema.safeParse(input);
+  if (!parsed.success) throw invalid(parsed.error.issues.map((issue) => `${pathText(issue.path)}: ${issueText(issue)}`));
+  const { organisation, signIn, allowedOrigins, limits, sources, roles, members } = parsed.data;
+  const { policy, problems } = checkPolicy({ sources, roles, members });
+  const limitProblems = limits.defaultRows > limits.maxRows ? ["limits.defaultRows: is more than limits.maxRows. Lower it."] : [];
+  if (problems.length + limitProblems.length > 0) throw invalid([...problems, ...limitProblems]);
+  return { organisation, signIn, allowedOrigins, limits, policy };
+}
+
+/** The masks a rule can put on a column. */
+export const mask = {
+  /** Any type → `[redacted]`. */
+  redact: { kind: "redact" },
+  /** date, datetime → the year as a number. */
+  year: { kind: "year" },
+  /** text → `a…@harbor.example`. */
+  email: { kind: "email" },
+  /** text → `…` and the last `count` (1–12) characters, if the text is at least twice as long. */
+  last: (count: number) => ({ kind: "last" as const, count }),
+} as const satisfies Record<string, Mask | ((count: number) => Mask)>;
+
+/** In a row rule: the signed-in person's `id`, `email` or attribute of that name. Whoever lacks it gets no row. */
+export function subject(name: string): SubjectValue {
+  return { subject: name };
+}
+
+/** What the environment says about where this deployment is served. */
+export interface Settings {
+  /** `https://gatehouse.example.com`, without a path. */
+  readonly origin: string;
+  /** The URL that clients connect to and that every token is bound to: origin + /mcp. */
+  readonly resource: string;
+  readonly isLoopback: boolean;
+}
+
+const LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"];
+
+/** Whether a URL's host name is this machine's own. */
+export function isLoopbackHost(hostname: string): boolean {
+  return LOOPBACK_HOSTS.includes(hostname);
+}
+
+/** Parses the variables. Throws `TypeError` naming the setting, what it got and what it takes. */
+export function parseEnv(variables: { readonly GATEHOUSE_URL?: string }, config: Pick<Gatehouse, "signIn">): Settings {
+  const got = variables.GATEHOUSE_URL ?? "";
+  const takes = "It takes the origin that people connect to, such as https://gatehouse.example.com (http only on localhost).";
+  const url = URL.canParse(got) ? new URL(got) : undefined;
+  if (url === undefined) throw new TypeError(`GATEHOUSE_URL is ${got === "" ? "not set" : JSON.stringify(got)}. ${takes}`);
+  const isLoopback = isLoopbackHost(url.hostname);
+  const isSecure = url.protocol === "https:" || (url.protocol === "http:" && isLoopback);
+  if (!isSecure || (got !== url.origin && got !== `${url.origin}/`)) throw new TypeError(`GATEHOUSE_URL is ${JSON.stringify(got)}. ${takes}`);
+  if (config.signIn === "sample" && !isLoopback) {
+    throw new TypeError(`signIn is "sample", which asks for no password, but GATEHOUSE_URL is ${got}. It is for localhost only.`);
+  }
+  return Object.freeze({ origin: url.origin, resource: `${url.origin}/mcp`, isLoopback });
+}
+
+function invalid(problems: readonly string[]): TypeError {
+  return new TypeError(`The policy file has ${problems.length} problem(s):\n${problems.map((problem) => `- ${problem}`).join("\n")}`);
+}
+
+function pathText(path: readonly PropertyKey[]): string {
+  return path.reduce<string>((text, part) => (typeof part === "number" ? `${text}[${part}]` : `${text}${text === "" ? "" : "."}${String(part)}`), "");
+}
+
+/** A union tells only "invalid"; its branches tell what each would take. */
+function issueText(issue: z.core.$ZodIssue): string {
+  if (issue.code !== "invalid_union") return issue.message;
+  const branches = issue.errors.map((errors) => errors.map((error) => `${pathText(error.path)} ${error.message}`.trim()).join(", "));
+  return `fits no form it may have (${branches.join("; or ")})`;
+}

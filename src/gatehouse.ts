@@ -1,0 +1,100 @@
+// The composition root: puts the parts together for one policy file. What is built from an environment is built once
+// per isolate and holds no request's or person's state.
+import { Hono } from "hono";
+import { createGateway } from "./access/gateway.ts";
+import { createAuthorizeRoutes } from "./auth/authorize.tsx";
+import { createNoSignIn } from "./auth/no-sign-in.ts";
+import { createProvider } from "./auth/provider.ts";
+import type { VerifiedToken } from "./auth/provider.ts";
+import { createSampleSignIn } from "./auth/sample.tsx";
+import type { SignIn } from "./auth/sign-in.ts";
+import { isLoopbackHost, parseEnv } from "./config.ts";
+import type { Gatehouse } from "./config.ts";
+import type { LedgerObjectClass } from "./ledger/ledger-object.ts";
+import { defineLedgerObject } from "./ledger/ledger-object.ts";
+import { newId } from "./lib/ids.ts";
+import { oncePerEnv } from "./lib/once.ts";
+import { refuseHost, refuseOrigin } from "./mcp/border.ts";
+import { createEndpoint } from "./mcp/endpoint.ts";
+import { toAuthInfo } from "./server/caller.ts";
+import { createServerFactory } from "./server/server.ts";
+import { createSessionClient } from "./session/client.ts";
+import type { SessionObjectClass } from "./session/session-object.ts";
+import { defineSessionObject } from "./session/session-object.ts";
+import { openSources } from "./sources/registry.ts";
+import { createHomeRoutes } from "./web/home.tsx";
+
+export interface GatehouseWorker {
+  readonly handler: { readonly fetch: (request: Request, env: Env, context: ExecutionContext) => Promise<Response> };
+  readonly SessionObject: SessionObjectClass<Env>;
+  readonly LedgerObject: LedgerObjectClass<Env>;
+}
+
+/** The Worker of a policy file: its request handler and the Durable Object classes that the entry must export. */
+export function createGatehouse(config: Gatehouse): GatehouseWorker {
+  const serverFactoryOf = oncePerEnv((env: Env) => createServerFactory(config.organisation, serverDependencies(config, env)));
+  const handlerOf = oncePerEnv((env: Env) => createHandler(config, env, serverFactoryOf(env)));
+  return {
+    handler: { fetch: async (request, env, context) => handlerOf(env)(request, context) },
+    SessionObject: defineSessionObject<Env>((env) => ({ createServer: serverFactoryOf(env), idleSeconds: config.limits.sessionIdleSeconds })),
+    LedgerObject: defineLedgerObject<Env>(() => config.limits),
+  };
+}
+
+function serverDependencies(config: Gatehouse, env: Env) {
+  const { policy, organisation, limits } = config;
+  const sources = openSources(policy, env, logError);
+  const ledgerOf = (subjectId: string) => env.LEDGER.get(env.LEDGER.idFromName(subjectId));
+  const logDefect = (id: string, error: unknown): void => logError(`internal error ${id}`, error);
+  return {
+    gateway: createGateway({ policy, sources, organisation, limits, ledgerOf, newId }),
+    reporter: { newId, logDefect },
+  };
+}
+
+function createHandler(config: Gatehouse, env: Env, createServer: ReturnType<typeof createServerFactory>) {
+  const { organisation, limits, policy } = config;
+  const { origin, resource } = parseEnv(env, config);
+  const { host } = new URL(origin);
+  const origins = [origin, ...config.allowedOrigins];
+  const endpoint = createEndpoint({
+    createServer,
+    sessions: createSessionClient(env.SESSION),
+    maxBodyBytes: limits.maxBodyBytes,
+    onError: (error) => logError("mcp", error),
+  });
+  const serveMcp = async (request: Request, { identity, clientId, scopes }: VerifiedToken): Promise<Response> =>
+    endpoint(request, { subjectId: identity.subjectId, authInfo: toAuthInfo({ identity, clientId }, scopes) });
+  const pages = new Hono()
+    .route("/", createAuthorizeRoutes({ organisation: organisation.name, signIn: createSignIn(config) }))
+    .route("/", createHomeRoutes({ organisation: organisation.name, resource, hasSources: policy.sources.length > 0 }));
+  const provider = createProvider<Env>({
+    origin,
+    resource,
+    name: `${organisation.name} (Gatehouse)`,
+    accessTokenSeconds: limits.accessTokenSeconds,
+    refreshTokenSeconds: limits.refreshTokenSeconds,
+    serveMcp,
+    servePages: (request, bindings, context) => pages.fetch(request, bindings, context),
+    log: (message) => console.warn(message),
+  });
+  return async (request: Request, context: ExecutionContext): Promise<Response> => {
+    const isMcp = new URL(request.url).pathname === new URL(resource).pathname;
+    const refusal = refuseHost(request, host) ?? (isMcp ? refuseOrigin(request, origins) : undefined);
+    // A copy of the environment: the provider puts its helpers into the one it is given.
+    return refusal ?? provider.fetch(request, { ...env }, context);
+  };
+}
+
+function createSignIn({ signIn, policy }: Gatehouse): SignIn {
+  switch (signIn) {
+    case "none":
+      return createNoSignIn();
+    case "sample":
+      return createSampleSignIn({ members: policy.members, isLoopbackHost });
+  }
+}
+
+function logError(message: string, error?: unknown): void {
+  console.error(message, ...(error === undefined ? [] : [error]));
+}

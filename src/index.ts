@@ -1,0 +1,9 @@
+// The Worker's entry: this deployment's policy file, served.
+import { createGatehouse } from "./gatehouse.ts";
+import config from "./gatehouse.config.ts";
+
+const gatehouse = createGatehouse(config);
+
+export class SessionObject extends gatehouse.SessionObject {}
+export class LedgerObject extends gatehouse.LedgerObject {}
+export default gatehouse.handler;

@@ -1,0 +1,165 @@
+// The Durable Object that keeps one subject's record, budgets and leases. It must never be lost and no SQL of a person
+// reaches it. Every method body is synchronous: a crash leaves either all of it or nothing.
+import { DurableObject } from "cloudflare:workers";
+import { GENESIS, linkHash } from "./chain.ts";
+import { INTERRUPTED } from "./record.ts";
+import type { Attempt, BeginResult, CommitResult, Ledger, LedgerRecord, Outcome } from "./record.ts";
+
+export interface LedgerLimits {
+  /** Bytes of records that may wait here; past them new work is refused. */
+  readonly outboxBytes: number;
+  /** Rows that may leave for one subject per UTC day. */
+  readonly rowsPerDay: number;
+  /** How long a call may take between begin and commit before it counts as interrupted. */
+  readonly leaseSeconds: number;
+}
+
+/** Room kept for what commit adds to an attempt. */
+const OUTCOME_BYTES = 4096;
+
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS record (seq INTEGER PRIMARY KEY, call TEXT NOT NULL UNIQUE, body TEXT NOT NULL, hash TEXT NOT NULL);
+  CREATE TABLE IF NOT EXISTS head (id INTEGER PRIMARY KEY CHECK (id = 1), seq INTEGER NOT NULL, hash TEXT NOT NULL, bytes INTEGER NOT NULL);
+  INSERT OR IGNORE INTO head (id, seq, hash, bytes) VALUES (1, 0, '${GENESIS}', 0);
+  CREATE TABLE IF NOT EXISTS lease (call TEXT PRIMARY KEY, attempt TEXT NOT NULL, began_ms INTEGER NOT NULL, deadline_ms INTEGER NOT NULL, day TEXT NOT NULL, rows INTEGER NOT NULL, bytes INTEGER NOT NULL);
+  CREATE TABLE IF NOT EXISTS budget (day TEXT PRIMARY KEY, rows INTEGER NOT NULL);
+`;
+
+interface Lease {
+  readonly call: string;
+  readonly attempt: string;
+  readonly beganMs: number;
+  readonly day: string;
+}
+
+export type LedgerObjectClass<E> = new (
+  ctx: DurableObjectState,
+  env: E,
+) => DurableObject<E> & Ledger & { records(afterSeq: number, limit: number): Promise<readonly LedgerRecord[]> };
+
+/** The ledger class of a deployment with these limits. */
+export function defineLedgerObject<E>(limitsOf: (env: E) => LedgerLimits): LedgerObjectClass<E> {
+  return class LedgerObject extends DurableObject<E> implements Ledger {
+    readonly #sql: SqlStorage;
+    readonly #limits: LedgerLimits;
+
+    constructor(ctx: DurableObjectState, env: E) {
+      super(ctx, env);
+      this.#sql = ctx.storage.sql;
+      this.#limits = limitsOf(env);
+      this.#sql.exec(SCHEMA);
+    }
+
+    async begin(attempt: Attempt, maxRows: number): Promise<BeginResult> {
+      return this.ctx.storage.transactionSync((): BeginResult => {
+        const nowMs = Date.now();
+        this.#closeInterrupted(nowMs);
+        const body = JSON.stringify(attempt);
+        const bytes = byteLength(body) + OUTCOME_BYTES;
+        if (this.#bytesHeld() + bytes > this.#limits.outboxBytes) return { ok: false, reason: "record_full" };
+        const day = dayOf(nowMs);
+        const { rowsPerDay } = this.#limits;
+        if (maxRows > 0 && this.#rowsHeld(day) + maxRows > rowsPerDay) return { ok: false, reason: "rows_spent", rowsPerDay };
+        this.#sql.exec(
+          "INSERT INTO lease (call, attempt, began_ms, deadline_ms, day, rows, bytes) VALUES (?, ?, ?, ?, ?, ?, ?)",
+          attempt.call,
+          body,
+          nowMs,
+          nowMs + this.#limits.leaseSeconds * 1000,
+          day,
+          maxRows,
+          bytes,
+        );
+        return { ok: true };
+      });
+    }
+
+    async commit(call: string, outcome: Outcome): Promise<CommitResult> {
+      return this.ctx.storage.transactionSync((): CommitResult => {
+        const [known] = this.#sql.exec<{ seq: number }>("SELECT seq FROM record WHERE call = ?", call);
+        // Swept already as interrupted, or committed by an earlier try of the same call.
+        const [lease] = this.#leases("call = ?", call);
+        if (lease === undefined) return known === undefined ? noLease : this.#repeated(known.seq, outcome);
+        return { ok: true, seq: this.#append(lease, outcome, Date.now()) };
+      });
+    }
+
+    /** Records in order, from `afterSeq` on, at most `limit`. */
+    async records(afterSeq: number, limit: number): Promise<readonly LedgerRecord[]> {
+      return this.#sql
+        .exec<{ seq: number; body: string; hash: string }>(
+          "SELECT seq, body, hash FROM record WHERE seq > ? ORDER BY seq LIMIT ?",
+          afterSeq,
+          limit,
+        )
+        .toArray();
+    }
+
+    /** A call whose process died, or that outlived its lease, left no answer; its attempt is recorded all the same. */
+    #closeInterrupted(nowMs: number): void {
+      for (const lease of this.#leases("deadline_ms <= ?", nowMs)) this.#append(lease, INTERRUPTED, nowMs);
+    }
+
+    #leases(where: string, value: string | number): readonly Lease[] {
+      return this.#sql
+        .exec<{ call: string; attempt: string; beganMs: number; day: string }>(
+          `SELECT call, attempt, began_ms AS beganMs, day FROM lease WHERE ${where}`,
+          value,
+        )
+        .toArray();
+    }
+
+    #append(lease: Lease, outcome: Outcome, nowMs: number): number {
+      const head = this.#sql.exec<{ seq: number; hash: string }>("SELECT seq, hash FROM head").one();
+      const seq = head.seq + 1;
+      const attempt: unknown = JSON.parse(lease.attempt);
+      const times = { began: new Date(lease.beganMs).toISOString(), ended: new Date(nowMs).toISOString() };
+      const body = JSON.stringify({ attempt, outcome, ...times });
+      const hash = linkHash(head.hash, body);
+      this.#sql.exec("INSERT INTO record (seq, call, body, hash) VALUES (?, ?, ?, ?)", seq, lease.call, body, hash);
+      this.#sql.exec("UPDATE head SET seq = ?, hash = ?, bytes = bytes + ?", seq, hash, byteLength(body));
+      this.#sql.exec("DELETE FROM lease WHERE call = ?", lease.call);
+      this.#sql.exec(
+        "INSERT INTO budget (day, rows) VALUES (?1, ?2) ON CONFLICT (day) DO UPDATE SET rows = rows + ?2",
+        lease.day,
+        outcome.rows,
+      );
+      this.#sql.exec("DELETE FROM budget WHERE day < ?", dayOf(nowMs - 7 * 86_400_000));
+      return seq;
+    }
+
+    #repeated(seq: number, outcome: Outcome): CommitResult {
+      const [record] = this.#sql.exec<{ body: string }>("SELECT body FROM record WHERE seq = ?", seq);
+      const { outcome: written } = JSON.parse(record?.body ?? "{}") as { outcome?: Outcome };
+      return JSON.stringify(written) === JSON.stringify(outcome) ? { ok: true, seq } : noLease;
+    }
+
+    #bytesHeld(): number {
+      return this.#sql
+        .exec<{ bytes: number }>(
+          "SELECT (SELECT bytes FROM head) + (SELECT coalesce(sum(bytes), 0) FROM lease) AS bytes",
+        )
+        .one().bytes;
+    }
+
+    #rowsHeld(day: string): number {
+      return this.#sql
+        .exec<{ rows: number }>(
+          "SELECT coalesce((SELECT rows FROM budget WHERE day = ?1), 0) + (SELECT coalesce(sum(rows), 0) FROM lease WHERE day = ?1) AS rows",
+          day,
+        )
+        .one().rows;
+    }
+  };
+}
+
+const noLease = { ok: false, reason: "no_lease" } as const;
+
+function byteLength(text: string): number {
+  return new TextEncoder().encode(text).length;
+}
+
+/** The UTC day, `2026-11-21`. */
+function dayOf(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 10);
+}

@@ -1,0 +1,68 @@
+// What the ledger keeps of every call: who asked what, which rules decided, and what left. Never a value that a source
+// returned.
+import type { ErrorCode } from "../errors.ts";
+
+/** What is known when a call begins. */
+export interface Attempt {
+  /** Unguessable, new for each call; also the id of the call's lease. */
+  readonly call: string;
+  readonly subjectId: string;
+  /** The OAuth client that acts for the subject. */
+  readonly clientId: string;
+  readonly roles: readonly string[];
+  /** The operation: `query`, `fetch`, `list resources`, … */
+  readonly operation: string;
+  /** What was asked, as the person wrote it: SQL, a search text, an id. Bound values are not kept. */
+  readonly asked: string;
+}
+
+/** What became of it. */
+export interface Outcome {
+  readonly result: "answered" | "denied" | "failed" | "interrupted";
+  /** The error's code when nothing was answered. */
+  readonly code: ErrorCode | null;
+  /** The datasets in reach of the call. */
+  readonly datasets: readonly string[];
+  /** The rules that decided, by id. */
+  readonly rules: readonly string[];
+  /** Columns that were masked, as `source.table.column:mask`. */
+  readonly masked: readonly string[];
+  /** Rows and documents that left. */
+  readonly rows: number;
+  readonly cut: boolean;
+}
+
+/** One link of a subject's chain. */
+export interface LedgerRecord {
+  /** 1, 2, 3, … without gaps. */
+  readonly seq: number;
+  /** JSON of attempt, outcome and times, exactly as hashed. */
+  readonly body: string;
+  /** SHA-256 over the previous hash and the body, 64 hex digits. */
+  readonly hash: string;
+}
+
+export type BeginResult =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly reason: "record_full" }
+  | { readonly ok: false; readonly reason: "rows_spent"; readonly rowsPerDay: number };
+
+export type CommitResult = { readonly ok: true; readonly seq: number } | { readonly ok: false; readonly reason: "no_lease" };
+
+/** The ledger as the gateway calls it: once before anything is read, once before anything leaves. */
+export interface Ledger {
+  /** Reserves room for the record and `maxRows` of the day's rows, leased until a deadline. */
+  begin(attempt: Attempt, maxRows: number): Promise<BeginResult>;
+  /** Writes the record and settles the reservation. Repeating it for the same call changes nothing. */
+  commit(call: string, outcome: Outcome): Promise<CommitResult>;
+}
+
+export const INTERRUPTED: Outcome = {
+  result: "interrupted",
+  code: "interrupted",
+  datasets: [],
+  rules: [],
+  masked: [],
+  rows: 0,
+  cut: false,
+};

@@ -1,0 +1,9 @@
+// Hashing on the platform's WebCrypto, with the encodings we store. Holds no keys.
+
+const encoder = new TextEncoder();
+
+/** SHA-256 of the UTF-8 text, as 64 lower-case hex digits. */
+export async function sha256Hex(text: string): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", encoder.encode(text));
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

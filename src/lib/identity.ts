@@ -1,0 +1,16 @@
+// Who somebody is, as it crosses borders: in the props of a grant, over RPC, and in what the protocol layer carries.
+
+/** Who signed in, as the identity provider said. `subjectId` derives from issuer and subject claim, never the email. */
+export interface Identity {
+  readonly subjectId: string;
+  readonly email: string;
+}
+
+/** Parses an identity. Throws `TypeError` when it is anything else. */
+export function parseIdentity(value: unknown): Identity {
+  if (typeof value === "object" && value !== null && "subjectId" in value && "email" in value) {
+    const { subjectId, email } = value;
+    if (typeof subjectId === "string" && subjectId !== "" && typeof email === "string") return { subjectId, email };
+  }
+  throw new TypeError("not an identity");
+}

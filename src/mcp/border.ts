@@ -1,0 +1,56 @@
+// The checks that come before anything is known about the caller: where the request came from and what shape it has.
+// Each takes plain data and says no with the error that the MCP transport or HTTP names.
+import { isJsonContentType } from "@modelcontextprotocol/server";
+import { RPC, rpcError } from "./json-rpc.ts";
+
+/**
+ * Refuses pages of other web sites (DNS rebinding; MCP transports, Security Warning): a present `Origin` must be one of
+ * the allowed origins, compared whole. Programs send none and pass.
+ */
+export function refuseOrigin(request: Request, allowedOrigins: readonly string[]): Response | undefined {
+  const origin = request.headers.get("Origin");
+  if (origin === null || allowedOrigins.includes(origin)) return undefined;
+  return rpcError(403, RPC.server, "This Origin may not call this server.");
+}
+
+/** Refuses a request that was sent to another host name than the configured one. */
+export function refuseHost(request: Request, host: string): Response | undefined {
+  if (new URL(request.url).host === host) return undefined;
+  return rpcError(403, RPC.server, `This server answers at ${host} only.`);
+}
+
+/** A body as it came in and as it was parsed. */
+export interface JsonBody {
+  readonly text: string;
+  readonly value: unknown;
+}
+
+/** Reads a POST body: JSON of at most `maxBytes`, whatever Content-Length says. 415, 413 and 400 otherwise. */
+export async function readJson(request: Request, maxBytes: number): Promise<JsonBody | { readonly refusal: Response }> {
+  if (!isJsonContentType(request.headers.get("Content-Type") ?? "")) {
+    return { refusal: rpcError(415, RPC.server, "Content-Type must be application/json.") };
+  }
+  const text = await readText(request, maxBytes);
+  if (text === undefined) return { refusal: rpcError(413, RPC.server, `The body is larger than ${maxBytes} bytes.`) };
+  try {
+    return { text, value: JSON.parse(text) };
+  } catch {
+    // The parser's message may quote the body; the specification's name for it is enough.
+    return { refusal: rpcError(400, RPC.parseError, "Parse error: the body is not JSON.") };
+  }
+}
+
+async function readText(request: Request, maxBytes: number): Promise<string | undefined> {
+  if (Number(request.headers.get("Content-Length") ?? 0) > maxBytes || request.body === null) {
+    return request.body === null ? "" : undefined;
+  }
+  const decoder = new TextDecoder();
+  let text = "";
+  let bytes = 0;
+  for await (const chunk of request.body) {
+    bytes += chunk.byteLength;
+    if (bytes > maxBytes) return undefined;
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
+}

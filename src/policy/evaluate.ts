@@ -1,0 +1,101 @@
+// The policy decision point: pure, no clock and no I/O. Given who asks, what and for which action, it says what they
+// may see and why.
+import type { Identity } from "../lib/identity.ts";
+import type {
+  Action,
+  BoundCondition,
+  Condition,
+  Dataset,
+  Decision,
+  Disclosure,
+  Grant,
+  Policy,
+  Rule,
+  Scalar,
+  Subject,
+  SubjectValue,
+} from "./model.ts";
+
+/** An identity with the roles and attributes that the policy's member list gives it now. Unknown people get none. */
+export function resolveSubject(policy: Policy, identity: Identity): Subject {
+  const email = identity.email.toLowerCase();
+  const member = policy.members.find((candidate) => candidate.email === email);
+  return { ...identity, roles: member?.roles ?? [], attributes: member?.attributes ?? {} };
+}
+
+/**
+ * Decides one action of one subject on one dataset.
+ *
+ * The law:
+ * - Default deny: without a rule that allows, the answer is no.
+ * - Deny beats allow: one matching deny rule without column names ends the matter; one that names columns hides them
+ *   in every grant.
+ * - Grants are united: each allowing rule of any of the subject's roles adds its rows, and for a row reached by several
+ *   the least masked form counts (see views).
+ * - A rule that needs an attribute which the subject lacks grants nothing.
+ * - Every decision names the rules that led to it.
+ */
+export function evaluate(policy: Policy, subject: Subject, dataset: Dataset, action: Action): Decision {
+  const deny = (reason: Extract<Decision, { allowed: false }>["reason"], rules: readonly Rule[]): Decision => ({
+    allowed: false,
+    dataset: dataset.id,
+    reason,
+    rules: rules.map((rule) => rule.id),
+  });
+  if (subject.roles.length === 0) return deny("no_role", []);
+  const matching = policy.rules.filter(
+    (rule) => subject.roles.includes(rule.role) && rule.dataset === dataset.id && rule.action === action,
+  );
+  const denying = matching.filter((rule) => rule.effect === "deny");
+  const total = denying.filter((rule) => rule.hidden.length === 0);
+  if (total.length > 0) return deny("denied_by_rule", total);
+  const allowing = matching.filter((rule) => rule.effect === "allow");
+  if (allowing.length === 0) return deny("no_rule", []);
+  const denied = new Set(denying.flatMap((rule) => rule.hidden));
+  const grants = allowing.flatMap((rule) => grantOf(rule, dataset, subject, denied));
+  if (grants.length === 0) return deny("missing_attribute", allowing);
+  return { allowed: true, dataset, grants, rules: [...denying.map((rule) => rule.id), ...grants.map((grant) => grant.rule)] };
+}
+
+function grantOf(rule: Rule, dataset: Dataset, subject: Subject, denied: ReadonlySet<string>): Grant[] {
+  const rows = rule.rows === null ? null : bind(rule.rows, subject);
+  if (rows === undefined) return [];
+  const columns: Record<string, Disclosure> = {};
+  for (const { name } of dataset.kind === "table" ? dataset.columns : []) {
+    const hidden = denied.has(name) || rule.hidden.includes(name);
+    columns[name] = hidden ? { kind: "hidden" } : (rule.masks[name] ?? { kind: "clear" });
+  }
+  return [{ rule: rule.id, rows, columns }];
+}
+
+/** Fills in subject values. Undefined when one is missing: the whole rule then grants nothing, also below `any`. */
+function bind(condition: Condition, subject: Subject): BoundCondition | undefined {
+  if ("all" in condition) {
+    const all = condition.all.map((part) => bind(part, subject));
+    return all.some((part) => part === undefined) ? undefined : { all: all.filter((part) => part !== undefined) };
+  }
+  if ("any" in condition) {
+    const any = condition.any.map((part) => bind(part, subject));
+    return any.some((part) => part === undefined) ? undefined : { any: any.filter((part) => part !== undefined) };
+  }
+  if (!("value" in condition)) return condition;
+  if (condition.op === "in") {
+    const value = isSubjectValue(condition.value) ? subjectValue(subject, condition.value.subject) : condition.value;
+    if (value === undefined) return undefined;
+    return { column: condition.column, op: "in", value: typeof value === "object" ? value : [value] };
+  }
+  const value = isSubjectValue(condition.value) ? subjectValue(subject, condition.value.subject) : condition.value;
+  // A list where the rule compares with one value is as useless as none: deny rather than guess which one is meant.
+  if (value === undefined || typeof value === "object") return undefined;
+  return { column: condition.column, op: condition.op, value };
+}
+
+function isSubjectValue(value: Scalar | SubjectValue | readonly Scalar[]): value is SubjectValue {
+  return typeof value === "object" && "subject" in value;
+}
+
+function subjectValue(subject: Subject, name: string): Scalar | readonly Scalar[] | undefined {
+  if (name === "id") return subject.subjectId;
+  if (name === "email") return subject.email;
+  return Object.hasOwn(subject.attributes, name) ? subject.attributes[name] : undefined;
+}

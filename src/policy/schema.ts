@@ -1,0 +1,89 @@
+// The form of the policy part of `gatehouse.config.ts`, field by field. What must fit across fields is check.ts.
+import * as z from "zod";
+import { COLUMN_TYPES, COMPARISONS } from "./model.ts";
+import type { Condition } from "./model.ts";
+
+const scalar = z.union([z.string(), z.number(), z.boolean()]);
+const subjectValue = z.strictObject({ subject: z.string().min(1) });
+const description = z.string().min(1);
+const sourceName = z.string().regex(/^[a-z][a-z0-9_]*$/, "must be lower-case letters, digits and _, beginning with a letter");
+const objectName = z
+  .string()
+  .min(1)
+  .refine((name) => !/[\u0000-\u001f]/.test(name), "must not hold control characters")
+  .refine((name) => !/^(?:sqlite_|_cf_|_gatehouse)/i.test(name), "names a table that the database or Gatehouse keeps for itself");
+
+const mask = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("redact") }),
+  z.strictObject({ kind: z.literal("year") }),
+  z.strictObject({ kind: z.literal("last"), count: z.int().min(1).max(12) }),
+  z.strictObject({ kind: z.literal("email") }),
+]);
+
+const condition: z.ZodType<Condition, Condition> = z.lazy(() =>
+  z.union([
+    z.strictObject({ column: z.string(), op: z.enum(COMPARISONS), value: z.union([scalar, subjectValue]) }),
+    z.strictObject({ column: z.string(), op: z.literal("in"), value: z.union([z.array(scalar), subjectValue]) }),
+    z.strictObject({ column: z.string(), op: z.enum(["is null", "is not null"]) }),
+    z.strictObject({ all: z.array(condition).min(1) }),
+    z.strictObject({ any: z.array(condition).min(1) }),
+  ]),
+);
+
+const column = z.strictObject({ type: z.enum(COLUMN_TYPES), description });
+
+const table = z.strictObject({
+  description,
+  /** The column that identifies a row, for fetch by id. */
+  key: z.string().optional(),
+  columns: z.record(objectName, column),
+});
+
+const d1Source = z.strictObject({
+  kind: z.literal("d1"),
+  binding: z.string().min(1),
+  title: description,
+  description,
+  tables: z.record(objectName, table),
+});
+
+const kvSource = z.strictObject({ kind: z.literal("kv"), binding: z.string().min(1), title: description, description });
+
+/** `source.table`, `source.*` for all tables of a source, or the name of a KV source. */
+const datasets = z.array(z.string().min(1)).min(1);
+
+const allowRule = z.strictObject({
+  effect: z.literal("allow").optional(),
+  action: z.literal("read"),
+  datasets,
+  rows: condition.optional(),
+  masks: z.record(z.string(), mask).optional(),
+  hidden: z.array(z.string()).optional(),
+});
+
+const denyRule = z.strictObject({
+  effect: z.literal("deny"),
+  action: z.literal("read"),
+  datasets,
+  /** Only these columns; without it the whole dataset. */
+  columns: z.array(z.string()).min(1).optional(),
+});
+
+export const roleSchema = z.strictObject({ description, rules: z.array(z.union([allowRule, denyRule])) });
+
+export const policySchema = z.strictObject({
+  sources: z.record(sourceName, z.discriminatedUnion("kind", [d1Source, kvSource])),
+  roles: z.record(z.string().regex(/^[a-z][a-z0-9-]*$/, "must be lower-case letters, digits and -"), roleSchema),
+  members: z.array(
+    z.strictObject({
+      email: z.email(),
+      name: z.string().min(1),
+      roles: z.array(z.string()),
+      attributes: z.record(z.string(), z.union([scalar, z.array(scalar)])).optional(),
+    }),
+  ),
+});
+
+export type PolicyInput = z.input<typeof policySchema>;
+export type ParsedPolicy = z.output<typeof policySchema>;
+export type ParsedRule = ParsedPolicy["roles"][string]["rules"][number];

@@ -1,0 +1,100 @@
+// Layer 2 of governed SQL, the policy's half: turns a decision into the SELECT of a guard view. Rows, masks and hidden
+// columns are applied inside it, so whatever is written around it sees only what the subject may see.
+import { quoteIdentifier } from "../sql/identifier.ts";
+import type { Parameters } from "../sql/parameters.ts";
+import { disclosedType, disclosureRank, disclosureSql } from "./masks.ts";
+import type { BoundCondition, Column, ColumnType, Decision, Disclosure, Grant, TableDataset } from "./model.ts";
+
+type Allowed = Extract<Decision, { allowed: true }>;
+
+/** A column as the subject sees it. */
+export interface ViewColumn {
+  readonly name: string;
+  readonly type: ColumnType;
+  readonly description: string;
+  /** The most that is shown on any row. */
+  readonly disclosure: Disclosure;
+  /** Every disclosure some row may get, most first; more than one when roles differ by row. */
+  readonly disclosures: readonly Disclosure[];
+}
+
+/** The columns that exist for this subject, in declared order. A column hidden by every grant is absent. */
+export function visibleColumns(decision: Allowed, dataset: TableDataset): readonly ViewColumn[] {
+  return dataset.columns.flatMap((column) => {
+    const disclosures = distinct(decision.grants.map((grant) => disclosureOf(grant, column)));
+    const [most] = disclosures;
+    if (most === undefined || most.kind === "hidden") return [];
+    const { name, description } = column;
+    return [{ name, type: disclosedType(column, most), description, disclosure: most, disclosures }];
+  });
+}
+
+/** Whether some rows of the dataset may be out of the subject's sight. */
+export function isRowRestricted(decision: Allowed): boolean {
+  return decision.grants.every((grant) => grant.rows !== null);
+}
+
+/**
+ * The SELECT of the guard view over `main."table"`. Rows reached by several grants show the least masked form that one
+ * of them gives for that row: CASE in one SELECT, never UNION, which would show a row twice.
+ */
+export function guardViewSql(decision: Allowed, dataset: TableDataset, parameters: Parameters): string {
+  const columns = visibleColumns(decision, dataset).map(
+    (column) => `${columnSql(decision.grants, column, parameters)} AS ${quoteIdentifier(column.name)}`,
+  );
+  const where = isRowRestricted(decision) ? ` WHERE ${anyGrantSql(decision.grants, parameters)}` : "";
+  // A dataset whose every column is hidden still has rows to count.
+  return `SELECT ${columns.join(", ") || "NULL AS \"(no visible columns)\""} FROM main.${quoteIdentifier(dataset.table)}${where}`;
+}
+
+function disclosureOf(grant: Grant, column: Pick<Column, "name">): Disclosure {
+  return grant.columns[column.name] ?? { kind: "hidden" };
+}
+
+/** Different disclosures, most shown first. */
+function distinct(disclosures: readonly Disclosure[]): readonly Disclosure[] {
+  const byRank = new Map(disclosures.map((disclosure) => [disclosureRank(disclosure), disclosure]));
+  return [...byRank].toSorted(([a], [b]) => b - a).map(([, disclosure]) => disclosure);
+}
+
+function columnSql(grants: readonly Grant[], column: ViewColumn, parameters: Parameters): string {
+  const identifier = quoteIdentifier(column.name);
+  const branches: string[] = [];
+  for (const disclosure of column.disclosures) {
+    const rank = disclosureRank(disclosure);
+    const giving = grants.filter((grant) => disclosureRank(disclosureOf(grant, column)) === rank);
+    const value = disclosureSql(disclosure, identifier);
+    const always = giving.some((grant) => grant.rows === null) || giving.length === grants.length;
+    if (always) return branches.length === 0 ? value : `CASE ${branches.join(" ")} ELSE ${value} END`;
+    branches.push(`WHEN ${anyGrantSql(giving, parameters)} THEN ${value}`);
+  }
+  return `CASE ${branches.join(" ")} END`;
+}
+
+function anyGrantSql(grants: readonly Grant[], parameters: Parameters): string {
+  const conditions = grants.flatMap((grant) => (grant.rows === null ? [] : [conditionSql(grant.rows, parameters)]));
+  return `(${conditions.join(" OR ")})`;
+}
+
+function conditionSql(condition: BoundCondition, parameters: Parameters): string {
+  if ("all" in condition) return `(${condition.all.map((part) => conditionSql(part, parameters)).join(" AND ")})`;
+  if ("any" in condition) return `(${condition.any.map((part) => conditionSql(part, parameters)).join(" OR ")})`;
+  const column = quoteIdentifier(condition.column);
+  switch (condition.op) {
+    case "is null":
+    case "is not null":
+      return `${column} ${condition.op.toUpperCase()}`;
+    case "in":
+      // An empty list matches nothing; `IN ()` would do too, but only in SQLite.
+      return condition.value.length === 0
+        ? "0"
+        : `${column} IN (${condition.value.map((value) => parameters.bind(value)).join(", ")})`;
+    case "=":
+    case "!=":
+    case "<":
+    case "<=":
+    case ">":
+    case ">=":
+      return `${column} ${condition.op} ${parameters.bind(condition.value)}`;
+  }
+}

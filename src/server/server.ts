@@ -1,0 +1,44 @@
+// Builds the MCP server: the one definition behind both eras. Nothing in it depends on who asks, so it can be built
+// before that is known; every handler takes its caller from the request.
+import { McpServer } from "@modelcontextprotocol/server";
+import type { Organisation } from "../config.ts";
+import packageJson from "../../package.json" with { type: "json" };
+import { instructionsFor } from "./instructions.ts";
+import { registerResources } from "./resources.ts";
+import type { Tool, ToolDependencies } from "./tool.ts";
+import { describeTool } from "./tools/describe.ts";
+import { fetchTool } from "./tools/fetch.ts";
+import { queryTool } from "./tools/query.ts";
+import { searchTool } from "./tools/search.ts";
+
+/** In the order of tools/list, which stays: reading first. */
+const TOOLS: readonly Tool[] = [searchTool, fetchTool, describeTool, queryTool];
+
+/** How long a client may keep what is the same for everybody who is signed in. */
+const LIST_TTL_MS = 300_000;
+
+/** Returns the function that builds a server with everything registered. */
+export function createServerFactory(organisation: Organisation, dependencies: ToolDependencies): () => McpServer {
+  const instructions = instructionsFor(organisation.name);
+  const shared = { ttlMs: LIST_TTL_MS, cacheScope: "public" } as const;
+  const personal = { ttlMs: 0, cacheScope: "private" } as const;
+  return () => {
+    const server = new McpServer(
+      { name: "gatehouse", title: `Gatehouse · ${organisation.name}`, version: packageJson.version },
+      {
+        instructions,
+        capabilities: { tools: { listChanged: false }, resources: { listChanged: false } },
+        cacheHints: {
+          "tools/list": shared,
+          "resources/templates/list": shared,
+          "server/discover": { ttlMs: LIST_TTL_MS, cacheScope: "private" },
+          "resources/list": personal,
+          "resources/read": personal,
+        },
+      },
+    );
+    for (const tool of TOOLS) tool.register(server, dependencies);
+    registerResources(server, dependencies);
+    return server;
+  };
+}

@@ -1,0 +1,36 @@
+// The tool `query`: any SELECT, governed.
+import * as z from "zod";
+import type { QueryAnswer } from "../../access/query.ts";
+import { AppError } from "../../errors.ts";
+import type { SqlValue } from "../../sql/parameters.ts";
+import { toolResult } from "../result.ts";
+import { defineReadTool } from "../tool.ts";
+
+export const queryTool = defineReadTool({
+  name: "query",
+  title: "Query a source",
+  description:
+    "Run one SELECT (SQLite dialect: joins, CTEs, window functions) over the tables of one source, with plain table names. Rows and columns the person may not see are absent; masked values look like a…@x.example. Check count and cut before concluding.",
+  input: z.strictObject({
+    source: z.string().max(100).describe("e.g. shop"),
+    sql: z.string().max(20_000).describe("one SELECT, no semicolon"),
+    params: z.array(z.unknown()).max(100).optional().describe("values for each ? in order"),
+    limit: z.int().min(1).optional().describe("rows wanted"),
+  }),
+  run: async (gateway, caller, { source, sql, params = [], limit }) => {
+    const answer = await gateway.query(caller, { source, sql, params: params.map(toSqlValue), limit });
+    return toolResult(answer, textOf(answer));
+  },
+});
+
+function toSqlValue(value: unknown, index: number): SqlValue {
+  if (value === null || typeof value === "string") return value;
+  if (typeof value === "number" && Number.isFinite(value)) return value;
+  if (typeof value === "boolean") return Number(value);
+  throw new AppError("invalid_input", `params[${index}] must be text, a number, true, false or null.`);
+}
+
+function textOf({ count, cut, rows }: QueryAnswer): string {
+  if (rows.length === 0) return "No rows.";
+  return cut ?? `${count.shown} row(s), all of them.`;
+}

@@ -1,0 +1,17 @@
+// The tool `search`, in the shape that ChatGPT's connectors expect.
+import * as z from "zod";
+import { jsonResult } from "../result.ts";
+import { defineReadTool } from "../tool.ts";
+
+const DEFAULT_LIMIT = 10;
+
+export const searchTool = defineReadTool({
+  name: "search",
+  title: "Search",
+  description: "Find documents, tables and columns by words. Give a result's id to fetch.",
+  input: z.strictObject({
+    query: z.string().min(1).max(1000),
+    limit: z.int().min(1).max(50).optional(),
+  }),
+  run: async (gateway, caller, { query, limit = DEFAULT_LIMIT }) => jsonResult(await gateway.search(caller, query, limit)),
+});

@@ -1,0 +1,48 @@
+// Compares declared tables with the database behind them. Run at a dataset's first use and by `npm start`.
+import type { TableDataset } from "../policy/model.ts";
+
+export interface SchemaProblem {
+  readonly table: string;
+  /** For the operator: the path in the policy file, what is there and what would be right. */
+  readonly message: string;
+}
+
+/** The part of D1 that the comparison uses; a local D1 opened by a script has it too. */
+export interface SchemaDatabase {
+  prepare(sql: string): { bind(...values: unknown[]): { all(): Promise<{ results: unknown[] }> } };
+}
+
+const COLUMNS_SQL =
+  "SELECT s.name AS tableName, x.name AS columnName FROM sqlite_schema AS s, pragma_table_xinfo(s.name) AS x " +
+  "WHERE s.type = 'table' AND s.name IN (SELECT value FROM json_each(?1))";
+
+/** Every way in which the declarations differ from the database; empty when they agree. Extra columns are fine. */
+export async function compareSchema(
+  database: SchemaDatabase,
+  datasets: readonly TableDataset[],
+): Promise<readonly SchemaProblem[]> {
+  const { results } = await database
+    .prepare(COLUMNS_SQL)
+    .bind(JSON.stringify(datasets.map((dataset) => dataset.table)))
+    .all();
+  const columns = new Map<string, string[]>();
+  for (const row of results) {
+    const { tableName, columnName } = row as { tableName: string; columnName: string };
+    columns.set(tableName, [...(columns.get(tableName) ?? []), columnName]);
+  }
+  return datasets.flatMap((dataset) => compareTable(dataset, columns.get(dataset.table)));
+}
+
+function compareTable(dataset: TableDataset, actual: readonly string[] | undefined): SchemaProblem[] {
+  const path = `sources.${dataset.source}.tables.${dataset.table}`;
+  const { table } = dataset;
+  if (actual === undefined) {
+    return [{ table, message: `${path}: the database has no table of this name. Correct the name or remove the entry.` }];
+  }
+  return dataset.columns
+    .filter((column) => !actual.includes(column.name))
+    .map(({ name }) => ({
+      table,
+      message: `${path}.columns.${name}: the table has no such column. It has: ${actual.join(", ")}.`,
+    }));
+}

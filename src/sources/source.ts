@@ -1,0 +1,72 @@
+// What the gateway can ask of a bound store. Every read takes an allowed decision, and what comes back carries a brand
+// that only the guarded read paths here can give: returning raw rows is a compile error.
+import type { Decision, DocumentDataset, SourceDeclaration, TableDataset } from "../policy/model.ts";
+import type { SqlValue } from "../sql/parameters.ts";
+import type { Statement } from "../sql/statement.ts";
+
+declare const governed: unique symbol;
+
+/** A cell as it travels: text, number or null; a blob is base64 text. */
+export type Cell = string | number | null;
+
+/** A row that went through a guard view, cells in the order of the result's columns. */
+export type GovernedRow = readonly Cell[] & { readonly [governed]: true };
+
+/** A document that was read under an allowed decision. */
+export type GovernedDocument = DocumentContent & { readonly [governed]: true };
+
+export interface DocumentContent {
+  readonly key: string;
+  readonly title: string;
+  readonly text: string;
+}
+
+export type AllowedDecision = Extract<Decision, { allowed: true }>;
+
+/** A table with the decision that opens it. */
+export interface OpenTable {
+  readonly dataset: TableDataset;
+  readonly decision: AllowedDecision;
+}
+
+export interface TableRead {
+  readonly columns: readonly string[];
+  readonly rows: readonly GovernedRow[];
+  /** Whether the source had at least one row more than `maxRows`. */
+  readonly more: boolean;
+  /** The tables whose guard views were in reach of the SQL, as table names. */
+  readonly used: readonly string[];
+}
+
+export interface TableSource {
+  readonly kind: "d1";
+  readonly declaration: SourceDeclaration;
+  readonly datasets: readonly TableDataset[];
+  /**
+   * Runs a person's statement over guard views of `open`; every other name that occurs in it cannot be read.
+   * Errors: `query_refused`, `query_failed`, `invalid_input` (see sql/), `source_unavailable`.
+   */
+  read(open: readonly OpenTable[], statement: Statement, values: readonly SqlValue[], maxRows: number): Promise<TableRead>;
+}
+
+export interface DocumentSource {
+  readonly kind: "kv";
+  readonly declaration: SourceDeclaration;
+  readonly dataset: DocumentDataset;
+  /** The first keys in key order; `more` when there are others. */
+  keys(decision: AllowedDecision, maxKeys: number): Promise<{ readonly keys: readonly string[]; readonly more: boolean }>;
+  /** The documents of these keys in the same order; keys without a value are left out. */
+  read(decision: AllowedDecision, keys: readonly string[]): Promise<readonly GovernedDocument[]>;
+}
+
+export type Source = TableSource | DocumentSource;
+
+/** Marks a row as read through a guard view. Only the sources in this folder may call it. */
+export function governRow(cells: readonly Cell[]): GovernedRow {
+  return cells as GovernedRow;
+}
+
+/** Marks a document as read under a decision. Only the sources in this folder may call it. */
+export function governDocument(document: DocumentContent): GovernedDocument {
+  return document as GovernedDocument;
+}

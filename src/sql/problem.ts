@@ -1,0 +1,86 @@
+// Turns what the database said about a person's statement into our own words. Names are repeated only if the person
+// wrote them; nothing else of the database's text gets through.
+import { AppError } from "../errors.ts";
+import type { GuardedQuery } from "./guard.ts";
+import { foldName } from "./identifier.ts";
+import type { Statement } from "./statement.ts";
+
+/** What went wrong, by when the database noticed: `prepare` says nothing about rows, `run` may. */
+export interface Problem {
+  readonly phase: "prepare" | "run";
+  readonly error: AppError;
+}
+
+interface Form {
+  readonly pattern: RegExp;
+  readonly say: (name: string) => string;
+}
+
+const FORMS: readonly Form[] = [
+  { pattern: /no such column: (.+?)(?: - should this be a string literal.*)?$/, say: (name) => `There is no column ${name} here that you may read.` },
+  { pattern: /ambiguous column name: (.+)$/, say: (name) => `The column ${name} is ambiguous. Put the table's name or alias before it.` },
+  { pattern: /no such function: (.+)$/, say: (name) => `There is no function ${name} here.` },
+  { pattern: /wrong number of arguments to function (.+?)\(\)$/, say: (name) => `The function ${name} got the wrong number of arguments.` },
+  { pattern: /misuse of (?:aggregate|window function|aliased aggregate|aliased window function):? (.+?)(?:\(\))?$/, say: (name) => `${name} cannot be used in that place.` },
+  { pattern: /near "(.+)": syntax error$/, say: (name) => `There is a syntax error near ${name}.` },
+  { pattern: /'(.+)' is not a function$/, say: (name) => `There is no table function ${name} here.` },
+  { pattern: /no such table: (?:[^ ]+\.)?(.+)$/, say: (name) => `There is no table ${name} here that you may read. Write table names without the source before them.` },
+  { pattern: /circular reference: (.+)$/, say: (name) => `${name} refers to itself. Give your WITH name a name of its own.` },
+];
+
+const PLAIN: readonly (readonly [RegExp, string])[] = [
+  [/incomplete input/, "The SQL ends too early."],
+  [/syntax error/, "The SQL has a syntax error."],
+  [/do(?:es)? not have the same number of result columns|all VALUES must have the same number/, "The parts of the query have different numbers of columns."],
+  [/too many (?:columns|terms|levels|arguments|FROM clause terms|references)|too large|parser stack overflow|at most \d+ tables/, "The SQL is too large or too deeply nested. Split it."],
+  [/returns \d+ columns|row value misused|sub-select/, "A subquery there must give one column."],
+  [/ORDER BY|GROUP BY|HAVING|LIMIT|USING|JOIN|window|frame|DISTINCT/i, "A clause of the SQL cannot be used in that way."],
+];
+
+const RUN_FORMS: readonly (readonly [RegExp, string])[] = [
+  [/malformed JSON|bad JSON path|JSON/i, "A JSON function got text that is not JSON."],
+  [/integer overflow/, "A number in the query became too large."],
+  [/datatype mismatch/, "LIMIT and OFFSET take whole numbers."],
+  [/pattern too complex/, "A LIKE or GLOB pattern is too long: at most 50 bytes."],
+  [/string or blob too big|out of memory/, "A value in the query became too large."],
+  [/timed? ?out|exceeded|interrupted|CPU/i, "The query took too long. Narrow it with a WHERE on an indexed column."],
+];
+
+/** Reads the database's message about a guarded query. An unknown message is told apart by phase only. */
+export function readProblem(thrown: unknown, statement: Statement, query: GuardedQuery, nonce: string): Problem {
+  const text = messageOf(thrown);
+  const run = RUN_FORMS.find(([pattern]) => pattern.test(text));
+  if (run !== undefined) return { phase: "run", error: failed(run[1], thrown) };
+  const denied = new RegExp(`no such table: (?:main\\.)?denied_${nonce}_([0-9]+)`).exec(text);
+  if (denied !== null) return { phase: "prepare", error: failed(deniedMessage(query.denied[Number(denied[1])] ?? ""), thrown) };
+  for (const { pattern, say } of FORMS) {
+    const name = pattern.exec(text)?.[1];
+    if (name !== undefined && wroteName(statement, name)) return { phase: "prepare", error: failed(say(name), thrown) };
+  }
+  const plain = PLAIN.find(([pattern]) => pattern.test(text));
+  if (plain !== undefined) return { phase: "prepare", error: failed(plain[1], thrown) };
+  return { phase: "run", error: failed("The query failed while running.", thrown) };
+}
+
+function failed(message: string, cause: unknown): AppError {
+  return new AppError("query_failed", message, { cause });
+}
+
+function deniedMessage(name: string): string {
+  return `There is no table ${name} here that you may read. Call describe for the tables of this source.`;
+}
+
+/** D1 wraps SQLite's text: `D1_ERROR: no such column: x at offset 12: SQLITE_ERROR`. */
+function messageOf(thrown: unknown): string {
+  const text = thrown instanceof Error ? thrown.message : "";
+  return text
+    .replace(/^D1_(?:EXEC_)?ERROR: /, "")
+    .replace(/: SQLITE_[A-Z_]+(?: \(extended: [A-Z_]+\))?$/, "")
+    .replace(/ at offset \d+$/, "");
+}
+
+/** Whether every part of a possibly dotted name stands in the person's own text. */
+function wroteName(statement: Statement, name: string): boolean {
+  const text = foldName(statement.text);
+  return name.split(".").every((part) => part !== "" && text.includes(foldName(part)));
+}

@@ -1,0 +1,92 @@
+// Layer 1 of governed SQL: reads one SELECT from the outside and refuses whatever could be more than that, before any
+// database sees it. It decides nothing about data: names are only collected.
+import { AppError } from "../errors.ts";
+import { foldName } from "./identifier.ts";
+import { tokenize } from "./tokenizer.ts";
+import type { Token } from "./tokenizer.ts";
+
+/** A person's SQL that passed layer 1. */
+export interface Statement {
+  readonly text: string;
+  /** Every identifier and string literal: folded name → as first written. Any of them may stand where a table stands. */
+  readonly names: ReadonlyMap<string, string>;
+  /** How many `?` it has. */
+  readonly parameterCount: number;
+}
+
+/** UTF-8 bytes of SQL that a person may send. */
+export const MAX_SQL_BYTES = 20_000;
+
+const FIRST_WORDS = new Set(["select", "with", "values"]);
+const RESERVED_PREFIXES = ["sqlite_", "pragma_", "_cf_", "_gatehouse", "fts5", "rtree"];
+const RESERVED_SCHEMAS = new Set(["main", "temp"]);
+// Anything below space except tab, line feed, form feed and carriage return; DEL; the byte order mark.
+// eslint-disable-next-line no-control-regex -- refusing control characters is the point
+const FORBIDDEN_CHARACTER = /[\u0000-\u0008\u000b\u000e-\u001f\u007f\ufeff]/;
+
+/** Parses a person's SQL. Throws `query_refused` with what is wrong and what would be right. */
+export function parseStatement(text: string): Statement {
+  if (new TextEncoder().encode(text).length > MAX_SQL_BYTES) refuse(`is longer than ${MAX_SQL_BYTES} bytes. Shorten it.`);
+  if (FORBIDDEN_CHARACTER.test(text)) refuse("holds a control character. Remove it.");
+  if (!text.isWellFormed()) refuse("holds half of a Unicode character. Remove it.");
+  const tokens = tokenize(text).filter((token) => token.kind !== "space" && token.kind !== "comment");
+  const first = tokens[0];
+  if (first === undefined || first.kind !== "word" || !FIRST_WORDS.has(foldName(first.value))) {
+    refuse("must be one statement that begins with SELECT, WITH or VALUES.");
+  }
+  tokens.forEach((token) => refuseToken(token));
+  refuseUnbalanced(tokens);
+  refuseQualifiers(tokens);
+  const names = new Map<string, string>();
+  for (const { value } of tokens.filter(isName)) {
+    const folded = foldName(value);
+    if (!names.has(folded)) names.set(folded, value);
+  }
+  return { text, names, parameterCount: tokens.filter((token) => token.kind === "variable").length };
+}
+
+function refuse(what: string): never {
+  throw new AppError("query_refused", `The SQL ${what}`);
+}
+
+/** SQLite takes 'strings' as table names too, so every rule on names holds for them as well. */
+function isName(token: Token): boolean {
+  return token.kind === "word" || token.kind === "quoted" || token.kind === "string";
+}
+
+function refuseToken(token: Token): void {
+  if (token.kind === "illegal") {
+    refuse(`has something unterminated or unreadable at character ${token.start + 1}: close the quote or comment there.`);
+  }
+  if (token.kind === "operator" && token.value === ";") refuse("must be one statement without a semicolon.");
+  if (token.kind === "variable" && token.value !== "?") {
+    refuse(`has the parameter ${token.value}. Write each parameter as a plain ? and give the values in order.`);
+  }
+  const prefix = isName(token) && RESERVED_PREFIXES.find((candidate) => foldName(token.value).startsWith(candidate));
+  if (prefix) {
+    refuse(`has a name or text that begins with ${prefix}, which is reserved. If it is a value, give it as a parameter.`);
+  }
+}
+
+function refuseUnbalanced(tokens: readonly Token[]): void {
+  let depth = 0;
+  for (const token of tokens) {
+    if (token.kind !== "operator") continue;
+    if (token.value === "(") depth += 1;
+    if (token.value === ")") depth -= 1;
+    if (depth < 0) refuse(`closes a parenthesis at character ${token.start + 1} that was not opened.`);
+  }
+  if (depth > 0) refuse(`leaves ${depth} ${depth === 1 ? "parenthesis" : "parentheses"} open.`);
+}
+
+/** `main.x` would step around the guard views, and so would any three-part name. */
+function refuseQualifiers(tokens: readonly Token[]): void {
+  const isDot = (token: Token | undefined): boolean => token?.kind === "operator" && token.value === ".";
+  tokens.forEach((token, index) => {
+    if (!isDot(tokens[index + 1])) return;
+    if (isName(token) && RESERVED_SCHEMAS.has(foldName(token.value))) {
+      refuse(`names the schema ${token.value}. Write table names without a schema.`);
+    }
+    if (isDot(tokens[index + 3])) refuse("has a name in three parts. Write table.column or just the column.");
+  });
+}

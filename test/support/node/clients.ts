@@ -1,0 +1,106 @@
+// The real clients of both SDKs behind one small face, so that a test can say the same to each.
+import { Client as ClientV2, StreamableHTTPClientTransport as TransportV2, UnauthorizedError as UnauthorizedV2 } from "@modelcontextprotocol/client";
+import type { VersionNegotiationMode } from "@modelcontextprotocol/client";
+import { UnauthorizedError as UnauthorizedV1 } from "@modelcontextprotocol/sdk/client/auth.js";
+import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
+import { StreamableHTTPClientTransport as TransportV1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import { TestAuth } from "./sign-in.ts";
+
+export interface ToolAnswer {
+  readonly isError: boolean;
+  readonly structured: unknown;
+  readonly text: string;
+  /** Everything that came over the wire, for what must not be in it. */
+  readonly wire: string;
+}
+
+export interface TestClient {
+  call(name: string, args: Record<string, unknown>): Promise<ToolAnswer>;
+  toolNames(): Promise<readonly string[]>;
+  resourceUris(): Promise<readonly string[]>;
+  /** The text of a resource, or the error's message. */
+  read(uri: string): Promise<string>;
+  instructions(): string;
+  close(): Promise<void>;
+}
+
+export const CLIENT_KINDS = ["sdk v2, 2026", "sdk v2, 2025", "sdk v1"] as const;
+export type ClientKind = (typeof CLIENT_KINDS)[number];
+
+const INFO = { name: "gatehouse-tests", version: "1" };
+
+/** Connects as an account: the client meets the 401, registers, signs in, and comes back with a token. */
+export async function connectAs(kind: ClientKind, resource: string, account: string): Promise<TestClient> {
+  const auth = new TestAuth(account);
+  switch (kind) {
+    case "sdk v1":
+      return connectV1(resource, auth);
+    case "sdk v2, 2025":
+      return connectV2(resource, auth, "legacy");
+    case "sdk v2, 2026":
+      return connectV2(resource, auth, { pin: "2026-07-28" });
+  }
+}
+
+async function connectV2(resource: string, auth: TestAuth, mode: VersionNegotiationMode): Promise<TestClient> {
+  const connect = async () => {
+    const client = new ClientV2(INFO, { versionNegotiation: { mode } });
+    const transport = new TransportV2(new URL(resource), { authProvider: auth });
+    await client.connect(transport).catch(async (error: unknown) => {
+      await transport.close();
+      throw error;
+    });
+    return client;
+  };
+  const client = await connect().catch(async (error: unknown) => {
+    if (!(error instanceof UnauthorizedV2)) throw error;
+    const callback = auth.callback;
+    if (callback === undefined) throw error;
+    await new TransportV2(new URL(resource), { authProvider: auth }).finishAuth(callback.searchParams);
+    return connect();
+  });
+  return {
+    call: async (name, args) => answerOf(await client.callTool({ name, arguments: args })),
+    toolNames: async () => (await client.listTools()).tools.map((tool) => tool.name),
+    resourceUris: async () => (await client.listResources()).resources.map((resourceEntry) => resourceEntry.uri),
+    read: async (uri) => textOf(client.readResource({ uri })),
+    instructions: () => client.getInstructions() ?? "",
+    close: () => client.close(),
+  };
+}
+
+async function connectV1(resource: string, auth: TestAuth): Promise<TestClient> {
+  const connect = async () => {
+    const client = new ClientV1(INFO);
+    await client.connect(new TransportV1(new URL(resource), { authProvider: auth }));
+    return client;
+  };
+  const client = await connect().catch(async (error: unknown) => {
+    if (!(error instanceof UnauthorizedV1)) throw error;
+    await new TransportV1(new URL(resource), { authProvider: auth }).finishAuth(auth.code);
+    return connect();
+  });
+  return {
+    call: async (name, args) => answerOf(await client.callTool({ name, arguments: args })),
+    toolNames: async () => (await client.listTools()).tools.map((tool) => tool.name),
+    resourceUris: async () => (await client.listResources()).resources.map((resourceEntry) => resourceEntry.uri),
+    read: async (uri) => textOf(client.readResource({ uri })),
+    instructions: () => client.getInstructions() ?? "",
+    close: () => client.close(),
+  };
+}
+
+function answerOf(result: Record<string, unknown>): ToolAnswer {
+  const content = Array.isArray(result["content"]) ? result["content"] : [];
+  const text = content.map((block: unknown) => (typeof block === "object" && block !== null && "text" in block ? String(block.text) : "")).join("\n");
+  return { isError: result["isError"] === true, structured: result["structuredContent"], text, wire: JSON.stringify(result) };
+}
+
+async function textOf(reading: Promise<{ readonly contents: readonly object[] }>): Promise<string> {
+  try {
+    const { contents } = await reading;
+    return contents.map((content) => ("text" in content ? String(content.text) : "")).join("\n");
+  } catch (error) {
+    return `error: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}

@@ -1,0 +1,59 @@
+// A browser without a screen: cookies, redirects followed by hand, and the forms of our pages pressed by their buttons.
+
+export interface Form {
+  readonly action: string;
+  readonly hidden: ReadonlyMap<string, string>;
+  /** `name=value` of each button. */
+  readonly buttons: readonly (readonly [string, string])[];
+}
+
+/** Reads the first form of a page. */
+export function readForm(html: string): Form {
+  const form = /<form([^>]*)>(.*?)<\/form>/s.exec(html);
+  if (form === null) throw new Error(`the page has no form: ${html}`);
+  const [, attributes = "", inner = ""] = form;
+  const inputs = [...inner.matchAll(/<input([^>]*)>/g)].map(([, text = ""]) => [attribute(text, "name"), attribute(text, "value")] as const);
+  const buttons = [...inner.matchAll(/<button([^>]*)>/g)].map(([, text = ""]) => [attribute(text, "name"), attribute(text, "value")] as const);
+  return { action: attribute(attributes, "action"), hidden: new Map(inputs), buttons };
+}
+
+function attribute(text: string, name: string): string {
+  const value = new RegExp(`\\b${name}="([^"]*)"`).exec(text)?.[1] ?? "";
+  return value.replaceAll("&quot;", '"').replaceAll("&#39;", "'").replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
+}
+
+export interface Page {
+  readonly url: string;
+  readonly response: Response;
+  readonly html: string;
+}
+
+export interface Browser {
+  open(url: string): Promise<Page>;
+  /** Presses the button of that name and value on the page's form. */
+  press(page: Page, name: string, value: string): Promise<Page>;
+}
+
+/** A browser with its own cookies. Redirects are not followed: the page's response says where they lead. */
+export function createBrowser(): Browser {
+  const cookies = new Map<string, string>();
+  const request = async (url: string, init: RequestInit = {}): Promise<Page> => {
+    const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join("; ");
+    const response = await fetch(url, { ...init, redirect: "manual", headers: { ...(cookie === "" ? {} : { cookie }) } });
+    for (const line of response.headers.getSetCookie()) {
+      const [pair = ""] = line.split(";");
+      const at = pair.indexOf("=");
+      if (/max-age=0/i.test(line)) cookies.delete(pair.slice(0, at));
+      else cookies.set(pair.slice(0, at), pair.slice(at + 1));
+    }
+    return { url, response, html: await response.text() };
+  };
+  return {
+    open: (url) => request(url),
+    press: (page, name, value) => {
+      const form = readForm(page.html);
+      const body = new URLSearchParams([...form.hidden, [name, value]]);
+      return request(new URL(form.action, page.url).href, { method: "POST", body });
+    },
+  };
+}

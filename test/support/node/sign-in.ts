@@ -1,0 +1,84 @@
+// Signs in over real HTTP the way a client does, with a person at the browser who approves and chooses an account.
+// The provider fits the clients of both SDKs.
+import type { OAuthClientMetadata, OAuthClientProvider, StoredOAuthClientInformation, StoredOAuthTokens } from "@modelcontextprotocol/client";
+import { createBrowser } from "./forms.ts";
+
+const REDIRECT_URL = "http://127.0.0.1:45454/callback";
+
+/** What the person does at the browser: returns the URL that the client is sent back to. */
+export async function walkThroughSignIn(authorizationUrl: string, account: string): Promise<URL> {
+  const browser = createBrowser();
+  const consent = await browser.open(authorizationUrl);
+  const accounts = await browser.press(consent, "decision", "approve");
+  const done = await browser.press(accounts, "account", account);
+  const location = done.response.headers.get("location");
+  if (location === null) throw new Error(`sign-in as ${account} ended with ${done.response.status}: ${done.html}`);
+  return new URL(location);
+}
+
+export class TestAuth implements OAuthClientProvider {
+  readonly account: string;
+  /** The callback that the client was sent to. */
+  callback: URL | undefined;
+  #information: StoredOAuthClientInformation | undefined;
+  #tokens: StoredOAuthTokens | undefined;
+  #verifier = "";
+
+  constructor(account: string) {
+    this.account = account;
+  }
+
+  get redirectUrl(): string {
+    return REDIRECT_URL;
+  }
+
+  get clientMetadata(): OAuthClientMetadata {
+    return {
+      client_name: "Gatehouse tests",
+      redirect_uris: [REDIRECT_URL],
+      grant_types: ["authorization_code", "refresh_token"],
+      response_types: ["code"],
+      token_endpoint_auth_method: "none",
+    };
+  }
+
+  clientInformation(): StoredOAuthClientInformation | undefined {
+    return this.#information;
+  }
+
+  saveClientInformation(information: StoredOAuthClientInformation): void {
+    this.#information = information;
+  }
+
+  tokens(): StoredOAuthTokens | undefined {
+    return this.#tokens;
+  }
+
+  saveTokens(tokens: StoredOAuthTokens): void {
+    this.#tokens = tokens;
+  }
+
+  async redirectToAuthorization(authorizationUrl: URL): Promise<void> {
+    this.callback = await walkThroughSignIn(authorizationUrl.href, this.account);
+  }
+
+  saveCodeVerifier(verifier: string): void {
+    this.#verifier = verifier;
+  }
+
+  codeVerifier(): string {
+    return this.#verifier;
+  }
+
+  /** The code that came back. */
+  get code(): string {
+    const code = this.callback?.searchParams.get("code");
+    if (code === null || code === undefined) throw new Error("no code came back");
+    return code;
+  }
+
+  get accessToken(): string {
+    if (this.#tokens === undefined) throw new Error("not signed in");
+    return this.#tokens.access_token;
+  }
+}
