@@ -1,8 +1,25 @@
 // Two kinds of tests: most run in workerd with real D1, KV and Durable Objects; `e2e` and `repo` run in Node, where they
 // start the real server or read the repository.
+import { Response } from "miniflare";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
+/** The outside network as tests have it: one client's metadata document. Any other request fails its test. */
+function outside({ url }: { readonly url: string }): Response {
+  if (url !== METADATA_URL) throw new Error(`unexpected outgoing request to ${url}`);
+  return new Response(
+    JSON.stringify({
+      client_id: METADATA_URL,
+      client_name: "Documented client",
+      redirect_uris: ["http://127.0.0.1:45454/callback"],
+    }),
+    {
+      headers: { "Content-Type": "application/json" },
+    },
+  );
+}
+
+const METADATA_URL = "https://client.example/metadata.json";
 const NODE_TESTS = ["test/e2e/**/*.test.ts", "test/repo/**/*.test.ts"];
 
 export default defineConfig({
@@ -13,10 +30,7 @@ export default defineConfig({
           cloudflareTest(async () => ({
             wrangler: { configPath: "./sample/wrangler.jsonc" },
             miniflare: {
-              // Nothing a test starts may reach the outside.
-              outboundService: (request: { url: string }) => {
-                throw new Error(`unexpected outgoing request to ${request.url}`);
-              },
+              outboundService: outside,
               bindings: {
                 TEST_SHOP_MIGRATIONS: await readD1Migrations("sample/migrations/shop"),
                 TEST_OPS_MIGRATIONS: await readD1Migrations("sample/migrations/ops"),
@@ -24,10 +38,21 @@ export default defineConfig({
             },
           })),
         ],
-        test: { name: "workers", include: ["test/**/*.test.ts"], exclude: NODE_TESTS, setupFiles: ["test/support/setup.ts"] },
+        test: {
+          name: "workers",
+          include: ["test/**/*.test.ts"],
+          exclude: NODE_TESTS,
+          setupFiles: ["test/support/setup.ts"],
+        },
       },
       {
-        test: { name: "node", include: NODE_TESTS, globalSetup: ["test/support/node/server.ts"], testTimeout: 30_000, hookTimeout: 120_000 },
+        test: {
+          name: "node",
+          include: NODE_TESTS,
+          globalSetup: ["test/support/node/server.ts"],
+          testTimeout: 30_000,
+          hookTimeout: 120_000,
+        },
       },
     ],
   },

@@ -149,7 +149,10 @@ export default defineGatehouse({
       description: "Reads all figures; contact data masked, notes hidden.",
       rules: [
         { action: "read", datasets: ["shop.customers"], masks: contactMasks, hidden: ["notes"] },
-        { action: "read", datasets: ["shop.products", "shop.orders", "shop.order_items", "shop.tickets", "shop.refunds"] },
+        {
+          action: "read",
+          datasets: ["shop.products", "shop.orders", "shop.order_items", "shop.tickets", "shop.refunds"],
+        },
         { action: "read", datasets: ["ops.*", "handbook"] },
       ],
     },
@@ -173,7 +176,12 @@ export default defineGatehouse({
   },
   members: [
     { email: "analyst@harbor.example", name: "Ada, analyst", roles: ["analyst"] },
-    { email: "support@harbor.example", name: "Sol, support desk north", roles: ["support"], attributes: { region: "north" } },
+    {
+      email: "support@harbor.example",
+      name: "Sol, support desk north",
+      roles: ["support"],
+      attributes: { region: "north" },
+    },
     { email: "reviewer@harbor.example", name: "Rune, reviewer", roles: ["analyst"] },
     { email: "owner@harbor.example", name: "Oda, owner", roles: ["owner"] },
     { email: "guest@harbor.example", name: "Gil, guest without a role", roles: [] },

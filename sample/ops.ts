@@ -13,18 +13,40 @@ export function generateOps(random: Random, { products, orders }: Shop): readonl
   const stock = warehouses.flatMap(([warehouseId = 0]) =>
     products.map(({ sku }) => {
       const onHand = random.chance(0.06) ? 0 : random.between(1, 240);
-      return [warehouseId, sku, onHand, Math.min(onHand, random.between(0, 12)), random.between(5, 40), daysBefore(random.between(1, 90)).slice(0, 10)];
+      return [
+        warehouseId,
+        sku,
+        onHand,
+        Math.min(onHand, random.between(0, 12)),
+        random.between(5, 40),
+        daysBefore(random.between(1, 90)).slice(0, 10),
+      ];
     }),
   );
   const shipped = orders.filter((order) => ["shipped", "delivered", "returned"].includes(order.status));
   const shipments = shipped.map((order, index) => {
     const sentAge = Math.max(0, order.age - random.between(1, 3));
-    const arrived = order.status === "shipped" ? null : daysBefore(Math.max(1, sentAge - random.between(1, 6)), random.between(28_800, 64_800));
-    return [index + 1, order.id, random.between(1, 4), random.pick(CARRIERS), daysBefore(sentAge, random.between(20_000, 28_000)), arrived, random.between(200, 28_000)];
+    const arrived =
+      order.status === "shipped"
+        ? null
+        : daysBefore(Math.max(1, sentAge - random.between(1, 6)), random.between(28_800, 64_800));
+    return [
+      index + 1,
+      order.id,
+      random.between(1, 4),
+      random.pick(CARRIERS),
+      daysBefore(sentAge, random.between(20_000, 28_000)),
+      arrived,
+      random.between(200, 28_000),
+    ];
   });
   return [
     { name: "warehouses", columns: ["id", "code", "town", "region", "capacity_pallets"], rows: warehouses },
-    { name: "stock", columns: ["warehouse_id", "sku", "on_hand", "reserved", "reorder_level", "counted_on"], rows: stock },
+    {
+      name: "stock",
+      columns: ["warehouse_id", "sku", "on_hand", "reserved", "reorder_level", "counted_on"],
+      rows: stock,
+    },
     {
       name: "shipments",
       columns: ["id", "order_id", "warehouse_id", "carrier", "shipped_at", "delivered_at", "weight_grams"],

@@ -58,7 +58,11 @@ export function generateShop(random: Random): Shop {
       columns: ["id", "name", "email", "phone", "birth_date", "address", "region", "segment", "created_at", "notes"],
       rows: customers.map(({ row }) => row),
     },
-    { name: "products", columns: ["id", "sku", "name", "category", "price_cents", "active"], rows: products.map(({ row }) => row) },
+    {
+      name: "products",
+      columns: ["id", "sku", "name", "category", "price_cents", "active"],
+      rows: products.map(({ row }) => row),
+    },
     {
       name: "orders",
       columns: ["id", "customer_id", "status", "placed_at", "total_cents"],
@@ -67,10 +71,25 @@ export function generateShop(random: Random): Shop {
     { name: "order_items", columns: ["id", "order_id", "product_id", "quantity", "unit_price_cents"], rows: items },
     {
       name: "tickets",
-      columns: ["id", "customer_id", "order_id", "region", "subject", "body", "status", "priority", "opened_at", "closed_at"],
+      columns: [
+        "id",
+        "customer_id",
+        "order_id",
+        "region",
+        "subject",
+        "body",
+        "status",
+        "priority",
+        "opened_at",
+        "closed_at",
+      ],
       rows: Array.from({ length: TICKETS }, (_, index) => ticket(random, index + 1, orders, regionOf)),
     },
-    { name: "refunds", columns: ["id", "order_id", "amount_cents", "reason", "status", "created_at"], rows: refunds(random, orders) },
+    {
+      name: "refunds",
+      columns: ["id", "order_id", "amount_cents", "reason", "status", "created_at"],
+      rows: refunds(random, orders),
+    },
   ];
   return { tables, products, orders };
 }
@@ -78,19 +97,38 @@ export function generateShop(random: Random): Shop {
 function customer(random: Random, id: number): { readonly region: Region; readonly row: Table["rows"][number] } {
   const [first, last, region] = [random.pick(FIRST_NAMES), random.pick(LAST_NAMES), random.pick(REGIONS)];
   // The number keeps addresses apart; letters outside ASCII have no place in a mailbox name.
-  const mailbox = `${first}.${last}`.toLowerCase().normalize("NFD").replace(/[^a-z.]/g, "");
+  const mailbox = `${first}.${last}`
+    .toLowerCase()
+    .normalize("NFD")
+    .replace(/[^a-z.]/g, "");
   const phone = `+49 ${random.between(150, 179)} ${random.between(1_000_000, 9_999_999)}`;
   const birthDate = random.chance(0.9) ? daysBefore(random.between(19 * 365, 80 * 365)).slice(0, 10) : null;
   const address = `${random.pick(STREETS)} ${random.between(1, 180)}, ${random.between(10_000, 99_999)} ${random.pick(TOWNS[region])}`;
-  const segment = random.weighted([["consumer", 78], ["trade", 15], ["marina", 7]] as const);
+  const segment = random.weighted([
+    ["consumer", 78],
+    ["trade", 15],
+    ["marina", 7],
+  ] as const);
   const created = daysBefore(random.between(HISTORY_DAYS, HISTORY_DAYS + 1500), random.between(0, 86_399));
-  const note = random.weighted([[null, 70], ["staff", 28], ["hostile", 2]] as const);
+  const note = random.weighted([
+    [null, 70],
+    ["staff", 28],
+    ["hostile", 2],
+  ] as const);
   const notes = note === null ? null : random.pick(note === "staff" ? STAFF_NOTES : HOSTILE_TEXTS);
   return {
     region,
     row: [
-      id, `${first} ${last}`, `${mailbox}${id}@${random.pick(MAIL_DOMAINS)}`, random.chance(0.85) ? phone : null,
-      birthDate, address, region, segment, created, notes,
+      id,
+      `${first} ${last}`,
+      `${mailbox}${id}@${random.pick(MAIL_DOMAINS)}`,
+      random.chance(0.85) ? phone : null,
+      birthDate,
+      address,
+      region,
+      segment,
+      created,
+      notes,
     ],
   };
 }
@@ -107,25 +145,48 @@ function generateProducts(random: Random): readonly Product[] {
   );
   // Every so many, so that all kinds of goods are there.
   return Array.from({ length: PRODUCTS }, (_, index) => {
-    const article = articles[Math.floor((index * articles.length) / PRODUCTS)] ?? { category: "tools", name: "Rigging knife", price: 1900 };
+    const article = articles[Math.floor((index * articles.length) / PRODUCTS)] ?? {
+      category: "tools",
+      name: "Rigging knife",
+      price: 1900,
+    };
     const id = index + 1;
     const sku = `${article.category.slice(0, 3).toUpperCase()}-${String(1000 + id)}`;
     const priceCents = Math.round(article.price / 100) * 100 - 10;
-    return { id, sku, priceCents, row: [id, sku, article.name, article.category, priceCents, random.chance(0.94) ? 1 : 0] };
+    return {
+      id,
+      sku,
+      priceCents,
+      row: [id, sku, article.name, article.category, priceCents, random.chance(0.94) ? 1 : 0],
+    };
   });
 }
 
-function generateOrders(random: Random, products: readonly Product[]): { orders: readonly Order[]; items: Table["rows"] } {
+function generateOrders(
+  random: Random,
+  products: readonly Product[],
+): { orders: readonly Order[]; items: Table["rows"] } {
   const items: (readonly number[])[] = [];
   const orders = Array.from({ length: ORDERS }, (_, index): Order => {
     const id = index + 1;
     // Oldest first, and more of them lately: the shop grows.
     const age = Math.round(HISTORY_DAYS * (1 - Math.sqrt(index / ORDERS)));
-    const count = random.weighted([[1, 25], [2, 30], [3, 23], [4, 14], [5, 8]] as const);
+    const count = random.weighted([
+      [1, 25],
+      [2, 30],
+      [3, 23],
+      [4, 14],
+      [5, 8],
+    ] as const);
     let totalCents = 0;
     for (let item = 0; item < count; item += 1) {
       const product = random.pick(products);
-      const quantity = random.weighted([[1, 70], [2, 20], [4, 8], [10, 2]] as const);
+      const quantity = random.weighted([
+        [1, 70],
+        [2, 20],
+        [4, 8],
+        [10, 2],
+      ] as const);
       totalCents += quantity * product.priceCents;
       items.push([items.length + 1, id, product.id, quantity, product.priceCents]);
     }
@@ -137,11 +198,25 @@ function generateOrders(random: Random, products: readonly Product[]): { orders:
 
 function statusAt(random: Random, age: number): string {
   if (age <= 1) return random.pick(["placed", "paid"]);
-  if (age <= 5) return random.weighted([["paid", 30], ["shipped", 65], ["cancelled", 5]] as const);
-  return random.weighted([["delivered", 90], ["returned", 6], ["cancelled", 4]] as const);
+  if (age <= 5)
+    return random.weighted([
+      ["paid", 30],
+      ["shipped", 65],
+      ["cancelled", 5],
+    ] as const);
+  return random.weighted([
+    ["delivered", 90],
+    ["returned", 6],
+    ["cancelled", 4],
+  ] as const);
 }
 
-function ticket(random: Random, id: number, orders: readonly Order[], regionOf: (customerId: number) => Region): Table["rows"][number] {
+function ticket(
+  random: Random,
+  id: number,
+  orders: readonly Order[],
+  regionOf: (customerId: number) => Region,
+): Table["rows"][number] {
   const order = random.pick(orders);
   const [subject, text] = random.pick(TICKET_SUBJECTS);
   const body = random.chance(0.02) ? `${text} ${random.pick(HOSTILE_TEXTS)}` : text;
@@ -149,19 +224,49 @@ function ticket(random: Random, id: number, orders: readonly Order[], regionOf: 
   const isOpen = openedAge === 0 || random.chance(openedAge < 10 ? 0.6 : 0.03);
   const closed = isOpen ? null : daysBefore(Math.max(1, openedAge - random.between(0, 6)), 86_399);
   const status = isOpen ? random.pick(["open", "pending"]) : "closed";
-  const priority = random.weighted([["low", 25], ["normal", 60], ["high", 15]] as const);
+  const priority = random.weighted([
+    ["low", 25],
+    ["normal", 60],
+    ["high", 15],
+  ] as const);
   return [
-    id, order.customerId, random.chance(0.8) ? order.id : null, regionOf(order.customerId), subject, body, status, priority,
-    daysBefore(openedAge, random.between(0, 43_000)), closed,
+    id,
+    order.customerId,
+    random.chance(0.8) ? order.id : null,
+    regionOf(order.customerId),
+    subject,
+    body,
+    status,
+    priority,
+    daysBefore(openedAge, random.between(0, 43_000)),
+    closed,
   ];
 }
 
 function refunds(random: Random, orders: readonly Order[]): Table["rows"] {
-  const refunded = orders.filter((order) => order.status === "returned" || (order.status === "delivered" && random.chance(0.01)));
+  const refunded = orders.filter(
+    (order) => order.status === "returned" || (order.status === "delivered" && random.chance(0.01)),
+  );
   return refunded.map((order, index) => {
     const amount = order.status === "returned" ? order.totalCents : Math.max(500, Math.round(order.totalCents * 0.2));
-    const reason = order.status === "returned" ? random.pick(["damaged", "wrong item", "changed mind"]) : random.pick(["late", "goodwill"]);
-    const status = order.age > 30 ? random.weighted([["paid", 92], ["rejected", 8]] as const) : random.pick(["requested", "approved"]);
-    return [index + 1, order.id, amount, reason, status, daysBefore(Math.max(0, order.age - 9), random.between(30_000, 43_000))];
+    const reason =
+      order.status === "returned"
+        ? random.pick(["damaged", "wrong item", "changed mind"])
+        : random.pick(["late", "goodwill"]);
+    const status =
+      order.age > 30
+        ? random.weighted([
+            ["paid", 92],
+            ["rejected", 8],
+          ] as const)
+        : random.pick(["requested", "approved"]);
+    return [
+      index + 1,
+      order.id,
+      amount,
+      reason,
+      status,
+      daysBefore(Math.max(0, order.age - 9), random.between(30_000, 43_000)),
+    ];
   });
 }

@@ -17,7 +17,9 @@ export async function runTool(name: string, args: readonly string[]): Promise<st
   child.stderr.on("data", collect);
   return new Promise((resolve, reject) => {
     child.on("error", reject);
-    child.on("close", (status) => (status === 0 ? resolve(output) : reject(new Error(`${name} ${args.join(" ")} failed:\n${output}`))));
+    child.on("close", (status) =>
+      status === 0 ? resolve(output) : reject(new Error(`${name} ${args.join(" ")} failed:\n${output}`)),
+    );
   });
 }
 

@@ -14,7 +14,10 @@ const stamp = createHash("sha256").update(lock).update(`${process.platform} ${pr
 
 if (!existsSync(stampFile) || readFileSync(stampFile, "utf8") !== stamp) {
   console.log("Installing dependencies (once, about a minute) …");
-  const { status } = spawnSync("npm", ["ci", "--loglevel=error", "--no-fund", "--no-audit"], { cwd: root, stdio: "inherit" });
+  const { status } = spawnSync("npm", ["ci", "--loglevel=error", "--no-fund", "--no-audit"], {
+    cwd: root,
+    stdio: "inherit",
+  });
   if (status !== 0) process.exit(status ?? 1);
   writeFileSync(stampFile, stamp);
 }
@@ -23,7 +26,9 @@ if (!existsSync(stampFile) || readFileSync(stampFile, "utf8") !== stamp) {
 if (!existsSync(path.join(root, "node_modules", ".bin", "node"))) {
   const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
   if (major < MINIMUM[0] || (major === MINIMUM[0] && minor < MINIMUM[1])) {
-    console.error(`Gatehouse needs Node ${MINIMUM.join(".")} or newer here; this is ${process.versions.node}. Install one from https://nodejs.org.`);
+    console.error(
+      `Gatehouse needs Node ${MINIMUM.join(".")} or newer here; this is ${process.versions.node}. Install one from https://nodejs.org.`,
+    );
     process.exit(1);
   }
 }

@@ -13,14 +13,20 @@ const HANDBOOK_DIR = path.join(root, "sample", "handbook");
 /** The handbook's documents by key: the path below the folder. */
 export function readHandbook(): ReadonlyMap<string, string> {
   const files = readdirSync(HANDBOOK_DIR, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".md"));
-  return new Map(files.toSorted().map((file) => [file.replaceAll(path.sep, "/"), readFileSync(path.join(HANDBOOK_DIR, file), "utf8")]));
+  return new Map(
+    files
+      .toSorted()
+      .map((file) => [file.replaceAll(path.sep, "/"), readFileSync(path.join(HANDBOOK_DIR, file), "utf8")]),
+  );
 }
 
 /** Loads what is not there yet. Killed half-way, the next call does the rest. */
 export async function loadSample(miniflare: Miniflare, stateDir: string, say: (text: string) => void): Promise<void> {
   const data = generateSample();
   const documents = readHandbook();
-  const fingerprint = createHash("sha256").update(JSON.stringify([data, [...documents]])).digest("hex");
+  const fingerprint = createHash("sha256")
+    .update(JSON.stringify([data, [...documents]]))
+    .digest("hex");
   const marker = path.join(stateDir, "sample-loaded");
   if (existsSync(marker) && readFileSync(marker, "utf8") === fingerprint) return;
   say("Loading the sample organisation …");

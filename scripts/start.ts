@@ -15,15 +15,15 @@ import { loadSample } from "./sample.ts";
 
 const DEFAULT_PORT = 8787;
 
-await main().catch((error: unknown) => {
-  console.error(error instanceof StartProblem ? error.message : error);
-  process.exit(1);
-});
+/** Something the person who started this can mend; shown without a stack. */
+class StartProblem extends Error {}
 
 async function main(): Promise<void> {
   const port = parsePort(process.env["PORT"]);
   if (!(await isPortFree(port))) {
-    throw new StartProblem(`Port ${port} is in use on this machine. Stop the other program, or choose a port: PORT=8788 npm start`);
+    throw new StartProblem(
+      `Port ${port} is in use on this machine. Stop the other program, or choose a port: PORT=8788 npm start`,
+    );
   }
   const isSample = ownConfig.policy.sources.length === 0;
   const config = isSample ? sampleConfig : ownConfig;
@@ -44,18 +44,21 @@ async function main(): Promise<void> {
   announce(config, origin, isSample);
 }
 
-/** Something the person who started this can mend; shown without a stack. */
-class StartProblem extends Error {}
-
 function parsePort(text: string | undefined): number {
   if (text === undefined || text === "") return DEFAULT_PORT;
   const port = Number(text);
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new StartProblem(`PORT is ${JSON.stringify(text)}. It takes a number from 1 to 65535.`);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+    throw new StartProblem(`PORT is ${JSON.stringify(text)}. It takes a number from 1 to 65535.`);
   return port;
 }
 
 /** Databases are brought up to date and compared with the policy file before anything is served. */
-async function prepareStorage(configPath: string, stateDir: string, config: Gatehouse, isSample: boolean): Promise<void> {
+async function prepareStorage(
+  configPath: string,
+  stateDir: string,
+  config: Gatehouse,
+  isSample: boolean,
+): Promise<void> {
   const storage = await openStorage(configPath, stateDir);
   try {
     await migrateLocal(storage, configPath);
@@ -70,10 +73,14 @@ async function requireDeclaredShape(storage: Miniflare, { policy }: Gatehouse): 
   const problems: string[] = [];
   for (const source of policy.sources.filter((candidate) => candidate.kind === "d1")) {
     const datasets = policy.datasets.filter((dataset) => dataset.kind === "table" && dataset.source === source.name);
-    const found = await compareSchema(await storage.getD1Database(source.binding), datasets.filter((dataset) => dataset.kind === "table"));
+    const found = await compareSchema(
+      await storage.getD1Database(source.binding),
+      datasets.filter((dataset) => dataset.kind === "table"),
+    );
     problems.push(...found.map((problem) => `- ${problem.message}`));
   }
-  if (problems.length > 0) throw new StartProblem(`The policy file does not match the local databases:\n${problems.join("\n")}`);
+  if (problems.length > 0)
+    throw new StartProblem(`The policy file does not match the local databases:\n${problems.join("\n")}`);
 }
 
 function announce({ organisation, policy, signIn }: Gatehouse, origin: string, isSample: boolean): void {
@@ -82,7 +89,13 @@ function announce({ organisation, policy, signIn }: Gatehouse, origin: string, i
     `Gatehouse serves ${organisation.name}${isSample ? " (the sample)" : ""} at ${origin}`,
     `MCP endpoint: ${origin}/mcp`,
     "",
-    ...(signIn === "sample" ? ["Accounts of the sample sign-in:", ...policy.members.map((member) => `  ${member.email.padEnd(28)} ${member.name}`), ""] : []),
+    ...(signIn === "sample"
+      ? [
+          "Accounts of the sample sign-in:",
+          ...policy.members.map((member) => `  ${member.email.padEnd(28)} ${member.name}`),
+          "",
+        ]
+      : []),
     "Add it to a client:",
     ...clientLines(`${origin}/mcp`).map(({ client, how, paste }) => `  ${client} (${how}):\n    ${paste}`),
     "",
@@ -90,3 +103,8 @@ function announce({ organisation, policy, signIn }: Gatehouse, origin: string, i
   ];
   console.log(lines.join("\n"));
 }
+
+await main().catch((error: unknown) => {
+  console.error(error instanceof StartProblem ? error.message : error);
+  process.exit(1);
+});

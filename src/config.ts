@@ -26,17 +26,29 @@ const limitsSchema = z.strictObject({
   /** Rows that may leave for one person per UTC day. */
   rowsPerDay: z.int().min(1).default(50_000),
   /** Bytes of records that may wait in one person's ledger. */
-  outboxBytes: z.int().min(100_000).default(16 * 1024 * 1024),
+  outboxBytes: z
+    .int()
+    .min(100_000)
+    .default(16 * 1024 * 1024),
   /** How long one call may take before it counts as interrupted. */
   leaseSeconds: z.int().min(5).default(60),
   /** How long a session of the 2025 era lives without a request. */
-  sessionIdleSeconds: z.int().min(60).default(24 * 3600),
+  sessionIdleSeconds: z
+    .int()
+    .min(60)
+    .default(24 * 3600),
   /** How long an access token lives. */
   accessTokenSeconds: z.int().min(60).default(3600),
   /** How long a sign-in lives when the client does not use it. */
-  refreshTokenSeconds: z.int().min(3600).default(30 * 24 * 3600),
+  refreshTokenSeconds: z
+    .int()
+    .min(3600)
+    .default(30 * 24 * 3600),
   /** Bytes of a request body to /mcp at most. */
-  maxBodyBytes: z.int().min(1000).default(4 * 1024 * 1024),
+  maxBodyBytes: z
+    .int()
+    .min(1000)
+    .default(4 * 1024 * 1024),
 });
 
 export type Limits = Readonly<z.output<typeof limitsSchema>>;
@@ -67,10 +79,12 @@ export interface Gatehouse {
  */
 export function defineGatehouse(input: GatehouseInput): Gatehouse {
   const parsed = gatehouseSchema.safeParse(input);
-  if (!parsed.success) throw invalid(parsed.error.issues.map((issue) => `${pathText(issue.path)}: ${issueText(issue)}`));
+  if (!parsed.success)
+    throw invalid(parsed.error.issues.map((issue) => `${pathText(issue.path)}: ${issueText(issue)}`));
   const { organisation, signIn, allowedOrigins, limits, sources, roles, members } = parsed.data;
   const { policy, problems } = checkPolicy({ sources, roles, members });
-  const limitProblems = limits.defaultRows > limits.maxRows ? ["limits.defaultRows: is more than limits.maxRows. Lower it."] : [];
+  const limitProblems =
+    limits.defaultRows > limits.maxRows ? ["limits.defaultRows: is more than limits.maxRows. Lower it."] : [];
   if (problems.length + limitProblems.length > 0) throw invalid([...problems, ...limitProblems]);
   return { organisation, signIn, allowedOrigins, limits, policy };
 }
@@ -111,29 +125,41 @@ export function isLoopbackHost(hostname: string): boolean {
 /** Parses the variables. Throws `TypeError` naming the setting, what it got and what it takes. */
 export function parseEnv(variables: { readonly GATEHOUSE_URL?: string }, config: Pick<Gatehouse, "signIn">): Settings {
   const got = variables.GATEHOUSE_URL ?? "";
-  const takes = "It takes the origin that people connect to, such as https://gatehouse.example.com (http only on localhost).";
+  const takes =
+    "It takes the origin that people connect to, such as https://gatehouse.example.com (http only on localhost).";
   const url = URL.canParse(got) ? new URL(got) : undefined;
-  if (url === undefined) throw new TypeError(`GATEHOUSE_URL is ${got === "" ? "not set" : JSON.stringify(got)}. ${takes}`);
+  if (url === undefined)
+    throw new TypeError(`GATEHOUSE_URL is ${got === "" ? "not set" : JSON.stringify(got)}. ${takes}`);
   const isLoopback = isLoopbackHost(url.hostname);
   const isSecure = url.protocol === "https:" || (url.protocol === "http:" && isLoopback);
-  if (!isSecure || (got !== url.origin && got !== `${url.origin}/`)) throw new TypeError(`GATEHOUSE_URL is ${JSON.stringify(got)}. ${takes}`);
+  if (!isSecure || (got !== url.origin && got !== `${url.origin}/`))
+    throw new TypeError(`GATEHOUSE_URL is ${JSON.stringify(got)}. ${takes}`);
   if (config.signIn === "sample" && !isLoopback) {
-    throw new TypeError(`signIn is "sample", which asks for no password, but GATEHOUSE_URL is ${got}. It is for localhost only.`);
+    throw new TypeError(
+      `signIn is "sample", which asks for no password, but GATEHOUSE_URL is ${got}. It is for localhost only.`,
+    );
   }
   return Object.freeze({ origin: url.origin, resource: `${url.origin}/mcp`, isLoopback });
 }
 
 function invalid(problems: readonly string[]): TypeError {
-  return new TypeError(`The policy file has ${problems.length} problem(s):\n${problems.map((problem) => `- ${problem}`).join("\n")}`);
+  return new TypeError(
+    `The policy file has ${problems.length} problem(s):\n${problems.map((problem) => `- ${problem}`).join("\n")}`,
+  );
 }
 
 function pathText(path: readonly PropertyKey[]): string {
-  return path.reduce<string>((text, part) => (typeof part === "number" ? `${text}[${part}]` : `${text}${text === "" ? "" : "."}${String(part)}`), "");
+  return path.reduce<string>(
+    (text, part) => (typeof part === "number" ? `${text}[${part}]` : `${text}${text === "" ? "" : "."}${String(part)}`),
+    "",
+  );
 }
 
 /** A union tells only "invalid"; its branches tell what each would take. */
 function issueText(issue: z.core.$ZodIssue): string {
   if (issue.code !== "invalid_union") return issue.message;
-  const branches = issue.errors.map((errors) => errors.map((error) => `${pathText(error.path)} ${error.message}`.trim()).join(", "));
+  const branches = issue.errors.map((errors) =>
+    errors.map((error) => `${pathText(error.path)} ${error.message}`.trim()).join(", "),
+  );
   return `fits no form it may have (${branches.join("; or ")})`;
 }

@@ -1,8 +1,6 @@
 // The composition root: puts the parts together for one policy file. What is built from an environment is built once
 // per isolate and holds no request's or person's state.
-import { Hono } from "hono";
 import { createGateway } from "./access/gateway.ts";
-import { createAuthorizeRoutes } from "./auth/authorize.tsx";
 import { createNoSignIn } from "./auth/no-sign-in.ts";
 import { createProvider } from "./auth/provider.ts";
 import type { VerifiedToken } from "./auth/provider.ts";
@@ -22,7 +20,7 @@ import { createSessionClient } from "./session/client.ts";
 import type { SessionObjectClass } from "./session/session-object.ts";
 import { defineSessionObject } from "./session/session-object.ts";
 import { openSources } from "./sources/registry.ts";
-import { createHomeRoutes } from "./web/home.tsx";
+import { createPages } from "./web/pages.tsx";
 
 export interface GatehouseWorker {
   readonly handler: { readonly fetch: (request: Request, env: Env, context: ExecutionContext) => Promise<Response> };
@@ -32,11 +30,16 @@ export interface GatehouseWorker {
 
 /** The Worker of a policy file: its request handler and the Durable Object classes that the entry must export. */
 export function createGatehouse(config: Gatehouse): GatehouseWorker {
-  const serverFactoryOf = oncePerEnv((env: Env) => createServerFactory(config.organisation, serverDependencies(config, env)));
+  const serverFactoryOf = oncePerEnv((env: Env) =>
+    createServerFactory(config.organisation, serverDependencies(config, env)),
+  );
   const handlerOf = oncePerEnv((env: Env) => createHandler(config, env, serverFactoryOf(env)));
   return {
     handler: { fetch: async (request, env, context) => handlerOf(env)(request, context) },
-    SessionObject: defineSessionObject<Env>((env) => ({ createServer: serverFactoryOf(env), idleSeconds: config.limits.sessionIdleSeconds })),
+    SessionObject: defineSessionObject<Env>((env) => ({
+      createServer: serverFactoryOf(env),
+      idleSeconds: config.limits.sessionIdleSeconds,
+    })),
     LedgerObject: defineLedgerObject<Env>(() => config.limits),
   };
 }
@@ -61,13 +64,17 @@ function createHandler(config: Gatehouse, env: Env, createServer: ReturnType<typ
     createServer,
     sessions: createSessionClient(env.SESSION),
     maxBodyBytes: limits.maxBodyBytes,
+    onRefusal: (message) => console.warn(`mcp: ${message}`),
     onError: (error) => logError("mcp", error),
   });
   const serveMcp = async (request: Request, { identity, clientId, scopes }: VerifiedToken): Promise<Response> =>
     endpoint(request, { subjectId: identity.subjectId, authInfo: toAuthInfo({ identity, clientId }, scopes) });
-  const pages = new Hono()
-    .route("/", createAuthorizeRoutes({ organisation: organisation.name, signIn: createSignIn(config) }))
-    .route("/", createHomeRoutes({ organisation: organisation.name, resource, hasSources: policy.sources.length > 0 }));
+  const pages = createPages({
+    organisation: organisation.name,
+    resource,
+    hasSources: policy.sources.length > 0,
+    signIn: createSignIn(config),
+  });
   const provider = createProvider<Env>({
     origin,
     resource,

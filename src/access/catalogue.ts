@@ -61,7 +61,10 @@ export function findTarget(catalogue: readonly OpenSource[], id: string): Target
 
 /** The refusal for an id that names nothing the subject may read; the same whether or not it exists. */
 export function notFound(id: string): Denied {
-  return new Denied("not_found", `There is nothing called ${JSON.stringify(id)} that you may read. Call describe or search for what there is.`);
+  return new Denied(
+    "not_found",
+    `There is nothing called ${JSON.stringify(id)} that you may read. Call describe or search for what there is.`,
+  );
 }
 
 export function datasetUri(dataset: TableDataset): string {
@@ -92,5 +95,7 @@ function pathOf(id: string): string {
 
 function keyBelow(path: string, datasetId: string): string | undefined {
   if (path === datasetId) return "";
-  return path.startsWith(`${datasetId}/`) && path.length > datasetId.length + 1 ? path.slice(datasetId.length + 1) : undefined;
+  return path.startsWith(`${datasetId}/`) && path.length > datasetId.length + 1
+    ? path.slice(datasetId.length + 1)
+    : undefined;
 }

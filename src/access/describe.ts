@@ -64,14 +64,23 @@ export function describe(
 ): Answered<Description> {
   if (name === undefined) {
     const sources = catalogue.map(summarise);
-    const answer = { organisation: organisation.name, roles: subject.roles, sources, hint: hintFor(subject, sources, organisation.contact) };
+    const answer = {
+      organisation: organisation.name,
+      roles: subject.roles,
+      sources,
+      hint: hintFor(subject, sources, organisation.contact),
+    };
     return { answer, datasets: sources.flatMap((source) => source.datasets), rules: catalogue.flatMap(rulesOf) };
   }
   const source = catalogue.find((open) => open.source.declaration.name === name && open.kind === "d1");
   if (source !== undefined && source.kind === "d1") {
     const { title, description } = source.source.declaration;
     const datasets = source.tables.map(({ dataset }) => ({ dataset: dataset.id, description: dataset.description }));
-    return { answer: { source: name, title, description, datasets }, datasets: datasets.map((one) => one.dataset), rules: rulesOf(source) };
+    return {
+      answer: { source: name, title, description, datasets },
+      datasets: datasets.map((one) => one.dataset),
+      rules: rulesOf(source),
+    };
   }
   const target = findTarget(catalogue, name);
   if (target?.kind === "table") return answered(describeTable(target.table));
@@ -122,8 +131,10 @@ function rulesOf(open: OpenSource): readonly string[] {
 }
 
 function hintFor(subject: Subject, sources: readonly SourceSummary[], contact: string): string {
-  if (sources.length > 0) return "Call describe with a dataset for its columns, then query. search finds documents and columns by words.";
-  if (subject.roles.length === 0) return `This person has no role here, so there is nothing to read. ${contact} can give one.`;
+  if (sources.length > 0)
+    return "Call describe with a dataset for its columns, then query. search finds documents and columns by words.";
+  if (subject.roles.length === 0)
+    return `This person has no role here, so there is nothing to read. ${contact} can give one.`;
   return `The roles of this person open no data. ${contact} can change that.`;
 }
 

@@ -29,7 +29,10 @@ const MAX_WHOLE_CHARACTERS = 1_000_000;
 const MAX_LISTED = 200;
 
 /** Reads what an id names. Errors: `not_found`, also for what exists but is not granted; `invalid_input` for a page. */
-export async function fetchOne(catalogue: readonly OpenSource[], request: FetchRequest): Promise<Answered<FetchAnswer>> {
+export async function fetchOne(
+  catalogue: readonly OpenSource[],
+  request: FetchRequest,
+): Promise<Answered<FetchAnswer>> {
   const target = findTarget(catalogue, request.id);
   if (target === undefined) throw notFound(request.id);
   switch (target.kind) {
@@ -49,7 +52,10 @@ export async function fetchWhole(catalogue: readonly OpenSource[], uri: string):
   const answered = await fetchOne(catalogue, { id: uri, page: 1, pageCharacters: MAX_WHOLE_CHARACTERS });
   const { text, metadata } = answered.answer;
   if ("pages" in metadata) {
-    throw new AppError("limit_reached", `This is longer than ${MAX_WHOLE_CHARACTERS} characters. Read it page by page with the tool fetch.`);
+    throw new AppError(
+      "limit_reached",
+      `This is longer than ${MAX_WHOLE_CHARACTERS} characters. Read it page by page with the tool fetch.`,
+    );
   }
   return { ...answered, answer: text };
 }
@@ -58,22 +64,42 @@ function fetchTable({ table }: Extract<Target, { kind: "table" }>): Answered<Fet
   const { dataset, decision } = table;
   const described = describeTable(table);
   const columns = (described.columns ?? []).map(
-    (column) => `- ${column.name} (${column.type}${column.masked === undefined ? "" : `, masked: ${column.masked}`}): ${column.description}`,
+    (column) =>
+      `- ${column.name} (${column.type}${column.masked === undefined ? "" : `, masked: ${column.masked}`}): ${column.description}`,
   );
   const key = dataset.key === null ? [] : [`Key: ${dataset.key}. A row is fetched as ${dataset.id}/<${dataset.key}>.`];
-  const text = [dataset.description, "", `Rows: ${described.rows}. To read: ${described.use}.`, ...key, "", ...columns].join("\n");
-  const answer = { id: dataset.id, title: `Table ${dataset.id}`, text, url: datasetUri(dataset), metadata: { kind: "dataset", rules: decision.rules } };
+  const text = [
+    dataset.description,
+    "",
+    `Rows: ${described.rows}. To read: ${described.use}.`,
+    ...key,
+    "",
+    ...columns,
+  ].join("\n");
+  const answer = {
+    id: dataset.id,
+    title: `Table ${dataset.id}`,
+    text,
+    url: datasetUri(dataset),
+    metadata: { kind: "dataset", rules: decision.rules },
+  };
   return { answer, datasets: [dataset.id], rules: decision.rules };
 }
 
-async function fetchRow({ open, table, key }: Extract<Target, { kind: "row" }>, id: string): Promise<Answered<FetchAnswer>> {
+async function fetchRow(
+  { open, table, key }: Extract<Target, { kind: "row" }>,
+  id: string,
+): Promise<Answered<FetchAnswer>> {
   const { dataset, decision } = table;
   const columns = visibleColumns(decision, dataset);
   const keyColumn = columns.find((column) => column.name === dataset.key);
-  if (keyColumn === undefined || keyColumn.disclosures.some((disclosure) => disclosure.kind !== "clear")) throw notFound(id);
+  if (keyColumn === undefined || keyColumn.disclosures.some((disclosure) => disclosure.kind !== "clear"))
+    throw notFound(id);
   const value = keyColumn.type === "integer" ? Number(key) : key;
   if (!Number.isSafeInteger(value) && typeof value !== "string") throw notFound(id);
-  const statement = parseStatement(`SELECT * FROM ${quoteIdentifier(dataset.table)} WHERE ${quoteIdentifier(keyColumn.name)} = ?`);
+  const statement = parseStatement(
+    `SELECT * FROM ${quoteIdentifier(dataset.table)} WHERE ${quoteIdentifier(keyColumn.name)} = ?`,
+  );
   const read = await open.source.read([table], statement, [value], 1);
   const [row] = read.rows;
   if (row === undefined) throw notFound(id);
@@ -124,7 +150,10 @@ function paged(answered: Answered<FetchAnswer>, { page, pageCharacters }: FetchR
   const { answer } = answered;
   const pages = Math.max(1, Math.ceil(answer.text.length / pageCharacters));
   if (page > pages) {
-    throw new AppError("invalid_input", `page ${page} does not exist: ${JSON.stringify(answer.id)} has ${pages} page(s).`);
+    throw new AppError(
+      "invalid_input",
+      `page ${page} does not exist: ${JSON.stringify(answer.id)} has ${pages} page(s).`,
+    );
   }
   if (pages === 1) return answered;
   const text = answer.text.slice((page - 1) * pageCharacters, page * pageCharacters).toWellFormed();

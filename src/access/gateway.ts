@@ -57,7 +57,9 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
     maxRows: number,
     work: (catalogue: readonly OpenSource[], subject: Subject) => Answered<T> | Promise<Answered<T>>,
   ): Promise<T> =>
-    record(caller, { operation, asked, maxRows }, async (subject) => work(openCatalogue(policy, sources, subject), subject));
+    record(caller, { operation, asked, maxRows }, async (subject) =>
+      work(openCatalogue(policy, sources, subject), subject),
+    );
 
   return {
     describe: (caller, name) =>
@@ -70,7 +72,9 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
     },
     search: (caller, text, limit) => run(caller, "search", text, 0, (catalogue) => search(catalogue, text, limit)),
     fetch: (caller, id, page) =>
-      run(caller, "fetch", id, 1, (catalogue) => fetchOne(catalogue, { id, page, pageCharacters: limits.pageCharacters })),
+      run(caller, "fetch", id, 1, (catalogue) =>
+        fetchOne(catalogue, { id, page, pageCharacters: limits.pageCharacters }),
+      ),
     readResource: (caller, uri) => run(caller, "read resource", uri, 1, (catalogue) => fetchWhole(catalogue, uri)),
     listResources: (caller) => run(caller, "list resources", "", 0, listResources),
   };

@@ -23,7 +23,8 @@ export interface QueryAnswer {
   readonly columns: readonly string[];
   readonly rows: readonly GovernedRow[];
   /** What the numbers mean: rows shown, and whether that is all of them. */
-  readonly count: { readonly shown: number; readonly total: number } | { readonly shown: number; readonly atLeast: number };
+  readonly count:
+    { readonly shown: number; readonly total: number } | { readonly shown: number; readonly atLeast: number };
   /** Why rows are missing, and what to do; absent when none are. */
   readonly cut?: string;
   /** Columns of the tables used that are masked for this person. */
@@ -64,13 +65,19 @@ function openTables(catalogue: readonly OpenSource[], name: string): OpenTables 
 }
 
 /** Whole rows from the start, as long as their JSON stays within the bytes. */
-function cutToBytes(rows: readonly GovernedRow[], maxBytes: number): { rows: readonly GovernedRow[]; byBytes: boolean } {
+function cutToBytes(
+  rows: readonly GovernedRow[],
+  maxBytes: number,
+): { rows: readonly GovernedRow[]; byBytes: boolean } {
   const encoder = new TextEncoder();
   let bytes = 0;
   const end = rows.findIndex((row) => (bytes += encoder.encode(JSON.stringify(row)).length + 1) > maxBytes);
   if (end === -1) return { rows, byBytes: false };
   if (end === 0) {
-    throw new AppError("limit_reached", `One row alone is larger than ${maxBytes} bytes. Select fewer columns, or shorten long text with substr().`);
+    throw new AppError(
+      "limit_reached",
+      `One row alone is larger than ${maxBytes} bytes. Select fewer columns, or shorten long text with substr().`,
+    );
   }
   return { rows: rows.slice(0, end), byBytes: true };
 }

@@ -61,7 +61,8 @@ export function createRecorder({ policy, ledgerOf, newId }: RecorderDependencies
     if (!begun.ok) throw refusal(begun);
     const commit = async (outcome: Outcome): Promise<void> => {
       const committed = await ledger.commit(call, outcome);
-      if (!committed.ok) throw new AppError("interrupted", "The call took too long and was given up. Try a narrower one.");
+      if (!committed.ok)
+        throw new AppError("interrupted", "The call took too long and was given up. Try a narrower one.");
     };
     let answered;
     try {

@@ -31,19 +31,32 @@ const MAX_DOCUMENTS = 1000;
 const SNIPPET_LENGTH = 200;
 
 /** Finds by words: every hit holds at least one; more, rarer places (titles, names) come first. */
-export async function search(catalogue: readonly OpenSource[], text: string, limit: number): Promise<Answered<SearchAnswer>> {
+export async function search(
+  catalogue: readonly OpenSource[],
+  text: string,
+  limit: number,
+): Promise<Answered<SearchAnswer>> {
   const words = wordsOf(text);
   const hits: Hit[] = [];
   let unseen = false;
   for (const open of catalogue) {
     if (open.kind === "d1") {
-      hits.push(...open.tables.flatMap(({ dataset, decision }): Hit[] => {
-        const columns = visibleColumns(decision, dataset);
-        const body = [dataset.description, ...columns.map((column) => `${column.name}: ${column.description}`)].join("\n");
-        const score = scoreOf(words, `${dataset.source} ${dataset.table}`, body);
-        const found = { id: dataset.id, title: `Table ${dataset.id}`, url: datasetUri(dataset), snippet: snippetOf(words, body) };
-        return score > 0 ? [{ ...found, score, rules: decision.rules, dataset: dataset.id }] : [];
-      }));
+      hits.push(
+        ...open.tables.flatMap(({ dataset, decision }): Hit[] => {
+          const columns = visibleColumns(decision, dataset);
+          const body = [dataset.description, ...columns.map((column) => `${column.name}: ${column.description}`)].join(
+            "\n",
+          );
+          const score = scoreOf(words, `${dataset.source} ${dataset.table}`, body);
+          const found = {
+            id: dataset.id,
+            title: `Table ${dataset.id}`,
+            url: datasetUri(dataset),
+            snippet: snippetOf(words, body),
+          };
+          return score > 0 ? [{ ...found, score, rules: decision.rules, dataset: dataset.id }] : [];
+        }),
+      );
       continue;
     }
     const { keys, more } = await open.source.keys(open.decision, MAX_DOCUMENTS);
@@ -54,7 +67,10 @@ export async function search(catalogue: readonly OpenSource[], text: string, lim
   const best = hits.toSorted((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1)).slice(0, limit);
   const note = noteOf(hits.length, best.length, unseen);
   return {
-    answer: { results: best.map(({ id, title, url, snippet }) => ({ id, title, url, snippet })), ...(note === "" ? {} : { note }) },
+    answer: {
+      results: best.map(({ id, title, url, snippet }) => ({ id, title, url, snippet })),
+      ...(note === "" ? {} : { note }),
+    },
     datasets: [...new Set(best.map((hit) => hit.dataset))],
     rules: [...new Set(best.flatMap((hit) => hit.rules))],
     rows: best.length,
@@ -65,8 +81,14 @@ export async function search(catalogue: readonly OpenSource[], text: string, lim
 function documentHit(open: OpenDocuments, document: GovernedDocument, words: readonly string[]): Hit[] {
   const score = scoreOf(words, `${document.key} ${document.title}`, document.text);
   const { dataset, decision } = open;
-  const found = { title: document.title, url: documentUri(dataset, document.key), snippet: snippetOf(words, document.text) };
-  return score > 0 ? [{ ...found, id: `${dataset.id}/${document.key}`, score, rules: decision.rules, dataset: dataset.id }] : [];
+  const found = {
+    title: document.title,
+    url: documentUri(dataset, document.key),
+    snippet: snippetOf(words, document.text),
+  };
+  return score > 0
+    ? [{ ...found, id: `${dataset.id}/${document.key}`, score, rules: decision.rules, dataset: dataset.id }]
+    : [];
 }
 
 function wordsOf(text: string): readonly string[] {

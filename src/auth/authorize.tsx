@@ -31,19 +31,28 @@ export function createAuthorizeRoutes({ organisation, signIn }: AuthorizeOptions
     const request = await oauth.parseAuthRequest(context.req.raw);
     // OAuth 2.1 §4.1.1: PKCE is for every client, also for those that could authenticate.
     if (request.codeChallenge === undefined || request.codeChallengeMethod !== "S256") {
-      return redirect(authorizationErrorRedirect(request, "invalid_request", "code_challenge with method S256 is required"));
+      return redirect(
+        authorizationErrorRedirect(request, "invalid_request", "code_challenge with method S256 is required"),
+      );
     }
     const details = await oauth.describeConsent(request);
     const { handle, headers } = await oauth.beginConsent(request);
-    const body = <ConsentPage organisation={organisation} details={details} scopes={grantedScopes(request.scope)} handle={handle} />;
+    const body = (
+      <ConsentPage
+        organisation={organisation}
+        details={details}
+        scopes={grantedScopes(request.scope)}
+        handle={handle}
+      />
+    );
     return htmlPage({ title: consentTitle(organisation), body, headers, formTargets: [redirectTarget(request)] });
   });
 
   app.post(AUTHORIZE_PATH, async (context) => {
     const oauth = context.env.OAUTH_PROVIDER;
     const form = await context.req.raw.clone().formData();
-    const handle = String(form.get("handle") ?? "");
-    switch (form.get("decision")) {
+    const handle = textField(form, "handle");
+    switch (textField(form, "decision")) {
       case "approve":
         return approve(oauth, context.req.raw, handle);
       case "deny":
@@ -85,7 +94,8 @@ export function createAuthorizeRoutes({ organisation, signIn }: AuthorizeOptions
     if (error instanceof AuthorizationError) {
       return error.redirectTo === undefined ? problem(error.description) : redirect(error.redirectTo);
     }
-    if (error instanceof CimdFetchError) return problem("The program's description could not be fetched or is not valid.");
+    if (error instanceof CimdFetchError)
+      return problem("The program's description could not be fetched or is not valid.");
     throw error;
   });
   return app;
@@ -102,7 +112,12 @@ function redirect(location: string, headers: Headers = new Headers()): Response 
   return new Response(null, { status: 302, headers });
 }
 
-function problem(text: string, status = 400): Response {
+function textField(form: FormData, name: string): string {
+  const value = form.get(name);
+  return typeof value === "string" ? value : "";
+}
+
+function problem(text: string, status = 400): Promise<Response> {
   const body = (
     <>
       <p>{text}</p>

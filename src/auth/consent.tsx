@@ -26,14 +26,22 @@ export function ConsentPage({ organisation, details, scopes, handle }: ConsentPa
           <strong>{clientName}</strong>
         </dd>
         <dt>Published by</dt>
-        <dd>{clientDomain === undefined ? "unverified: the program chose this name itself" : <strong>{clientDomain}</strong>}</dd>
+        <dd>
+          {clientDomain === undefined ? (
+            "unverified: the program chose this name itself"
+          ) : (
+            <strong>{clientDomain}</strong>
+          )}
+        </dd>
         <dt>The answer goes to</dt>
         <dd>
           <strong>{redirectHost}</strong>
         </dd>
       </dl>
       {redirectIsLoopback && (
-        <p class="note">The answer goes to a program on your own computer. Continue only if you just started connecting it.</p>
+        <p class="note">
+          The answer goes to a program on your own computer. Continue only if you just started connecting it.
+        </p>
       )}
       <p>In your name, with the data of {organisation}, it will be able to:</p>
       <ul>

@@ -68,5 +68,8 @@ function parseToken(context: object): VerifiedToken {
 function missingScope(resource: string): Response {
   const { origin, pathname } = new URL(resource);
   const challenge = `Bearer error="insufficient_scope", scope="${READ_SCOPE}", resource_metadata="${origin}/.well-known/oauth-protected-resource${pathname}"`;
-  return Response.json({ error: "insufficient_scope" }, { status: 403, headers: { "WWW-Authenticate": challenge, "Cache-Control": "no-store" } });
+  return Response.json(
+    { error: "insufficient_scope" },
+    { status: 403, headers: { "WWW-Authenticate": challenge, "Cache-Control": "no-store" } },
+  );
 }

@@ -7,7 +7,8 @@ export const OFFLINE_SCOPE = "offline_access";
 export const SCOPES: readonly string[] = [READ_SCOPE, OFFLINE_SCOPE];
 
 const WORDS: Readonly<Record<string, string>> = {
-  [READ_SCOPE]: "Read the data and documents that you may read, with the same masks and limits, and keep a record of each request.",
+  [READ_SCOPE]:
+    "Read the data and documents that you may read, with the same masks and limits, and keep a record of each request.",
   [OFFLINE_SCOPE]: "Stay connected until you end it, so that you need not sign in again each hour.",
 };
 

@@ -59,7 +59,8 @@ export function defineLedgerObject<E>(limitsOf: (env: E) => LedgerLimits): Ledge
         if (this.#bytesHeld() + bytes > this.#limits.outboxBytes) return { ok: false, reason: "record_full" };
         const day = dayOf(nowMs);
         const { rowsPerDay } = this.#limits;
-        if (maxRows > 0 && this.#rowsHeld(day) + maxRows > rowsPerDay) return { ok: false, reason: "rows_spent", rowsPerDay };
+        if (maxRows > 0 && this.#rowsHeld(day) + maxRows > rowsPerDay)
+          return { ok: false, reason: "rows_spent", rowsPerDay };
         this.#sql.exec(
           "INSERT INTO lease (call, attempt, began_ms, deadline_ms, day, rows, bytes) VALUES (?, ?, ?, ?, ?, ?, ?)",
           attempt.call,

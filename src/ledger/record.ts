@@ -47,7 +47,8 @@ export type BeginResult =
   | { readonly ok: false; readonly reason: "record_full" }
   | { readonly ok: false; readonly reason: "rows_spent"; readonly rowsPerDay: number };
 
-export type CommitResult = { readonly ok: true; readonly seq: number } | { readonly ok: false; readonly reason: "no_lease" };
+export type CommitResult =
+  { readonly ok: true; readonly seq: number } | { readonly ok: false; readonly reason: "no_lease" };
 
 /** The ledger as the gateway calls it: once before anything is read, once before anything leaves. */
 export interface Ledger {

@@ -1,6 +1,6 @@
 // The MCP endpoint behind sign-in: decides the era of a request and hands it on. 2026 requests are served here, one
 // server per request; 2025 requests go to their session's object. Knows nothing of tools, policy or data.
-import { createMcpHandler, isLegacyRequest } from "@modelcontextprotocol/server";
+import { ProtocolError, createMcpHandler, isLegacyRequest } from "@modelcontextprotocol/server";
 import type { AuthInfo, McpServer } from "@modelcontextprotocol/server";
 import type { SessionClient } from "../session/client.ts";
 import { readJson } from "./border.ts";
@@ -17,6 +17,8 @@ export interface EndpointOptions {
   readonly createServer: () => McpServer;
   readonly sessions: SessionClient;
   readonly maxBodyBytes: number;
+  /** A request that the protocol layer refused: its sender's mistake, in a few words. */
+  readonly onRefusal: (message: string) => void;
   readonly onError: (error: unknown) => void;
 }
 
@@ -25,11 +27,22 @@ export type McpEndpoint = (request: Request, caller: McpCaller) => Promise<Respo
 const METHODS = ["POST", "DELETE"];
 
 /** Serves POST and DELETE; GET is 405 until there are streams to open. */
-export function createEndpoint({ createServer, sessions, maxBodyBytes, onError }: EndpointOptions): McpEndpoint {
-  const modern = createMcpHandler(createServer, { legacy: "reject", maxRequestBodySize: maxBodyBytes, onerror: onError });
+export function createEndpoint({
+  createServer,
+  sessions,
+  maxBodyBytes,
+  onRefusal,
+  onError,
+}: EndpointOptions): McpEndpoint {
+  // Anybody who is signed in can cause refusals, many of them and with text of their own: one short line each.
+  const onerror = (error: Error): void =>
+    isRefusal(error) ? onRefusal(JSON.stringify(error.message.slice(0, 200))) : onError(error);
+  const modern = createMcpHandler(createServer, { legacy: "reject", maxRequestBodySize: maxBodyBytes, onerror });
   return async (request, caller) => {
     if (!METHODS.includes(request.method)) {
-      return rpcError(405, RPC.server, `Method not allowed: this endpoint takes ${METHODS.join(" and ")}.`, { Allow: METHODS.join(", ") });
+      return rpcError(405, RPC.server, `Method not allowed: this endpoint takes ${METHODS.join(" and ")}.`, {
+        Allow: METHODS.join(", "),
+      });
     }
     if (request.method === "DELETE") return sessions.end(request, caller);
     const body = await readJson(request, maxBodyBytes);
@@ -39,4 +52,8 @@ export function createEndpoint({ createServer, sessions, maxBodyBytes, onError }
       ? sessions.post(request, body, caller)
       : modern.fetch(request, { authInfo: caller.authInfo, parsedBody: body.value });
   };
+}
+
+function isRefusal(error: Error): boolean {
+  return error instanceof ProtocolError || error.message.startsWith("Rejected inbound request");
 }

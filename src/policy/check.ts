@@ -17,7 +17,13 @@ const RESERVED_SOURCES = ["workspace"];
 /** Turns a parsed policy into the one that is evaluated. */
 export function checkPolicy(input: ParsedPolicy): CheckedPolicy {
   const problems: string[] = [];
-  const sources = Object.entries(input.sources).map(([name, { kind, binding, title, description }]) => ({ name, kind, binding, title, description }));
+  const sources = Object.entries(input.sources).map(([name, { kind, binding, title, description }]) => ({
+    name,
+    kind,
+    binding,
+    title,
+    description,
+  }));
   const datasets = Object.keys(input.sources).flatMap((name) => datasetsOf(name, input, problems));
   for (const { name } of sources) {
     if (RESERVED_SOURCES.includes(name)) problems.push(`sources.${name}: the name is reserved. Choose another.`);
@@ -25,7 +31,11 @@ export function checkPolicy(input: ParsedPolicy): CheckedPolicy {
   const rules = Object.entries(input.roles).flatMap(([role, { rules: parsed }]) =>
     parsed.flatMap((rule, index) => rulesOf(role, rule, `roles.${role}.rules[${index}]`, sources, datasets, problems)),
   );
-  refuseDuplicates(rules.map((rule) => [rule.id, `roles.${rule.role}.rules`]), "has two rules for one dataset, effect and action", problems);
+  refuseDuplicates(
+    rules.map((rule) => [rule.id, `roles.${rule.role}.rules`]),
+    "has two rules for one dataset, effect and action",
+    problems,
+  );
   const members = membersOf(input, problems);
   const roles = Object.entries(input.roles).map(([name, { description }]) => ({ name, description }));
   return { policy: { sources, datasets, roles, rules, members }, problems };
@@ -35,7 +45,10 @@ function datasetsOf(source: string, input: ParsedPolicy, problems: string[]): Da
   const parsed = input.sources[source];
   if (parsed === undefined) return [];
   if (parsed.kind === "kv") return [{ kind: "documents", id: source, source, description: parsed.description }];
-  const folded = Object.keys(parsed.tables).map((table): [string, string] => [table.toLowerCase(), `sources.${source}.tables`]);
+  const folded = Object.keys(parsed.tables).map((table): [string, string] => [
+    table.toLowerCase(),
+    `sources.${source}.tables`,
+  ]);
   refuseDuplicates(folded, "has two tables whose names differ only by case", problems);
   return Object.entries(parsed.tables).map(([table, { description, key, columns }]): TableDataset => {
     const names = Object.keys(columns);
@@ -57,9 +70,14 @@ function rulesOf(
 ): Rule[] {
   return parsed.datasets.flatMap((name) => {
     const source = sources.find((candidate) => name === `${candidate.name}.*` && candidate.kind === "d1");
-    const named = datasets.filter((dataset) => (source === undefined ? dataset.id === name : dataset.source === source.name));
+    const named = datasets.filter((dataset) =>
+      source === undefined ? dataset.id === name : dataset.source === source.name,
+    );
     if (named.length === 0 && source === undefined) {
-      const known = [...datasets.map((dataset) => dataset.id), ...sources.flatMap((one) => (one.kind === "d1" ? [`${one.name}.*`] : []))];
+      const known = [
+        ...datasets.map((dataset) => dataset.id),
+        ...sources.flatMap((one) => (one.kind === "d1" ? [`${one.name}.*`] : [])),
+      ];
       problems.push(`${path}.datasets: there is no dataset ${name}. ${choice(known)}`);
     }
     return named.map((dataset) => ruleOn(role, parsed, path, dataset, problems));
@@ -68,7 +86,13 @@ function rulesOf(
 
 function ruleOn(role: string, parsed: ParsedRule, path: string, dataset: Dataset, problems: string[]): Rule {
   const effect = parsed.effect ?? "allow";
-  const common = { id: `${role}/${effect}/${parsed.action}/${dataset.id}`, role, effect, action: parsed.action, dataset: dataset.id };
+  const common = {
+    id: `${role}/${effect}/${parsed.action}/${dataset.id}`,
+    role,
+    effect,
+    action: parsed.action,
+    dataset: dataset.id,
+  };
   if (parsed.effect === "deny") {
     for (const name of parsed.columns ?? []) requireColumn(dataset, name, `${path}.columns`, problems);
     return { ...common, rows: null, masks: {}, hidden: parsed.columns ?? [] };
@@ -80,23 +104,34 @@ function ruleOn(role: string, parsed: ParsedRule, path: string, dataset: Dataset
     const column = requireColumn(dataset, name, `${path}.masks.${name}`, problems);
     const types = typesFor(mask);
     if (column !== undefined && !types.includes(column.type)) {
-      problems.push(`${path}.masks.${name}: the mask ${disclosureName(mask)} fits ${types.join(", ")}; ${dataset.id}.${name} is ${column.type}.`);
+      problems.push(
+        `${path}.masks.${name}: the mask ${disclosureName(mask)} fits ${types.join(", ")}; ${dataset.id}.${name} is ${column.type}.`,
+      );
     }
-    if (hidden.includes(name)) problems.push(`${path}.masks.${name}: the column is hidden by the same rule. Keep one of the two.`);
+    if (hidden.includes(name))
+      problems.push(`${path}.masks.${name}: the column is hidden by the same rule. Keep one of the two.`);
   }
   return { ...common, rows: rows ?? null, masks, hidden };
 }
 
 function checkCondition(condition: Condition, dataset: Dataset, path: string, problems: string[]): void {
-  if ("all" in condition) return condition.all.forEach((part, index) => checkCondition(part, dataset, `${path}.all[${index}]`, problems));
-  if ("any" in condition) return condition.any.forEach((part, index) => checkCondition(part, dataset, `${path}.any[${index}]`, problems));
+  if ("all" in condition)
+    return condition.all.forEach((part, index) => checkCondition(part, dataset, `${path}.all[${index}]`, problems));
+  if ("any" in condition)
+    return condition.any.forEach((part, index) => checkCondition(part, dataset, `${path}.any[${index}]`, problems));
   requireColumn(dataset, condition.column, `${path}.column`, problems);
 }
 
-function requireColumn(dataset: Dataset, name: string, path: string, problems: string[]): TableDataset["columns"][number] | undefined {
+function requireColumn(
+  dataset: Dataset,
+  name: string,
+  path: string,
+  problems: string[],
+): TableDataset["columns"][number] | undefined {
   const columns = dataset.kind === "table" ? dataset.columns : [];
   const column = columns.find((candidate) => candidate.name === name);
-  if (column === undefined) problems.push(`${path}: ${dataset.id} has no column ${name}. ${choice(columns.map((one) => one.name))}`);
+  if (column === undefined)
+    problems.push(`${path}: ${dataset.id} has no column ${name}. ${choice(columns.map((one) => one.name))}`);
   return column;
 }
 
@@ -107,11 +142,16 @@ function membersOf(input: ParsedPolicy, problems: string[]): readonly Member[] {
       if (!roles.includes(role)) problems.push(`members[${index}].roles: there is no role ${role}. ${choice(roles)}`);
     }
     for (const attribute of Object.keys(attributes)) {
-      if (BUILT_IN_VALUES.includes(attribute)) problems.push(`members[${index}].attributes.${attribute}: the name is built in. Choose another.`);
+      if (BUILT_IN_VALUES.includes(attribute))
+        problems.push(`members[${index}].attributes.${attribute}: the name is built in. Choose another.`);
     }
     return { email: email.toLowerCase(), name, roles: held, attributes };
   });
-  refuseDuplicates(members.map((member) => [member.email, "members"]), "has two entries for one email", problems);
+  refuseDuplicates(
+    members.map((member) => [member.email, "members"]),
+    "has two entries for one email",
+    problems,
+  );
   return members;
 }
 

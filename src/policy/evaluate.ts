@@ -54,7 +54,12 @@ export function evaluate(policy: Policy, subject: Subject, dataset: Dataset, act
   const denied = new Set(denying.flatMap((rule) => rule.hidden));
   const grants = allowing.flatMap((rule) => grantOf(rule, dataset, subject, denied));
   if (grants.length === 0) return deny("missing_attribute", allowing);
-  return { allowed: true, dataset, grants, rules: [...denying.map((rule) => rule.id), ...grants.map((grant) => grant.rule)] };
+  return {
+    allowed: true,
+    dataset,
+    grants,
+    rules: [...denying.map((rule) => rule.id), ...grants.map((grant) => grant.rule)],
+  };
 }
 
 function grantOf(rule: Rule, dataset: Dataset, subject: Subject, denied: ReadonlySet<string>): Grant[] {

@@ -129,7 +129,17 @@ export interface Grant {
 }
 
 export type Decision =
-  | { readonly allowed: true; readonly dataset: Dataset; readonly grants: readonly Grant[]; readonly rules: readonly string[] }
-  | { readonly allowed: false; readonly dataset: string; readonly reason: DenyReason; readonly rules: readonly string[] };
+  | {
+      readonly allowed: true;
+      readonly dataset: Dataset;
+      readonly grants: readonly Grant[];
+      readonly rules: readonly string[];
+    }
+  | {
+      readonly allowed: false;
+      readonly dataset: string;
+      readonly reason: DenyReason;
+      readonly rules: readonly string[];
+    };
 
 export type DenyReason = "no_role" | "no_rule" | "denied_by_rule" | "missing_attribute";

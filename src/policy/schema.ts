@@ -6,12 +6,18 @@ import type { Condition } from "./model.ts";
 const scalar = z.union([z.string(), z.number(), z.boolean()]);
 const subjectValue = z.strictObject({ subject: z.string().min(1) });
 const description = z.string().min(1);
-const sourceName = z.string().regex(/^[a-z][a-z0-9_]*$/, "must be lower-case letters, digits and _, beginning with a letter");
+const sourceName = z
+  .string()
+  .regex(/^[a-z][a-z0-9_]*$/, "must be lower-case letters, digits and _, beginning with a letter");
 const objectName = z
   .string()
   .min(1)
+  // oxlint-disable-next-line no-control-regex -- refusing control characters is the point
   .refine((name) => !/[\u0000-\u001f]/.test(name), "must not hold control characters")
-  .refine((name) => !/^(?:sqlite_|_cf_|_gatehouse)/i.test(name), "names a table that the database or Gatehouse keeps for itself");
+  .refine(
+    (name) => !/^(?:sqlite_|_cf_|_gatehouse)/i.test(name),
+    "names a table that the database or Gatehouse keeps for itself",
+  );
 
 const mask = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("redact") }),

@@ -44,7 +44,7 @@ export function guardViewSql(decision: Allowed, dataset: TableDataset, parameter
   );
   const where = isRowRestricted(decision) ? ` WHERE ${anyGrantSql(decision.grants, parameters)}` : "";
   // A dataset whose every column is hidden still has rows to count.
-  return `SELECT ${columns.join(", ") || "NULL AS \"(no visible columns)\""} FROM main.${quoteIdentifier(dataset.table)}${where}`;
+  return `SELECT ${columns.join(", ") || 'NULL AS "(no visible columns)"'} FROM main.${quoteIdentifier(dataset.table)}${where}`;
 }
 
 function disclosureOf(grant: Grant, column: Pick<Column, "name">): Disclosure {

@@ -31,7 +31,11 @@ export function jsonResult(structured: object): CallToolResult {
 /** A failed tool call: the model sees the code, what was wrong and what would be right. */
 export function toolError(error: unknown, reporter: ErrorReporter): CallToolResult {
   const shown = publicError(error, reporter);
-  return { content: [{ type: "text", text: `${shown.code}: ${shown.message}` }], structuredContent: { error: shown }, isError: true };
+  return {
+    content: [{ type: "text", text: `${shown.code}: ${shown.message}` }],
+    structuredContent: { error: shown },
+    isError: true,
+  };
 }
 
 /** A failed resource request, as the protocol error that fits it. */

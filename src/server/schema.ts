@@ -3,7 +3,9 @@ import type { StandardSchemaWithJSON } from "@modelcontextprotocol/server";
 import type * as z from "zod";
 
 /** The same schema for the SDK, with its JSON Schema kept after the first time. Call it at module level. */
-export function memoised<Schema extends z.ZodObject>(schema: Schema): StandardSchemaWithJSON<z.input<Schema>, z.output<Schema>> {
+export function memoised<Schema extends z.ZodObject>(
+  schema: Schema,
+): StandardSchemaWithJSON<z.input<Schema>, z.output<Schema>> {
   const standard = schema["~standard"];
   let json: Record<string, unknown> | undefined;
   return {

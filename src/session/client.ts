@@ -22,7 +22,9 @@ export function createSessionClient(namespace: SessionNamespace): SessionClient 
       return withSession(namespace, request, async (session) => session.post(body.text, packCaller(caller)));
     },
     async end(request, caller) {
-      return refuseVersion(request) ?? withSession(namespace, request, async (session) => session.end(packCaller(caller)));
+      return (
+        refuseVersion(request) ?? withSession(namespace, request, async (session) => session.end(packCaller(caller)))
+      );
     },
   };
 }
@@ -41,7 +43,8 @@ async function withSession(
   use: (session: Pick<SessionRpc, "post" | "end">) => Promise<SessionReply>,
 ): Promise<Response> {
   const id = request.headers.get(SESSION_HEADER);
-  if (id === null) return rpcError(400, RPC.server, `Bad Request: the ${SESSION_HEADER} header is missing. Call initialize first.`);
+  if (id === null)
+    return rpcError(400, RPC.server, `Bad Request: the ${SESSION_HEADER} header is missing. Call initialize first.`);
   let objectId: DurableObjectId;
   try {
     objectId = namespace.idFromString(id);
@@ -56,7 +59,13 @@ function respond(reply: SessionReply): Response {
   switch (reply.kind) {
     case "opened":
     case "answer":
-      return new Response(reply.body, { headers: { "Content-Type": "application/json", "Cache-Control": "no-store", "Access-Control-Expose-Headers": SESSION_HEADER } });
+      return new Response(reply.body, {
+        headers: {
+          "Content-Type": "application/json",
+          "Cache-Control": "no-store",
+          "Access-Control-Expose-Headers": SESSION_HEADER,
+        },
+      });
     case "accepted":
       return new Response(null, { status: 202 });
     case "gone":
@@ -82,5 +91,9 @@ function refuseAccept(request: Request): Response | undefined {
 function refuseVersion(request: Request): Response | undefined {
   const version = request.headers.get("MCP-Protocol-Version");
   if (version === null || SUPPORTED_PROTOCOL_VERSIONS.includes(version)) return undefined;
-  return rpcError(400, RPC.server, `Bad Request: MCP-Protocol-Version must be one of ${SUPPORTED_PROTOCOL_VERSIONS.join(", ")}.`);
+  return rpcError(
+    400,
+    RPC.server,
+    `Bad Request: MCP-Protocol-Version must be one of ${SUPPORTED_PROTOCOL_VERSIONS.join(", ")}.`,
+  );
 }

@@ -47,10 +47,12 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
       const caller = unpackCaller(packedCaller);
       const initialize = parseMessages(body)?.messages[0];
       if (initialize === undefined) return notMessages;
-      if (this.#live !== undefined || this.#store.load() !== undefined) return { kind: "refused", message: "The session is open already." };
+      if (this.#live !== undefined || this.#store.load() !== undefined)
+        return { kind: "refused", message: "The session is open already." };
       const transport = await this.#connect();
       const response = await transport.deliver(initialize, caller.authInfo);
-      if (response === undefined || !isJSONRPCResultResponse(response)) return { kind: "answer", body: JSON.stringify(response) };
+      if (response === undefined || !isJSONRPCResultResponse(response))
+        return { kind: "answer", body: JSON.stringify(response) };
       const usedMs = Date.now();
       const protocolVersion = String(response.result["protocolVersion"]);
       const session = { subjectId: caller.subjectId, protocolVersion, initialize, usedMs };
@@ -72,15 +74,18 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
         return { kind: "refused", message: "Invalid Request: this session is initialized already." };
       }
       if (isBatch && session.protocolVersion >= FIRST_WITHOUT_BATCHES) {
-        return { kind: "refused", message: `Invalid Request: batches are not part of revision ${session.protocolVersion}.` };
+        return {
+          kind: "refused",
+          message: `Invalid Request: batches are not part of revision ${session.protocolVersion}.`,
+        };
       }
       const ids = messages.filter(isJSONRPCRequest).map((message) => message.id);
       if (new Set(ids).size < ids.length || ids.some((id) => transport.isWaiting(id))) {
         return { kind: "refused", message: "Invalid Request: a request with this id is being answered already." };
       }
-      const responses = (await Promise.all(messages.map((message) => transport.deliver(message, caller.authInfo)))).filter(
-        (response) => response !== undefined,
-      );
+      const responses = (
+        await Promise.all(messages.map((message) => transport.deliver(message, caller.authInfo)))
+      ).filter((response) => response !== undefined);
       if (responses.length === 0) return { kind: "accepted" };
       return { kind: "answer", body: JSON.stringify(isBatch ? responses : responses[0]) };
     }

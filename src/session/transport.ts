@@ -1,6 +1,11 @@
 // The SDK's server on one side, single calls on the other: a message goes in, the response with its id comes out. It
 // lives as long as the object does in memory and holds nothing that restore could not build again.
-import { isJSONRPCErrorResponse, isJSONRPCRequest, isJSONRPCResultResponse, isSpecType } from "@modelcontextprotocol/server";
+import {
+  isJSONRPCErrorResponse,
+  isJSONRPCRequest,
+  isJSONRPCResultResponse,
+  isSpecType,
+} from "@modelcontextprotocol/server";
 import type { AuthInfo, JSONRPCMessage, MessageExtraInfo, RequestId, Transport } from "@modelcontextprotocol/server";
 
 export class SessionTransport implements Transport {

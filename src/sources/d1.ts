@@ -55,7 +55,11 @@ export function createD1Source(
       let outcome = await attempt(open, statement, values, maxRows, false);
       // An expression that fails on a row which the row rule hides would tell that the row exists. Computed after the
       // rule, it cannot see that row; the person gets this outcome.
-      if ("problem" in outcome && outcome.problem.phase === "run" && open.some((table) => isRowRestricted(table.decision))) {
+      if (
+        "problem" in outcome &&
+        outcome.problem.phase === "run" &&
+        open.some((table) => isRowRestricted(table.decision))
+      ) {
         outcome = await attempt(open, statement, values, maxRows, true);
       }
       if ("problem" in outcome) throw outcome.problem.error;
@@ -68,7 +72,7 @@ async function run(database: D1Database, query: GuardedQuery): Promise<[string[]
   const [columns, ...rows] = await database
     .prepare(query.sql)
     .bind(...query.parameters)
-    .raw<unknown[]>({ columnNames: true });
+    .raw({ columnNames: true });
   return [columns ?? [], rows];
 }
 
@@ -96,7 +100,9 @@ function createShapeCheck(
     const unknown = datasets.filter((dataset) => tables.includes(dataset.table) && !sound.has(dataset.table));
     if (unknown.length === 0) return;
     const problems = await compareSchema(database, unknown).catch((cause: unknown) => {
-      throw new AppError("source_unavailable", `The source ${declaration.name} does not answer. Try again later.`, { cause });
+      throw new AppError("source_unavailable", `The source ${declaration.name} does not answer. Try again later.`, {
+        cause,
+      });
     });
     for (const { table } of unknown) if (!problems.some((problem) => problem.table === table)) sound.add(table);
     if (problems.length === 0) return;

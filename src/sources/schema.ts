@@ -37,7 +37,9 @@ function compareTable(dataset: TableDataset, actual: readonly string[] | undefin
   const path = `sources.${dataset.source}.tables.${dataset.table}`;
   const { table } = dataset;
   if (actual === undefined) {
-    return [{ table, message: `${path}: the database has no table of this name. Correct the name or remove the entry.` }];
+    return [
+      { table, message: `${path}: the database has no table of this name. Correct the name or remove the entry.` },
+    ];
   }
   return dataset.columns
     .filter((column) => !actual.includes(column.name))

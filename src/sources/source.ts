@@ -46,7 +46,12 @@ export interface TableSource {
    * Runs a person's statement over guard views of `open`; every other name that occurs in it cannot be read.
    * Errors: `query_refused`, `query_failed`, `invalid_input` (see sql/), `source_unavailable`.
    */
-  read(open: readonly OpenTable[], statement: Statement, values: readonly SqlValue[], maxRows: number): Promise<TableRead>;
+  read(
+    open: readonly OpenTable[],
+    statement: Statement,
+    values: readonly SqlValue[],
+    maxRows: number,
+  ): Promise<TableRead>;
 }
 
 export interface DocumentSource {
@@ -54,7 +59,10 @@ export interface DocumentSource {
   readonly declaration: SourceDeclaration;
   readonly dataset: DocumentDataset;
   /** The first keys in key order; `more` when there are others. */
-  keys(decision: AllowedDecision, maxKeys: number): Promise<{ readonly keys: readonly string[]; readonly more: boolean }>;
+  keys(
+    decision: AllowedDecision,
+    maxKeys: number,
+  ): Promise<{ readonly keys: readonly string[]; readonly more: boolean }>;
   /** The documents of these keys in the same order; keys without a value are left out. */
   read(decision: AllowedDecision, keys: readonly string[]): Promise<readonly GovernedDocument[]>;
 }

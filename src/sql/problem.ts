@@ -17,24 +17,52 @@ interface Form {
 }
 
 const FORMS: readonly Form[] = [
-  { pattern: /no such column: (.+?)(?: - should this be a string literal.*)?$/, say: (name) => `There is no column ${name} here that you may read.` },
-  { pattern: /ambiguous column name: (.+)$/, say: (name) => `The column ${name} is ambiguous. Put the table's name or alias before it.` },
+  {
+    pattern: /no such column: (.+?)(?: - should this be a string literal.*)?$/,
+    say: (name) => `There is no column ${name} here that you may read.`,
+  },
+  {
+    pattern: /ambiguous column name: (.+)$/,
+    say: (name) => `The column ${name} is ambiguous. Put the table's name or alias before it.`,
+  },
   { pattern: /no such function: (.+)$/, say: (name) => `There is no function ${name} here.` },
-  { pattern: /wrong number of arguments to function (.+?)\(\)$/, say: (name) => `The function ${name} got the wrong number of arguments.` },
-  { pattern: /misuse of (?:aggregate|window function|aliased aggregate|aliased window function):? (.+?)(?:\(\))?$/, say: (name) => `${name} cannot be used in that place.` },
+  {
+    pattern: /wrong number of arguments to function (.+?)\(\)$/,
+    say: (name) => `The function ${name} got the wrong number of arguments.`,
+  },
+  {
+    pattern: /misuse of (?:aggregate|window function|aliased aggregate|aliased window function):? (.+?)(?:\(\))?$/,
+    say: (name) => `${name} cannot be used in that place.`,
+  },
   { pattern: /near "(.+)": syntax error$/, say: (name) => `There is a syntax error near ${name}.` },
   { pattern: /'(.+)' is not a function$/, say: (name) => `There is no table function ${name} here.` },
-  { pattern: /no such table: (?:[^ ]+\.)?(.+)$/, say: (name) => `There is no table ${name} here that you may read. Write table names without the source before them.` },
-  { pattern: /circular reference: (.+)$/, say: (name) => `${name} refers to itself. Give your WITH name a name of its own.` },
+  {
+    pattern: /no such table: (?:[^ ]+\.)?(.+)$/,
+    say: (name) =>
+      `There is no table ${name} here that you may read. Write table names without the source before them.`,
+  },
+  {
+    pattern: /circular reference: (.+)$/,
+    say: (name) => `${name} refers to itself. Give your WITH name a name of its own.`,
+  },
 ];
 
 const PLAIN: readonly (readonly [RegExp, string])[] = [
   [/incomplete input/, "The SQL ends too early."],
   [/syntax error/, "The SQL has a syntax error."],
-  [/do(?:es)? not have the same number of result columns|all VALUES must have the same number/, "The parts of the query have different numbers of columns."],
-  [/too many (?:columns|terms|levels|arguments|FROM clause terms|references)|too large|parser stack overflow|at most \d+ tables/, "The SQL is too large or too deeply nested. Split it."],
+  [
+    /do(?:es)? not have the same number of result columns|all VALUES must have the same number/,
+    "The parts of the query have different numbers of columns.",
+  ],
+  [
+    /too many (?:columns|terms|levels|arguments|FROM clause terms|references)|too large|parser stack overflow|at most \d+ tables/,
+    "The SQL is too large or too deeply nested. Split it.",
+  ],
   [/returns \d+ columns|row value misused|sub-select/, "A subquery there must give one column."],
-  [/ORDER BY|GROUP BY|HAVING|LIMIT|USING|JOIN|window|frame|DISTINCT/i, "A clause of the SQL cannot be used in that way."],
+  [
+    /ORDER BY|GROUP BY|HAVING|LIMIT|USING|JOIN|window|frame|DISTINCT/i,
+    "A clause of the SQL cannot be used in that way.",
+  ],
 ];
 
 const RUN_FORMS: readonly (readonly [RegExp, string])[] = [
@@ -52,7 +80,8 @@ export function readProblem(thrown: unknown, statement: Statement, query: Guarde
   const run = RUN_FORMS.find(([pattern]) => pattern.test(text));
   if (run !== undefined) return { phase: "run", error: failed(run[1], thrown) };
   const denied = new RegExp(`no such table: (?:main\\.)?denied_${nonce}_([0-9]+)`).exec(text);
-  if (denied !== null) return { phase: "prepare", error: failed(deniedMessage(query.denied[Number(denied[1])] ?? ""), thrown) };
+  if (denied !== null)
+    return { phase: "prepare", error: failed(deniedMessage(query.denied[Number(denied[1])] ?? ""), thrown) };
   for (const { pattern, say } of FORMS) {
     const name = pattern.exec(text)?.[1];
     if (name !== undefined && wroteName(statement, name)) return { phase: "prepare", error: failed(say(name), thrown) };

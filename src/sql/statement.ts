@@ -21,12 +21,13 @@ const FIRST_WORDS = new Set(["select", "with", "values"]);
 const RESERVED_PREFIXES = ["sqlite_", "pragma_", "_cf_", "_gatehouse", "fts5", "rtree"];
 const RESERVED_SCHEMAS = new Set(["main", "temp"]);
 // Anything below space except tab, line feed, form feed and carriage return; DEL; the byte order mark.
-// eslint-disable-next-line no-control-regex -- refusing control characters is the point
+// oxlint-disable-next-line no-control-regex -- refusing control characters is the point
 const FORBIDDEN_CHARACTER = /[\u0000-\u0008\u000b\u000e-\u001f\u007f\ufeff]/;
 
 /** Parses a person's SQL. Throws `query_refused` with what is wrong and what would be right. */
 export function parseStatement(text: string): Statement {
-  if (new TextEncoder().encode(text).length > MAX_SQL_BYTES) refuse(`is longer than ${MAX_SQL_BYTES} bytes. Shorten it.`);
+  if (new TextEncoder().encode(text).length > MAX_SQL_BYTES)
+    refuse(`is longer than ${MAX_SQL_BYTES} bytes. Shorten it.`);
   if (FORBIDDEN_CHARACTER.test(text)) refuse("holds a control character. Remove it.");
   if (!text.isWellFormed()) refuse("holds half of a Unicode character. Remove it.");
   const tokens = tokenize(text).filter((token) => token.kind !== "space" && token.kind !== "comment");
@@ -56,7 +57,9 @@ function isName(token: Token): boolean {
 
 function refuseToken(token: Token): void {
   if (token.kind === "illegal") {
-    refuse(`has something unterminated or unreadable at character ${token.start + 1}: close the quote or comment there.`);
+    refuse(
+      `has something unterminated or unreadable at character ${token.start + 1}: close the quote or comment there.`,
+    );
   }
   if (token.kind === "operator" && token.value === ";") refuse("must be one statement without a semicolon.");
   if (token.kind === "variable" && token.value !== "?") {
@@ -64,7 +67,9 @@ function refuseToken(token: Token): void {
   }
   const prefix = isName(token) && RESERVED_PREFIXES.find((candidate) => foldName(token.value).startsWith(candidate));
   if (prefix) {
-    refuse(`has a name or text that begins with ${prefix}, which is reserved. If it is a value, give it as a parameter.`);
+    refuse(
+      `has a name or text that begins with ${prefix}, which is reserved. If it is a value, give it as a parameter.`,
+    );
   }
 }
 

@@ -2,16 +2,7 @@
 // Source: the SQLite tokenizer's documented character classes, checked against SQLite 3.46 and later.
 
 export type TokenKind =
-  | "space"
-  | "comment"
-  | "word"
-  | "quoted"
-  | "string"
-  | "number"
-  | "blob"
-  | "variable"
-  | "operator"
-  | "illegal";
+  "space" | "comment" | "word" | "quoted" | "string" | "number" | "blob" | "variable" | "operator" | "illegal";
 
 export interface Token {
   readonly kind: TokenKind;
@@ -27,7 +18,8 @@ const LINE_COMMENT = /--[^\n]*/y;
 const BLOCK_COMMENT = /\/\*[^]*?\*\//y;
 const BLOB = /[xX]'([^']*)'/y;
 const WORD = /[A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]*/y;
-const NUMBER = /(?:0[xX][0-9A-Fa-f](?:_?[0-9A-Fa-f])*|(?:[0-9](?:_?[0-9])*(?:\.(?:[0-9](?:_?[0-9])*)?)?|\.[0-9](?:_?[0-9])*)(?:[eE][+-]?[0-9](?:_?[0-9])*)?)/y;
+const NUMBER =
+  /(?:0[xX][0-9A-Fa-f](?:_?[0-9A-Fa-f])*|(?:[0-9](?:_?[0-9])*(?:\.(?:[0-9](?:_?[0-9])*)?)?|\.[0-9](?:_?[0-9])*)(?:[eE][+-]?[0-9](?:_?[0-9])*)?)/y;
 const VARIABLE = /\?[0-9]*|[$@#:][A-Za-z0-9_$\u0080-\uffff]*(?:::[A-Za-z0-9_$\u0080-\uffff]*)*/y;
 const OPERATOR = /->>|->|\|\||<<|>>|<=|<>|>=|==|!=|[-+*/%&|~<>=(),;.]/y;
 const NAME_CHARACTER = /[A-Za-z0-9_$\u0080-\uffff]/;

@@ -1,6 +1,6 @@
 // The frame of every page we show: one column, readable without scripts, light and dark. It knows nothing of its
 // content; hono/jsx escapes all text put into it.
-import type { Child } from "hono/jsx";
+import { newId } from "../lib/ids.ts";
 
 const STYLE = `
 :root { color-scheme: light dark; --line: #8884; --accent: #2456c8; }
@@ -32,9 +32,15 @@ export interface PageOptions {
  * An HTML page as a response: no scripts, nothing loaded from anywhere, not to be framed or cached. `form-action` names
  * where redirects after a form may lead, since browsers hold the whole chain to it.
  */
-export function htmlPage({ title, body, status = 200, headers = new Headers(), formTargets = [] }: PageOptions): Response {
-  const nonce = crypto.randomUUID();
-  const html = (
+export async function htmlPage({
+  title,
+  body,
+  status = 200,
+  headers = new Headers(),
+  formTargets = [],
+}: PageOptions): Promise<Response> {
+  const nonce = newId();
+  const document = (
     <html lang="en">
       <head>
         <meta charset="utf-8" />
@@ -44,10 +50,12 @@ export function htmlPage({ title, body, status = 200, headers = new Headers(), f
       </head>
       <body>
         <h1>{title}</h1>
-        <main>{body as Child}</main>
+        <main>{body}</main>
       </body>
     </html>
   );
+  // A component anywhere inside may be asynchronous.
+  const html: string = await document;
   headers.set("Content-Type", "text/html; charset=utf-8");
   headers.set("Cache-Control", "no-store");
   headers.set(
@@ -57,5 +65,5 @@ export function htmlPage({ title, body, status = 200, headers = new Headers(), f
   headers.set("X-Frame-Options", "DENY");
   headers.set("X-Content-Type-Options", "nosniff");
   headers.set("Referrer-Policy", "no-referrer");
-  return new Response(`<!doctype html>${html.toString()}`, { status, headers });
+  return new Response(`<!doctype html>${html}`, { status, headers });
 }

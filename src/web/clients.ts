@@ -11,7 +11,15 @@ export function clientLines(resource: string): readonly ClientLine[] {
   return [
     { client: "Claude Code", how: "in a terminal", paste: `claude mcp add --transport http gatehouse ${resource}` },
     { client: "Claude.ai", how: "Settings → Connectors → Add custom connector", paste: resource },
-    { client: "Cursor", how: "in .cursor/mcp.json", paste: JSON.stringify({ mcpServers: { gatehouse: { url: resource } } }) },
-    { client: "Any other", how: "in its MCP configuration", paste: JSON.stringify({ mcpServers: { gatehouse: { type: "http", url: resource } } }) },
+    {
+      client: "Cursor",
+      how: "in .cursor/mcp.json",
+      paste: JSON.stringify({ mcpServers: { gatehouse: { url: resource } } }),
+    },
+    {
+      client: "Any other",
+      how: "in its MCP configuration",
+      paste: JSON.stringify({ mcpServers: { gatehouse: { type: "http", url: resource } } }),
+    },
   ];
 }

@@ -12,14 +12,22 @@ export interface HomeOptions {
 
 export function createHomeRoutes({ organisation, resource, hasSources }: HomeOptions): Hono {
   const app = new Hono();
-  app.get("/", () => htmlPage({ title: `${organisation}: data for your assistant`, body: <Home resource={resource} hasSources={hasSources} /> }));
-  app.notFound(() => htmlPage({ title: "There is no such page", body: <p>Go to the <a href="/">start page</a>.</p>, status: 404 }));
+  app.get("/", () =>
+    htmlPage({
+      title: `${organisation}: data for your assistant`,
+      body: <Home resource={resource} hasSources={hasSources} />,
+    }),
+  );
   return app;
 }
 
 function Home({ resource, hasSources }: Omit<HomeOptions, "organisation">) {
   if (!hasSources) {
-    return <p>This server has no data sources yet. Whoever runs it declares them in <code>src/gatehouse.config.ts</code>.</p>;
+    return (
+      <p>
+        This server has no data sources yet. Whoever runs it declares them in <code>src/gatehouse.config.ts</code>.
+      </p>
+    );
   }
   return (
     <>

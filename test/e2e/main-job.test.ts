@@ -1,24 +1,144 @@
-// The main job over real HTTP: each sample account signs in with each real client and gets exactly what it may see.
-import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+// The main job over real HTTP against `npm start`: each sample account signs in with each real client and gets exactly
+// what it may see.
+import { beforeAll, describe, expect, inject, it, afterAll } from "vitest";
 import { CLIENT_KINDS, connectAs } from "../support/node/clients.ts";
 import type { TestClient } from "../support/node/clients.ts";
+import { generateSample } from "../../sample/generate.ts";
 
 const resource = `${inject("origin")}/mcp`;
+const ACCOUNTS = ["analyst", "support", "reviewer", "owner", "guest"] as const;
+type Account = (typeof ACCOUNTS)[number];
+
+const customers = generateSample().SHOP_DB.find((table) => table.name === "customers")?.rows ?? [];
+const columnOf = (index: number, keep: (region: unknown) => boolean = () => true): readonly string[] =>
+  customers.filter((row) => keep(row[6])).flatMap((row) => (row[index] === null ? [] : [String(row[index])]));
+const EMAILS = columnOf(2);
+const OTHER_REGIONS_EMAILS = columnOf(2, (region) => region !== "north");
+const NOTES = [...new Set(columnOf(9))];
+
+/** Whether any of the texts stands in it; fast enough for thousands. */
+function firstFound(wire: string, texts: readonly string[]): string | undefined {
+  return texts.find((text) => wire.includes(text));
+}
 
 describe.each(CLIENT_KINDS)("%s", (kind) => {
-  it("debug", async () => {
-    const client = await connectAs(kind, resource, "analyst@harbor.example");
-    console.log(await client.toolNames(), client.instructions().slice(0, 80));
-    console.log(await client.call("describe", {}));
-    console.log(await client.call("describe", {dataset:"shop.customers"}));
-    console.log(await client.call("query", {source:"shop", sql:"SELECT * FROM customers LIMIT 2"}));
-    console.log(await client.call("query", {source:"shop", sql:"SELECT notes FROM customers LIMIT 2"}));
-    console.log(await client.call("query", {source:"shop", sql:"SELECT status, count(*) n FROM orders WHERE total_cents > ? GROUP BY 1", params:[1000]}));
-    console.log(await client.call("search", {query:"refund"}));
-    console.log(await client.call("fetch", {id:"shop.customers/4"}));
-    console.log((await client.resourceUris()).slice(0,3));
-    console.log(await client.read("gatehouse://dataset/shop/orders"));
-    console.log(await client.read("gatehouse://dataset/shop/nothing"));
-    await client.close();
+  const clients = new Map<Account, TestClient>();
+
+  beforeAll(async () => {
+    for (const account of ACCOUNTS) clients.set(account, await connectAs(kind, resource, `${account}@harbor.example`));
+  });
+
+  afterAll(async () => {
+    for (const client of clients.values()) await client.close();
+  });
+
+  const as = (account: Account): TestClient => {
+    const client = clients.get(account);
+    if (client === undefined) throw new Error(`${account} is not connected`);
+    return client;
+  };
+
+  /** All of the customers table that the account gets, page by page. */
+  async function everyCustomer(account: Account): Promise<string> {
+    let wire = "";
+    for (let page = 0; page < 8; page += 1) {
+      const answer = await as(account).call("query", {
+        source: "shop",
+        sql: "SELECT * FROM customers ORDER BY id LIMIT 250 OFFSET ?",
+        params: [page * 250],
+        limit: 250,
+      });
+      expect(answer.isError, answer.text).toBe(false);
+      wire += answer.wire;
+    }
+    return wire;
+  }
+
+  it.each(ACCOUNTS)("%s is told how to work and offered the same four tools", async (account) => {
+    expect(as(account).instructions()).toContain("Harbor Supply");
+    expect(await as(account).toolNames()).toEqual(["search", "fetch", "describe", "query"]);
+  });
+
+  it("the analyst never receives an unmasked email, through any tool", async () => {
+    const client = as("analyst");
+    const wires = [
+      await everyCustomer("analyst"),
+      ...(
+        await Promise.all([
+          client.call("query", {
+            source: "shop",
+            sql: "SELECT group_concat(email) FROM (SELECT email FROM customers LIMIT 100)",
+          }),
+          client.call("query", { source: "shop", sql: "SELECT json_group_array(email) FROM customers WHERE id < 200" }),
+          client.call("query", { source: "shop", sql: `SELECT * FROM customers WHERE email = '${EMAILS[0]}'` }),
+          client.call("fetch", { id: "shop.customers/1" }),
+          client.call("search", { query: EMAILS[0] ?? "" }),
+          client.call("describe", { dataset: "shop.customers" }),
+        ])
+      ).map((answer) => answer.wire.replaceAll(EMAILS[0] ?? "", "")),
+      await client.read("gatehouse://dataset/shop/customers"),
+    ];
+    expect(wires[0]).toContain("…@");
+    expect(firstFound(wires.join("\n"), EMAILS)).toBeUndefined();
+    expect(firstFound(wires.join("\n"), NOTES)).toBeUndefined();
+  });
+
+  it("support receives its region in clear, and never a row of another", async () => {
+    const wire = await everyCustomer("support");
+    const own = columnOf(2, (region) => region === "north");
+    expect(own.filter((email) => !wire.includes(email))).toEqual([]);
+    expect(firstFound(wire, OTHER_REGIONS_EMAILS)).toBeUndefined();
+    expect(firstFound(wire, NOTES)).toBeUndefined();
+    const tickets = await as("support").call("query", { source: "shop", sql: "SELECT DISTINCT region FROM tickets" });
+    expect(tickets.structured).toMatchObject({ rows: [["north"]] });
+    expect((await as("support").call("query", { source: "shop", sql: "SELECT * FROM orders" })).text).toContain(
+      "query_failed",
+    );
+  });
+
+  it("the guest receives no dataset", async () => {
+    const overview = await as("guest").call("describe", {});
+    expect(overview.structured).toMatchObject({ sources: [] });
+    expect(await as("guest").resourceUris()).toEqual([]);
+    expect((await as("guest").call("query", { source: "shop", sql: "SELECT 1" })).text).toContain("not_found");
+  });
+
+  it("a forbidden column appears nowhere, not in errors either", async () => {
+    for (const account of ["analyst", "support", "reviewer"] as const) {
+      const described = await as(account).call("describe", { dataset: "shop.customers" });
+      expect(described.wire).not.toContain("notes");
+      const wrong = await as(account).call("query", { source: "shop", sql: "SELECT nots FROM customers" });
+      expect(wrong.wire).not.toContain("notes");
+      expect((await as(account).call("search", { query: "free text staff" })).wire).not.toContain("shop.customers");
+    }
+    expect((await as("owner").call("describe", { dataset: "shop.customers" })).wire).toContain("notes");
+  });
+
+  it("figures are right", async () => {
+    const answer = await as("reviewer").call("query", {
+      source: "shop",
+      sql: "SELECT region, count(*) FROM customers GROUP BY region ORDER BY region",
+    });
+    const expected = ["east", "north", "south", "west"].map((region) => [
+      region,
+      columnOf(0, (of) => of === region).length,
+    ]);
+    expect(answer.structured).toMatchObject({ rows: expected, count: { shown: 4, total: 4 } });
+  });
+
+  it("documents are found, fetched and read as resources", async () => {
+    const found = await as("support").call("search", { query: "return window days" });
+    expect(found.wire).toContain("handbook/policies/returns.md");
+    expect(JSON.parse(found.text)).toEqual(found.structured);
+    const fetched = await as("support").call("fetch", { id: "handbook/policies/returns.md" });
+    expect(JSON.parse(fetched.text)).toMatchObject({
+      id: "handbook/policies/returns.md",
+      title: "Returns",
+      url: "gatehouse://document/handbook/policies/returns.md",
+    });
+    expect(await as("support").read("gatehouse://document/handbook/policies/returns.md")).toContain("# Returns");
+    expect((await as("support").resourceUris()).filter((uri) => uri.startsWith("gatehouse://document/"))).toHaveLength(
+      36,
+    );
   });
 });

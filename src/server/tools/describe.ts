@@ -21,7 +21,10 @@ function textOf(description: Description): string {
     const names = description.sources.flatMap((source) => source.datasets);
     return `${names.length === 0 ? "No datasets." : names.join(", ")} ${description.hint}`;
   }
-  if ("datasets" in description) return description.datasets.map((one) => `${one.dataset}: ${one.description}`).join("\n");
-  const columns = (description.columns ?? []).map((column) => `${column.name} ${column.type}${column.masked === undefined ? "" : ` (masked: ${column.masked})`}`);
+  if ("datasets" in description)
+    return description.datasets.map((one) => `${one.dataset}: ${one.description}`).join("\n");
+  const columns = (description.columns ?? []).map(
+    (column) => `${column.name} ${column.type}${column.masked === undefined ? "" : ` (masked: ${column.masked})`}`,
+  );
   return [`${description.dataset}: ${description.description}`, description.use, ...columns].join("\n");
 }

@@ -13,5 +13,6 @@ export const searchTool = defineReadTool({
     query: z.string().min(1).max(1000),
     limit: z.int().min(1).max(50).optional(),
   }),
-  run: async (gateway, caller, { query, limit = DEFAULT_LIMIT }) => jsonResult(await gateway.search(caller, query, limit)),
+  run: async (gateway, caller, { query, limit = DEFAULT_LIMIT }) =>
+    jsonResult(await gateway.search(caller, query, limit)),
 });

@@ -1,5 +1,9 @@
 // The real clients of both SDKs behind one small face, so that a test can say the same to each.
-import { Client as ClientV2, StreamableHTTPClientTransport as TransportV2, UnauthorizedError as UnauthorizedV2 } from "@modelcontextprotocol/client";
+import {
+  Client as ClientV2,
+  StreamableHTTPClientTransport as TransportV2,
+  UnauthorizedError as UnauthorizedV2,
+} from "@modelcontextprotocol/client";
 import type { VersionNegotiationMode } from "@modelcontextprotocol/client";
 import { UnauthorizedError as UnauthorizedV1 } from "@modelcontextprotocol/sdk/client/auth.js";
 import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
@@ -92,8 +96,15 @@ async function connectV1(resource: string, auth: TestAuth): Promise<TestClient> 
 
 function answerOf(result: Record<string, unknown>): ToolAnswer {
   const content = Array.isArray(result["content"]) ? result["content"] : [];
-  const text = content.map((block: unknown) => (typeof block === "object" && block !== null && "text" in block ? String(block.text) : "")).join("\n");
-  return { isError: result["isError"] === true, structured: result["structuredContent"], text, wire: JSON.stringify(result) };
+  const text = content
+    .map((block: unknown) => (typeof block === "object" && block !== null && "text" in block ? String(block.text) : ""))
+    .join("\n");
+  return {
+    isError: result["isError"] === true,
+    structured: result["structuredContent"],
+    text,
+    wire: JSON.stringify(result),
+  };
 }
 
 async function textOf(reading: Promise<{ readonly contents: readonly object[] }>): Promise<string> {

@@ -1,13 +1,19 @@
 // Signs in over real HTTP the way a client does, with a person at the browser who approves and chooses an account.
 // The provider fits the clients of both SDKs.
-import type { OAuthClientMetadata, OAuthClientProvider, StoredOAuthClientInformation, StoredOAuthTokens } from "@modelcontextprotocol/client";
-import { createBrowser } from "./forms.ts";
+import type {
+  OAuthClientMetadata,
+  OAuthClientProvider,
+  OAuthDiscoveryState,
+  StoredOAuthClientInformation,
+  StoredOAuthTokens,
+} from "@modelcontextprotocol/client";
+import { createBrowser } from "../forms.ts";
 
 const REDIRECT_URL = "http://127.0.0.1:45454/callback";
 
 /** What the person does at the browser: returns the URL that the client is sent back to. */
 export async function walkThroughSignIn(authorizationUrl: string, account: string): Promise<URL> {
-  const browser = createBrowser();
+  const browser = createBrowser(fetch);
   const consent = await browser.open(authorizationUrl);
   const accounts = await browser.press(consent, "decision", "approve");
   const done = await browser.press(accounts, "account", account);
@@ -23,6 +29,7 @@ export class TestAuth implements OAuthClientProvider {
   #information: StoredOAuthClientInformation | undefined;
   #tokens: StoredOAuthTokens | undefined;
   #verifier = "";
+  #discovery: OAuthDiscoveryState | undefined;
 
   constructor(account: string) {
     this.account = account;
@@ -60,6 +67,14 @@ export class TestAuth implements OAuthClientProvider {
 
   async redirectToAuthorization(authorizationUrl: URL): Promise<void> {
     this.callback = await walkThroughSignIn(authorizationUrl.href, this.account);
+  }
+
+  saveDiscoveryState(state: OAuthDiscoveryState): void {
+    this.#discovery = state;
+  }
+
+  discoveryState(): OAuthDiscoveryState | undefined {
+    return this.#discovery;
   }
 
   saveCodeVerifier(verifier: string): void {

@@ -12,14 +12,23 @@ export function readForm(html: string): Form {
   const form = /<form([^>]*)>(.*?)<\/form>/s.exec(html);
   if (form === null) throw new Error(`the page has no form: ${html}`);
   const [, attributes = "", inner = ""] = form;
-  const inputs = [...inner.matchAll(/<input([^>]*)>/g)].map(([, text = ""]) => [attribute(text, "name"), attribute(text, "value")] as const);
-  const buttons = [...inner.matchAll(/<button([^>]*)>/g)].map(([, text = ""]) => [attribute(text, "name"), attribute(text, "value")] as const);
+  const inputs = [...inner.matchAll(/<input([^>]*)>/g)].map(
+    ([, text = ""]) => [attribute(text, "name"), attribute(text, "value")] as const,
+  );
+  const buttons = [...inner.matchAll(/<button([^>]*)>/g)].map(
+    ([, text = ""]) => [attribute(text, "name"), attribute(text, "value")] as const,
+  );
   return { action: attribute(attributes, "action"), hidden: new Map(inputs), buttons };
 }
 
 function attribute(text: string, name: string): string {
   const value = new RegExp(`\\b${name}="([^"]*)"`).exec(text)?.[1] ?? "";
-  return value.replaceAll("&quot;", '"').replaceAll("&#39;", "'").replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
+  return value
+    .replaceAll("&quot;", '"')
+    .replaceAll("&#39;", "'")
+    .replaceAll("&lt;", "<")
+    .replaceAll("&gt;", ">")
+    .replaceAll("&amp;", "&");
 }
 
 export interface Page {
@@ -34,12 +43,19 @@ export interface Browser {
   press(page: Page, name: string, value: string): Promise<Page>;
 }
 
+/** Sends a request without following redirects: `fetch` of Node, or the Worker's own handler. */
+export type Send = (url: string, init: RequestInit) => Promise<Response>;
+
 /** A browser with its own cookies. Redirects are not followed: the page's response says where they lead. */
-export function createBrowser(): Browser {
+export function createBrowser(send: Send): Browser {
   const cookies = new Map<string, string>();
   const request = async (url: string, init: RequestInit = {}): Promise<Page> => {
     const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join("; ");
-    const response = await fetch(url, { ...init, redirect: "manual", headers: { ...(cookie === "" ? {} : { cookie }) } });
+    const response = await send(url, {
+      ...init,
+      redirect: "manual",
+      headers: cookie === "" ? {} : { cookie },
+    });
     for (const line of response.headers.getSetCookie()) {
       const [pair = ""] = line.split(";");
       const at = pair.indexOf("=");

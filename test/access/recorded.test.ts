@@ -1,0 +1,72 @@
+// The frame around every operation: no answer without its record, whatever goes wrong where.
+import { describe, expect, it } from "vitest";
+import { createRecorder } from "../../src/access/recorded.ts";
+import { AppError } from "../../src/errors.ts";
+import type { BeginResult, CommitResult, Ledger, Outcome } from "../../src/ledger/record.ts";
+import sample from "../../sample/gatehouse.config.ts";
+
+const caller = { identity: { subjectId: "s", email: "analyst@harbor.example" }, clientId: "c" };
+const request = { operation: "query", asked: "SELECT 1", maxRows: 5 };
+const answered = { answer: "the answer", datasets: ["d"], rules: ["r"], rows: 1 };
+
+/** A ledger at the far end of a broken wire: what it says is the test's choice. */
+function ledgerThat(begin: () => Promise<BeginResult>, commit: () => Promise<CommitResult>) {
+  const committed: Outcome[] = [];
+  const ledger: Ledger = {
+    begin,
+    commit: async (_call, outcome) => {
+      committed.push(outcome);
+      return commit();
+    },
+  };
+  return { committed, record: createRecorder({ policy: sample.policy, ledgerOf: () => ledger, newId: () => "call" }) };
+}
+
+const ok = async () => ({ ok: true, seq: 1 }) as const;
+const lost = async () => Promise.reject(new Error("network connection lost"));
+
+describe("the recorder", () => {
+  it("hands out the answer once it is recorded", async () => {
+    const { record, committed } = ledgerThat(ok, ok);
+    expect(await record(caller, request, async () => answered)).toBe("the answer");
+    expect(committed).toMatchObject([{ result: "answered", datasets: ["d"], rules: ["r"], rows: 1 }]);
+  });
+
+  it("does not begin the work when begin fails", async () => {
+    const { record } = ledgerThat(lost, ok);
+    let worked = false;
+    await expect(record(caller, request, async () => ((worked = true), answered))).rejects.toThrow(
+      "network connection lost",
+    );
+    expect(worked).toBe(false);
+  });
+
+  it("hands out nothing when commit fails", async () => {
+    const { record } = ledgerThat(ok, lost);
+    await expect(record(caller, request, async () => answered)).rejects.toThrow("network connection lost");
+  });
+
+  it("hands out nothing when the lease is gone", async () => {
+    const { record } = ledgerThat(ok, async () => ({ ok: false, reason: "no_lease" }));
+    await expect(record(caller, request, async () => answered)).rejects.toMatchObject({ code: "interrupted" });
+  });
+
+  it.each([
+    [{ ok: false, reason: "record_full" }, "record_full"],
+    [{ ok: false, reason: "rows_spent", rowsPerDay: 7 }, "limit_reached"],
+  ] as const)("says why it refuses: %j", async (begun, code) => {
+    const { record, committed } = ledgerThat(async () => begun, ok);
+    await expect(record(caller, request, async () => answered)).rejects.toMatchObject({ code });
+    expect(committed).toEqual([]);
+  });
+
+  it.each([
+    [new AppError("query_failed", "x"), { result: "failed", code: "query_failed" }],
+    [new Error("a defect with secret 4711"), { result: "failed", code: "internal" }],
+  ])("records a failure before it leaves: %s", async (error, outcome) => {
+    const { record, committed } = ledgerThat(ok, ok);
+    await expect(record(caller, request, async () => Promise.reject(error))).rejects.toBe(error);
+    expect(committed).toMatchObject([outcome]);
+    expect(JSON.stringify(committed)).not.toContain("4711");
+  });
+});

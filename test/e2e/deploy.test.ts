@@ -1,0 +1,30 @@
+// A deployment built offline, as `npm run deploy -- --dry-run` does it.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { gzipSync } from "node:zlib";
+import { expect, it } from "vitest";
+
+const ROOT = path.resolve(import.meta.dirname, "../..");
+const MAX_GZIP_BYTES = 700 * 1024;
+
+it("type-checks and builds without the network, within the size the design allows, and without the sample", () => {
+  const outDir = mkdtempSync(path.join(tmpdir(), "gatehouse-deploy-"));
+  try {
+    const result = spawnSync(process.execPath, ["scripts/deploy.ts", "--dry-run", "--outdir", outDir], {
+      cwd: ROOT,
+      encoding: "utf8",
+    });
+    expect(result.stderr).toBe("");
+    expect(result.status).toBe(0);
+    const bundle = readFileSync(path.join(outDir, "index.js"));
+    expect(gzipSync(bundle).length).toBeLessThan(MAX_GZIP_BYTES);
+    for (const word of ["harbor.example", "Harbor Supply", "SHOP_DB"]) {
+      expect(bundle.includes(word), word).toBe(false);
+      expect(result.stdout).not.toContain(word);
+    }
+  } finally {
+    rmSync(outDir, { recursive: true, force: true });
+  }
+}, 60_000);

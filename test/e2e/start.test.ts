@@ -1,0 +1,84 @@
+// `npm start` itself: its output, its refusals, and what survives.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { describe, expect, inject, it } from "vitest";
+import { tokensFor } from "../support/oauth.ts";
+import { freePort, startServer } from "../support/node/server.ts";
+
+const ROOT = path.resolve(import.meta.dirname, "../..");
+
+function start(env: Record<string, string>) {
+  return spawnSync(process.execPath, ["scripts/start.ts"], {
+    cwd: ROOT,
+    env: { ...process.env, ...env },
+    encoding: "utf8",
+    timeout: 20_000,
+  });
+}
+
+async function listTools(origin: string, token: string): Promise<number> {
+  const headers = {
+    authorization: `Bearer ${token}`,
+    "content-type": "application/json",
+    accept: "application/json, text/event-stream",
+  };
+  const body = JSON.stringify({
+    jsonrpc: "2.0",
+    id: 1,
+    method: "initialize",
+    params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "t", version: "1" } },
+  });
+  return (await fetch(`${origin}/mcp`, { method: "POST", headers, body })).status;
+}
+
+describe("npm start", () => {
+  it("refuses a port in use in one sentence, and the server there goes on", async () => {
+    const origin = inject("origin");
+    const result = start({ PORT: new URL(origin).port, GATEHOUSE_STATE: inject("stateDir") });
+    expect(result.status).toBe(1);
+    expect(result.stderr.trim()).toMatch(
+      /^Port \d+ is in use on this machine\. Stop the other program, or choose a port: PORT=8788 npm start$/,
+    );
+    expect((await fetch(origin)).status).toBe(200);
+  });
+
+  it.each(["eighty", "0", "70000", "1.5"])("refuses the port %s", (port) => {
+    const result = start({ PORT: port });
+    expect(result.status).toBe(1);
+    expect(result.stderr).toContain("It takes a number from 1 to 65535.");
+  });
+
+  it("serves on both loopback addresses and on no other", async () => {
+    const { port } = new URL(inject("origin"));
+    for (const host of ["127.0.0.1", "[::1]"]) {
+      // Reached, and told to use the one name that tokens are bound to.
+      expect((await fetch(`http://${host}:${port}/`)).status).toBe(403);
+    }
+  });
+
+  it("keeps sign-ins and data through kill and restart, and prints what a newcomer needs", async () => {
+    const stateDir = mkdtempSync(path.join(tmpdir(), "gatehouse-restart-"));
+    try {
+      const port = await freePort();
+      const first = await startServer(port, stateDir);
+      for (const text of [
+        "Loading the sample organisation",
+        "analyst@harbor.example",
+        `claude mcp add --transport http gatehouse ${first.origin}/mcp`,
+      ]) {
+        expect(first.output()).toContain(text);
+      }
+      const { accessToken } = await tokensFor({ origin: first.origin, send: fetch }, "analyst@harbor.example");
+      expect(await listTools(first.origin, accessToken)).toBe(200);
+      await first.stop("SIGKILL");
+      const second = await startServer(port, stateDir);
+      expect(second.output()).not.toContain("Loading the sample organisation");
+      expect(await listTools(second.origin, accessToken)).toBe(200);
+      await second.stop("SIGTERM");
+    } finally {
+      rmSync(stateDir, { recursive: true, force: true });
+    }
+  }, 60_000);
+});

@@ -1,0 +1,131 @@
+// The ledger in its object: nothing is reserved twice or lost, and the chain tells when a record was touched.
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { describe, expect, it } from "vitest";
+import { firstBrokenLink } from "../../src/ledger/chain.ts";
+import type { Attempt, Outcome } from "../../src/ledger/record.ts";
+import { newId } from "../../src/lib/ids.ts";
+import sample from "../../sample/gatehouse.config.ts";
+
+const outcome: Outcome = {
+  result: "answered",
+  code: null,
+  datasets: ["shop.orders"],
+  rules: ["r"],
+  masked: [],
+  rows: 3,
+  cut: false,
+};
+
+function ledger() {
+  return env.LEDGER.get(env.LEDGER.idFromName(newId()));
+}
+
+function attempt(asked = "SELECT 1"): Attempt {
+  return { call: newId(), subjectId: "s", clientId: "c", roles: ["analyst"], operation: "query", asked };
+}
+
+const bodies = (records: readonly { readonly body: string }[]): Record<string, unknown>[] =>
+  records.map(({ body }) => ({ ...JSON.parse(body) }));
+
+describe("LedgerObject", () => {
+  it("writes one record for a call that began and was committed", async () => {
+    const [object, call] = [ledger(), attempt()];
+    expect(await object.begin(call, 10)).toEqual({ ok: true });
+    expect(await object.records(0, 10)).toEqual([]);
+    expect(await object.commit(call.call, outcome)).toEqual({ ok: true, seq: 1 });
+    expect(bodies(await object.records(0, 10))).toEqual([
+      { attempt: call, outcome, began: expect.any(String), ended: expect.any(String) },
+    ]);
+  });
+
+  it("repeating a commit changes nothing, and another outcome for the same call is refused", async () => {
+    const [object, call] = [ledger(), attempt()];
+    await object.begin(call, 10);
+    await object.commit(call.call, outcome);
+    expect(await object.commit(call.call, outcome)).toEqual({ ok: true, seq: 1 });
+    expect(await object.commit(call.call, { ...outcome, rows: 99 })).toEqual({ ok: false, reason: "no_lease" });
+    expect(await object.records(0, 10)).toHaveLength(1);
+  });
+
+  it("refuses a commit that nothing began", async () => {
+    expect(await ledger().commit(newId(), outcome)).toEqual({ ok: false, reason: "no_lease" });
+  });
+
+  it("keeps records and reservations through eviction", async () => {
+    const [object, call] = [ledger(), attempt()];
+    await object.begin(call, 10);
+    await evictDurableObject(object);
+    expect(await object.commit(call.call, outcome)).toEqual({ ok: true, seq: 1 });
+    await evictDurableObject(object);
+    expect(await object.records(0, 10)).toHaveLength(1);
+  });
+
+  it("records a call that outlived its lease as interrupted, and takes no answer for it any more", async () => {
+    const [object, late] = [ledger(), attempt("late")];
+    await object.begin(late, 10);
+    await runInDurableObject(
+      object,
+      (_instance, state) => void state.storage.sql.exec("UPDATE lease SET deadline_ms = 0"),
+    );
+    const next = attempt("next");
+    await object.begin(next, 10);
+    expect(bodies(await object.records(0, 10))).toMatchObject([
+      { attempt: { asked: "late" }, outcome: { result: "interrupted", rows: 0 } },
+    ]);
+    expect(await object.commit(late.call, outcome)).toEqual({ ok: false, reason: "no_lease" });
+    expect(await object.commit(next.call, outcome)).toEqual({ ok: true, seq: 2 });
+  });
+
+  it("holds the day's rows: reserved at begin, settled at commit", async () => {
+    const object = ledger();
+    const { rowsPerDay } = sample.limits;
+    const [big, more] = [attempt(), attempt()];
+    expect(await object.begin(big, rowsPerDay)).toEqual({ ok: true });
+    expect(await object.begin(more, 1)).toEqual({ ok: false, reason: "rows_spent", rowsPerDay });
+    expect(await object.begin(attempt(), 0)).toEqual({ ok: true });
+    await object.commit(big.call, outcome);
+    expect(await object.begin(attempt(), rowsPerDay - 3)).toEqual({ ok: true });
+    expect(await object.begin(attempt(), 1)).toEqual({ ok: false, reason: "rows_spent", rowsPerDay });
+  });
+
+  it("refuses new work when its records fill the room, and still takes what had begun", async () => {
+    const [object, begun] = [ledger(), attempt()];
+    await object.begin(begun, 1);
+    await runInDurableObject(
+      object,
+      (_instance, state) => void state.storage.sql.exec("UPDATE head SET bytes = ?", sample.limits.outboxBytes),
+    );
+    expect(await object.begin(attempt(), 1)).toEqual({ ok: false, reason: "record_full" });
+    expect(await object.commit(begun.call, outcome)).toMatchObject({ ok: true });
+  });
+
+  it("chains records: a changed, removed or reordered one breaks the chain", async () => {
+    const object = ledger();
+    for (let count = 0; count < 4; count += 1) {
+      const call = attempt(`q${count}`);
+      await object.begin(call, 1);
+      await object.commit(call.call, outcome);
+    }
+    const records = await object.records(0, 10);
+    const [first, second, third, fourth] = records;
+    if (first === undefined || second === undefined || third === undefined || fourth === undefined)
+      throw new Error("four records");
+    expect(firstBrokenLink(records)).toBeNull();
+    expect(firstBrokenLink([first, { ...second, body: second.body.replace("q1", "q9") }, third, fourth])).toBe(2);
+    expect(firstBrokenLink([first, third, fourth])).toBe(2);
+    expect(firstBrokenLink([first, third, second, fourth])).toBe(2);
+    expect(firstBrokenLink([first, { ...third, seq: 2 }, { ...second, seq: 3 }, fourth])).toBe(2);
+    expect(await object.records(2, 1)).toEqual([third]);
+  });
+
+  it("two calls at once make two links", async () => {
+    const object = ledger();
+    const calls = Array.from({ length: 20 }, () => attempt());
+    await Promise.all(calls.map(async (call) => object.begin(call, 1)));
+    await Promise.all(calls.map(async (call) => object.commit(call.call, outcome)));
+    const records = await object.records(0, 100);
+    expect(records).toHaveLength(20);
+    expect(firstBrokenLink(records)).toBeNull();
+  });
+});

@@ -1,0 +1,176 @@
+// Bad input at /mcp: each answered with the error that the specification names, none of it reaching a tool.
+import { beforeAll, describe, expect, it } from "vitest";
+import { ACCEPT, ORIGIN, RESOURCE, initialize, openSession, post, post2026, send, tokenOf } from "../support/worker.ts";
+
+let token = "";
+
+beforeAll(async () => {
+  token = await tokenOf("analyst");
+});
+
+const list = { jsonrpc: "2.0", id: 2, method: "tools/list" };
+
+describe("without a valid token", () => {
+  it.each(["GET", "POST", "DELETE", "PUT", "PATCH"])("%s is 401 with the way to sign in", async (method) => {
+    const response = await send(RESOURCE, { method, ...(method === "GET" ? {} : { body: "{}" }) });
+    expect(response.status).toBe(401);
+    expect(response.headers.get("www-authenticate")).toContain(
+      `resource_metadata="${ORIGIN}/.well-known/oauth-protected-resource/mcp"`,
+    );
+  });
+
+  it.each(["Bearer nonsense", "Bearer a:b:c", "Basic YTpi", "Bearer "])("%s is 401", async (authorization) => {
+    const response = await send(RESOURCE, {
+      method: "POST",
+      headers: { authorization, "content-type": "application/json" },
+      body: "{}",
+    });
+    expect(response.status).toBe(401);
+    expect(response.headers.get("www-authenticate")).toMatch(/^Bearer/);
+  });
+
+  it("a token in the query is no token", async () => {
+    expect((await send(`${RESOURCE}?access_token=${token}`, { method: "POST", body: "{}" })).status).toBe(401);
+  });
+});
+
+describe("with a valid token", () => {
+  interface Case {
+    readonly name: string;
+    readonly headers?: Record<string, string | undefined>;
+    readonly body?: unknown;
+    readonly status: number;
+    readonly code?: number;
+  }
+  const cases: readonly Case[] = [
+    { name: "broken JSON", body: "{", status: 400, code: -32700 },
+    { name: "an empty body", body: "", status: 400, code: -32700 },
+    {
+      name: "a body that is no message",
+      body: { hello: 1 },
+      headers: { "mcp-session-id": "SESSION" },
+      status: 400,
+      code: -32600,
+    },
+    { name: "an empty batch", body: [], headers: { "mcp-session-id": "SESSION" }, status: 400, code: -32600 },
+    { name: "a JSON number", body: "5", headers: { "mcp-session-id": "SESSION" }, status: 400, code: -32600 },
+    { name: "another content type", headers: { "content-type": "text/plain" }, status: 415 },
+    { name: "no content type", headers: { "content-type": undefined }, status: 415 },
+    { name: "an Accept without event streams", headers: { accept: "application/json" }, status: 406 },
+    { name: "an Accept without JSON", headers: { accept: "text/event-stream" }, status: 406 },
+    { name: "no session id", status: 400 },
+    {
+      name: "an unknown revision",
+      headers: { "mcp-protocol-version": "1999-01-01", "mcp-session-id": "SESSION" },
+      status: 400,
+    },
+    { name: "a foreign Origin", headers: { origin: "https://evil.example" }, status: 403 },
+    { name: "the Origin null", headers: { origin: "null" }, status: 403 },
+    { name: "an Origin that begins like ours", headers: { origin: `${ORIGIN}.evil.example` }, status: 403 },
+    {
+      name: "an unknown method",
+      body: { jsonrpc: "2.0", id: 3, method: "nothing/here" },
+      headers: { "mcp-session-id": "SESSION" },
+      status: 200,
+      code: -32601,
+    },
+    {
+      name: "an unknown tool",
+      body: { jsonrpc: "2.0", id: 3, method: "tools/call", params: { name: "drop" } },
+      headers: { "mcp-session-id": "SESSION" },
+      status: 200,
+      code: -32602,
+    },
+  ];
+
+  it.each(cases)("$name is $status", async ({ headers = {}, body = list, status, code }) => {
+    const session = headers["mcp-session-id"] === "SESSION" ? { "mcp-session-id": await openSession(token) } : {};
+    const response = await post(token, body, { ...headers, ...session });
+    expect(response.status).toBe(status);
+    if (code !== undefined) expect(await response.json()).toMatchObject({ error: { code } });
+  });
+
+  it("GET is 405 and says what there is", async () => {
+    const response = await send(RESOURCE, {
+      headers: { authorization: `Bearer ${token}`, accept: "text/event-stream" },
+    });
+    expect(response.status).toBe(405);
+    expect(response.headers.get("allow")).toBe("POST, DELETE");
+  });
+
+  it("our own Origin and none are welcome", async () => {
+    expect((await post(token, initialize(), { origin: ORIGIN })).status).toBe(200);
+    expect((await post(token, initialize())).status).toBe(200);
+  });
+
+  it("another Host is 403", async () => {
+    const headers = { authorization: `Bearer ${token}`, "content-type": "application/json", accept: ACCEPT };
+    expect(
+      (await send("http://rebound.example:8787/mcp", { method: "POST", headers, body: JSON.stringify(list) })).status,
+    ).toBe(403);
+    expect((await send("http://rebound.example:8787/authorize")).status).toBe(403);
+  });
+
+  it("4 MiB is read, one byte more is 413, with and without Content-Length", async () => {
+    const limit = 4 * 1024 * 1024;
+    const body = JSON.stringify(initialize());
+    expect((await post(token, body.padEnd(limit, " "))).status).toBe(200);
+    expect((await post(token, body.padEnd(limit + 1, " "))).status).toBe(413);
+    const chunks = new ReadableStream<Uint8Array>({
+      pull: (controller) => controller.enqueue(new Uint8Array(65_536).fill(32)),
+    });
+    const headers = { authorization: `Bearer ${token}`, "content-type": "application/json", accept: ACCEPT };
+    expect((await send(RESOURCE, { method: "POST", headers, body: chunks })).status).toBe(413);
+  });
+});
+
+describe("2026 requests", () => {
+  it("are answered without a session", async () => {
+    const response = await post2026(token, "server/discover");
+    expect(response.status).toBe(200);
+    expect(response.headers.get("mcp-session-id")).toBeNull();
+    expect(await response.json()).toMatchObject({
+      result: { supportedVersions: expect.arrayContaining(["2026-07-28"]) },
+    });
+  });
+
+  it("tools/list says how long and by whom it may be kept", async () => {
+    expect(await (await post2026(token, "tools/list")).json()).toMatchObject({
+      result: { ttlMs: 300_000, cacheScope: "public" },
+    });
+    expect(await (await post2026(token, "resources/list")).json()).toMatchObject({
+      result: { ttlMs: 0, cacheScope: "private" },
+    });
+  });
+
+  it.each([
+    ["a method header that differs", "tools/list", { "mcp-method": "tools/call" }, 400, -32020],
+    ["no method header", "tools/list", { "mcp-method": undefined }, 400, -32020],
+    ["a version header that differs", "tools/list", { "mcp-protocol-version": "2025-11-25" }, 400, -32020],
+    ["an unknown method", "nothing/here", {}, 404, -32601],
+  ])("%s", async (_name, method, headers, status, code) => {
+    const response = await post2026(token, method, {}, headers);
+    expect(response.status).toBe(status);
+    expect(await response.json()).toMatchObject({ error: { code } });
+  });
+
+  it("an unknown revision is refused with those that are known", async () => {
+    const body = {
+      jsonrpc: "2.0",
+      id: 1,
+      method: "tools/list",
+      params: {
+        _meta: {
+          "io.modelcontextprotocol/protocolVersion": "2030-01-01",
+          "io.modelcontextprotocol/clientInfo": { name: "t", version: "1" },
+          "io.modelcontextprotocol/clientCapabilities": {},
+        },
+      },
+    };
+    const response = await post(token, body, { "mcp-protocol-version": "2030-01-01", "mcp-method": "tools/list" });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({
+      error: { code: -32022, data: { supported: expect.arrayContaining(["2026-07-28"]) } },
+    });
+  });
+});

@@ -1,0 +1,156 @@
+// The law of the policy, one test a sentence.
+import { describe, expect, it } from "vitest";
+import { defineGatehouse, mask, subject } from "../../src/config.ts";
+import { evaluate, resolveSubject } from "../../src/policy/evaluate.ts";
+import type { Dataset, Decision, Policy } from "../../src/policy/model.ts";
+
+const { policy } = defineGatehouse({
+  organisation: { name: "Test", contact: "Test" },
+  sources: {
+    shop: {
+      kind: "d1",
+      binding: "SHOP_DB",
+      title: "Shop",
+      description: "Shop",
+      tables: {
+        customers: {
+          description: "Customers",
+          key: "id",
+          columns: {
+            id: { type: "integer", description: "Number" },
+            email: { type: "text", description: "Address" },
+            region: { type: "text", description: "Region" },
+            notes: { type: "text", description: "Notes" },
+          },
+        },
+        orders: { description: "Orders", columns: { id: { type: "integer", description: "Number" } } },
+      },
+    },
+  },
+  roles: {
+    reader: {
+      description: "r",
+      rules: [{ action: "read", datasets: ["shop.customers"], masks: { email: mask.email }, hidden: ["notes"] }],
+    },
+    local: {
+      description: "l",
+      rules: [
+        { action: "read", datasets: ["shop.customers"], rows: { column: "region", op: "=", value: subject("region") } },
+      ],
+    },
+    several: {
+      description: "s",
+      rules: [
+        {
+          action: "read",
+          datasets: ["shop.customers"],
+          rows: { column: "region", op: "in", value: subject("regions") },
+        },
+      ],
+    },
+    barred: { description: "b", rules: [{ effect: "deny", action: "read", datasets: ["shop.customers"] }] },
+    blind: {
+      description: "b",
+      rules: [{ effect: "deny", action: "read", datasets: ["shop.customers"], columns: ["email"] }],
+    },
+  },
+  members: [
+    { email: "Reader@x.example", name: "R", roles: ["reader"] },
+    { email: "local@x.example", name: "L", roles: ["local"], attributes: { region: "north" } },
+    { email: "lost@x.example", name: "L", roles: ["local"] },
+    { email: "list@x.example", name: "L", roles: ["local"], attributes: { region: ["north", "south"] } },
+    { email: "both@x.example", name: "B", roles: ["reader", "local"], attributes: { region: "north" } },
+    { email: "half@x.example", name: "H", roles: ["reader", "local"] },
+    { email: "several@x.example", name: "S", roles: ["several"], attributes: { regions: ["north", "east"] } },
+    { email: "one@x.example", name: "S", roles: ["several"], attributes: { regions: "north" } },
+    { email: "barred@x.example", name: "B", roles: ["reader", "barred"] },
+    { email: "blind@x.example", name: "B", roles: ["local", "blind"], attributes: { region: "north" } },
+    { email: "none@x.example", name: "N", roles: [] },
+  ],
+});
+
+function decide(name: string, dataset = "shop.customers", from: Policy = policy): Decision {
+  const found = from.datasets.find((candidate): candidate is Dataset => candidate.id === dataset);
+  if (found === undefined) throw new Error(`no dataset ${dataset}`);
+  return evaluate(from, resolveSubject(from, { subjectId: "s", email: `${name}@x.example` }), found, "read");
+}
+
+describe("evaluate", () => {
+  it("denies by default, with the reason", () => {
+    expect(decide("none")).toEqual({ allowed: false, dataset: "shop.customers", reason: "no_role", rules: [] });
+    expect(decide("stranger")).toEqual({ allowed: false, dataset: "shop.customers", reason: "no_role", rules: [] });
+    expect(decide("reader", "shop.orders")).toEqual({
+      allowed: false,
+      dataset: "shop.orders",
+      reason: "no_rule",
+      rules: [],
+    });
+  });
+
+  it("finds members by address without regard to case", () => {
+    expect(decide("READER").allowed).toBe(true);
+  });
+
+  it("names the rules and carries masks and hidden columns", () => {
+    expect(decide("reader")).toMatchObject({
+      allowed: true,
+      rules: ["reader/allow/read/shop.customers"],
+      grants: [{ rows: null, columns: { id: { kind: "clear" }, email: { kind: "email" }, notes: { kind: "hidden" } } }],
+    });
+  });
+
+  it("binds subject values", () => {
+    expect(decide("local")).toMatchObject({ grants: [{ rows: { column: "region", op: "=", value: "north" } }] });
+    expect(decide("several")).toMatchObject({ grants: [{ rows: { op: "in", value: ["north", "east"] } }] });
+    expect(decide("one")).toMatchObject({ grants: [{ rows: { op: "in", value: ["north"] } }] });
+  });
+
+  it("a missing attribute denies", () => {
+    expect(decide("lost")).toEqual({
+      allowed: false,
+      dataset: "shop.customers",
+      reason: "missing_attribute",
+      rules: ["local/allow/read/shop.customers"],
+    });
+  });
+
+  it("a list where one value is compared denies", () => {
+    expect(decide("list")).toMatchObject({ allowed: false, reason: "missing_attribute" });
+  });
+
+  it("grants of several roles are united, and one without its attribute adds nothing", () => {
+    expect(decide("both")).toMatchObject({
+      allowed: true,
+      rules: ["reader/allow/read/shop.customers", "local/allow/read/shop.customers"],
+    });
+    expect(decide("half")).toMatchObject({ allowed: true, rules: ["reader/allow/read/shop.customers"] });
+  });
+
+  it("deny beats allow", () => {
+    expect(decide("barred")).toEqual({
+      allowed: false,
+      dataset: "shop.customers",
+      reason: "denied_by_rule",
+      rules: ["barred/deny/read/shop.customers"],
+    });
+  });
+
+  it("a denied column is hidden in every grant", () => {
+    expect(decide("blind")).toMatchObject({
+      allowed: true,
+      rules: ["blind/deny/read/shop.customers", "local/allow/read/shop.customers"],
+      grants: [{ columns: { email: { kind: "hidden" }, notes: { kind: "clear" } } }],
+    });
+  });
+
+  it("an attribute named like a built-in property of objects is still missing", () => {
+    const prototype = {
+      ...policy,
+      rules: policy.rules.map((rule) => ({
+        ...rule,
+        rows: rule.rows && { column: "region", op: "=" as const, value: { subject: "constructor" } },
+      })),
+    };
+    expect(decide("local", "shop.customers", prototype)).toMatchObject({ allowed: false, reason: "missing_attribute" });
+  });
+});

@@ -1,0 +1,14 @@
+// Bindings that only tests have: those of the sample, and the migrations to apply.
+import type { D1Migration } from "@cloudflare/vitest-plugin";
+
+declare global {
+  namespace Cloudflare {
+    interface Env {
+      SHOP_DB: D1Database;
+      OPS_DB: D1Database;
+      HANDBOOK: KVNamespace;
+      TEST_SHOP_MIGRATIONS: D1Migration[];
+      TEST_OPS_MIGRATIONS: D1Migration[];
+    }
+  }
+}

@@ -1,0 +1,120 @@
+// The OAuth flow step by step, without a client library: for tests that look at one step or need just a token.
+import { createBrowser } from "./forms.ts";
+import type { Browser, Page, Send } from "./forms.ts";
+
+export interface Flow {
+  readonly origin: string;
+  readonly send: Send;
+}
+
+export interface Registered {
+  readonly clientId: string;
+  readonly redirectUri: string;
+}
+
+export const REDIRECT_URI = "http://127.0.0.1:45454/callback";
+/** 43 characters, as RFC 7636 §4.1 asks for. */
+const VERIFIER = "test-verifier-test-verifier-test-verifier-0";
+
+/** Registers a public client by RFC 7591. */
+export async function register({ origin, send }: Flow, metadata: Record<string, unknown> = {}): Promise<Registered> {
+  const body = JSON.stringify({
+    client_name: "Test client",
+    redirect_uris: [REDIRECT_URI],
+    token_endpoint_auth_method: "none",
+    ...metadata,
+  });
+  const response = await send(`${origin}/oauth/register`, {
+    method: "POST",
+    body,
+    headers: { "content-type": "application/json" },
+  });
+  const { client_id: clientId } = await readJson(response);
+  return { clientId: String(clientId), redirectUri: REDIRECT_URI };
+}
+
+export async function authorizeUrl(
+  { origin }: Flow,
+  client: Registered,
+  extra: Record<string, string | undefined> = {},
+): Promise<string> {
+  const challenge = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(VERIFIER)));
+  const parameters: Record<string, string | undefined> = {
+    response_type: "code",
+    client_id: client.clientId,
+    redirect_uri: client.redirectUri,
+    scope: "read offline_access",
+    state: "client-state",
+    resource: `${origin}/mcp`,
+    code_challenge: btoa(String.fromCharCode(...challenge))
+      .replaceAll("+", "-")
+      .replaceAll("/", "_")
+      .replaceAll("=", ""),
+    code_challenge_method: "S256",
+    ...extra,
+  };
+  const url = new URL(`${origin}/authorize`);
+  for (const [name, value] of Object.entries(parameters)) if (value !== undefined) url.searchParams.set(name, value);
+  return url.href;
+}
+
+/** Opens the consent page. */
+export async function openConsent(
+  flow: Flow,
+  client: Registered,
+  extra: Record<string, string | undefined> = {},
+): Promise<{ browser: Browser; consent: Page }> {
+  const browser = createBrowser(flow.send);
+  return { browser, consent: await browser.open(await authorizeUrl(flow, client, extra)) };
+}
+
+/** Approves and signs in; returns where the client is sent. */
+export async function signIn(
+  flow: Flow,
+  client: Registered,
+  account: string,
+  extra: Record<string, string | undefined> = {},
+): Promise<URL> {
+  const { browser, consent } = await openConsent(flow, client, extra);
+  const accounts = await browser.press(consent, "decision", "approve");
+  const done = await browser.press(accounts, "account", account);
+  const location = done.response.headers.get("location");
+  if (location === null) throw new Error(`sign-in as ${account} ended with ${done.response.status}: ${done.html}`);
+  return new URL(location);
+}
+
+export interface Tokens {
+  readonly accessToken: string;
+  readonly refreshToken: string;
+}
+
+export async function requestToken({ origin, send }: Flow, parameters: Record<string, string>): Promise<Response> {
+  return send(`${origin}/oauth/token`, { method: "POST", body: new URLSearchParams(parameters), redirect: "manual" });
+}
+
+export async function exchangeCode(flow: Flow, client: Registered, callback: URL): Promise<Tokens> {
+  const code = callback.searchParams.get("code") ?? "";
+  const response = await requestToken(flow, {
+    grant_type: "authorization_code",
+    code,
+    client_id: client.clientId,
+    redirect_uri: client.redirectUri,
+    code_verifier: VERIFIER,
+  });
+  const { access_token: accessToken, refresh_token: refreshToken } = await readJson(response);
+  return { accessToken: String(accessToken), refreshToken: String(refreshToken) };
+}
+
+/** From nothing to tokens of an account. */
+export async function tokensFor(flow: Flow, account: string): Promise<Tokens> {
+  const client = await register(flow);
+  return exchangeCode(flow, client, await signIn(flow, client, account));
+}
+
+/** A JSON object; fails with the body when it is anything else. */
+export async function readJson(response: Response): Promise<Record<string, unknown>> {
+  const text = await response.text();
+  const value: unknown = JSON.parse(text);
+  if (!response.ok || typeof value !== "object" || value === null) throw new Error(`${response.status}: ${text}`);
+  return { ...value };
+}
