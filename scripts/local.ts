@@ -65,10 +65,12 @@ function readWorkerOptions(configPath: string): V4WorkerOptionsShape {
 
 /** The bundle's entry first, then what it imports. */
 function modulesOf(bundleDir: string): V4ModuleDefinition[] {
-  const entry = path.join(bundleDir, "index.js");
-  const wasm = readdirSync(bundleDir).filter((file) => file.endsWith(".wasm"));
+  const files = readdirSync(bundleDir);
+  const entry = files.find((file) => file.endsWith(".js"));
+  if (entry === undefined) throw new Error(`there is no bundle in ${bundleDir}`);
+  const wasm = files.filter((file) => file.endsWith(".wasm"));
   return [
-    { type: "ESModule", path: entry },
+    { type: "ESModule", path: path.join(bundleDir, entry) },
     ...wasm.map((file) => ({ type: "CompiledWasm" as const, path: path.join(bundleDir, file) })),
   ];
 }

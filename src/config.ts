@@ -37,6 +37,23 @@ const limitsSchema = z.strictObject({
     .int()
     .min(60)
     .default(24 * 3600),
+  /** Sessions of the 2025 era that one person may have open. */
+  maxSessionsPerSubject: z.int().min(1).default(100),
+  /** Open subscription streams of one connection. */
+  maxListensPerGrant: z.int().min(1).default(10),
+  /** Resources that one listener may subscribe to. */
+  maxTopicsPerListener: z.int().min(1).default(1000),
+  /** Streams that one session may have open. */
+  maxStreams: z.int().min(1).default(16),
+  /** Events that a session keeps, so that its streams can be resumed. */
+  maxEvents: z.int().min(10).default(1000),
+  /** Bytes of events that a session keeps. */
+  maxLogBytes: z
+    .int()
+    .min(10_000)
+    .default(8 * 1024 * 1024),
+  /** Bytes of one message on a stream. */
+  maxMessageBytes: z.int().min(10_000).max(2_000_000).default(1_000_000),
   /** How long an access token lives. */
   accessTokenSeconds: z.int().min(60).default(3600),
   /** How long a sign-in lives when the client does not use it. */

@@ -13,34 +13,49 @@ import { defineLedgerObject } from "./ledger/ledger-object.ts";
 import { newId } from "./lib/ids.ts";
 import { oncePerEnv } from "./lib/once.ts";
 import { refuseHost, refuseOrigin } from "./mcp/border.ts";
-import { createEndpoint } from "./mcp/endpoint.ts";
+import type { HubObjectClass } from "./hub/hub-object.ts";
+import type { McpEndpoint } from "./mcp/endpoint.ts";
+import { defineRuntime } from "./mcp/runtime.ts";
+import type { RuntimeOptions } from "./mcp/runtime.ts";
 import { toAuthInfo } from "./server/caller.ts";
 import { createServerFactory } from "./server/server.ts";
-import { createSessionClient } from "./session/client.ts";
 import type { SessionObjectClass } from "./session/session-object.ts";
-import { defineSessionObject } from "./session/session-object.ts";
 import { openSources } from "./sources/registry.ts";
 import { createPages } from "./web/pages.tsx";
+
+/** Waiting times that clients are used to; nothing an operator would tune. */
+const RUNTIME_TIMES = { jsonFirstMs: 150, parkAfterMs: 3000, keepAliveMs: 15_000, maxQueued: 500 };
 
 export interface GatehouseWorker {
   readonly handler: { readonly fetch: (request: Request, env: Env, context: ExecutionContext) => Promise<Response> };
   readonly SessionObject: SessionObjectClass<Env>;
+  readonly HubObject: HubObjectClass<Env>;
   readonly LedgerObject: LedgerObjectClass<Env>;
 }
 
 /** The Worker of a policy file: its request handler and the Durable Object classes that the entry must export. */
 export function createGatehouse(config: Gatehouse): GatehouseWorker {
-  const serverFactoryOf = oncePerEnv((env: Env) =>
-    createServerFactory(config.organisation, serverDependencies(config, env)),
-  );
-  const handlerOf = oncePerEnv((env: Env) => createHandler(config, env, serverFactoryOf(env)));
+  const runtime = defineRuntime(oncePerEnv((env: Env) => runtimeOptions(config, env)));
+  const handlerOf = oncePerEnv((env: Env) => createHandler(config, env, runtime.endpointOf(env)));
   return {
     handler: { fetch: async (request, env, context) => handlerOf(env)(request, context) },
-    SessionObject: defineSessionObject<Env>((env) => ({
-      createServer: serverFactoryOf(env),
-      idleSeconds: config.limits.sessionIdleSeconds,
-    })),
+    SessionObject: runtime.SessionObject,
+    HubObject: runtime.HubObject,
     LedgerObject: defineLedgerObject<Env>(() => config.limits),
+  };
+}
+
+function runtimeOptions(config: Gatehouse, env: Env): RuntimeOptions {
+  const { sessionIdleSeconds: idleSeconds, ...limits } = config.limits;
+  return {
+    createServer: createServerFactory(config.organisation, serverDependencies(config, env)),
+    // Nothing publishes changes yet, so the server does not offer subscriptions.
+    maySubscribe: async () => false,
+    sessions: env.SESSION,
+    hub: env.HUB,
+    limits: { ...limits, ...RUNTIME_TIMES, idleSeconds },
+    onRefusal: (message) => console.warn(`mcp: ${message}`),
+    onError: (error) => logError("mcp", error),
   };
 }
 
@@ -55,20 +70,16 @@ function serverDependencies(config: Gatehouse, env: Env) {
   };
 }
 
-function createHandler(config: Gatehouse, env: Env, createServer: ReturnType<typeof createServerFactory>) {
+function createHandler(config: Gatehouse, env: Env, endpoint: McpEndpoint) {
   const { organisation, limits, policy } = config;
   const { origin, resource } = parseEnv(env, config);
   const { host } = new URL(origin);
   const origins = [origin, ...config.allowedOrigins];
-  const endpoint = createEndpoint({
-    createServer,
-    sessions: createSessionClient(env.SESSION),
-    maxBodyBytes: limits.maxBodyBytes,
-    onRefusal: (message) => console.warn(`mcp: ${message}`),
-    onError: (error) => logError("mcp", error),
-  });
-  const serveMcp = async (request: Request, { identity, clientId, scopes }: VerifiedToken): Promise<Response> =>
-    endpoint(request, { subjectId: identity.subjectId, authInfo: toAuthInfo({ identity, clientId }, scopes) });
+  const serveMcp = async (
+    request: Request,
+    { identity, grantId, clientId, scopes }: VerifiedToken,
+  ): Promise<Response> =>
+    endpoint(request, { subjectId: identity.subjectId, grantId, authInfo: toAuthInfo({ identity, clientId }, scopes) });
   const pages = createPages({
     organisation: organisation.name,
     resource,

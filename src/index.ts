@@ -5,5 +5,6 @@ import config from "./gatehouse.config.ts";
 const gatehouse = createGatehouse(config);
 
 export class SessionObject extends gatehouse.SessionObject {}
+export class HubObject extends gatehouse.HubObject {}
 export class LedgerObject extends gatehouse.LedgerObject {}
 export default gatehouse.handler;

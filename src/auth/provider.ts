@@ -10,6 +10,8 @@ import { READ_SCOPE, SCOPES } from "./scopes.ts";
 /** A verified token, parsed once. The token's text is not in it. */
 export interface VerifiedToken {
   readonly identity: Identity;
+  /** The sign-in that the token belongs to. */
+  readonly grantId: string;
   readonly clientId: string;
   readonly scopes: readonly string[];
 }
@@ -26,7 +28,9 @@ export interface ProviderOptions<E> {
   readonly log: (message: string) => void;
 }
 
-const authSchema = z.object({ clientId: z.string(), scope: z.array(z.string()) });
+/** The provider's tokens are `user:grant:secret`; only the middle is kept. */
+const grantSchema = z.string().transform((token) => token.split(":")[1] ?? "");
+const authSchema = z.object({ clientId: z.string(), scope: z.array(z.string()), token: grantSchema });
 
 export function createProvider<E extends object>(options: ProviderOptions<E>): OAuthProvider<E> {
   return new OAuthProvider<E>({
@@ -60,8 +64,8 @@ export function createProvider<E extends object>(options: ProviderOptions<E>): O
 /** Reads what the provider verified. Throws `TypeError` if it is not there, which means that nothing was verified. */
 function parseToken(context: object): VerifiedToken {
   const identity = parseIdentity(Reflect.get(context, "props"));
-  const { clientId, scope } = authSchema.parse(Reflect.get(context, "auth"));
-  return { identity, clientId, scopes: scope };
+  const { clientId, scope, token: grantId } = authSchema.parse(Reflect.get(context, "auth"));
+  return { identity, grantId, clientId, scopes: scope };
 }
 
 /** RFC 6750 §3.1. */

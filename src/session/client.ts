@@ -3,88 +3,123 @@
 import { SUPPORTED_PROTOCOL_VERSIONS, isInitializeRequest } from "@modelcontextprotocol/server";
 import type { JsonBody } from "../mcp/border.ts";
 import { RPC, rpcError } from "../mcp/json-rpc.ts";
-import { packCaller } from "./protocol.ts";
-import type { SessionCaller, SessionNamespace, SessionReply, SessionRpc } from "./protocol.ts";
+import { sseResponse } from "../mcp/sse.ts";
+import { attachUrl, packCaller } from "./protocol.ts";
+import type { SessionCaller, SessionNamespace, SessionReply } from "./protocol.ts";
 
 export interface SessionClient {
   post(request: Request, body: JsonBody, caller: SessionCaller): Promise<Response>;
+  /** GET: a stream of messages, from now on or after an event. */
+  listen(request: Request, caller: SessionCaller): Promise<Response>;
   end(request: Request, caller: SessionCaller): Promise<Response>;
 }
 
+export interface SessionClientOptions {
+  readonly keepAliveMs: number;
+  /** Events that may wait for a slow client before its stream is closed. */
+  readonly maxQueued: number;
+}
+
+type Stub = ReturnType<SessionNamespace["get"]>;
+
 const SESSION_HEADER = "Mcp-Session-Id";
+const JSON_TYPE = "application/json";
+const SSE_TYPE = "text/event-stream";
+
 /** Source of every refusal here: MCP 2025-11-25, Transports, Streamable HTTP. */
-export function createSessionClient(namespace: SessionNamespace): SessionClient {
+export function createSessionClient(namespace: SessionNamespace, options: SessionClientOptions): SessionClient {
+  async function withSession(request: Request, use: (session: Stub) => Promise<SessionReply>): Promise<Response> {
+    const id = request.headers.get(SESSION_HEADER);
+    if (id === null)
+      return rpcError(400, RPC.server, `Bad Request: the ${SESSION_HEADER} header is missing. Call initialize first.`);
+    let objectId: DurableObjectId;
+    try {
+      objectId = namespace.idFromString(id);
+    } catch {
+      // Not an id this deployment ever gave: the platform's signature in it does not hold.
+      return notFound();
+    }
+    const stub = namespace.get(objectId);
+    return respond(await use(stub), stub, id, options);
+  }
+
   return {
     async post(request, body, caller) {
-      const refusal = refuseAccept(request) ?? refuseVersion(request);
+      const refusal = refuseAccept(request, [JSON_TYPE, SSE_TYPE]) ?? refuseVersion(request);
       if (refusal !== undefined) return refusal;
-      if (isInitializeRequest(body.value)) return open(namespace, body.text, caller);
-      return withSession(namespace, request, async (session) => session.post(body.text, packCaller(caller)));
+      const packed = packCaller(caller);
+      if (!isInitializeRequest(body.value))
+        return withSession(request, async (session) => session.post(body.text, packed));
+      const id = namespace.newUniqueId();
+      const stub = namespace.get(id);
+      return respond(await stub.open(body.text, packed), stub, id.toString(), options);
+    },
+    async listen(request, caller) {
+      const refusal = refuseAccept(request, [SSE_TYPE]) ?? refuseVersion(request);
+      const lastEventId = request.headers.get("Last-Event-ID");
+      return refusal ?? withSession(request, async (session) => session.listen(lastEventId, packCaller(caller)));
     },
     async end(request, caller) {
-      return (
-        refuseVersion(request) ?? withSession(namespace, request, async (session) => session.end(packCaller(caller)))
-      );
+      return refuseVersion(request) ?? withSession(request, async (session) => session.end(packCaller(caller)));
     },
   };
 }
 
-async function open(namespace: SessionNamespace, body: string, caller: SessionCaller): Promise<Response> {
-  const id = namespace.newUniqueId();
-  const reply = await namespace.get(id).open(body, packCaller(caller));
-  const response = respond(reply);
-  if (reply.kind === "opened") response.headers.set(SESSION_HEADER, id.toString());
-  return response;
-}
-
-async function withSession(
-  namespace: SessionNamespace,
-  request: Request,
-  use: (session: Pick<SessionRpc, "post" | "end">) => Promise<SessionReply>,
+async function respond(
+  reply: SessionReply,
+  stub: Stub,
+  sessionId: string,
+  options: SessionClientOptions,
 ): Promise<Response> {
-  const id = request.headers.get(SESSION_HEADER);
-  if (id === null)
-    return rpcError(400, RPC.server, `Bad Request: the ${SESSION_HEADER} header is missing. Call initialize first.`);
-  let objectId: DurableObjectId;
-  try {
-    objectId = namespace.idFromString(id);
-  } catch {
-    // Not an id this deployment ever gave: the platform's signature in it does not hold.
-    return notFound();
-  }
-  return respond(await use(namespace.get(objectId)));
-}
-
-function respond(reply: SessionReply): Response {
   switch (reply.kind) {
     case "opened":
+      return answer(reply.body, { [SESSION_HEADER]: sessionId });
     case "answer":
-      return new Response(reply.body, {
-        headers: {
-          "Content-Type": "application/json",
-          "Cache-Control": "no-store",
-          "Access-Control-Expose-Headers": SESSION_HEADER,
-        },
-      });
+      return answer(reply.body, {});
+    case "stream":
+      return attach(stub, reply, options);
     case "accepted":
       return new Response(null, { status: 202 });
     case "gone":
       return notFound();
     case "refused":
       return rpcError(400, RPC.invalidRequest, reply.message);
+    case "busy":
+      return rpcError(429, RPC.server, reply.message, { "Retry-After": "30" });
   }
+}
+
+function answer(body: string, headers: Record<string, string>): Response {
+  return new Response(body, {
+    headers: {
+      "Content-Type": JSON_TYPE,
+      "Cache-Control": "no-store",
+      "Access-Control-Expose-Headers": SESSION_HEADER,
+      ...headers,
+    },
+  });
+}
+
+async function attach(
+  stub: Stub,
+  reply: Extract<SessionReply, { kind: "stream" }>,
+  options: SessionClientOptions,
+): Promise<Response> {
+  const { webSocket } = await stub.fetch(attachUrl(reply), { headers: { Upgrade: "websocket" } });
+  // The session ended between the two calls.
+  if (!webSocket) return notFound();
+  return sseResponse(webSocket, { ...options, headers: { "Access-Control-Expose-Headers": SESSION_HEADER } });
 }
 
 function notFound(): Response {
   return rpcError(404, RPC.sessionNotFound, "Session not found: it ended or never was. Call initialize again.");
 }
 
-/** The client must be ready for both forms of answer. */
-function refuseAccept(request: Request): Response | undefined {
+/** The client must be ready for every form of answer. */
+function refuseAccept(request: Request, types: readonly string[]): Response | undefined {
   const accept = request.headers.get("Accept") ?? "";
-  const takes = (type: string): boolean => accept.includes(type) || accept.includes("*/*");
-  if (takes("application/json") && takes("text/event-stream")) return undefined;
-  return rpcError(406, RPC.server, "Not Acceptable: Accept must list application/json and text/event-stream.");
+  if (accept.includes("*/*") || types.every((type) => accept.includes(type))) return undefined;
+  return rpcError(406, RPC.server, `Not Acceptable: Accept must list ${types.join(" and ")}.`);
 }
 
 /** A missing header means 2025-03-26, which knew none. */

@@ -1,9 +1,17 @@
-// What travels between the Worker and a session's object. Plain data: it crosses by RPC.
+// What travels between the Worker and a session's object. Plain data: it crosses by RPC; streams cross by WebSocket.
 import type { AuthInfo } from "@modelcontextprotocol/server";
 
 export interface SessionCaller {
   readonly subjectId: string;
+  /** The sign-in this caller came by; a session belongs to one subject and one grant. */
+  readonly grantId: string;
   readonly authInfo: AuthInfo;
+}
+
+/** Where to attach: events of this stream with a higher number than `after`. */
+export interface StreamPosition {
+  readonly stream: number;
+  readonly after: number;
 }
 
 export type SessionReply =
@@ -11,12 +19,16 @@ export type SessionReply =
   | { readonly kind: "opened"; readonly body: string }
   /** A JSON body to answer with: one message, or an array for a batch. */
   | { readonly kind: "answer"; readonly body: string }
+  /** The answer comes as events of a stream. `isPrimed`: begin it with an empty event, for clients that know how to poll. */
+  | ({ readonly kind: "stream"; readonly isPrimed: boolean } & StreamPosition)
   /** Notifications and responses were taken; there is nothing to say. */
   | { readonly kind: "accepted" }
   /** No such session for this caller: unknown, ended, expired or somebody else's. */
   | { readonly kind: "gone" }
   /** The messages cannot be taken like this. */
-  | { readonly kind: "refused"; readonly message: string };
+  | { readonly kind: "refused"; readonly message: string }
+  /** A limit of the deployment is reached. */
+  | { readonly kind: "busy"; readonly message: string };
 
 /** The object's face. Messages cross as the JSON that came in; `caller` as JSON too, see `packCaller`. */
 export interface SessionRpc {
@@ -24,10 +36,45 @@ export interface SessionRpc {
   open(body: string, caller: string): Promise<SessionReply>;
   /** Any other message, or a batch. */
   post(body: string, caller: string): Promise<SessionReply>;
+  /** Opens the stream of messages that belong to no request, or goes on after an event of any stream. */
+  listen(lastEventId: string | null, caller: string): Promise<SessionReply>;
   end(caller: string): Promise<SessionReply>;
+  /** Delivers a notification, as JSON, to whoever listens. Builds no server. */
+  notify(message: string): Promise<void>;
+  /** Ends the session because its grant ended. */
+  revoke(): Promise<void>;
 }
 
 export type SessionNamespace = DurableObjectNamespace<SessionRpc & Rpc.DurableObjectBranded>;
+
+/** Revisions from this one on know polling: an empty first event, and `retry`. */
+export const FIRST_WITH_POLLING = "2025-11-25";
+/** From this revision on, JSON-RPC batches are no part of the protocol. */
+export const FIRST_WITHOUT_BATCHES = "2025-06-18";
+
+const ATTACH_ORIGIN = "https://session";
+
+/** The URL that attaches a WebSocket to a stream; only the Worker of this deployment can send it. */
+export function attachUrl({ stream, after, isPrimed }: StreamPosition & { readonly isPrimed: boolean }): string {
+  return `${ATTACH_ORIGIN}/attach?stream=${stream}&after=${after}&primed=${isPrimed ? 1 : 0}`;
+}
+
+export function parseAttachUrl(url: string): StreamPosition & { readonly isPrimed: boolean } {
+  const { searchParams } = new URL(url);
+  const number = (name: string): number => Number(searchParams.get(name));
+  return { stream: number("stream"), after: number("after"), isPrimed: searchParams.get("primed") === "1" };
+}
+
+/** Event ids on the wire: the stream, and the event's number in the session. */
+export function eventId({ stream, after }: StreamPosition): string {
+  return `${stream}-${after}`;
+}
+
+/** Undefined when it is no id of ours. */
+export function parseEventId(text: string): StreamPosition | undefined {
+  const match = /^([0-9]{1,15})-([0-9]{1,15})$/.exec(text);
+  return match === null ? undefined : { stream: Number(match[1]), after: Number(match[2]) };
+}
 
 /** A caller as text for RPC, whose types know nothing as open as `AuthInfo`. */
 export function packCaller(caller: SessionCaller): string {

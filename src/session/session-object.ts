@@ -1,143 +1,401 @@
 // The Durable Object of one 2025-era session. What a session is stands in its SQLite; the server in memory is built
-// again from there whenever the object was evicted or restarted.
+// again from there whenever the object slept, was evicted or was killed.
 import { DurableObject } from "cloudflare:workers";
-import { isInitializeRequest, isJSONRPCRequest, isJSONRPCResultResponse } from "@modelcontextprotocol/server";
-import type { McpServer } from "@modelcontextprotocol/server";
+import {
+  ProtocolError,
+  ProtocolErrorCode,
+  ResourceNotFoundError,
+  isInitializeRequest,
+  isJSONRPCErrorResponse,
+  isJSONRPCRequest,
+  isJSONRPCResultResponse,
+  isSpecType,
+} from "@modelcontextprotocol/server";
+import type { JSONRPCMessage, JSONRPCRequest, McpServer, RequestId } from "@modelcontextprotocol/server";
+import type { Hub } from "../hub/hub.ts";
+import { newId } from "../lib/ids.ts";
+import { createEventLog } from "./event-log.ts";
+import type { EventLog } from "./event-log.ts";
+import { Exchange } from "./exchange.ts";
+import type { ExchangeDependencies } from "./exchange.ts";
+import { CANCELLED, createLive } from "./live.ts";
+import type { Live } from "./live.ts";
 import { parseMessages } from "./messages.ts";
-import { unpackCaller } from "./protocol.ts";
+import { FIRST_WITHOUT_BATCHES, FIRST_WITH_POLLING, parseAttachUrl, parseEventId, unpackCaller } from "./protocol.ts";
 import type { SessionCaller, SessionReply, SessionRpc } from "./protocol.ts";
 import { createSessionStore } from "./store.ts";
-import type { SessionStore, StoredSession } from "./store.ts";
-import { SessionTransport } from "./transport.ts";
+import type { SessionStore, StoredCall, StoredSession } from "./store.ts";
+import { STANDALONE, createStreams } from "./streams.ts";
+import type { Streams } from "./streams.ts";
+
+export interface SessionLimits {
+  readonly idleSeconds: number;
+  /** How long a request may take before its answer becomes a stream. */
+  readonly jsonFirstMs: number;
+  /** How long the server stays in memory while all its calls wait for people. */
+  readonly parkAfterMs: number;
+  readonly maxStreams: number;
+  readonly maxEvents: number;
+  readonly maxLogBytes: number;
+  /** A message on a stream at most, in UTF-16 units. */
+  readonly maxMessageBytes: number;
+}
 
 export interface SessionOptions {
   /** A new server with everything registered. */
   readonly createServer: () => McpServer;
-  readonly idleSeconds: number;
-}
-
-/** `used_ms` and the alarm move at most this often. */
-const TOUCH_INTERVAL_MS = 60_000;
-/** From this revision on, JSON-RPC batches are no part of the protocol. */
-const FIRST_WITHOUT_BATCHES = "2025-06-18";
-
-const notMessages: SessionReply = { kind: "refused", message: "Invalid Request: the body is no JSON-RPC message." };
-
-interface Live {
-  readonly session: StoredSession;
-  readonly transport: SessionTransport;
+  /** Where the session is known, for limits, subscriptions and revocation. */
+  readonly hub: Pick<Hub, "addSession" | "removeSession" | "subscribe" | "unsubscribe">;
+  /** Whether the caller may hear of changes to this resource. */
+  readonly maySubscribe: (caller: SessionCaller, uri: string) => Promise<boolean>;
+  readonly limits: SessionLimits;
 }
 
 export type SessionObjectClass<E> = new (ctx: DurableObjectState, env: E) => DurableObject<E> & SessionRpc;
+
+/** `used_ms` moves at most this often. */
+const TOUCH_INTERVAL_MS = 60_000;
+
+const notMessages: SessionReply = { kind: "refused", message: "Invalid Request: the body is no JSON-RPC message." };
+const INTERRUPTED = "The call was interrupted by a restart; its outcome is unknown. Check before you repeat it.";
+const gone: SessionReply = { kind: "gone" };
 
 /** The session class of a deployment. `optionsOf` is called once per object in memory. */
 export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): SessionObjectClass<E> {
   return class SessionObject extends DurableObject<E> implements SessionRpc {
     readonly #options: SessionOptions;
     readonly #store: SessionStore;
-    #live: Promise<Live | undefined> | undefined;
+    readonly #log: EventLog;
+    readonly #streams: Streams;
+    /** The stored session, once it was read. */
+    #session: StoredSession | undefined;
+    #live: Promise<Live> | undefined;
+    /** The server in memory once it is there; undefined while the object sleeps or parks. */
+    #liveNow: Live | undefined;
+    #parkTimer: ReturnType<typeof setTimeout> | undefined;
 
     constructor(ctx: DurableObjectState, env: E) {
       super(ctx, env);
       this.#options = optionsOf(env);
       this.#store = createSessionStore(ctx.storage.sql);
+      this.#log = createEventLog(ctx.storage.sql, this.#options.limits);
+      this.#streams = createStreams(
+        ctx,
+        this.#log,
+        (stream) => stream !== STANDALONE && !this.#store.calls().some((call) => call.stream === stream),
+      );
     }
 
     async open(body: string, packedCaller: string): Promise<SessionReply> {
       const caller = unpackCaller(packedCaller);
       const initialize = parseMessages(body)?.messages[0];
-      if (initialize === undefined) return notMessages;
-      if (this.#live !== undefined || this.#store.load() !== undefined)
-        return { kind: "refused", message: "The session is open already." };
-      const transport = await this.#connect();
-      const response = await transport.deliver(initialize, caller.authInfo);
-      if (response === undefined || !isJSONRPCResultResponse(response))
-        return { kind: "answer", body: JSON.stringify(response) };
-      const usedMs = Date.now();
+      if (initialize === undefined || !isJSONRPCRequest(initialize)) return notMessages;
+      if (this.#load() !== undefined) return { kind: "refused", message: "The session is open already." };
+      const live = await this.#createLive();
+      const response = await live.open(initialize, caller);
+      if (!isJSONRPCResultResponse(response)) return { kind: "answer", body: JSON.stringify(response) };
+      const { subjectId, grantId } = caller;
+      const known = await this.#options.hub.addSession(subjectId, grantId, this.ctx.id.toString());
+      if (!known.ok) return { kind: "busy", message: known.message };
       const protocolVersion = String(response.result["protocolVersion"]);
-      const session = { subjectId: caller.subjectId, protocolVersion, initialize, usedMs };
-      this.#store.create(session);
-      await this.ctx.storage.setAlarm(usedMs + this.#options.idleSeconds * 1000);
-      this.#live = Promise.resolve({ session, transport });
+      const usedMs = Date.now();
+      this.#store.create({ subjectId, grantId, protocolVersion, initialize, setLevel: null, usedMs });
+      await this.ctx.storage.setAlarm(usedMs + this.#options.limits.idleSeconds * 1000);
+      this.#live = Promise.resolve(live);
+      this.#liveNow = live;
       return { kind: "opened", body: JSON.stringify(response) };
     }
 
     async post(body: string, packedCaller: string): Promise<SessionReply> {
       const caller = unpackCaller(packedCaller);
-      const live = await this.#enter(caller);
-      if (live === undefined) return { kind: "gone" };
+      const session = this.#enter(caller);
+      if (session === undefined) return gone;
       const parsed = parseMessages(body);
       if (parsed === undefined) return notMessages;
       const { messages, isBatch } = parsed;
-      const { transport, session } = live;
-      if (messages.some((message) => isInitializeRequest(message))) {
-        return { kind: "refused", message: "Invalid Request: this session is initialized already." };
-      }
-      if (isBatch && session.protocolVersion >= FIRST_WITHOUT_BATCHES) {
-        return {
-          kind: "refused",
-          message: `Invalid Request: batches are not part of revision ${session.protocolVersion}.`,
-        };
-      }
-      const ids = messages.filter(isJSONRPCRequest).map((message) => message.id);
-      if (new Set(ids).size < ids.length || ids.some((id) => transport.isWaiting(id))) {
-        return { kind: "refused", message: "Invalid Request: a request with this id is being answered already." };
-      }
-      const responses = (
-        await Promise.all(messages.map((message) => transport.deliver(message, caller.authInfo)))
-      ).filter((response) => response !== undefined);
-      if (responses.length === 0) return { kind: "accepted" };
-      return { kind: "answer", body: JSON.stringify(isBatch ? responses : responses[0]) };
+      const live = await this.#wake(session, caller);
+      const refusal = this.#refuse(messages, isBatch, session, live);
+      if (refusal !== undefined) return { kind: "refused", message: `Invalid Request: ${refusal}` };
+      const requests = messages.filter(isJSONRPCRequest);
+      const exchange = new Exchange(requests, isBatch, caller, this.#exchangeDependencies(session));
+      if (requests.length > 0) live.start(exchange, requests);
+      for (const message of messages) if (!isJSONRPCRequest(message)) this.#takeOther(message, session, caller, live);
+      for (const request of requests) if (isSpecType.SetLevelRequest(request)) this.#keepLevel(request);
+      return requests.length === 0 ? { kind: "accepted" } : this.#reply(exchange);
+    }
+
+    async listen(lastEventId: string | null, packedCaller: string): Promise<SessionReply> {
+      const caller = unpackCaller(packedCaller);
+      const session = this.#enter(caller);
+      if (session === undefined) return gone;
+      await this.#recover(session, caller);
+      const { maxStreams } = this.#options.limits;
+      if (this.#streams.count() >= maxStreams)
+        return { kind: "busy", message: `This session has ${maxStreams} open streams, which is the limit. Close one.` };
+      const isPrimed = session.protocolVersion >= FIRST_WITH_POLLING;
+      if (lastEventId === null) return { kind: "stream", stream: STANDALONE, after: this.#log.lastSeq(), isPrimed };
+      const position = parseEventId(lastEventId);
+      if (position === undefined) return { kind: "refused", message: "Last-Event-ID is no id of this server." };
+      return { kind: "stream", ...position, isPrimed };
     }
 
     async end(packedCaller: string): Promise<SessionReply> {
-      if (this.#store.load()?.subjectId !== unpackCaller(packedCaller).subjectId) return { kind: "gone" };
-      await this.#erase();
+      const session = this.#enter(unpackCaller(packedCaller));
+      if (session === undefined) return gone;
+      await this.#erase(session);
       return { kind: "accepted" };
     }
 
+    async notify(message: string): Promise<void> {
+      if (this.#load() !== undefined) this.#streams.emit(STANDALONE, message);
+    }
+
+    async revoke(): Promise<void> {
+      await this.#clear();
+    }
+
+    /** Attaches a stream; only the Worker of this deployment reaches an object by fetch. */
+    override async fetch(request: Request): Promise<Response> {
+      if (request.headers.get("Upgrade") !== "websocket" || this.#load() === undefined)
+        return new Response(null, { status: 404 });
+      const { isPrimed, ...position } = parseAttachUrl(request.url);
+      const { 0: client, 1: server } = new WebSocketPair();
+      this.#streams.attach(server, position, isPrimed);
+      return new Response(null, { status: 101, webSocket: client });
+    }
+
+    override async webSocketClose(socket: WebSocket, code: number): Promise<void> {
+      // Answering the closing handshake; 1005 and 1006 stand for "no code" and cannot be sent.
+      socket.close(code === 1005 || code === 1006 ? 1000 : code);
+    }
+
     override async alarm(): Promise<void> {
-      const session = this.#store.load();
+      const session = this.#load();
       if (session === undefined) return;
-      const endsMs = session.usedMs + this.#options.idleSeconds * 1000;
-      if (endsMs <= Date.now()) return this.#erase();
+      const nowMs = Date.now();
+      // Somebody who holds a stream is there, also without asking anything.
+      if (this.#streams.count() > 0) this.#touch(nowMs);
+      const endsMs = (this.#streams.count() > 0 ? nowMs : session.usedMs) + this.#options.limits.idleSeconds * 1000;
+      if (endsMs <= nowMs) return this.#erase(session);
       await this.ctx.storage.setAlarm(endsMs);
     }
 
-    /** The session in memory, if it exists and is this caller's. */
-    async #enter(caller: SessionCaller): Promise<Live | undefined> {
-      const session = this.#store.load();
-      if (session === undefined || session.subjectId !== caller.subjectId) return undefined;
+    /** The hub forgets the session first: dying in between leaves one that expires, never one that nobody counts. */
+    async #erase({ subjectId }: StoredSession): Promise<void> {
+      await this.#options.hub.removeSession(subjectId, this.ctx.id.toString());
+      await this.#clear();
+    }
+
+    async #clear(): Promise<void> {
+      const live = this.#liveNow;
+      this.#forgetLive();
+      this.#session = undefined;
+      this.#streams.closeAll();
+      await live?.drop();
+      await this.ctx.storage.deleteAlarm();
+      await this.ctx.storage.deleteAll();
+    }
+
+    /** The session, if it exists and is this caller's. */
+    #enter({ subjectId, grantId }: SessionCaller): StoredSession | undefined {
+      const session = this.#load();
+      if (session === undefined || session.subjectId !== subjectId || session.grantId !== grantId) return undefined;
       const nowMs = Date.now();
       // The alarm finds out by itself that the session was used; it needs no moving here.
-      if (nowMs - session.usedMs > TOUCH_INTERVAL_MS) this.#store.touch(nowMs);
+      if (nowMs - session.usedMs > TOUCH_INTERVAL_MS) this.#touch(nowMs);
+      return session;
+    }
+
+    #load(): StoredSession | undefined {
+      this.#session ??= this.#store.load();
+      return this.#session;
+    }
+
+    #touch(nowMs: number): void {
+      this.#store.touch(nowMs);
+      this.#session = undefined;
+    }
+
+    #keepLevel(request: JSONRPCRequest): void {
+      this.#store.keepLevel(request);
+      this.#session = undefined;
+    }
+
+    #refuse(
+      messages: readonly JSONRPCMessage[],
+      isBatch: boolean,
+      session: StoredSession,
+      live: Live,
+    ): string | undefined {
+      if (messages.some((message) => isInitializeRequest(message))) return "this session is initialized already.";
+      if (isBatch && session.protocolVersion >= FIRST_WITHOUT_BATCHES)
+        return `batches are not part of revision ${session.protocolVersion}.`;
+      const ids = messages.filter(isJSONRPCRequest).map((message) => message.id);
+      if (new Set(ids).size < ids.length || ids.some((id) => live.isWaiting(id) || this.#store.hasCall(id)))
+        return "a request with this id is being answered already.";
+      return undefined;
+    }
+
+    /** Waits for the answer; after a moment it becomes a stream. */
+    async #reply(exchange: Exchange): Promise<SessionReply> {
+      const timer = setTimeout(() => exchange.openStream(), this.#options.limits.jsonFirstMs);
+      try {
+        return await exchange.reply;
+      } finally {
+        clearTimeout(timer);
+      }
+    }
+
+    /** A notification, or the answer to a pushed request. */
+    #takeOther(message: JSONRPCMessage, session: StoredSession, caller: SessionCaller, live: Live): void {
+      if (!isJSONRPCResultResponse(message) && !isJSONRPCErrorResponse(message)) {
+        live.deliver(message, caller);
+        if (isSpecType.CancelledNotification(message)) this.#cancelParked(message.params.requestId, session, live);
+        return;
+      }
+      if (typeof message.id !== "string") return;
+      const pushed = this.#store.answerPushed(message.id, JSON.stringify(message));
+      if (pushed === undefined || live.answer(pushed, message, caller)) return;
+      const call = this.#store
+        .calls()
+        .find(
+          ({ stream, message: asked }) =>
+            stream === pushed.stream && isJSONRPCRequest(asked) && asked.id === pushed.requestId,
+        );
+      if (call !== undefined && this.#isAnswered(call)) this.#reenter([call], session, live);
+    }
+
+    /** A call that is not in memory, because it waits for a person, ends where it is stored. */
+    #cancelParked(id: RequestId | undefined, session: StoredSession, live: Live): void {
+      const call = this.#store.calls().find(({ message }) => isJSONRPCRequest(message) && message.id === id);
+      if (call !== undefined && !live.isRunning(call.stream)) this.#endStored(call, session, CANCELLED);
+    }
+
+    /** The server in memory, built if need be, with every stored call either running, parked or ended. */
+    async #wake(session: StoredSession, caller: SessionCaller): Promise<Live> {
       this.#live ??= this.#restore(session, caller);
       try {
         return await this.#live;
       } catch (error) {
-        this.#live = undefined;
+        this.#forgetLive();
         throw error;
       }
     }
 
-    /** Replays the beginning to a new server; its answer was given long ago. */
     async #restore(session: StoredSession, caller: SessionCaller): Promise<Live> {
-      const transport = await this.#connect();
-      await transport.deliver(session.initialize, caller.authInfo);
-      await transport.deliver({ jsonrpc: "2.0", method: "notifications/initialized" }, caller.authInfo);
-      return { session, transport };
+      const live = await this.#createLive();
+      await live.restore(session, caller);
+      this.#liveNow = live;
+      this.#resume(session, live);
+      return live;
     }
 
-    async #connect(): Promise<SessionTransport> {
-      const transport = new SessionTransport(this.ctx.id.toString());
-      await this.#options.createServer().connect(transport);
-      return transport;
+    /** Stored calls that memory has lost need a server only if one of them can go on. */
+    async #recover(session: StoredSession, caller: SessionCaller): Promise<void> {
+      if (this.#live !== undefined) return;
+      const calls = this.#store.calls();
+      if (calls.some((call) => this.#isAnswered(call))) await this.#wake(session, caller);
+      else this.#endInterrupted(calls, session);
     }
 
-    async #erase(): Promise<void> {
+    #resume(session: StoredSession, live: Live): void {
+      const calls = this.#store.calls();
+      this.#endInterrupted(calls, session);
+      this.#reenter(
+        calls.filter((call) => this.#isAnswered(call)),
+        session,
+        live,
+      );
+    }
+
+    /** A call that was cut off, and had asked nobody anything, may have done its work or not: it is never run again. */
+    #endInterrupted(calls: readonly StoredCall[], session: StoredSession): void {
+      for (const { stream, message, caller } of calls) {
+        if (isJSONRPCRequest(message) && this.#store.pushed(stream, message.id).length === 0)
+          this.#endStored({ stream, message, caller }, session, INTERRUPTED);
+      }
+    }
+
+    #endStored({ stream, message, caller }: StoredCall, session: StoredSession, text: string): void {
+      if (!isJSONRPCRequest(message)) return;
+      const response = { jsonrpc: "2.0" as const, id: message.id, error: { code: -32000, message: text } };
+      new Exchange([message], false, caller, this.#exchangeDependencies(session), stream).respond(message.id, response);
+    }
+
+    /** Whether a stored call asked something and has all the answers. */
+    #isAnswered({ stream, message }: StoredCall): boolean {
+      if (!isJSONRPCRequest(message)) return false;
+      const pushed = this.#store.pushed(stream, message.id);
+      return pushed.length > 0 && pushed.every((request) => request.answer !== null);
+    }
+
+    /** Runs calls again from their start; what they asked before is answered from the store. */
+    #reenter(calls: readonly StoredCall[], session: StoredSession, live: Live): void {
+      for (const stream of new Set(calls.map((call) => call.stream))) {
+        if (live.isRunning(stream)) continue;
+        const own = calls.filter((call) => call.stream === stream);
+        const requests = own
+          .map((call) => call.message)
+          .filter((message): message is JSONRPCRequest => isJSONRPCRequest(message));
+        const [first] = own;
+        if (first !== undefined)
+          live.start(
+            new Exchange(requests, false, first.caller, this.#exchangeDependencies(session), stream),
+            requests,
+          );
+      }
+    }
+
+    async #createLive(): Promise<Live> {
+      return createLive({
+        sessionId: this.ctx.id.toString(),
+        store: this.#store,
+        streams: this.#streams,
+        createServer: this.#options.createServer,
+        newId,
+        subscriptions: {
+          subscribe: async (uri, caller) => this.#subscribe(uri, caller),
+          unsubscribe: async (uri) =>
+            this.#options.hub.unsubscribe(this.#load()?.subjectId ?? "", this.ctx.id.toString(), uri),
+        },
+        onChange: () => this.#schedulePark(),
+      });
+    }
+
+    async #subscribe(uri: string, caller: SessionCaller): Promise<void> {
+      const { hub, maySubscribe } = this.#options;
+      if (!(await maySubscribe(caller, uri))) throw new ResourceNotFoundError(uri);
+      const reply = await hub.subscribe(caller.subjectId, this.ctx.id.toString(), uri);
+      if (!reply.ok) throw new ProtocolError(ProtocolErrorCode.InvalidParams, reply.message);
+    }
+
+    /** While all calls wait for people, the server leaves memory, so that the object can sleep. */
+    #schedulePark(): void {
+      clearTimeout(this.#parkTimer);
+      if (this.#liveNow?.isAskingOnly() !== true) return;
+      this.#parkTimer = setTimeout(() => {
+        const live = this.#liveNow;
+        if (live?.isAskingOnly() !== true) return;
+        this.#forgetLive();
+        this.ctx.waitUntil(live.drop());
+      }, this.#options.limits.parkAfterMs);
+    }
+
+    #forgetLive(): void {
+      clearTimeout(this.#parkTimer);
       this.#live = undefined;
-      await this.ctx.storage.deleteAlarm();
-      await this.ctx.storage.deleteAll();
+      this.#liveNow = undefined;
+    }
+
+    #exchangeDependencies(session: StoredSession): ExchangeDependencies {
+      return {
+        store: this.#store,
+        streams: this.#streams,
+        transaction: (work) => this.ctx.storage.transactionSync(work),
+        isPrimed: session.protocolVersion >= FIRST_WITH_POLLING,
+        lastSeq: () => this.#log.lastSeq(),
+        maxMessageBytes: this.#options.limits.maxMessageBytes,
+      };
     }
   };
 }

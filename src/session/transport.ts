@@ -1,61 +1,62 @@
-// The SDK's server on one side, single calls on the other: a message goes in, the response with its id comes out. It
-// lives as long as the object does in memory and holds nothing that restore could not build again.
-import {
-  isJSONRPCErrorResponse,
-  isJSONRPCRequest,
-  isJSONRPCResultResponse,
-  isSpecType,
+// The SDK's transport in a session's object: hands messages to the server and routes what the server sends. It decides
+// nothing and keeps nothing.
+import { isJSONRPCErrorResponse, isJSONRPCRequest, isJSONRPCResultResponse } from "@modelcontextprotocol/server";
+import type {
+  JSONRPCErrorResponse,
+  JSONRPCMessage,
+  JSONRPCNotification,
+  JSONRPCRequest,
+  JSONRPCResultResponse,
+  MessageExtraInfo,
+  RequestId,
+  Transport,
+  TransportSendOptions,
 } from "@modelcontextprotocol/server";
-import type { AuthInfo, JSONRPCMessage, MessageExtraInfo, RequestId, Transport } from "@modelcontextprotocol/server";
+
+export type JSONRPCResponse = JSONRPCResultResponse | JSONRPCErrorResponse;
+
+/** What becomes of a message that the server sends. `related` is the client's request that it belongs to. */
+export interface Outgoing {
+  response(id: RequestId, message: JSONRPCResponse): void;
+  request(message: JSONRPCRequest, related: RequestId | undefined): void;
+  notification(message: JSONRPCNotification, related: RequestId | undefined): void;
+}
 
 export class SessionTransport implements Transport {
   onclose?: () => void;
   onerror?: (error: Error) => void;
   onmessage?: (message: JSONRPCMessage, extra?: MessageExtraInfo) => void;
   readonly sessionId: string;
-  readonly #waiting = new Map<RequestId, (response: JSONRPCMessage) => void>();
+  #outgoing: Outgoing | undefined;
 
-  constructor(sessionId: string) {
+  constructor(sessionId: string, outgoing: Outgoing) {
     this.sessionId = sessionId;
+    this.#outgoing = outgoing;
   }
 
   async start(): Promise<void> {}
 
-  async send(message: JSONRPCMessage): Promise<void> {
-    // Anything but a response needs a stream to go out on, and there is none yet.
-    if (!isJSONRPCResultResponse(message) && !isJSONRPCErrorResponse(message)) return;
-    const { id } = message;
-    if (id === undefined || id === null) return;
-    this.#waiting.get(id)?.(message);
-    this.#waiting.delete(id);
+  async send(message: JSONRPCMessage, options?: TransportSendOptions): Promise<void> {
+    const related = options?.relatedRequestId;
+    if (isJSONRPCRequest(message)) this.#outgoing?.request(message, related);
+    else if (!isJSONRPCResultResponse(message) && !isJSONRPCErrorResponse(message))
+      this.#outgoing?.notification(message, related);
+    else if (message.id !== undefined && message.id !== null) this.#outgoing?.response(message.id, message);
   }
 
   async close(): Promise<void> {
+    this.detach();
     this.onclose?.();
   }
 
-  /** Whether a request of this id is being answered. */
-  isWaiting(id: RequestId): boolean {
-    return this.#waiting.has(id);
+  /** From now on nothing that the server sends goes anywhere. */
+  detach(): void {
+    this.#outgoing = undefined;
   }
 
-  /** Hands a message to the server. Resolves with the response to a request, with undefined at once for the rest. */
-  async deliver(message: JSONRPCMessage, authInfo: AuthInfo): Promise<JSONRPCMessage | undefined> {
+  /** Hands a message to the server. What it answers comes back through `Outgoing`. */
+  deliver(message: JSONRPCMessage, extra: MessageExtraInfo): void {
     if (this.onmessage === undefined) throw new TypeError("no server is connected to this transport");
-    if (!isJSONRPCRequest(message)) {
-      this.onmessage(message, { authInfo });
-      if (isSpecType.CancelledNotification(message)) this.#settleCancelled(message.params.requestId);
-      return undefined;
-    }
-    const response = new Promise<JSONRPCMessage>((resolve) => this.#waiting.set(message.id, resolve));
-    this.onmessage(message, { authInfo });
-    return response;
-  }
-
-  /** The server sends nothing for a cancelled request, but the HTTP request that carried it still waits. */
-  #settleCancelled(id: RequestId | undefined): void {
-    if (id === undefined) return;
-    this.#waiting.get(id)?.({ jsonrpc: "2.0", id, error: { code: -32000, message: "The request was cancelled." } });
-    this.#waiting.delete(id);
+    this.onmessage(message, extra);
   }
 }

@@ -90,12 +90,15 @@ describe("with a valid token", () => {
     if (code !== undefined) expect(await response.json()).toMatchObject({ error: { code } });
   });
 
-  it("GET is 405 and says what there is", async () => {
-    const response = await send(RESOURCE, {
-      headers: { authorization: `Bearer ${token}`, accept: "text/event-stream" },
-    });
-    expect(response.status).toBe(405);
-    expect(response.headers.get("allow")).toBe("POST, DELETE");
+  it("GET needs a session and an Accept for event streams, and is 405 where there are no sessions", async () => {
+    const get = async (headers: Record<string, string>) =>
+      send(RESOURCE, { headers: { authorization: `Bearer ${token}`, ...headers } });
+    expect((await get({ accept: "text/event-stream" })).status).toBe(400);
+    expect((await get({ accept: "application/json" })).status).toBe(406);
+    expect((await get({ accept: "text/event-stream", "mcp-session-id": "x" })).status).toBe(404);
+    const modern = await get({ accept: "text/event-stream", "mcp-protocol-version": "2026-07-28" });
+    expect(modern.status).toBe(405);
+    expect(modern.headers.get("allow")).toBe("POST");
   });
 
   it("our own Origin and none are welcome", async () => {

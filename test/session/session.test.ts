@@ -16,6 +16,12 @@ const list = { jsonrpc: "2.0", id: 2, method: "tools/list" };
 const inSession = (id: string, version = "2025-11-25") => ({ "mcp-session-id": id, "mcp-protocol-version": version });
 const objectOf = (id: string) => env.SESSION.get(env.SESSION.idFromString(id));
 
+/** As if nobody had used the session for years. The object reads it again. */
+async function makeUnused(object: ReturnType<typeof objectOf>): Promise<void> {
+  await runInDurableObject(object, (_instance, state) => void state.storage.sql.exec("UPDATE session SET used_ms = 0"));
+  await evictDurableObject(object);
+}
+
 async function end(token: string, id: string): Promise<Response> {
   return send(RESOURCE, { method: "DELETE", headers: { authorization: `Bearer ${token}`, "mcp-session-id": id } });
 }
@@ -83,10 +89,7 @@ describe("a session", () => {
     const object = objectOf(id);
     expect(await runDurableObjectAlarm(object)).toBe(true);
     expect((await post(analyst, list, inSession(id))).status).toBe(200);
-    await runInDurableObject(
-      object,
-      (_instance, state) => void state.storage.sql.exec("UPDATE session SET used_ms = 0"),
-    );
+    await makeUnused(object);
     expect(await runDurableObjectAlarm(object)).toBe(true);
     expect((await post(analyst, list, inSession(id))).status).toBe(404);
   });
@@ -94,10 +97,7 @@ describe("a session", () => {
   it("using it puts off its end", async () => {
     const id = await openSession(analyst);
     const object = objectOf(id);
-    await runInDurableObject(
-      object,
-      (_instance, state) => void state.storage.sql.exec("UPDATE session SET used_ms = 0"),
-    );
+    await makeUnused(object);
     await post(analyst, list, inSession(id));
     await runDurableObjectAlarm(object);
     expect((await post(analyst, list, inSession(id))).status).toBe(200);

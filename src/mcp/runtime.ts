@@ -1,0 +1,63 @@
+// The protocol runtime as one piece: an endpoint and two object classes around a server factory. It knows nothing of
+// data, policy or tools; the product and the conformance Worker mount the same.
+import type { McpServer } from "@modelcontextprotocol/server";
+import { createHub } from "../hub/hub.ts";
+import type { Hub } from "../hub/hub.ts";
+import { defineHubObject } from "../hub/hub-object.ts";
+import type { HubLimits, HubNamespace, HubObjectClass } from "../hub/hub-object.ts";
+import { oncePerEnv } from "../lib/once.ts";
+import { createSessionClient } from "../session/client.ts";
+import type { SessionCaller, SessionNamespace } from "../session/protocol.ts";
+import { defineSessionObject } from "../session/session-object.ts";
+import type { SessionLimits, SessionObjectClass } from "../session/session-object.ts";
+import { createEndpoint } from "./endpoint.ts";
+import type { McpEndpoint } from "./endpoint.ts";
+
+export interface RuntimeLimits extends SessionLimits, HubLimits {
+  /** Bytes of a request body. */
+  readonly maxBodyBytes: number;
+  /** Silence on a stream after which a comment is sent, to notice clients that left. */
+  readonly keepAliveMs: number;
+  /** Events that may wait for a slow client before its stream is closed. */
+  readonly maxQueued: number;
+}
+
+export interface RuntimeOptions {
+  /** A new server with everything registered; called for each 2026 request and each 2025 session in memory. */
+  readonly createServer: () => McpServer;
+  /** Whether the caller may hear of changes to this resource. */
+  readonly maySubscribe: (caller: SessionCaller, uri: string) => Promise<boolean>;
+  readonly sessions: SessionNamespace;
+  readonly hub: HubNamespace;
+  readonly limits: RuntimeLimits;
+  /** A request that the protocol layer refused: its sender's mistake, in a few words. */
+  readonly onRefusal: (message: string) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+export interface Runtime<E> {
+  readonly endpointOf: (env: E) => McpEndpoint;
+  /** For publishers of changes, and for revocation. */
+  readonly hubOf: (env: E) => Hub;
+  readonly SessionObject: SessionObjectClass<E>;
+  readonly HubObject: HubObjectClass<E>;
+}
+
+/** Defines the runtime of a deployment; `optionsOf` is called once per isolate. */
+export function defineRuntime<E extends object>(optionsOf: (env: E) => RuntimeOptions): Runtime<E> {
+  const hubOf = oncePerEnv((env: E) => createHub(optionsOf(env).hub));
+  return {
+    hubOf,
+    endpointOf: oncePerEnv((env: E) => {
+      const { sessions, limits, ...options } = optionsOf(env);
+      return createEndpoint({
+        ...options,
+        ...limits,
+        sessions: createSessionClient(sessions, limits),
+        hub: hubOf(env),
+      });
+    }),
+    SessionObject: defineSessionObject<E>((env) => ({ ...optionsOf(env), hub: hubOf(env) })),
+    HubObject: defineHubObject<E>((env) => optionsOf(env)),
+  };
+}

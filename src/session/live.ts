@@ -1,0 +1,157 @@
+// The server of a session in memory, with the exchanges it is answering. All of it can be dropped and built again from
+// the store: what must survive is written there first.
+import { isJSONRPCRequest, isSpecType } from "@modelcontextprotocol/server";
+import type { JSONRPCMessage, JSONRPCRequest, McpServer, RequestId } from "@modelcontextprotocol/server";
+import type { Exchange } from "./exchange.ts";
+import type { SessionCaller } from "./protocol.ts";
+import { createPushes } from "./pushes.ts";
+import type { PushedRequest, SessionStore, StoredSession } from "./store.ts";
+import { STANDALONE } from "./streams.ts";
+import type { Streams } from "./streams.ts";
+import { SessionTransport } from "./transport.ts";
+import type { JSONRPCResponse, Outgoing } from "./transport.ts";
+
+export interface LiveDependencies {
+  readonly sessionId: string;
+  readonly store: SessionStore;
+  readonly streams: Streams;
+  readonly createServer: () => McpServer;
+  readonly newId: () => string;
+  /** What `resources/subscribe` and `resources/unsubscribe` do. Throws what the client is to read. */
+  readonly subscriptions: Subscriptions;
+  /** Called after anything that may leave only questions to people open. */
+  readonly onChange: () => void;
+}
+
+export interface Subscriptions {
+  subscribe(uri: string, caller: SessionCaller): Promise<void>;
+  unsubscribe(uri: string): Promise<void>;
+}
+
+export interface Live {
+  /** Delivers `initialize` of a new session and resolves with its response. */
+  open(initialize: JSONRPCRequest, caller: SessionCaller): Promise<JSONRPCResponse>;
+  /** Replays what a stored session began with; its answers were given long ago. */
+  restore(session: StoredSession, caller: SessionCaller): Promise<void>;
+  /** Delivers the requests of an exchange, which gets their responses. */
+  start(exchange: Exchange, requests: readonly JSONRPCRequest[]): void;
+  /** Delivers a notification or a response of the client. */
+  deliver(message: JSONRPCMessage, caller: SessionCaller): void;
+  /** Hands a person's answer to the call that waits for it. False when no call in memory does. */
+  answer(pushed: PushedRequest, message: JSONRPCMessage, caller: SessionCaller): boolean;
+  isWaiting(id: RequestId): boolean;
+  /** Whether every call in memory waits for a person, and at least one does. */
+  isAskingOnly(): boolean;
+  /** Whether a stored call is being worked on in memory. */
+  isRunning(stream: number): boolean;
+  drop(): Promise<void>;
+}
+
+/** What the waiting end of a cancelled request reads. */
+export const CANCELLED = "The request was cancelled.";
+
+const RESTORE_ID = "gatehouse-restore";
+
+export async function createLive({
+  sessionId,
+  store,
+  streams,
+  createServer,
+  newId,
+  subscriptions,
+  onChange,
+}: LiveDependencies): Promise<Live> {
+  const exchanges = new Set<Exchange>();
+  /** Responses to what is delivered without an exchange: initialize and restore. */
+  const own = new Map<RequestId, (response: JSONRPCResponse) => void>();
+  const exchangeOf = (id: RequestId): Exchange | undefined => [...exchanges].find((exchange) => exchange.has(id));
+
+  const outgoing: Outgoing = {
+    response(id, message) {
+      const waiting = own.get(id);
+      if (waiting !== undefined) return waiting(message);
+      const exchange = exchangeOf(id);
+      exchange?.respond(id, message);
+      if (exchange?.waiting.length === 0) exchanges.delete(exchange);
+      onChange();
+    },
+    request(message, related) {
+      const exchange = related === undefined ? undefined : exchangeOf(related);
+      if (exchange === undefined || related === undefined)
+        throw new TypeError(`${message.method} belongs to no request of the client`);
+      pushes.push(message, related, exchange);
+      onChange();
+    },
+    notification(message, related) {
+      const exchange = related === undefined ? undefined : exchangeOf(related);
+      if (exchange !== undefined) exchange.emit(pushes.toClient(message));
+      else if (related === undefined) streams.emit(STANDALONE, JSON.stringify(message));
+    },
+  };
+  const transport = new SessionTransport(sessionId, outgoing);
+  const pushes = createPushes({
+    store,
+    newId,
+    replay: (response) => queueMicrotask(() => transport.onmessage?.(response)),
+  });
+  const server = createServer();
+  if (server.server.getCapabilities().resources?.subscribe === true) {
+    // The SDK has no handlers of its own for these two; the caller is the one of the exchange that carries the request.
+    server.server.setRequestHandler("resources/subscribe", async ({ params }, { mcpReq }) => {
+      const exchange = exchangeOf(mcpReq.id);
+      if (exchange !== undefined) await subscriptions.subscribe(params.uri, exchange.caller);
+      return {};
+    });
+    server.server.setRequestHandler("resources/unsubscribe", async ({ params }) => {
+      await subscriptions.unsubscribe(params.uri);
+      return {};
+    });
+  }
+  await server.connect(transport);
+
+  const ask = (request: JSONRPCRequest, caller: SessionCaller): Promise<JSONRPCResponse> =>
+    new Promise<JSONRPCResponse>((resolve) => {
+      own.set(request.id, resolve);
+      transport.deliver(request, { authInfo: caller.authInfo });
+    }).finally(() => own.delete(request.id));
+
+  return {
+    open: ask,
+    async restore({ initialize, setLevel }, caller) {
+      for (const message of [initialize, setLevel]) {
+        if (message !== null && isJSONRPCRequest(message)) await ask({ ...message, id: RESTORE_ID }, caller);
+      }
+      transport.deliver({ jsonrpc: "2.0", method: "notifications/initialized" }, { authInfo: caller.authInfo });
+    },
+    start(exchange, requests) {
+      exchanges.add(exchange);
+      // A handler may close the stream it is answered on; its client comes back to it (SEP-1699).
+      const extra = { authInfo: exchange.caller.authInfo, closeSSEStream: () => streams.close(exchange.openStream()) };
+      for (const request of requests) transport.deliver(request, extra);
+    },
+    deliver(message, caller) {
+      transport.deliver(pushes.toServer(message), { authInfo: caller.authInfo });
+      // The server sends nothing for a cancelled request, but whoever carried it still waits.
+      if (isSpecType.CancelledNotification(message)) settleCancelled(message.params.requestId);
+    },
+    answer(pushed, message, caller) {
+      if (!pushes.isLive(pushed.wireId)) return false;
+      pushes.answered(pushed);
+      transport.deliver(pushes.toServer(message), { authInfo: caller.authInfo });
+      return true;
+    },
+    isWaiting: (id) => exchangeOf(id) !== undefined,
+    isAskingOnly: () =>
+      exchanges.size > 0 && [...exchanges].every((exchange) => exchange.waiting.every((id) => pushes.isAsking(id))),
+    isRunning: (stream) => [...exchanges].some((exchange) => exchange.stream === stream),
+    async drop() {
+      transport.detach();
+      await server.close();
+    },
+  };
+
+  function settleCancelled(id: RequestId | undefined): void {
+    if (id === undefined || exchangeOf(id) === undefined) return;
+    outgoing.response(id, { jsonrpc: "2.0", id, error: { code: -32000, message: CANCELLED } });
+  }
+}

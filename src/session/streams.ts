@@ -1,0 +1,51 @@
+// The open streams of a session: hibernatable WebSockets to the Workers that hold the clients' SSE responses. What is
+// sent here is already in the event log.
+import type { EventLog } from "./event-log.ts";
+import { eventId } from "./protocol.ts";
+import type { StreamPosition } from "./protocol.ts";
+
+/** The stream of messages that belong to no request. */
+export const STANDALONE = 0;
+
+/** How long a client waits before it comes back to a stream that was closed on purpose. */
+const RETRY_MS = 1000;
+const NORMAL_CLOSURE = 1000;
+
+export interface Streams {
+  /** Takes a socket, sends what it missed, and closes it at once when the stream is over. */
+  attach(socket: WebSocket, position: StreamPosition, isPrimed: boolean): void;
+  /** Logs a message and sends it to whoever listens to the stream, if anybody does. */
+  emit(stream: number, message: string): void;
+  /** Closes the stream's sockets. The stream itself may go on: its client can come back to it. */
+  close(stream: number): void;
+  closeAll(): void;
+  count(): number;
+}
+
+/** `isOver` says whether a stream has nothing to come any more. */
+export function createStreams(state: DurableObjectState, log: EventLog, isOver: (stream: number) => boolean): Streams {
+  const socketsOf = (stream: number): WebSocket[] => state.getWebSockets(String(stream));
+  return {
+    attach(socket, position, isPrimed) {
+      state.acceptWebSocket(socket, [String(position.stream)]);
+      if (isPrimed) socket.send(`retry: ${RETRY_MS}\nid: ${eventId(position)}\ndata: \n\n`);
+      for (const { seq, message } of log.after(position)) socket.send(frame(position.stream, seq, message));
+      if (isOver(position.stream)) socket.close(NORMAL_CLOSURE);
+    },
+    emit(stream, message) {
+      const seq = log.append(stream, message);
+      // A client may hold a stream more than once; each message goes out on one of them, the one opened last.
+      socketsOf(stream)
+        .at(-1)
+        ?.send(frame(stream, seq, message));
+    },
+    close: (stream) => socketsOf(stream).forEach((socket) => socket.close(NORMAL_CLOSURE)),
+    closeAll: () => state.getWebSockets().forEach((socket) => socket.close(NORMAL_CLOSURE)),
+    count: () => state.getWebSockets().length,
+  };
+}
+
+/** One SSE event (HTML Living Standard §9.2). JSON has no line breaks of its own. */
+function frame(stream: number, seq: number, message: string): string {
+  return `id: ${eventId({ stream, after: seq })}\ndata: ${message}\n\n`;
+}

@@ -1,0 +1,44 @@
+// The server that the official suite expects to find, assembled from its parts.
+import { McpServer, createRequestStateCodec } from "@modelcontextprotocol/server";
+import type { Hub } from "../../src/hub/hub.ts";
+import { registerContentTools } from "./content-tools.ts";
+import { registerInputTools } from "./input-tools.ts";
+import type { RoundState } from "./input-tools.ts";
+import { registerPrompts } from "./prompts.ts";
+import { registerResources } from "./resources.ts";
+
+/** Everybody who calls the conformance Worker. */
+export const SUBJECT = "conformance";
+
+const INFO = { name: "gatehouse-conformance", version: "1.0.0" };
+const KEY = "a key for tests, of at least 32 bytes";
+const CACHE = { ttlMs: 60_000, cacheScope: "public" } as const;
+
+export function createFixtures(hub: () => Hub): () => McpServer {
+  const states = createRequestStateCodec<RoundState>({ key: KEY, bind: ({ mcpReq }) => mcpReq.method });
+  return () => {
+    const server = new McpServer(INFO, {
+      capabilities: {
+        tools: { listChanged: true },
+        resources: { listChanged: true, subscribe: true },
+        prompts: { listChanged: true },
+        logging: {},
+        completions: {},
+      },
+      cacheHints: {
+        "tools/list": CACHE,
+        "prompts/list": CACHE,
+        "resources/list": CACHE,
+        "resources/templates/list": CACHE,
+        "resources/read": CACHE,
+        "server/discover": CACHE,
+      },
+      requestState: { verify: async (state, context) => states.verify(state, context) },
+    });
+    registerContentTools(server, hub);
+    registerInputTools(server, states);
+    registerResources(server);
+    registerPrompts(server);
+    return server;
+  };
+}

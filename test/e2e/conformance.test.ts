@@ -1,0 +1,76 @@
+// The official conformance suite against the runtime: no failure, no warning, no scenario without a check, and no list of
+// expected failures.
+import { execFile } from "node:child_process";
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { buildWorker } from "../../scripts/build.ts";
+import { freePort } from "../support/node/server.ts";
+import { ROOT, runProcess } from "../support/node/worker.ts";
+import type { WorkerProcess } from "../support/node/worker.ts";
+
+const run = promisify(execFile);
+const CONFIG = path.join(ROOT, "test/conformance/wrangler.jsonc");
+const SUITE = path.join(ROOT, "node_modules/.bin/conformance");
+
+interface Check {
+  readonly id: string;
+  readonly status: string;
+  readonly errorMessage?: string;
+}
+
+let dir = "";
+let worker: WorkerProcess | undefined;
+
+beforeAll(async () => {
+  dir = mkdtempSync(path.join(tmpdir(), "gatehouse-conformance-"));
+  const bundle = path.join(dir, "bundle");
+  await buildWorker(CONFIG, bundle);
+  const port = String(await freePort());
+  const env = { CONFIG, BUNDLE: bundle, PORT: port, STATE: path.join(dir, "state") };
+  worker = await runProcess("test/support/node/serve.ts", env, "serving", `http://localhost:${port}`);
+});
+
+afterAll(async () => {
+  await worker?.stop("SIGTERM");
+  rmSync(dir, { recursive: true, force: true });
+});
+
+describe("conformance", () => {
+  it.each([
+    ["2025-06-18", 27],
+    ["2025-11-25", 33],
+    ["2026-07-28", 40],
+  ])(
+    "%s: %i scenarios, all clean",
+    async (version, scenarios) => {
+      const out = path.join(dir, version);
+      const { stdout } = await run(process.execPath, [
+        SUITE,
+        "server",
+        "--url",
+        `${worker?.origin}/mcp`,
+        "--suite",
+        "all",
+        "--spec-version",
+        version,
+        "-o",
+        out,
+      ]);
+      const results = readdirSync(out).map((name) => {
+        const checks: Check[] = JSON.parse(readFileSync(path.join(out, name, "checks.json"), "utf8"));
+        return { name, checks };
+      });
+      const unclean = results.filter(
+        ({ checks }) =>
+          !checks.some(({ status }) => status === "SUCCESS") ||
+          checks.some(({ status }) => status === "FAILURE" || status === "WARNING"),
+      );
+      expect(unclean, stdout).toEqual([]);
+      expect(results).toHaveLength(scenarios);
+    },
+    180_000,
+  );
+});
