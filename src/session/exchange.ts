@@ -96,6 +96,11 @@ export class Exchange {
     return stream;
   }
 
+  /** The server that was to answer is gone. Whoever waits for JSON is told so; a stream goes on from the store. */
+  abandon(): void {
+    this.#settle({ kind: "gone" });
+  }
+
   #answer(): string {
     return JSON.stringify(this.#isBatch ? this.#responses : this.#responses[0]);
   }

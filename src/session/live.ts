@@ -146,6 +146,7 @@ export async function createLive({
     isRunning: (stream) => [...exchanges].some((exchange) => exchange.stream === stream),
     async drop() {
       transport.detach();
+      for (const exchange of exchanges) exchange.abandon();
       await server.close();
     },
   };

@@ -11,20 +11,22 @@ import {
   isJSONRPCResultResponse,
   isSpecType,
 } from "@modelcontextprotocol/server";
-import type { JSONRPCMessage, JSONRPCRequest, McpServer, RequestId } from "@modelcontextprotocol/server";
+import type { JSONRPCMessage, JSONRPCRequest, McpServer } from "@modelcontextprotocol/server";
 import type { Hub } from "../hub/hub.ts";
 import { newId } from "../lib/ids.ts";
 import { createEventLog } from "./event-log.ts";
 import type { EventLog } from "./event-log.ts";
 import { Exchange } from "./exchange.ts";
 import type { ExchangeDependencies } from "./exchange.ts";
-import { CANCELLED, createLive } from "./live.ts";
+import { createLive } from "./live.ts";
 import type { Live } from "./live.ts";
 import { parseMessages } from "./messages.ts";
 import { FIRST_WITHOUT_BATCHES, FIRST_WITH_POLLING, parseAttachUrl, parseEventId, unpackCaller } from "./protocol.ts";
 import type { SessionCaller, SessionReply, SessionRpc } from "./protocol.ts";
 import { createSessionStore } from "./store.ts";
-import type { SessionStore, StoredCall, StoredSession } from "./store.ts";
+import type { SessionStore, StoredSession } from "./store.ts";
+import { createStoredCalls } from "./stored-calls.ts";
+import type { StoredCalls } from "./stored-calls.ts";
 import { STANDALONE, createStreams } from "./streams.ts";
 import type { Streams } from "./streams.ts";
 
@@ -57,7 +59,6 @@ export type SessionObjectClass<E> = new (ctx: DurableObjectState, env: E) => Dur
 const TOUCH_INTERVAL_MS = 60_000;
 
 const notMessages: SessionReply = { kind: "refused", message: "Invalid Request: the body is no JSON-RPC message." };
-const INTERRUPTED = "The call was interrupted by a restart; its outcome is unknown. Check before you repeat it.";
 const gone: SessionReply = { kind: "gone" };
 
 /** The session class of a deployment. `optionsOf` is called once per object in memory. */
@@ -95,12 +96,16 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
       const response = await live.open(initialize, caller);
       if (!isJSONRPCResultResponse(response)) return { kind: "answer", body: JSON.stringify(response) };
       const { subjectId, grantId } = caller;
-      const known = await this.#options.hub.addSession(subjectId, grantId, this.ctx.id.toString());
-      if (!known.ok) return { kind: "busy", message: known.message };
       const protocolVersion = String(response.result["protocolVersion"]);
       const usedMs = Date.now();
-      this.#store.create({ subjectId, grantId, protocolVersion, initialize, setLevel: null, usedMs });
+      this.#store.create({ subjectId, grantId, protocolVersion, initialize, setLevel: null, usedMs, isEnded: false });
       await this.ctx.storage.setAlarm(usedMs + this.#options.limits.idleSeconds * 1000);
+      // Known to the hub before anybody knows the session's id: none escapes limits and revocation.
+      const known = await this.#options.hub.addSession(subjectId, grantId, this.ctx.id.toString());
+      if (!known.ok) {
+        await this.#clear();
+        return { kind: "busy", message: known.message };
+      }
       this.#live = Promise.resolve(live);
       this.#liveNow = live;
       return { kind: "opened", body: JSON.stringify(response) };
@@ -176,12 +181,14 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
       // Somebody who holds a stream is there, also without asking anything.
       if (this.#streams.count() > 0) this.#touch(nowMs);
       const endsMs = (this.#streams.count() > 0 ? nowMs : session.usedMs) + this.#options.limits.idleSeconds * 1000;
-      if (endsMs <= nowMs) return this.#erase(session);
+      if (endsMs <= nowMs || session.isEnded) return this.#erase(session);
       await this.ctx.storage.setAlarm(endsMs);
     }
 
-    /** The hub forgets the session first: dying in between leaves one that expires, never one that nobody counts. */
+    /** Unusable at once; whatever a crash leaves of it, the alarm takes away. */
     async #erase({ subjectId }: StoredSession): Promise<void> {
+      this.#store.markEnded();
+      this.#session = undefined;
       await this.#options.hub.removeSession(subjectId, this.ctx.id.toString());
       await this.#clear();
     }
@@ -199,7 +206,8 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
     /** The session, if it exists and is this caller's. */
     #enter({ subjectId, grantId }: SessionCaller): StoredSession | undefined {
       const session = this.#load();
-      if (session === undefined || session.subjectId !== subjectId || session.grantId !== grantId) return undefined;
+      if (session === undefined || session.isEnded) return undefined;
+      if (session.subjectId !== subjectId || session.grantId !== grantId) return undefined;
       const nowMs = Date.now();
       // The alarm finds out by itself that the session was used; it needs no moving here.
       if (nowMs - session.usedMs > TOUCH_INTERVAL_MS) this.#touch(nowMs);
@@ -250,25 +258,13 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
     #takeOther(message: JSONRPCMessage, session: StoredSession, caller: SessionCaller, live: Live): void {
       if (!isJSONRPCResultResponse(message) && !isJSONRPCErrorResponse(message)) {
         live.deliver(message, caller);
-        if (isSpecType.CancelledNotification(message)) this.#cancelParked(message.params.requestId, session, live);
+        if (isSpecType.CancelledNotification(message)) this.#stored(session).cancel(message.params.requestId, live);
         return;
       }
       if (typeof message.id !== "string") return;
       const pushed = this.#store.answerPushed(message.id, JSON.stringify(message));
-      if (pushed === undefined || live.answer(pushed, message, caller)) return;
-      const call = this.#store
-        .calls()
-        .find(
-          ({ stream, message: asked }) =>
-            stream === pushed.stream && isJSONRPCRequest(asked) && asked.id === pushed.requestId,
-        );
-      if (call !== undefined && this.#isAnswered(call)) this.#reenter([call], session, live);
-    }
-
-    /** A call that is not in memory, because it waits for a person, ends where it is stored. */
-    #cancelParked(id: RequestId | undefined, session: StoredSession, live: Live): void {
-      const call = this.#store.calls().find(({ message }) => isJSONRPCRequest(message) && message.id === id);
-      if (call !== undefined && !live.isRunning(call.stream)) this.#endStored(call, session, CANCELLED);
+      if (pushed !== undefined && !live.answer(pushed, message, caller))
+        this.#stored(session).resumeAfter(pushed, live);
     }
 
     /** The server in memory, built if need be, with every stored call either running, parked or ended. */
@@ -286,64 +282,18 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
       const live = await this.#createLive();
       await live.restore(session, caller);
       this.#liveNow = live;
-      this.#resume(session, live);
+      const stored = this.#stored(session);
+      stored.endInterrupted();
+      stored.resume(live);
       return live;
     }
 
     /** Stored calls that memory has lost need a server only if one of them can go on. */
     async #recover(session: StoredSession, caller: SessionCaller): Promise<void> {
       if (this.#live !== undefined) return;
-      const calls = this.#store.calls();
-      if (calls.some((call) => this.#isAnswered(call))) await this.#wake(session, caller);
-      else this.#endInterrupted(calls, session);
-    }
-
-    #resume(session: StoredSession, live: Live): void {
-      const calls = this.#store.calls();
-      this.#endInterrupted(calls, session);
-      this.#reenter(
-        calls.filter((call) => this.#isAnswered(call)),
-        session,
-        live,
-      );
-    }
-
-    /** A call that was cut off, and had asked nobody anything, may have done its work or not: it is never run again. */
-    #endInterrupted(calls: readonly StoredCall[], session: StoredSession): void {
-      for (const { stream, message, caller } of calls) {
-        if (isJSONRPCRequest(message) && this.#store.pushed(stream, message.id).length === 0)
-          this.#endStored({ stream, message, caller }, session, INTERRUPTED);
-      }
-    }
-
-    #endStored({ stream, message, caller }: StoredCall, session: StoredSession, text: string): void {
-      if (!isJSONRPCRequest(message)) return;
-      const response = { jsonrpc: "2.0" as const, id: message.id, error: { code: -32000, message: text } };
-      new Exchange([message], false, caller, this.#exchangeDependencies(session), stream).respond(message.id, response);
-    }
-
-    /** Whether a stored call asked something and has all the answers. */
-    #isAnswered({ stream, message }: StoredCall): boolean {
-      if (!isJSONRPCRequest(message)) return false;
-      const pushed = this.#store.pushed(stream, message.id);
-      return pushed.length > 0 && pushed.every((request) => request.answer !== null);
-    }
-
-    /** Runs calls again from their start; what they asked before is answered from the store. */
-    #reenter(calls: readonly StoredCall[], session: StoredSession, live: Live): void {
-      for (const stream of new Set(calls.map((call) => call.stream))) {
-        if (live.isRunning(stream)) continue;
-        const own = calls.filter((call) => call.stream === stream);
-        const requests = own
-          .map((call) => call.message)
-          .filter((message): message is JSONRPCRequest => isJSONRPCRequest(message));
-        const [first] = own;
-        if (first !== undefined)
-          live.start(
-            new Exchange(requests, false, first.caller, this.#exchangeDependencies(session), stream),
-            requests,
-          );
-      }
+      const stored = this.#stored(session);
+      if (stored.canResume()) await this.#wake(session, caller);
+      else stored.endInterrupted();
     }
 
     async #createLive(): Promise<Live> {
@@ -385,6 +335,14 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
       clearTimeout(this.#parkTimer);
       this.#live = undefined;
       this.#liveNow = undefined;
+    }
+
+    #stored(session: StoredSession): StoredCalls {
+      const dependencies = this.#exchangeDependencies(session);
+      return createStoredCalls(
+        this.#store,
+        (stream, requests, caller) => new Exchange(requests, false, caller, dependencies, stream),
+      );
     }
 
     #exchangeDependencies(session: StoredSession): ExchangeDependencies {

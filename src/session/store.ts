@@ -14,6 +14,8 @@ export interface StoredSession {
   /** The last `logging/setLevel` request, for restore. */
   readonly setLevel: JSONRPCMessage | null;
   readonly usedMs: number;
+  /** It was ended, and what is left of it is being taken away. */
+  readonly isEnded: boolean;
 }
 
 /** A request whose answer goes out as events of a stream; it is kept until its response is. */
@@ -37,6 +39,7 @@ export interface SessionStore {
   load(): StoredSession | undefined;
   create(session: StoredSession): void;
   touch(nowMs: number): void;
+  markEnded(): void;
   keepLevel(message: JSONRPCMessage): void;
   /** A new stream's number, from 1 on. 0 is the stream of messages that belong to no request. */
   newStream(): number;
@@ -55,7 +58,7 @@ export interface SessionStore {
 }
 
 const SCHEMA = `
-  CREATE TABLE session (id INTEGER PRIMARY KEY CHECK (id = 1), subject_id TEXT NOT NULL, grant_id TEXT NOT NULL, protocol_version TEXT NOT NULL, initialize TEXT NOT NULL, set_level TEXT, used_ms INTEGER NOT NULL, streams INTEGER NOT NULL DEFAULT 0);
+  CREATE TABLE session (id INTEGER PRIMARY KEY CHECK (id = 1), subject_id TEXT NOT NULL, grant_id TEXT NOT NULL, protocol_version TEXT NOT NULL, initialize TEXT NOT NULL, set_level TEXT, used_ms INTEGER NOT NULL, streams INTEGER NOT NULL DEFAULT 0, is_ended INTEGER NOT NULL DEFAULT 0);
   CREATE TABLE event (seq INTEGER PRIMARY KEY AUTOINCREMENT, stream INTEGER NOT NULL, message TEXT NOT NULL, bytes INTEGER NOT NULL);
   CREATE INDEX event_stream ON event (stream, seq);
   CREATE TABLE call (stream INTEGER NOT NULL, request_id TEXT NOT NULL, message TEXT NOT NULL, caller TEXT NOT NULL, PRIMARY KEY (stream, request_id));
@@ -94,6 +97,7 @@ export function createSessionStore(sql: SqlStorage): SessionStore {
       );
     },
     touch: (nowMs) => void sql.exec("UPDATE session SET used_ms = ?", nowMs),
+    markEnded: () => void sql.exec("UPDATE session SET is_ended = 1"),
     keepLevel: (message) => void sql.exec("UPDATE session SET set_level = ?", JSON.stringify(message)),
     newStream: () =>
       sql.exec<{ streams: number }>("UPDATE session SET streams = streams + 1 RETURNING streams").one().streams,
@@ -140,6 +144,7 @@ interface SessionRow extends Record<string, SqlStorageValue> {
   readonly initialize: string;
   readonly set_level: string | null;
   readonly used_ms: number;
+  readonly is_ended: number;
 }
 
 function toSession(row: SessionRow): StoredSession {
@@ -150,6 +155,7 @@ function toSession(row: SessionRow): StoredSession {
     initialize: toMessage(row.initialize),
     setLevel: row.set_level === null ? null : toMessage(row.set_level),
     usedMs: row.used_ms,
+    isEnded: row.is_ended === 1,
   };
 }
 
