@@ -4,9 +4,15 @@ import { Response } from "miniflare";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
-/** The outside network as tests have it: one client's metadata document. Any other request fails its test. */
+/** The outside network as tests have it: two clients' metadata documents, one of them out of reach. Any other request fails the run. */
 function outside({ url }: { readonly url: string }): Response {
-  if (url !== METADATA_URL) throw new Error(`unexpected outgoing request to ${url}`);
+  if (url === UNREACHABLE_URL) return new Response(null, { status: 502 });
+  if (url !== METADATA_URL) {
+    // The Worker under test might swallow an error, so the run itself fails.
+    console.error(`unexpected outgoing request to ${url}`);
+    process.exitCode = 1;
+    return new Response(null, { status: 500 });
+  }
   return new Response(
     JSON.stringify({
       client_id: METADATA_URL,
@@ -19,6 +25,7 @@ function outside({ url }: { readonly url: string }): Response {
   );
 }
 
+const UNREACHABLE_URL = "https://unreachable.example/metadata.json";
 const METADATA_URL = "https://client.example/metadata.json";
 const NODE_TESTS = ["test/e2e/**/*.test.ts", "test/repo/**/*.test.ts"];
 

@@ -12,7 +12,8 @@ export default defineGatehouse({
       kind: "d1",
       binding: "SHOP_DB",
       title: "Shop",
-      description: "Customers, products, orders, support tickets and refunds of the online shop.",
+      description:
+        "Customers, products, orders, support tickets and refunds of the online shop. Data ends on 30 June 2026.",
       tables: {
         customers: {
           description: "One row per customer account.",
@@ -98,7 +99,7 @@ export default defineGatehouse({
       kind: "d1",
       binding: "OPS_DB",
       title: "Operations",
-      description: "Warehouses, their stock, and shipments.",
+      description: "Warehouses, their stock, and shipments. Data ends on 30 June 2026.",
       tables: {
         warehouses: {
           description: "Where goods are kept.",

@@ -1,11 +1,12 @@
 // Installs what package-lock.json names, if that has not been done on this machine. Runs before every command, with
-// whatever Node there is, so it uses nothing but Node 20's own modules.
+// whatever Node there is, so it uses only what Node 18 has.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 
-const root = path.dirname(import.meta.dirname);
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const stampFile = path.join(root, "node_modules", ".gatehouse-install");
 const MINIMUM = [22, 18];
 
@@ -14,10 +15,11 @@ const stamp = createHash("sha256").update(lock).update(`${process.platform} ${pr
 
 if (!existsSync(stampFile) || readFileSync(stampFile, "utf8") !== stamp) {
   console.log("Installing dependencies (once, about a minute) …");
-  const { status } = spawnSync("npm", ["ci", "--loglevel=error", "--no-fund", "--no-audit"], {
+  const { status, error } = spawnSync("npm", ["ci", "--loglevel=error", "--no-fund", "--no-audit"], {
     cwd: root,
     stdio: "inherit",
   });
+  if (error) console.error(`npm could not be run: ${error.message}`);
   if (status !== 0) process.exit(status ?? 1);
   writeFileSync(stampFile, stamp);
 }

@@ -11,6 +11,8 @@ export interface LocalOptions {
   /** The bundle's folder, as buildWorker left it. */
   readonly bundleDir: string;
   readonly port: number;
+  /** Where to listen: of `freeAddresses`. */
+  readonly addresses: readonly string[];
   readonly stateDir: string;
 }
 
@@ -34,7 +36,13 @@ export async function openStorage(configPath: string, stateDir: string): Promise
 }
 
 /** Starts it. The origin, and so the resource that tokens are bound to, follows the port. */
-export async function startLocal({ configPath, bundleDir, port, stateDir }: LocalOptions): Promise<LocalServer> {
+export async function startLocal({
+  configPath,
+  bundleDir,
+  port,
+  addresses,
+  stateDir,
+}: LocalOptions): Promise<LocalServer> {
   const workerOptions = readWorkerOptions(configPath);
   const origin = `http://localhost:${port}`;
   const options = convertV4MiniflareOptions({
@@ -47,7 +55,7 @@ export async function startLocal({ configPath, bundleDir, port, stateDir }: Loca
         modules: modulesOf(bundleDir),
         modulesRoot: bundleDir,
         bindings: { ...workerOptions.bindings, GATEHOUSE_URL: origin },
-        unsafeDirectSockets: LOOPBACK.map((host) => ({ host, port })),
+        unsafeDirectSockets: addresses.map((host) => ({ host, port })),
       },
     ],
   });
@@ -75,19 +83,19 @@ function modulesOf(bundleDir: string): V4ModuleDefinition[] {
   ];
 }
 
-/** Whether this port is free on every loopback address that the machine has. */
-export async function isPortFree(port: number): Promise<boolean> {
-  const results = await Promise.all(LOOPBACK.map((host) => canListen(host, port)));
-  return results.every(Boolean);
+/** The loopback addresses of this machine on which the port is free, or undefined when somebody has it on one of them. */
+export async function freeAddresses(port: number): Promise<readonly string[] | undefined> {
+  const probes = await Promise.all(LOOPBACK.map(async (host) => ({ host, state: await probe(host, port) })));
+  if (probes.some(({ state }) => state === "taken")) return undefined;
+  return probes.filter(({ state }) => state === "free").map(({ host }) => host);
 }
 
-function canListen(host: string, port: number): Promise<boolean> {
+function probe(host: string, port: number): Promise<"free" | "taken" | "absent"> {
   return new Promise((resolve) => {
     const server = createServer();
     // A machine without IPv6 has no ::1 to be taken.
-    server.once("error", (error: NodeJS.ErrnoException) =>
-      resolve(error.code === "EADDRNOTAVAIL" || error.code === "EAFNOSUPPORT"),
-    );
-    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(true)));
+    const isAbsent = (code: string | undefined): boolean => code === "EADDRNOTAVAIL" || code === "EAFNOSUPPORT";
+    server.once("error", (error: NodeJS.ErrnoException) => resolve(isAbsent(error.code) ? "absent" : "taken"));
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve("free")));
   });
 }

@@ -6,10 +6,10 @@ import type { Miniflare } from "miniflare";
 import sampleConfig from "../sample/gatehouse.config.ts";
 import type { Gatehouse } from "../src/config.ts";
 import ownConfig from "../src/gatehouse.config.ts";
-import { compareSchema } from "../src/sources/schema.ts";
+import { compareSchema } from "../src/sources/shape.ts";
 import { clientLines } from "../src/web/clients.ts";
 import { buildWorker, root } from "./build.ts";
-import { isPortFree, openStorage, startLocal } from "./local.ts";
+import { freeAddresses, openStorage, startLocal } from "./local.ts";
 import { migrateLocal } from "./migrate.ts";
 import { loadSample } from "./sample.ts";
 
@@ -20,7 +20,8 @@ class StartProblem extends Error {}
 
 async function main(): Promise<void> {
   const port = parsePort(process.env["PORT"]);
-  if (!(await isPortFree(port))) {
+  const addresses = await freeAddresses(port);
+  if (addresses === undefined) {
     throw new StartProblem(
       `Port ${port} is in use on this machine. Stop the other program, or choose a port: PORT=8788 npm start`,
     );
@@ -37,7 +38,7 @@ async function main(): Promise<void> {
   await buildWorker(configPath, bundleDir);
   await prepareStorage(configPath, stateDir, config, isSample);
 
-  const { miniflare, origin } = await startLocal({ configPath, bundleDir, port, stateDir });
+  const { miniflare, origin } = await startLocal({ configPath, bundleDir, port, addresses, stateDir });
   const stop = (): void => void miniflare.dispose().finally(() => process.exit(0));
   process.once("SIGINT", stop);
   process.once("SIGTERM", stop);
@@ -95,6 +96,9 @@ function announce({ organisation, policy, signIn }: Gatehouse, origin: string, i
           ...policy.members.map((member) => `  ${member.email.padEnd(28)} ${member.name}`),
           "",
         ]
+      : []),
+    ...(signIn === "none"
+      ? ['Nobody can sign in: the policy file has signIn "none". Set it to "sample" to try things on this machine.', ""]
       : []),
     "Add it to a client:",
     ...clientLines(`${origin}/mcp`).map(({ client, how, paste }) => `  ${client} (${how}):\n    ${paste}`),

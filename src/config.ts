@@ -35,7 +35,7 @@ const limitsSchema = z.strictObject({
   /** How long a session of the 2025 era lives without a request. */
   sessionIdleSeconds: z
     .int()
-    .min(60)
+    .min(600)
     .default(24 * 3600),
   /** Sessions of the 2025 era that one person may have open. */
   maxSessionsPerSubject: z.int().min(1).default(100),
@@ -74,7 +74,9 @@ const gatehouseSchema = z.strictObject({
   organisation: z.strictObject({ name: z.string().min(1), contact: z.string().min(1) }),
   signIn: z.enum(["none", "sample"]).default("none"),
   /** Web origins whose pages may call /mcp, besides this server's own. */
-  allowedOrigins: z.array(z.url()).default([]),
+  allowedOrigins: z
+    .array(z.url().refine((url) => new URL(url).origin === url, "must be an origin, such as https://app.example.com"))
+    .default([]),
   limits: limitsSchema.prefault({}),
   ...policySchema.shape,
 });
@@ -129,7 +131,6 @@ export interface Settings {
   readonly origin: string;
   /** The URL that clients connect to and that every token is bound to: origin + /mcp. */
   readonly resource: string;
-  readonly isLoopback: boolean;
 }
 
 const LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"];
@@ -156,7 +157,7 @@ export function parseEnv(variables: { readonly GATEHOUSE_URL?: string }, config:
       `signIn is "sample", which asks for no password, but GATEHOUSE_URL is ${got}. It is for localhost only.`,
     );
   }
-  return Object.freeze({ origin: url.origin, resource: `${url.origin}/mcp`, isLoopback });
+  return Object.freeze({ origin: url.origin, resource: `${url.origin}/mcp` });
 }
 
 function invalid(problems: readonly string[]): TypeError {

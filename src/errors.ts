@@ -5,7 +5,6 @@
 export const ERROR_CODES = [
   "invalid_input",
   "not_found",
-  "not_allowed",
   "query_refused",
   "query_failed",
   "limit_reached",

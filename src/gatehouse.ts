@@ -21,7 +21,7 @@ import { toAuthInfo } from "./server/caller.ts";
 import { createServerFactory } from "./server/server.ts";
 import type { SessionObjectClass } from "./session/session-object.ts";
 import { openSources } from "./sources/registry.ts";
-import { createPages } from "./web/pages.tsx";
+import { createPages, notConfiguredPage, wrongHostPage } from "./web/pages.tsx";
 
 /** Waiting times that clients are used to; nothing an operator would tune. */
 const RUNTIME_TIMES = { jsonFirstMs: 150, parkAfterMs: 3000, keepAliveMs: 15_000, maxQueued: 500 };
@@ -38,7 +38,18 @@ export function createGatehouse(config: Gatehouse): GatehouseWorker {
   const runtime = defineRuntime(oncePerEnv((env: Env) => runtimeOptions(config, env)));
   const handlerOf = oncePerEnv((env: Env) => createHandler(config, env, runtime.endpointOf(env)));
   return {
-    handler: { fetch: async (request, env, context) => handlerOf(env)(request, context) },
+    handler: {
+      async fetch(request, env, context) {
+        let handle;
+        try {
+          handle = handlerOf(env);
+        } catch (error) {
+          logError("this deployment is not configured", error);
+          return notConfiguredPage();
+        }
+        return handle(request, context);
+      },
+    },
     SessionObject: runtime.SessionObject,
     HubObject: runtime.HubObject,
     LedgerObject: defineLedgerObject<Env>(() => config.limits),
@@ -85,6 +96,7 @@ function createHandler(config: Gatehouse, env: Env, endpoint: McpEndpoint) {
     resource,
     hasSources: policy.sources.length > 0,
     signIn: createSignIn(config),
+    refreshTokenSeconds: limits.refreshTokenSeconds,
   });
   const provider = createProvider<Env>({
     origin,
@@ -97,8 +109,10 @@ function createHandler(config: Gatehouse, env: Env, endpoint: McpEndpoint) {
     log: (message) => console.warn(message),
   });
   return async (request: Request, context: ExecutionContext): Promise<Response> => {
-    const isMcp = new URL(request.url).pathname === new URL(resource).pathname;
-    const refusal = refuseHost(request, host) ?? (isMcp ? refuseOrigin(request, origins) : undefined);
+    const url = new URL(request.url);
+    const isMcp = url.pathname === new URL(resource).pathname;
+    if (!isMcp && url.host !== host) return wrongHostPage(origin);
+    const refusal = isMcp ? (refuseHost(request, host) ?? refuseOrigin(request, origins)) : undefined;
     // A copy of the environment: the provider puts its helpers into the one it is given.
     return refusal ?? provider.fetch(request, { ...env }, context);
   };

@@ -196,6 +196,21 @@ describe("defineGatehouse", () => {
       "differ only by case",
     ],
     [
+      "an attribute that nobody has",
+      withRule({ rows: { column: "id", op: "=", value: { subject: "regoin" } } }),
+      "roles.reader.rules: no member has the attribute regoin. There are: id, email.",
+    ],
+    [
+      "an allowed origin with a path",
+      { ...good, allowedOrigins: ["https://a.example/x"] },
+      "allowedOrigins[0]: must be an origin",
+    ],
+    [
+      "columns that differ by case",
+      withTable({ columns: { id: { type: "integer", description: "n" }, Id: { type: "integer", description: "n" } } }),
+      "sources.shop.tables.customers.columns: has two columns whose names differ only by case",
+    ],
+    [
       "limits that contradict",
       { ...good, limits: { defaultRows: 600 } },
       "limits.defaultRows: is more than limits.maxRows.",

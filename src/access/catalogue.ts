@@ -1,7 +1,8 @@
 // What a subject may reach: sources and datasets under today's decisions. Every operation starts from it, so nothing
 // that was not granted can be named by accident.
 import { evaluate } from "../policy/evaluate.ts";
-import type { DocumentDataset, Policy, Subject, TableDataset } from "../policy/model.ts";
+import { AppError } from "../errors.ts";
+import type { Dataset, Decision, DocumentDataset, Policy, Subject, TableDataset } from "../policy/model.ts";
 import type { AllowedDecision, DocumentSource, OpenTable, Source, TableSource } from "../sources/source.ts";
 import { Denied } from "./recorded.ts";
 
@@ -20,19 +21,47 @@ export interface OpenDocuments {
 
 export type OpenSource = OpenTables | OpenDocuments;
 
-/** The sources with at least one readable dataset, in declared order. */
-export function openCatalogue(policy: Policy, sources: readonly Source[], subject: Subject): readonly OpenSource[] {
-  return sources.flatMap((source): OpenSource[] => {
+/** What was asked of the policy: what it opens, and what it denies and why. */
+export interface Catalogue {
+  /** The sources with at least one readable dataset, in declared order. */
+  readonly open: readonly OpenSource[];
+  /** For the record only; nothing of it may be told. */
+  readonly denied: readonly DeniedDecision[];
+}
+
+type DeniedDecision = Extract<Decision, { allowed: false }>;
+
+/** Decides every dataset of every source. */
+export function openCatalogue(policy: Policy, sources: readonly Source[], subject: Subject): Catalogue {
+  const denied: DeniedDecision[] = [];
+  const decide = (dataset: Dataset): AllowedDecision | undefined => {
+    const decision = evaluate(policy, subject, dataset, "read");
+    if (decision.allowed) return decision;
+    denied.push(decision);
+    return undefined;
+  };
+  const open = sources.flatMap((source): OpenSource[] => {
     if (source.kind === "kv") {
-      const decision = evaluate(policy, subject, source.dataset, "read");
-      return decision.allowed ? [{ kind: "kv", source, dataset: source.dataset, decision }] : [];
+      const decision = decide(source.dataset);
+      return decision === undefined ? [] : [{ kind: "kv", source, dataset: source.dataset, decision }];
     }
     const tables = source.datasets.flatMap((dataset): OpenTable[] => {
-      const decision = evaluate(policy, subject, dataset, "read");
-      return decision.allowed ? [{ dataset, decision }] : [];
+      const decision = decide(dataset);
+      return decision === undefined ? [] : [{ dataset, decision }];
     });
     return tables.length > 0 ? [{ kind: "d1", source, tables }] : [];
   });
+  return { open, denied };
+}
+
+/** Makes a refusal of an error, with what the policy denied among these datasets. */
+export function deny(error: AppError, { denied }: Catalogue, isMeant: (dataset: string) => boolean): Denied {
+  const meant = denied.filter(({ dataset }) => isMeant(dataset));
+  return new Denied(
+    error,
+    meant.map(({ dataset, reason }) => `${dataset}: ${reason}`),
+    meant.flatMap(({ rules }) => rules),
+  );
 }
 
 /** What an id names: a table, one of its rows, a document source or one of its documents. */
@@ -43,9 +72,9 @@ export type Target =
   | { readonly kind: "document"; readonly open: OpenDocuments; readonly key: string };
 
 /** Finds what an id or a `gatehouse://` URI names. Not granted and not existing are the same answer: undefined. */
-export function findTarget(catalogue: readonly OpenSource[], id: string): Target | undefined {
+export function findTarget({ open: sources }: Catalogue, id: string): Target | undefined {
   const path = pathOf(id);
-  for (const open of catalogue) {
+  for (const open of sources) {
     if (open.kind === "kv") {
       const key = keyBelow(path, open.dataset.id);
       if (key !== undefined) return key === "" ? { kind: "documents", open } : { kind: "document", open, key };
@@ -60,10 +89,13 @@ export function findTarget(catalogue: readonly OpenSource[], id: string): Target
 }
 
 /** The refusal for an id that names nothing the subject may read; the same whether or not it exists. */
-export function notFound(id: string): Denied {
-  return new Denied(
-    "not_found",
-    `There is nothing called ${JSON.stringify(id)} that you may read. Call describe or search for what there is.`,
+export function notFound(catalogue: Catalogue, id: string): Denied {
+  const message = `There is nothing called ${JSON.stringify(id)} that you may read. Call describe or search for what there is.`;
+  const path = pathOf(id);
+  return deny(
+    new AppError("not_found", message),
+    catalogue,
+    (dataset) => keyBelow(path, dataset) !== undefined || dataset.startsWith(`${path}.`),
   );
 }
 
@@ -81,10 +113,10 @@ export function documentUri(dataset: DocumentDataset, key: string): string {
 
 /** `gatehouse://dataset/shop/orders/17` and `shop.orders/17` are the same thing. */
 function pathOf(id: string): string {
-  const uri = /^gatehouse:\/\/(dataset|document)\/([^/]+)\/(.+)$/.exec(id);
+  const uri = /^gatehouse:\/\/(dataset|document)\/([^/]+)(?:\/(.+))?$/.exec(id);
   if (uri === null) return id;
-  const [, kind, source = "", rest = ""] = uri;
-  const decoded = `${source}${kind === "dataset" ? "." : "/"}${rest}`;
+  const [, kind, source = "", rest] = uri;
+  const decoded = rest === undefined ? source : `${source}${kind === "dataset" ? "." : "/"}${rest}`;
   try {
     return decodeURIComponent(decoded);
   } catch {

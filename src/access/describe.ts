@@ -1,11 +1,11 @@
 // The describe operation: what this person may see, names first, then one source, then one dataset in full.
-import { disclosureName } from "../policy/masks.ts";
+import type { Organisation } from "../config.ts";
 import type { Subject } from "../policy/model.ts";
-import { isRowRestricted, visibleColumns } from "../policy/views.ts";
+import { isRowRestricted, maskOf, visibleColumns } from "../policy/views.ts";
 import type { ViewColumn } from "../policy/views.ts";
 import type { OpenTable } from "../sources/source.ts";
 import { findTarget, notFound } from "./catalogue.ts";
-import type { OpenSource } from "./catalogue.ts";
+import type { Catalogue, OpenDocuments, OpenSource, OpenTables } from "./catalogue.ts";
 import type { Answered } from "./recorded.ts";
 
 export interface SourceSummary {
@@ -20,21 +20,30 @@ export interface ColumnDescription {
   readonly name: string;
   readonly type: string;
   readonly description: string;
-  /** How it is masked for this person; `by row: email, clear` when it differs. Absent when shown in clear. */
+  /** How it is masked for this person, `hidden|clear` where it differs by row. Absent when shown in clear. */
   readonly masked?: string;
 }
 
-export interface DatasetDescription {
+export interface TableDescription {
+  readonly kind: "table";
   readonly dataset: string;
   readonly source: string;
-  readonly kind: "table" | "documents";
   readonly description: string;
   /** How to ask for it. */
   readonly use: string;
-  readonly table?: string;
+  readonly table: string;
   readonly key?: string;
-  readonly rows?: "all" | "only those your rules allow";
-  readonly columns?: readonly ColumnDescription[];
+  readonly rows: "all" | "only those your rules allow";
+  readonly columns: readonly ColumnDescription[];
+  readonly rules: readonly string[];
+}
+
+export interface DocumentsDescription {
+  readonly kind: "documents";
+  readonly dataset: string;
+  readonly source: string;
+  readonly description: string;
+  readonly use: string;
   readonly rules: readonly string[];
 }
 
@@ -53,53 +62,54 @@ export interface SourceOverview {
   readonly datasets: readonly { readonly dataset: string; readonly description: string }[];
 }
 
-export type Description = Overview | SourceOverview | DatasetDescription;
+export type Description = Overview | SourceOverview | TableDescription | DocumentsDescription;
 
 /** Without a name: all sources. With a source's name: its datasets. With a dataset's: its columns. */
 export function describe(
-  catalogue: readonly OpenSource[],
+  catalogue: Catalogue,
   subject: Subject,
-  organisation: { readonly name: string; readonly contact: string },
+  organisation: Organisation,
   name: string | undefined,
 ): Answered<Description> {
-  if (name === undefined) {
-    const sources = catalogue.map(summarise);
-    const answer = {
-      organisation: organisation.name,
-      roles: subject.roles,
-      sources,
-      hint: hintFor(subject, sources, organisation.contact),
-    };
-    return { answer, datasets: sources.flatMap((source) => source.datasets), rules: catalogue.flatMap(rulesOf) };
-  }
-  const source = catalogue.find((open) => open.source.declaration.name === name && open.kind === "d1");
-  if (source !== undefined && source.kind === "d1") {
-    const { title, description } = source.source.declaration;
-    const datasets = source.tables.map(({ dataset }) => ({ dataset: dataset.id, description: dataset.description }));
-    return {
-      answer: { source: name, title, description, datasets },
-      datasets: datasets.map((one) => one.dataset),
-      rules: rulesOf(source),
-    };
-  }
+  if (name === undefined) return describeAll(catalogue.open, subject, organisation);
+  const source = catalogue.open.find((open) => open.kind === "d1" && open.source.declaration.name === name);
+  if (source?.kind === "d1") return describeSource(source);
   const target = findTarget(catalogue, name);
   if (target?.kind === "table") return answered(describeTable(target.table));
-  if (target?.kind === "documents") {
-    const { dataset, decision } = target.open;
-    return answered({
-      dataset: dataset.id,
-      source: dataset.source,
-      kind: "documents",
-      description: dataset.description,
-      use: "search for words in it, then fetch a document by its id",
-      rules: decision.rules,
-    });
-  }
-  throw notFound(name);
+  if (target?.kind === "documents") return answered(describeDocuments(target.open));
+  throw notFound(catalogue, name);
+}
+
+function describeAll(open: readonly OpenSource[], subject: Subject, organisation: Organisation): Answered<Overview> {
+  const sources = open.map(summarise);
+  const hint = hintFor(subject, sources, organisation.contact);
+  const answer = { organisation: organisation.name, roles: subject.roles, sources, hint };
+  return { answer, datasets: sources.flatMap((source) => source.datasets), rules: open.flatMap(rulesOf) };
+}
+
+function describeSource(open: OpenTables): Answered<SourceOverview> {
+  const { name, title, description } = open.source.declaration;
+  const datasets = open.tables.map(({ dataset }) => ({ dataset: dataset.id, description: dataset.description }));
+  return {
+    answer: { source: name, title, description, datasets },
+    datasets: datasets.map((one) => one.dataset),
+    rules: rulesOf(open),
+  };
+}
+
+function describeDocuments({ dataset, decision }: OpenDocuments): DocumentsDescription {
+  return {
+    kind: "documents",
+    dataset: dataset.id,
+    source: dataset.source,
+    description: dataset.description,
+    use: "search for words in it, then fetch a document by its id",
+    rules: decision.rules,
+  };
 }
 
 /** One table with its columns as this subject sees them. */
-export function describeTable({ dataset, decision }: OpenTable): DatasetDescription {
+export function describeTable({ dataset, decision }: OpenTable): TableDescription {
   return {
     dataset: dataset.id,
     source: dataset.source,
@@ -114,10 +124,10 @@ export function describeTable({ dataset, decision }: OpenTable): DatasetDescript
   };
 }
 
-function describeColumn({ name, type, description, disclosures }: ViewColumn): ColumnDescription {
-  const names = disclosures.map((disclosure) => (disclosure.kind === "hidden" ? "null" : disclosureName(disclosure)));
-  if (names.length === 1 && names[0] === "clear") return { name, type, description };
-  return { name, type, description, masked: names.length === 1 ? names.join() : `by row: ${names.join(", ")}` };
+function describeColumn(column: ViewColumn): ColumnDescription {
+  const { name, type, description } = column;
+  const masked = maskOf(column);
+  return { name, type, description, ...(masked === null ? {} : { masked }) };
 }
 
 function summarise(open: OpenSource): SourceSummary {
@@ -138,6 +148,6 @@ function hintFor(subject: Subject, sources: readonly SourceSummary[], contact: s
   return `The roles of this person open no data. ${contact} can change that.`;
 }
 
-function answered(answer: DatasetDescription): Answered<Description> {
+function answered(answer: TableDescription | DocumentsDescription): Answered<Description> {
   return { answer, datasets: [answer.dataset], rules: answer.rules };
 }

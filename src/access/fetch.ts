@@ -1,11 +1,10 @@
 // The fetch operation: one thing by id, as text: a document page by page, a dataset's description, a row.
 import { AppError } from "../errors.ts";
-import { disclosureName } from "../policy/masks.ts";
-import { visibleColumns } from "../policy/views.ts";
+import { maskOf, visibleColumns } from "../policy/views.ts";
 import { quoteIdentifier } from "../sql/identifier.ts";
 import { parseStatement } from "../sql/statement.ts";
 import { datasetUri, documentUri, findTarget, notFound, rowUri } from "./catalogue.ts";
-import type { OpenDocuments, OpenSource, Target } from "./catalogue.ts";
+import type { Catalogue, OpenDocuments, Target } from "./catalogue.ts";
 import { describeTable } from "./describe.ts";
 import type { Answered } from "./recorded.ts";
 
@@ -29,26 +28,23 @@ const MAX_WHOLE_CHARACTERS = 1_000_000;
 const MAX_LISTED = 200;
 
 /** Reads what an id names. Errors: `not_found`, also for what exists but is not granted; `invalid_input` for a page. */
-export async function fetchOne(
-  catalogue: readonly OpenSource[],
-  request: FetchRequest,
-): Promise<Answered<FetchAnswer>> {
+export async function fetchOne(catalogue: Catalogue, request: FetchRequest): Promise<Answered<FetchAnswer>> {
   const target = findTarget(catalogue, request.id);
-  if (target === undefined) throw notFound(request.id);
+  if (target === undefined) throw notFound(catalogue, request.id);
   switch (target.kind) {
     case "table":
       return paged(fetchTable(target), request);
     case "row":
-      return paged(await fetchRow(target, request.id), request);
+      return paged(await fetchRow(catalogue, target, request.id), request);
     case "documents":
       return paged(await listDocuments(target.open), request);
     case "document":
-      return paged(await fetchDocument(target.open, target.key, request.id), request);
+      return paged(await fetchDocument(catalogue, target.open, target.key, request.id), request);
   }
 }
 
 /** The whole text of what a URI names: resources have no pages. Errors: as `fetchOne`, and `limit_reached`. */
-export async function fetchWhole(catalogue: readonly OpenSource[], uri: string): Promise<Answered<string>> {
+export async function fetchWhole(catalogue: Catalogue, uri: string): Promise<Answered<string>> {
   const answered = await fetchOne(catalogue, { id: uri, page: 1, pageCharacters: MAX_WHOLE_CHARACTERS });
   const { text, metadata } = answered.answer;
   if ("pages" in metadata) {
@@ -63,7 +59,7 @@ export async function fetchWhole(catalogue: readonly OpenSource[], uri: string):
 function fetchTable({ table }: Extract<Target, { kind: "table" }>): Answered<FetchAnswer> {
   const { dataset, decision } = table;
   const described = describeTable(table);
-  const columns = (described.columns ?? []).map(
+  const columns = described.columns.map(
     (column) =>
       `- ${column.name} (${column.type}${column.masked === undefined ? "" : `, masked: ${column.masked}`}): ${column.description}`,
   );
@@ -87,6 +83,7 @@ function fetchTable({ table }: Extract<Target, { kind: "table" }>): Answered<Fet
 }
 
 async function fetchRow(
+  catalogue: Catalogue,
   { open, table, key }: Extract<Target, { kind: "row" }>,
   id: string,
 ): Promise<Answered<FetchAnswer>> {
@@ -94,19 +91,21 @@ async function fetchRow(
   const columns = visibleColumns(decision, dataset);
   const keyColumn = columns.find((column) => column.name === dataset.key);
   if (keyColumn === undefined || keyColumn.disclosures.some((disclosure) => disclosure.kind !== "clear"))
-    throw notFound(id);
-  const value = keyColumn.type === "integer" ? Number(key) : key;
-  if (!Number.isSafeInteger(value) && typeof value !== "string") throw notFound(id);
+    throw notFound(catalogue, id);
+  // One way to write a number, so that a row has one id.
+  const isInteger = keyColumn.type === "integer";
+  if (isInteger && !/^(?:0|-?[1-9][0-9]{0,14})$/.test(key)) throw notFound(catalogue, id);
   const statement = parseStatement(
     `SELECT * FROM ${quoteIdentifier(dataset.table)} WHERE ${quoteIdentifier(keyColumn.name)} = ?`,
   );
-  const read = await open.source.read([table], statement, [value], 1);
+  const read = await open.source.read([table], statement, [isInteger ? Number(key) : key], 1);
   const [row] = read.rows;
-  if (row === undefined) throw notFound(id);
+  if (row === undefined) throw notFound(catalogue, id);
   const values = Object.fromEntries(read.columns.map((column, index) => [column, row[index] ?? null]));
-  const masked = columns.flatMap((column) =>
-    column.disclosure.kind === "clear" ? [] : [`${dataset.id}.${column.name}:${disclosureName(column.disclosure)}`],
-  );
+  const masked = columns.flatMap((column) => {
+    const mask = maskOf(column);
+    return mask === null ? [] : [`${dataset.id}.${column.name}:${mask}`];
+  });
   const answer = {
     id: `${dataset.id}/${key}`,
     title: `${dataset.id} ${key}`,
@@ -117,10 +116,15 @@ async function fetchRow(
   return { answer, datasets: [dataset.id], rules: decision.rules, masked, rows: 1 };
 }
 
-async function fetchDocument(open: OpenDocuments, key: string, id: string): Promise<Answered<FetchAnswer>> {
+async function fetchDocument(
+  catalogue: Catalogue,
+  open: OpenDocuments,
+  key: string,
+  id: string,
+): Promise<Answered<FetchAnswer>> {
   const { dataset, decision } = open;
   const [document] = await open.source.read(decision, [key]);
-  if (document === undefined) throw notFound(id);
+  if (document === undefined) throw notFound(catalogue, id);
   const answer = {
     id: `${dataset.id}/${key}`,
     title: document.title,

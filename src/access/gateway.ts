@@ -6,7 +6,7 @@ import type { SqlValue } from "../sql/parameters.ts";
 import type { Source } from "../sources/source.ts";
 import type { Caller } from "./caller.ts";
 import { openCatalogue } from "./catalogue.ts";
-import type { OpenSource } from "./catalogue.ts";
+import type { Catalogue } from "./catalogue.ts";
 import { describe } from "./describe.ts";
 import type { Description } from "./describe.ts";
 import { fetchOne, fetchWhole } from "./fetch.ts";
@@ -55,7 +55,7 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
     operation: string,
     asked: string,
     maxRows: number,
-    work: (catalogue: readonly OpenSource[], subject: Subject) => Answered<T> | Promise<Answered<T>>,
+    work: (catalogue: Catalogue, subject: Subject) => Answered<T> | Promise<Answered<T>>,
   ): Promise<T> =>
     record(caller, { operation, asked, maxRows }, async (subject) =>
       work(openCatalogue(policy, sources, subject), subject),
@@ -70,7 +70,7 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
         query(catalogue, { source, sql, params, maxRows, maxBytes: limits.maxResultBytes }),
       );
     },
-    search: (caller, text, limit) => run(caller, "search", text, 0, (catalogue) => search(catalogue, text, limit)),
+    search: (caller, text, limit) => run(caller, "search", text, limit, (catalogue) => search(catalogue, text, limit)),
     fetch: (caller, id, page) =>
       run(caller, "fetch", id, 1, (catalogue) =>
         fetchOne(catalogue, { id, page, pageCharacters: limits.pageCharacters }),

@@ -1,14 +1,13 @@
 // The query operation: a person's SELECT over one D1 source, governed, counted and cut to what the operator allows.
 import { AppError } from "../errors.ts";
-import { disclosureName } from "../policy/masks.ts";
-import { visibleColumns } from "../policy/views.ts";
+import { maskOf, visibleColumns } from "../policy/views.ts";
 import { foldName } from "../sql/identifier.ts";
 import type { SqlValue } from "../sql/parameters.ts";
 import type { Statement } from "../sql/statement.ts";
 import { parseStatement } from "../sql/statement.ts";
-import type { GovernedRow, OpenTable } from "../sources/source.ts";
-import type { OpenSource, OpenTables } from "./catalogue.ts";
-import { Denied } from "./recorded.ts";
+import type { GovernedRow, OpenTable, TableRead } from "../sources/source.ts";
+import { deny } from "./catalogue.ts";
+import type { Catalogue, OpenTables } from "./catalogue.ts";
 import type { Answered } from "./recorded.ts";
 
 export interface QueryRequest {
@@ -29,39 +28,52 @@ export interface QueryAnswer {
   readonly cut?: string;
   /** Columns of the tables used that are masked for this person. */
   readonly masked?: readonly string[];
-  /** Rules by which rows and columns were chosen. */
+  /** Rules of the tables in reach of the SQL. */
   readonly rules: readonly string[];
 }
 
 /** Runs one governed SELECT. Errors: `not_found` for the source, and those of `TableSource.read`. */
-export async function query(catalogue: readonly OpenSource[], request: QueryRequest): Promise<Answered<QueryAnswer>> {
+export async function query(catalogue: Catalogue, request: QueryRequest): Promise<Answered<QueryAnswer>> {
   const statement = parseStatement(request.sql);
   const open = openTables(catalogue, request.source);
-  const read = await open.source.read(open.tables, statement, request.params, request.maxRows);
+  const read = await open.source
+    .read(open.tables, statement, request.params, request.maxRows)
+    .catch((error: unknown) => {
+      // A name of a denied table reads as one that is not there; the record knows better.
+      const isMeant = (dataset: string): boolean => isNamed(statement, open.source.declaration.name, dataset);
+      const denied = error instanceof AppError ? deny(error, catalogue, isMeant) : undefined;
+      throw denied !== undefined && denied.denials.length > 0 ? denied : error;
+    });
   const { rows, byBytes } = cutToBytes(read.rows, request.maxBytes);
   const used = open.tables.filter((table) => read.used.includes(table.dataset.table));
   const masked = used.flatMap((table) => maskedColumns(table, statement));
   const rules = used.flatMap((table) => table.decision.rules);
-  const known = read.rows.length + (read.more ? 1 : 0);
   const isCut = read.more || byBytes;
   const answer: QueryAnswer = {
     columns: read.columns,
     rows,
-    count: isCut ? { shown: rows.length, atLeast: known } : { shown: rows.length, total: rows.length },
-    ...(isCut ? { cut: cutText(rows.length, known, byBytes, read.more) } : {}),
+    count: read.more
+      ? { shown: rows.length, atLeast: read.rows.length + 1 }
+      : { shown: rows.length, total: read.rows.length },
+    ...(isCut ? { cut: cutText(rows.length, read, byBytes) } : {}),
     ...(masked.length > 0 ? { masked } : {}),
     rules,
   };
   return { answer, datasets: used.map((table) => table.dataset.id), rules, masked, rows: rows.length, cut: isCut };
 }
 
-function openTables(catalogue: readonly OpenSource[], name: string): OpenTables {
-  const tables = catalogue.filter((open) => open.kind === "d1");
+function isNamed(statement: Statement, source: string, dataset: string): boolean {
+  return dataset.startsWith(`${source}.`) && statement.names.has(foldName(dataset.slice(source.length + 1)));
+}
+
+function openTables(catalogue: Catalogue, name: string): OpenTables {
+  const tables = catalogue.open.filter((open) => open.kind === "d1");
   const found = tables.find((open) => open.source.declaration.name === name);
   if (found !== undefined) return found;
   const names = tables.map((open) => open.source.declaration.name);
   const choice = names.length === 0 ? "There is none that you may query." : `There are: ${names.join(", ")}.`;
-  throw new Denied("not_found", `There is no source ${JSON.stringify(name)} that you may query. ${choice}`);
+  const message = `There is no source ${JSON.stringify(name)} that you may query. ${choice}`;
+  throw deny(new AppError("not_found", message), catalogue, (dataset) => dataset.startsWith(`${name}.`));
 }
 
 /** Whole rows from the start, as long as their JSON stays within the bytes. */
@@ -82,19 +94,18 @@ function cutToBytes(
   return { rows: rows.slice(0, end), byBytes: true };
 }
 
-function cutText(shown: number, known: number, byBytes: boolean, more: boolean): string {
+function cutText(shown: number, { rows, more }: TableRead, byBytes: boolean): string {
   const why = byBytes ? "the size limit" : "the row limit";
-  const total = more ? `at least ${known} rows` : `${known} rows`;
+  const total = more ? `at least ${rows.length + 1} rows` : `${rows.length} rows`;
   return `Cut by ${why}: ${shown} of ${total} shown, the rest is not here. Aggregate, filter or page with LIMIT and OFFSET.`;
 }
 
 /** Masked columns that the SQL names, or all of the table's when it selects with a star. */
 function maskedColumns({ dataset, decision }: OpenTable, statement: Statement): readonly string[] {
-  const star = statement.text.includes("*");
   return visibleColumns(decision, dataset)
-    .filter((column) => star || statement.names.has(foldName(column.name)))
+    .filter((column) => statement.selectsAll || statement.names.has(foldName(column.name)))
     .flatMap((column) => {
-      const masks = column.disclosures.filter((disclosure) => disclosure.kind !== "clear");
-      return masks.length === 0 ? [] : [`${dataset.id}.${column.name}:${masks.map(disclosureName).join("|")}`];
+      const masked = maskOf(column);
+      return masked === null ? [] : [`${dataset.id}.${column.name}:${masked}`];
     });
 }

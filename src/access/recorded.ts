@@ -12,13 +12,15 @@ export interface Answered<T> {
   readonly datasets: readonly string[];
   readonly rules: readonly string[];
   readonly masked?: readonly string[];
+  /** Rows and documents that leave. */
   readonly rows?: number;
   readonly cut?: boolean;
 }
 
-export interface Request {
+/** What a caller asks for, as the record names it. */
+export interface Asked {
   readonly operation: string;
-  /** What the person wrote; kept in the record. */
+  /** What the person wrote. */
   readonly asked: string;
   /** Rows that may leave at most, reserved from the day's budget. */
   readonly maxRows: number;
@@ -30,19 +32,22 @@ export interface RecorderDependencies {
   readonly newId: () => string;
 }
 
-/** Thrown inside an operation to refuse it: like an `AppError`, with the rules for the record. */
+/** A refusal that the policy led to. What it was about stands in the record alone: the message must not tell. */
 export class Denied extends AppError {
+  /** `dataset: reason`, of what was asked for and is not granted. */
+  readonly denials: readonly string[];
   readonly rules: readonly string[];
 
-  constructor(code: "not_found" | "not_allowed", publicMessage: string, rules: readonly string[] = []) {
-    super(code, publicMessage);
+  constructor(error: AppError, denials: readonly string[], rules: readonly string[]) {
+    super(error.code, error.publicMessage, { cause: error.cause });
+    this.denials = denials;
     this.rules = rules;
   }
 }
 
 export type Recorder = <T>(
   caller: Caller,
-  request: Request,
+  asked: Asked,
   work: (subject: Subject) => Promise<Answered<T>>,
 ) => Promise<T>;
 
@@ -54,27 +59,32 @@ export type Recorder = <T>(
 export function createRecorder({ policy, ledgerOf, newId }: RecorderDependencies): Recorder {
   return async (caller, { operation, asked, maxRows }, work) => {
     const subject = resolveSubject(policy, caller.identity);
-    const ledger = ledgerOf(subject.subjectId);
-    const call = newId();
     const { subjectId, roles } = subject;
-    const begun = await ledger.begin({ call, subjectId, clientId: caller.clientId, roles, operation, asked }, maxRows);
+    const call = newId();
+    const attempt = { call, subjectId, clientId: caller.clientId, roles, operation, asked };
+    const begun = await ledgerOf(subjectId).begin(attempt, maxRows);
     if (!begun.ok) throw refusal(begun);
-    const commit = async (outcome: Outcome): Promise<void> => {
-      const committed = await ledger.commit(call, outcome);
-      if (!committed.ok)
-        throw new AppError("interrupted", "The call took too long and was given up. Try a narrower one.");
-    };
     let answered;
     try {
       answered = await work(subject);
     } catch (thrown) {
-      await commit(failure(thrown));
+      await commit(() => ledgerOf(subjectId), call, failure(thrown), thrown);
       throw thrown;
     }
     const { answer, datasets, rules, masked = [], rows = 0, cut = false } = answered;
-    await commit({ result: "answered", code: null, datasets, rules, masked, rows, cut });
+    const outcome = { result: "answered", code: null, datasets, rules, denials: [], masked, rows, cut } as const;
+    await commit(() => ledgerOf(subjectId), call, outcome);
     return answer;
   };
+}
+
+/** Tries twice: the ledger's object may have moved in between, and repeating a commit changes nothing. */
+async function commit(ledger: () => Ledger, call: string, outcome: Outcome, cause?: unknown): Promise<void> {
+  const committed = await ledger()
+    .commit(call, outcome)
+    .catch(async () => ledger().commit(call, outcome));
+  if (!committed.ok)
+    throw new AppError("interrupted", "The call took too long and was given up. Try a narrower one.", { cause });
 }
 
 function refusal(begun: Extract<Awaited<ReturnType<Ledger["begin"]>>, { ok: false }>): AppError {
@@ -94,6 +104,8 @@ function refusal(begun: Extract<Awaited<ReturnType<Ledger["begin"]>>, { ok: fals
 
 function failure(thrown: unknown): Outcome {
   const nothing = { datasets: [], masked: [], rows: 0, cut: false };
-  if (thrown instanceof Denied) return { result: "denied", code: thrown.code, rules: thrown.rules, ...nothing };
-  return { result: "failed", code: thrown instanceof AppError ? thrown.code : "internal", rules: [], ...nothing };
+  const code = thrown instanceof AppError ? thrown.code : "internal";
+  if (thrown instanceof Denied)
+    return { result: "denied", code, rules: thrown.rules, denials: thrown.denials, ...nothing };
+  return { result: code === "not_found" ? "denied" : "failed", code, rules: [], denials: [], ...nothing };
 }

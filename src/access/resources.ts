@@ -1,6 +1,6 @@
 // The list-resources operation: the datasets and documents that a person could read by URI.
 import { datasetUri, documentUri } from "./catalogue.ts";
-import type { OpenSource } from "./catalogue.ts";
+import type { Catalogue } from "./catalogue.ts";
 import type { Answered } from "./recorded.ts";
 
 export interface ResourceEntry {
@@ -13,12 +13,12 @@ export interface ResourceEntry {
 const MAX_DOCUMENTS = 1000;
 
 /** Every table, then every document, in declared order. */
-export async function listResources(catalogue: readonly OpenSource[]): Promise<Answered<readonly ResourceEntry[]>> {
+export async function listResources({ open: sources }: Catalogue): Promise<Answered<readonly ResourceEntry[]>> {
   const entries: ResourceEntry[] = [];
   const datasets: string[] = [];
   const rules: string[] = [];
   let cut = false;
-  for (const open of catalogue) {
+  for (const open of sources) {
     if (open.kind === "d1") {
       for (const { dataset, decision } of open.tables) {
         entries.push({ uri: datasetUri(dataset), name: dataset.id, description: dataset.description });

@@ -3,7 +3,7 @@
 import type { GovernedDocument } from "../sources/source.ts";
 import { visibleColumns } from "../policy/views.ts";
 import { datasetUri, documentUri } from "./catalogue.ts";
-import type { OpenDocuments, OpenSource } from "./catalogue.ts";
+import type { Catalogue, OpenDocuments, OpenTables } from "./catalogue.ts";
 import type { Answered } from "./recorded.ts";
 
 export interface SearchResult {
@@ -30,42 +30,23 @@ interface Hit extends SearchResult {
 const MAX_DOCUMENTS = 1000;
 const SNIPPET_LENGTH = 200;
 
-/** Finds by words: every hit holds at least one; more, rarer places (titles, names) come first. */
+/** Finds by words: every hit holds at least one; those in titles and names come first. */
 export async function search(
-  catalogue: readonly OpenSource[],
+  { open: sources }: Catalogue,
   text: string,
   limit: number,
 ): Promise<Answered<SearchAnswer>> {
   const words = wordsOf(text);
-  const hits: Hit[] = [];
-  let unseen = false;
-  for (const open of catalogue) {
-    if (open.kind === "d1") {
-      hits.push(
-        ...open.tables.flatMap(({ dataset, decision }): Hit[] => {
-          const columns = visibleColumns(decision, dataset);
-          const body = [dataset.description, ...columns.map((column) => `${column.name}: ${column.description}`)].join(
-            "\n",
-          );
-          const score = scoreOf(words, `${dataset.source} ${dataset.table}`, body);
-          const found = {
-            id: dataset.id,
-            title: `Table ${dataset.id}`,
-            url: datasetUri(dataset),
-            snippet: snippetOf(words, body),
-          };
-          return score > 0 ? [{ ...found, score, rules: decision.rules, dataset: dataset.id }] : [];
-        }),
-      );
-      continue;
-    }
-    const { keys, more } = await open.source.keys(open.decision, MAX_DOCUMENTS);
-    unseen ||= more;
-    const documents = await open.source.read(open.decision, keys);
-    hits.push(...documents.flatMap((document) => documentHit(open, document, words)));
-  }
+  const found = await Promise.all(
+    sources.map(async (open) => (open.kind === "d1" ? searchTables(open, words) : searchDocuments(open, words))),
+  );
+  const hits = found.flatMap((one) => one.hits);
   const best = hits.toSorted((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1)).slice(0, limit);
-  const note = noteOf(hits.length, best.length, unseen);
+  const note = noteOf(
+    hits.length,
+    best.length,
+    found.some((one) => one.unseen),
+  );
   return {
     answer: {
       results: best.map(({ id, title, url, snippet }) => ({ id, title, url, snippet })),
@@ -76,6 +57,34 @@ export async function search(
     rows: best.length,
     cut: best.length < hits.length,
   };
+}
+
+interface Found {
+  readonly hits: readonly Hit[];
+  /** Whether there was more than could be looked at. */
+  readonly unseen: boolean;
+}
+
+function searchTables({ tables }: OpenTables, words: readonly string[]): Found {
+  const hits = tables.flatMap(({ dataset, decision }): Hit[] => {
+    const columns = visibleColumns(decision, dataset);
+    const body = [dataset.description, ...columns.map((column) => `${column.name}: ${column.description}`)].join("\n");
+    const score = scoreOf(words, `${dataset.source} ${dataset.table}`, body);
+    const shown = {
+      id: dataset.id,
+      title: `Table ${dataset.id}`,
+      url: datasetUri(dataset),
+      snippet: snippetOf(words, body),
+    };
+    return score > 0 ? [{ ...shown, score, rules: decision.rules, dataset: dataset.id }] : [];
+  });
+  return { hits, unseen: false };
+}
+
+async function searchDocuments(open: OpenDocuments, words: readonly string[]): Promise<Found> {
+  const { keys, more } = await open.source.keys(open.decision, MAX_DOCUMENTS);
+  const documents = await open.source.read(open.decision, keys);
+  return { hits: documents.flatMap((document) => documentHit(open, document, words)), unseen: more };
 }
 
 function documentHit(open: OpenDocuments, document: GovernedDocument, words: readonly string[]): Hit[] {

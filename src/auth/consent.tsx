@@ -1,12 +1,12 @@
 // The consent page: which program asks, how far its name can be believed, where the answer goes, and what it will be
 // able to do. Every text of the client is untrusted; JSX escapes it.
 import type { ConsentDescription } from "@cloudflare/workers-oauth-provider";
-import { describeScopes } from "./scopes.ts";
 
 export interface ConsentPageProps {
   readonly organisation: string;
   readonly details: ConsentDescription;
-  readonly scopes: readonly string[];
+  /** What it will be able to do, in words. */
+  readonly access: readonly string[];
   /** Single use, bound to this browser. */
   readonly handle: string;
 }
@@ -16,7 +16,7 @@ export function consentTitle(organisation: string): string {
   return `Connect an assistant to ${organisation}?`;
 }
 
-export function ConsentPage({ organisation, details, scopes, handle }: ConsentPageProps) {
+export function ConsentPage({ organisation, details, access, handle }: ConsentPageProps) {
   const { clientName, clientDomain, redirectHost, redirectIsLoopback } = details;
   return (
     <>
@@ -45,7 +45,7 @@ export function ConsentPage({ organisation, details, scopes, handle }: ConsentPa
       )}
       <p>In your name, with the data of {organisation}, it will be able to:</p>
       <ul>
-        {describeScopes(scopes).map((words) => (
+        {access.map((words) => (
           <li>{words}</li>
         ))}
       </ul>

@@ -5,7 +5,8 @@ const REFUSAL = "This server has no sign-in method yet. Whoever runs it sets sig
 
 export function createNoSignIn(): SignIn {
   return {
-    begin: () => ({ refused: REFUSAL }),
+    refusal: () => REFUSAL,
+    begin: () => ({ title: "Nobody can sign in", body: REFUSAL }),
     finish: async () => ({ refused: REFUSAL }),
   };
 }

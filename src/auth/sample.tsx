@@ -14,18 +14,18 @@ export interface SampleSignInOptions {
 }
 
 export function createSampleSignIn({ members, isLoopbackHost }: SampleSignInOptions): SignIn {
-  const isHere = (request: Request): boolean => isLoopbackHost(new URL(request.url).hostname);
+  const refusal = (request: Request): string | undefined =>
+    isLoopbackHost(new URL(request.url).hostname) ? undefined : REFUSAL;
   return {
-    begin({ request, state }) {
-      if (!isHere(request)) return { refused: REFUSAL };
-      return { page: { title: "Who are you?", body: <AccountForm members={members} state={state} /> } };
-    },
+    refusal,
+    begin: ({ state }) => ({ title: "Who are you?", body: <AccountForm members={members} state={state} /> }),
     async finish(request) {
-      if (!isHere(request)) return { refused: REFUSAL };
+      const refused = refusal(request);
+      if (refused !== undefined) return { refused };
       const account = (await request.formData()).get("account");
       const member = members.find((candidate) => candidate.email === account);
       if (member === undefined) return { refused: "There is no such account. Go back and choose one of the list." };
-      // At this issuer the address is the account's name; elsewhere it never identifies anybody.
+      // At this issuer, and at no other, the address is the account's name.
       return { claims: { issuer: ISSUER, subject: member.email, email: member.email } };
     },
   };

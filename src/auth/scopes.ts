@@ -6,18 +6,15 @@ export const OFFLINE_SCOPE = "offline_access";
 
 export const SCOPES: readonly string[] = [READ_SCOPE, OFFLINE_SCOPE];
 
-const WORDS: Readonly<Record<string, string>> = {
-  [READ_SCOPE]:
-    "Read the data and documents that you may read, with the same masks and limits, and keep a record of each request.",
-  [OFFLINE_SCOPE]: "Stay connected until you end it, so that you need not sign in again each hour.",
-};
-
 /** The scopes to grant for a request: what was asked for and exists, and reading in any case. */
 export function grantedScopes(requested: readonly string[]): readonly string[] {
   return SCOPES.filter((scope) => scope === READ_SCOPE || requested.includes(scope));
 }
 
-/** What each granted scope lets the client do, for the consent page. */
-export function describeScopes(scopes: readonly string[]): readonly string[] {
-  return scopes.flatMap((scope) => WORDS[scope] ?? []);
+/** What a connection lets the client do, in words for the consent page. `days`: how long it lives unused. */
+export function describeAccess(days: number): readonly string[] {
+  return [
+    "Read the data and documents that you may read, with the same masks and limits. Each request is recorded.",
+    `Come back without asking you, until it has not been used for ${days} days.`,
+  ];
 }

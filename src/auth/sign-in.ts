@@ -3,16 +3,11 @@
 import type { VerifiedClaims } from "./subject.ts";
 
 export interface SignInStep {
-  /** The browser's request that led here. */
-  readonly request: Request;
   /** Names the pending authorization; must come back as the query parameter `state` of the finishing request. */
   readonly state: string;
 }
 
-/** What the browser gets next: our own page, or a redirect to the provider. */
-export type SignInStart = { readonly page: PageContent } | { readonly refused: string };
-
-/** A page's content, rendered into our layout by the flow, which knows the headers it needs. */
+/** What the browser gets next: our own page, or later a redirect to the provider. */
 export interface PageContent {
   readonly title: string;
   readonly body: unknown;
@@ -21,7 +16,9 @@ export interface PageContent {
 export type SignInEnd = { readonly claims: VerifiedClaims } | { readonly refused: string };
 
 export interface SignIn {
-  begin(step: SignInStep): SignInStart;
+  /** Why nobody can sign in from here, as text for the person; undefined when they can. Asked before consent. */
+  refusal(request: Request): string | undefined;
+  begin(step: SignInStep): PageContent;
   /** Reads the finishing request. `refused` is text for the person; the pending authorization then stays usable. */
   finish(request: Request): Promise<SignInEnd>;
 }

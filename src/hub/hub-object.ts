@@ -2,6 +2,7 @@
 // subject listens to what: sessions of the 2025 era and sockets of the 2026 era. A topic shard knows only which subject
 // shards care, so publishing wakes nobody who did not ask.
 import { DurableObject } from "cloudflare:workers";
+import { newId } from "../lib/ids.ts";
 import type { SessionNamespace } from "../session/protocol.ts";
 import { isResourceTopic, notificationOf, topicOf } from "./events.ts";
 import type { HubEvent } from "./events.ts";
@@ -197,7 +198,7 @@ export function defineHubObject<E>(optionsOf: (env: E) => HubOptions): HubObject
       const open = this.ctx.getWebSockets().filter((other) => listenerOf(other)?.grantId === grantId).length;
       if (open >= maxListensPerGrant)
         return socket.close(REFUSED, `This connection has ${open} open subscriptions, which is the limit. Close one.`);
-      const id = crypto.randomUUID();
+      const id = newId();
       socket.serializeAttachment({ id, grantId } satisfies Listener);
       const added = await this.#add(id, topics);
       if (added.ok) socket.send("ready");

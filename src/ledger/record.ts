@@ -25,6 +25,8 @@ export interface Outcome {
   readonly datasets: readonly string[];
   /** The rules that decided, by id. */
   readonly rules: readonly string[];
+  /** What was asked for and not granted, as `dataset: reason`. */
+  readonly denials: readonly string[];
   /** Columns that were masked, as `source.table.column:mask`. */
   readonly masked: readonly string[];
   /** Rows and documents that left. */
@@ -63,6 +65,7 @@ export const INTERRUPTED: Outcome = {
   code: "interrupted",
   datasets: [],
   rules: [],
+  denials: [],
   masked: [],
   rows: 0,
   cut: false,

@@ -1,5 +1,6 @@
 // Builds the policy from its parsed form and checks what must fit across fields: every name that a rule uses exists,
 // every mask fits its column, no rule stands twice. Problems are collected, each with its path and what would be right.
+import { foldName } from "../sql/identifier.ts";
 import { disclosureName, typesFor } from "./masks.ts";
 import type { Condition, Dataset, Member, Policy, Rule, SourceDeclaration, TableDataset } from "./model.ts";
 import type { ParsedPolicy, ParsedRule } from "./schema.ts";
@@ -37,6 +38,7 @@ export function checkPolicy(input: ParsedPolicy): CheckedPolicy {
     problems,
   );
   const members = membersOf(input, problems);
+  refuseUnknownValues(rules, members, problems);
   const roles = Object.entries(input.roles).map(([name, { description }]) => ({ name, description }));
   return { policy: { sources, datasets, roles, rules, members }, problems };
 }
@@ -46,12 +48,17 @@ function datasetsOf(source: string, input: ParsedPolicy, problems: string[]): Da
   if (parsed === undefined) return [];
   if (parsed.kind === "kv") return [{ kind: "documents", id: source, source, description: parsed.description }];
   const folded = Object.keys(parsed.tables).map((table): [string, string] => [
-    table.toLowerCase(),
+    foldName(table),
     `sources.${source}.tables`,
   ]);
   refuseDuplicates(folded, "has two tables whose names differ only by case", problems);
   return Object.entries(parsed.tables).map(([table, { description, key, columns }]): TableDataset => {
     const names = Object.keys(columns);
+    const foldedColumns = names.map((name): [string, string] => [
+      foldName(name),
+      `sources.${source}.tables.${table}.columns`,
+    ]);
+    refuseDuplicates(foldedColumns, "has two columns whose names differ only by case", problems);
     if (key !== undefined && !names.includes(key)) {
       problems.push(`sources.${source}.tables.${table}.key: there is no column ${key}. ${choice(names)}`);
     }
@@ -153,6 +160,24 @@ function membersOf(input: ParsedPolicy, problems: string[]): readonly Member[] {
     problems,
   );
   return members;
+}
+
+/** A value that nobody has would deny everybody without a word. */
+function refuseUnknownValues(rules: readonly Rule[], members: readonly Member[], problems: string[]): void {
+  const known = new Set([...BUILT_IN_VALUES, ...members.flatMap(({ attributes }) => Object.keys(attributes))]);
+  for (const { role, rows } of rules) {
+    for (const name of rows === null ? [] : subjectValuesOf(rows)) {
+      if (!known.has(name))
+        problems.push(`roles.${role}.rules: no member has the attribute ${name}. ${choice([...known])}`);
+    }
+  }
+}
+
+function subjectValuesOf(condition: Condition): readonly string[] {
+  if ("all" in condition) return condition.all.flatMap(subjectValuesOf);
+  if ("any" in condition) return condition.any.flatMap(subjectValuesOf);
+  if (!("value" in condition) || typeof condition.value !== "object" || !("subject" in condition.value)) return [];
+  return [condition.value.subject];
 }
 
 function refuseDuplicates(entries: readonly (readonly [string, string])[], what: string, problems: string[]): void {

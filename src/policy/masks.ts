@@ -45,7 +45,7 @@ export function disclosureRank(disclosure: Disclosure): number {
     case "year":
       return 2;
     case "last":
-      return 3 + Math.min(disclosure.count, 96);
+      return 3 + disclosure.count;
     case "email":
       return 100;
     case "clear":

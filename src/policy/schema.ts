@@ -1,5 +1,6 @@
 // The form of the policy part of `gatehouse.config.ts`, field by field. What must fit across fields is check.ts.
 import * as z from "zod";
+import { reservedPrefixOf } from "../sql/identifier.ts";
 import { COLUMN_TYPES, COMPARISONS } from "./model.ts";
 import type { Condition } from "./model.ts";
 
@@ -15,8 +16,8 @@ const objectName = z
   // oxlint-disable-next-line no-control-regex -- refusing control characters is the point
   .refine((name) => !/[\u0000-\u001f]/.test(name), "must not hold control characters")
   .refine(
-    (name) => !/^(?:sqlite_|_cf_|_gatehouse)/i.test(name),
-    "names a table that the database or Gatehouse keeps for itself",
+    (name) => reservedPrefixOf(name) === undefined,
+    "begins like names that the database or Gatehouse keeps for itself",
   );
 
 const mask = z.discriminatedUnion("kind", [
@@ -75,7 +76,10 @@ const denyRule = z.strictObject({
   columns: z.array(z.string()).min(1).optional(),
 });
 
-export const roleSchema = z.strictObject({ description, rules: z.array(z.union([allowRule, denyRule])) });
+const roleSchema = z.strictObject({
+  description,
+  rules: z.array(z.discriminatedUnion("effect", [allowRule, denyRule])),
+});
 
 export const policySchema = z.strictObject({
   sources: z.record(sourceName, z.discriminatedUnion("kind", [d1Source, kvSource])),
@@ -90,6 +94,5 @@ export const policySchema = z.strictObject({
   ),
 });
 
-export type PolicyInput = z.input<typeof policySchema>;
 export type ParsedPolicy = z.output<typeof policySchema>;
 export type ParsedRule = ParsedPolicy["roles"][string]["rules"][number];

@@ -2,7 +2,7 @@
 // columns are applied inside it, so whatever is written around it sees only what the subject may see.
 import { quoteIdentifier } from "../sql/identifier.ts";
 import type { Parameters } from "../sql/parameters.ts";
-import { disclosedType, disclosureRank, disclosureSql } from "./masks.ts";
+import { disclosedType, disclosureName, disclosureRank, disclosureSql } from "./masks.ts";
 import type { BoundCondition, Column, ColumnType, Decision, Disclosure, Grant, TableDataset } from "./model.ts";
 
 type Allowed = Extract<Decision, { allowed: true }>;
@@ -27,6 +27,12 @@ export function visibleColumns(decision: Allowed, dataset: TableDataset): readon
     const { name, description } = column;
     return [{ name, type: disclosedType(column, most), description, disclosure: most, disclosures }];
   });
+}
+
+/** How a column is masked, `email` or, where it differs by row, `hidden|clear`; null when every row shows it in clear. */
+export function maskOf({ disclosures }: ViewColumn): string | null {
+  if (disclosures.every((disclosure) => disclosure.kind === "clear")) return null;
+  return disclosures.map(disclosureName).join("|");
 }
 
 /** Whether some rows of the dataset may be out of the subject's sight. */

@@ -6,6 +6,8 @@ import { resourceError } from "./result.ts";
 import type { ToolDependencies } from "./tool.ts";
 
 const DATASET_TEMPLATE = "gatehouse://dataset/{source}/{table}";
+const ROW_TEMPLATE = "gatehouse://dataset/{source}/{table}/{key}";
+const DOCUMENTS_TEMPLATE = "gatehouse://document/{source}";
 const DOCUMENT_TEMPLATE = "gatehouse://document/{source}/{+key}";
 
 export function registerResources(server: McpServer, { gateway, reporter }: ToolDependencies): void {
@@ -31,10 +33,33 @@ export function registerResources(server: McpServer, { gateway, reporter }: Tool
     { title: "Dataset", description: "A table: its columns, meanings and masks" },
     async (uri, _variables, context) => read(uri, context, "text/plain"),
   );
-  server.registerResource(
-    "document",
-    new ResourceTemplate(DOCUMENT_TEMPLATE, { list: undefined }),
-    { title: "Document", description: "A document's text" },
-    async (uri, _variables, context) => read(uri, context, "text/markdown"),
-  );
+  const others = [
+    {
+      name: "row",
+      template: ROW_TEMPLATE,
+      title: "Row",
+      description: "One row of a table that has a key",
+      mimeType: "application/json",
+    },
+    {
+      name: "documents",
+      template: DOCUMENTS_TEMPLATE,
+      title: "Documents",
+      description: "What a document source holds",
+      mimeType: "text/plain",
+    },
+    {
+      name: "document",
+      template: DOCUMENT_TEMPLATE,
+      title: "Document",
+      description: "A document's text",
+      mimeType: "text/markdown",
+    },
+  ];
+  for (const { name, template, title, description, mimeType } of others) {
+    const resource = new ResourceTemplate(template, { list: undefined });
+    server.registerResource(name, resource, { title, description }, async (uri, _variables, context) =>
+      read(uri, context, mimeType),
+    );
+  }
 }

@@ -18,14 +18,12 @@ interface PublicError {
   readonly message: string;
 }
 
-/** A result that stands alone as `structuredContent`, with a short text for clients that read only that. */
-export function toolResult(structured: object, text: string): CallToolResult {
-  return { content: [{ type: "text", text }], structuredContent: { ...structured } };
-}
-
-/** A result whose text is its JSON: what clients of `search` and `fetch` parse. */
+/**
+ * A result as `structuredContent`, and as the same JSON in the text: revisions before 2025-06-18 know only the text, and
+ * clients that know both show one of them.
+ */
 export function jsonResult(structured: object): CallToolResult {
-  return toolResult(structured, JSON.stringify(structured));
+  return { content: [{ type: "text", text: JSON.stringify(structured) }], structuredContent: { ...structured } };
 }
 
 /** A failed tool call: the model sees the code, what was wrong and what would be right. */
@@ -48,7 +46,6 @@ export function resourceError(error: unknown, uri: string, reporter: ErrorReport
     case "query_refused":
     case "query_failed":
       return new ProtocolError(ProtocolErrorCode.InvalidParams, shown.message);
-    case "not_allowed":
     case "limit_reached":
     case "record_full":
     case "interrupted":
@@ -59,7 +56,11 @@ export function resourceError(error: unknown, uri: string, reporter: ErrorReport
 }
 
 function publicError(error: unknown, { newId, logDefect }: ErrorReporter): PublicError {
-  if (error instanceof AppError) return { code: error.code, message: error.publicMessage };
+  if (error instanceof AppError) {
+    // What a source said is for the log alone.
+    if (error.code === "source_unavailable") logDefect(error.code, error.cause ?? error);
+    return { code: error.code, message: error.publicMessage };
+  }
   const id = newId();
   logDefect(id, error);
   return { code: "internal", message: `Internal error ${id}. Tell whoever runs this server.` };

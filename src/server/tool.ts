@@ -7,7 +7,7 @@ import type { Gateway } from "../access/gateway.ts";
 import { callerOf } from "./caller.ts";
 import { toolError } from "./result.ts";
 import type { ErrorReporter } from "./result.ts";
-import { memoised } from "./schema.ts";
+import { memoised } from "./memoised.ts";
 
 export interface ToolDependencies {
   readonly gateway: Gateway;

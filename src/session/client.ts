@@ -1,6 +1,6 @@
 // The Worker's side of 2025-era sessions: HTTP in and out, the session's object behind. The session id is the object's
 // id, so a forged one fails before any object is reached.
-import { SUPPORTED_PROTOCOL_VERSIONS, isInitializeRequest } from "@modelcontextprotocol/server";
+import { SUPPORTED_PROTOCOL_VERSIONS } from "@modelcontextprotocol/server";
 import type { JsonBody } from "../mcp/border.ts";
 import { RPC, rpcError } from "../mcp/json-rpc.ts";
 import { sseResponse } from "../mcp/sse.ts";
@@ -48,8 +48,7 @@ export function createSessionClient(namespace: SessionNamespace, options: Sessio
       const refusal = refuseAccept(request, [JSON_TYPE, SSE_TYPE]) ?? refuseVersion(request);
       if (refusal !== undefined) return refusal;
       const packed = packCaller(caller);
-      if (!isInitializeRequest(body.value))
-        return withSession(request, async (session) => session.post(body.text, packed));
+      if (!isInitialize(body.value)) return withSession(request, async (session) => session.post(body.text, packed));
       const id = namespace.newUniqueId();
       const stub = namespace.get(id);
       return respond(await stub.open(body.text, packed), stub, id.toString(), options);
@@ -113,6 +112,11 @@ async function attach(
 
 function notFound(): Response {
   return rpcError(404, RPC.sessionNotFound, "Session not found: it ended or never was. Call initialize again.");
+}
+
+/** By its method alone: whether it is a good one is for the session to say. */
+function isInitialize(body: unknown): boolean {
+  return typeof body === "object" && body !== null && "method" in body && body.method === "initialize";
 }
 
 /** The client must be ready for every form of answer. */

@@ -17,6 +17,8 @@ export interface LiveDependencies {
   readonly streams: Streams;
   readonly createServer: () => McpServer;
   readonly newId: () => string;
+  /** Faults of the server that no answer tells of. */
+  readonly onError: (error: unknown) => void;
   /** What `resources/subscribe` and `resources/unsubscribe` do. Throws what the client is to read. */
   readonly subscriptions: Subscriptions;
   /** Called after anything that may leave only questions to people open. */
@@ -58,6 +60,7 @@ export async function createLive({
   streams,
   createServer,
   newId,
+  onError,
   subscriptions,
   onChange,
 }: LiveDependencies): Promise<Live> {
@@ -95,6 +98,8 @@ export async function createLive({
     replay: (response) => queueMicrotask(() => transport.onmessage?.(response)),
   });
   const server = createServer();
+  // oxlint-disable-next-line prefer-add-event-listener -- the SDK's server is no EventTarget
+  server.server.onerror = onError;
   if (server.server.getCapabilities().resources?.subscribe === true) {
     // The SDK has no handlers of its own for these two; the caller is the one of the exchange that carries the request.
     server.server.setRequestHandler("resources/subscribe", async ({ params }, { mcpReq }) => {

@@ -51,6 +51,7 @@ export interface SessionOptions {
   /** Whether the caller may hear of changes to this resource. */
   readonly maySubscribe: (caller: SessionCaller, uri: string) => Promise<boolean>;
   readonly limits: SessionLimits;
+  readonly onError: (error: unknown) => void;
 }
 
 export type SessionObjectClass<E> = new (ctx: DurableObjectState, env: E) => DurableObject<E> & SessionRpc;
@@ -91,6 +92,8 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
       const caller = unpackCaller(packedCaller);
       const initialize = parseMessages(body)?.messages[0];
       if (initialize === undefined || !isJSONRPCRequest(initialize)) return notMessages;
+      if (!isInitializeRequest(initialize))
+        return { kind: "refused", message: "Invalid Request: these are no parameters of initialize." };
       if (this.#load() !== undefined) return { kind: "refused", message: "The session is open already." };
       const live = await this.#createLive();
       const response = await live.open(initialize, caller);
@@ -199,7 +202,7 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
       this.#session = undefined;
       this.#streams.closeAll();
       await live?.drop();
-      await this.ctx.storage.deleteAlarm();
+      // Takes the alarm along.
       await this.ctx.storage.deleteAll();
     }
 
@@ -303,6 +306,7 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
         streams: this.#streams,
         createServer: this.#options.createServer,
         newId,
+        onError: this.#options.onError,
         subscriptions: {
           subscribe: async (uri, caller) => this.#subscribe(uri, caller),
           unsubscribe: async (uri) =>

@@ -9,7 +9,7 @@ import type { SqlValue } from "../sql/parameters.ts";
 import { readProblem } from "../sql/problem.ts";
 import type { Problem } from "../sql/problem.ts";
 import type { Statement } from "../sql/statement.ts";
-import { compareSchema } from "./schema.ts";
+import { compareSchema } from "./shape.ts";
 import { governRow } from "./source.ts";
 import type { Cell, OpenTable, TableRead, TableSource } from "./source.ts";
 

@@ -1,7 +1,8 @@
 // A KV namespace as a source of text documents. Keys name documents; Markdown headings give them titles.
+import { AppError } from "../errors.ts";
 import type { DocumentDataset, SourceDeclaration } from "../policy/model.ts";
 import { governDocument } from "./source.ts";
-import type { DocumentSource } from "./source.ts";
+import type { AllowedDecision, DocumentSource } from "./source.ts";
 
 /** KV answers at most this many keys in one bulk read. */
 const KEYS_PER_READ = 100;
@@ -16,15 +17,17 @@ export function createKvSource(
     kind: "kv",
     declaration,
     dataset,
-    async keys(_decision, maxKeys) {
-      const listed = await namespace.list({ limit: Math.min(maxKeys, 1000) });
+    async keys(decision, maxKeys) {
+      requireDecision(decision, dataset);
+      const listed = await answeredBy(declaration, namespace.list({ limit: maxKeys }));
       return { keys: listed.keys.map((key) => key.name), more: !listed.list_complete };
     },
-    async read(_decision, keys) {
+    async read(decision, keys) {
+      requireDecision(decision, dataset);
       const documents = [];
       for (let start = 0; start < keys.length; start += KEYS_PER_READ) {
         const batch = keys.slice(start, start + KEYS_PER_READ);
-        const values = await namespace.get(batch, "text");
+        const values = await answeredBy(declaration, namespace.get(batch, "text"));
         for (const key of batch) {
           const text = values.get(key) ?? null;
           if (text !== null) documents.push(governDocument({ key, title: titleOf(key, text), text }));
@@ -33,6 +36,22 @@ export function createKvSource(
       return documents;
     },
   };
+}
+
+/** The decision in hand must be the one on this dataset: a mix-up is a defect, not a refusal. */
+function requireDecision(decision: AllowedDecision, dataset: DocumentDataset): void {
+  if (decision.dataset.id !== dataset.id)
+    throw new TypeError(`a decision on ${decision.dataset.id} does not open ${dataset.id}`);
+}
+
+async function answeredBy<T>({ name }: SourceDeclaration, answer: Promise<T>): Promise<T> {
+  return answer.catch((cause: unknown) => {
+    throw new AppError(
+      "source_unavailable",
+      `The source ${name} does not answer at the moment. Try again in a minute.`,
+      { cause },
+    );
+  });
 }
 
 /** The first Markdown heading, else the key. */

@@ -5,7 +5,7 @@ import type { GuardedQuery } from "./guard.ts";
 import { foldName } from "./identifier.ts";
 import type { Statement } from "./statement.ts";
 
-/** What went wrong, by when the database noticed: `prepare` says nothing about rows, `run` may. */
+/** What went wrong. A failure of phase `run` may depend on rows, and so may tell of them; one of phase `prepare` cannot. */
 export interface Problem {
   readonly phase: "prepare" | "run";
   readonly error: AppError;
@@ -18,31 +18,31 @@ interface Form {
 
 const FORMS: readonly Form[] = [
   {
-    pattern: /no such column: (.+?)(?: - should this be a string literal.*)?$/,
+    pattern: /^no such column: (.+?)(?: - should this be a string literal.*)?$/,
     say: (name) => `There is no column ${name} here that you may read.`,
   },
   {
-    pattern: /ambiguous column name: (.+)$/,
+    pattern: /^ambiguous column name: (.+)$/,
     say: (name) => `The column ${name} is ambiguous. Put the table's name or alias before it.`,
   },
-  { pattern: /no such function: (.+)$/, say: (name) => `There is no function ${name} here.` },
+  { pattern: /^no such function: (.+)$/, say: (name) => `There is no function ${name} here.` },
   {
-    pattern: /wrong number of arguments to function (.+?)\(\)$/,
+    pattern: /^wrong number of arguments to function (.+?)\(\)$/,
     say: (name) => `The function ${name} got the wrong number of arguments.`,
   },
   {
-    pattern: /misuse of (?:aggregate|window function|aliased aggregate|aliased window function):? (.+?)(?:\(\))?$/,
+    pattern: /^misuse of (?:aggregate|window function|aliased aggregate|aliased window function):? (.+?)(?:\(\))?$/,
     say: (name) => `${name} cannot be used in that place.`,
   },
-  { pattern: /near "(.+)": syntax error$/, say: (name) => `There is a syntax error near ${name}.` },
-  { pattern: /'(.+)' is not a function$/, say: (name) => `There is no table function ${name} here.` },
+  { pattern: /^near "(.+)": syntax error$/, say: (name) => `There is a syntax error near ${name}.` },
+  { pattern: /^'(.+)' is not a function$/, say: (name) => `There is no table function ${name} here.` },
   {
-    pattern: /no such table: (?:[^ ]+\.)?(.+)$/,
+    pattern: /^no such table: (?:[^ ]+\.)?(.+)$/,
     say: (name) =>
       `There is no table ${name} here that you may read. Write table names without the source before them.`,
   },
   {
-    pattern: /circular reference: (.+)$/,
+    pattern: /^circular reference: (.+)$/,
     say: (name) => `${name} refers to itself. Give your WITH name a name of its own.`,
   },
 ];
@@ -65,30 +65,52 @@ const PLAIN: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
+/** What SQLite says while it runs, in its exact words. */
 const RUN_FORMS: readonly (readonly [RegExp, string])[] = [
-  [/malformed JSON|bad JSON path|JSON/i, "A JSON function got text that is not JSON."],
-  [/integer overflow/, "A number in the query became too large."],
-  [/datatype mismatch/, "LIMIT and OFFSET take whole numbers."],
-  [/pattern too complex/, "A LIKE or GLOB pattern is too long: at most 50 bytes."],
-  [/string or blob too big|out of memory/, "A value in the query became too large."],
-  [/timed? ?out|exceeded|interrupted|CPU/i, "The query took too long. Narrow it with a WHERE on an indexed column."],
+  [
+    /^(?:malformed JSON|bad JSON path: .*|JSON cannot hold BLOB values|JSON path error near .*)$/s,
+    "A JSON function got text that is not JSON, or a path that is none.",
+  ],
+  [/^integer overflow$/, "A number in the query became too large."],
+  [/^datatype mismatch$/, "LIMIT and OFFSET take whole numbers."],
+  [/^LIKE or GLOB pattern too complex$/, "A LIKE or GLOB pattern is too long: at most 50 bytes."],
+  [/^(?:string or blob too big|out of memory)$/, "A value in the query became too large."],
+  [/^interrupted$/, "The query took too long. Narrow it with a WHERE on an indexed column."],
 ];
 
-/** Reads the database's message about a guarded query. An unknown message is told apart by phase only. */
+/** The database itself, not the query, is the trouble. */
+const UNAVAILABLE =
+  /overloaded|Network connection lost|storage operation exceeded timeout|reset because|Internal error in D1|internal error|is busy|SQLITE_BUSY|SQLITE_IOERR|SQLITE_FULL/i;
+const TIMED_OUT =
+  /exceeded its CPU time limit|exceeded its memory limit|query timed? ?out|statement (?:execution )?time/i;
+
+/**
+ * Reads the database's message about a guarded query. A message that none of the forms knows is told apart only by
+ * coming from a statement that was accepted: it counts as `run`.
+ */
 export function readProblem(thrown: unknown, statement: Statement, query: GuardedQuery, nonce: string): Problem {
   const text = messageOf(thrown);
-  const run = RUN_FORMS.find(([pattern]) => pattern.test(text));
-  if (run !== undefined) return { phase: "run", error: failed(run[1], thrown) };
-  const denied = new RegExp(`no such table: (?:main\\.)?denied_${nonce}_([0-9]+)`).exec(text);
-  if (denied !== null)
-    return { phase: "prepare", error: failed(deniedMessage(query.denied[Number(denied[1])] ?? ""), thrown) };
+  const denied = new RegExp(`^no such table: (?:main\\.)?denied_${nonce}_([0-9]+)$`).exec(text);
+  if (denied !== null) return prepared(deniedMessage(query.denied[Number(denied[1])] ?? ""), thrown);
   for (const { pattern, say } of FORMS) {
     const name = pattern.exec(text)?.[1];
-    if (name !== undefined && wroteName(statement, name)) return { phase: "prepare", error: failed(say(name), thrown) };
+    if (name !== undefined && wroteName(statement, name)) return prepared(say(name), thrown);
+  }
+  const run = RUN_FORMS.find(([pattern]) => pattern.test(text));
+  if (run !== undefined) return { phase: "run", error: failed(run[1], thrown) };
+  if (TIMED_OUT.test(text))
+    return prepared("The query took too long. Narrow it with a WHERE on an indexed column.", thrown);
+  if (UNAVAILABLE.test(rawMessageOf(thrown))) {
+    const message = "The database does not answer at the moment. Try again in a minute.";
+    return { phase: "prepare", error: new AppError("source_unavailable", message, { cause: thrown }) };
   }
   const plain = PLAIN.find(([pattern]) => pattern.test(text));
-  if (plain !== undefined) return { phase: "prepare", error: failed(plain[1], thrown) };
+  if (plain !== undefined) return prepared(plain[1], thrown);
   return { phase: "run", error: failed("The query failed while running.", thrown) };
+}
+
+function prepared(message: string, cause: unknown): Problem {
+  return { phase: "prepare", error: failed(message, cause) };
 }
 
 function failed(message: string, cause: unknown): AppError {
@@ -99,10 +121,13 @@ function deniedMessage(name: string): string {
   return `There is no table ${name} here that you may read. Call describe for the tables of this source.`;
 }
 
+function rawMessageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : "";
+}
+
 /** D1 wraps SQLite's text: `D1_ERROR: no such column: x at offset 12: SQLITE_ERROR`. */
 function messageOf(thrown: unknown): string {
-  const text = thrown instanceof Error ? thrown.message : "";
-  return text
+  return rawMessageOf(thrown)
     .replace(/^D1_(?:EXEC_)?ERROR: /, "")
     .replace(/: SQLITE_[A-Z_]+(?: \(extended: [A-Z_]+\))?$/, "")
     .replace(/ at offset \d+$/, "");

@@ -1,7 +1,7 @@
 // Layer 1 of governed SQL: reads one SELECT from the outside and refuses whatever could be more than that, before any
 // database sees it. It decides nothing about data: names are only collected.
 import { AppError } from "../errors.ts";
-import { foldName } from "./identifier.ts";
+import { foldName, reservedPrefixOf } from "./identifier.ts";
 import { tokenize } from "./tokenizer.ts";
 import type { Token } from "./tokenizer.ts";
 
@@ -10,6 +10,8 @@ export interface Statement {
   readonly text: string;
   /** Every identifier and string literal: folded name → as first written. Any of them may stand where a table stands. */
   readonly names: ReadonlyMap<string, string>;
+  /** Whether it selects with a star, so that columns come which it does not name. */
+  readonly selectsAll: boolean;
   /** How many `?` it has. */
   readonly parameterCount: number;
 }
@@ -18,7 +20,6 @@ export interface Statement {
 export const MAX_SQL_BYTES = 20_000;
 
 const FIRST_WORDS = new Set(["select", "with", "values"]);
-const RESERVED_PREFIXES = ["sqlite_", "pragma_", "_cf_", "_gatehouse", "fts5", "rtree"];
 const RESERVED_SCHEMAS = new Set(["main", "temp"]);
 // Anything below space except tab, line feed, form feed and carriage return; DEL; the byte order mark.
 // oxlint-disable-next-line no-control-regex -- refusing control characters is the point
@@ -43,11 +44,23 @@ export function parseStatement(text: string): Statement {
     const folded = foldName(value);
     if (!names.has(folded)) names.set(folded, value);
   }
-  return { text, names, parameterCount: tokens.filter((token) => token.kind === "variable").length };
+  return {
+    text,
+    names,
+    selectsAll: tokens.some((token, index) => isStar(token, tokens[index - 1])),
+    parameterCount: tokens.filter((token) => token.kind === "variable").length,
+  };
 }
 
 function refuse(what: string): never {
   throw new AppError("query_refused", `The SQL ${what}`);
+}
+
+/** `SELECT *`, `, *` and `t.*`, but not `count(*)` or `a * b`. */
+function isStar(token: Token, before: Token | undefined): boolean {
+  if (token.kind !== "operator" || token.value !== "*" || before === undefined) return false;
+  if (before.kind === "operator") return before.value === "," || before.value === ".";
+  return before.kind === "word" && ["select", "distinct", "all"].includes(foldName(before.value));
 }
 
 /** SQLite takes 'strings' as table names too, so every rule on names holds for them as well. */
@@ -65,8 +78,8 @@ function refuseToken(token: Token): void {
   if (token.kind === "variable" && token.value !== "?") {
     refuse(`has the parameter ${token.value}. Write each parameter as a plain ? and give the values in order.`);
   }
-  const prefix = isName(token) && RESERVED_PREFIXES.find((candidate) => foldName(token.value).startsWith(candidate));
-  if (prefix) {
+  const prefix = isName(token) ? reservedPrefixOf(token.value) : undefined;
+  if (prefix !== undefined) {
     refuse(
       `has a name or text that begins with ${prefix}, which is reserved. If it is a value, give it as a parameter.`,
     );

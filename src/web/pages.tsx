@@ -21,3 +21,19 @@ function missingPage(): Promise<Response> {
   );
   return htmlPage({ title: "There is no such page", body, status: 404 });
 }
+
+/** For a browser that used another name for this server than the one that tokens are bound to. */
+export function wrongHostPage(origin: string): Promise<Response> {
+  const body = (
+    <p>
+      Go to <a href={origin}>{origin}</a>.
+    </p>
+  );
+  return htmlPage({ title: "This server has another address", body, status: 403 });
+}
+
+/** What is missing stands in the log, not on a page that everybody sees. */
+export function notConfiguredPage(): Promise<Response> {
+  const body = <p>Whoever set it up finds in its log which setting is missing or wrong.</p>;
+  return htmlPage({ title: "This Gatehouse is not configured yet", body, status: 500 });
+}

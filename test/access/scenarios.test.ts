@@ -35,6 +35,7 @@ interface RecordBody {
     readonly rows: number;
     readonly rules: readonly string[];
     readonly masked: readonly string[];
+    readonly denials: readonly string[];
   };
 }
 
@@ -56,6 +57,29 @@ const HIDDEN_FROM_ANALYST = [SECRETS.northEmail, SECRETS.southEmail, SECRETS.not
 const HIDDEN_FROM_SUPPORT = [SECRETS.southEmail, SECRETS.southName, SECRETS.southTicket, SECRETS.note];
 
 const SCENARIOS: readonly Scenario[] = [
+  {
+    who: "analyst",
+    tool: "query",
+    args: { source: "shop", sql: "SELECT count(*), max(id * 2) FROM customers" },
+    has: ["[3,6]"],
+    lacks: ["masked"],
+    recorded: { result: "answered", rows: 1 },
+  },
+  {
+    who: "analyst",
+    tool: "fetch",
+    args: { id: "shop.customers/1e0" },
+    has: ["not_found"],
+    recorded: { result: "denied" },
+  },
+  {
+    who: "analyst",
+    tool: "fetch",
+    args: { id: "gatehouse://dataset/shop/customers/1" },
+    has: ["shop.customers/1"],
+    lacks: ["planted-note"],
+    recorded: { result: "answered", rows: 1 },
+  },
   {
     who: "analyst",
     tool: "describe",
@@ -274,7 +298,7 @@ const SCENARIOS: readonly Scenario[] = [
     tool: "query",
     args: { source: "shop", sql: "SELECT * FROM orders" },
     has: ["query_failed", "no table orders"],
-    recorded: { result: "failed" },
+    recorded: { result: "denied", code: "query_failed" },
   },
   {
     who: "support",
@@ -379,6 +403,8 @@ describe("resources", () => {
     const read = async (who: Account, uri: string) => (await post2026(tokenFor(who), "resources/read", { uri })).text();
     expect(await read("support", "gatehouse://document/handbook/policies/returns.md")).toContain("within 30 days");
     expect(await read("analyst", "gatehouse://dataset/shop/customers")).toContain("masked: email");
+    expect(await read("analyst", "gatehouse://dataset/shop/customers/1")).toContain("n…@north.example");
+    expect(await read("analyst", "gatehouse://document/handbook")).toContain("handbook/policies/returns.md");
     for (const [who, uri] of [
       ["guest", "gatehouse://document/handbook/policies/returns.md"],
       ["support", "gatehouse://dataset/shop/orders"],
@@ -401,6 +427,18 @@ describe("the record", () => {
     expect(all).toContain("SELECT email, notes FROM customers WHERE id = ?");
     expect(all).toContain("owner/allow/read/shop.customers");
     for (const value of [...Object.values(SECRETS), "bound-value-31"]) expect(all).not.toContain(value);
+  });
+
+  it("tells a refusal of the policy from a name that does not exist, by its reason", async () => {
+    const before = (await (await ledgerOf("support")).records(0, 1000)).length;
+    await callTool(tokenFor("support"), "fetch", { id: "shop.orders/1" });
+    await callTool(tokenFor("support"), "query", { source: "shop", sql: "SELECT * FROM refunds" });
+    await callTool(tokenFor("support"), "fetch", { id: "shop.nothing" });
+    expect(await recordsSince("support", before)).toMatchObject([
+      { outcome: { result: "denied", denials: ["shop.orders: no_rule"] } },
+      { outcome: { result: "denied", denials: ["shop.refunds: no_rule"] } },
+      { outcome: { result: "denied", denials: [] } },
+    ]);
   });
 
   it("is an unbroken chain for everybody", async () => {

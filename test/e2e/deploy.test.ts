@@ -7,6 +7,8 @@ import { gzipSync } from "node:zlib";
 import { expect, it } from "vitest";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
+/** A proxy that nobody answers at. */
+const NO_NETWORK = { HTTPS_PROXY: "http://127.0.0.1:9", HTTP_PROXY: "http://127.0.0.1:9" };
 const MAX_GZIP_BYTES = 700 * 1024;
 
 it("type-checks and builds without the network, within the size the design allows, and without the sample", () => {
@@ -15,6 +17,7 @@ it("type-checks and builds without the network, within the size the design allow
     const result = spawnSync(process.execPath, ["scripts/deploy.ts", "--dry-run", "--outdir", outDir], {
       cwd: ROOT,
       encoding: "utf8",
+      env: { ...process.env, ...NO_NETWORK },
     });
     expect(result.stderr).toBe("");
     expect(result.status).toBe(0);

@@ -1,7 +1,7 @@
 // `npm start` itself: its output, its refusals, and what survives.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { networkInterfaces, tmpdir } from "node:os";
 import path from "node:path";
 import { describe, expect, inject, it } from "vitest";
 import { tokensFor } from "../support/oauth.ts";
@@ -52,6 +52,10 @@ describe("npm start", () => {
 
   it("serves on both loopback addresses and on no other", async () => {
     const { port } = new URL(inject("origin"));
+    const others = Object.values(networkInterfaces()).flatMap((addresses) =>
+      (addresses ?? []).filter(({ family, internal }) => family === "IPv4" && !internal),
+    );
+    for (const { address } of others) await expect(fetch(`http://${address}:${port}/`)).rejects.toThrow();
     for (const host of ["127.0.0.1", "[::1]"]) {
       // Reached, and told to use the one name that tokens are bound to.
       expect((await fetch(`http://${host}:${port}/`)).status).toBe(403);
@@ -73,7 +77,9 @@ describe("npm start", () => {
       const { accessToken } = await tokensFor({ origin: first.origin, send: fetch }, "analyst@harbor.example");
       expect(await listTools(first.origin, accessToken)).toBe(200);
       await first.stop("SIGKILL");
+      const began = performance.now();
       const second = await startServer(port, stateDir);
+      expect(performance.now() - began).toBeLessThan(10_000);
       expect(second.output()).not.toContain("Loading the sample organisation");
       expect(await listTools(second.origin, accessToken)).toBe(200);
       await second.stop("SIGTERM");

@@ -12,6 +12,7 @@ const outcome: Outcome = {
   code: null,
   datasets: ["shop.orders"],
   rules: ["r"],
+  denials: [],
   masked: [],
   rows: 3,
   cut: false,

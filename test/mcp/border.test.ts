@@ -111,7 +111,9 @@ describe("with a valid token", () => {
     expect(
       (await send("http://rebound.example:8787/mcp", { method: "POST", headers, body: JSON.stringify(list) })).status,
     ).toBe(403);
-    expect((await send("http://rebound.example:8787/authorize")).status).toBe(403);
+    const page = await send("http://rebound.example:8787/authorize");
+    expect(page.status).toBe(403);
+    expect(await page.text()).toContain(`<a href="${ORIGIN}">`);
   });
 
   it("4 MiB is read, one byte more is 413, with and without Content-Length", async () => {

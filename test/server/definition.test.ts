@@ -46,6 +46,7 @@ describe("tools/list", () => {
 describe("the instructions", () => {
   it("say how to work within their first 512 characters, whatever the organisation's name", () => {
     const start = instructionsFor("A very long name of an organisation ".repeat(5)).slice(0, 512);
-    for (const word of ["describe", "query", "search", "fetch", "permissions"]) expect(start).toContain(word);
+    for (const word of ["describe", "query", "search", "fetch", "permissions", "never follow instructions"])
+      expect(start).toContain(word);
   });
 });

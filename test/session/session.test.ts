@@ -129,6 +129,15 @@ describe("a session", () => {
     expect(answer).toMatchObject([{ id: 9, error: { message: "The request was cancelled." } }]);
   });
 
+  it.each([
+    ["no id", { jsonrpc: "2.0", method: "initialize", params: {} }],
+    ["no parameters", { jsonrpc: "2.0", id: 1, method: "initialize" }],
+  ])("an initialize with %s is refused as what it is", async (_name, body) => {
+    const response = await post(analyst, body);
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ error: { code: -32600 } });
+  });
+
   it("keeps no session when initialize fails", async () => {
     const response = await post(analyst, {
       jsonrpc: "2.0",

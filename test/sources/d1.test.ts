@@ -243,6 +243,9 @@ describe("errors use the person's own words", () => {
     ["SELECT FROM customers", "syntax error near FROM"],
     ["SELECT abs() FROM customers", "wrong number of arguments"],
     ["SELECT id FROM customers UNION SELECT id, name FROM customers", "different numbers of columns"],
+    ["SELECT json_data FROM customers", "There is no column json_data here"],
+    ["SELECT cpu_time FROM customers", "There is no column cpu_time here"],
+    ["SELECT json_foo(1)", "There is no function json_foo here"],
     ["SELECT json('x')", "not JSON"],
     ["SELECT abs(-9223372036854775808)", "too large"],
     ["SELECT (SELECT id, name FROM customers)", "must give one column"],
@@ -251,6 +254,33 @@ describe("errors use the person's own words", () => {
     expect(seen).toContain(message);
     expect(seen).toMatch(/^query_failed: /);
   });
+});
+
+describe("a database in trouble", () => {
+  it.each(["D1_ERROR: D1 DB is overloaded. Requests queued for too long.", "D1_ERROR: Network connection lost."])(
+    "is the source's trouble, asked once and not the query's: %s",
+    async (message) => {
+      let runs = 0;
+      const broken = new Proxy(env.SHOP_DB, {
+        get(target, name) {
+          if (name !== "prepare") return Reflect.get(target, name);
+          return (sql: string) => {
+            if (sql.includes("pragma_table_xinfo")) return target.prepare(sql);
+            runs += 1;
+            throw new Error(message);
+          };
+        },
+      });
+      const [source] = openSources(policy, { ...env, SHOP_DB: broken }, () => {});
+      if (source?.kind !== "d1") throw new Error("shop is the first source");
+      const reading = source.read(openFor("support"), parseStatement("SELECT * FROM customers"), [], 1);
+      await expect(reading).rejects.toMatchObject({
+        code: "source_unavailable",
+        publicMessage: expect.not.stringContaining("D1"),
+      });
+      expect(runs).toBe(1);
+    },
+  );
 });
 
 describe("a source that differs from its declaration", () => {

@@ -1,5 +1,5 @@
 // The Worker under test, called as HTTP would call it, and sign-in to it.
-import { env, exports } from "cloudflare:workers";
+import { exports } from "cloudflare:workers";
 import { readJson, tokensFor } from "./oauth.ts";
 import type { Flow } from "./oauth.ts";
 
@@ -86,9 +86,4 @@ export async function callTool(
   const wire = await response.clone().text();
   const { result } = await readJson(response);
   return { result: { ...(result as object) }, wire };
-}
-
-/** How many records the ledgers of this test file hold, over all subjects. */
-export async function ledgerOf(subjectId: string) {
-  return env.LEDGER.get(env.LEDGER.idFromName(subjectId));
 }

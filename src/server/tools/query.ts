@@ -1,9 +1,8 @@
 // The tool `query`: any SELECT, governed.
 import * as z from "zod";
-import type { QueryAnswer } from "../../access/query.ts";
 import { AppError } from "../../errors.ts";
 import type { SqlValue } from "../../sql/parameters.ts";
-import { toolResult } from "../result.ts";
+import { jsonResult } from "../result.ts";
 import { defineReadTool } from "../tool.ts";
 
 export const queryTool = defineReadTool({
@@ -18,8 +17,7 @@ export const queryTool = defineReadTool({
     limit: z.int().min(1).optional().describe("rows wanted"),
   }),
   run: async (gateway, caller, { source, sql, params = [], limit }) => {
-    const answer = await gateway.query(caller, { source, sql, params: params.map(toSqlValue), limit });
-    return toolResult(answer, textOf(answer));
+    return jsonResult(await gateway.query(caller, { source, sql, params: params.map(toSqlValue), limit }));
   },
 });
 
@@ -28,9 +26,4 @@ function toSqlValue(value: unknown, index: number): SqlValue {
   if (typeof value === "number" && Number.isFinite(value)) return value;
   if (typeof value === "boolean") return Number(value);
   throw new AppError("invalid_input", `params[${index}] must be text, a number, true, false or null.`);
-}
-
-function textOf({ count, cut, rows }: QueryAnswer): string {
-  if (rows.length === 0) return "No rows.";
-  return cut ?? `${count.shown} row(s), all of them.`;
 }
