@@ -86,3 +86,11 @@ export function unpackCaller(packed: string): SessionCaller {
   const caller: SessionCaller = JSON.parse(packed);
   return caller;
 }
+
+/**
+ * The caller of one POST, whose handlers find `call` in `authInfo.extra`: the same text when a call is entered again after
+ * a restart, so that what they did before can be told from what is new.
+ */
+export function withCallId(caller: SessionCaller, call: string): SessionCaller {
+  return { ...caller, authInfo: { ...caller.authInfo, extra: { ...caller.authInfo.extra, call } } };
+}

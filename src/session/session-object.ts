@@ -21,7 +21,14 @@ import type { ExchangeDependencies } from "./exchange.ts";
 import { createLive } from "./live.ts";
 import type { Live } from "./live.ts";
 import { parseMessages } from "./messages.ts";
-import { FIRST_WITHOUT_BATCHES, FIRST_WITH_POLLING, parseAttachUrl, parseEventId, unpackCaller } from "./protocol.ts";
+import {
+  FIRST_WITHOUT_BATCHES,
+  FIRST_WITH_POLLING,
+  parseAttachUrl,
+  parseEventId,
+  unpackCaller,
+  withCallId,
+} from "./protocol.ts";
 import type { SessionCaller, SessionReply, SessionRpc } from "./protocol.ts";
 import { createSessionStore } from "./store.ts";
 import type { SessionStore, StoredSession } from "./store.ts";
@@ -125,7 +132,12 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
       const refusal = this.#refuse(messages, isBatch, session, live);
       if (refusal !== undefined) return { kind: "refused", message: `Invalid Request: ${refusal}` };
       const requests = messages.filter(isJSONRPCRequest);
-      const exchange = new Exchange(requests, isBatch, caller, this.#exchangeDependencies(session));
+      const exchange = new Exchange(
+        requests,
+        isBatch,
+        withCallId(caller, newId()),
+        this.#exchangeDependencies(session),
+      );
       if (requests.length > 0) live.start(exchange, requests);
       for (const message of messages) if (!isJSONRPCRequest(message)) this.#takeOther(message, session, caller, live);
       for (const request of requests) if (isSpecType.SetLevelRequest(request)) this.#keepLevel(request);

@@ -6,6 +6,7 @@ import { registerInputTools } from "./input-tools.ts";
 import type { RoundState } from "./input-tools.ts";
 import { registerPrompts } from "./prompts.ts";
 import { registerResources } from "./resources.ts";
+import { registerSurvivalTools } from "./survival-tools.ts";
 
 /** Everybody who calls the conformance Worker. */
 export const SUBJECT = "conformance";
@@ -14,7 +15,13 @@ const INFO = { name: "gatehouse-conformance", version: "1.0.0" };
 const KEY = "a key for tests, of at least 32 bytes";
 const CACHE = { ttlMs: 60_000, cacheScope: "public" } as const;
 
-export function createFixtures(hub: () => Hub): () => McpServer {
+export interface FixtureDependencies {
+  readonly hub: () => Hub;
+  /** Counts a side effect under a key. */
+  readonly count: (name: string, key: string) => Promise<void>;
+}
+
+export function createFixtures({ hub, count }: FixtureDependencies): () => McpServer {
   const states = createRequestStateCodec<RoundState>({ key: KEY, bind: ({ mcpReq }) => mcpReq.method });
   return () => {
     const server = new McpServer(INFO, {
@@ -37,6 +44,7 @@ export function createFixtures(hub: () => Hub): () => McpServer {
     });
     registerContentTools(server, hub);
     registerInputTools(server, states);
+    registerSurvivalTools(server, count);
     registerResources(server);
     registerPrompts(server);
     return server;

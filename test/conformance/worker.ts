@@ -3,13 +3,17 @@ import { oncePerEnv } from "../../src/lib/once.ts";
 import { refuseHost, refuseOrigin } from "../../src/mcp/border.ts";
 import { defineRuntime } from "../../src/mcp/runtime.ts";
 import type { Runtime, RuntimeOptions } from "../../src/mcp/runtime.ts";
+import { CounterObject } from "./counter.ts";
 import { SUBJECT, createFixtures } from "./fixtures.ts";
+
+export { CounterObject };
 
 export interface ConformanceEnv {
   /** The port follows the socket; only the name is checked. */
   readonly HOST: string;
   readonly SESSION: RuntimeOptions["sessions"];
   readonly HUB: RuntimeOptions["hub"];
+  readonly COUNTER: DurableObjectNamespace<CounterObject>;
 }
 
 const LIMITS = {
@@ -30,7 +34,10 @@ const LIMITS = {
 
 const runtime: Runtime<ConformanceEnv> = defineRuntime(
   oncePerEnv((env: ConformanceEnv): RuntimeOptions => ({
-    createServer: createFixtures(() => runtime.hubOf(env)),
+    createServer: createFixtures({
+      hub: () => runtime.hubOf(env),
+      count: async (name, key) => counterOf(env).add(name, key),
+    }),
     maySubscribe: async () => true,
     sessions: env.SESSION,
     hub: env.HUB,
@@ -40,7 +47,14 @@ const runtime: Runtime<ConformanceEnv> = defineRuntime(
   })),
 );
 
-export class SessionObject extends runtime.SessionObject {}
+/** Tells when it was constructed, which is how a test knows that it slept. */
+export class SessionObject extends runtime.SessionObject {
+  readonly #bornMs = Date.now();
+
+  async born(): Promise<number> {
+    return this.#bornMs;
+  }
+}
 export class HubObject extends runtime.HubObject {}
 
 export default {
@@ -49,8 +63,31 @@ export default {
     const refusal =
       refuseHost(request, `${env.HOST}${port === "" ? "" : `:${port}`}`) ?? refuseOrigin(request, [origin]);
     if (refusal !== undefined) return refusal;
-    if (pathname !== "/mcp") return new Response(null, { status: 404 });
+    if (pathname !== "/mcp") return control(request, env);
     const authInfo = { token: "", clientId: "conformance", scopes: [] };
     return runtime.endpointOf(env)(request, { subjectId: SUBJECT, grantId: "conformance", authInfo });
   },
 };
+
+/** What tests ask besides the protocol: what was counted, when an object was constructed, and to publish a change. */
+async function control(request: Request, env: ConformanceEnv): Promise<Response> {
+  const { pathname, searchParams } = new URL(request.url);
+  switch (pathname) {
+    case "/counts":
+      return Response.json(await counterOf(env).counts());
+    case "/born": {
+      const namespace: unknown = env.SESSION;
+      const sessions = namespace as DurableObjectNamespace<SessionObject>;
+      return Response.json(await sessions.get(sessions.idFromString(searchParams.get("session") ?? "")).born());
+    }
+    case "/publish":
+      await runtime.hubOf(env).resourceUpdated(searchParams.get("uri") ?? "");
+      return new Response(null, { status: 204 });
+    default:
+      return new Response(null, { status: 404 });
+  }
+}
+
+function counterOf(env: ConformanceEnv) {
+  return env.COUNTER.get(env.COUNTER.idFromName("all"));
+}

@@ -1,0 +1,63 @@
+// The conformance Worker as a process that can be killed and started again on the same port with the same state.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { buildWorker } from "../../../scripts/build.ts";
+import { freePort } from "./server.ts";
+import { ROOT, runProcess } from "./worker.ts";
+import type { WorkerProcess } from "./worker.ts";
+
+export interface Count {
+  readonly tries: number;
+  readonly effects: number;
+}
+
+export interface ConformanceWorker {
+  readonly origin: string;
+  readonly port: number;
+  start(): Promise<void>;
+  stop(signal: "SIGTERM" | "SIGKILL"): Promise<void>;
+  /** Side effects by name, from storage. */
+  counts(): Promise<Record<string, Count>>;
+  /** When the session's object in memory was constructed, in milliseconds of its own clock. */
+  born(sessionId: string): Promise<number>;
+  publish(uri: string): Promise<void>;
+  /** Ends it and takes its files away. */
+  remove(): Promise<void>;
+}
+
+/** Builds it; `start` runs it. */
+export async function createConformanceWorker(): Promise<ConformanceWorker> {
+  const dir = mkdtempSync(path.join(tmpdir(), "gatehouse-conformance-"));
+  const config = path.join(ROOT, "test/conformance/wrangler.jsonc");
+  const bundle = path.join(dir, "bundle");
+  await buildWorker(config, bundle);
+  const port = await freePort();
+  const origin = `http://localhost:${port}`;
+  const env = { CONFIG: config, BUNDLE: bundle, PORT: String(port), STATE: path.join(dir, "state") };
+  let running: WorkerProcess | undefined;
+  const stop = async (signal: "SIGTERM" | "SIGKILL"): Promise<void> => {
+    await running?.stop(signal);
+    running = undefined;
+  };
+  return {
+    origin,
+    port,
+    async start() {
+      running = await runProcess("test/support/node/serve.ts", env, "serving", origin);
+    },
+    stop,
+    async counts() {
+      const counts: Record<string, Count> = JSON.parse(await (await fetch(`${origin}/counts`)).text());
+      return counts;
+    },
+    born: async (sessionId) => Number(await (await fetch(`${origin}/born?session=${sessionId}`)).text()),
+    async publish(uri) {
+      await fetch(`${origin}/publish?uri=${encodeURIComponent(uri)}`);
+    },
+    async remove() {
+      await stop("SIGTERM");
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}

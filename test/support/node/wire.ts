@@ -1,0 +1,94 @@
+// MCP over plain HTTP, frame by frame: for tests that must see what exactly travels.
+
+export interface SseEvent {
+  readonly id: string | undefined;
+  readonly retry: string | undefined;
+  /** The parsed data; undefined for an empty event. */
+  readonly message: Record<string, unknown> | undefined;
+}
+
+export interface EventStream {
+  readonly status: number;
+  /** The next event; undefined when the stream has ended, in whatever way. */
+  next(): Promise<SseEvent | undefined>;
+  close(): Promise<void>;
+}
+
+const HEADERS = { "content-type": "application/json", accept: "application/json, text/event-stream" };
+
+export interface WireSession {
+  readonly id: string;
+  request(body: object): Promise<Response>;
+  /** POSTs and reads the answer as events. */
+  stream(body: object): Promise<EventStream>;
+  /** GETs a stream, from now on or after an event. */
+  listen(lastEventId?: string): Promise<EventStream>;
+}
+
+/** Opens a session of the 2025 era whose client can be asked. */
+export async function openWireSession(origin: string, protocolVersion = "2025-11-25"): Promise<WireSession> {
+  const url = `${origin}/mcp`;
+  const params = { protocolVersion, capabilities: { elicitation: {} }, clientInfo: { name: "wire", version: "1" } };
+  const opened = await fetch(url, {
+    method: "POST",
+    headers: HEADERS,
+    body: JSON.stringify({ jsonrpc: "2.0", id: "init", method: "initialize", params }),
+  });
+  const id = opened.headers.get("mcp-session-id");
+  if (id === null) throw new Error(`no session: ${opened.status} ${await opened.text()}`);
+  const headers = { ...HEADERS, "mcp-session-id": id, "mcp-protocol-version": protocolVersion };
+  const request = async (body: object): Promise<Response> =>
+    fetch(url, { method: "POST", headers, body: JSON.stringify(body) });
+  await request({ jsonrpc: "2.0", method: "notifications/initialized" });
+  return {
+    id,
+    request,
+    stream: async (body) => readEvents(await request(body)),
+    listen: async (lastEventId) =>
+      readEvents(
+        await fetch(url, {
+          headers: { ...headers, ...(lastEventId === undefined ? {} : { "last-event-id": lastEventId }) },
+        }),
+      ),
+  };
+}
+
+export function call(id: number | string, name: string): object {
+  return { jsonrpc: "2.0", id, method: "tools/call", params: { name, arguments: {}, _meta: { progressToken: "p" } } };
+}
+
+function readEvents(response: Response): EventStream {
+  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+  let buffer = "";
+  return {
+    status: response.status,
+    async next() {
+      for (;;) {
+        const end = buffer.indexOf("\n\n");
+        if (end >= 0) {
+          const block = buffer.slice(0, end);
+          buffer = buffer.slice(end + 2);
+          if (!block.startsWith(":")) return parseBlock(block);
+          continue;
+        }
+        // A killed server ends the stream with an error instead of an end.
+        const chunk = await reader?.read().catch(() => undefined);
+        if (chunk === undefined || chunk.done) return undefined;
+        buffer += chunk.value;
+      }
+    },
+    close: async () => {
+      await reader?.cancel().catch(() => undefined);
+    },
+  };
+}
+
+function parseBlock(block: string): SseEvent {
+  const field = (name: string): string | undefined => new RegExp(`^${name}: ?(.*)$`, "m").exec(block)?.[1];
+  const data = field("data");
+  return {
+    id: field("id"),
+    retry: field("retry"),
+    message: data === undefined || data === "" ? undefined : JSON.parse(data),
+  };
+}
