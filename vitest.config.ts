@@ -27,7 +27,12 @@ function outside({ url }: { readonly url: string }): Response {
 
 const UNREACHABLE_URL = "https://unreachable.example/metadata.json";
 const METADATA_URL = "https://client.example/metadata.json";
-const NODE_TESTS = ["test/e2e/**/*.test.ts", "test/repo/**/*.test.ts", "test/survival/**/*.test.ts"];
+const NODE_TESTS = [
+  "test/e2e/**/*.test.ts",
+  "test/hub/**/*.test.ts",
+  "test/repo/**/*.test.ts",
+  "test/survival/**/*.test.ts",
+];
 
 export default defineConfig({
   test: {

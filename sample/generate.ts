@@ -2,13 +2,7 @@
 import { generateOps } from "./ops.ts";
 import { createRandom } from "./random.ts";
 import { generateShop } from "./shop.ts";
-
-export interface Table {
-  readonly name: string;
-  readonly columns: readonly string[];
-  /** Values in the order of the columns. */
-  readonly rows: readonly (readonly (string | number | null)[])[];
-}
+import type { Table } from "./table.ts";
 
 export interface SampleData {
   /** By binding; tables in an order in which their foreign keys hold. */

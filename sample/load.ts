@@ -1,6 +1,6 @@
 // Puts the sample into databases and a KV namespace: in batches, and again as often as one likes, since a row that is
 // there already is left as it is.
-import type { Table } from "./generate.ts";
+import type { Table } from "./table.ts";
 
 /** The part of D1 that loading uses; a test and a script each bring their own. */
 export interface LoadDatabase {

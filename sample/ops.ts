@@ -1,5 +1,5 @@
 // The operations database of the sample: warehouses, stock, shipments. Orders and goods are those of the shop.
-import type { Table } from "./generate.ts";
+import type { Table } from "./table.ts";
 import type { Random } from "./random.ts";
 import type { Shop } from "./shop.ts";
 import { daysBefore } from "./time.ts";

@@ -1,5 +1,5 @@
 // The shop database of the sample: customers, products, orders with their items, tickets and refunds.
-import type { Table } from "./generate.ts";
+import type { Table } from "./table.ts";
 import type { Random } from "./random.ts";
 import { daysBefore } from "./time.ts";
 import {

@@ -1,14 +1,22 @@
-// `npm run deploy`: type-checks, then hands the deployment of ../wrangler.jsonc to wrangler. `-- --dry-run` builds it
-// without the network. The sample has a configuration of its own and is never deployed.
+// `npm run deploy`: checks the policy file and the types, then hands the deployment of ../wrangler.jsonc to wrangler.
+// `-- --dry-run` builds it without the network. The sample has a configuration of its own and is never deployed.
 import path from "node:path";
 import { root, runTool } from "./build.ts";
+import { PolicyProblem, loadOwnConfig, requireBindings } from "./policy-file.ts";
 
 const passed = process.argv.slice(2);
+const configPath = path.join(root, "wrangler.jsonc");
 
 try {
+  const config = await loadOwnConfig();
+  requireBindings(config, configPath);
+  if (config.signIn === "sample")
+    throw new PolicyProblem(
+      'signIn is "sample", which asks for no password. It is for localhost; set another one to deploy.',
+    );
   console.log("Checking types …");
   await runTool("tsc", ["-p", "tsconfig.json"]);
-  console.log(await runTool("wrangler", ["deploy", "--config", path.join(root, "wrangler.jsonc"), ...passed]));
+  console.log(await runTool("wrangler", ["deploy", "--config", configPath, ...passed]));
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   process.exit(1);

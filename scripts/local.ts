@@ -25,12 +25,19 @@ const LOOPBACK = ["127.0.0.1", "::1"];
 /** Miniflare's own socket, which nobody uses; no look-up of Cloudflare's network. */
 const SHARED = { host: "127.0.0.1", port: 0, cf: false, log: new Log(LogLevel.WARN) };
 
+/** Where wrangler keeps local state below a folder, so that `wrangler d1 execute --local` sees the same databases. */
+function persistDir(stateDir: string): string {
+  return path.join(stateDir, "v3");
+}
+
 /** Opens the same state without serving anything: for migrations and loading, before the Worker runs. */
 export async function openStorage(configPath: string, stateDir: string): Promise<Miniflare> {
   const { kvNamespaces = {}, d1Databases = {} } = readWorkerOptions(configPath);
   const script = "export default { fetch: () => new Response(null, { status: 404 }) }";
   const workers = [{ name: "storage", modules: true as const, script, kvNamespaces, d1Databases }];
-  const miniflare = new Miniflare(convertV4MiniflareOptions({ ...SHARED, resourcePersistencePath: stateDir, workers }));
+  const miniflare = new Miniflare(
+    convertV4MiniflareOptions({ ...SHARED, resourcePersistencePath: persistDir(stateDir), workers }),
+  );
   await miniflare.ready;
   return miniflare;
 }
@@ -47,7 +54,7 @@ export async function startLocal({
   const origin = `http://localhost:${port}`;
   const options = convertV4MiniflareOptions({
     ...SHARED,
-    resourcePersistencePath: stateDir,
+    resourcePersistencePath: persistDir(stateDir),
     workers: [
       {
         ...workerOptions,

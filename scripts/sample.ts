@@ -4,7 +4,7 @@ import { existsSync, readFileSync, readdirSync, renameSync, writeFileSync } from
 import path from "node:path";
 import type { Miniflare } from "miniflare";
 import { generateSample } from "../sample/generate.ts";
-import type { Table } from "../sample/generate.ts";
+import type { Table } from "../sample/table.ts";
 import { loadDocuments, loadTables } from "../sample/load.ts";
 import { root } from "./build.ts";
 

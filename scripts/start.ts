@@ -5,10 +5,10 @@ import path from "node:path";
 import type { Miniflare } from "miniflare";
 import sampleConfig from "../sample/gatehouse.config.ts";
 import type { Gatehouse } from "../src/config.ts";
-import ownConfig from "../src/gatehouse.config.ts";
 import { compareSchema } from "../src/sources/shape.ts";
 import { clientLines } from "../src/web/clients.ts";
 import { buildWorker, root } from "./build.ts";
+import { PolicyProblem, loadOwnConfig, requireBindings } from "./policy-file.ts";
 import { freeAddresses, openStorage, startLocal } from "./local.ts";
 import { migrateLocal } from "./migrate.ts";
 import { loadSample } from "./sample.ts";
@@ -26,10 +26,12 @@ async function main(): Promise<void> {
       `Port ${port} is in use on this machine. Stop the other program, or choose a port: PORT=8788 npm start`,
     );
   }
+  const ownConfig = await loadOwnConfig();
   const isSample = ownConfig.policy.sources.length === 0;
   const config = isSample ? sampleConfig : ownConfig;
   const configPath = path.join(root, isSample ? "sample/wrangler.jsonc" : "wrangler.jsonc");
   const stateDir = path.resolve(root, process.env["GATEHOUSE_STATE"] ?? ".wrangler/state");
+  requireBindings(config, configPath);
   mkdirSync(stateDir, { recursive: true });
 
   console.log("Building …");
@@ -109,6 +111,6 @@ function announce({ organisation, policy, signIn }: Gatehouse, origin: string, i
 }
 
 await main().catch((error: unknown) => {
-  console.error(error instanceof StartProblem ? error.message : error);
+  console.error(error instanceof StartProblem || error instanceof PolicyProblem ? error.message : error);
   process.exit(1);
 });

@@ -167,17 +167,14 @@ function invalid(problems: readonly string[]): TypeError {
 }
 
 function pathText(path: readonly PropertyKey[]): string {
+  if (path.length === 0) return "(the whole)";
   return path.reduce<string>(
     (text, part) => (typeof part === "number" ? `${text}[${part}]` : `${text}${text === "" ? "" : "."}${String(part)}`),
     "",
   );
 }
 
-/** A union tells only "invalid"; its branches tell what each would take. */
+/** The key of a record that is wrong tells why only one level down. */
 function issueText(issue: z.core.$ZodIssue): string {
-  if (issue.code !== "invalid_union") return issue.message;
-  const branches = issue.errors.map((errors) =>
-    errors.map((error) => `${pathText(error.path)} ${error.message}`.trim()).join(", "),
-  );
-  return `fits no form it may have (${branches.join("; or ")})`;
+  return issue.code === "invalid_key" ? (issue.issues[0]?.message ?? issue.message) : issue.message;
 }

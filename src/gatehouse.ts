@@ -13,6 +13,7 @@ import { defineLedgerObject } from "./ledger/ledger-object.ts";
 import { newId } from "./lib/ids.ts";
 import { oncePerEnv } from "./lib/once.ts";
 import { refuseHost, refuseOrigin } from "./mcp/border.ts";
+import { RPC, rpcError } from "./mcp/json-rpc.ts";
 import type { HubObjectClass } from "./hub/hub-object.ts";
 import type { McpEndpoint } from "./mcp/endpoint.ts";
 import { defineRuntime } from "./mcp/runtime.ts";
@@ -84,7 +85,7 @@ function serverDependencies(config: Gatehouse, env: Env) {
 function createHandler(config: Gatehouse, env: Env, endpoint: McpEndpoint) {
   const { organisation, limits, policy } = config;
   const { origin, resource } = parseEnv(env, config);
-  const { host } = new URL(origin);
+  const { host, pathname: path } = new URL(resource);
   const origins = [origin, ...config.allowedOrigins];
   const serveMcp = async (
     request: Request,
@@ -110,11 +111,14 @@ function createHandler(config: Gatehouse, env: Env, endpoint: McpEndpoint) {
   });
   return async (request: Request, context: ExecutionContext): Promise<Response> => {
     const url = new URL(request.url);
-    const isMcp = url.pathname === new URL(resource).pathname;
+    const isMcp = url.pathname === path || url.pathname.startsWith(`${path}/`);
     if (!isMcp && url.host !== host) return wrongHostPage(origin);
     const refusal = isMcp ? (refuseHost(request, host) ?? refuseOrigin(request, origins)) : undefined;
     // A copy of the environment: the provider puts its helpers into the one it is given.
-    return refusal ?? provider.fetch(request, { ...env }, context);
+    if (refusal !== undefined) return refusal;
+    // The provider takes every path below the endpoint for the endpoint.
+    if (isMcp && url.pathname !== path) return rpcError(404, RPC.server, `The endpoint is ${path}.`);
+    return provider.fetch(request, { ...env }, context);
   };
 }
 

@@ -1,6 +1,6 @@
 // The query operation: a person's SELECT over one D1 source, governed, counted and cut to what the operator allows.
 import { AppError } from "../errors.ts";
-import { maskOf, visibleColumns } from "../policy/views.ts";
+import { isRowRestricted, maskOf, visibleColumns } from "../policy/views.ts";
 import { foldName } from "../sql/identifier.ts";
 import type { SqlValue } from "../sql/parameters.ts";
 import type { Statement } from "../sql/statement.ts";
@@ -26,6 +26,8 @@ export interface QueryAnswer {
     { readonly shown: number; readonly total: number } | { readonly shown: number; readonly atLeast: number };
   /** Why rows are missing, and what to do; absent when none are. */
   readonly cut?: string;
+  /** Tables of which the person sees only the rows that their rules allow. */
+  readonly restricted?: readonly string[];
   /** Columns of the tables used that are masked for this person. */
   readonly masked?: readonly string[];
   /** Rules of the tables in reach of the SQL. */
@@ -48,6 +50,7 @@ export async function query(catalogue: Catalogue, request: QueryRequest): Promis
   const used = open.tables.filter((table) => read.used.includes(table.dataset.table));
   const masked = used.flatMap((table) => maskedColumns(table, statement));
   const rules = used.flatMap((table) => table.decision.rules);
+  const restricted = used.filter((table) => isRowRestricted(table.decision)).map((table) => table.dataset.id);
   const isCut = read.more || byBytes;
   const answer: QueryAnswer = {
     columns: read.columns,
@@ -56,6 +59,7 @@ export async function query(catalogue: Catalogue, request: QueryRequest): Promis
       ? { shown: rows.length, atLeast: read.rows.length + 1 }
       : { shown: rows.length, total: read.rows.length },
     ...(isCut ? { cut: cutText(rows.length, read, byBytes) } : {}),
+    ...(restricted.length > 0 ? { restricted } : {}),
     ...(masked.length > 0 ? { masked } : {}),
     rules,
   };

@@ -17,6 +17,9 @@ export interface Answered<T> {
   readonly cut?: boolean;
 }
 
+/** Characters of what was asked that the record keeps: any SQL that is accepted, whole. */
+const MAX_ASKED = 20_200;
+
 /** What a caller asks for, as the record names it. */
 export interface Asked {
   readonly operation: string;
@@ -61,7 +64,7 @@ export function createRecorder({ policy, ledgerOf, newId }: RecorderDependencies
     const subject = resolveSubject(policy, caller.identity);
     const { subjectId, roles } = subject;
     const call = newId();
-    const attempt = { call, subjectId, clientId: caller.clientId, roles, operation, asked };
+    const attempt = { call, subjectId, clientId: caller.clientId, roles, operation, asked: asked.slice(0, MAX_ASKED) };
     const begun = await ledgerOf(subjectId).begin(attempt, maxRows);
     if (!begun.ok) throw refusal(begun);
     let answered;

@@ -100,26 +100,43 @@ function documentHit(open: OpenDocuments, document: GovernedDocument, words: rea
     : [];
 }
 
+/** Words that say nothing about what is looked for. */
+const STOP_WORDS = new Set(
+  "a an and are as at be by can do does for from had has have how i if in is it its may me my of on or our shall so that the their then there these they this to was we were what when where which who why will with you your".split(
+    " ",
+  ),
+);
+
 function wordsOf(text: string): readonly string[] {
-  return [...new Set(text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [])];
+  const words = [...new Set(text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [])];
+  const telling = words.filter((word) => !STOP_WORDS.has(word));
+  return telling.length > 0 ? telling : words;
 }
 
-/** A word in the title counts ten times, in the text once and a little more for each repetition; all words double it. */
+/** How often words that begin like this one stand in the text: `return` finds returned and returns. */
+function countOf(word: string, text: string): number {
+  return text.toLowerCase().match(new RegExp(`(?<![\\p{L}\\p{N}])${word}`, "gu"))?.length ?? 0;
+}
+
+/** A word in the title counts ten times, in the text once and a little more for each repetition; the more of them are there, the more each counts. */
 function scoreOf(words: readonly string[], title: string, body: string): number {
-  const [inTitle, inBody] = [title.toLowerCase(), body.toLowerCase()];
   const scores = words.map((word) => {
-    const count = inBody.split(word).length - 1;
-    return (inTitle.includes(word) ? 10 : 0) + (count > 0 ? 1 + Math.log2(count) : 0);
+    const count = countOf(word, body);
+    return (countOf(word, title) > 0 ? 10 : 0) + (count > 0 ? 1 + Math.log2(count) : 0);
   });
   const sum = scores.reduce((total, score) => total + score, 0);
-  return scores.length > 1 && scores.every((score) => score > 0) ? sum * 2 : sum;
+  const share = scores.filter((score) => score > 0).length / Math.max(1, scores.length);
+  return sum * share;
 }
 
 /** Text around the first word found. */
 function snippetOf(words: readonly string[], body: string): string {
   const text = body.replace(/\s+/g, " ").trim();
   const lower = text.toLowerCase();
-  const at = Math.min(...words.map((word) => lower.indexOf(word)).filter((index) => index >= 0), text.length);
+  const at = Math.min(
+    ...words.map((word) => lower.search(new RegExp(`(?<![\\p{L}\\p{N}])${word}`, "u"))).filter((index) => index >= 0),
+    text.length,
+  );
   const start = at === text.length ? 0 : Math.max(0, at - SNIPPET_LENGTH / 4);
   const end = Math.min(text.length, start + SNIPPET_LENGTH);
   return `${start > 0 ? "…" : ""}${text.slice(start, end).toWellFormed()}${end < text.length ? "…" : ""}`;

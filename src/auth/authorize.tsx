@@ -1,7 +1,7 @@
 // The authorization endpoint: consent, then sign-in, then back to the client with a code. The OAuth provider keeps the
 // request between the steps; nothing of it is taken from a form.
 import { AuthorizationError, CimdFetchError, authorizationErrorRedirect } from "@cloudflare/workers-oauth-provider";
-import type { AuthRequest, OAuthHelpers } from "@cloudflare/workers-oauth-provider";
+import type { OAuthHelpers } from "@cloudflare/workers-oauth-provider";
 import { Hono } from "hono";
 import { htmlPage } from "../ui/layout.tsx";
 import { ConsentPage, consentTitle } from "./consent.tsx";
@@ -27,12 +27,20 @@ export const AUTHORIZE_PATH = "/authorize";
 /** Routes of the authorization flow. */
 export function createAuthorizeRoutes(options: AuthorizeOptions): Hono<AuthorizeEnv> {
   const app = new Hono<AuthorizeEnv>();
+  app.post("*", async ({ req }, next) => {
+    const type = req.header("Content-Type") ?? "";
+    return type.startsWith("application/x-www-form-urlencoded")
+      ? next()
+      : problem("This takes the forms of its own pages only.");
+  });
   app.get(AUTHORIZE_PATH, ({ env, req }) => showConsent(req.raw, env.OAUTH_PROVIDER, options));
   app.post(AUTHORIZE_PATH, ({ env, req }) => takeDecision(req.raw, env.OAUTH_PROVIDER, options));
   app.post(SIGN_IN_PATH, ({ env, req }) => finishSignIn(req.raw, env.OAUTH_PROVIDER, options));
   app.onError((error) => {
     if (error instanceof AuthorizationError) {
-      return error.redirectTo === undefined ? problem(error.description) : redirect(error.redirectTo);
+      return error.redirectTo === undefined
+        ? problem(error.description)
+        : sendBack(error.redirectTo, error.description);
     }
     if (error instanceof CimdFetchError)
       return problem("The program's description could not be fetched or is not valid.");
@@ -46,9 +54,8 @@ async function showConsent(raw: Request, oauth: OAuthHelpers, options: Authorize
   const request = await oauth.parseAuthRequest(raw);
   // OAuth 2.1 §4.1.1: PKCE is for every client, also for those that could authenticate.
   if (request.codeChallenge === undefined || request.codeChallengeMethod !== "S256") {
-    return redirect(
-      authorizationErrorRedirect(request, "invalid_request", "code_challenge with method S256 is required"),
-    );
+    const description = "code_challenge with method S256 is required";
+    return sendBack(authorizationErrorRedirect(request, "invalid_request", description), description);
   }
   const refusal = signIn.refusal(raw);
   if (refusal !== undefined) return problem(refusal, 403);
@@ -56,7 +63,7 @@ async function showConsent(raw: Request, oauth: OAuthHelpers, options: Authorize
   const { handle, headers } = await oauth.beginConsent(request);
   const access = describeAccess(Math.floor(refreshTokenSeconds / 86_400));
   const body = <ConsentPage organisation={organisation} details={details} access={access} handle={handle} />;
-  return htmlPage({ title: consentTitle(organisation), body, headers, formTargets: [redirectTarget(request)] });
+  return htmlPage({ title: consentTitle(organisation), body, headers, formTargets: FORM_TARGETS });
 }
 
 async function takeDecision(raw: Request, oauth: OAuthHelpers, { signIn }: AuthorizeOptions): Promise<Response> {
@@ -68,7 +75,7 @@ async function takeDecision(raw: Request, oauth: OAuthHelpers, { signIn }: Autho
       const approved = await oauth.approveConsent(raw, handle);
       const request = { ...approved.request, scope: [...grantedScopes(approved.request.scope)] };
       const { state, headers } = await oauth.beginUpstream(request, { headers: approved.headers });
-      return htmlPage({ ...signIn.begin({ state }), headers, formTargets: [redirectTarget(request)] });
+      return htmlPage({ ...signIn.begin({ state }), headers, formTargets: FORM_TARGETS });
     }
     case "deny":
       return new Response(null, { status: 302, headers: (await oauth.denyConsent(raw, handle)).headers });
@@ -94,10 +101,30 @@ async function finishSignIn(raw: Request, oauth: OAuthHelpers, { signIn }: Autho
   return redirect(redirectTo, headers);
 }
 
-/** The origin that the flow ends at; private schemes have none, so their scheme stands for it. */
-function redirectTarget(request: AuthRequest): string {
-  const { origin, protocol } = new URL(request.redirectUri);
-  return origin === "null" ? protocol : origin;
+/**
+ * Where forms of the flow may lead: the client's redirect URI, and wherever that redirects to. Browsers hold the whole
+ * chain to form-action, so anything narrower than the schemes breaks clients whose callback is not the last stop.
+ */
+const FORM_TARGETS = ["http:", "https:"];
+
+/**
+ * Before anybody has agreed to anything, only a program on the person's own computer is sent back to by itself: anybody
+ * can register a client, and this must not become their redirector (RFC 9700 §4.11.2).
+ */
+function sendBack(location: string, description: string): Response | Promise<Response> {
+  const { hostname, host } = new URL(location);
+  if (["localhost", "127.0.0.1", "[::1]"].includes(hostname)) return redirect(location);
+  const body = (
+    <>
+      <p>The program's request was not right: {description}.</p>
+      <p>
+        <a href={location} rel="noreferrer">
+          Go back to {host}
+        </a>
+      </p>
+    </>
+  );
+  return htmlPage({ title: "This did not work", body, status: 400 });
 }
 
 function redirect(location: string, headers: Headers = new Headers()): Response {

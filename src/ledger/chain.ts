@@ -1,4 +1,5 @@
-// The hash chain over a subject's records: removing, reordering or changing one breaks every later hash.
+// The hash chain over a subject's records: removing, reordering or changing one breaks every later hash. That the newest
+// were cut off shows only against a head kept elsewhere.
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import type { LedgerRecord } from "./record.ts";

@@ -1,7 +1,7 @@
 // Builds the policy from its parsed form and checks what must fit across fields: every name that a rule uses exists,
 // every mask fits its column, no rule stands twice. Problems are collected, each with its path and what would be right.
 import { foldName } from "../sql/identifier.ts";
-import { disclosureName, typesFor } from "./masks.ts";
+import { disclosureName, fitsType, typesFor } from "./masks.ts";
 import type { Condition, Dataset, Member, Policy, Rule, SourceDeclaration, TableDataset } from "./model.ts";
 import type { ParsedPolicy, ParsedRule } from "./schema.ts";
 
@@ -126,7 +126,15 @@ function checkCondition(condition: Condition, dataset: Dataset, path: string, pr
     return condition.all.forEach((part, index) => checkCondition(part, dataset, `${path}.all[${index}]`, problems));
   if ("any" in condition)
     return condition.any.forEach((part, index) => checkCondition(part, dataset, `${path}.any[${index}]`, problems));
-  requireColumn(dataset, condition.column, `${path}.column`, problems);
+  const column = requireColumn(dataset, condition.column, `${path}.column`, problems);
+  if (column === undefined || !("value" in condition)) return;
+  const values = Array.isArray(condition.value) ? condition.value : [condition.value];
+  for (const value of values) {
+    if (typeof value === "object" || fitsType(column.type, value)) continue;
+    problems.push(
+      `${path}.value: ${JSON.stringify(value)} cannot be compared with ${dataset.id}.${column.name}, which is ${column.type}.`,
+    );
+  }
 }
 
 function requireColumn(

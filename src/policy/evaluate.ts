@@ -1,6 +1,7 @@
 // The policy decision point: pure, no clock and no I/O. Given who asks, what and for which action, it says what they
 // may see and why.
 import type { Identity } from "../lib/identity.ts";
+import { fitsType } from "./masks.ts";
 import type {
   Action,
   BoundCondition,
@@ -63,36 +64,47 @@ export function evaluate(policy: Policy, subject: Subject, dataset: Dataset, act
 }
 
 function grantOf(rule: Rule, dataset: Dataset, subject: Subject, denied: ReadonlySet<string>): Grant[] {
-  const rows = rule.rows === null ? null : bind(rule.rows, subject);
+  const rows = rule.rows === null ? null : bind(rule.rows, subject, dataset);
   if (rows === undefined) return [];
-  const columns: Record<string, Disclosure> = {};
-  for (const { name } of dataset.kind === "table" ? dataset.columns : []) {
-    const hidden = denied.has(name) || rule.hidden.includes(name);
-    columns[name] = hidden ? { kind: "hidden" } : (rule.masks[name] ?? { kind: "clear" });
-  }
+  const declared = dataset.kind === "table" ? dataset.columns : [];
+  const columns = Object.fromEntries(
+    declared.map(({ name }): [string, Disclosure] => [name, disclosureOf(rule, name, denied)]),
+  );
   return [{ rule: rule.id, rows, columns }];
 }
 
+function disclosureOf(rule: Rule, column: string, denied: ReadonlySet<string>): Disclosure {
+  if (denied.has(column) || rule.hidden.includes(column)) return { kind: "hidden" };
+  return (Object.hasOwn(rule.masks, column) ? rule.masks[column] : undefined) ?? { kind: "clear" };
+}
+
 /** Fills in subject values. Undefined when one is missing: the whole rule then grants nothing, also below `any`. */
-function bind(condition: Condition, subject: Subject): BoundCondition | undefined {
+function bind(condition: Condition, subject: Subject, dataset: Dataset): BoundCondition | undefined {
   if ("all" in condition) {
-    const all = condition.all.map((part) => bind(part, subject));
+    const all = condition.all.map((part) => bind(part, subject, dataset));
     return all.some((part) => part === undefined) ? undefined : { all: all.filter((part) => part !== undefined) };
   }
   if ("any" in condition) {
-    const any = condition.any.map((part) => bind(part, subject));
+    const any = condition.any.map((part) => bind(part, subject, dataset));
     return any.some((part) => part === undefined) ? undefined : { any: any.filter((part) => part !== undefined) };
   }
   if (!("value" in condition)) return condition;
   if (condition.op === "in") {
     const value = isSubjectValue(condition.value) ? subjectValue(subject, condition.value.subject) : condition.value;
-    if (value === undefined) return undefined;
-    return { column: condition.column, op: "in", value: typeof value === "object" ? value : [value] };
+    const list = typeof value === "object" ? value : [value];
+    if (!list.every((item) => item !== undefined && fits(dataset, condition.column, item))) return undefined;
+    return { column: condition.column, op: "in", value: list.filter((item) => item !== undefined) };
   }
   const value = isSubjectValue(condition.value) ? subjectValue(subject, condition.value.subject) : condition.value;
   // A list where the rule compares with one value is as useless as none: deny rather than guess which one is meant.
-  if (value === undefined || typeof value === "object") return undefined;
+  if (value === undefined || typeof value === "object" || !fits(dataset, condition.column, value)) return undefined;
   return { column: condition.column, op: condition.op, value };
+}
+
+/** SQLite compares a number with text by type, not by value: `!=` would then hold for every row. */
+function fits(dataset: Dataset, column: string, value: Scalar): boolean {
+  const type = dataset.kind === "table" ? dataset.columns.find(({ name }) => name === column)?.type : undefined;
+  return type !== undefined && fitsType(type, value);
 }
 
 function isSubjectValue(value: Scalar | SubjectValue | readonly Scalar[]): value is SubjectValue {

@@ -1,6 +1,6 @@
 // Column masks: what type each one fits, how much it discloses, and the SQL that computes it. A value that a mask does
 // not understand comes out redacted, never clear.
-import type { Column, ColumnType, Disclosure, Mask } from "./model.ts";
+import type { Column, ColumnType, Disclosure, Mask, Scalar } from "./model.ts";
 
 /** What a masked-away value reads as. */
 export const REDACTED = "[redacted]";
@@ -15,6 +15,12 @@ const FITS: Readonly<Record<Mask["kind"], readonly ColumnType[]>> = {
 /** The column types a mask can be put on. */
 export function typesFor(mask: Mask): readonly ColumnType[] {
   return FITS[mask.kind];
+}
+
+/** Whether a value of a row rule can be compared with a column of this type. */
+export function fitsType(type: ColumnType, value: Scalar): boolean {
+  const isNumeric = type === "integer" || type === "real" || type === "boolean";
+  return isNumeric ? typeof value !== "string" : typeof value === "string";
 }
 
 /** The type of the values that come out of a disclosure of this column. */

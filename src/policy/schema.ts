@@ -20,21 +20,28 @@ const objectName = z
     "begins like names that the database or Gatehouse keeps for itself",
   );
 
-const mask = z.discriminatedUnion("kind", [
-  z.strictObject({ kind: z.literal("redact") }),
-  z.strictObject({ kind: z.literal("year") }),
-  z.strictObject({ kind: z.literal("last"), count: z.int().min(1).max(12) }),
-  z.strictObject({ kind: z.literal("email") }),
-]);
+const mask = z.discriminatedUnion(
+  "kind",
+  [
+    z.strictObject({ kind: z.literal("redact") }),
+    z.strictObject({ kind: z.literal("year") }),
+    z.strictObject({ kind: z.literal("last"), count: z.int().min(1).max(12) }),
+    z.strictObject({ kind: z.literal("email") }),
+  ],
+  "is no mask. Use mask.redact, mask.year, mask.email or mask.last(n) with n from 1 to 12",
+);
 
 const condition: z.ZodType<Condition, Condition> = z.lazy(() =>
-  z.union([
-    z.strictObject({ column: z.string(), op: z.enum(COMPARISONS), value: z.union([scalar, subjectValue]) }),
-    z.strictObject({ column: z.string(), op: z.literal("in"), value: z.union([z.array(scalar), subjectValue]) }),
-    z.strictObject({ column: z.string(), op: z.enum(["is null", "is not null"]) }),
-    z.strictObject({ all: z.array(condition).min(1) }),
-    z.strictObject({ any: z.array(condition).min(1) }),
-  ]),
+  z.union(
+    [
+      z.strictObject({ column: z.string(), op: z.enum(COMPARISONS), value: z.union([scalar, subjectValue]) }),
+      z.strictObject({ column: z.string(), op: z.literal("in"), value: z.union([z.array(scalar), subjectValue]) }),
+      z.strictObject({ column: z.string(), op: z.enum(["is null", "is not null"]) }),
+      z.strictObject({ all: z.array(condition).min(1) }),
+      z.strictObject({ any: z.array(condition).min(1) }),
+    ],
+    `is no row rule. Write { column, op, value } with op one of ${COMPARISONS.join(" ")}, or in with a list; { column, op } with "is null" or "is not null"; { all: […] } or { any: […] }`,
+  ),
 );
 
 const column = z.strictObject({ type: z.enum(COLUMN_TYPES), description });
@@ -78,11 +85,20 @@ const denyRule = z.strictObject({
 
 const roleSchema = z.strictObject({
   description,
-  rules: z.array(z.discriminatedUnion("effect", [allowRule, denyRule])),
+  rules: z.array(
+    z.discriminatedUnion(
+      "effect",
+      [allowRule, denyRule],
+      'has an unknown effect. Leave it out to allow, or write effect: "deny"',
+    ),
+  ),
 });
 
 export const policySchema = z.strictObject({
-  sources: z.record(sourceName, z.discriminatedUnion("kind", [d1Source, kvSource])),
+  sources: z.record(
+    sourceName,
+    z.discriminatedUnion("kind", [d1Source, kvSource], 'has an unknown kind. Write kind: "d1" or kind: "kv"'),
+  ),
   roles: z.record(z.string().regex(/^[a-z][a-z0-9-]*$/, "must be lower-case letters, digits and -"), roleSchema),
   members: z.array(
     z.strictObject({

@@ -43,18 +43,29 @@ export function isRowRestricted(decision: Allowed): boolean {
 /**
  * The SELECT of the guard view over `main."table"`. Rows reached by several grants show the least masked form that one
  * of them gives for that row: CASE in one SELECT, never UNION, which would show a row twice.
+ *
+ * Every column is named with its table: a bare quoted name of a column that is no longer there would become a string, and
+ * a row rule with it might hold for every row. Rows come in the order of the key where something is masked: otherwise
+ * an index on a masked column would set the order, which tells about its values.
  */
 export function guardViewSql(decision: Allowed, dataset: TableDataset, parameters: Parameters): string {
-  const columns = visibleColumns(decision, dataset).map(
-    (column) => `${columnSql(decision.grants, column, parameters)} AS ${quoteIdentifier(column.name)}`,
+  const from = `main.${quoteIdentifier(dataset.table)}`;
+  const nameOf = (column: string): string => `${from}.${quoteIdentifier(column)}`;
+  const visible = visibleColumns(decision, dataset);
+  const columns = visible.map(
+    (column) => `${columnSql(decision.grants, column, parameters, nameOf)} AS ${quoteIdentifier(column.name)}`,
   );
-  const where = isRowRestricted(decision) ? ` WHERE ${anyGrantSql(decision.grants, parameters)}` : "";
+  const where = isRowRestricted(decision) ? ` WHERE ${anyGrantSql(decision.grants, parameters, nameOf)}` : "";
+  const isAllClear = visible.length === dataset.columns.length && visible.every((column) => maskOf(column) === null);
+  const order = isAllClear || dataset.key === null ? "" : ` ORDER BY ${nameOf(dataset.key)}`;
   // A dataset whose every column is hidden still has rows to count.
-  return `SELECT ${columns.join(", ") || 'NULL AS "(no visible columns)"'} FROM main.${quoteIdentifier(dataset.table)}${where}`;
+  return `SELECT ${columns.join(", ") || 'NULL AS "(no visible columns)"'} FROM ${from}${where}${order}`;
 }
 
+type NameOf = (column: string) => string;
+
 function disclosureOf(grant: Grant, column: Pick<Column, "name">): Disclosure {
-  return grant.columns[column.name] ?? { kind: "hidden" };
+  return (Object.hasOwn(grant.columns, column.name) ? grant.columns[column.name] : undefined) ?? { kind: "hidden" };
 }
 
 /** Different disclosures, most shown first. */
@@ -63,29 +74,32 @@ function distinct(disclosures: readonly Disclosure[]): readonly Disclosure[] {
   return [...byRank].toSorted(([a], [b]) => b - a).map(([, disclosure]) => disclosure);
 }
 
-function columnSql(grants: readonly Grant[], column: ViewColumn, parameters: Parameters): string {
-  const identifier = quoteIdentifier(column.name);
+function columnSql(grants: readonly Grant[], column: ViewColumn, parameters: Parameters, nameOf: NameOf): string {
   const branches: string[] = [];
   for (const disclosure of column.disclosures) {
     const rank = disclosureRank(disclosure);
     const giving = grants.filter((grant) => disclosureRank(disclosureOf(grant, column)) === rank);
-    const value = disclosureSql(disclosure, identifier);
+    const value = disclosureSql(disclosure, nameOf(column.name));
     const always = giving.some((grant) => grant.rows === null) || giving.length === grants.length;
     if (always) return branches.length === 0 ? value : `CASE ${branches.join(" ")} ELSE ${value} END`;
-    branches.push(`WHEN ${anyGrantSql(giving, parameters)} THEN ${value}`);
+    branches.push(`WHEN ${anyGrantSql(giving, parameters, nameOf)} THEN ${value}`);
   }
   return `CASE ${branches.join(" ")} END`;
 }
 
-function anyGrantSql(grants: readonly Grant[], parameters: Parameters): string {
-  const conditions = grants.flatMap((grant) => (grant.rows === null ? [] : [conditionSql(grant.rows, parameters)]));
+function anyGrantSql(grants: readonly Grant[], parameters: Parameters, nameOf: NameOf): string {
+  const conditions = grants.flatMap((grant) =>
+    grant.rows === null ? [] : [conditionSql(grant.rows, parameters, nameOf)],
+  );
   return `(${conditions.join(" OR ")})`;
 }
 
-function conditionSql(condition: BoundCondition, parameters: Parameters): string {
-  if ("all" in condition) return `(${condition.all.map((part) => conditionSql(part, parameters)).join(" AND ")})`;
-  if ("any" in condition) return `(${condition.any.map((part) => conditionSql(part, parameters)).join(" OR ")})`;
-  const column = quoteIdentifier(condition.column);
+function conditionSql(condition: BoundCondition, parameters: Parameters, nameOf: NameOf): string {
+  if ("all" in condition)
+    return `(${condition.all.map((part) => conditionSql(part, parameters, nameOf)).join(" AND ")})`;
+  if ("any" in condition)
+    return `(${condition.any.map((part) => conditionSql(part, parameters, nameOf)).join(" OR ")})`;
+  const column = nameOf(condition.column);
   switch (condition.op) {
     case "is null":
     case "is not null":

@@ -1,11 +1,13 @@
 // Datasets and documents as MCP resources: listed and read through the same gateway as the tools.
-import { ResourceTemplate } from "@modelcontextprotocol/server";
+import { ResourceNotFoundError, ResourceTemplate } from "@modelcontextprotocol/server";
 import type { McpServer, ReadResourceResult, ServerContext } from "@modelcontextprotocol/server";
 import { callerOf } from "./caller.ts";
 import { resourceError } from "./result.ts";
 import type { ToolDependencies } from "./tool.ts";
 
 const DATASET_TEMPLATE = "gatehouse://dataset/{source}/{table}";
+/** No key or name of ours is as long. */
+const MAX_URI_LENGTH = 2000;
 const ROW_TEMPLATE = "gatehouse://dataset/{source}/{table}/{key}";
 const DOCUMENTS_TEMPLATE = "gatehouse://document/{source}";
 const DOCUMENT_TEMPLATE = "gatehouse://document/{source}/{+key}";
@@ -19,6 +21,7 @@ export function registerResources(server: McpServer, { gateway, reporter }: Tool
     }
   };
   const read = async (uri: URL, context: ServerContext, mimeType: string): Promise<ReadResourceResult> => {
+    if (uri.href.length > MAX_URI_LENGTH) throw new ResourceNotFoundError(uri.href.slice(0, MAX_URI_LENGTH));
     try {
       const text = await gateway.readResource(callerOf(context), uri.href);
       return { contents: [{ uri: uri.href, mimeType, text }] };

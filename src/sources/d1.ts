@@ -22,7 +22,7 @@ export function createD1Source(
   database: D1Database,
   log: (message: string) => void,
 ): TableSource {
-  const requireDeclaredShape = createShapeCheck(declaration, datasets, database, log);
+  const shape = createShapeCheck(declaration, datasets, database, log);
 
   async function attempt(
     open: readonly OpenTable[],
@@ -37,7 +37,7 @@ export function createD1Source(
       select: (parameters: Parameters<typeof guardViewSql>[2]) => guardViewSql(decision, dataset, parameters),
     }));
     const query = guardQuery(statement, values, views, { nonce, maxRows, materialized });
-    await requireDeclaredShape(query.used);
+    await shape.require(query.used);
     try {
       const [columns, rows] = await run(database, query);
       const shown = rows.slice(0, maxRows).map((row) => governRow(row.map(toCell)));
@@ -61,6 +61,10 @@ export function createD1Source(
         open.some((table) => isRowRestricted(table.decision))
       ) {
         outcome = await attempt(open, statement, values, maxRows, true);
+      }
+      if ("problem" in outcome && outcome.problem.isDrift) {
+        shape.forget();
+        await shape.require(open.map((table) => table.dataset.table));
       }
       if ("problem" in outcome) throw outcome.problem.error;
       return outcome.read;
@@ -88,15 +92,22 @@ function base64(bytes: Uint8Array): string {
   return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
 }
 
+interface ShapeCheck {
+  /** Throws `source_unavailable` when one of the tables is not what it was declared to be. */
+  require(tables: readonly string[]): Promise<void>;
+  /** Compares again at the next use. */
+  forget(): void;
+}
+
 /** Compares each dataset with the database at its first use in this isolate, and again for as long as it differs. */
 function createShapeCheck(
   declaration: SourceDeclaration,
   datasets: readonly TableDataset[],
   database: D1Database,
   log: (message: string) => void,
-): (tables: readonly string[]) => Promise<void> {
+): ShapeCheck {
   const sound = new Set<string>();
-  return async (tables) => {
+  const require = async (tables: readonly string[]): Promise<void> => {
     const unknown = datasets.filter((dataset) => tables.includes(dataset.table) && !sound.has(dataset.table));
     if (unknown.length === 0) return;
     const problems = await compareSchema(database, unknown).catch((cause: unknown) => {
@@ -112,4 +123,5 @@ function createShapeCheck(
       `The source ${declaration.name} does not match its declaration. Whoever runs this server finds the difference in its log.`,
     );
   };
+  return { require, forget: () => sound.clear() };
 }

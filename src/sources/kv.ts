@@ -26,7 +26,8 @@ export function createKvSource(
       requireDecision(decision, dataset);
       const documents = [];
       for (let start = 0; start < keys.length; start += KEYS_PER_READ) {
-        const batch = keys.slice(start, start + KEYS_PER_READ);
+        const batch = keys.slice(start, start + KEYS_PER_READ).filter(isKey);
+        if (batch.length === 0) continue;
         const values = await answeredBy(declaration, namespace.get(batch, "text"));
         for (const key of batch) {
           const text = values.get(key) ?? null;
@@ -36,6 +37,11 @@ export function createKvSource(
       return documents;
     },
   };
+}
+
+/** KV refuses others instead of having nothing under them. */
+function isKey(key: string): boolean {
+  return key !== "" && key !== "." && key !== ".." && new TextEncoder().encode(key).length <= 512;
 }
 
 /** The decision in hand must be the one on this dataset: a mix-up is a defect, not a refusal. */

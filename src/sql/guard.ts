@@ -2,7 +2,7 @@
 // resolve to the views, and every other name that occurs resolves to something that cannot be read.
 import { AppError } from "../errors.ts";
 import { foldName, quoteIdentifier } from "./identifier.ts";
-import { createParameters } from "./parameters.ts";
+import { createParameters, typed } from "./parameters.ts";
 import type { Parameters, SqlValue } from "./parameters.ts";
 import type { Statement } from "./statement.ts";
 
@@ -39,7 +39,8 @@ export interface GuardedQuery {
 const MAX_STATEMENT_BYTES = 100_000;
 const MAX_PARAMETERS = 100;
 
-/** Table-valued functions that read only their arguments. A deny-CTE of the same name would break them. */
+/** Table-valued functions that read only their arguments. A deny-CTE of the same name would break them, so it is left out
+ * where they are called and nowhere named without a call: a table may have the same name. */
 const ALLOWED_TABLE_FUNCTIONS = new Set(["json_each", "json_tree"]);
 
 /** The table, existing nowhere, that a deny-CTE reads. */
@@ -61,10 +62,10 @@ export function guardQuery(
   views: readonly GuardView[],
   options: GuardOptions,
 ): GuardedQuery {
-  if (values.length !== statement.parameterCount) {
+  if (values.length !== statement.parameterOffsets.length) {
     throw new AppError(
       "invalid_input",
-      `The SQL has ${statement.parameterCount} parameter(s) but params has ${values.length} value(s). Give one value for each ?.`,
+      `The SQL has ${statement.parameterOffsets.length} parameter(s) but params has ${values.length} value(s). Give one value for each ?.`,
     );
   }
   if (!Number.isSafeInteger(options.maxRows)) throw new TypeError("maxRows must be a whole number");
@@ -72,12 +73,14 @@ export function guardQuery(
   const parameters = createParameters();
   const used = views.filter((view) => statement.names.has(foldName(view.name)));
   const usedNames = new Set(used.map((view) => foldName(view.name)));
-  const denied = [...statement.names].filter(([name]) => !usedNames.has(name) && !ALLOWED_TABLE_FUNCTIONS.has(name));
+  const denied = [...statement.names].filter(
+    ([name]) => !usedNames.has(name) && !(ALLOWED_TABLE_FUNCTIONS.has(name) && statement.calledOnly.has(name)),
+  );
   const ctes = [
     ...used.flatMap((view, index) => viewCtes(view, index, parameters, options)),
     ...denied.map(([name], index) => denyCte(name, index, options)),
   ];
-  const sql = `WITH ${ctes.join(", ")} SELECT * FROM (\n${statement.text}\n) LIMIT ${options.maxRows + 1}`;
+  const sql = `WITH ${ctes.join(", ")} SELECT * FROM (\n${withTypes(statement, values)}\n) LIMIT ${options.maxRows + 1}`;
   if (new TextEncoder().encode(sql).length > MAX_STATEMENT_BYTES) {
     throw new AppError("query_refused", "The SQL uses too many different names. Split it into smaller queries.");
   }
@@ -91,6 +94,13 @@ export function guardQuery(
     used: used.map((view) => view.name),
     denied: denied.map(([, name]) => name),
   };
+}
+
+/** The person's text with the type of each whole number written to its `?`. */
+function withTypes({ text, parameterOffsets }: Statement, values: readonly SqlValue[]): string {
+  return parameterOffsets.reduceRight((result, offset, index) => {
+    return `${result.slice(0, offset)}${typed("?", values[index] ?? null)}${result.slice(offset + 1)}`;
+  }, text);
 }
 
 function viewCtes(view: GuardView, index: number, parameters: Parameters, options: GuardOptions): readonly string[] {

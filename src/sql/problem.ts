@@ -8,6 +8,8 @@ import type { Statement } from "./statement.ts";
 /** What went wrong. A failure of phase `run` may depend on rows, and so may tell of them; one of phase `prepare` cannot. */
 export interface Problem {
   readonly phase: "prepare" | "run";
+  /** The table has changed since it was compared with its declaration. */
+  readonly isDrift: boolean;
   readonly error: AppError;
 }
 
@@ -35,7 +37,6 @@ const FORMS: readonly Form[] = [
     say: (name) => `${name} cannot be used in that place.`,
   },
   { pattern: /^near "(.+)": syntax error$/, say: (name) => `There is a syntax error near ${name}.` },
-  { pattern: /^'(.+)' is not a function$/, say: (name) => `There is no table function ${name} here.` },
   {
     pattern: /^no such table: (?:[^ ]+\.)?(.+)$/,
     say: (name) =>
@@ -78,6 +79,12 @@ const RUN_FORMS: readonly (readonly [RegExp, string])[] = [
   [/^interrupted$/, "The query took too long. Narrow it with a WHERE on an indexed column."],
 ];
 
+const UNTOLD =
+  /^(?:no such table: [^.]+|no tables specified|no such index: .*|'.*' is not a function|ambiguous reference to .*)$/s;
+
+/** A column that the guard views name is not in its table any more. */
+const GUARD_COLUMN = /^no such column: main\./;
+
 /** The database itself, not the query, is the trouble. */
 const UNAVAILABLE =
   /overloaded|Network connection lost|storage operation exceeded timeout|reset because|Internal error in D1|internal error|is busy|SQLITE_BUSY|SQLITE_IOERR|SQLITE_FULL/i;
@@ -92,25 +99,37 @@ export function readProblem(thrown: unknown, statement: Statement, query: Guarde
   const text = messageOf(thrown);
   const denied = new RegExp(`^no such table: (?:main\\.)?denied_${nonce}_([0-9]+)$`).exec(text);
   if (denied !== null) return prepared(deniedMessage(query.denied[Number(denied[1])] ?? ""), thrown);
+  // Once SQLite has met one error it looks names up past the guard, and its last message then tells what exists. Whatever
+  // it says about tables and indexes is therefore one text; the deny-CTEs above name those that a person may not read.
+  if (GUARD_COLUMN.test(text)) return prepared("The table is not what it was declared to be.", thrown);
+  if (UNTOLD.test(text))
+    return prepared(
+      "The SQL names something that is not here, or in a way that does not fit. Call describe for names.",
+      thrown,
+    );
   for (const { pattern, say } of FORMS) {
     const name = pattern.exec(text)?.[1];
     if (name !== undefined && wroteName(statement, name)) return prepared(say(name), thrown);
   }
   const run = RUN_FORMS.find(([pattern]) => pattern.test(text));
-  if (run !== undefined) return { phase: "run", error: failed(run[1], thrown) };
+  if (run !== undefined) return ran(run[1], thrown);
   if (TIMED_OUT.test(text))
     return prepared("The query took too long. Narrow it with a WHERE on an indexed column.", thrown);
   if (UNAVAILABLE.test(rawMessageOf(thrown))) {
     const message = "The database does not answer at the moment. Try again in a minute.";
-    return { phase: "prepare", error: new AppError("source_unavailable", message, { cause: thrown }) };
+    return { phase: "prepare", isDrift: false, error: new AppError("source_unavailable", message, { cause: thrown }) };
   }
   const plain = PLAIN.find(([pattern]) => pattern.test(text));
   if (plain !== undefined) return prepared(plain[1], thrown);
-  return { phase: "run", error: failed("The query failed while running.", thrown) };
+  return ran("The query failed while running.", thrown);
+}
+
+function ran(message: string, cause: unknown): Problem {
+  return { phase: "run", isDrift: false, error: failed(message, cause) };
 }
 
 function prepared(message: string, cause: unknown): Problem {
-  return { phase: "prepare", error: failed(message, cause) };
+  return { phase: "prepare", isDrift: GUARD_COLUMN.test(messageOf(cause)), error: failed(message, cause) };
 }
 
 function failed(message: string, cause: unknown): AppError {

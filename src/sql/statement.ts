@@ -12,8 +12,10 @@ export interface Statement {
   readonly names: ReadonlyMap<string, string>;
   /** Whether it selects with a star, so that columns come which it does not name. */
   readonly selectsAll: boolean;
-  /** How many `?` it has. */
-  readonly parameterCount: number;
+  /** Names that occur only as `name(…)` or `name.…`: those of functions, aliases and tables before their columns. */
+  readonly calledOnly: ReadonlySet<string>;
+  /** Where each `?` stands in the text. */
+  readonly parameterOffsets: readonly number[];
 }
 
 /** UTF-8 bytes of SQL that a person may send. */
@@ -39,6 +41,7 @@ export function parseStatement(text: string): Statement {
   tokens.forEach((token) => refuseToken(token));
   refuseUnbalanced(tokens);
   refuseQualifiers(tokens);
+  refuseFunctions(tokens);
   const names = new Map<string, string>();
   for (const { value } of tokens.filter(isName)) {
     const folded = foldName(value);
@@ -48,7 +51,8 @@ export function parseStatement(text: string): Statement {
     text,
     names,
     selectsAll: tokens.some((token, index) => isStar(token, tokens[index - 1])),
-    parameterCount: tokens.filter((token) => token.kind === "variable").length,
+    calledOnly: calledOnly(tokens),
+    parameterOffsets: tokens.filter((token) => token.kind === "variable").map((token) => token.start),
   };
 }
 
@@ -97,14 +101,39 @@ function refuseUnbalanced(tokens: readonly Token[]): void {
   if (depth > 0) refuse(`leaves ${depth} ${depth === 1 ? "parenthesis" : "parentheses"} open.`);
 }
 
+/** They tell of other people's writes. */
+const REFUSED_FUNCTIONS = new Set(["last_insert_rowid", "changes", "total_changes"]);
+
+function refuseFunctions(tokens: readonly Token[]): void {
+  tokens.forEach((token, index) => {
+    if (isName(token) && REFUSED_FUNCTIONS.has(foldName(token.value)) && isOperator(tokens[index + 1], "(")) {
+      refuse(`calls ${token.value}(), which is not available.`);
+    }
+  });
+}
+
+function calledOnly(tokens: readonly Token[]): ReadonlySet<string> {
+  const called = new Set<string>();
+  const bare = new Set<string>();
+  tokens.forEach((token, index) => {
+    if (!isName(token)) return;
+    const next = tokens[index + 1];
+    (isOperator(next, "(") || isOperator(next, ".") ? called : bare).add(foldName(token.value));
+  });
+  return new Set([...called].filter((name) => !bare.has(name)));
+}
+
+function isOperator(token: Token | undefined, value: string): boolean {
+  return token?.kind === "operator" && token.value === value;
+}
+
 /** `main.x` would step around the guard views, and so would any three-part name. */
 function refuseQualifiers(tokens: readonly Token[]): void {
-  const isDot = (token: Token | undefined): boolean => token?.kind === "operator" && token.value === ".";
   tokens.forEach((token, index) => {
-    if (!isDot(tokens[index + 1])) return;
+    if (!isOperator(tokens[index + 1], ".")) return;
     if (isName(token) && RESERVED_SCHEMAS.has(foldName(token.value))) {
       refuse(`names the schema ${token.value}. Write table names without a schema.`);
     }
-    if (isDot(tokens[index + 3])) refuse("has a name in three parts. Write table.column or just the column.");
+    if (isOperator(tokens[index + 3], ".")) refuse("has a name in three parts. Write table.column or just the column.");
   });
 }

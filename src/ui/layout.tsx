@@ -24,7 +24,7 @@ export interface PageOptions {
   readonly status?: number;
   /** Headers to send along; the page adds its own. */
   readonly headers?: Headers;
-  /** Origins, besides this one, that a form of the page may end up at after redirects. */
+  /** CSP sources, besides this origin, that a form of the page may end up at after redirects. */
   readonly formTargets?: readonly string[];
 }
 

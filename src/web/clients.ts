@@ -8,9 +8,12 @@ export interface ClientLine {
 
 /** The lines for a server's MCP URL, most used clients first. */
 export function clientLines(resource: string): readonly ClientLine[] {
+  const isLocal = new URL(resource).hostname === "localhost";
+  const claude = { client: "Claude.ai", how: "Settings → Connectors → Add custom connector", paste: resource };
   return [
     { client: "Claude Code", how: "in a terminal", paste: `claude mcp add --transport http gatehouse ${resource}` },
-    { client: "Claude.ai", how: "Settings → Connectors → Add custom connector", paste: resource },
+    // It connects from outside, which cannot reach one's own machine.
+    ...(isLocal ? [] : [claude]),
     {
       client: "Cursor",
       how: "in .cursor/mcp.json",

@@ -69,7 +69,7 @@ describe("the consent page", () => {
     expect(headers.get("x-frame-options")).toBe("DENY");
     expect(headers.get("cache-control")).toBe("no-store");
     expect(headers.get("content-security-policy")).toMatch(
-      /default-src 'none'; style-src 'nonce-[^']+'; form-action 'self' http:\/\/127\.0\.0\.1:45454; frame-ancestors 'none'/,
+      /default-src 'none'; style-src 'nonce-[^']+'; form-action 'self' http: https:; frame-ancestors 'none'/,
     );
   });
 

@@ -25,7 +25,7 @@ const LIMITS = {
   maxLogBytes: 1_000_000,
   maxMessageBytes: 500_000,
   maxSessionsPerSubject: 10_000,
-  maxListensPerGrant: 100,
+  maxListensPerGrant: 3,
   maxTopicsPerListener: 100,
   maxBodyBytes: 4 * 1024 * 1024,
   keepAliveMs: 15_000,
@@ -59,13 +59,16 @@ export class HubObject extends runtime.HubObject {}
 
 export default {
   async fetch(request: Request, env: ConformanceEnv): Promise<Response> {
-    const { origin, port, pathname } = new URL(request.url);
+    const { origin, port, pathname, searchParams } = new URL(request.url);
     const refusal =
       refuseHost(request, `${env.HOST}${port === "" ? "" : `:${port}`}`) ?? refuseOrigin(request, [origin]);
     if (refusal !== undefined) return refusal;
     if (pathname !== "/mcp") return control(request, env);
+    // Tests of the hub come as several people; there is no sign-in to take them from.
+    const subjectId = searchParams.get("subject") ?? SUBJECT;
+    const grantId = searchParams.get("grant") ?? "conformance";
     const authInfo = { token: "", clientId: "conformance", scopes: [] };
-    return runtime.endpointOf(env)(request, { subjectId: SUBJECT, grantId: "conformance", authInfo });
+    return runtime.endpointOf(env)(request, { subjectId, grantId, authInfo });
   },
 };
 
@@ -80,6 +83,12 @@ async function control(request: Request, env: ConformanceEnv): Promise<Response>
       const sessions = namespace as DurableObjectNamespace<SessionObject>;
       return Response.json(await sessions.get(sessions.idFromString(searchParams.get("session") ?? "")).born());
     }
+    case "/revoke":
+      await runtime.hubOf(env).revoke(searchParams.get("subject") ?? SUBJECT, searchParams.get("grant") ?? "");
+      return new Response(null, { status: 204 });
+    case "/recheck":
+      await runtime.hubOf(env).recheck(searchParams.get("subject") ?? SUBJECT, () => false);
+      return new Response(null, { status: 204 });
     case "/publish":
       await runtime.hubOf(env).resourceUpdated(searchParams.get("uri") ?? "");
       return new Response(null, { status: 204 });

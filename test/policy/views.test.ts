@@ -39,7 +39,7 @@ async function see(grants: readonly Grant[]): Promise<unknown[]> {
   const parameters = createParameters();
   const sql = guardViewSql(decision, people, parameters);
   return (
-    await env.SHOP_DB.prepare(`${sql} ORDER BY 1`)
+    await env.SHOP_DB.prepare(`SELECT * FROM (${sql}) ORDER BY 1`)
       .bind(...parameters.values)
       .all()
   ).results;

@@ -7,7 +7,7 @@ export const fetchTool = defineReadTool({
   name: "fetch",
   title: "Fetch one thing",
   description:
-    "Read one thing by id: a document (handbook/returns.md), a table's description (shop.orders) or a row (shop.orders/17).",
+    "Read one thing by id: a document (an id from search), a table's description (source.table) or a row (source.table/key).",
   input: z.strictObject({
     id: z.string().min(1).max(1000),
     page: z.int().min(1).optional().describe("of a long document, from 1"),

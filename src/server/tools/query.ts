@@ -9,7 +9,7 @@ export const queryTool = defineReadTool({
   name: "query",
   title: "Query a source",
   description:
-    "Run one SELECT (SQLite dialect: joins, CTEs, window functions) over the tables of one source, with plain table names. Rows and columns the person may not see are absent; masked values look like a…@x.example. Check count and cut before concluding.",
+    "Run one SELECT (SQLite dialect: joins, CTEs, window functions) over the tables of one source, with plain table names. Rows and columns the person may not see are absent; masked values look like a…@x.example. Check count, cut and restricted before concluding.",
   input: z.strictObject({
     source: z.string().max(100).describe("e.g. shop"),
     sql: z.string().max(20_000).describe("one SELECT, no semicolon"),

@@ -22,6 +22,8 @@ export interface ConformanceWorker {
   /** When the session's object in memory was constructed, in milliseconds of its own clock. */
   born(sessionId: string): Promise<number>;
   publish(uri: string): Promise<void>;
+  /** Another of the Worker's control paths, with its query. */
+  control(pathAndQuery: string): Promise<void>;
   /** Ends it and takes its files away. */
   remove(): Promise<void>;
 }
@@ -54,6 +56,10 @@ export async function createConformanceWorker(): Promise<ConformanceWorker> {
     born: async (sessionId) => Number(await (await fetch(`${origin}/born?session=${sessionId}`)).text()),
     async publish(uri) {
       await fetch(`${origin}/publish?uri=${encodeURIComponent(uri)}`);
+    },
+    async control(pathAndQuery) {
+      const { status } = await fetch(`${origin}${pathAndQuery}`);
+      if (status !== 204) throw new Error(`${pathAndQuery} answered ${status}`);
     },
     async remove() {
       await stop("SIGTERM");

@@ -25,9 +25,9 @@ export interface WireSession {
   listen(lastEventId?: string): Promise<EventStream>;
 }
 
-/** Opens a session of the 2025 era whose client can be asked. */
-export async function openWireSession(origin: string, protocolVersion = "2025-11-25"): Promise<WireSession> {
-  const url = `${origin}/mcp`;
+/** Opens a session of the 2025 era whose client can be asked. `who` is a query such as `?subject=ann`. */
+export async function openWireSession(origin: string, who = "", protocolVersion = "2025-11-25"): Promise<WireSession> {
+  const url = `${origin}/mcp${who}`;
   const params = { protocolVersion, capabilities: { elicitation: {} }, clientInfo: { name: "wire", version: "1" } };
   const opened = await fetch(url, {
     method: "POST",
@@ -51,6 +51,19 @@ export async function openWireSession(origin: string, protocolVersion = "2025-11
         }),
       ),
   };
+}
+
+/** Opens a `subscriptions/listen` stream of the 2026 era. */
+export async function openListen(origin: string, notifications: object, who = ""): Promise<EventStream> {
+  const _meta = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientInfo": { name: "wire", version: "1" },
+    "io.modelcontextprotocol/clientCapabilities": {},
+  };
+  const method = "subscriptions/listen";
+  const headers = { ...HEADERS, "mcp-protocol-version": "2026-07-28", "mcp-method": method };
+  const body = JSON.stringify({ jsonrpc: "2.0", id: "listen", method, params: { notifications, _meta } });
+  return readEvents(await fetch(`${origin}/mcp${who}`, { method: "POST", headers, body }));
 }
 
 export function call(id: number | string, name: string): object {

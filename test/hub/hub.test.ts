@@ -1,0 +1,132 @@
+// Change notifications between people and eras, their limits, and revocation, over real HTTP.
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createConformanceWorker } from "../support/node/conformance-worker.ts";
+import type { ConformanceWorker } from "../support/node/conformance-worker.ts";
+import { openListen, openWireSession } from "../support/node/wire.ts";
+import type { EventStream, SseEvent } from "../support/node/wire.ts";
+
+const WATCHED = "test://watched-resource";
+const OTHER = "test://static-text";
+
+let worker: ConformanceWorker;
+
+beforeAll(async () => {
+  worker = await createConformanceWorker();
+  await worker.start();
+}, 60_000);
+
+afterAll(async () => {
+  await worker.remove();
+});
+
+/** The next event that carries a message. */
+async function nextMessage(stream: EventStream): Promise<SseEvent["message"]> {
+  for (;;) {
+    const event = await stream.next();
+    if (event === undefined || event.message !== undefined) return event?.message;
+  }
+}
+
+const subscribe = (method: string, uri: string, id: string) => ({
+  jsonrpc: "2.0",
+  id,
+  method: `resources/${method}`,
+  params: { uri },
+});
+
+describe("a change that one request publishes", () => {
+  it("reaches other people's listeners of both eras, and nobody who did not ask for it", async () => {
+    const ann = await openWireSession(worker.origin, "?subject=ann");
+    const annStream = await ann.listen();
+    expect((await ann.request(subscribe("subscribe", WATCHED, "s"))).status).toBe(200);
+    const bob = await openListen(worker.origin, { resourceSubscriptions: [WATCHED] }, "?subject=bob");
+    const cat = await openListen(worker.origin, { resourceSubscriptions: [OTHER] }, "?subject=cat");
+    for (const stream of [bob, cat])
+      expect(await nextMessage(stream)).toMatchObject({ method: "notifications/subscriptions/acknowledged" });
+
+    await worker.publish(WATCHED);
+    await worker.publish(OTHER);
+
+    for (const stream of [annStream, bob]) {
+      expect(await nextMessage(stream)).toMatchObject({
+        method: "notifications/resources/updated",
+        params: { uri: WATCHED },
+      });
+    }
+    // The first thing that the third one hears is the second change.
+    expect(await nextMessage(cat)).toMatchObject({ method: "notifications/resources/updated", params: { uri: OTHER } });
+
+    await ann.request(subscribe("unsubscribe", WATCHED, "u"));
+    await ann.request(subscribe("subscribe", OTHER, "o"));
+    await worker.publish(WATCHED);
+    await worker.publish(OTHER);
+    expect(await nextMessage(annStream)).toMatchObject({ params: { uri: OTHER } });
+    for (const stream of [annStream, bob, cat]) await stream.close();
+  });
+
+  it("is not heard any more where a role change took it away", async () => {
+    const dan = await openListen(
+      worker.origin,
+      { resourceSubscriptions: [WATCHED], toolsListChanged: true },
+      "?subject=dan",
+    );
+    await nextMessage(dan);
+    await worker.control("/recheck?subject=dan");
+    await worker.publish(WATCHED);
+    await worker.control("/revoke?subject=dan&grant=conformance");
+    expect((await nextMessage(dan))?.["method"]).toBeUndefined();
+  });
+});
+
+describe("limits and revocation", () => {
+  it("a connection has so many listening streams, and the next is told so", async () => {
+    const open = [];
+    for (let count = 0; count < 3; count += 1)
+      open.push(await openListen(worker.origin, { toolsListChanged: true }, "?subject=eve"));
+    for (const stream of open) await nextMessage(stream);
+    const refused = await openListen(worker.origin, { toolsListChanged: true }, "?subject=eve");
+    expect(refused.status).toBe(429);
+    const elsewhere = await openListen(worker.origin, { toolsListChanged: true }, "?subject=eve&grant=second");
+    expect(elsewhere.status).toBe(200);
+    for (const stream of [...open, elsewhere]) await stream.close();
+  });
+
+  it("ending a grant ends its sessions and streams, and no others", async () => {
+    const first = await openWireSession(worker.origin, "?subject=fay&grant=one");
+    const second = await openWireSession(worker.origin, "?subject=fay&grant=two");
+    const stream = await first.listen();
+    const listening = await openListen(worker.origin, { toolsListChanged: true }, "?subject=fay&grant=one");
+    await nextMessage(listening);
+    await worker.control("/revoke?subject=fay&grant=one");
+    expect(await nextMessage(stream)).toBeUndefined();
+    for (let message = await nextMessage(listening); message !== undefined; message = await nextMessage(listening))
+      expect(message["method"]).toBeUndefined();
+    const ping = { jsonrpc: "2.0", id: "p", method: "ping" };
+    expect((await first.request(ping)).status).toBe(404);
+    expect((await second.request(ping)).status).toBe(200);
+  });
+
+  it("a session has so many streams, and is another's for nobody", async () => {
+    const session = await openWireSession(worker.origin, "?subject=gil");
+    const streams = [];
+    for (let count = 0; count < 16; count += 1) streams.push(await session.listen());
+    expect((await session.listen()).status).toBe(429);
+    for (const stream of streams) await stream.close();
+    const headers = { accept: "text/event-stream", "mcp-session-id": session.id };
+    expect((await fetch(`${worker.origin}/mcp?subject=hal`, { headers })).status).toBe(404);
+    expect((await fetch(`${worker.origin}/mcp?subject=gil&grant=other`, { headers })).status).toBe(404);
+  });
+
+  it("forged session ids reach no object", async () => {
+    const forge = (index: number): string => index.toString(16).padStart(64, "a");
+    const statuses = new Set<number>();
+    for (let start = 0; start < 10_000; start += 100) {
+      const batch = Array.from({ length: 100 }, async (_value, index) => {
+        const headers = { accept: "text/event-stream", "mcp-session-id": forge(start + index) };
+        return (await fetch(`${worker.origin}/mcp`, { headers })).status;
+      });
+      for (const status of await Promise.all(batch)) statuses.add(status);
+    }
+    expect([...statuses]).toEqual([404]);
+  }, 60_000);
+});
