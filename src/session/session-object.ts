@@ -171,6 +171,8 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
     }
 
     async revoke(): Promise<void> {
+      // Unusable at once, also if the object dies before it is empty.
+      if (this.#load() !== undefined) this.#store.markEnded();
       await this.#clear();
     }
 

@@ -63,14 +63,7 @@ async function connectV2(resource: string, auth: TestAuth, mode: VersionNegotiat
     await new TransportV2(new URL(resource), { authProvider: auth }).finishAuth(callback.searchParams);
     return connect();
   });
-  return {
-    call: async (name, args) => answerOf(await client.callTool({ name, arguments: args })),
-    toolNames: async () => (await client.listTools()).tools.map((tool) => tool.name),
-    resourceUris: async () => (await client.listResources()).resources.map((resourceEntry) => resourceEntry.uri),
-    read: async (uri) => textOf(client.readResource({ uri })),
-    instructions: () => client.getInstructions() ?? "",
-    close: () => client.close(),
-  };
+  return faceOf(client);
 }
 
 async function connectV1(resource: string, auth: TestAuth): Promise<TestClient> {
@@ -84,6 +77,10 @@ async function connectV1(resource: string, auth: TestAuth): Promise<TestClient> 
     await new TransportV1(new URL(resource), { authProvider: auth }).finishAuth(auth.code);
     return connect();
   });
+  return faceOf(client);
+}
+
+function faceOf(client: ClientV1 | ClientV2): TestClient {
   return {
     call: async (name, args) => answerOf(await client.callTool({ name, arguments: args })),
     toolNames: async () => (await client.listTools()).tools.map((tool) => tool.name),
