@@ -21,6 +21,7 @@ export interface LocalServer {
   readonly origin: string;
 }
 
+export const WORKER_NAME = "gatehouse";
 const LOOPBACK = ["127.0.0.1", "::1"];
 /** Miniflare's own socket, which nobody uses; no look-up of Cloudflare's network. */
 const SHARED = { host: "127.0.0.1", port: 0, cf: false, log: new Log(LogLevel.WARN) };
@@ -50,25 +51,35 @@ export async function startLocal({
   addresses,
   stateDir,
 }: LocalOptions): Promise<LocalServer> {
-  const workerOptions = readWorkerOptions(configPath);
-  const origin = `http://localhost:${port}`;
-  const options = convertV4MiniflareOptions({
-    ...SHARED,
-    resourcePersistencePath: persistDir(stateDir),
-    workers: [
-      {
-        ...workerOptions,
-        name: "gatehouse",
-        modules: modulesOf(bundleDir),
-        modulesRoot: bundleDir,
-        bindings: { ...workerOptions.bindings, GATEHOUSE_URL: origin },
-        unsafeDirectSockets: addresses.map((host) => ({ host, port })),
-      },
-    ],
-  });
-  const miniflare = new Miniflare(options);
+  const miniflare = await startWorkers(stateDir, [workerOf({ configPath, bundleDir, port, addresses })]);
+  return { miniflare, origin: originOf(port) };
+}
+
+/** Starts several that share their storage; the first is the one whose objects the others may name. */
+export async function startWorkers(stateDir: string, workers: LocalWorker[]): Promise<Miniflare> {
+  const options = { ...SHARED, resourcePersistencePath: persistDir(stateDir), workers };
+  const miniflare = new Miniflare(convertV4MiniflareOptions(options));
   await miniflare.ready;
-  return { miniflare, origin };
+  return miniflare;
+}
+
+export type LocalWorker = ReturnType<typeof workerOf>;
+
+/** A Worker on its own sockets. */
+export function workerOf({ configPath, bundleDir, port, addresses }: Omit<LocalOptions, "stateDir">) {
+  const workerOptions = readWorkerOptions(configPath);
+  return {
+    ...workerOptions,
+    name: WORKER_NAME,
+    modules: modulesOf(bundleDir),
+    modulesRoot: bundleDir,
+    bindings: { ...workerOptions.bindings, GATEHOUSE_URL: originOf(port) },
+    unsafeDirectSockets: addresses.map((host) => ({ host, port })),
+  };
+}
+
+export function originOf(port: number): string {
+  return `http://localhost:${port}`;
 }
 
 /** What a wrangler configuration says, without the rules for finding modules: the bundle has them all. */

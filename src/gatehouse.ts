@@ -66,6 +66,7 @@ function runtimeOptions(config: Gatehouse, env: Env): RuntimeOptions {
     sessions: env.SESSION,
     hub: env.HUB,
     limits: { ...limits, ...RUNTIME_TIMES, idleSeconds },
+    now: Date.now,
     onRefusal: (message) => console.warn(`mcp: ${message}`),
     onError: (error) => logError("mcp", error),
   };

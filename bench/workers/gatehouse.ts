@@ -14,7 +14,9 @@ interface BenchEnv {
 const inputSchema = memoised(INPUT);
 
 function createServer(): McpServer {
-  const server = new McpServer({ name: "bench", version: "1" });
+  // As the product does: the list is the same for everybody, and says so.
+  const cacheHints = { "tools/list": { ttlMs: 300_000, cacheScope: "public" } } as const;
+  const server = new McpServer({ name: "bench", version: "1" }, { cacheHints });
   for (let index = 0; index < TOOL_COUNT; index += 1) {
     server.registerTool(
       `echo_${index}`,
@@ -46,6 +48,7 @@ const runtime = defineRuntime(
       keepAliveMs: 15_000,
       maxQueued: 500,
     },
+    now: Date.now,
     onRefusal: () => {},
     onError: (error) => console.error(error),
   })),

@@ -6,6 +6,10 @@ import { newId } from "../lib/ids.ts";
 import type { SessionNamespace } from "../session/protocol.ts";
 import { isResourceTopic, notificationOf, topicOf } from "./events.ts";
 import type { HubEvent } from "./events.ts";
+import { REFUSED, topicShard } from "./protocol.ts";
+import type { HubNamespace, HubReply, HubRpc, ListenRequest } from "./protocol.ts";
+import { createHubStore } from "./store.ts";
+import type { HubStore } from "./store.ts";
 
 export interface HubLimits {
   readonly maxSessionsPerSubject: number;
@@ -13,31 +17,6 @@ export interface HubLimits {
   readonly maxListensPerGrant: number;
   readonly maxTopicsPerListener: number;
 }
-
-export type HubReply = { readonly ok: true } | { readonly ok: false; readonly message: string };
-
-/** The object's face; which methods fit depends on its role. */
-export interface HubRpc {
-  /** Subject role: a session exists from now on. */
-  addSession(sessionId: string, grantId: string): Promise<HubReply>;
-  removeSession(sessionId: string): Promise<void>;
-  subscribe(sessionId: string, topic: string): Promise<HubReply>;
-  unsubscribe(sessionId: string, topic: string): Promise<void>;
-  /** Subject role: the topics that anybody of the subject listens to, to be checked when roles change. */
-  topics(): Promise<readonly string[]>;
-  /** Subject role: nobody of the subject hears of these any more. */
-  dropTopics(topics: readonly string[]): Promise<void>;
-  /** Subject role: ends the grant's sessions and streams. */
-  revoke(grantId: string): Promise<void>;
-  /** Subject role: hands an event to the subject's listeners. */
-  deliver(event: HubEvent): Promise<void>;
-  /** Topic role. */
-  care(topic: string, subjectShard: string): Promise<void>;
-  forget(topic: string, subjectShard: string): Promise<void>;
-  publish(event: HubEvent): Promise<void>;
-}
-
-export type HubNamespace = DurableObjectNamespace<HubRpc & Rpc.DurableObjectBranded>;
 
 export interface HubOptions {
   readonly hub: HubNamespace;
@@ -47,71 +26,44 @@ export interface HubOptions {
 
 export type HubObjectClass<E> = new (ctx: DurableObjectState, env: E) => DurableObject<E> & HubRpc;
 
-/** Topic shards of a deployment: enough that no one topic's traffic holds up another's for long. */
-const TOPIC_SHARDS = 64;
-
-const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS session (id TEXT PRIMARY KEY, grant_id TEXT NOT NULL);
-  CREATE TABLE IF NOT EXISTS interest (topic TEXT NOT NULL, listener TEXT NOT NULL, PRIMARY KEY (topic, listener));
-  CREATE INDEX IF NOT EXISTS interest_listener ON interest (listener);
-  CREATE TABLE IF NOT EXISTS care (topic TEXT NOT NULL, shard TEXT NOT NULL, PRIMARY KEY (topic, shard));
-`;
-
-/** The name of a subject's shard. */
-export function subjectShard(subjectId: string): string {
-  return `subject ${subjectId}`;
-}
-
-/** The name of the shard that a topic belongs to: FNV-1a over its UTF-16 units. */
-export function topicShard(topic: string): string {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < topic.length; index += 1) hash = Math.imul(hash ^ topic.charCodeAt(index), 0x01000193);
-  return `topic ${(hash >>> 0) % TOPIC_SHARDS}`;
-}
-
-/** The URL by which the Worker opens a listening socket at a subject shard. Topics and grant travel in the first message. */
-export const LISTEN_URL = "https://hub/listen";
-
-/** The first message on a listening socket. */
-export interface ListenRequest {
-  readonly grantId: string;
-  readonly topics: readonly string[];
-}
-
 /** What a socket's attachment holds: it survives hibernation, and is small. */
 interface Listener {
   readonly id: string;
   readonly grantId: string;
 }
 
-/** Closes a socket whose listener was refused; the reason is text for the client. */
-export const REFUSED = 4000;
+const ENDED = "The connection was ended. Sign in again.";
+
+/** A grant that ended is remembered for longer than any request by it can still be under way. */
+const REMEMBER_ENDED_MS = 3_600_000;
+/** When the end of a grant is tried again, if it was cut off or a session could not be reached. */
+const RETRY_MS = 5000;
 
 /** The hub class of a deployment. `optionsOf` is called once per object in memory. */
 export function defineHubObject<E>(optionsOf: (env: E) => HubOptions): HubObjectClass<E> {
   return class HubObject extends DurableObject<E> implements HubRpc {
     readonly #options: HubOptions;
-    readonly #sql: SqlStorage;
+    readonly #store: HubStore;
 
     constructor(ctx: DurableObjectState, env: E) {
       super(ctx, env);
       this.#options = optionsOf(env);
-      this.#sql = ctx.storage.sql;
-      this.#sql.exec(SCHEMA);
+      this.#store = createHubStore(ctx.storage.sql);
     }
 
     async addSession(sessionId: string, grantId: string): Promise<HubReply> {
       const { maxSessionsPerSubject } = this.#options.limits;
-      const { held } = this.#sql.exec<{ held: number }>("SELECT count(*) AS held FROM session").one();
+      const held = this.#store.sessions().length;
       if (held >= maxSessionsPerSubject)
         return refused(`You have ${held} open sessions, which is the limit. Close one, or wait until one expires.`);
-      this.#sql.exec("INSERT OR IGNORE INTO session (id, grant_id) VALUES (?, ?)", sessionId, grantId);
+      if (this.#store.endedGrants().includes(grantId)) return refused(ENDED);
+      this.#store.addSession(sessionId, grantId);
       return { ok: true };
     }
 
     async removeSession(sessionId: string): Promise<void> {
-      this.#sql.exec("DELETE FROM session WHERE id = ?", sessionId);
-      await this.#drop(this.#topicsOf(sessionId), sessionId);
+      this.#store.removeSession(sessionId);
+      await this.#drop(this.#store.topics(sessionId), sessionId);
     }
 
     async subscribe(sessionId: string, topic: string): Promise<HubReply> {
@@ -123,65 +75,69 @@ export function defineHubObject<E>(optionsOf: (env: E) => HubOptions): HubObject
     }
 
     async topics(): Promise<readonly string[]> {
-      return this.#sql
-        .exec<{ topic: string }>("SELECT DISTINCT topic FROM interest ORDER BY topic")
-        .toArray()
-        .map(({ topic }) => topic);
+      return this.#store.topics();
     }
 
     async dropTopics(topics: readonly string[]): Promise<void> {
       for (const topic of topics) {
-        this.#sql.exec("DELETE FROM interest WHERE topic = ?", topic);
+        this.#store.silence(topic);
         await this.#forgetUnlessHeard(topic);
       }
     }
 
     async revoke(grantId: string): Promise<void> {
+      const nowMs = Date.now();
+      this.#store.endGrant(grantId, nowMs, nowMs - REMEMBER_ENDED_MS);
+      // Whatever a crash or a fault leaves of it, the alarm takes up again.
+      await this.ctx.storage.setAlarm(nowMs + RETRY_MS);
+      await this.#endSessions(grantId);
+    }
+
+    override async alarm(): Promise<void> {
+      for (const grantId of this.#store.endedGrants()) await this.#endSessions(grantId);
+    }
+
+    /** Throws after all were tried, when one could not be ended; the platform repeats an alarm that throws. */
+    async #endSessions(grantId: string): Promise<void> {
       for (const socket of this.ctx.getWebSockets())
-        if (listenerOf(socket)?.grantId === grantId) socket.close(1000, "The connection was ended.");
-      const sessions = this.#sql.exec<{ id: string }>("SELECT id FROM session WHERE grant_id = ?", grantId).toArray();
-      for (const { id } of sessions) {
-        await this.#session(id).revoke();
-        await this.removeSession(id);
-      }
+        if (listenerOf(socket)?.grantId === grantId) socket.close(1000, ENDED);
+      const ended = await Promise.allSettled(
+        this.#store.sessions(grantId).map(async (id) => {
+          await this.#session(id).revoke();
+          await this.removeSession(id);
+        }),
+      );
+      const failed = ended.find((one) => one.status === "rejected");
+      if (failed !== undefined) throw failed.reason;
     }
 
     async deliver(event: HubEvent): Promise<void> {
       const topic = topicOf(event);
-      const listeners = new Set(
-        this.#sql
-          .exec<{ listener: string }>("SELECT listener FROM interest WHERE topic = ?", topic)
-          .toArray()
-          .map(({ listener }) => listener),
-      );
+      const listeners = new Set(this.#store.listeners(topic));
       // Sessions hear of every list of theirs without asking.
-      if (!isResourceTopic(topic))
-        for (const { id } of this.#sql.exec<{ id: string }>("SELECT id FROM session").toArray()) listeners.add(id);
+      if (!isResourceTopic(topic)) for (const id of this.#store.sessions()) listeners.add(id);
       for (const socket of this.ctx.getWebSockets()) {
         const listener = listenerOf(socket);
         if (listener === undefined || !listeners.delete(listener.id)) continue;
         socket.send(JSON.stringify(event));
       }
-      const sessions = [...listeners].filter((listener) => this.#isSession(listener));
+      const sessions = [...listeners].filter((listener) => this.#store.isSession(listener));
       await Promise.all(sessions.map(async (id) => this.#session(id).notify(notificationOf(event))));
       // What is left are sockets that went away without a word, with the process that held them.
       for (const listener of listeners)
-        if (!this.#isSession(listener)) await this.#drop(this.#topicsOf(listener), listener);
+        if (!this.#store.isSession(listener)) await this.#drop(this.#store.topics(listener), listener);
     }
 
     async care(topic: string, shard: string): Promise<void> {
-      this.#sql.exec("INSERT OR IGNORE INTO care (topic, shard) VALUES (?, ?)", topic, shard);
+      this.#store.care(topic, shard);
     }
 
     async forget(topic: string, shard: string): Promise<void> {
-      this.#sql.exec("DELETE FROM care WHERE topic = ? AND shard = ?", topic, shard);
+      this.#store.forget(topic, shard);
     }
 
     async publish(event: HubEvent): Promise<void> {
-      const shards = this.#sql
-        .exec<{ shard: string }>("SELECT shard FROM care WHERE topic = ?", topicOf(event))
-        .toArray();
-      await Promise.all(shards.map(async ({ shard }) => this.#peer(shard).deliver(event)));
+      await Promise.all(this.#store.shards(topicOf(event)).map(async (shard) => this.#peer(shard).deliver(event)));
     }
 
     /** Opens a listening socket; only the Worker of this deployment reaches an object by fetch. */
@@ -194,6 +150,7 @@ export function defineHubObject<E>(optionsOf: (env: E) => HubOptions): HubObject
     override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
       if (typeof message !== "string") return socket.close(REFUSED);
       const { grantId, topics }: ListenRequest = JSON.parse(message);
+      if (this.#store.endedGrants().includes(grantId)) return socket.close(REFUSED, ENDED);
       const { maxListensPerGrant } = this.#options.limits;
       const open = this.ctx.getWebSockets().filter((other) => listenerOf(other)?.grantId === grantId).length;
       if (open >= maxListensPerGrant)
@@ -208,51 +165,36 @@ export function defineHubObject<E>(optionsOf: (env: E) => HubOptions): HubObject
     override async webSocketClose(socket: WebSocket): Promise<void> {
       socket.close();
       const listener = listenerOf(socket);
-      if (listener !== undefined) await this.#drop(this.#topicsOf(listener.id), listener.id);
+      if (listener !== undefined) await this.#drop(this.#store.topics(listener.id), listener.id);
     }
 
     /** Tells the topic shards first: an interest that is written is one that will be served. */
     async #add(listener: string, topics: readonly string[]): Promise<HubReply> {
       const { maxTopicsPerListener } = this.#options.limits;
-      const held = new Set([...this.#topicsOf(listener), ...topics]);
+      const held = new Set([...this.#store.topics(listener), ...topics]);
       if (held.size > maxTopicsPerListener) return refused(`At most ${maxTopicsPerListener} subscriptions fit here.`);
       const shard = this.ctx.id.name;
       if (shard === undefined) throw new TypeError("a subject shard is reached by its name");
       for (const topic of topics)
-        if (isResourceTopic(topic) && !this.#isHeard(topic)) await this.#peer(topicShard(topic)).care(topic, shard);
-      for (const topic of topics)
-        this.#sql.exec("INSERT OR IGNORE INTO interest (topic, listener) VALUES (?, ?)", topic, listener);
+        if (isResourceTopic(topic) && !this.#store.isHeard(topic))
+          await this.#peer(topicShard(topic)).care(topic, shard);
+      for (const topic of topics) this.#store.listen(topic, listener);
       return { ok: true };
     }
 
     async #drop(topics: readonly string[], listener: string): Promise<void> {
       for (const topic of topics) {
-        this.#sql.exec("DELETE FROM interest WHERE topic = ? AND listener = ?", topic, listener);
+        this.#store.unlisten(topic, listener);
         await this.#forgetUnlessHeard(topic);
       }
     }
 
     async #forgetUnlessHeard(topic: string): Promise<void> {
       const shard = this.ctx.id.name;
-      if (shard === undefined || !isResourceTopic(topic) || this.#isHeard(topic)) return;
+      if (shard === undefined || !isResourceTopic(topic) || this.#store.isHeard(topic)) return;
       await this.#peer(topicShard(topic)).forget(topic, shard);
       // Somebody may have asked for it while the topic shard was told to forget us.
-      if (this.#isHeard(topic)) await this.#peer(topicShard(topic)).care(topic, shard);
-    }
-
-    #isHeard(topic: string): boolean {
-      return this.#sql.exec("SELECT 1 FROM interest WHERE topic = ? LIMIT 1", topic).toArray().length > 0;
-    }
-
-    #isSession(listener: string): boolean {
-      return this.#sql.exec("SELECT 1 FROM session WHERE id = ?", listener).toArray().length > 0;
-    }
-
-    #topicsOf(listener: string): readonly string[] {
-      return this.#sql
-        .exec<{ topic: string }>("SELECT topic FROM interest WHERE listener = ?", listener)
-        .toArray()
-        .map(({ topic }) => topic);
+      if (this.#store.isHeard(topic)) await this.#peer(topicShard(topic)).care(topic, shard);
     }
 
     #peer(name: string): DurableObjectStub<HubRpc & Rpc.DurableObjectBranded> {

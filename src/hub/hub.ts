@@ -1,8 +1,8 @@
 // The hub as the rest of the runtime and its publishers see it. Every method is one call to one object.
 import { resourceTopic } from "./events.ts";
 import type { ListEvent } from "./events.ts";
-import { LISTEN_URL, subjectShard, topicShard } from "./hub-object.ts";
-import type { HubNamespace, HubReply } from "./hub-object.ts";
+import { LISTEN_URL, subjectShard, topicShard } from "./protocol.ts";
+import type { HubNamespace, HubReply } from "./protocol.ts";
 
 /** For whatever changes what people see. */
 export interface Publisher {

@@ -2,6 +2,9 @@
 // reaches it. Every method body is synchronous: a crash leaves either all of it or nothing.
 import { DurableObject } from "cloudflare:workers";
 import { GENESIS, linkHash } from "./chain.ts";
+import type { OpenedHandle, SpentHandle } from "../lib/handle.ts";
+import { createHandleTable } from "./handles.ts";
+import type { HandleLedger, HandleTable } from "./handles.ts";
 import { INTERRUPTED } from "./record.ts";
 import type { Attempt, BeginResult, CommitResult, Ledger, LedgerRecord, Outcome } from "./record.ts";
 
@@ -35,19 +38,23 @@ interface Lease {
 export type LedgerObjectClass<E> = new (
   ctx: DurableObjectState,
   env: E,
-) => DurableObject<E> & Ledger & { records(afterSeq: number, limit: number): Promise<readonly LedgerRecord[]> };
+) => DurableObject<E> &
+  Ledger &
+  HandleLedger & { records(afterSeq: number, limit: number): Promise<readonly LedgerRecord[]> };
 
 /** The ledger class of a deployment with these limits. */
 export function defineLedgerObject<E>(limitsOf: (env: E) => LedgerLimits): LedgerObjectClass<E> {
-  return class LedgerObject extends DurableObject<E> implements Ledger {
+  return class LedgerObject extends DurableObject<E> implements Ledger, HandleLedger {
     readonly #sql: SqlStorage;
     readonly #limits: LedgerLimits;
+    readonly #handles: HandleTable;
 
     constructor(ctx: DurableObjectState, env: E) {
       super(ctx, env);
       this.#sql = ctx.storage.sql;
       this.#limits = limitsOf(env);
       this.#sql.exec(SCHEMA);
+      this.#handles = createHandleTable(this.#sql);
     }
 
     async begin(attempt: Attempt, maxRows: number): Promise<BeginResult> {
@@ -94,6 +101,22 @@ export function defineLedgerObject<E>(limitsOf: (env: E) => LedgerLimits): Ledge
           limit,
         )
         .toArray();
+    }
+
+    async openHandle(opened: OpenedHandle): Promise<string | undefined> {
+      return this.ctx.storage.transactionSync(() => this.#handles.open(opened, Date.now()));
+    }
+
+    async spendHandle(handle: string, binding: string): Promise<SpentHandle> {
+      return this.ctx.storage.transactionSync(() => this.#handles.spend(handle, binding, Date.now()));
+    }
+
+    async settleHandle(handle: string, outcome: string, next: OpenedHandle | undefined): Promise<boolean> {
+      return this.ctx.storage.transactionSync(() => {
+        if (next !== undefined && this.#handles.open(next, Date.now()) === undefined) return false;
+        this.#handles.settle(handle, outcome);
+        return true;
+      });
     }
 
     /** A call whose process died, or that outlived its lease, left no answer; its attempt is recorded all the same. */

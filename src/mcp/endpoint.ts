@@ -8,6 +8,7 @@ import { readJson } from "./border.ts";
 import { isListen, serveListen } from "./listen.ts";
 import type { ListenOptions } from "./listen.ts";
 import { RPC, rpcError } from "./json-rpc.ts";
+import { createPublicAnswers } from "./public-answers.ts";
 
 export interface EndpointOptions {
   /** A new server with everything registered; called for each 2026 request. */
@@ -17,6 +18,8 @@ export interface EndpointOptions {
   readonly maySubscribe: ListenOptions["maySubscribe"];
   readonly keepAliveMs: number;
   readonly maxBodyBytes: number;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
   /** A request that the protocol layer refused: its sender's mistake, in a few words. */
   readonly onRefusal: (message: string) => void;
   readonly onError: (error: unknown) => void;
@@ -30,7 +33,7 @@ const FIRST_WITHOUT_SESSIONS = "2026-07-28";
 
 /** Serves every method of the endpoint. The caller comes from sign-in, never from a header. */
 export function createEndpoint(options: EndpointOptions): McpEndpoint {
-  const { createServer, sessions, maxBodyBytes, keepAliveMs, onRefusal, onError } = options;
+  const { createServer, sessions, maxBodyBytes, keepAliveMs, now, onRefusal, onError } = options;
   // Anybody who is signed in can cause refusals, many of them and with text of their own: one short line each.
   const onerror = (error: Error): void =>
     isRefusal(error) ? onRefusal(JSON.stringify(error.message.slice(0, 200))) : onError(error);
@@ -40,6 +43,7 @@ export function createEndpoint(options: EndpointOptions): McpEndpoint {
     keepAliveMs,
     onerror,
   });
+  const publicAnswers = createPublicAnswers(now);
   return async (request, caller) => {
     const isSessionless = request.headers.get("MCP-Protocol-Version") === FIRST_WITHOUT_SESSIONS;
     const methods = isSessionless ? ["POST"] : METHODS;
@@ -52,9 +56,12 @@ export function createEndpoint(options: EndpointOptions): McpEndpoint {
     if (request.method === "DELETE") return sessions.end(request, caller);
     const body = await readJson(request, maxBodyBytes);
     if ("refusal" in body) return body.refusal;
-    if (await isLegacyRequest(request, body.value)) return sessions.post(request, body, caller);
-    if (isListen(body.value)) return serveListen(request, body.value, caller, options);
-    return modern.fetch(request, { authInfo: caller.authInfo, parsedBody: body.value });
+    const serve = async (): Promise<Response> => {
+      if (await isLegacyRequest(request, body.value)) return sessions.post(request, body, caller);
+      if (isListen(body.value)) return serveListen(request, body.value, caller, options);
+      return modern.fetch(request, { authInfo: caller.authInfo, parsedBody: body.value });
+    };
+    return isSessionless ? publicAnswers.answer(request, body.value, serve) : serve();
   };
 }
 

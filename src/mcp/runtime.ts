@@ -4,7 +4,8 @@ import type { McpServer } from "@modelcontextprotocol/server";
 import { createHub } from "../hub/hub.ts";
 import type { Hub } from "../hub/hub.ts";
 import { defineHubObject } from "../hub/hub-object.ts";
-import type { HubLimits, HubNamespace, HubObjectClass } from "../hub/hub-object.ts";
+import type { HubLimits, HubObjectClass } from "../hub/hub-object.ts";
+import type { HubNamespace } from "../hub/protocol.ts";
 import { oncePerEnv } from "../lib/once.ts";
 import { createSessionClient } from "../session/client.ts";
 import type { SessionCaller, SessionNamespace } from "../session/protocol.ts";
@@ -30,6 +31,8 @@ export interface RuntimeOptions {
   readonly sessions: SessionNamespace;
   readonly hub: HubNamespace;
   readonly limits: RuntimeLimits;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
   /** A request that the protocol layer refused: its sender's mistake, in a few words. */
   readonly onRefusal: (message: string) => void;
   readonly onError: (error: unknown) => void;

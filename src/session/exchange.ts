@@ -1,17 +1,16 @@
 // One POST with requests: first in memory, waiting to be answered as JSON; from the first message before the result, or
 // after a short while, as a stream whose calls and events are stored. It ends when each request has its response.
 import type { JSONRPCMessage, JSONRPCRequest, RequestId } from "@modelcontextprotocol/server";
+import type { JSONRPCResponse } from "./messages.ts";
 import type { SessionCaller, SessionReply } from "./protocol.ts";
 import type { SessionStore } from "./store.ts";
 import type { Streams } from "./streams.ts";
-import type { JSONRPCResponse } from "./transport.ts";
 
 export interface ExchangeDependencies {
   readonly store: SessionStore;
   readonly streams: Streams;
   /** Runs writes so that all of them hold or none. */
   readonly transaction: <T>(work: () => T) => T;
-  readonly isPrimed: boolean;
   readonly lastSeq: () => number;
   readonly maxMessageBytes: number;
 }
@@ -83,7 +82,7 @@ export class Exchange {
   /** Goes over to a stream, unless it did before: what is still to be answered is stored first. */
   openStream(): number {
     if (this.#stream !== undefined) return this.#stream;
-    const { store, streams, transaction, isPrimed, lastSeq } = this.#dependencies;
+    const { store, streams, transaction, lastSeq } = this.#dependencies;
     const after = lastSeq();
     const stream = transaction(() => {
       const created = store.newStream();
@@ -92,7 +91,7 @@ export class Exchange {
       return created;
     });
     this.#stream = stream;
-    this.#settle({ kind: "stream", stream, after, isPrimed });
+    this.#settle({ kind: "stream", stream, after });
     return stream;
   }
 

@@ -1,15 +1,18 @@
 // The server of a session in memory, with the exchanges it is answering. All of it can be dropped and built again from
 // the store: what must survive is written there first.
-import { isJSONRPCRequest, isSpecType } from "@modelcontextprotocol/server";
+import { isSpecType } from "@modelcontextprotocol/server";
 import type { JSONRPCMessage, JSONRPCRequest, McpServer, RequestId } from "@modelcontextprotocol/server";
 import type { Exchange } from "./exchange.ts";
+import { isRequest } from "./messages.ts";
+import type { JSONRPCResponse } from "./messages.ts";
 import type { SessionCaller } from "./protocol.ts";
 import { createPushes } from "./pushes.ts";
 import type { PushedRequest, SessionStore, StoredSession } from "./store.ts";
 import { STANDALONE } from "./streams.ts";
 import type { Streams } from "./streams.ts";
+import type { Subscriptions } from "./subscriptions.ts";
 import { SessionTransport } from "./transport.ts";
-import type { JSONRPCResponse, Outgoing } from "./transport.ts";
+import type { Outgoing } from "./transport.ts";
 
 export interface LiveDependencies {
   readonly sessionId: string;
@@ -19,15 +22,9 @@ export interface LiveDependencies {
   readonly newId: () => string;
   /** Faults of the server that no answer tells of. */
   readonly onError: (error: unknown) => void;
-  /** What `resources/subscribe` and `resources/unsubscribe` do. Throws what the client is to read. */
   readonly subscriptions: Subscriptions;
   /** Called after anything that may leave only questions to people open. */
   readonly onChange: () => void;
-}
-
-export interface Subscriptions {
-  subscribe(uri: string, caller: SessionCaller): Promise<void>;
-  unsubscribe(uri: string): Promise<void>;
 }
 
 export interface Live {
@@ -107,8 +104,9 @@ export async function createLive({
       if (exchange !== undefined) await subscriptions.subscribe(params.uri, exchange.caller);
       return {};
     });
-    server.server.setRequestHandler("resources/unsubscribe", async ({ params }) => {
-      await subscriptions.unsubscribe(params.uri);
+    server.server.setRequestHandler("resources/unsubscribe", async ({ params }, { mcpReq }) => {
+      const exchange = exchangeOf(mcpReq.id);
+      if (exchange !== undefined) await subscriptions.unsubscribe(params.uri, exchange.caller);
       return {};
     });
   }
@@ -124,7 +122,7 @@ export async function createLive({
     open: ask,
     async restore({ initialize, setLevel }, caller) {
       for (const message of [initialize, setLevel]) {
-        if (message !== null && isJSONRPCRequest(message)) await ask({ ...message, id: RESTORE_ID }, caller);
+        if (message !== null && isRequest(message)) await ask({ ...message, id: RESTORE_ID }, caller);
       }
       transport.deliver({ jsonrpc: "2.0", method: "notifications/initialized" }, { authInfo: caller.authInfo });
     },

@@ -1,6 +1,13 @@
-// The JSON-RPC messages of one POST, parsed once, in the object.
+// The JSON-RPC messages of one POST, parsed once, in the object, and how parsed ones are told apart.
 import { parseJSONRPCMessage } from "@modelcontextprotocol/server";
-import type { JSONRPCMessage } from "@modelcontextprotocol/server";
+import type {
+  JSONRPCErrorResponse,
+  JSONRPCMessage,
+  JSONRPCRequest,
+  JSONRPCResultResponse,
+} from "@modelcontextprotocol/server";
+
+export type JSONRPCResponse = JSONRPCResultResponse | JSONRPCErrorResponse;
 
 export interface PostedMessages {
   readonly messages: readonly JSONRPCMessage[];
@@ -9,6 +16,16 @@ export interface PostedMessages {
 
 /** A batch larger than this is no honest client's. */
 const MAX_BATCH = 50;
+
+/** Of a parsed message: whether it asks for an answer. Its shape was checked, so what it has tells what it is. */
+export function isRequest(message: JSONRPCMessage): message is JSONRPCRequest {
+  return "method" in message && "id" in message;
+}
+
+/** Of a parsed message: whether it answers one of ours. */
+export function isResponse(message: JSONRPCMessage): message is JSONRPCResponse {
+  return !("method" in message);
+}
 
 /** Parses one message or a batch. Undefined when it is neither: what is wrong with it would quote the body. */
 export function parseMessages(body: string): PostedMessages | undefined {

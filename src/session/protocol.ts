@@ -19,8 +19,8 @@ export type SessionReply =
   | { readonly kind: "opened"; readonly body: string }
   /** A JSON body to answer with: one message, or an array for a batch. */
   | { readonly kind: "answer"; readonly body: string }
-  /** The answer comes as events of a stream. `isPrimed`: begin it with an empty event, for clients that know how to poll. */
-  | ({ readonly kind: "stream"; readonly isPrimed: boolean } & StreamPosition)
+  /** The answer comes as events of a stream. */
+  | ({ readonly kind: "stream" } & StreamPosition)
   /** Notifications and responses were taken; there is nothing to say. */
   | { readonly kind: "accepted" }
   /** No such session for this caller: unknown, ended, expired or somebody else's. */
@@ -55,14 +55,14 @@ export const FIRST_WITHOUT_BATCHES = "2025-06-18";
 const ATTACH_ORIGIN = "https://session";
 
 /** The URL that attaches a WebSocket to a stream; only the Worker of this deployment can send it. */
-export function attachUrl({ stream, after, isPrimed }: StreamPosition & { readonly isPrimed: boolean }): string {
-  return `${ATTACH_ORIGIN}/attach?stream=${stream}&after=${after}&primed=${isPrimed ? 1 : 0}`;
+export function attachUrl({ stream, after }: StreamPosition): string {
+  return `${ATTACH_ORIGIN}/attach?stream=${stream}&after=${after}`;
 }
 
-export function parseAttachUrl(url: string): StreamPosition & { readonly isPrimed: boolean } {
+export function parseAttachUrl(url: string): StreamPosition {
   const { searchParams } = new URL(url);
   const number = (name: string): number => Number(searchParams.get(name));
-  return { stream: number("stream"), after: number("after"), isPrimed: searchParams.get("primed") === "1" };
+  return { stream: number("stream"), after: number("after") };
 }
 
 /** Event ids on the wire: the stream, and the event's number in the session. */

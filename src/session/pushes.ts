@@ -3,7 +3,7 @@
 import type { JSONRPCMessage, JSONRPCNotification, JSONRPCRequest, RequestId } from "@modelcontextprotocol/server";
 import type { Exchange } from "./exchange.ts";
 import type { PushedRequest, SessionStore } from "./store.ts";
-import type { JSONRPCResponse } from "./transport.ts";
+import type { JSONRPCResponse } from "./messages.ts";
 
 export interface Pushes {
   /** Sends the SDK's request on its call's stream, or finds that this was asked before. */

@@ -1,16 +1,7 @@
 // The Durable Object of one 2025-era session. What a session is stands in its SQLite; the server in memory is built
 // again from there whenever the object slept, was evicted or was killed.
 import { DurableObject } from "cloudflare:workers";
-import {
-  ProtocolError,
-  ProtocolErrorCode,
-  ResourceNotFoundError,
-  isInitializeRequest,
-  isJSONRPCErrorResponse,
-  isJSONRPCRequest,
-  isJSONRPCResultResponse,
-  isSpecType,
-} from "@modelcontextprotocol/server";
+import { isInitializeRequest, isSpecType } from "@modelcontextprotocol/server";
 import type { JSONRPCMessage, JSONRPCRequest, McpServer } from "@modelcontextprotocol/server";
 import type { Hub } from "../hub/hub.ts";
 import { newId } from "../lib/ids.ts";
@@ -18,9 +9,8 @@ import { createEventLog } from "./event-log.ts";
 import type { EventLog } from "./event-log.ts";
 import { Exchange } from "./exchange.ts";
 import type { ExchangeDependencies } from "./exchange.ts";
-import { createLive } from "./live.ts";
 import type { Live } from "./live.ts";
-import { parseMessages } from "./messages.ts";
+import { isRequest, isResponse, parseMessages } from "./messages.ts";
 import {
   FIRST_WITHOUT_BATCHES,
   FIRST_WITH_POLLING,
@@ -30,12 +20,13 @@ import {
   withCallId,
 } from "./protocol.ts";
 import type { SessionCaller, SessionReply, SessionRpc } from "./protocol.ts";
+import { createResidency } from "./residency.ts";
+import type { Residency } from "./residency.ts";
 import { createSessionStore } from "./store.ts";
 import type { SessionStore, StoredSession } from "./store.ts";
-import { createStoredCalls } from "./stored-calls.ts";
-import type { StoredCalls } from "./stored-calls.ts";
 import { STANDALONE, createStreams } from "./streams.ts";
 import type { Streams } from "./streams.ts";
+import { createSubscriptions } from "./subscriptions.ts";
 
 export interface SessionLimits {
   readonly idleSeconds: number;
@@ -76,12 +67,10 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
     readonly #store: SessionStore;
     readonly #log: EventLog;
     readonly #streams: Streams;
+    readonly #exchange: ExchangeDependencies;
+    readonly #residency: Residency;
     /** The stored session, once it was read. */
     #session: StoredSession | undefined;
-    #live: Promise<Live> | undefined;
-    /** The server in memory once it is there; undefined while the object sleeps or parks. */
-    #liveNow: Live | undefined;
-    #parkTimer: ReturnType<typeof setTimeout> | undefined;
 
     constructor(ctx: DurableObjectState, env: E) {
       super(ctx, env);
@@ -93,18 +82,36 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
         this.#log,
         (stream) => stream !== STANDALONE && !this.#store.calls().some((call) => call.stream === stream),
       );
+      const { createServer, hub, limits, maySubscribe, onError } = this.#options;
+      const sessionId = ctx.id.toString();
+      this.#exchange = {
+        store: this.#store,
+        streams: this.#streams,
+        transaction: (work) => ctx.storage.transactionSync(work),
+        lastSeq: () => this.#log.lastSeq(),
+        maxMessageBytes: limits.maxMessageBytes,
+      };
+      this.#residency = createResidency({
+        sessionId,
+        exchange: this.#exchange,
+        createServer,
+        subscriptions: createSubscriptions({ sessionId, hub, maySubscribe }),
+        parkAfterMs: limits.parkAfterMs,
+        waitUntil: (work) => ctx.waitUntil(work),
+        onError,
+      });
     }
 
     async open(body: string, packedCaller: string): Promise<SessionReply> {
       const caller = unpackCaller(packedCaller);
       const initialize = parseMessages(body)?.messages[0];
-      if (initialize === undefined || !isJSONRPCRequest(initialize)) return notMessages;
+      if (initialize === undefined || !isRequest(initialize)) return notMessages;
       if (!isInitializeRequest(initialize))
         return { kind: "refused", message: "Invalid Request: these are no parameters of initialize." };
       if (this.#load() !== undefined) return { kind: "refused", message: "The session is open already." };
-      const live = await this.#createLive();
+      const live = await this.#residency.create();
       const response = await live.open(initialize, caller);
-      if (!isJSONRPCResultResponse(response)) return { kind: "answer", body: JSON.stringify(response) };
+      if ("error" in response) return { kind: "answer", body: JSON.stringify(response) };
       const { subjectId, grantId } = caller;
       const protocolVersion = String(response.result["protocolVersion"]);
       const usedMs = Date.now();
@@ -116,8 +123,7 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
         await this.#clear();
         return { kind: "busy", message: known.message };
       }
-      this.#live = Promise.resolve(live);
-      this.#liveNow = live;
+      this.#residency.keep(live);
       return { kind: "opened", body: JSON.stringify(response) };
     }
 
@@ -128,19 +134,15 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
       const parsed = parseMessages(body);
       if (parsed === undefined) return notMessages;
       const { messages, isBatch } = parsed;
-      const live = await this.#wake(session, caller);
+      const live = await this.#residency.wake(session, caller);
       const refusal = this.#refuse(messages, isBatch, session, live);
       if (refusal !== undefined) return { kind: "refused", message: `Invalid Request: ${refusal}` };
-      const requests = messages.filter(isJSONRPCRequest);
-      const exchange = new Exchange(
-        requests,
-        isBatch,
-        withCallId(caller, newId()),
-        this.#exchangeDependencies(session),
-      );
+      const requests = messages.filter(isRequest);
+      const exchange = new Exchange(requests, isBatch, withCallId(caller, newId()), this.#exchange);
       if (requests.length > 0) live.start(exchange, requests);
-      for (const message of messages) if (!isJSONRPCRequest(message)) this.#takeOther(message, session, caller, live);
-      for (const request of requests) if (isSpecType.SetLevelRequest(request)) this.#keepLevel(request);
+      for (const message of messages) if (!isRequest(message)) this.#takeOther(message, caller, live);
+      for (const request of requests)
+        if (request.method === "logging/setLevel" && isSpecType.SetLevelRequest(request)) this.#keepLevel(request);
       return requests.length === 0 ? { kind: "accepted" } : this.#reply(exchange);
     }
 
@@ -148,15 +150,14 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
       const caller = unpackCaller(packedCaller);
       const session = this.#enter(caller);
       if (session === undefined) return gone;
-      await this.#recover(session, caller);
+      await this.#residency.recover(session, caller);
       const { maxStreams } = this.#options.limits;
       if (this.#streams.count() >= maxStreams)
         return { kind: "busy", message: `This session has ${maxStreams} open streams, which is the limit. Close one.` };
-      const isPrimed = session.protocolVersion >= FIRST_WITH_POLLING;
-      if (lastEventId === null) return { kind: "stream", stream: STANDALONE, after: this.#log.lastSeq(), isPrimed };
+      if (lastEventId === null) return { kind: "stream", stream: STANDALONE, after: this.#log.lastSeq() };
       const position = parseEventId(lastEventId);
       if (position === undefined) return { kind: "refused", message: "Last-Event-ID is no id of this server." };
-      return { kind: "stream", ...position, isPrimed };
+      return { kind: "stream", ...position };
     }
 
     async end(packedCaller: string): Promise<SessionReply> {
@@ -178,11 +179,11 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
 
     /** Attaches a stream; only the Worker of this deployment reaches an object by fetch. */
     override async fetch(request: Request): Promise<Response> {
-      if (request.headers.get("Upgrade") !== "websocket" || this.#load() === undefined)
+      const session = this.#load();
+      if (request.headers.get("Upgrade") !== "websocket" || session === undefined)
         return new Response(null, { status: 404 });
-      const { isPrimed, ...position } = parseAttachUrl(request.url);
       const { 0: client, 1: server } = new WebSocketPair();
-      this.#streams.attach(server, position, isPrimed);
+      this.#streams.attach(server, parseAttachUrl(request.url), session.protocolVersion >= FIRST_WITH_POLLING);
       return new Response(null, { status: 101, webSocket: client });
     }
 
@@ -211,11 +212,9 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
     }
 
     async #clear(): Promise<void> {
-      const live = this.#liveNow;
-      this.#forgetLive();
       this.#session = undefined;
       this.#streams.closeAll();
-      await live?.drop();
+      await this.#residency.leave();
       // Takes the alarm along.
       await this.ctx.storage.deleteAll();
     }
@@ -252,10 +251,11 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
       session: StoredSession,
       live: Live,
     ): string | undefined {
-      if (messages.some((message) => isInitializeRequest(message))) return "this session is initialized already.";
+      if (messages.some((message) => "method" in message && message.method === "initialize"))
+        return "this session is initialized already.";
       if (isBatch && session.protocolVersion >= FIRST_WITHOUT_BATCHES)
         return `batches are not part of revision ${session.protocolVersion}.`;
-      const ids = messages.filter(isJSONRPCRequest).map((message) => message.id);
+      const ids = messages.filter(isRequest).map((message) => message.id);
       if (new Set(ids).size < ids.length || ids.some((id) => live.isWaiting(id) || this.#store.hasCall(id)))
         return "a request with this id is being answered already.";
       return undefined;
@@ -272,106 +272,16 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
     }
 
     /** A notification, or the answer to a pushed request. */
-    #takeOther(message: JSONRPCMessage, session: StoredSession, caller: SessionCaller, live: Live): void {
-      if (!isJSONRPCResultResponse(message) && !isJSONRPCErrorResponse(message)) {
+    #takeOther(message: JSONRPCMessage, caller: SessionCaller, live: Live): void {
+      if (!isResponse(message)) {
         live.deliver(message, caller);
-        if (isSpecType.CancelledNotification(message)) this.#stored(session).cancel(message.params.requestId, live);
+        if (isSpecType.CancelledNotification(message)) this.#residency.stored().cancel(message.params.requestId, live);
         return;
       }
       if (typeof message.id !== "string") return;
       const pushed = this.#store.answerPushed(message.id, JSON.stringify(message));
       if (pushed !== undefined && !live.answer(pushed, message, caller))
-        this.#stored(session).resumeAfter(pushed, live);
-    }
-
-    /** The server in memory, built if need be, with every stored call either running, parked or ended. */
-    async #wake(session: StoredSession, caller: SessionCaller): Promise<Live> {
-      this.#live ??= this.#restore(session, caller);
-      try {
-        return await this.#live;
-      } catch (error) {
-        this.#forgetLive();
-        throw error;
-      }
-    }
-
-    async #restore(session: StoredSession, caller: SessionCaller): Promise<Live> {
-      const live = await this.#createLive();
-      await live.restore(session, caller);
-      this.#liveNow = live;
-      const stored = this.#stored(session);
-      stored.endInterrupted();
-      stored.resume(live);
-      return live;
-    }
-
-    /** Stored calls that memory has lost need a server only if one of them can go on. */
-    async #recover(session: StoredSession, caller: SessionCaller): Promise<void> {
-      if (this.#live !== undefined) return;
-      const stored = this.#stored(session);
-      if (stored.canResume()) await this.#wake(session, caller);
-      else stored.endInterrupted();
-    }
-
-    async #createLive(): Promise<Live> {
-      return createLive({
-        sessionId: this.ctx.id.toString(),
-        store: this.#store,
-        streams: this.#streams,
-        createServer: this.#options.createServer,
-        newId,
-        onError: this.#options.onError,
-        subscriptions: {
-          subscribe: async (uri, caller) => this.#subscribe(uri, caller),
-          unsubscribe: async (uri) =>
-            this.#options.hub.unsubscribe(this.#load()?.subjectId ?? "", this.ctx.id.toString(), uri),
-        },
-        onChange: () => this.#schedulePark(),
-      });
-    }
-
-    async #subscribe(uri: string, caller: SessionCaller): Promise<void> {
-      const { hub, maySubscribe } = this.#options;
-      if (!(await maySubscribe(caller, uri))) throw new ResourceNotFoundError(uri);
-      const reply = await hub.subscribe(caller.subjectId, this.ctx.id.toString(), uri);
-      if (!reply.ok) throw new ProtocolError(ProtocolErrorCode.InvalidParams, reply.message);
-    }
-
-    /** While all calls wait for people, the server leaves memory, so that the object can sleep. */
-    #schedulePark(): void {
-      clearTimeout(this.#parkTimer);
-      if (this.#liveNow?.isAskingOnly() !== true) return;
-      this.#parkTimer = setTimeout(() => {
-        const live = this.#liveNow;
-        if (live?.isAskingOnly() !== true) return;
-        this.#forgetLive();
-        this.ctx.waitUntil(live.drop());
-      }, this.#options.limits.parkAfterMs);
-    }
-
-    #forgetLive(): void {
-      clearTimeout(this.#parkTimer);
-      this.#live = undefined;
-      this.#liveNow = undefined;
-    }
-
-    #stored(session: StoredSession): StoredCalls {
-      const dependencies = this.#exchangeDependencies(session);
-      return createStoredCalls(
-        this.#store,
-        (stream, requests, caller) => new Exchange(requests, false, caller, dependencies, stream),
-      );
-    }
-
-    #exchangeDependencies(session: StoredSession): ExchangeDependencies {
-      return {
-        store: this.#store,
-        streams: this.#streams,
-        transaction: (work) => this.ctx.storage.transactionSync(work),
-        isPrimed: session.protocolVersion >= FIRST_WITH_POLLING,
-        lastSeq: () => this.#log.lastSeq(),
-        maxMessageBytes: this.#options.limits.maxMessageBytes,
-      };
+        this.#residency.stored().resumeAfter(pushed, live);
     }
   };
 }

@@ -75,6 +75,8 @@ interface PushedRow extends Record<string, SqlStorageValue> {
 const PUSHED_COLUMNS = "wire_id, stream, request_id, answer";
 
 export function createSessionStore(sql: SqlStorage): SessionStore {
+  /** How many calls are stored, mostly none: every request asks. Undefined until counted. */
+  let heldCalls: number | undefined;
   const pushedWhere = (where: string, ...values: SqlStorageValue[]): PushedRequest[] =>
     sql
       .exec<PushedRow>(`SELECT ${PUSHED_COLUMNS} FROM pushed WHERE ${where}`, ...values)
@@ -104,8 +106,10 @@ export function createSessionStore(sql: SqlStorage): SessionStore {
     addCall({ stream, message, caller }, requestId) {
       const values = [stream, JSON.stringify(requestId), JSON.stringify(message), JSON.stringify(caller)];
       sql.exec("INSERT INTO call (stream, request_id, message, caller) VALUES (?, ?, ?, ?)", ...values);
+      heldCalls = undefined;
     },
     removeCall(stream, requestId) {
+      heldCalls = undefined;
       sql.exec("DELETE FROM call WHERE stream = ? AND request_id = ?", stream, JSON.stringify(requestId));
       sql.exec("DELETE FROM pushed WHERE stream = ? AND request_id = ?", stream, JSON.stringify(requestId));
     },
@@ -116,8 +120,11 @@ export function createSessionStore(sql: SqlStorage): SessionStore {
         )
         .toArray()
         .map(({ stream, message, caller }) => ({ stream, message: toMessage(message), caller: unpackCaller(caller) })),
-    hasCall: (requestId) =>
-      sql.exec("SELECT 1 FROM call WHERE request_id = ?", JSON.stringify(requestId)).toArray().length > 0,
+    hasCall(requestId) {
+      heldCalls ??= sql.exec<{ held: number }>("SELECT count(*) AS held FROM call").one().held;
+      if (heldCalls === 0) return false;
+      return sql.exec("SELECT 1 FROM call WHERE request_id = ?", JSON.stringify(requestId)).toArray().length > 0;
+    },
     pushed: (stream, requestId) => pushedWhere("stream = ? AND request_id = ?", stream, JSON.stringify(requestId)),
     findPushed: (stream, requestId, key) =>
       pushedWhere("stream = ? AND request_id = ? AND key = ?", stream, JSON.stringify(requestId), key)[0],

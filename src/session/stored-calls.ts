@@ -1,10 +1,10 @@
 // Calls whose answers go out on streams, as the store has them: what becomes of those that memory has lost. A call that
 // asked a person something goes on where it stood; one that asked nothing is told that its outcome is unknown.
-import { isJSONRPCRequest } from "@modelcontextprotocol/server";
 import type { JSONRPCRequest, RequestId } from "@modelcontextprotocol/server";
 import type { Exchange } from "./exchange.ts";
 import { CANCELLED } from "./live.ts";
 import type { Live } from "./live.ts";
+import { isRequest } from "./messages.ts";
 import type { SessionCaller } from "./protocol.ts";
 import type { PushedRequest, SessionStore } from "./store.ts";
 
@@ -37,9 +37,7 @@ export function createStoredCalls(
   const calls = (): readonly Call[] =>
     store
       .calls()
-      .flatMap(({ stream, message, caller }) =>
-        isJSONRPCRequest(message) ? [{ stream, request: message, caller }] : [],
-      );
+      .flatMap(({ stream, message, caller }) => (isRequest(message) ? [{ stream, request: message, caller }] : []));
 
   const isAnswered = ({ stream, request }: Call): boolean => {
     const pushed = store.pushed(stream, request.id);

@@ -12,7 +12,10 @@ const RETRY_MS = 1000;
 const NORMAL_CLOSURE = 1000;
 
 export interface Streams {
-  /** Takes a socket, sends what it missed, and closes it at once when the stream is over. */
+  /**
+   * Takes a socket, sends what it missed, and closes it at once when the stream is over. `isPrimed`: begins with an empty
+   * event, for clients that know how to poll.
+   */
   attach(socket: WebSocket, position: StreamPosition, isPrimed: boolean): void;
   /** Logs a message and sends it to whoever listens to the stream, if anybody does. */
   emit(stream: number, message: string): void;

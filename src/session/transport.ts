@@ -1,19 +1,16 @@
 // The SDK's transport in a session's object: hands messages to the server and routes what the server sends. It decides
 // nothing and keeps nothing.
-import { isJSONRPCErrorResponse, isJSONRPCRequest, isJSONRPCResultResponse } from "@modelcontextprotocol/server";
 import type {
-  JSONRPCErrorResponse,
   JSONRPCMessage,
   JSONRPCNotification,
   JSONRPCRequest,
-  JSONRPCResultResponse,
   MessageExtraInfo,
   RequestId,
   Transport,
   TransportSendOptions,
 } from "@modelcontextprotocol/server";
-
-export type JSONRPCResponse = JSONRPCResultResponse | JSONRPCErrorResponse;
+import { isRequest, isResponse } from "./messages.ts";
+import type { JSONRPCResponse } from "./messages.ts";
 
 /** What becomes of a message that the server sends. `related` is the client's request that it belongs to. */
 export interface Outgoing {
@@ -38,10 +35,9 @@ export class SessionTransport implements Transport {
 
   async send(message: JSONRPCMessage, options?: TransportSendOptions): Promise<void> {
     const related = options?.relatedRequestId;
-    if (isJSONRPCRequest(message)) this.#outgoing?.request(message, related);
-    else if (!isJSONRPCResultResponse(message) && !isJSONRPCErrorResponse(message))
-      this.#outgoing?.notification(message, related);
-    else if (message.id !== undefined && message.id !== null) this.#outgoing?.response(message.id, message);
+    if (isRequest(message)) this.#outgoing?.request(message, related);
+    else if (!isResponse(message)) this.#outgoing?.notification(message, related);
+    else if (message.id !== undefined) this.#outgoing?.response(message.id, message);
   }
 
   async close(): Promise<void> {

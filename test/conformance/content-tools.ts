@@ -90,6 +90,10 @@ export function registerContentTools(server: McpServer, hub: () => Hub): void {
     await hub().listChanged(SUBJECT, { kind: "prompts_list_changed" });
     return text("Changed.");
   });
+  add("trigger_resource_update", async () => {
+    await hub().resourceUpdated("test://watched-resource");
+    return text("Changed.");
+  });
   const input = fromJsonSchema<Record<string, unknown>>(SCHEMA_2020_12);
   server.registerTool(
     "json_schema_2020_12_tool",

@@ -1,9 +1,12 @@
 // The server that the official suite expects to find, assembled from its parts.
-import { McpServer, createRequestStateCodec } from "@modelcontextprotocol/server";
+import { McpServer } from "@modelcontextprotocol/server";
+import type { ServerContext } from "@modelcontextprotocol/server";
 import type { Hub } from "../../src/hub/hub.ts";
+import { newId } from "../../src/lib/ids.ts";
+import { createRounds } from "../../src/mcp/rounds.ts";
+import type { Handles } from "../../src/mcp/rounds.ts";
 import { registerContentTools } from "./content-tools.ts";
 import { registerInputTools } from "./input-tools.ts";
-import type { RoundState } from "./input-tools.ts";
 import { registerPrompts } from "./prompts.ts";
 import { registerResources } from "./resources.ts";
 import { registerSurvivalTools } from "./survival-tools.ts";
@@ -17,12 +20,14 @@ const CACHE = { ttlMs: 60_000, cacheScope: "public" } as const;
 
 export interface FixtureDependencies {
   readonly hub: () => Hub;
+  readonly handles: Handles;
   /** Counts a side effect under a key. */
   readonly count: (name: string, key: string) => Promise<void>;
 }
 
-export function createFixtures({ hub, count }: FixtureDependencies): () => McpServer {
-  const states = createRequestStateCodec<RoundState>({ key: KEY, bind: ({ mcpReq }) => mcpReq.method });
+export function createFixtures({ hub, handles, count }: FixtureDependencies): () => McpServer {
+  const subjectOf = ({ http }: ServerContext): string => String(http?.authInfo?.extra?.["subject"]);
+  const rounds = createRounds({ key: KEY, ttlSeconds: 600, handles, subjectOf, newId });
   return () => {
     const server = new McpServer(INFO, {
       capabilities: {
@@ -40,11 +45,11 @@ export function createFixtures({ hub, count }: FixtureDependencies): () => McpSe
         "resources/read": CACHE,
         "server/discover": CACHE,
       },
-      requestState: { verify: async (state, context) => states.verify(state, context) },
+      requestState: { verify: async (state, context) => rounds.verify(state, context) },
     });
     registerContentTools(server, hub);
-    registerInputTools(server, states);
-    registerSurvivalTools(server, count);
+    registerInputTools(server, rounds);
+    registerSurvivalTools(server, rounds, count);
     registerResources(server);
     registerPrompts(server);
     return server;

@@ -1,32 +1,21 @@
 // Tools that need something of the client first: written once, by returning what is required, for both eras.
-import {
-  CLIENT_CAPABILITIES_META_KEY,
-  acceptedContent,
-  inputRequired,
-  inputResponse,
-} from "@modelcontextprotocol/server";
+import { acceptedContent, inputRequired, inputResponse } from "@modelcontextprotocol/server";
 import type {
   CallToolResult,
-  ClientCapabilities,
   InputRequest,
+  InputRequests,
   InputRequiredResult,
   McpServer,
-  RequestStateCodec,
   ServerContext,
 } from "@modelcontextprotocol/server";
 import * as z from "zod";
-
-/** What a round hands to the next one, through the client and signed. */
-export interface RoundState {
-  readonly round: number;
-  readonly name?: string;
-}
+import type { Question, Rounds } from "../../src/mcp/rounds.ts";
 
 type Answer = CallToolResult | InputRequiredResult;
 
 const NOTHING = z.object({});
 
-export function registerInputTools(server: McpServer, states: RequestStateCodec<RoundState>): void {
+export function registerInputTools(server: McpServer, rounds: Rounds): void {
   const add = (name: string, run: (context: ServerContext) => Answer | Promise<Answer>): void => {
     server.registerTool(name, { description: `Fixture ${name}`, inputSchema: NOTHING }, async (_input, context) =>
       run(context),
@@ -79,7 +68,7 @@ export function registerInputTools(server: McpServer, states: RequestStateCodec<
     () => formOf("Please choose.", CHOICES),
     (context) => describeForm(context, "form"),
   );
-  addStateful(add, states);
+  registerRoundTools(server, rounds);
 
   server.registerTool(
     "test_elicitation",
@@ -101,67 +90,68 @@ export function registerInputTools(server: McpServer, states: RequestStateCodec<
   );
 }
 
-function addStateful(
-  add: (name: string, run: (context: ServerContext) => Answer | Promise<Answer>) => void,
-  states: RequestStateCodec<RoundState>,
-): void {
+const roundState = z.object({ round: z.int(), name: z.string().optional() });
+/** What a round hands to the next one. */
+type RoundState = z.output<typeof roundState>;
+
+function registerRoundTools(server: McpServer, rounds: Rounds): void {
+  const add = (
+    name: string,
+    run: (state: RoundState | undefined, context: ServerContext) => CallToolResult | Question<RoundState>,
+  ): void => {
+    const tool = {
+      name,
+      parseState: (value: unknown) => roundState.parse(value),
+      run: async (_input: object, state: RoundState | undefined, context: ServerContext) => run(state, context),
+    };
+    const config = { description: `Fixture ${name}`, inputSchema: NOTHING };
+    server.registerTool(name, config, rounds.callbackOf(server, tool));
+  };
+  const ask = (state: RoundState, ...ways: InputRequests[]): Question<RoundState> => ({
+    kind: "question",
+    ways,
+    state,
+    otherwise: text("The client can be asked for nothing."),
+  });
   const confirm = () => formOf("Please confirm.", { ok: { type: "boolean" } }, ["ok"]);
-  const ask = async (
-    context: ServerContext,
-    round: RoundState,
-    inputRequests: Record<string, InputRequest>,
-  ): Promise<Answer> => inputRequired({ inputRequests, requestState: await states.mint(round, context) });
-  const roundOf = ({ mcpReq }: ServerContext): RoundState | undefined => mcpReq.requestState<RoundState>();
 
   for (const [name, done] of [
     ["test_input_required_result_request_state", "state-ok"],
     ["test_input_required_result_tampered_state", "integrity-ok"],
   ] as const) {
-    add(name, async (context) =>
-      roundOf(context) === undefined || isMissing(context, "confirm")
-        ? ask(context, { round: 1 }, { confirm: confirm() })
+    add(name, (state, context) =>
+      state === undefined || isMissing(context, "confirm")
+        ? ask({ round: 1 }, { confirm: confirm() })
         : text(`${done}: the state came back whole`),
     );
   }
-  add("test_input_required_result_multiple_inputs", async (context) => {
-    const keys = ["user_name", "greeting", "client_roots"];
-    if (roundOf(context) === undefined || keys.some((key) => isMissing(context, key))) {
-      return ask(
-        context,
-        { round: 1 },
-        { user_name: askName(), greeting: sample("Generate a greeting"), client_roots: inputRequired.listRoots() },
-      );
-    }
+  add("test_input_required_result_multiple_inputs", (state, context) => {
+    const inputs = {
+      user_name: askName(),
+      greeting: sample("Generate a greeting"),
+      client_roots: inputRequired.listRoots(),
+    };
+    if (state === undefined || Object.keys(inputs).some((key) => isMissing(context, key)))
+      return ask({ round: 1 }, inputs);
     return text(
       `${contentOf(context, "user_name", "name")} · ${sampledText(context, "greeting")} · ${rootCount(context, "client_roots")}`,
     );
   });
-  add("test_input_required_result_multi_round", async (context) => {
-    const round = roundOf(context);
-    if (round?.round === 2 && !isMissing(context, "step2"))
-      return text(`${round.name} likes ${contentOf(context, "step2", "color")}`);
-    if (round?.round === 1 && !isMissing(context, "step1")) {
+  add("test_input_required_result_multi_round", (state, context) => {
+    if (state?.round === 2 && !isMissing(context, "step2"))
+      return text(`${state.name} likes ${contentOf(context, "step2", "color")}`);
+    if (state?.round === 1 && !isMissing(context, "step1")) {
       const step2 = formOf("Step 2: what is your favourite colour?", { color: { type: "string" } }, ["color"]);
-      return ask(context, { round: 2, name: contentOf(context, "step1", "name") }, { step2 });
+      return ask({ round: 2, name: contentOf(context, "step1", "name") }, { step2 });
     }
-    return ask(context, { round: 1 }, { step1: askName() });
+    return ask({ round: 1 }, { step1: askName() });
   });
-  add("test_input_required_result_capabilities", async (context) => {
+  add("test_input_required_result_capabilities", (_state, context) => {
     const answered = Object.keys(context.mcpReq.inputResponses ?? {});
     if (answered.length > 0) return text(`capabilities-ok: ${answered.join(", ")}`);
-    const declared: ClientCapabilities | undefined = Reflect.get(
-      context.mcpReq.envelope ?? {},
-      CLIENT_CAPABILITIES_META_KEY,
-    );
-    const inputRequests = {
-      ...(declared?.elicitation && {
-        elicit_input: formOf("A value, please.", { value: { type: "string" } }, ["value"]),
-      }),
-      ...(declared?.sampling && { sample_input: sample("Anything") }),
-    };
-    return Object.keys(inputRequests).length === 0
-      ? text("The client can be asked for nothing.")
-      : ask(context, { round: 1 }, inputRequests);
+    const elicit = { elicit_input: formOf("A value, please.", { value: { type: "string" } }, ["value"]) };
+    const sampled = { sample_input: sample("Anything") };
+    return ask({ round: 1 }, { ...elicit, ...sampled }, elicit, sampled);
   });
 }
 

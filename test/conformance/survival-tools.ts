@@ -1,7 +1,8 @@
 // Tools whose side effects are counted, for the tests that kill the server in the middle of them.
-import { acceptedContent, inputRequired } from "@modelcontextprotocol/server";
-import type { CallToolResult, InputRequiredResult, McpServer, ServerContext } from "@modelcontextprotocol/server";
+import { acceptedContent } from "@modelcontextprotocol/server";
+import type { CallToolResult, McpServer, ServerContext } from "@modelcontextprotocol/server";
 import * as z from "zod";
+import type { Question, RoundTool, Rounds } from "../../src/mcp/rounds.ts";
 import { formOf } from "./input-tools.ts";
 
 type Count = (name: string, key: string) => Promise<void>;
@@ -9,12 +10,17 @@ type Count = (name: string, key: string) => Promise<void>;
 /** Long enough to be killed in. */
 const SLOW_MS = 60_000;
 
-export function registerSurvivalTools(server: McpServer, count: Count): void {
+export function registerSurvivalTools(server: McpServer, rounds: Rounds, count: Count): void {
   const nothing = z.object({});
   server.registerTool(
     "survival_two_questions",
     { description: "Asks two questions, one after the other", inputSchema: nothing },
-    async (_input, context) => twoQuestions(context, count),
+    rounds.callbackOf(server, twoQuestions(count)),
+  );
+  server.registerTool(
+    "survival_pay",
+    { description: "Pays an amount once it was confirmed", inputSchema: payment },
+    rounds.callbackOf(server, pay(count)),
   );
   server.registerTool(
     "survival_slow",
@@ -31,26 +37,57 @@ export function registerSurvivalTools(server: McpServer, count: Count): void {
   );
 }
 
-/** The second question carries the first answer, so that the answers can be told apart when they come back. */
-async function twoQuestions(
-  { mcpReq, http }: ServerContext,
-  count: Count,
-): Promise<CallToolResult | InputRequiredResult> {
-  const call = callOf(http);
-  const second = acceptedContent(mcpReq.inputResponses, "second");
-  if (second !== undefined) {
-    await count("finished", call);
-    return { content: [{ type: "text", text: `answers: ${String(second["first"])} and ${String(second["answer"])}` }] };
-  }
-  const first = acceptedContent(mcpReq.inputResponses, "first")?.["answer"];
-  if (typeof first !== "string") {
-    await count("started", call);
-    return inputRequired({
-      inputRequests: { first: formOf("The first question", { answer: { type: "string" } }, ["answer"]) },
-    });
-  }
-  const properties = { first: { type: "string", default: first }, answer: { type: "string" } } as const;
-  return inputRequired({ inputRequests: { second: formOf("The second question", properties, ["first", "answer"]) } });
+const payment = z.object({ amount: z.number(), next: z.enum(["answer", "throw", "hang"]).default("answer") });
+type Payment = z.output<typeof payment>;
+
+/** Counts each payment it makes; what comes after that may go wrong. */
+function pay(count: Count): RoundTool<Payment, null> {
+  return {
+    name: "survival_pay",
+    parseState: (value) => z.null().parse(value),
+    async run({ amount, next }, state, { mcpReq }) {
+      if (state === undefined) {
+        const confirm = formOf(`Pay ${amount}?`, { ok: { type: "boolean" } }, ["ok"]);
+        return { kind: "question", ways: [{ confirm }], state: null, otherwise: text("nobody can be asked") };
+      }
+      if (acceptedContent(mcpReq.inputResponses, "confirm")?.["ok"] !== true) return text("declined");
+      await count("paid", crypto.randomUUID());
+      if (next === "throw") throw new Error("the bank is closed");
+      if (next === "hang") await new Promise((resolve) => setTimeout(resolve, SLOW_MS));
+      return text(`paid ${amount}`);
+    },
+  };
+}
+
+const roundState = z.object({ first: z.string().nullable() });
+type RoundState = z.output<typeof roundState>;
+
+/** The first round is counted once per call, as it may run again; the last one each time it runs. */
+function twoQuestions(count: Count): RoundTool<object, RoundState> {
+  return {
+    name: "survival_two_questions",
+    parseState: (value) => roundState.parse(value),
+    async run(_input, state, { mcpReq, http }) {
+      if (state === undefined) {
+        await count("started", callOf(http));
+        return ask("first", "The first question", null);
+      }
+      const answer = acceptedContent(mcpReq.inputResponses, state.first === null ? "first" : "second")?.["answer"];
+      if (typeof answer !== "string") return text("declined");
+      if (state.first === null) return ask("second", "The second question", answer);
+      await count("finished", crypto.randomUUID());
+      return text(`answers: ${state.first} and ${answer}`);
+    },
+  };
+}
+
+function ask(key: string, message: string, first: string | null): Question<RoundState> {
+  const form = formOf(message, { answer: { type: "string" } }, ["answer"]);
+  return { kind: "question", ways: [{ [key]: form }], state: { first }, otherwise: text("nobody can be asked") };
+}
+
+function text(value: string): CallToolResult {
+  return { content: [{ type: "text", text: value }] };
 }
 
 function callOf(http: ServerContext["http"]): string {

@@ -1,4 +1,5 @@
 // The conformance Worker: exactly the product's runtime around the suite's fixtures.
+import { defineLedgerObject } from "../../src/ledger/ledger-object.ts";
 import { oncePerEnv } from "../../src/lib/once.ts";
 import { refuseHost, refuseOrigin } from "../../src/mcp/border.ts";
 import { defineRuntime } from "../../src/mcp/runtime.ts";
@@ -8,12 +9,20 @@ import { SUBJECT, createFixtures } from "./fixtures.ts";
 
 export { CounterObject };
 
+/** The product's ledger, for the handles of questions. */
+export class LedgerObject extends defineLedgerObject<ConformanceEnv>(() => ({
+  outboxBytes: 1_000_000,
+  rowsPerDay: 1000,
+  leaseSeconds: 60,
+})) {}
+
 export interface ConformanceEnv {
   /** The port follows the socket; only the name is checked. */
   readonly HOST: string;
   readonly SESSION: RuntimeOptions["sessions"];
   readonly HUB: RuntimeOptions["hub"];
   readonly COUNTER: DurableObjectNamespace<CounterObject>;
+  readonly LEDGER: DurableObjectNamespace<LedgerObject>;
 }
 
 const LIMITS = {
@@ -36,23 +45,36 @@ const runtime: Runtime<ConformanceEnv> = defineRuntime(
   oncePerEnv((env: ConformanceEnv): RuntimeOptions => ({
     createServer: createFixtures({
       hub: () => runtime.hubOf(env),
+      handles: {
+        open: async (subject, opened) => ledgerOf(env, subject).openHandle(opened),
+        spend: async (subject, handle, binding) => ledgerOf(env, subject).spendHandle(handle, binding),
+        settle: async (subject, handle, outcome, next) => ledgerOf(env, subject).settleHandle(handle, outcome, next),
+      },
       count: async (name, key) => counterOf(env).add(name, key),
     }),
     maySubscribe: async () => true,
     sessions: env.SESSION,
     hub: env.HUB,
     limits: LIMITS,
+    now: Date.now,
     onRefusal: () => {},
     onError: (error) => console.error(error),
   })),
 );
 
-/** Tells when it was constructed, which is how a test knows that it slept. */
+/** Another one in each isolate. */
+let isolate: string | undefined;
+
+/** Tells when it was constructed, which is how a test knows that it slept, and how many streams it holds. */
 export class SessionObject extends runtime.SessionObject {
   readonly #bornMs = Date.now();
 
   async born(): Promise<number> {
     return this.#bornMs;
+  }
+
+  async streams(): Promise<number> {
+    return this.ctx.getWebSockets().length;
   }
 }
 export class HubObject extends runtime.HubObject {}
@@ -67,7 +89,7 @@ export default {
     // Tests of the hub come as several people; there is no sign-in to take them from.
     const subjectId = searchParams.get("subject") ?? SUBJECT;
     const grantId = searchParams.get("grant") ?? "conformance";
-    const authInfo = { token: "", clientId: "conformance", scopes: [] };
+    const authInfo = { token: "", clientId: "conformance", scopes: [], extra: { subject: subjectId } };
     return runtime.endpointOf(env)(request, { subjectId, grantId, authInfo });
   },
 };
@@ -78,16 +100,20 @@ async function control(request: Request, env: ConformanceEnv): Promise<Response>
   switch (pathname) {
     case "/counts":
       return Response.json(await counterOf(env).counts());
-    case "/born": {
-      const namespace: unknown = env.SESSION;
-      const sessions = namespace as DurableObjectNamespace<SessionObject>;
-      return Response.json(await sessions.get(sessions.idFromString(searchParams.get("session") ?? "")).born());
-    }
+    case "/isolate":
+      return Response.json((isolate ??= crypto.randomUUID()));
+    case "/born":
+      return Response.json(await sessionOf(env, searchParams.get("session") ?? "").born());
+    case "/streams":
+      return Response.json(await sessionOf(env, searchParams.get("session") ?? "").streams());
     case "/revoke":
       await runtime.hubOf(env).revoke(searchParams.get("subject") ?? SUBJECT, searchParams.get("grant") ?? "");
       return new Response(null, { status: 204 });
     case "/recheck":
       await runtime.hubOf(env).recheck(searchParams.get("subject") ?? SUBJECT, () => false);
+      return new Response(null, { status: 204 });
+    case "/list-changed":
+      await runtime.hubOf(env).listChanged(searchParams.get("subject") ?? SUBJECT, { kind: "tools_list_changed" });
       return new Response(null, { status: 204 });
     case "/publish":
       await runtime.hubOf(env).resourceUpdated(searchParams.get("uri") ?? "");
@@ -95,6 +121,16 @@ async function control(request: Request, env: ConformanceEnv): Promise<Response>
     default:
       return new Response(null, { status: 404 });
   }
+}
+
+function sessionOf(env: ConformanceEnv, id: string) {
+  const namespace: unknown = env.SESSION;
+  const sessions = namespace as DurableObjectNamespace<SessionObject>;
+  return sessions.get(sessions.idFromString(id));
+}
+
+function ledgerOf(env: ConformanceEnv, subjectId: string) {
+  return env.LEDGER.get(env.LEDGER.idFromName(subjectId));
 }
 
 function counterOf(env: ConformanceEnv) {

@@ -5,14 +5,11 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { buildWorker } from "../../scripts/build.ts";
-import { freePort } from "../support/node/server.ts";
-import { ROOT, runProcess } from "../support/node/worker.ts";
-import type { WorkerProcess } from "../support/node/worker.ts";
+import { afterAll, describe, expect, it } from "vitest";
+import { useConformanceWorker } from "../support/node/conformance-worker.ts";
+import { ROOT } from "../support/node/worker.ts";
 
 const run = promisify(execFile);
-const CONFIG = path.join(ROOT, "test/conformance/wrangler.jsonc");
 const SUITE = path.join(ROOT, "node_modules/.bin/conformance");
 
 interface Check {
@@ -21,20 +18,10 @@ interface Check {
   readonly errorMessage?: string;
 }
 
-let dir = "";
-let worker: WorkerProcess | undefined;
+const worker = useConformanceWorker();
+const dir = mkdtempSync(path.join(tmpdir(), "gatehouse-conformance-results-"));
 
-beforeAll(async () => {
-  dir = mkdtempSync(path.join(tmpdir(), "gatehouse-conformance-"));
-  const bundle = path.join(dir, "bundle");
-  await buildWorker(CONFIG, bundle);
-  const port = String(await freePort());
-  const env = { CONFIG, BUNDLE: bundle, PORT: port, STATE: path.join(dir, "state") };
-  worker = await runProcess("test/support/node/serve.ts", env, "serving", `http://localhost:${port}`);
-});
-
-afterAll(async () => {
-  await worker?.stop("SIGTERM");
+afterAll(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 
@@ -51,7 +38,7 @@ describe("conformance", () => {
         SUITE,
         "server",
         "--url",
-        `${worker?.origin}/mcp`,
+        `${worker().origin}/mcp`,
         "--suite",
         "all",
         "--spec-version",

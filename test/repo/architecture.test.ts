@@ -38,7 +38,10 @@ const ONLY_IN: readonly (readonly [RegExp, readonly string[]])[] = [
   [/from "@cloudflare\/workers-oauth-provider/, ["auth", "gatehouse"]],
   [/from "hono/, ["ui", "auth", "web"]],
   [/\.prepare\(/, ["sources", "storage", "changes"]],
-  [/Date\.now|randomUUID|getRandomValues/, ["gatehouse", "lib", "session/session-object", "ledger/ledger-object"]],
+  [
+    /Date\.now|randomUUID|getRandomValues/,
+    ["gatehouse", "lib", "session/session-object", "ledger/ledger-object", "hub/hub-object"],
+  ],
 ];
 
 const MAX_LINES = 400;

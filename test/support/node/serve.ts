@@ -1,5 +1,6 @@
-// Runs in a process of its own: serves a built Worker until it is told to end. Reads CONFIG, BUNDLE, PORT and STATE.
-import { freeAddresses, startLocal } from "../../../scripts/local.ts";
+// Runs in a process of its own: serves a built Worker until it is told to end, on PORT, and from a second isolate with the
+// same objects on TWIN_PORT. Reads CONFIG, BUNDLE and STATE besides.
+import { WORKER_NAME, freeAddresses, startWorkers, workerOf } from "../../../scripts/local.ts";
 
 function setting(name: string): string {
   const value = process.env[name];
@@ -7,15 +8,20 @@ function setting(name: string): string {
   return value;
 }
 
-const port = Number(setting("PORT"));
-const addresses = await freeAddresses(port);
-if (addresses === undefined) throw new Error(`port ${port} is taken`);
-const { miniflare, origin } = await startLocal({
-  configPath: setting("CONFIG"),
-  bundleDir: setting("BUNDLE"),
-  port,
-  addresses,
-  stateDir: setting("STATE"),
-});
+async function workerOn(port: number): Promise<ReturnType<typeof workerOf>> {
+  const addresses = await freeAddresses(port);
+  if (addresses === undefined) throw new Error(`port ${port} is taken`);
+  return workerOf({ configPath: setting("CONFIG"), bundleDir: setting("BUNDLE"), port, addresses });
+}
+
+const first = await workerOn(Number(setting("PORT")));
+const twin = await workerOn(Number(setting("TWIN_PORT")));
+const durableObjects = Object.fromEntries(
+  Object.entries(first.durableObjects ?? {}).map(([binding, object]) => {
+    const { className } = typeof object === "string" ? { className: object } : object;
+    return [binding, { className, scriptName: WORKER_NAME, useSQLite: true }];
+  }),
+);
+const miniflare = await startWorkers(setting("STATE"), [first, { ...twin, name: "twin", durableObjects }]);
 process.once("SIGTERM", () => void miniflare.dispose().finally(() => process.exit(0)));
-console.log(`serving ${origin}`);
+console.log("serving");

@@ -25,10 +25,27 @@ export interface WireSession {
   listen(lastEventId?: string): Promise<EventStream>;
 }
 
+/** The next event that carries a message. */
+export async function nextMessage(stream: EventStream): Promise<SseEvent["message"]> {
+  for (;;) {
+    const event = await stream.next();
+    if (event === undefined || event.message !== undefined) return event?.message;
+  }
+}
+
+export interface WireOptions {
+  readonly protocolVersion?: string;
+  readonly capabilities?: object;
+}
+
 /** Opens a session of the 2025 era whose client can be asked. `who` is a query such as `?subject=ann`. */
-export async function openWireSession(origin: string, who = "", protocolVersion = "2025-11-25"): Promise<WireSession> {
+export async function openWireSession(
+  origin: string,
+  who = "",
+  { protocolVersion = "2025-11-25", capabilities = { elicitation: {} } }: WireOptions = {},
+): Promise<WireSession> {
   const url = `${origin}/mcp${who}`;
-  const params = { protocolVersion, capabilities: { elicitation: {} }, clientInfo: { name: "wire", version: "1" } };
+  const params = { protocolVersion, capabilities, clientInfo: { name: "wire", version: "1" } };
   const opened = await fetch(url, {
     method: "POST",
     headers: HEADERS,
@@ -55,15 +72,31 @@ export async function openWireSession(origin: string, who = "", protocolVersion 
 
 /** Opens a `subscriptions/listen` stream of the 2026 era. */
 export async function openListen(origin: string, notifications: object, who = ""): Promise<EventStream> {
+  return readEvents(await request2026(origin, "subscriptions/listen", { notifications }, who));
+}
+
+/** One request of the 2026 era. */
+export async function request2026(
+  origin: string,
+  method: string,
+  params: Record<string, unknown>,
+  who = "",
+  capabilities: object = {},
+): Promise<Response> {
   const _meta = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientInfo": { name: "wire", version: "1" },
-    "io.modelcontextprotocol/clientCapabilities": {},
+    "io.modelcontextprotocol/clientCapabilities": capabilities,
   };
-  const method = "subscriptions/listen";
-  const headers = { ...HEADERS, "mcp-protocol-version": "2026-07-28", "mcp-method": method };
-  const body = JSON.stringify({ jsonrpc: "2.0", id: "listen", method, params: { notifications, _meta } });
-  return readEvents(await fetch(`${origin}/mcp${who}`, { method: "POST", headers, body }));
+  const name = params["name"];
+  const headers = {
+    ...HEADERS,
+    "mcp-protocol-version": "2026-07-28",
+    "mcp-method": method,
+    ...(typeof name === "string" ? { "mcp-name": name } : {}),
+  };
+  const body = JSON.stringify({ jsonrpc: "2.0", id: method, method, params: { ...params, _meta } });
+  return fetch(`${origin}/mcp${who}`, { method: "POST", headers, body });
 }
 
 export function call(id: number | string, name: string): object {

@@ -1,31 +1,12 @@
 // Change notifications between people and eras, their limits, and revocation, over real HTTP.
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createConformanceWorker } from "../support/node/conformance-worker.ts";
-import type { ConformanceWorker } from "../support/node/conformance-worker.ts";
-import { openListen, openWireSession } from "../support/node/wire.ts";
-import type { EventStream, SseEvent } from "../support/node/wire.ts";
+import { describe, expect, it } from "vitest";
+import { useConformanceWorker } from "../support/node/conformance-worker.ts";
+import { nextMessage, openListen, openWireSession, request2026 } from "../support/node/wire.ts";
 
 const WATCHED = "test://watched-resource";
 const OTHER = "test://static-text";
 
-let worker: ConformanceWorker;
-
-beforeAll(async () => {
-  worker = await createConformanceWorker();
-  await worker.start();
-}, 60_000);
-
-afterAll(async () => {
-  await worker.remove();
-});
-
-/** The next event that carries a message. */
-async function nextMessage(stream: EventStream): Promise<SseEvent["message"]> {
-  for (;;) {
-    const event = await stream.next();
-    if (event === undefined || event.message !== undefined) return event?.message;
-  }
-}
+const worker = useConformanceWorker();
 
 const subscribe = (method: string, uri: string, id: string) => ({
   jsonrpc: "2.0",
@@ -36,16 +17,16 @@ const subscribe = (method: string, uri: string, id: string) => ({
 
 describe("a change that one request publishes", () => {
   it("reaches other people's listeners of both eras, and nobody who did not ask for it", async () => {
-    const ann = await openWireSession(worker.origin, "?subject=ann");
+    const ann = await openWireSession(worker().origin, "?subject=ann");
     const annStream = await ann.listen();
     expect((await ann.request(subscribe("subscribe", WATCHED, "s"))).status).toBe(200);
-    const bob = await openListen(worker.origin, { resourceSubscriptions: [WATCHED] }, "?subject=bob");
-    const cat = await openListen(worker.origin, { resourceSubscriptions: [OTHER] }, "?subject=cat");
+    const bob = await openListen(worker().origin, { resourceSubscriptions: [WATCHED] }, "?subject=bob");
+    const cat = await openListen(worker().origin, { resourceSubscriptions: [OTHER] }, "?subject=cat");
     for (const stream of [bob, cat])
       expect(await nextMessage(stream)).toMatchObject({ method: "notifications/subscriptions/acknowledged" });
 
-    await worker.publish(WATCHED);
-    await worker.publish(OTHER);
+    await worker().publish(WATCHED);
+    await worker().publish(OTHER);
 
     for (const stream of [annStream, bob]) {
       expect(await nextMessage(stream)).toMatchObject({
@@ -58,22 +39,22 @@ describe("a change that one request publishes", () => {
 
     await ann.request(subscribe("unsubscribe", WATCHED, "u"));
     await ann.request(subscribe("subscribe", OTHER, "o"));
-    await worker.publish(WATCHED);
-    await worker.publish(OTHER);
+    await worker().publish(WATCHED);
+    await worker().publish(OTHER);
     expect(await nextMessage(annStream)).toMatchObject({ params: { uri: OTHER } });
     for (const stream of [annStream, bob, cat]) await stream.close();
   });
 
   it("is not heard any more where a role change took it away", async () => {
     const dan = await openListen(
-      worker.origin,
+      worker().origin,
       { resourceSubscriptions: [WATCHED], toolsListChanged: true },
       "?subject=dan",
     );
     await nextMessage(dan);
-    await worker.control("/recheck?subject=dan");
-    await worker.publish(WATCHED);
-    await worker.control("/revoke?subject=dan&grant=conformance");
+    await worker().control("/recheck?subject=dan");
+    await worker().publish(WATCHED);
+    await worker().control("/revoke?subject=dan&grant=conformance");
     expect((await nextMessage(dan))?.["method"]).toBeUndefined();
   });
 });
@@ -82,22 +63,22 @@ describe("limits and revocation", () => {
   it("a connection has so many listening streams, and the next is told so", async () => {
     const open = [];
     for (let count = 0; count < 3; count += 1)
-      open.push(await openListen(worker.origin, { toolsListChanged: true }, "?subject=eve"));
+      open.push(await openListen(worker().origin, { toolsListChanged: true }, "?subject=eve"));
     for (const stream of open) await nextMessage(stream);
-    const refused = await openListen(worker.origin, { toolsListChanged: true }, "?subject=eve");
+    const refused = await openListen(worker().origin, { toolsListChanged: true }, "?subject=eve");
     expect(refused.status).toBe(429);
-    const elsewhere = await openListen(worker.origin, { toolsListChanged: true }, "?subject=eve&grant=second");
+    const elsewhere = await openListen(worker().origin, { toolsListChanged: true }, "?subject=eve&grant=second");
     expect(elsewhere.status).toBe(200);
     for (const stream of [...open, elsewhere]) await stream.close();
   });
 
   it("ending a grant ends its sessions and streams, and no others", async () => {
-    const first = await openWireSession(worker.origin, "?subject=fay&grant=one");
-    const second = await openWireSession(worker.origin, "?subject=fay&grant=two");
+    const first = await openWireSession(worker().origin, "?subject=fay&grant=one");
+    const second = await openWireSession(worker().origin, "?subject=fay&grant=two");
     const stream = await first.listen();
-    const listening = await openListen(worker.origin, { toolsListChanged: true }, "?subject=fay&grant=one");
+    const listening = await openListen(worker().origin, { toolsListChanged: true }, "?subject=fay&grant=one");
     await nextMessage(listening);
-    await worker.control("/revoke?subject=fay&grant=one");
+    await worker().control("/revoke?subject=fay&grant=one");
     expect(await nextMessage(stream)).toBeUndefined();
     for (let message = await nextMessage(listening); message !== undefined; message = await nextMessage(listening))
       expect(message["method"]).toBeUndefined();
@@ -107,14 +88,14 @@ describe("limits and revocation", () => {
   });
 
   it("a session has so many streams, and is another's for nobody", async () => {
-    const session = await openWireSession(worker.origin, "?subject=gil");
+    const session = await openWireSession(worker().origin, "?subject=gil");
     const streams = [];
     for (let count = 0; count < 16; count += 1) streams.push(await session.listen());
     expect((await session.listen()).status).toBe(429);
     for (const stream of streams) await stream.close();
     const headers = { accept: "text/event-stream", "mcp-session-id": session.id };
-    expect((await fetch(`${worker.origin}/mcp?subject=hal`, { headers })).status).toBe(404);
-    expect((await fetch(`${worker.origin}/mcp?subject=gil&grant=other`, { headers })).status).toBe(404);
+    expect((await fetch(`${worker().origin}/mcp?subject=hal`, { headers })).status).toBe(404);
+    expect((await fetch(`${worker().origin}/mcp?subject=gil&grant=other`, { headers })).status).toBe(404);
   });
 
   it("forged session ids reach no object", async () => {
@@ -123,10 +104,35 @@ describe("limits and revocation", () => {
     for (let start = 0; start < 10_000; start += 100) {
       const batch = Array.from({ length: 100 }, async (_value, index) => {
         const headers = { accept: "text/event-stream", "mcp-session-id": forge(start + index) };
-        return (await fetch(`${worker.origin}/mcp`, { headers })).status;
+        return (await fetch(`${worker().origin}/mcp`, { headers })).status;
       });
       for (const status of await Promise.all(batch)) statuses.add(status);
     }
     expect([...statuses]).toEqual([404]);
   }, 60_000);
+});
+
+describe("in two isolates", () => {
+  it("a change published in one reaches listeners of both eras in the other", async () => {
+    const { origin, twinOrigin } = worker();
+    const isolateOf = async (at: string): Promise<string> => (await fetch(`${at}/isolate`)).text();
+    expect(await isolateOf(origin)).not.toBe(await isolateOf(twinOrigin));
+    const ida = await openWireSession(twinOrigin, "?subject=ida");
+    const idaStream = await ida.listen();
+    await ida.request(subscribe("subscribe", WATCHED, "s"));
+    const jon = await openListen(twinOrigin, { resourceSubscriptions: [WATCHED] }, "?subject=jon");
+    expect(await nextMessage(jon)).toMatchObject({ method: "notifications/subscriptions/acknowledged" });
+
+    // Somebody else's tool call publishes, in the first isolate.
+    const call = { name: "trigger_resource_update", arguments: {} };
+    expect((await request2026(origin, "tools/call", call, "?subject=kim")).status).toBe(200);
+
+    for (const stream of [idaStream, jon]) {
+      expect(await nextMessage(stream)).toMatchObject({
+        method: "notifications/resources/updated",
+        params: { uri: WATCHED },
+      });
+      await stream.close();
+    }
+  });
 });

@@ -1,0 +1,54 @@
+// What travels between the Worker, sessions and hub objects, and how the objects are named. Plain data.
+import type { HubEvent } from "./events.ts";
+
+export type HubReply = { readonly ok: true } | { readonly ok: false; readonly message: string };
+
+/** The object's face; which methods fit depends on its role. */
+export interface HubRpc {
+  /** Subject role: a session exists from now on. */
+  addSession(sessionId: string, grantId: string): Promise<HubReply>;
+  removeSession(sessionId: string): Promise<void>;
+  subscribe(sessionId: string, topic: string): Promise<HubReply>;
+  unsubscribe(sessionId: string, topic: string): Promise<void>;
+  /** Subject role: the topics that anybody of the subject listens to, to be checked when roles change. */
+  topics(): Promise<readonly string[]>;
+  /** Subject role: nobody of the subject hears of these any more. */
+  dropTopics(topics: readonly string[]): Promise<void>;
+  /** Subject role: ends the grant's sessions and streams, for good. Throws when one is not ended yet; it will be. */
+  revoke(grantId: string): Promise<void>;
+  /** Subject role: hands an event to the subject's listeners. */
+  deliver(event: HubEvent): Promise<void>;
+  /** Topic role. */
+  care(topic: string, subjectShard: string): Promise<void>;
+  forget(topic: string, subjectShard: string): Promise<void>;
+  publish(event: HubEvent): Promise<void>;
+}
+
+export type HubNamespace = DurableObjectNamespace<HubRpc & Rpc.DurableObjectBranded>;
+
+/** Topic shards of a deployment: enough that no one topic's traffic holds up another's for long. */
+const TOPIC_SHARDS = 64;
+
+/** The name of a subject's shard. */
+export function subjectShard(subjectId: string): string {
+  return `subject ${subjectId}`;
+}
+
+/** The name of the shard that a topic belongs to: FNV-1a over its UTF-16 units. */
+export function topicShard(topic: string): string {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < topic.length; index += 1) hash = Math.imul(hash ^ topic.charCodeAt(index), 0x01000193);
+  return `topic ${(hash >>> 0) % TOPIC_SHARDS}`;
+}
+
+/** The URL by which the Worker opens a listening socket at a subject shard. Topics and grant travel in the first message. */
+export const LISTEN_URL = "https://hub/listen";
+
+/** The first message on a listening socket. */
+export interface ListenRequest {
+  readonly grantId: string;
+  readonly topics: readonly string[];
+}
+
+/** Closes a socket whose listener was refused; the reason is text for the client. */
+export const REFUSED = 4000;
