@@ -21,6 +21,8 @@ const limitsSchema = z.strictObject({
   maxRows: z.int().min(1).max(10_000).default(500),
   /** Bytes of a query's rows at most, as JSON. */
   maxResultBytes: z.int().min(1000).default(40_000),
+  /** Steps that a query may take, by the estimate of its plan: about three for each row that is looked at. */
+  maxQuerySteps: z.int().min(1_000_000).default(1_000_000_000),
   /** Characters of a document on one page of fetch. */
   pageCharacters: z.int().min(1000).default(20_000),
   /** Rows that may leave for one person per UTC day. */

@@ -74,7 +74,7 @@ function runtimeOptions(config: Gatehouse, env: Env): RuntimeOptions {
 
 function serverDependencies(config: Gatehouse, env: Env) {
   const { policy, organisation, limits } = config;
-  const sources = openSources(policy, env, logError);
+  const sources = openSources(policy, env, limits, logError);
   const ledgerOf = (subjectId: string) => env.LEDGER.get(env.LEDGER.idFromName(subjectId));
   const logDefect = (id: string, error: unknown): void => logError(`internal error ${id}`, error);
   return {

@@ -2,7 +2,7 @@
 import { AppError } from "../errors.ts";
 import { maskOf, visibleColumns } from "../policy/views.ts";
 import { quoteIdentifier } from "../sql/identifier.ts";
-import { parseStatement } from "../sql/statement.ts";
+import { readStatement } from "../sql/statement.ts";
 import { datasetUri, documentUri, findTarget, notFound, rowUri } from "./catalogue.ts";
 import type { Catalogue, OpenDocuments, Target } from "./catalogue.ts";
 import { describeTable } from "./describe.ts";
@@ -95,10 +95,13 @@ async function fetchRow(
   // One way to write a number, so that a row has one id.
   const isInteger = keyColumn.type === "integer";
   if (isInteger && !/^(?:0|-?[1-9][0-9]{0,14})$/.test(key)) throw notFound(catalogue, id);
-  const statement = parseStatement(
+  const statement = readStatement(
     `SELECT * FROM ${quoteIdentifier(dataset.table)} WHERE ${quoteIdentifier(keyColumn.name)} = ?`,
   );
-  const read = await open.source.read([table], statement, [isInteger ? Number(key) : key], 1);
+  const read = await open.source.read([table], statement, [isInteger ? Number(key) : key], {
+    maxRows: 1,
+    maxBytes: MAX_WHOLE_CHARACTERS,
+  });
   const [row] = read.rows;
   if (row === undefined) throw notFound(catalogue, id);
   const values = Object.fromEntries(read.columns.map((column, index) => [column, row[index] ?? null]));

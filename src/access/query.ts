@@ -24,6 +24,8 @@ export interface QueryAnswer {
   /** What the numbers mean: rows shown, and whether that is all of them. */
   readonly count:
     { readonly shown: number; readonly total: number } | { readonly shown: number; readonly atLeast: number };
+  /** Columns in which some values are text that JSON cannot hold otherwise, as `column: integer as text`. */
+  readonly encoded?: readonly string[];
   /** Why rows are missing, and what to do; absent when none are. */
   readonly cut?: string;
   /** Tables of which the person sees only the rows that their rules allow. */
@@ -38,26 +40,28 @@ export interface QueryAnswer {
 export async function query(catalogue: Catalogue, request: QueryRequest): Promise<Answered<QueryAnswer>> {
   const statement = parseStatement(request.sql);
   const open = openTables(catalogue, request.source);
-  const read = await open.source
-    .read(open.tables, statement, request.params, request.maxRows)
-    .catch((error: unknown) => {
-      // A name of a denied table reads as one that is not there; the record knows better.
-      const isMeant = (dataset: string): boolean => isNamed(statement, open.source.declaration.name, dataset);
-      const denied = error instanceof AppError ? deny(error, catalogue, isMeant) : undefined;
-      throw denied !== undefined && denied.denials.length > 0 ? denied : error;
-    });
-  const { rows, byBytes } = cutToBytes(read.rows, request.maxBytes);
+  const read = await open.source.read(open.tables, statement, request.params, request).catch((error: unknown) => {
+    // A name of a denied table reads as one that is not there; the record knows better.
+    const isMeant = (dataset: string): boolean => isNamed(statement, open.source.declaration.name, dataset);
+    const denied = error instanceof AppError ? deny(error, catalogue, isMeant) : undefined;
+    throw denied !== undefined && denied.denials.length > 0 ? denied : error;
+  });
+  const { rows, byBytes } = cutToBytes(read, request.maxBytes);
   const used = open.tables.filter((table) => read.used.includes(table.dataset.table));
   const masked = used.flatMap((table) => maskedColumns(table, statement));
   const rules = used.flatMap((table) => table.decision.rules);
   const restricted = used.filter((table) => isRowRestricted(table.decision)).map((table) => table.dataset.id);
   const isCut = read.more || byBytes;
+  const encoded = read.columns.flatMap((column, index) =>
+    [...(read.encodings[index] ?? [])].map((encoding) => `${column}: ${encoding}`),
+  );
   const answer: QueryAnswer = {
     columns: read.columns,
     rows,
     count: read.more
       ? { shown: rows.length, atLeast: read.rows.length + 1 }
       : { shown: rows.length, total: read.rows.length },
+    ...(encoded.length > 0 ? { encoded } : {}),
     ...(isCut ? { cut: cutText(rows.length, read, byBytes) } : {}),
     ...(restricted.length > 0 ? { restricted } : {}),
     ...(masked.length > 0 ? { masked } : {}),
@@ -82,14 +86,14 @@ function openTables(catalogue: Catalogue, name: string): OpenTables {
 
 /** Whole rows from the start, as long as their JSON stays within the bytes. */
 function cutToBytes(
-  rows: readonly GovernedRow[],
+  { rows, isCutByValue }: TableRead,
   maxBytes: number,
 ): { rows: readonly GovernedRow[]; byBytes: boolean } {
   const encoder = new TextEncoder();
   let bytes = 0;
   const end = rows.findIndex((row) => (bytes += encoder.encode(JSON.stringify(row)).length + 1) > maxBytes);
-  if (end === -1) return { rows, byBytes: false };
-  if (end === 0) {
+  if (end === -1 && (rows.length > 0 || !isCutByValue)) return { rows, byBytes: isCutByValue };
+  if (end <= 0) {
     throw new AppError(
       "limit_reached",
       `One row alone is larger than ${maxBytes} bytes. Select fewer columns, or shorten long text with substr().`,

@@ -18,13 +18,11 @@ const RESERVED_SOURCES = ["workspace"];
 /** Turns a parsed policy into the one that is evaluated. */
 export function checkPolicy(input: ParsedPolicy): CheckedPolicy {
   const problems: string[] = [];
-  const sources = Object.entries(input.sources).map(([name, { kind, binding, title, description }]) => ({
-    name,
-    kind,
-    binding,
-    title,
-    description,
-  }));
+  const sources = Object.entries(input.sources).map(([name, source]): SourceDeclaration => {
+    const { kind, binding, title, description } = source;
+    const recursion = source.kind === "d1" && source.recursion;
+    return { name, kind, binding, recursion, title, description };
+  });
   const datasets = Object.keys(input.sources).flatMap((name) => datasetsOf(name, input, problems));
   for (const { name } of sources) {
     if (RESERVED_SOURCES.includes(name)) problems.push(`sources.${name}: the name is reserved. Choose another.`);

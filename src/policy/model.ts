@@ -48,6 +48,8 @@ export interface SourceDeclaration {
   readonly name: string;
   readonly kind: "d1" | "kv";
   readonly binding: string;
+  /** Whether people's SQL may be recursive. */
+  readonly recursion: boolean;
   readonly title: string;
   readonly description: string;
 }

@@ -58,6 +58,8 @@ const d1Source = z.strictObject({
   binding: z.string().min(1),
   title: description,
   description,
+  /** Whether people's SQL may be recursive (WITH RECURSIVE): nothing but the database's own limit bounds how long it runs. */
+  recursion: z.boolean().default(false),
   tables: z.record(objectName, table),
 });
 

@@ -1,6 +1,7 @@
 // Layer 2 of governed SQL, the policy's half: turns a decision into the SELECT of a guard view. Rows, masks and hidden
 // columns are applied inside it, so whatever is written around it sees only what the subject may see.
 import { quoteIdentifier } from "../sql/identifier.ts";
+import type { GuardView } from "../sql/guard.ts";
 import type { Parameters } from "../sql/parameters.ts";
 import { disclosedType, disclosureName, disclosureRank, disclosureSql } from "./masks.ts";
 import type { BoundCondition, Column, ColumnType, Decision, Disclosure, Grant, TableDataset } from "./model.ts";
@@ -40,6 +41,26 @@ export function isRowRestricted(decision: Allowed): boolean {
   return decision.grants.every((grant) => grant.rows !== null);
 }
 
+/** The guard view of a dataset under a decision, with what it reads and gives. */
+export function guardViewOf(decision: Allowed, dataset: TableDataset): GuardView {
+  const visible = visibleColumns(decision, dataset);
+  const ruled = decision.grants.flatMap((grant) => (grant.rows === null ? [] : columnsOf(grant.rows)));
+  const order = orderOf(dataset, visible);
+  return {
+    name: dataset.table,
+    reads: [...new Set([...visible.map((column) => column.name), ...ruled, ...(order === null ? [] : [order])])],
+    columns: visible.map((column) => column.name),
+    isMasked: visible.some((column) => maskOf(column) !== null),
+    select: (parameters) => guardViewSql(decision, dataset, parameters),
+  };
+}
+
+function columnsOf(condition: BoundCondition): readonly string[] {
+  if ("all" in condition) return condition.all.flatMap(columnsOf);
+  if ("any" in condition) return condition.any.flatMap(columnsOf);
+  return [condition.column];
+}
+
 /**
  * The SELECT of the guard view over `main."table"`. Rows reached by several grants show the least masked form that one
  * of them gives for that row: CASE in one SELECT, never UNION, which would show a row twice.
@@ -56,10 +77,16 @@ export function guardViewSql(decision: Allowed, dataset: TableDataset, parameter
     (column) => `${columnSql(decision.grants, column, parameters, nameOf)} AS ${quoteIdentifier(column.name)}`,
   );
   const where = isRowRestricted(decision) ? ` WHERE ${anyGrantSql(decision.grants, parameters, nameOf)}` : "";
-  const isAllClear = visible.length === dataset.columns.length && visible.every((column) => maskOf(column) === null);
-  const order = isAllClear || dataset.key === null ? "" : ` ORDER BY ${nameOf(dataset.key)}`;
+  const key = orderOf(dataset, visible);
+  const order = key === null ? "" : ` ORDER BY ${nameOf(key)}`;
   // A dataset whose every column is hidden still has rows to count.
   return `SELECT ${columns.join(", ") || 'NULL AS "(no visible columns)"'} FROM ${from}${where}${order}`;
+}
+
+/** The column that sets the order of rows, where an index on a masked or hidden one might; null where none is needed or can be. */
+function orderOf(dataset: TableDataset, visible: readonly ViewColumn[]): string | null {
+  const isAllClear = visible.length === dataset.columns.length && visible.every((column) => maskOf(column) === null);
+  return isAllClear ? null : dataset.key;
 }
 
 type NameOf = (column: string) => string;

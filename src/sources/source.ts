@@ -1,13 +1,11 @@
 // What the gateway can ask of a bound store. Every read takes an allowed decision, and what comes back carries a brand
 // that only the guarded read paths here can give: returning raw rows is a compile error.
 import type { Decision, DocumentDataset, SourceDeclaration, TableDataset } from "../policy/model.ts";
+import type { Cell, Encoding } from "../sql/exact.ts";
 import type { SqlValue } from "../sql/parameters.ts";
 import type { Statement } from "../sql/statement.ts";
 
 declare const governed: unique symbol;
-
-/** A cell as it travels: text, number or null; a blob is base64 text. */
-export type Cell = string | number | null;
 
 /** A row that went through a guard view, cells in the order of the result's columns. */
 export type GovernedRow = readonly Cell[] & { readonly [governed]: true };
@@ -32,8 +30,12 @@ export interface OpenTable {
 export interface TableRead {
   readonly columns: readonly string[];
   readonly rows: readonly GovernedRow[];
-  /** Whether the source had at least one row more than `maxRows`. */
+  /** Per column, why some of its values are text that were not. */
+  readonly encodings: readonly ReadonlySet<Encoding>[];
+  /** Whether the source had at least one row more. */
   readonly more: boolean;
+  /** Whether that row holds a value of more than `maxBytes`. */
+  readonly isCutByValue: boolean;
   /** The tables whose guard views were in reach of the SQL, as table names. */
   readonly used: readonly string[];
 }
@@ -50,7 +52,7 @@ export interface TableSource {
     open: readonly OpenTable[],
     statement: Statement,
     values: readonly SqlValue[],
-    maxRows: number,
+    limits: { readonly maxRows: number; readonly maxBytes: number },
   ): Promise<TableRead>;
 }
 

@@ -1,14 +1,24 @@
 // Layer 2 of governed SQL, the mechanical half: puts guard views in front of a person's SELECT. Unqualified names then
 // resolve to the views, and every other name that occurs resolves to something that cannot be read.
 import { AppError } from "../errors.ts";
+import type { Allowance } from "./authorizer.ts";
+import { ALLOWED_TABLE_FUNCTIONS } from "./functions.ts";
 import { foldName, quoteIdentifier } from "./identifier.ts";
 import { createParameters, typed } from "./parameters.ts";
 import type { Parameters, SqlValue } from "./parameters.ts";
 import type { Statement } from "./statement.ts";
 
-/** A table as the subject may see it: `name` is the public one, `select` reads the base table through the policy. */
+/** A table as the subject may see it. */
 export interface GuardView {
+  /** The public name, which is also the base table's. */
   readonly name: string;
+  /** Every column of the base table that `select` reads. */
+  readonly reads: readonly string[];
+  /** The columns that it gives, for help with names. */
+  readonly columns: readonly string[];
+  /** Whether some column comes out other than it is stored, so that no index of the table serves it. */
+  readonly isMasked: boolean;
+  /** Reads the base table through the policy. */
   readonly select: (parameters: Parameters) => string;
 }
 
@@ -24,24 +34,34 @@ export interface GuardOptions {
   readonly materialized: boolean;
 }
 
-/** A statement ready to run. */
+/** A composed statement: `before`, the person's text with `after` behind it, and what is known of it. */
 export interface GuardedQuery {
-  readonly sql: string;
+  /** Ends where the person's text begins. */
+  readonly before: string;
+  /** The person's text, with the type of each whole number written to its `?`. */
+  readonly body: string;
+  readonly after: string;
   /** One value per parameter number, the guard's first. */
   readonly parameters: readonly SqlValue[];
-  /** Names of the views that occur in the SQL, as declared. */
-  readonly used: readonly string[];
+  /** The views that occur in the SQL. */
+  readonly used: readonly GuardView[];
   /** The name behind each deny-CTE, as the person wrote it: what reading it fails on is `deniedTable(nonce, index)`. */
   readonly denied: readonly string[];
+  /** What the views read. */
+  readonly allowances: readonly Allowance[];
+  /** Folded names that a CTE stands before. */
+  readonly shadowed: ReadonlySet<string>;
+}
+
+export function sqlOf({ before, body, after }: Pick<GuardedQuery, "before" | "body" | "after">): string {
+  return `${before}${body}${after}`;
 }
 
 /** D1's limits on one statement. */
 const MAX_STATEMENT_BYTES = 100_000;
 const MAX_PARAMETERS = 100;
 
-/** Table-valued functions that read only their arguments. A deny-CTE of the same name would break them, so it is left out
- * where they are called and nowhere named without a call: a table may have the same name. */
-const ALLOWED_TABLE_FUNCTIONS = new Set(["json_each", "json_tree"]);
+const encoder = new TextEncoder();
 
 /** The table, existing nowhere, that a deny-CTE reads. */
 export function deniedTable(nonce: string, index: number): string {
@@ -49,30 +69,51 @@ export function deniedTable(nonce: string, index: number): string {
 }
 
 /**
- * Composes the statement: per view a nonce CTE that applies the policy and a public CTE that selects from it; a
- * deny-CTE for every other name that occurs, so that ungranted tables, views and tables made a second ago fail alike;
- * then the person's own text, untouched, wrapped in a limited SELECT.
- *
- * Throws `invalid_input` when the number of values is not the number of `?`, `query_refused` when the composed
- * statement would pass D1's limits.
+ * The person's text alone in its limited frame, without a view before it. Throws `invalid_input` when the number of
+ * values is not the number of `?`.
+ */
+export function frameQuery(
+  statement: Statement,
+  values: readonly SqlValue[],
+  { maxRows }: Pick<GuardOptions, "maxRows">,
+): GuardedQuery {
+  const wanted = statement.parameterOffsets.length;
+  if (values.length !== wanted) {
+    throw new AppError(
+      "invalid_input",
+      `The SQL has ${wanted} parameter(s) but params has ${values.length} value(s). Give one value for each ?.`,
+    );
+  }
+  if (!Number.isSafeInteger(maxRows)) throw new TypeError("maxRows must be a whole number");
+  return {
+    before: "SELECT * FROM (\n",
+    body: withTypes(statement, values),
+    after: `\n) LIMIT ${maxRows + 1}`,
+    parameters: values,
+    used: [],
+    denied: [],
+    allowances: [],
+    shadowed: new Set(),
+  };
+}
+
+/**
+ * Puts before a framed statement: per view a nonce CTE that applies the policy and a public CTE that selects from it; a
+ * deny-CTE for every other name that occurs, so that ungranted tables, views and tables made a second ago fail alike. The
+ * person's own text stays untouched. Throws `query_refused` when the whole would pass D1's limits.
  */
 export function guardQuery(
   statement: Statement,
-  values: readonly SqlValue[],
+  framed: GuardedQuery,
   views: readonly GuardView[],
   options: GuardOptions,
 ): GuardedQuery {
-  if (values.length !== statement.parameterOffsets.length) {
-    throw new AppError(
-      "invalid_input",
-      `The SQL has ${statement.parameterOffsets.length} parameter(s) but params has ${values.length} value(s). Give one value for each ?.`,
-    );
-  }
-  if (!Number.isSafeInteger(options.maxRows)) throw new TypeError("maxRows must be a whole number");
   // Numbered placeholders first: SQLite then numbers the person's plain ? after the highest of them.
   const parameters = createParameters();
   const used = views.filter((view) => statement.names.has(foldName(view.name)));
   const usedNames = new Set(used.map((view) => foldName(view.name)));
+  // A deny-CTE would break a table-valued function of its name, so there is none where it is called and nowhere named
+  // without a call: a table may have the same name.
   const denied = [...statement.names].filter(
     ([name]) => !usedNames.has(name) && !(ALLOWED_TABLE_FUNCTIONS.has(name) && statement.calledOnly.has(name)),
   );
@@ -80,35 +121,73 @@ export function guardQuery(
     ...used.flatMap((view, index) => viewCtes(view, index, parameters, options)),
     ...denied.map(([name], index) => denyCte(name, index, options)),
   ];
-  const sql = `WITH ${ctes.join(", ")} SELECT * FROM (\n${withTypes(statement, values)}\n) LIMIT ${options.maxRows + 1}`;
-  if (new TextEncoder().encode(sql).length > MAX_STATEMENT_BYTES) {
-    throw new AppError("query_refused", "The SQL uses too many different names. Split it into smaller queries.");
-  }
-  const free = MAX_PARAMETERS - parameters.values.length;
-  if (values.length > free) {
-    throw new AppError("query_refused", `The SQL has ${values.length} parameters; at most ${free} are possible here.`);
-  }
-  return {
-    sql,
-    parameters: [...parameters.values, ...values],
-    used: used.map((view) => view.name),
+  const query = {
+    ...framed,
+    before: `WITH ${ctes.join(", ")} ${framed.before}`,
+    parameters: [...parameters.values, ...framed.parameters],
+    used,
     denied: denied.map(([, name]) => name),
+    allowances: used.map(({ name, reads }, index) => ({
+      context: nonceName(options.nonce, index),
+      table: name,
+      columns: new Set(reads.map(foldName)),
+    })),
+    shadowed: new Set([...usedNames, ...denied.map(([name]) => name)]),
   };
+  if (encoder.encode(sqlOf(query)).length > MAX_STATEMENT_BYTES)
+    throw new AppError("query_refused", "The SQL uses too many different names. Split it into smaller queries.");
+  if (query.parameters.length > MAX_PARAMETERS) {
+    const free = MAX_PARAMETERS - parameters.values.length;
+    throw new AppError(
+      "query_refused",
+      `The SQL has ${framed.parameters.length} parameters; at most ${free} are possible here.`,
+    );
+  }
+  return query;
 }
 
-/** The person's text with the type of each whole number written to its `?`. */
+/**
+ * Where in the person's own text a byte of the composed statement stands: the character, counted from 1. Undefined when it
+ * is not in there.
+ */
+export function positionOf(
+  statement: Statement,
+  { before, body }: GuardedQuery,
+  byteOffset: number,
+): number | undefined {
+  const start = encoder.encode(before).length;
+  const bytes = encoder.encode(body);
+  if (byteOffset < start || byteOffset >= start + bytes.length) return undefined;
+  const character = new TextDecoder().decode(bytes.subarray(0, byteOffset - start)).length;
+  // Each `?` of a whole number is longer in the body than in the text.
+  let longer = 0;
+  for (const offset of statement.parameterOffsets) {
+    const at = offset + longer;
+    if (at >= character || !body.startsWith(TYPED, at)) continue;
+    if (character < at + TYPED.length) return offset + 1;
+    longer += TYPED.length - 1;
+  }
+  return character - longer + 1;
+}
+
+const TYPED = typed("?", 1);
+
 function withTypes({ text, parameterOffsets }: Statement, values: readonly SqlValue[]): string {
   return parameterOffsets.reduceRight((result, offset, index) => {
     return `${result.slice(0, offset)}${typed("?", values[index] ?? null)}${result.slice(offset + 1)}`;
   }, text);
 }
 
+function nonceName(nonce: string, index: number): string {
+  return `guard_${nonce}_${index}`;
+}
+
 function viewCtes(view: GuardView, index: number, parameters: Parameters, options: GuardOptions): readonly string[] {
-  const nonceName = quoteIdentifier(`guard_${options.nonce}_${index}`);
+  const name = quoteIdentifier(nonceName(options.nonce, index));
   const materialized = options.materialized ? "MATERIALIZED " : "";
   return [
-    `${nonceName} AS ${materialized}(${view.select(parameters)})`,
-    `${quoteIdentifier(view.name)} AS (SELECT * FROM ${nonceName})`,
+    `${name} AS ${materialized}(${view.select(parameters)})`,
+    `${quoteIdentifier(view.name)} AS (SELECT * FROM ${name})`,
   ];
 }
 

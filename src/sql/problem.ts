@@ -1,8 +1,10 @@
 // Turns what the database said about a person's statement into our own words. Names are repeated only if the person
 // wrote them; nothing else of the database's text gets through.
 import { AppError } from "../errors.ts";
-import type { GuardedQuery } from "./guard.ts";
+import { positionOf } from "./guard.ts";
+import type { GuardView, GuardedQuery } from "./guard.ts";
 import { foldName } from "./identifier.ts";
+import { nearest } from "./near.ts";
 import type { Statement } from "./statement.ts";
 
 /** What went wrong. A failure of phase `run` may depend on rows, and so may tell of them; one of phase `prepare` cannot. */
@@ -13,15 +15,26 @@ export interface Problem {
   readonly error: AppError;
 }
 
+/** What a message may name besides what the person wrote: what they may read. */
+interface Help {
+  /** Columns of the tables that the SQL uses. */
+  readonly columns: readonly string[];
+  /** All tables of the source. */
+  readonly tables: readonly string[];
+}
+
 interface Form {
   readonly pattern: RegExp;
-  readonly say: (name: string) => string;
+  readonly say: (name: string, help: Help) => string;
 }
+
+/** Names that a message lists at most. */
+const MAX_LISTED = 30;
 
 const FORMS: readonly Form[] = [
   {
     pattern: /^no such column: (.+?)(?: - should this be a string literal.*)?$/,
-    say: (name) => `There is no column ${name} here that you may read.`,
+    say: (name, { columns }) => `There is no column ${name} here that you may read.${choice(name, columns, "Columns")}`,
   },
   {
     pattern: /^ambiguous column name: (.+)$/,
@@ -39,14 +52,23 @@ const FORMS: readonly Form[] = [
   { pattern: /^near "(.+)": syntax error$/, say: (name) => `There is a syntax error near ${name}.` },
   {
     pattern: /^no such table: (?:[^ ]+\.)?(.+)$/,
-    say: (name) =>
-      `There is no table ${name} here that you may read. Write table names without the source before them.`,
+    say: (name, { tables }) =>
+      `There is no table ${name} here that you may read. Write table names without the source before them.${choice(name, tables, "Tables")}`,
   },
   {
     pattern: /^circular reference: (.+)$/,
     say: (name) => `${name} refers to itself. Give your WITH name a name of its own.`,
   },
 ];
+
+/** The name that was perhaps meant, and the names that there are. */
+function choice(name: string, names: readonly string[], title: string): string {
+  const last = name.split(".").at(-1) ?? name;
+  const meant = nearest(last, names);
+  const listed = names.slice(0, MAX_LISTED).join(", ");
+  const more = names.length > MAX_LISTED ? ` and ${names.length - MAX_LISTED} more` : "";
+  return `${meant === undefined ? "" : ` Did you mean ${meant}?`}${names.length === 0 ? "" : ` ${title}: ${listed}${more}.`}`;
+}
 
 const PLAIN: readonly (readonly [RegExp, string])[] = [
   [/incomplete input/, "The SQL ends too early."],
@@ -91,37 +113,60 @@ const UNAVAILABLE =
 const TIMED_OUT =
   /exceeded its CPU time limit|exceeded its memory limit|query timed? ?out|statement (?:execution )?time/i;
 
+/** What is asked, as far as a message may tell of it. */
+interface Asked {
+  readonly statement: Statement;
+  readonly views: readonly GuardView[];
+  readonly nonce: string;
+}
+
+/** What SQLite in memory says against a statement that no database has seen. */
+export function invalidSql(
+  { message, offset }: { readonly message: string; readonly offset: number },
+  asked: Asked,
+  query: GuardedQuery,
+): AppError {
+  const at = offset < 0 ? undefined : positionOf(asked.statement, query, offset);
+  const { error } = readText(message, asked, query, new Error(message));
+  return at === undefined ? error : failed(`${error.publicMessage} (At character ${at} of the SQL.)`, error.cause);
+}
+
 /**
  * Reads the database's message about a guarded query. A message that none of the forms knows is told apart only by
  * coming from a statement that was accepted: it counts as `run`.
  */
-export function readProblem(thrown: unknown, statement: Statement, query: GuardedQuery, nonce: string): Problem {
-  const text = messageOf(thrown);
-  const denied = new RegExp(`^no such table: (?:main\\.)?denied_${nonce}_([0-9]+)$`).exec(text);
-  if (denied !== null) return prepared(deniedMessage(query.denied[Number(denied[1])] ?? ""), thrown);
-  // Once SQLite has met one error it looks names up past the guard, and its last message then tells what exists. Whatever
-  // it says about tables and indexes is therefore one text; the deny-CTEs above name those that a person may not read.
-  if (GUARD_COLUMN.test(text)) return prepared("The table is not what it was declared to be.", thrown);
-  if (UNTOLD.test(text))
-    return prepared(
-      "The SQL names something that is not here, or in a way that does not fit. Call describe for names.",
-      thrown,
-    );
-  for (const { pattern, say } of FORMS) {
-    const name = pattern.exec(text)?.[1];
-    if (name !== undefined && wroteName(statement, name)) return prepared(say(name), thrown);
-  }
-  const run = RUN_FORMS.find(([pattern]) => pattern.test(text));
-  if (run !== undefined) return ran(run[1], thrown);
-  if (TIMED_OUT.test(text))
-    return prepared("The query took too long. Narrow it with a WHERE on an indexed column.", thrown);
-  if (UNAVAILABLE.test(rawMessageOf(thrown))) {
+export function readProblem(thrown: unknown, asked: Asked, query: GuardedQuery): Problem {
+  if (UNAVAILABLE.test(rawMessageOf(thrown)) && !TIMED_OUT.test(messageOf(thrown))) {
     const message = "The database does not answer at the moment. Try again in a minute.";
     return { phase: "prepare", isDrift: false, error: new AppError("source_unavailable", message, { cause: thrown }) };
   }
+  return readText(messageOf(thrown), asked, query, thrown);
+}
+
+function readText(text: string, asked: Asked, query: GuardedQuery, cause: unknown): Problem {
+  const { statement, views, nonce } = asked;
+  const help = { columns: query.used.flatMap((view) => view.columns), tables: views.map((view) => view.name) };
+  const denied = new RegExp(`^no such table: (?:main\\.)?denied_${nonce}_([0-9]+)$`).exec(text);
+  if (denied !== null) return prepared(deniedMessage(query.denied[Number(denied[1])] ?? "", help), cause);
+  // Once SQLite has met one error it looks names up past the guard, and its last message then tells what exists. Whatever
+  // it says about tables and indexes is therefore one text; the deny-CTEs above name those that a person may not read.
+  if (GUARD_COLUMN.test(text)) return drifted(cause);
+  if (UNTOLD.test(text))
+    return prepared(
+      "The SQL names something that is not here, or in a way that does not fit. Call describe for names.",
+      cause,
+    );
+  for (const { pattern, say } of FORMS) {
+    const name = pattern.exec(text)?.[1];
+    if (name !== undefined && wroteName(statement, name)) return prepared(say(name, help), cause);
+  }
+  const run = RUN_FORMS.find(([pattern]) => pattern.test(text));
+  if (run !== undefined) return ran(run[1], cause);
+  if (TIMED_OUT.test(text))
+    return prepared("The query took too long. Narrow it with a WHERE on an indexed column.", cause);
   const plain = PLAIN.find(([pattern]) => pattern.test(text));
-  if (plain !== undefined) return prepared(plain[1], thrown);
-  return ran("The query failed while running.", thrown);
+  if (plain !== undefined) return prepared(plain[1], cause);
+  return ran("The query failed while running.", cause);
 }
 
 function ran(message: string, cause: unknown): Problem {
@@ -129,15 +174,19 @@ function ran(message: string, cause: unknown): Problem {
 }
 
 function prepared(message: string, cause: unknown): Problem {
-  return { phase: "prepare", isDrift: GUARD_COLUMN.test(messageOf(cause)), error: failed(message, cause) };
+  return { phase: "prepare", isDrift: false, error: failed(message, cause) };
+}
+
+function drifted(cause: unknown): Problem {
+  return { phase: "prepare", isDrift: true, error: failed("The table is not what it was declared to be.", cause) };
 }
 
 function failed(message: string, cause: unknown): AppError {
   return new AppError("query_failed", message, { cause });
 }
 
-function deniedMessage(name: string): string {
-  return `There is no table ${name} here that you may read. Call describe for the tables of this source.`;
+function deniedMessage(name: string, { tables }: Help): string {
+  return `There is no table ${name} here that you may read.${choice(name, tables, "Tables")}`;
 }
 
 function rawMessageOf(thrown: unknown): string {

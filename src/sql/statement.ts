@@ -29,11 +29,8 @@ const FORBIDDEN_CHARACTER = /[\u0000-\u0008\u000b\u000e-\u001f\u007f\ufeff]/;
 
 /** Parses a person's SQL. Throws `query_refused` with what is wrong and what would be right. */
 export function parseStatement(text: string): Statement {
-  if (new TextEncoder().encode(text).length > MAX_SQL_BYTES)
-    refuse(`is longer than ${MAX_SQL_BYTES} bytes. Shorten it.`);
-  if (FORBIDDEN_CHARACTER.test(text)) refuse("holds a control character. Remove it.");
-  if (!text.isWellFormed()) refuse("holds half of a Unicode character. Remove it.");
-  const tokens = tokenize(text).filter((token) => token.kind !== "space" && token.kind !== "comment");
+  refuseText(text);
+  const tokens = meaningful(text);
   const first = tokens[0];
   if (first === undefined || first.kind !== "word" || !FIRST_WORDS.has(foldName(first.value))) {
     refuse("must be one statement that begins with SELECT, WITH or VALUES.");
@@ -42,6 +39,26 @@ export function parseStatement(text: string): Statement {
   refuseUnbalanced(tokens);
   refuseQualifiers(tokens);
   refuseFunctions(tokens);
+  return statementOf(text, tokens);
+}
+
+/** Reads SQL without refusing any: for text of our own, and for showing what layer 1 alone stops. */
+export function readStatement(text: string): Statement {
+  return statementOf(text, meaningful(text));
+}
+
+function meaningful(text: string): readonly Token[] {
+  return tokenize(text).filter((token) => token.kind !== "space" && token.kind !== "comment");
+}
+
+function refuseText(text: string): void {
+  if (new TextEncoder().encode(text).length > MAX_SQL_BYTES)
+    refuse(`is longer than ${MAX_SQL_BYTES} bytes. Shorten it.`);
+  if (FORBIDDEN_CHARACTER.test(text)) refuse("holds a control character. Remove it.");
+  if (!text.isWellFormed()) refuse("holds half of a Unicode character. Remove it.");
+}
+
+function statementOf(text: string, tokens: readonly Token[]): Statement {
   const names = new Map<string, string>();
   for (const { value } of tokens.filter(isName)) {
     const folded = foldName(value);

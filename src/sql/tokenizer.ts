@@ -20,7 +20,11 @@ const BLOB = /[xX]'([^']*)'/y;
 const WORD = /[A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]*/y;
 const NUMBER =
   /(?:0[xX][0-9A-Fa-f](?:_?[0-9A-Fa-f])*|(?:[0-9](?:_?[0-9])*(?:\.(?:[0-9](?:_?[0-9])*)?)?|\.[0-9](?:_?[0-9])*)(?:[eE][+-]?[0-9](?:_?[0-9])*)?)/y;
-const VARIABLE = /\?[0-9]*|[$@#:][A-Za-z0-9_$\u0080-\uffff]*(?:::[A-Za-z0-9_$\u0080-\uffff]*)*/y;
+const NUMBERED_VARIABLE = /\?[0-9]*/y;
+/** A sign and a name, in which `::` may stand. */
+const NAMED_VARIABLE = /[$@#:](?:::)*[A-Za-z0-9_$\u0080-\uffff](?:[A-Za-z0-9_$\u0080-\uffff]|::)*/y;
+/** What may follow its name, as in Tcl. */
+const VARIABLE_INDEX = /\([^) \t\n\v\f\r]*\)/y;
 const OPERATOR = /->>|->|\|\||<<|>>|<=|<>|>=|==|!=|[-+*/%&|~<>=(),;.]/y;
 const NAME_CHARACTER = /[A-Za-z0-9_$\u0080-\uffff]/;
 const QUOTES: Readonly<Record<string, string>> = { "'": "'", '"': '"', "`": "`", "[": "]" };
@@ -50,7 +54,8 @@ function nextToken(text: string, at: number): Token {
     match(WORD, "word", text, at) ??
     number(text, at) ??
     quoted(text, at) ??
-    match(VARIABLE, "variable", text, at) ??
+    match(NUMBERED_VARIABLE, "variable", text, at) ??
+    namedVariable(text, at) ??
     (text.startsWith("/*", at) ? undefined : match(OPERATOR, "operator", text, at)) ??
     illegal(text, at)
   );
@@ -78,6 +83,13 @@ function number(text: string, at: number): Token | undefined {
   const token = match(NUMBER, "number", text, at);
   if (token === undefined) return undefined;
   return NAME_CHARACTER.test(text.charAt(token.end)) ? illegal(text, at) : token;
+}
+
+function namedVariable(text: string, at: number): Token | undefined {
+  const token = match(NAMED_VARIABLE, "variable", text, at);
+  if (token === undefined || text.charAt(token.end) !== "(") return token;
+  const index = match(VARIABLE_INDEX, "variable", text, token.end);
+  return index === undefined ? illegal(text, at) : { ...token, end: index.end, value: text.slice(at, index.end) };
 }
 
 function quoted(text: string, at: number): Token | undefined {

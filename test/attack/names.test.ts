@@ -2,30 +2,11 @@
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
 import { defineGatehouse } from "../../src/config.ts";
-import type { Gatehouse } from "../../src/config.ts";
-import { evaluate, resolveSubject } from "../../src/policy/evaluate.ts";
-import { openSources } from "../../src/sources/registry.ts";
-import { parseStatement } from "../../src/sql/statement.ts";
 import sample from "../../sample/gatehouse.config.ts";
+import { createReader } from "../support/governed.ts";
 import { seedShop } from "../support/seed.ts";
 
 beforeAll(async () => seedShop());
-
-/** Rows of the first source as JSON, or the error's message. */
-async function see({ policy }: Pick<Gatehouse, "policy">, account: string, sql: string): Promise<string> {
-  const [source] = openSources(policy, env, () => {});
-  if (source?.kind !== "d1") throw new Error("the first source is a D1");
-  const subject = resolveSubject(policy, { subjectId: account, email: `${account}@harbor.example` });
-  const open = source.datasets.flatMap((dataset) => {
-    const decision = evaluate(policy, subject, dataset, "read");
-    return decision.allowed ? [{ dataset, decision }] : [];
-  });
-  const reading = source.read(open, parseStatement(sql), [], 10);
-  return reading.then(
-    ({ rows }) => JSON.stringify(rows),
-    (error: Error) => error.message,
-  );
-}
 
 describe("an undeclared table that is named like an allowed table function", () => {
   it.each([
@@ -36,7 +17,7 @@ describe("an undeclared table that is named like an allowed table function", () 
   ])("cannot be read by %s", async (sql) => {
     await env.SHOP_DB.prepare("CREATE TABLE json_tree (secret TEXT)").run();
     await env.SHOP_DB.prepare("INSERT INTO json_tree VALUES ('planted')").run();
-    const seen = await see(sample, "analyst", sql);
+    const seen = await createReader(sample).outcome("analyst", sql);
     await env.SHOP_DB.prepare("DROP TABLE json_tree").run();
     expect(seen).toContain("There is no table");
   });
@@ -57,7 +38,7 @@ describe("a column that is named like a member of every object", () => {
       roles: { reader: { description: "r", rules: [{ action: "read", datasets: ["shop.racing"] }] } },
       members: [{ email: "reader@harbor.example", name: "R", roles: ["reader"] }],
     });
-    const seen = await see(config, "reader", "SELECT * FROM racing");
+    const seen = await createReader(config).outcome("reader", "SELECT * FROM racing");
     await env.SHOP_DB.prepare("DROP TABLE racing").run();
     expect(seen).toBe('[[1,"Team"]]');
   });

@@ -1,42 +1,13 @@
 // Attacks on governed SQL that once worked, by a reviewer who looked for them. Each failed before it was held.
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
-import { AppError } from "../../src/errors.ts";
 import { defineGatehouse, subject } from "../../src/config.ts";
 import type { Gatehouse, GatehouseInput } from "../../src/config.ts";
-import { evaluate, resolveSubject } from "../../src/policy/evaluate.ts";
-import { openSources } from "../../src/sources/registry.ts";
-import type { TableSource } from "../../src/sources/source.ts";
-import { parseStatement } from "../../src/sql/statement.ts";
-import type { SqlValue } from "../../src/sql/parameters.ts";
 import sample from "../../sample/gatehouse.config.ts";
+import { createReader, tableSource } from "../support/governed.ts";
 import { seedShop } from "../support/seed.ts";
 
-function shopOf({ policy }: Pick<Gatehouse, "policy">): TableSource {
-  const source = openSources(policy, env, () => {}).find((one) => one.declaration.name === "shop");
-  if (source?.kind !== "d1") throw new Error("no shop");
-  return source;
-}
-function reader(config: Pick<Gatehouse, "policy">) {
-  const shop = shopOf(config);
-  return async (account: string, sql: string, values: readonly SqlValue[] = []) => {
-    const who = resolveSubject(config.policy, { subjectId: account, email: `${account}@harbor.example` });
-    const open = shop.datasets.flatMap((dataset) => {
-      const decision = evaluate(config.policy, who, dataset, "read");
-      return decision.allowed ? [{ dataset, decision }] : [];
-    });
-    return shop.read(open, parseStatement(sql), values, 100);
-  };
-}
-const read = reader(sample);
-async function message(account: string, sql: string): Promise<string> {
-  try {
-    return JSON.stringify((await read(account, sql)).rows);
-  } catch (error) {
-    if (!(error instanceof AppError)) throw error;
-    return `${error.code}: ${error.publicMessage}`;
-  }
-}
+const { read, outcome: message } = createReader(sample, tableSource(sample, "shop"));
 const like = async (account: string, sql: string, name: string) =>
   (await message(account, sql)).replaceAll(name, "NAME");
 
@@ -134,10 +105,10 @@ describe("A4: a column of a row rule that is renamed while the Worker runs", () 
   it("never opens the rows that the rule hid", async () => {
     await env.SHOP_DB.prepare("CREATE TABLE papers (id INTEGER PRIMARY KEY, title TEXT, level TEXT)").run();
     await env.SHOP_DB.prepare("INSERT INTO papers VALUES (1, 'open', 'public'), (2, 'SECRET', 'secret')").run();
-    const papers = reader(papersWith("level", { column: "level", op: "!=", value: "secret" }));
-    expect((await papers("reader", "SELECT title FROM papers")).rows).toEqual([["open"]]);
+    const papers = createReader(papersWith("level", { column: "level", op: "!=", value: "secret" }));
+    expect((await papers.read("reader", "SELECT title FROM papers")).rows).toEqual([["open"]]);
     await env.SHOP_DB.prepare("ALTER TABLE papers RENAME COLUMN level TO secrecy").run();
-    const after = await papers("reader", "SELECT title FROM papers").then(
+    const after = await papers.read("reader", "SELECT title FROM papers").then(
       ({ rows }) => JSON.stringify(rows),
       () => "refused",
     );
@@ -150,8 +121,8 @@ describe("A5: numbers in row rules", () => {
   it("a number where the column is text denies, instead of differing from every row", async () => {
     await env.SHOP_DB.prepare("CREATE TABLE papers (id INTEGER PRIMARY KEY, title TEXT, desk TEXT)").run();
     await env.SHOP_DB.prepare("INSERT INTO papers VALUES (1, 'theirs', '8'), (2, 'OWN DESK, HIDDEN', '7')").run();
-    const papers = reader(papersWith("desk", { column: "desk", op: "!=", value: subject("desk") }));
-    await expect(papers("reader", "SELECT title FROM papers")).rejects.toMatchObject({ code: "query_failed" });
+    const papers = createReader(papersWith("desk", { column: "desk", op: "!=", value: subject("desk") }));
+    await expect(papers.read("reader", "SELECT title FROM papers")).rejects.toMatchObject({ code: "query_failed" });
     await env.SHOP_DB.prepare("DROP TABLE papers").run();
   });
 

@@ -2,48 +2,16 @@
 // nothing is written.
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
-import { AppError } from "../../src/errors.ts";
-import { evaluate, resolveSubject } from "../../src/policy/evaluate.ts";
 import { openSources } from "../../src/sources/registry.ts";
-import type { OpenTable, TableRead, TableSource } from "../../src/sources/source.ts";
-import type { SqlValue } from "../../src/sql/parameters.ts";
 import { parseStatement } from "../../src/sql/statement.ts";
 import sample from "../../sample/gatehouse.config.ts";
+import { createReader, openFor, tableSource } from "../support/governed.ts";
 import { SECRETS, seedShop } from "../support/seed.ts";
 
 const { policy } = sample;
-const logged: string[] = [];
-const shop = tableSource("shop");
-
-function tableSource(name: string): TableSource {
-  const source = openSources(policy, env, (message) => logged.push(message)).find(
-    (candidate) => candidate.declaration.name === name,
-  );
-  if (source?.kind !== "d1") throw new Error(`no D1 source ${name}`);
-  return source;
-}
-
-function openFor(account: string, source: TableSource = shop): readonly OpenTable[] {
-  const subject = resolveSubject(policy, { subjectId: account, email: `${account}@harbor.example` });
-  return source.datasets.flatMap((dataset) => {
-    const decision = evaluate(policy, subject, dataset, "read");
-    return decision.allowed ? [{ dataset, decision }] : [];
-  });
-}
-
-async function read(account: string, sql: string, values: readonly SqlValue[] = [], maxRows = 100): Promise<TableRead> {
-  return shop.read(openFor(account), parseStatement(sql), values, maxRows);
-}
-
-/** Everything that came back, rows or refusal, as one text. */
-async function outcome(account: string, sql: string): Promise<string> {
-  try {
-    return JSON.stringify(await read(account, sql));
-  } catch (error) {
-    if (!(error instanceof AppError)) throw error;
-    return `${error.code}: ${error.publicMessage}`;
-  }
-}
+const LIMITS = { maxRows: 10, maxBytes: 10_000 };
+const shop = tableSource(sample, "shop");
+const { read, outcome } = createReader(sample, shop);
 
 beforeAll(async () => {
   await seedShop();
@@ -218,8 +186,8 @@ describe("attacks see nothing and write nothing", () => {
     // Found by the index on email, a row meets the person's condition before its region has even been read.
     const probe = (email: string) =>
       `SELECT count(*) FROM customers WHERE email IN ('${email}', 'x') AND json(email) IS NOT NULL`;
-    expect(await outcome("support", probe(SECRETS.southEmail))).toContain('"rows":[[0]]');
-    expect(await outcome("support", probe("nobody@south.example"))).toContain('"rows":[[0]]');
+    expect(await outcome("support", probe(SECRETS.southEmail))).toBe("[[0]]");
+    expect(await outcome("support", probe("nobody@south.example"))).toBe("[[0]]");
     expect(await outcome("support", probe(SECRETS.northEmail))).toContain("query_failed");
   });
 
@@ -236,7 +204,7 @@ describe("errors use the person's own words", () => {
   it.each([
     ["SELECT nam FROM customers", "There is no column nam here that you may read."],
     ["SELECT id FROM customers JOIN orders ON customer_id = customers.id", "The column id is ambiguous."],
-    ["SELECT * FROM nowhere", "There is no table nowhere here that you may read. Call describe"],
+    ["SELECT * FROM nowhere", "There is no table nowhere here that you may read. Tables: customers, "],
     ["SELECT * FROM shop.customers", "Write table names without the source before them."],
     ["SELECT nosuch(1)", "There is no function nosuch here."],
     ["SELECT sqlite3_nothing FROM customers GROUP", "syntax error"],
@@ -263,17 +231,21 @@ describe("a database in trouble", () => {
       let runs = 0;
       const broken = new Proxy(env.SHOP_DB, {
         get(target, name) {
-          if (name !== "prepare") return Reflect.get(target, name);
-          return (sql: string) => {
-            if (sql.includes("pragma_table_xinfo")) return target.prepare(sql);
+          if (name !== "batch") return Reflect.get(target, name).bind(target);
+          return async () => {
             runs += 1;
             throw new Error(message);
           };
         },
       });
-      const [source] = openSources(policy, { ...env, SHOP_DB: broken }, () => {});
+      const [source] = openSources(policy, { ...env, SHOP_DB: broken }, { maxQuerySteps: 1e9 }, () => {});
       if (source?.kind !== "d1") throw new Error("shop is the first source");
-      const reading = source.read(openFor("support"), parseStatement("SELECT * FROM customers"), [], 1);
+      const reading = source.read(
+        openFor(sample, source, "support"),
+        parseStatement("SELECT * FROM customers"),
+        [],
+        LIMITS,
+      );
       await expect(reading).rejects.toMatchObject({
         code: "source_unavailable",
         publicMessage: expect.not.stringContaining("D1"),
@@ -286,9 +258,10 @@ describe("a database in trouble", () => {
 describe("a source that differs from its declaration", () => {
   it("is refused at the dataset's first use, with the path in the log and nothing of it in the answer", async () => {
     await env.OPS_DB.prepare("ALTER TABLE warehouses RENAME COLUMN town TO city").run();
-    const ops = tableSource("ops");
-    const tables = openFor("analyst", ops);
-    await expect(ops.read(tables, parseStatement("SELECT * FROM warehouses"), [], 10)).rejects.toMatchObject({
+    const logged: string[] = [];
+    const ops = tableSource(sample, "ops", (message) => logged.push(message));
+    const tables = openFor(sample, ops, "analyst");
+    await expect(ops.read(tables, parseStatement("SELECT * FROM warehouses"), [], LIMITS)).rejects.toMatchObject({
       code: "source_unavailable",
       publicMessage: expect.not.stringContaining("town"),
     });
@@ -296,6 +269,6 @@ describe("a source that differs from its declaration", () => {
       "sources.ops.tables.warehouses.columns.town: the table has no such column. It has: id, code, city",
     );
     // Other datasets of the source go on.
-    expect((await ops.read(tables, parseStatement("SELECT count(*) FROM stock"), [], 10)).rows).toEqual([[0]]);
+    expect((await ops.read(tables, parseStatement("SELECT count(*) FROM stock"), [], LIMITS)).rows).toEqual([[0]]);
   });
 });

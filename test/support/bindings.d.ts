@@ -9,6 +9,9 @@ declare global {
       HANDBOOK: KVNamespace;
       TEST_SHOP_MIGRATIONS: D1Migration[];
       TEST_OPS_MIGRATIONS: D1Migration[];
+      /** How long fuzzers run, in minutes; 0 for their bounded sample. */
+      FUZZ_MINUTES: string;
+      FUZZ_SEED: string;
     }
   }
 }

@@ -1,0 +1,24 @@
+// `npm run fuzz:sql -- --minutes 10 [--seed 7]`: runs the fuzzers of governed SQL for so long, from a seed of their own.
+import { spawn } from "node:child_process";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { root } from "./build.ts";
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: "string", default: "1" },
+    seed: { type: "string", default: String(Date.now() % 1_000_000) },
+  },
+});
+for (const [name, value] of Object.entries(values)) {
+  if (Number.isFinite(Number(value)) && Number(value) > 0) continue;
+  console.error(`--${name} takes a number greater than 0, but got ${JSON.stringify(value)}.`);
+  process.exit(1);
+}
+const vitest = path.join(root, "node_modules", ".bin", "vitest");
+const child = spawn(process.execPath, [vitest, "run", "--project", "workers", "test/sql/fuzz"], {
+  cwd: root,
+  stdio: "inherit",
+  env: { ...process.env, FUZZ_MINUTES: values.minutes, FUZZ_SEED: values.seed },
+});
+child.on("exit", (status) => process.exit(status ?? 1));

@@ -1,0 +1,147 @@
+// What is known of a D1 database's schema in this isolate: read once, copied into SQLite in memory, held against the
+// declarations, and read again when it has changed.
+import { AppError } from "../errors.ts";
+import type { SourceDeclaration, TableDataset } from "../policy/model.ts";
+import { foldName, quoteIdentifier } from "../sql/identifier.ts";
+import { copySchema } from "../sql/schema.ts";
+import type { SchemaCopy, SchemaObject, SchemaSnapshot, Statistic } from "../sql/schema.ts";
+import { compareSchema } from "./shape.ts";
+
+export interface Schema {
+  /** Throws `source_unavailable` when one of the tables is not what it was declared to be, or the database does not answer. */
+  require(tables: readonly string[]): Promise<void>;
+  /** Works with the copy. Throws `source_unavailable` when the database does not answer, `query_refused` when the copy gives up. */
+  use<T>(work: (copy: SchemaCopy) => T): Promise<T>;
+  /** Read it again at the next use. */
+  forget(): void;
+}
+
+type Row = Readonly<Record<string, unknown>>;
+
+const COLUMNS = "type, name, tbl_name AS tableName, rootpage AS rootPage, sql";
+/** The tables of these names and their indexes. */
+export function objectsOfSql(tables: readonly string[]): {
+  readonly sql: string;
+  readonly parameters: readonly string[];
+} {
+  const names = tables.map((_name, index) => `?${index + 1}`).join(", ");
+  return {
+    sql: `SELECT ${COLUMNS} FROM sqlite_schema WHERE tbl_name COLLATE NOCASE IN (${names}) AND type IN ('table', 'index')`,
+    parameters: tables,
+  };
+}
+
+export function toObject(row: Row): SchemaObject {
+  const { type, name, tableName, rootPage, sql } = row;
+  return {
+    type: String(type),
+    name: String(name),
+    table: String(tableName),
+    rootPage: Number(rootPage),
+    sql: typeof sql === "string" ? sql : null,
+  };
+}
+
+interface Known {
+  readonly copy: SchemaCopy;
+  /** Folded names of tables that are not what was declared. */
+  readonly broken: ReadonlySet<string>;
+}
+
+/** `log` gets what the operator has to mend. */
+export function createSchema(
+  declaration: SourceDeclaration,
+  datasets: readonly TableDataset[],
+  database: D1Database,
+  log: (message: string) => void,
+): Schema {
+  let known: Promise<Known> | undefined;
+
+  async function load(): Promise<Known> {
+    const problems = await compareSchema(database, datasets);
+    const snapshot = await readSnapshot(database, datasets);
+    const copy = copySchema(
+      snapshot,
+      datasets.map((dataset) => dataset.table),
+    );
+    for (const { message } of problems) log(message);
+    for (const { name, reason } of copy.refused) log(`sources.${declaration.name}.tables.${name}: ${reason}`);
+    const broken = [...problems.map(({ table }) => table), ...copy.refused.map(({ table }) => table)];
+    return { copy, broken: new Set(broken.map(foldName)) };
+  }
+
+  async function current(): Promise<Known> {
+    known ??= load();
+    try {
+      return await known;
+    } catch (cause) {
+      known = undefined;
+      const message = `The source ${declaration.name} does not answer. Try again later.`;
+      throw new AppError("source_unavailable", message, { cause });
+    }
+  }
+
+  return {
+    async require(tables) {
+      const { broken } = await current();
+      if (!tables.some((table) => broken.has(foldName(table)))) return;
+      // The operator may mend it at any time.
+      known = undefined;
+      throw new AppError(
+        "source_unavailable",
+        `The source ${declaration.name} does not match its declaration. Whoever runs this server finds the difference in its log.`,
+      );
+    },
+    async use(work) {
+      const { copy } = await current();
+      try {
+        return work(copy);
+      } catch (cause) {
+        if (!(cause instanceof WebAssembly.RuntimeError || cause instanceof RangeError)) throw cause;
+        // Whatever state it is in now, nobody else works with it.
+        known = undefined;
+        throw new AppError("query_refused", "The SQL is too large or too deeply nested. Split it.", { cause });
+      }
+    },
+    forget: () => void (known = undefined),
+  };
+}
+
+async function readSnapshot(database: D1Database, datasets: readonly TableDataset[]): Promise<SchemaSnapshot> {
+  const { results } = await database.prepare(`SELECT ${COLUMNS} FROM sqlite_schema`).all<Row>();
+  const objects = results.map(toObject);
+  const declared = new Set(datasets.map((dataset) => foldName(dataset.table)));
+  const tables = objects.filter(({ type, name }) => type === "table" && declared.has(foldName(name)));
+  return {
+    objects,
+    statistics: objects.some(({ name }) => name === "sqlite_stat1") ? await readStatistics(database) : [],
+    rows: await countRows(database, tables),
+  };
+}
+
+async function readStatistics(database: D1Database): Promise<readonly Statistic[]> {
+  const { results } = await database.prepare("SELECT tbl, idx, stat FROM sqlite_stat1").all<Row>();
+  return results.map(({ tbl, idx, stat }) => ({
+    table: String(tbl),
+    index: typeof idx === "string" ? idx : null,
+    text: String(stat),
+  }));
+}
+
+/** Tables that one statement asks about: D1 gives at most 100 columns. */
+const TABLES_AT_ONCE = 50;
+
+/** By their highest row number, which costs one look; tables without row numbers stay unknown. */
+async function countRows(database: D1Database, tables: readonly SchemaObject[]): Promise<ReadonlyMap<string, number>> {
+  const rows = new Map<string, number>();
+  const numbered = tables.filter(({ sql }) => !/\bWITHOUT\s+ROWID\b/i.test(sql ?? ""));
+  for (let start = 0; start < numbered.length; start += TABLES_AT_ONCE) {
+    const asked = numbered.slice(start, start + TABLES_AT_ONCE);
+    const columns = asked.map(
+      ({ name }, index) => `(SELECT max(rowid) FROM main.${quoteIdentifier(name)}) AS r${index}`,
+    );
+    const row = await database.prepare(`SELECT ${columns.join(", ")}`).first<Row>();
+    for (const [index, { name }] of asked.entries()) rows.set(foldName(name), Number(row?.[`r${index}`] ?? 0));
+  }
+  return rows;
+}

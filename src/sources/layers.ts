@@ -1,0 +1,167 @@
+// The layers of governed SQL in front of a D1 database, in order. Each stops what it alone can see; the list is what a
+// source is built with.
+import { AppError } from "../errors.ts";
+import { ALLOW } from "../sql/engine/sqlite.ts";
+import type { PlanLine } from "../sql/engine/sqlite.ts";
+import { authorize } from "../sql/authorizer.ts";
+import type { Forbidden } from "../sql/authorizer.ts";
+import { exactFrame } from "../sql/exact.ts";
+import { ALLOWED_TABLE_FUNCTIONS } from "../sql/functions.ts";
+import { guardQuery, sqlOf } from "../sql/guard.ts";
+import type { GuardedQuery } from "../sql/guard.ts";
+import { estimateWork, nestsScans } from "../sql/plan.ts";
+import { invalidSql } from "../sql/problem.ts";
+import type { SchemaCopy } from "../sql/schema.ts";
+import { forbiddenInstruction, isSameSchema } from "../sql/verify.ts";
+import type { Instruction } from "../sql/verify.ts";
+import type { Schema } from "./d1-schema.ts";
+import { objectsOfSql, toObject } from "./d1-schema.ts";
+import { Drift } from "./reading.ts";
+import type { Layer, ReadRequest } from "./reading.ts";
+
+export interface LayerOptions {
+  readonly schema: Schema;
+  /** Whether recursive queries may run: nothing bounds how long they do. */
+  readonly allowsRecursion: boolean;
+  /** Steps that a query may take, by the plan's estimate. */
+  readonly maxSteps: number;
+}
+
+/** All of them after the first, which is `parseStatement`: there is no statement without it. */
+export function governedLayers(options: LayerOptions): readonly Layer[] {
+  return [planner(options), guard(options), authorizer(options), exactValues(options), verification(options)];
+}
+
+/**
+ * Refuses what can only be a mistake, by the plan that SQLite makes over the copy. Masked columns have no index: where
+ * passes over them are nested, views are computed first if that is the cheaper plan.
+ */
+export function planner({ schema, maxSteps }: Pick<LayerOptions, "schema" | "maxSteps">): Layer {
+  return (next) => async (reading) => {
+    const { request } = reading;
+    const compose = (materialized: boolean): GuardedQuery =>
+      guardQuery(request.statement, reading.query, request.views, { ...request, materialized });
+    const query = compose(request.mustMaterialize);
+    await schema.require(query.used.map((view) => view.name));
+    const plan = await schema.use((copy): { readonly work: number; readonly mustMaterialize: boolean } => {
+      const { lines, work } = planOf(copy, query, request);
+      const { mustMaterialize } = request;
+      if (mustMaterialize || !query.used.some((view) => view.isMasked) || !nestsScans(lines))
+        return { work, mustMaterialize };
+      const other = planOf(copy, compose(true), request);
+      return other.work < work ? { work: other.work, mustMaterialize: true } : { work, mustMaterialize };
+    });
+    if (plan.work > Math.log2(maxSteps)) throw tooMuchWork(query);
+    return next({ ...reading, request: { ...request, mustMaterialize: plan.mustMaterialize } });
+  };
+}
+
+/** Layer 2. */
+export function guard({ schema }: Pick<LayerOptions, "schema">): Layer {
+  return (next) => async (reading) => {
+    const { request } = reading;
+    const options = { ...request, materialized: request.mustMaterialize };
+    const query = guardQuery(request.statement, reading.query, request.views, options);
+    await schema.require(query.used.map((view) => view.name));
+    return next({ ...reading, query });
+  };
+}
+
+/** Layer 3. */
+export function authorizer({ schema, allowsRecursion }: Pick<LayerOptions, "schema" | "allowsRecursion">): Layer {
+  return (next) => async (reading) => {
+    const { query, request } = reading;
+    const verdict = await schema.use((copy) => authorize(sqlOf(query), copy, { ...query, allowsRecursion }));
+    if (verdict.kind === "invalid") throw invalidSql(verdict, request, query);
+    if (verdict.kind === "forbidden") throw forbidden(verdict.what);
+    return next({ ...reading, columns: verdict.columns });
+  };
+}
+
+/** Gives large integers, infinities and bytes as text that says what it is, and lets no value of any size out. */
+export function exactValues({ schema }: Pick<LayerOptions, "schema">): Layer {
+  return (next) => async (reading) => {
+    const { query, request } = reading;
+    const columns = reading.columns ?? (await schema.use((copy) => columnsOf(copy, query, request)));
+    const frame = exactFrame(columns.length, request.nonce, request.maxValueBytes);
+    const framed = { ...query, before: `${frame.before}${query.before}`, after: `${query.after}${frame.after}` };
+    return { ...(await next({ ...reading, query: framed })), columns };
+  };
+}
+
+function columnsOf(copy: SchemaCopy, query: GuardedQuery, request: ReadRequest): readonly string[] {
+  const compiled = copy.engine.compile(sqlOf(query), () => ALLOW);
+  if (!compiled.ok) throw invalidSql(compiled, request, query);
+  return compiled.columns;
+}
+
+/** Layer 4. The statement has run when the answer can be checked, so nothing may rest on it alone that writes. */
+export function verification({ schema }: Pick<LayerOptions, "schema">): Layer {
+  return (next) => async (reading) => {
+    const { query, companions } = reading;
+    const tables = query.used.map((view) => view.name);
+    const explain = { sql: `EXPLAIN ${sqlOf(query)}`, parameters: query.parameters };
+    const execution = await next({ ...reading, companions: [...companions, objectsOfSql(tables), explain] });
+    const [found = [], program = []] = execution.companions.slice(companions.length);
+    const objects = found.map(toObject);
+    await schema.use((copy) => {
+      if (!isSameSchema(copy.objectsOf(tables), objects)) throw new Drift("the schema has changed");
+    });
+    const problem = forbiddenInstruction(program.map(toInstruction), {
+      rootPages: new Set(objects.map(({ rootPage }) => rootPage)),
+      allowsTableFunctions: [...ALLOWED_TABLE_FUNCTIONS].some((name) => reading.request.statement.names.has(name)),
+    });
+    if (problem !== undefined) throw new AppError("query_refused", REFUSED, { cause: problem });
+    return { ...execution, companions: execution.companions.slice(0, companions.length) };
+  };
+}
+
+const REFUSED = "The SQL does something that is not available here. Call describe for the tables that you may read.";
+
+function forbidden(what: Forbidden): AppError {
+  switch (what.kind) {
+    case "function":
+      return new AppError("query_refused", `The SQL calls ${what.name}(), which is not available.`);
+    case "recursion":
+      return new AppError(
+        "query_refused",
+        "The SQL is recursive (WITH RECURSIVE), which this source does not allow. List the steps with VALUES or json_each instead.",
+      );
+    case "read":
+    case "other":
+      return new AppError("query_refused", REFUSED);
+  }
+}
+
+function tooMuchWork({ used }: GuardedQuery): AppError {
+  const names = used.map((view) => view.name).join(" and ");
+  const what = used.length > 1 ? `Join ${names} on equal columns` : `Filter ${names === "" ? "it" : names} more`;
+  return new AppError(
+    "query_refused",
+    `The query would take too much work. ${what}, and prefer columns that are not masked: those can have an index.`,
+  );
+}
+
+/** The plan and its work as log2; nothing when the copy does not take the statement, which the authorizer then tells. */
+function planOf(
+  copy: SchemaCopy,
+  query: GuardedQuery,
+  request: ReadRequest,
+): { readonly lines: readonly PlanLine[]; readonly work: number } {
+  const lines = copy.engine.plan(sqlOf(query));
+  return { lines, work: estimateWork(lines, workOptions(copy, request)) };
+}
+
+function workOptions({ snapshot }: SchemaCopy, { statement, values }: ReadRequest) {
+  const given = values.reduce<number>((sum, value) => sum + (typeof value === "string" ? value.length : 0), 0);
+  return {
+    rowsOf: (table: string) => snapshot.rows.get(table),
+    // A JSON array has at most one element for each two characters; one that stands in a row is taken to be small.
+    maxElements: Math.max(100, (statement.text.length + given) / 2),
+  };
+}
+
+function toInstruction(record: Readonly<Record<string, unknown>>): Instruction {
+  const { opcode, p1, p2, p3 } = record;
+  return { opcode: String(opcode), p1: Number(p1), p2: Number(p2), p3: Number(p3) };
+}

@@ -1,0 +1,60 @@
+// A statement on its way to a database, and what comes back. Layers stand in a list before the database: each may look at
+// the statement, change how it is framed, add statements to its transaction, and look at what those say.
+import type { GuardView, GuardedQuery } from "../sql/guard.ts";
+import type { SqlValue } from "../sql/parameters.ts";
+import type { Statement } from "../sql/statement.ts";
+
+/** What a person asks, under today's decisions. */
+export interface ReadRequest {
+  readonly statement: Statement;
+  readonly values: readonly SqlValue[];
+  /** The tables that the person may read, as they may see them. */
+  readonly views: readonly GuardView[];
+  readonly maxRows: number;
+  /** Bytes of one value at most. */
+  readonly maxValueBytes: number;
+  /** Random text, new for each reading. */
+  readonly nonce: string;
+  /** Whether views must be computed before the person's expressions see them. */
+  readonly mustMaterialize: boolean;
+}
+
+/** Another statement of the same transaction, which runs before the person's. */
+export interface Companion {
+  readonly sql: string;
+  readonly parameters: readonly SqlValue[];
+}
+
+export interface Reading {
+  readonly request: ReadRequest;
+  /** As it would run now. */
+  readonly query: GuardedQuery;
+  readonly companions: readonly Companion[];
+  /** The names of the result's columns, once a layer knows them. */
+  readonly columns?: readonly string[];
+}
+
+type Records = readonly Readonly<Record<string, unknown>>[];
+
+/** What the database gave: of the person's statement, and of each companion, in their order. */
+export interface Execution {
+  readonly records: Records;
+  readonly companions: readonly Records[];
+  /** The names of the result's columns, in order; those of the records are `resultColumn`s. */
+  readonly columns: readonly string[];
+  /** The views that occurred in the SQL. */
+  readonly used: readonly GuardView[];
+}
+
+export type Execute = (reading: Reading) => Promise<Execution>;
+
+/** One layer in front of the rest. Throws `AppError` for what the person can mend, `Drift` when the schema has changed. */
+export type Layer = (next: Execute) => Execute;
+
+/** The first layer of the list is asked first. */
+export function stack(layers: readonly Layer[], execute: Execute): Execute {
+  return layers.reduceRight<Execute>((next, layer) => layer(next), execute);
+}
+
+/** The database is not what it was when its schema was read. */
+export class Drift extends Error {}

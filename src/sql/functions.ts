@@ -1,0 +1,27 @@
+// The functions that a person's SQL may call: those that read their arguments and nothing else. Whatever is not here is
+// refused, also functions that a later SQLite brings.
+
+const TEXT =
+  "char concat concat_ws format glob hex instr length like lower ltrim octet_length printf quote replace rtrim substr substring trim unhex unicode unistr upper";
+const VALUES = "abs coalesce if ifnull iif likelihood likely max min nullif random round sign typeof unlikely";
+const AGGREGATES =
+  "avg count group_concat max median min percentile percentile_cont percentile_disc string_agg sum total";
+const WINDOWS = "cume_dist dense_rank first_value lag last_value lead nth_value ntile percent_rank rank row_number";
+const DATES = "current_date current_time current_timestamp date datetime julianday strftime time timediff unixepoch";
+const MATH =
+  "acos acosh asin asinh atan atan2 atanh ceil ceiling cos cosh degrees exp floor ln log log10 log2 mod pi pow power radians sin sinh sqrt tan tanh trunc";
+const JSON_NAMES =
+  "array array_insert array_length error_position extract group_array group_object insert object patch pretty quote remove replace set type valid";
+
+/** Names as SQLite reports them to its authorizer, in lower case. */
+export const ALLOWED_FUNCTIONS: ReadonlySet<string> = new Set([
+  ...[TEXT, VALUES, AGGREGATES, WINDOWS, DATES, MATH].flatMap((names) => names.split(" ")),
+  ...JSON_NAMES.split(" ").flatMap((name) => [`json_${name}`, `jsonb_${name}`]),
+  "json",
+  "jsonb",
+  "->",
+  "->>",
+]);
+
+/** Table-valued functions that read only their arguments. */
+export const ALLOWED_TABLE_FUNCTIONS: ReadonlySet<string> = new Set(["json_each", "json_tree"]);

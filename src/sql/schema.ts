@@ -1,0 +1,84 @@
+// A database's schema as read from it, and an empty copy of the part that datasets are made of, in SQLite in memory.
+import { openEngine } from "./engine/sqlite.ts";
+import type { Engine } from "./engine/sqlite.ts";
+import { foldName } from "./identifier.ts";
+
+/** A row of `sqlite_schema`. */
+export interface SchemaObject {
+  readonly type: string;
+  readonly name: string;
+  /** The table that it belongs to; of a table its own name. */
+  readonly table: string;
+  readonly rootPage: number;
+  /** Null for what SQLite made by itself, such as the index of a primary key. */
+  readonly sql: string | null;
+}
+
+/** A row of `sqlite_stat1`. */
+export interface Statistic {
+  readonly table: string;
+  readonly index: string | null;
+  readonly text: string;
+}
+
+export interface SchemaSnapshot {
+  readonly objects: readonly SchemaObject[];
+  readonly statistics: readonly Statistic[];
+  /** About how many rows a table has, by folded name; an unknown one is taken for large. */
+  readonly rows: ReadonlyMap<string, number>;
+}
+
+export interface SchemaCopy {
+  readonly snapshot: SchemaSnapshot;
+  readonly engine: Engine;
+  /** Whether the database has something of this folded name, copied or not. */
+  has(name: string): boolean;
+  /** The objects of these tables, as they were copied. */
+  objectsOf(tables: readonly string[]): readonly SchemaObject[];
+  /** What could not be copied, and why: a form that is not known to hold. */
+  readonly refused: readonly { readonly table: string; readonly name: string; readonly reason: string }[];
+}
+
+/** Copies tables and their indexes, by name, without rows. */
+export function copySchema(snapshot: SchemaSnapshot, tables: readonly string[]): SchemaCopy {
+  const engine = openEngine();
+  const wanted = new Set(tables.map(foldName));
+  const copied = snapshot.objects.filter(
+    ({ type, table }) => (type === "table" || type === "index") && wanted.has(foldName(table)),
+  );
+  const refused = ["table", "index"].flatMap((type) =>
+    copied.flatMap((object) => {
+      const reason = object.type === type && object.sql !== null ? create(engine, object.sql) : undefined;
+      return reason === undefined ? [] : [{ table: object.table, name: object.name, reason }];
+    }),
+  );
+  if (snapshot.statistics.length > 0) loadStatistics(engine, snapshot.statistics);
+  const names = new Set(snapshot.objects.map(({ name }) => foldName(name)));
+  return {
+    snapshot,
+    engine,
+    refused,
+    has: (name) => names.has(name),
+    objectsOf: (asked) => copied.filter(({ table }) => asked.some((name) => foldName(name) === foldName(table))),
+  };
+}
+
+/** Why the object could not be made, if it could not. */
+function create(engine: Engine, sql: string): string | undefined {
+  if (/^CREATE\s+VIRTUAL\b/i.test(sql)) return "is a virtual table, which no dataset can be.";
+  try {
+    engine.execute(sql);
+    return undefined;
+  } catch (error) {
+    return `has a form that is not known: ${error instanceof Error ? error.message : "no reason given"}.`;
+  }
+}
+
+/** The copy then plans as the database does. */
+function loadStatistics(engine: Engine, statistics: readonly Statistic[]): void {
+  const literal = (text: string | null): string => (text === null ? "NULL" : `'${text.replaceAll("'", "''")}'`);
+  engine.execute("ANALYZE");
+  for (const { table, index, text } of statistics)
+    engine.execute(`INSERT INTO sqlite_stat1 VALUES (${literal(table)}, ${literal(index)}, ${literal(text)})`);
+  engine.execute("ANALYZE sqlite_schema");
+}

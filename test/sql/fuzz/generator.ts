@@ -1,0 +1,223 @@
+// Random SELECTs that SQLite takes, whose result depends on the rows alone: no clock, no chance, no order that is not asked
+// for in full. The same seed makes the same statements.
+
+/** Numbers from 0 up to, not including, 1 (mulberry32). */
+export function createRandom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+interface Column {
+  readonly name: string;
+  readonly type: "number" | "text";
+}
+
+interface Relation {
+  readonly from: string;
+  readonly columns: readonly Column[];
+}
+
+const column = (name: string, type: Column["type"]): Column => ({ name, type });
+
+/** The tables as a person sees them. */
+export const TABLES: Readonly<Record<string, readonly Column[]>> = {
+  people: [
+    column("id", "number"),
+    column("name", "text"),
+    column("region", "text"),
+    column("email", "text"),
+    column("born", "number"),
+  ],
+  visits: [
+    column("id", "number"),
+    column("person_id", "number"),
+    column("page", "text"),
+    column("seconds", "number"),
+    column("day", "text"),
+  ],
+};
+
+const WORDS = ["north", "south", "east", "/home", "/cart", "Ann", "Bob", "a", "", "[redacted]", "2020-01-02", "1990"];
+
+/** Makes a statement. Deeper ones nest more queries in each other. */
+export function generateSelect(random: () => number): string {
+  let names = 0;
+  const below = (count: number): number => Math.floor(random() * count);
+  const pick = <T>(list: readonly T[]): T => {
+    const found = list[below(list.length)];
+    if (found === undefined) throw new RangeError("nothing to pick from");
+    return found;
+  };
+  const chance = (share: number): boolean => random() < share;
+  const newName = (): string => `n${(names += 1)}`;
+
+  const literal = (type: Column["type"]): string =>
+    type === "number" ? String(below(40) - 5) : `'${pick(WORDS).replaceAll("'", "''")}'`;
+
+  function reference(columns: readonly Column[], type: Column["type"]): string {
+    const fitting = columns.filter((candidate) => candidate.type === type);
+    return fitting.length === 0 ? literal(type) : pick(fitting).name;
+  }
+
+  function number(columns: readonly Column[], depth: number): string {
+    if (depth <= 0) return chance(0.7) ? reference(columns, "number") : literal("number");
+    const a = (): string => number(columns, depth - 1);
+    const t = (): string => text(columns, depth - 1);
+    return pick([
+      () => `(${a()} ${pick(["+", "-", "*", "%", "&", "|"])} ${a()})`,
+      () => `abs(${a()})`,
+      () => `length(${t()})`,
+      () => `coalesce(${a()}, ${a()})`,
+      () => `CASE WHEN ${condition(columns, depth - 1)} THEN ${a()} ELSE ${a()} END`,
+      () => `instr(${t()}, ${t()})`,
+      () => `max(${a()}, ${a()})`,
+      () => `(${condition(columns, depth - 1)})`,
+      () => `(SELECT count(*) FROM ${scan(depth - 1).from})`,
+      () => correlated(columns, depth - 1),
+    ])();
+  }
+
+  function text(columns: readonly Column[], depth: number): string {
+    if (depth <= 0) return chance(0.7) ? reference(columns, "text") : literal("text");
+    const t = (): string => text(columns, depth - 1);
+    return pick([
+      () => `(${t()} || ${t()})`,
+      () => `upper(${t()})`,
+      () => `substr(${t()}, ${1 + below(3)}, ${1 + below(4)})`,
+      () => `coalesce(${t()}, ${t()})`,
+      () => `nullif(${t()}, ${t()})`,
+      () => `replace(${t()}, ${literal("text")}, 'x')`,
+      () => `CAST(${number(columns, depth - 1)} AS TEXT)`,
+      () => `iif(${condition(columns, depth - 1)}, ${t()}, ${t()})`,
+      () => `json_extract(json_array(${t()}), '$[0]')`,
+    ])();
+  }
+
+  function condition(columns: readonly Column[], depth: number): string {
+    const type = pick(["number", "text"] as const);
+    const value = (): string => (type === "number" ? number : text)(columns, depth - 1);
+    return pick([
+      () => `${value()} ${pick(["=", "<>", "<", "<=", ">", ">=", "IS", "IS NOT"])} ${value()}`,
+      () => `${value()} BETWEEN ${value()} AND ${value()}`,
+      () => `${value()} IN (${value()}, ${value()}, ${literal(type)})`,
+      () => `${value()} IS ${pick(["", "NOT "])}NULL`,
+      () => `${text(columns, depth - 1)} LIKE '%${pick(["a", "o", "n", "/", "1"])}%'`,
+      () => `(${condition(columns, depth - 1)} ${pick(["AND", "OR"])} ${condition(columns, depth - 1)})`,
+      () => `NOT (${condition(columns, depth - 1)})`,
+      () => {
+        const inner = scan(depth - 1);
+        return `EXISTS (SELECT 1 FROM ${inner.from} WHERE ${condition([...inner.columns, ...columns], Math.min(1, depth - 1))})`;
+      },
+      () => {
+        const inner = scan(depth - 1);
+        return `${value()} ${pick(["", "NOT "])}IN (SELECT ${reference(inner.columns, type)} FROM ${inner.from})`;
+      },
+    ])();
+  }
+
+  function correlated(columns: readonly Column[], depth: number): string {
+    const inner = scan(depth);
+    const aggregate = pick([
+      "count(*)",
+      `max(${reference(inner.columns, "number")})`,
+      `sum(${reference(inner.columns, "number")})`,
+    ]);
+    return `(SELECT ${aggregate} FROM ${inner.from} WHERE ${reference(inner.columns, "number")} = ${reference(columns, "number")})`;
+  }
+
+  /** A table under a name of its own, or a query in its place. */
+  function scan(depth: number): Relation {
+    const alias = newName();
+    const inner = depth > 1 && chance(0.3) ? query(depth - 1) : undefined;
+    const table = pick(Object.keys(TABLES));
+    const columns = inner?.columns ?? TABLES[table] ?? [];
+    return {
+      from: `${inner === undefined ? table : `(${inner.from})`} AS ${alias}`,
+      columns: columns.map(({ name, type }) => column(`${alias}.${name}`, type)),
+    };
+  }
+
+  function joined(depth: number): Relation {
+    const left = scan(depth);
+    if (!chance(0.4)) return left;
+    const right = scan(depth);
+    const columns = [...left.columns, ...right.columns];
+    const on = `${reference(left.columns, "number")} = ${reference(right.columns, "number")}`;
+    const join = pick(["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"]);
+    return { from: `${left.from} ${join} ${right.from} ON ${on}`, columns };
+  }
+
+  function named(expressions: readonly { readonly sql: string; readonly type: Column["type"] }[]): {
+    readonly list: string;
+    readonly columns: readonly Column[];
+  } {
+    const columns = expressions.map(({ type }) => column(newName(), type));
+    return { list: expressions.map(({ sql }, index) => `${sql} AS ${columns[index]?.name}`).join(", "), columns };
+  }
+
+  function grouped(source: Relation, where: string, depth: number): Relation {
+    const key = text(source.columns, 1);
+    const value = (): string => number(source.columns, Math.min(1, depth));
+    const { list, columns } = named([
+      { sql: key, type: "text" },
+      {
+        sql: pick([`count(*)`, `count(DISTINCT ${value()})`, `sum(${value()})`, `max(${value()})`, `min(${value()})`]),
+        type: "number",
+      },
+      { sql: `group_concat(${text(source.columns, 0)}, ',' ORDER BY ${text(source.columns, 0)})`, type: "text" },
+    ]);
+    // Equal sort keys leave the order of the concatenation open: its length is not.
+    const stable = list.replace(/group_concat\((.*)\) AS (\w+)$/, "length(group_concat($1)) AS $2");
+    const having = chance(0.3) ? ` HAVING count(*) > ${below(3)}` : "";
+    return { from: `SELECT ${stable} FROM ${source.from}${where} GROUP BY ${key}${having}`, columns };
+  }
+
+  function windowed(source: Relation, where: string): Relation {
+    const n = (): string => reference(source.columns, "number");
+    const { list, columns } = named([
+      { sql: n(), type: "number" },
+      { sql: `rank() OVER (PARTITION BY ${reference(source.columns, "text")} ORDER BY ${n()})`, type: "number" },
+      { sql: `sum(${n()}) OVER (ORDER BY ${n()} RANGE UNBOUNDED PRECEDING)`, type: "number" },
+      { sql: `count(*) OVER (PARTITION BY ${n()})`, type: "number" },
+    ]);
+    return { from: `SELECT ${list} FROM ${source.from}${where}`, columns };
+  }
+
+  function plain(source: Relation, where: string, depth: number): Relation {
+    const { list, columns } = named([
+      { sql: number(source.columns, depth), type: "number" },
+      { sql: text(source.columns, depth), type: "text" },
+      { sql: reference(source.columns, "text"), type: "text" },
+    ]);
+    return { from: `SELECT ${chance(0.2) ? "DISTINCT " : ""}${list} FROM ${source.from}${where}`, columns };
+  }
+
+  function query(depth: number): Relation {
+    const source = joined(depth - 1);
+    const where = chance(0.6) ? ` WHERE ${condition(source.columns, Math.min(2, depth))}` : "";
+    const kind = random();
+    if (kind < 0.25) return grouped(source, where, depth);
+    if (kind < 0.4) return windowed(source, where);
+    const one = plain(source, where, Math.min(2, depth));
+    if (kind > 0.85) {
+      const other = plain(scan(1), "", 1);
+      return {
+        from: `${one.from} ${pick(["UNION", "UNION ALL", "EXCEPT", "INTERSECT"])} ${other.from}`,
+        columns: one.columns,
+      };
+    }
+    return one;
+  }
+
+  const whole = query(3);
+  const order = whole.columns.map((_column, index) => index + 1).join(", ");
+  const limited = chance(0.3) ? `${whole.from} ORDER BY ${order} LIMIT ${1 + below(20)}` : whole.from;
+  if (!chance(0.25)) return limited;
+  const name = newName();
+  return `WITH ${name} AS ${pick(["", "MATERIALIZED ", "NOT MATERIALIZED "])}(${limited}) SELECT * FROM ${name}`;
+}

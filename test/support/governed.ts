@@ -1,0 +1,58 @@
+// Governed reads as the gateway makes them, for tests of the guard: a policy, an account, SQL, and what comes back.
+import { env } from "cloudflare:workers";
+import type { Gatehouse } from "../../src/config.ts";
+import { AppError } from "../../src/errors.ts";
+import { evaluate, resolveSubject } from "../../src/policy/evaluate.ts";
+import { openSources } from "../../src/sources/registry.ts";
+import type { OpenTable, TableRead, TableSource } from "../../src/sources/source.ts";
+import type { SqlValue } from "../../src/sql/parameters.ts";
+import { parseStatement } from "../../src/sql/statement.ts";
+
+type Policied = Pick<Gatehouse, "policy">;
+
+const LIMITS = { maxQuerySteps: 1_000_000_000 };
+export const MAX_BYTES = 100_000;
+
+/** The D1 source of this name, or the first. */
+export function tableSource(
+  { policy }: Policied,
+  name?: string,
+  log: (message: string) => void = () => {},
+): TableSource {
+  const source = openSources(policy, env, LIMITS, log).find(
+    ({ kind, declaration }) => kind === "d1" && (name === undefined || declaration.name === name),
+  );
+  if (source?.kind !== "d1") throw new Error(`no D1 source ${name}`);
+  return source;
+}
+
+/** The tables of the source that the account may read. */
+export function openFor({ policy }: Policied, source: TableSource, account: string): readonly OpenTable[] {
+  const subject = resolveSubject(policy, { subjectId: account, email: `${account}@harbor.example` });
+  return source.datasets.flatMap((dataset) => {
+    const decision = evaluate(policy, subject, dataset, "read");
+    return decision.allowed ? [{ dataset, decision }] : [];
+  });
+}
+
+export interface Reader {
+  readonly read: (account: string, sql: string, values?: readonly SqlValue[], maxRows?: number) => Promise<TableRead>;
+  /** The rows as JSON, or the refusal as `code: message`. Anything else is thrown. */
+  readonly outcome: (account: string, sql: string, values?: readonly SqlValue[]) => Promise<string>;
+}
+
+export function createReader(policied: Policied, source: TableSource = tableSource(policied)): Reader {
+  const read: Reader["read"] = async (account, sql, values = [], maxRows = 100) =>
+    source.read(openFor(policied, source, account), parseStatement(sql), values, { maxRows, maxBytes: MAX_BYTES });
+  return {
+    read,
+    async outcome(account, sql, values) {
+      try {
+        return JSON.stringify((await read(account, sql, values)).rows);
+      } catch (error) {
+        if (!(error instanceof AppError)) throw error;
+        return `${error.code}: ${error.publicMessage}`;
+      }
+    },
+  };
+}
