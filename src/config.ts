@@ -34,6 +34,10 @@ const limitsSchema = z.strictObject({
     .default(16 * 1024 * 1024),
   /** How long one call may take before it counts as interrupted. */
   leaseSeconds: z.int().min(5).default(60),
+  /** How long a query waits while another one of the same person runs on its source. */
+  queueSeconds: z.int().min(1).max(60).default(10),
+  /** How long a person waits for the database. */
+  querySeconds: z.int().min(1).max(60).default(20),
   /** How long a session of the 2025 era lives without a request. */
   sessionIdleSeconds: z
     .int()
@@ -104,8 +108,12 @@ export function defineGatehouse(input: GatehouseInput): Gatehouse {
     throw invalid(parsed.error.issues.map((issue) => `${pathText(issue.path)}: ${issueText(issue)}`));
   const { organisation, signIn, allowedOrigins, limits, sources, roles, members } = parsed.data;
   const { policy, problems } = checkPolicy({ sources, roles, members });
-  const limitProblems =
-    limits.defaultRows > limits.maxRows ? ["limits.defaultRows: is more than limits.maxRows. Lower it."] : [];
+  const limitProblems = [
+    ...(limits.defaultRows > limits.maxRows ? ["limits.defaultRows: is more than limits.maxRows. Lower it."] : []),
+    ...(limits.querySeconds >= limits.leaseSeconds
+      ? ["limits.querySeconds: is not less than limits.leaseSeconds. Lower it."]
+      : []),
+  ];
   if (problems.length + limitProblems.length > 0) throw invalid([...problems, ...limitProblems]);
   return { organisation, signIn, allowedOrigins, limits, policy };
 }
@@ -114,6 +122,14 @@ export function defineGatehouse(input: GatehouseInput): Gatehouse {
 export const mask = {
   /** Any type → `[redacted]`. */
   redact: { kind: "redact" },
+  /** Any type → nothing, not even whether there is something. */
+  null: { kind: "null" },
+  /** integer, real → the range it is in, as text: with 10, `20–<30`. */
+  bucket: (size: number) => ({ kind: "bucket" as const, size }),
+  /** integer, real → the nearest multiple of `step`. */
+  round: (step: number) => ({ kind: "round" as const, step }),
+  /** date, datetime → `2026-05`. */
+  month: { kind: "month" },
   /** date, datetime → the year as a number. */
   year: { kind: "year" },
   /** text → `a…@harbor.example`. */

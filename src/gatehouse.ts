@@ -1,5 +1,6 @@
 // The composition root: puts the parts together for one policy file. What is built from an environment is built once
 // per isolate and holds no request's or person's state.
+import { waitUntil } from "cloudflare:workers";
 import { createGateway } from "./access/gateway.ts";
 import { createNoSignIn } from "./auth/no-sign-in.ts";
 import { createProvider } from "./auth/provider.ts";
@@ -78,7 +79,7 @@ function serverDependencies(config: Gatehouse, env: Env) {
   const ledgerOf = (subjectId: string) => env.LEDGER.get(env.LEDGER.idFromName(subjectId));
   const logDefect = (id: string, error: unknown): void => logError(`internal error ${id}`, error);
   return {
-    gateway: createGateway({ policy, sources, organisation, limits, ledgerOf, newId }),
+    gateway: createGateway({ policy, sources, organisation, limits, ledgerOf, newId, waitUntil }),
     reporter: { newId, logDefect },
   };
 }

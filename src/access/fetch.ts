@@ -101,6 +101,8 @@ async function fetchRow(
   const read = await open.source.read([table], statement, [isInteger ? Number(key) : key], {
     maxRows: 1,
     maxBytes: MAX_WHOLE_CHARACTERS,
+    // A row that somebody names is wanted as it is now.
+    bookmark: "first-primary",
   });
   const [row] = read.rows;
   if (row === undefined) throw notFound(catalogue, id);

@@ -55,10 +55,11 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
     operation: string,
     asked: string,
     maxRows: number,
-    work: (catalogue: Catalogue, subject: Subject) => Answered<T> | Promise<Answered<T>>,
+    work: (catalogue: Catalogue, subject: Subject, bookmark: string | null) => Answered<T> | Promise<Answered<T>>,
+    slot: string | null = null,
   ): Promise<T> =>
-    record(caller, { operation, asked, maxRows }, async (subject) =>
-      work(openCatalogue(policy, sources, subject), subject),
+    record(caller, { operation, asked, maxRows, slot }, async (subject, bookmark) =>
+      work(openCatalogue(policy, sources, subject), subject, bookmark),
     );
 
   return {
@@ -66,8 +67,15 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
       run(caller, "describe", name ?? "", 0, (catalogue, subject) => describe(catalogue, subject, organisation, name)),
     query: (caller, { source, sql, params, limit }) => {
       const maxRows = Math.min(limit ?? limits.defaultRows, limits.maxRows);
-      return run(caller, "query", `${source}: ${sql}`, maxRows, (catalogue) =>
-        query(catalogue, { source, sql, params, maxRows, maxBytes: limits.maxResultBytes }),
+      const { maxResultBytes: maxBytes, querySeconds } = limits;
+      const request = { source, sql, params, maxRows, maxBytes, querySeconds };
+      return run(
+        caller,
+        "query",
+        `${source}: ${sql}`,
+        maxRows,
+        (catalogue, _subject, bookmark) => query(catalogue, { ...request, bookmark }),
+        source,
       );
     },
     search: (caller, text, limit) => run(caller, "search", text, limit, (catalogue) => search(catalogue, text, limit)),

@@ -8,6 +8,7 @@ import { parseStatement } from "../sql/statement.ts";
 import type { GovernedRow, OpenTable, TableRead } from "../sources/source.ts";
 import { deny } from "./catalogue.ts";
 import type { Catalogue, OpenTables } from "./catalogue.ts";
+import { StillRunning } from "./recorded.ts";
 import type { Answered } from "./recorded.ts";
 
 export interface QueryRequest {
@@ -16,6 +17,10 @@ export interface QueryRequest {
   readonly params: readonly SqlValue[];
   readonly maxRows: number;
   readonly maxBytes: number;
+  /** How long the person waits for the database. */
+  readonly querySeconds: number;
+  /** What the person's last query on the source saw. */
+  readonly bookmark: string | null;
 }
 
 export interface QueryAnswer {
@@ -40,10 +45,12 @@ export interface QueryAnswer {
 export async function query(catalogue: Catalogue, request: QueryRequest): Promise<Answered<QueryAnswer>> {
   const statement = parseStatement(request.sql);
   const open = openTables(catalogue, request.source);
-  const read = await open.source.read(open.tables, statement, request.params, request).catch((error: unknown) => {
+  const reading = open.source.read(open.tables, statement, request.params, request);
+  const read = await inTime(reading, request.querySeconds).catch((error: unknown) => {
     // A name of a denied table reads as one that is not there; the record knows better.
     const isMeant = (dataset: string): boolean => isNamed(statement, open.source.declaration.name, dataset);
-    const denied = error instanceof AppError ? deny(error, catalogue, isMeant) : undefined;
+    const denied =
+      error instanceof AppError && !(error instanceof StillRunning) ? deny(error, catalogue, isMeant) : undefined;
     throw denied !== undefined && denied.denials.length > 0 ? denied : error;
   });
   const { rows, byBytes } = cutToBytes(read, request.maxBytes);
@@ -67,7 +74,30 @@ export async function query(catalogue: Catalogue, request: QueryRequest): Promis
     ...(masked.length > 0 ? { masked } : {}),
     rules,
   };
-  return { answer, datasets: used.map((table) => table.dataset.id), rules, masked, rows: rows.length, cut: isCut };
+  return {
+    answer,
+    datasets: used.map((table) => table.dataset.id),
+    rules,
+    masked,
+    rows: rows.length,
+    cut: isCut,
+    bookmark: read.bookmark,
+  };
+}
+
+/** Errors: `limit_reached` when the time is up; the reading goes on. */
+async function inTime<T>(reading: Promise<T>, seconds: number): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const message = `The query took longer than ${seconds} seconds and was given up on. Filter by an indexed column, or ask for less.`;
+  const timer = setTimeout(
+    () => reject(new StillRunning(new AppError("limit_reached", message), reading)),
+    seconds * 1000,
+  );
+  try {
+    return await Promise.race([reading, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function isNamed(statement: Statement, source: string, dataset: string): boolean {

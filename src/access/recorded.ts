@@ -1,7 +1,7 @@
 // The frame around every operation: exactly one ledger call before anything is read and one before anything leaves.
 // What the operation does inside is its own file.
 import { AppError } from "../errors.ts";
-import type { Ledger, Outcome } from "../ledger/record.ts";
+import type { AfterCall, Ledger, Outcome } from "../ledger/record.ts";
 import { resolveSubject } from "../policy/evaluate.ts";
 import type { Policy, Subject } from "../policy/model.ts";
 import type { Caller } from "./caller.ts";
@@ -15,6 +15,8 @@ export interface Answered<T> {
   /** Rows and documents that leave. */
   readonly rows?: number;
   readonly cut?: boolean;
+  /** How new the slot's source was. */
+  readonly bookmark?: string | null;
 }
 
 /** Characters of what was asked that the record keeps: any SQL that is accepted, whole. */
@@ -27,12 +29,16 @@ export interface Asked {
   readonly asked: string;
   /** Rows that may leave at most, reserved from the day's budget. */
   readonly maxRows: number;
+  /** The source that it works on alone of all the person's calls; null for what costs a source little. */
+  readonly slot: string | null;
 }
 
 export interface RecorderDependencies {
   readonly policy: Policy;
   readonly ledgerOf: (subjectId: string) => Ledger;
   readonly newId: () => string;
+  /** Goes on with work after the answer has left. */
+  readonly waitUntil: (work: Promise<unknown>) => void;
 }
 
 /** A refusal that the policy led to. What it was about stands in the record alone: the message must not tell. */
@@ -48,10 +54,21 @@ export class Denied extends AppError {
   }
 }
 
+/** The person was told to stop waiting; the database works on. */
+export class StillRunning extends AppError {
+  /** Settles when the database is done. */
+  readonly work: Promise<unknown>;
+
+  constructor(error: AppError, work: Promise<unknown>) {
+    super(error.code, error.publicMessage, { cause: error.cause });
+    this.work = work;
+  }
+}
+
 export type Recorder = <T>(
   caller: Caller,
   asked: Asked,
-  work: (subject: Subject) => Promise<Answered<T>>,
+  work: (subject: Subject, bookmark: string | null) => Promise<Answered<T>>,
 ) => Promise<T>;
 
 /**
@@ -59,33 +76,44 @@ export type Recorder = <T>(
  * record cannot be written, the call fails and nothing leaves.
  * Errors: `record_full`, `limit_reached`, `interrupted`, and the operation's own.
  */
-export function createRecorder({ policy, ledgerOf, newId }: RecorderDependencies): Recorder {
-  return async (caller, { operation, asked, maxRows }, work) => {
+export function createRecorder({ policy, ledgerOf, newId, waitUntil }: RecorderDependencies): Recorder {
+  return async (caller, { operation, asked, maxRows, slot }, work) => {
     const subject = resolveSubject(policy, caller.identity);
     const { subjectId, roles } = subject;
     const call = newId();
     const attempt = { call, subjectId, clientId: caller.clientId, roles, operation, asked: asked.slice(0, MAX_ASKED) };
-    const begun = await ledgerOf(subjectId).begin(attempt, maxRows);
+    const begun = await ledgerOf(subjectId).begin(attempt, maxRows, slot);
     if (!begun.ok) throw refusal(begun);
     let answered;
     try {
-      answered = await work(subject);
+      answered = await work(subject, begun.bookmark);
     } catch (thrown) {
-      await commit(() => ledgerOf(subjectId), call, failure(thrown), thrown);
+      const isRunning = thrown instanceof StillRunning;
+      const after = { slot: isRunning ? "kept" : "freed", bookmark: null } as const;
+      await commit(() => ledgerOf(subjectId), call, failure(thrown), after, thrown);
+      const release = async (): Promise<void> => ledgerOf(subjectId).release(call);
+      // However it ends, nobody waits for its rows any more.
+      if (isRunning) waitUntil(thrown.work.then(release, release));
       throw thrown;
     }
-    const { answer, datasets, rules, masked = [], rows = 0, cut = false } = answered;
+    const { answer, datasets, rules, masked = [], rows = 0, cut = false, bookmark = null } = answered;
     const outcome = { result: "answered", code: null, datasets, rules, denials: [], masked, rows, cut } as const;
-    await commit(() => ledgerOf(subjectId), call, outcome);
+    await commit(() => ledgerOf(subjectId), call, outcome, { slot: "freed", bookmark });
     return answer;
   };
 }
 
 /** Tries twice: the ledger's object may have moved in between, and repeating a commit changes nothing. */
-async function commit(ledger: () => Ledger, call: string, outcome: Outcome, cause?: unknown): Promise<void> {
+async function commit(
+  ledger: () => Ledger,
+  call: string,
+  outcome: Outcome,
+  after: AfterCall,
+  cause?: unknown,
+): Promise<void> {
   const committed = await ledger()
-    .commit(call, outcome)
-    .catch(async () => ledger().commit(call, outcome));
+    .commit(call, outcome, after)
+    .catch(async () => ledger().commit(call, outcome, after));
   if (!committed.ok)
     throw new AppError("interrupted", "The call took too long and was given up. Try a narrower one.", { cause });
 }
@@ -96,6 +124,11 @@ function refusal(begun: Extract<Awaited<ReturnType<Ledger["begin"]>>, { ok: fals
       return new AppError(
         "record_full",
         "The record of your calls is full, so no new call can be recorded and none is served. Whoever runs this server can make room.",
+      );
+    case "busy":
+      return new AppError(
+        "limit_reached",
+        "Another query of yours is still running on this source. Wait for it, then try again; ask one thing at a time.",
       );
     case "rows_spent":
       return new AppError(

@@ -1,14 +1,18 @@
 // The Durable Object that keeps one subject's record, budgets and leases. It must never be lost and no SQL of a person
-// reaches it. Every method body is synchronous: a crash leaves either all of it or nothing.
+// reaches it. What a method writes, it writes in one step: a crash leaves either all of it or nothing.
 import { DurableObject } from "cloudflare:workers";
 import { GENESIS, linkHash } from "./chain.ts";
 import type { OpenedHandle, SpentHandle } from "../lib/handle.ts";
 import { createHandleTable } from "./handles.ts";
 import type { HandleLedger, HandleTable } from "./handles.ts";
+import { createSlots } from "./slots.ts";
+import type { Slots } from "./slots.ts";
 import { INTERRUPTED } from "./record.ts";
-import type { Attempt, BeginResult, CommitResult, Ledger, LedgerRecord, Outcome } from "./record.ts";
+import type { AfterCall, Attempt, BeginResult, CommitResult, Ledger, LedgerRecord, Outcome } from "./record.ts";
 
 export interface LedgerLimits {
+  /** How long a query waits while another one of the same person runs on its source. */
+  readonly queueSeconds: number;
   /** Bytes of records that may wait here; past them new work is refused. */
   readonly outboxBytes: number;
   /** Rows that may leave for one subject per UTC day. */
@@ -27,6 +31,8 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS lease (call TEXT PRIMARY KEY, attempt TEXT NOT NULL, began_ms INTEGER NOT NULL, deadline_ms INTEGER NOT NULL, day TEXT NOT NULL, rows INTEGER NOT NULL, bytes INTEGER NOT NULL);
   CREATE TABLE IF NOT EXISTS budget (day TEXT PRIMARY KEY, rows INTEGER NOT NULL);
 `;
+
+type Refused = Extract<BeginResult, { ok: false }>;
 
 interface Lease {
   readonly call: string;
@@ -48,6 +54,7 @@ export function defineLedgerObject<E>(limitsOf: (env: E) => LedgerLimits): Ledge
     readonly #sql: SqlStorage;
     readonly #limits: LedgerLimits;
     readonly #handles: HandleTable;
+    readonly #slots: Slots;
 
     constructor(ctx: DurableObjectState, env: E) {
       super(ctx, env);
@@ -55,10 +62,20 @@ export function defineLedgerObject<E>(limitsOf: (env: E) => LedgerLimits): Ledge
       this.#limits = limitsOf(env);
       this.#sql.exec(SCHEMA);
       this.#handles = createHandleTable(this.#sql);
+      const { queueSeconds, leaseSeconds } = this.#limits;
+      this.#slots = createSlots(this.#sql, { queueSeconds, holdSeconds: leaseSeconds }, Date.now);
     }
 
-    async begin(attempt: Attempt, maxRows: number): Promise<BeginResult> {
-      return this.ctx.storage.transactionSync((): BeginResult => {
+    async begin(attempt: Attempt, maxRows: number, slot: string | null): Promise<BeginResult> {
+      if (slot !== null && !(await this.#slots.take(slot, attempt.call))) return { ok: false, reason: "busy" };
+      const refused = this.#reserve(attempt, maxRows);
+      if (refused === undefined) return { ok: true, bookmark: slot === null ? null : this.#slots.bookmark(slot) };
+      this.#slots.release(attempt.call);
+      return refused;
+    }
+
+    #reserve(attempt: Attempt, maxRows: number): Refused | undefined {
+      return this.ctx.storage.transactionSync((): Refused | undefined => {
         const nowMs = Date.now();
         this.#closeInterrupted(nowMs);
         const body = JSON.stringify(attempt);
@@ -78,11 +95,22 @@ export function defineLedgerObject<E>(limitsOf: (env: E) => LedgerLimits): Ledge
           maxRows,
           bytes,
         );
-        return { ok: true };
+        return undefined;
       });
     }
 
-    async commit(call: string, outcome: Outcome): Promise<CommitResult> {
+    async commit(call: string, outcome: Outcome, { slot, bookmark }: AfterCall): Promise<CommitResult> {
+      const committed = this.#settle(call, outcome);
+      if (bookmark !== null) this.#slots.keepBookmark(call, bookmark);
+      if (slot === "freed") this.#slots.release(call);
+      return committed;
+    }
+
+    async release(call: string): Promise<void> {
+      this.#slots.release(call);
+    }
+
+    #settle(call: string, outcome: Outcome): CommitResult {
       return this.ctx.storage.transactionSync((): CommitResult => {
         const [known] = this.#sql.exec<{ seq: number }>("SELECT seq FROM record WHERE call = ?", call);
         // Swept already as interrupted, or committed by an earlier try of the same call.

@@ -45,19 +45,34 @@ export interface LedgerRecord {
 }
 
 export type BeginResult =
-  | { readonly ok: true }
+  /** `bookmark`: how new the slot's source was when the subject last read it. */
+  | { readonly ok: true; readonly bookmark: string | null }
   | { readonly ok: false; readonly reason: "record_full" }
-  | { readonly ok: false; readonly reason: "rows_spent"; readonly rowsPerDay: number };
+  | { readonly ok: false; readonly reason: "rows_spent"; readonly rowsPerDay: number }
+  | { readonly ok: false; readonly reason: "busy" };
 
 export type CommitResult =
   { readonly ok: true; readonly seq: number } | { readonly ok: false; readonly reason: "no_lease" };
 
+/** What stays of a call besides its record. */
+export interface AfterCall {
+  /** A slot that is `kept` stays the call's until `release`, as its query still runs. */
+  readonly slot: "freed" | "kept";
+  /** How new the slot's source was; null when nothing was read. */
+  readonly bookmark: string | null;
+}
+
 /** The ledger as the gateway calls it: once before anything is read, once before anything leaves. */
 export interface Ledger {
-  /** Reserves room for the record and `maxRows` of the day's rows, leased until a deadline. */
-  begin(attempt: Attempt, maxRows: number): Promise<BeginResult>;
+  /**
+   * Reserves room for the record and `maxRows` of the day's rows, leased until a deadline; and the slot, if one is named,
+   * after waiting for a turn.
+   */
+  begin(attempt: Attempt, maxRows: number, slot: string | null): Promise<BeginResult>;
   /** Writes the record and settles the reservation. Repeating it for the same call changes nothing. */
-  commit(call: string, outcome: Outcome): Promise<CommitResult>;
+  commit(call: string, outcome: Outcome, after: AfterCall): Promise<CommitResult>;
+  /** Frees the slot of a call that kept it. */
+  release(call: string): Promise<void>;
 }
 
 export const INTERRUPTED: Outcome = {

@@ -1,13 +1,18 @@
 // Column masks: what type each one fits, how much it discloses, and the SQL that computes it. A value that a mask does
 // not understand comes out redacted, never clear.
+import { COLUMN_TYPES } from "./model.ts";
 import type { Column, ColumnType, Disclosure, Mask, Scalar } from "./model.ts";
 
 /** What a masked-away value reads as. */
 export const REDACTED = "[redacted]";
 
 const FITS: Readonly<Record<Mask["kind"], readonly ColumnType[]>> = {
-  redact: ["integer", "real", "text", "date", "datetime", "boolean", "json"],
+  null: COLUMN_TYPES,
+  redact: COLUMN_TYPES,
+  bucket: ["integer", "real"],
+  round: ["integer", "real"],
   year: ["date", "datetime"],
+  month: ["date", "datetime"],
   last: ["text"],
   email: ["text"],
 };
@@ -27,11 +32,15 @@ export function fitsType(type: ColumnType, value: Scalar): boolean {
 export function disclosedType(column: Column, disclosure: Disclosure): ColumnType {
   switch (disclosure.kind) {
     case "clear":
+    case "null":
+    case "round":
       return column.type;
     case "year":
       return "integer";
     case "hidden":
     case "redact":
+    case "bucket":
+    case "month":
     case "last":
     case "email":
       return "text";
@@ -39,19 +48,28 @@ export function disclosedType(column: Column, disclosure: Disclosure): ColumnTyp
 }
 
 /**
- * The place of a disclosure in the total order, higher shows more. `last(n)` ranks by n and below `email`, which shows
- * a whole domain; `year` ranks between `redact` and both, as it says the least about who somebody is.
+ * The place of a disclosure in the total order, higher shows more. `null` does not even tell that there is something. Of
+ * numbers a coarser `bucket` or `round` shows less, and any range less than any rounding; of dates the year less than the
+ * month; of text `last(n)` ranks by n, and below `email`, which shows a whole domain.
  */
 export function disclosureRank(disclosure: Disclosure): number {
   switch (disclosure.kind) {
     case "hidden":
       return 0;
-    case "redact":
+    case "null":
       return 1;
-    case "year":
+    case "redact":
       return 2;
+    case "bucket":
+      return 3 + 1 / (disclosure.size + 1);
+    case "round":
+      return 4 + 1 / (disclosure.step + 1);
+    case "year":
+      return 6;
+    case "month":
+      return 7;
     case "last":
-      return 3 + disclosure.count;
+      return 10 + disclosure.count;
     case "email":
       return 100;
     case "clear":
@@ -61,12 +79,28 @@ export function disclosureRank(disclosure: Disclosure): number {
 
 /** How people and records read a disclosure: `email`, `last(4)`. */
 export function disclosureName(disclosure: Disclosure): string {
-  return disclosure.kind === "last" ? `last(${disclosure.count})` : disclosure.kind;
+  switch (disclosure.kind) {
+    case "last":
+      return `last(${disclosure.count})`;
+    case "bucket":
+      return `bucket(${disclosure.size})`;
+    case "round":
+      return `round(${disclosure.step})`;
+    case "hidden":
+    case "null":
+    case "redact":
+    case "year":
+    case "month":
+    case "email":
+    case "clear":
+      return disclosure.kind;
+  }
 }
 
 /**
  * The SQL expression that discloses a column. `identifier` is an already quoted column name. NULL stays NULL, so that
- * absence can be counted; any other value that does not have the expected form is redacted or, for `year`, NULL.
+ * absence can be counted; any other value that does not have the expected form is redacted or, where the result is no
+ * free text, NULL.
  */
 export function disclosureSql(disclosure: Disclosure, identifier: string): string {
   const c = identifier;
@@ -74,11 +108,21 @@ export function disclosureSql(disclosure: Disclosure, identifier: string): strin
     case "clear":
       return c;
     case "hidden":
+    case "null":
       return "NULL";
+    case "bucket": {
+      // From the lower edge up to, not including, the upper.
+      const lower = `(CAST(floor(${c} / ${disclosure.size}.0) AS INTEGER) * ${disclosure.size})`;
+      return `CASE WHEN typeof(${c}) IN ('integer', 'real') THEN ${lower} || '–<' || (${lower} + ${disclosure.size}) END`;
+    }
+    case "round":
+      return `CASE WHEN typeof(${c}) IN ('integer', 'real') THEN CAST(round(${c} / ${disclosure.step}.0) AS INTEGER) * ${disclosure.step} END`;
     case "redact":
       return `CASE WHEN ${c} IS NOT NULL THEN '${REDACTED}' END`;
     case "year":
       return `CASE WHEN typeof(${c}) = 'text' AND ${c} GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]*' THEN CAST(substr(${c}, 1, 4) AS INTEGER) END`;
+    case "month":
+      return `CASE WHEN typeof(${c}) = 'text' AND ${c} GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]*' THEN substr(${c}, 1, 7) END`;
     case "last":
       return (
         `CASE WHEN ${c} IS NULL THEN NULL WHEN typeof(${c}) = 'text' AND length(${c}) >= ${2 * disclosure.count} ` +

@@ -8,8 +8,12 @@ export const COLUMN_TYPES = ["integer", "real", "text", "date", "datetime", "boo
 export type ColumnType = (typeof COLUMN_TYPES)[number];
 
 export type Mask =
+  | { readonly kind: "null" }
   | { readonly kind: "redact" }
+  | { readonly kind: "bucket"; readonly size: number }
+  | { readonly kind: "round"; readonly step: number }
   | { readonly kind: "year" }
+  | { readonly kind: "month" }
   | { readonly kind: "last"; readonly count: number }
   | { readonly kind: "email" };
 

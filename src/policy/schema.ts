@@ -23,12 +23,16 @@ const objectName = z
 const mask = z.discriminatedUnion(
   "kind",
   [
+    z.strictObject({ kind: z.literal("null") }),
     z.strictObject({ kind: z.literal("redact") }),
+    z.strictObject({ kind: z.literal("bucket"), size: z.int().min(1) }),
+    z.strictObject({ kind: z.literal("round"), step: z.int().min(1) }),
     z.strictObject({ kind: z.literal("year") }),
+    z.strictObject({ kind: z.literal("month") }),
     z.strictObject({ kind: z.literal("last"), count: z.int().min(1).max(12) }),
     z.strictObject({ kind: z.literal("email") }),
   ],
-  "is no mask. Use mask.redact, mask.year, mask.email or mask.last(n) with n from 1 to 12",
+  "is no mask. Use mask.null, mask.redact, mask.year, mask.month, mask.email, mask.last(n) with n from 1 to 12, or mask.round(n) and mask.bucket(n) with a whole number",
 );
 
 const condition: z.ZodType<Condition, Condition> = z.lazy(() =>

@@ -45,13 +45,14 @@ export function isRowRestricted(decision: Allowed): boolean {
 export function guardViewOf(decision: Allowed, dataset: TableDataset): GuardView {
   const visible = visibleColumns(decision, dataset);
   const ruled = decision.grants.flatMap((grant) => (grant.rows === null ? [] : columnsOf(grant.rows)));
-  const order = orderOf(dataset, visible);
   return {
     name: dataset.table,
-    reads: [...new Set([...visible.map((column) => column.name), ...ruled, ...(order === null ? [] : [order])])],
+    reads: [...new Set([...visible.map((column) => column.name), ...ruled])],
+    clear: visible.filter((column) => maskOf(column) === null).map((column) => column.name),
+    orderColumn: orderOf(dataset, visible),
     columns: visible.map((column) => column.name),
     isMasked: visible.some((column) => maskOf(column) !== null),
-    select: (parameters) => guardViewSql(decision, dataset, parameters),
+    select: (parameters, order) => guardViewSql(decision, dataset, parameters, order),
   };
 }
 
@@ -66,10 +67,14 @@ function columnsOf(condition: BoundCondition): readonly string[] {
  * of them gives for that row: CASE in one SELECT, never UNION, which would show a row twice.
  *
  * Every column is named with its table: a bare quoted name of a column that is no longer there would become a string, and
- * a row rule with it might hold for every row. Rows come in the order of the key where something is masked: otherwise
- * an index on a masked column would set the order, which tells about its values.
+ * a row rule with it might hold for every row.
  */
-export function guardViewSql(decision: Allowed, dataset: TableDataset, parameters: Parameters): string {
+export function guardViewSql(
+  decision: Allowed,
+  dataset: TableDataset,
+  parameters: Parameters,
+  orderColumn: string | null,
+): string {
   const from = `main.${quoteIdentifier(dataset.table)}`;
   const nameOf = (column: string): string => `${from}.${quoteIdentifier(column)}`;
   const visible = visibleColumns(decision, dataset);
@@ -77,8 +82,7 @@ export function guardViewSql(decision: Allowed, dataset: TableDataset, parameter
     (column) => `${columnSql(decision.grants, column, parameters, nameOf)} AS ${quoteIdentifier(column.name)}`,
   );
   const where = isRowRestricted(decision) ? ` WHERE ${anyGrantSql(decision.grants, parameters, nameOf)}` : "";
-  const key = orderOf(dataset, visible);
-  const order = key === null ? "" : ` ORDER BY ${nameOf(key)}`;
+  const order = orderColumn === null ? "" : ` ORDER BY ${nameOf(orderColumn)}`;
   // A dataset whose every column is hidden still has rows to count.
   return `SELECT ${columns.join(", ") || 'NULL AS "(no visible columns)"'} FROM ${from}${where}${order}`;
 }

@@ -1,4 +1,5 @@
 // A D1 database as a source. The only way to its rows is `read`, through the layers of governed SQL.
+import { AppError } from "../errors.ts";
 import { newId } from "../lib/ids.ts";
 import type { SourceDeclaration, TableDataset } from "../policy/model.ts";
 import { guardViewOf, isRowRestricted } from "../policy/views.ts";
@@ -23,6 +24,10 @@ class DatabaseProblem extends Error {
   }
 }
 
+function isDrift(error: unknown): boolean {
+  return error instanceof Drift || (error instanceof DatabaseProblem && error.problem.isDrift);
+}
+
 /** Builds the source of one declared D1 binding behind these layers. */
 export function createD1Source(
   declaration: SourceDeclaration,
@@ -36,7 +41,11 @@ export function createD1Source(
   async function attempt(request: Omit<ReadRequest, "nonce">): Promise<TableRead> {
     const nonce = newId();
     const query = frameQuery(request.statement, request.values, request);
-    const { records, columns, used } = await execute({ request: { ...request, nonce }, query, companions: [] });
+    const { records, columns, used, bookmark } = await execute({
+      request: { ...request, nonce },
+      query,
+      companions: [],
+    });
     const { rows, encodings, isCutByValue } = readExact(records, columns.length, nonce);
     return {
       columns,
@@ -45,18 +54,24 @@ export function createD1Source(
       more: rows.length > request.maxRows || isCutByValue,
       isCutByValue,
       used: used.map((view) => view.name),
+      bookmark,
     };
   }
 
-  /** The schema may change between its copy and the run: then it is read again, once. */
+  /** The schema may change between its copy and the run, or a copy of the database lag behind: then once more, at its source. */
   async function attemptTwice(request: Omit<ReadRequest, "nonce">): Promise<TableRead> {
     try {
       return await attempt(request);
     } catch (error) {
-      const isDrift = error instanceof Drift || (error instanceof DatabaseProblem && error.problem.isDrift);
-      if (!isDrift) throw error;
+      if (!isDrift(error)) throw error;
       schema.forget();
-      return attempt(request);
+    }
+    try {
+      return await attempt({ ...request, bookmark: "first-primary" });
+    } catch (error) {
+      if (!isDrift(error)) throw error;
+      const message = `The tables of ${declaration.name} are being changed at the moment. Try again in a minute.`;
+      throw new AppError("source_unavailable", message, { cause: error });
     }
   }
 
@@ -64,9 +79,9 @@ export function createD1Source(
     kind: "d1",
     declaration,
     datasets,
-    async read(open, statement, values, { maxRows, maxBytes }) {
+    async read(open, statement, values, { maxRows, maxBytes, bookmark }) {
       const views = open.map(({ dataset, decision }) => guardViewOf(decision, dataset));
-      const request = { statement, values, views, maxRows, maxValueBytes: maxBytes };
+      const request = { statement, values, views, maxRows, maxValueBytes: maxBytes, bookmark, mustOrder: true };
       try {
         return await attemptTwice({ ...request, mustMaterialize: false });
       } catch (error) {
@@ -83,19 +98,29 @@ export function createD1Source(
   };
 }
 
-/** Runs a statement behind its companions, all in one transaction. */
+/**
+ * Runs a statement behind its companions, all in one transaction, on any copy of the database that is as new as the
+ * person's last read.
+ */
 function executeOn(database: D1Database): Execute {
-  const prepare = (sql: string, parameters: readonly SqlValue[]): D1PreparedStatement =>
-    database.prepare(sql).bind(...parameters);
   return async ({ request, query, companions }) => {
+    const session = database.withSession(request.bookmark ?? "first-unconstrained");
+    const prepare = (sql: string, parameters: readonly SqlValue[]): D1PreparedStatement =>
+      session.prepare(sql).bind(...parameters);
     const statements = [
       ...companions.map(({ sql, parameters }) => prepare(sql, parameters)),
       prepare(sqlOf(query), query.parameters),
     ];
-    const results = await database.batch<Record<string, unknown>>(statements).catch((thrown: unknown) => {
+    const results = await session.batch<Record<string, unknown>>(statements).catch((thrown: unknown) => {
       throw new DatabaseProblem(readProblem(thrown, request, query));
     });
     const records = results.map((result) => result.results);
-    return { records: records.at(-1) ?? [], companions: records.slice(0, -1), columns: [], used: query.used };
+    return {
+      records: records.at(-1) ?? [],
+      companions: records.slice(0, -1),
+      columns: [],
+      used: query.used,
+      bookmark: session.getBookmark(),
+    };
   };
 }

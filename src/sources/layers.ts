@@ -8,10 +8,11 @@ import type { Forbidden } from "../sql/authorizer.ts";
 import { exactFrame } from "../sql/exact.ts";
 import { ALLOWED_TABLE_FUNCTIONS } from "../sql/functions.ts";
 import { guardQuery, sqlOf } from "../sql/guard.ts";
-import type { GuardedQuery } from "../sql/guard.ts";
-import { estimateWork, nestsScans } from "../sql/plan.ts";
+import type { GuardView, GuardedQuery } from "../sql/guard.ts";
+import { foldName } from "../sql/identifier.ts";
+import { estimateWork, indexesOf, nestsScans } from "../sql/plan.ts";
 import { invalidSql } from "../sql/problem.ts";
-import type { SchemaCopy } from "../sql/schema.ts";
+import type { SchemaCopy, SchemaObject } from "../sql/schema.ts";
 import { forbiddenInstruction, isSameSchema } from "../sql/verify.ts";
 import type { Instruction } from "../sql/verify.ts";
 import type { Schema } from "./d1-schema.ts";
@@ -39,28 +40,49 @@ export function governedLayers(options: LayerOptions): readonly Layer[] {
 export function planner({ schema, maxSteps }: Pick<LayerOptions, "schema" | "maxSteps">): Layer {
   return (next) => async (reading) => {
     const { request } = reading;
-    const compose = (materialized: boolean): GuardedQuery =>
-      guardQuery(request.statement, reading.query, request.views, { ...request, materialized });
-    const query = compose(request.mustMaterialize);
+    const compose = (materialized: boolean, ordered: boolean): GuardedQuery =>
+      guardQuery(request.statement, reading.query, request.views, { ...request, materialized, ordered });
+    const query = compose(request.mustMaterialize, false);
     await schema.require(query.used.map((view) => view.name));
-    const plan = await schema.use((copy): { readonly work: number; readonly mustMaterialize: boolean } => {
-      const { lines, work } = planOf(copy, query, request);
+    const plan = await schema.use((copy): Plan => {
       const { mustMaterialize } = request;
+      const free = planOf(copy, query, request);
+      const mustOrder = query.used.length > 0 && indexesOf(free.lines).some((index) => tells(copy, index, query.used));
+      const { lines, work } = mustOrder ? planOf(copy, compose(mustMaterialize, true), request) : free;
       if (mustMaterialize || !query.used.some((view) => view.isMasked) || !nestsScans(lines))
-        return { work, mustMaterialize };
-      const other = planOf(copy, compose(true), request);
-      return other.work < work ? { work: other.work, mustMaterialize: true } : { work, mustMaterialize };
+        return { work, mustMaterialize, mustOrder };
+      const other = planOf(copy, compose(true, mustOrder), request);
+      return other.work < work
+        ? { work: other.work, mustMaterialize: true, mustOrder }
+        : { work, mustMaterialize, mustOrder };
     });
     if (plan.work > Math.log2(maxSteps)) throw tooMuchWork(query);
-    return next({ ...reading, request: { ...request, mustMaterialize: plan.mustMaterialize } });
+    const { mustMaterialize, mustOrder } = plan;
+    return next({ ...reading, request: { ...request, mustMaterialize, mustOrder } });
   };
+}
+
+interface Plan {
+  readonly work: number;
+  readonly mustMaterialize: boolean;
+  readonly mustOrder: boolean;
+}
+
+/** Whether the order of an index tells about values that somebody does not see as they are stored. */
+function tells(copy: SchemaCopy, index: string, used: readonly GuardView[]): boolean {
+  const columns = copy.columnsOfIndex(index);
+  const table = copy.snapshot.objects.find(({ type, name }) => type === "index" && name === index)?.table;
+  const view = used.find(({ name }) => table !== undefined && foldName(name) === foldName(table));
+  if (columns === undefined || view === undefined) return true;
+  const clear = new Set(view.clear.map(foldName));
+  return columns.some((column) => !clear.has(column));
 }
 
 /** Layer 2. */
 export function guard({ schema }: Pick<LayerOptions, "schema">): Layer {
   return (next) => async (reading) => {
     const { request } = reading;
-    const options = { ...request, materialized: request.mustMaterialize };
+    const options = { ...request, materialized: request.mustMaterialize, ordered: request.mustOrder };
     const query = guardQuery(request.statement, reading.query, request.views, options);
     await schema.require(query.used.map((view) => view.name));
     return next({ ...reading, query });
@@ -98,7 +120,7 @@ function columnsOf(copy: SchemaCopy, query: GuardedQuery, request: ReadRequest):
 /** Layer 4. The statement has run when the answer can be checked, so nothing may rest on it alone that writes. */
 export function verification({ schema }: Pick<LayerOptions, "schema">): Layer {
   return (next) => async (reading) => {
-    const { query, companions } = reading;
+    const { query, companions, request } = reading;
     const tables = query.used.map((view) => view.name);
     const explain = { sql: `EXPLAIN ${sqlOf(query)}`, parameters: query.parameters };
     const execution = await next({ ...reading, companions: [...companions, objectsOfSql(tables), explain] });
@@ -107,13 +129,23 @@ export function verification({ schema }: Pick<LayerOptions, "schema">): Layer {
     await schema.use((copy) => {
       if (!isSameSchema(copy.objectsOf(tables), objects)) throw new Drift("the schema has changed");
     });
+    // Where views set no order of their own, the database must not have taken an index that would.
+    const telling = request.mustOrder ? [] : await schema.use((copy) => tellingPages(copy, objects, query.used));
     const problem = forbiddenInstruction(program.map(toInstruction), {
-      rootPages: new Set(objects.map(({ rootPage }) => rootPage)),
-      allowsTableFunctions: [...ALLOWED_TABLE_FUNCTIONS].some((name) => reading.request.statement.names.has(name)),
+      rootPages: new Set(objects.map(({ rootPage }) => rootPage).filter((page) => !telling.includes(page))),
+      allowsTableFunctions: [...ALLOWED_TABLE_FUNCTIONS].some((name) => request.statement.names.has(name)),
     });
     if (problem !== undefined) throw new AppError("query_refused", REFUSED, { cause: problem });
     return { ...execution, companions: execution.companions.slice(0, companions.length) };
   };
+}
+
+function tellingPages(
+  copy: SchemaCopy,
+  objects: readonly SchemaObject[],
+  used: readonly GuardView[],
+): readonly number[] {
+  return objects.flatMap(({ type, name, rootPage }) => (type === "index" && tells(copy, name, used) ? [rootPage] : []));
 }
 
 const REFUSED = "The SQL does something that is not available here. Call describe for the tables that you may read.";
@@ -135,10 +167,9 @@ function forbidden(what: Forbidden): AppError {
 
 function tooMuchWork({ used }: GuardedQuery): AppError {
   const names = used.map((view) => view.name).join(" and ");
-  const what = used.length > 1 ? `Join ${names} on equal columns` : `Filter ${names === "" ? "it" : names} more`;
   return new AppError(
     "query_refused",
-    `The query would take too much work. ${what}, and prefer columns that are not masked: those can have an index.`,
+    `The query would take too much work. ${names === "" ? "Join" : `Join ${names}`} on equal columns, or filter first. Masked columns have no index: prefer others.`,
   );
 }
 

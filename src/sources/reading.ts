@@ -17,6 +17,10 @@ export interface ReadRequest {
   readonly nonce: string;
   /** Whether views must be computed before the person's expressions see them. */
   readonly mustMaterialize: boolean;
+  /** Whether views must set the order of their rows: unless it is known that no index tells about masked values. */
+  readonly mustOrder: boolean;
+  /** How new the database must at least be: what the person's last read saw. Null when nothing is known. */
+  readonly bookmark: string | null;
 }
 
 /** Another statement of the same transaction, which runs before the person's. */
@@ -44,6 +48,8 @@ export interface Execution {
   readonly columns: readonly string[];
   /** The views that occurred in the SQL. */
   readonly used: readonly GuardView[];
+  /** How new the database was. */
+  readonly bookmark: string | null;
 }
 
 export type Execute = (reading: Reading) => Promise<Execution>;

@@ -38,6 +38,16 @@ export interface TableRead {
   readonly isCutByValue: boolean;
   /** The tables whose guard views were in reach of the SQL, as table names. */
   readonly used: readonly string[];
+  /** How new the database was, for the next read of the same person. */
+  readonly bookmark: string | null;
+}
+
+export interface ReadOptions {
+  readonly maxRows: number;
+  /** Bytes of one value at most. */
+  readonly maxBytes: number;
+  /** How new the database must at least be; null for any. */
+  readonly bookmark: string | null;
 }
 
 export interface TableSource {
@@ -52,7 +62,7 @@ export interface TableSource {
     open: readonly OpenTable[],
     statement: Statement,
     values: readonly SqlValue[],
-    limits: { readonly maxRows: number; readonly maxBytes: number },
+    options: ReadOptions,
   ): Promise<TableRead>;
 }
 

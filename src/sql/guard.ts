@@ -12,14 +12,18 @@ import type { Statement } from "./statement.ts";
 export interface GuardView {
   /** The public name, which is also the base table's. */
   readonly name: string;
-  /** Every column of the base table that `select` reads. */
+  /** Every column of the base table that `select` reads, besides the one that orders. */
   readonly reads: readonly string[];
+  /** Columns that every row shows as they are stored: an index of these alone tells nothing that the rows do not. */
+  readonly clear: readonly string[];
+  /** The column of the base table that sets the order of rows; null when there is none. */
+  readonly orderColumn: string | null;
   /** The columns that it gives, for help with names. */
   readonly columns: readonly string[];
   /** Whether some column comes out other than it is stored, so that no index of the table serves it. */
   readonly isMasked: boolean;
-  /** Reads the base table through the policy. */
-  readonly select: (parameters: Parameters) => string;
+  /** Reads the base table through the policy. `orderColumn`: the column to order by, if any. */
+  readonly select: (parameters: Parameters, orderColumn: string | null) => string;
 }
 
 export interface GuardOptions {
@@ -32,6 +36,11 @@ export interface GuardOptions {
    * the row rule hides, which would tell that the row exists.
    */
   readonly materialized: boolean;
+  /**
+   * Give each view an order of its own, where an index on a masked or hidden column could set it: the order of rows would
+   * tell which of two values is smaller. It keeps views from becoming part of the query around them.
+   */
+  readonly ordered: boolean;
 }
 
 /** A composed statement: `before`, the person's text with `after` behind it, and what is known of it. */
@@ -127,11 +136,11 @@ export function guardQuery(
     parameters: [...parameters.values, ...framed.parameters],
     used,
     denied: denied.map(([, name]) => name),
-    allowances: used.map(({ name, reads }, index) => ({
-      context: nonceName(options.nonce, index),
-      table: name,
-      columns: new Set(reads.map(foldName)),
-    })),
+    allowances: used.map((view, index) => {
+      const order = orderOf(view, options);
+      const columns = order === null ? view.reads : [...view.reads, order];
+      return { context: nonceName(options.nonce, index), table: view.name, columns: new Set(columns.map(foldName)) };
+    }),
     shadowed: new Set([...usedNames, ...denied.map(([name]) => name)]),
   };
   if (encoder.encode(sqlOf(query)).length > MAX_STATEMENT_BYTES)
@@ -186,9 +195,13 @@ function viewCtes(view: GuardView, index: number, parameters: Parameters, option
   const name = quoteIdentifier(nonceName(options.nonce, index));
   const materialized = options.materialized ? "MATERIALIZED " : "";
   return [
-    `${name} AS ${materialized}(${view.select(parameters)})`,
+    `${name} AS ${materialized}(${view.select(parameters, orderOf(view, options))})`,
     `${quoteIdentifier(view.name)} AS (SELECT * FROM ${name})`,
   ];
+}
+
+function orderOf({ orderColumn }: GuardView, { ordered }: GuardOptions): string | null {
+  return ordered ? orderColumn : null;
 }
 
 function denyCte(name: string, index: number, options: GuardOptions): string {

@@ -1,8 +1,8 @@
 // Names that somebody may have meant: for errors that help to go on.
 import { foldName } from "./identifier.ts";
 
-/** How far a name may be from what was meant: a letter in three or four. */
-const LETTERS_PER_MISTAKE = 3;
+/** How far a name may be from what was meant: two letters in five, as when two are exchanged. */
+const LETTERS_PER_MISTAKE = 2.5;
 
 /** The candidate that is closest to the name, if one is close. */
 export function nearest(name: string, candidates: readonly string[]): string | undefined {

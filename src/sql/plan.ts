@@ -15,6 +15,17 @@ const UNKNOWN_ROWS = 1_048_576;
 /** SQLite counts about three steps for a row that is read in passing. */
 const STEPS_PER_ROW = 3;
 
+/** All as log2. */
+interface Estimate {
+  /** Steps in all. */
+  readonly work: number;
+  /** Rows that come out at most. */
+  readonly rows: number;
+}
+
+/** What finding a row costs: that much of a search's estimate is not for the rows that it finds. */
+const SEARCH_STEPS = 3;
+
 /**
  * Estimated steps, as log2. Loops that follow each other under one parent are nested; a correlated subquery runs for each
  * turn of the loops before it, any other once.
@@ -22,45 +33,60 @@ const STEPS_PER_ROW = 3;
 export function estimateWork(lines: readonly PlanLine[], options: WorkOptions): number {
   const children = new Map<number, PlanLine[]>();
   for (const line of lines) children.set(line.parent, [...(children.get(line.parent) ?? []), line]);
-  /** The most that any subquery of the statement can give: SQLite does not say which one a scan is of. */
+  /** The most that any subquery of the statement gives: SQLite does not say which one a scan is of. */
   let largestSubquery = 0;
 
-  const workBelow = (parent: number): number => {
-    let nesting = 0;
-    let total = 0;
+  const estimateBelow = (parent: number): Estimate => {
+    let work = 0;
+    let nesting: number | undefined;
+    let parts = 0;
     for (const line of children.get(parent) ?? []) {
       const { detail } = line;
-      if (/^(?:SCAN|SEARCH) /.test(detail)) {
-        nesting += turnsOf(line, largestSubquery, options);
-        total = addLog(total, nesting);
+      if (isLoop(line)) {
+        const loop = loopOf(line, largestSubquery, options);
+        work = addLog(work, (nesting ?? 0) + loop.work);
+        nesting = (nesting ?? 0) + loop.rows;
         continue;
       }
-      const below = workBelow(line.id);
-      if (/^(?:MATERIALIZE|CO-ROUTINE) /.test(detail)) largestSubquery = Math.max(largestSubquery, below);
-      total = addLog(total, detail.startsWith("CORRELATED ") ? nesting + below : below);
+      const below = estimateBelow(line.id);
+      if (/^(?:MATERIALIZE|CO-ROUTINE) /.test(detail)) largestSubquery = Math.max(largestSubquery, below.rows);
+      parts = addLog(parts, below.rows);
+      work = addLog(work, detail.startsWith("CORRELATED ") ? (nesting ?? 0) + below.work : below.work);
     }
-    return total;
+    // Without loops of its own it is made of parts, such as the two sides of a UNION.
+    return { work, rows: nesting ?? parts };
   };
-  return workBelow(0);
+  return estimateBelow(0).work;
 }
 
-/** How often a loop turns each time it is entered, as log2. */
-function turnsOf({ cost, detail }: PlanLine, largestSubquery: number, options: WorkOptions): number {
-  if (/ VIRTUAL TABLE INDEX /.test(detail)) return Math.log2(options.maxElements);
-  if (/^SCAN (?:\d+ )?CONSTANT ROWS?/.test(detail)) return cost / 10;
+function isLoop({ detail }: PlanLine): boolean {
+  return /^(?:SCAN|SEARCH) /.test(detail);
+}
+
+/** One loop each time it is entered. */
+function loopOf({ cost, detail }: PlanLine, largestSubquery: number, options: WorkOptions): Estimate {
+  const elements = Math.log2(options.maxElements);
+  if (/ VIRTUAL TABLE INDEX /.test(detail)) return { work: elements, rows: elements };
+  if (/^SCAN (?:\d+ )?CONSTANT ROWS?/.test(detail)) return { work: cost / 10, rows: cost / 10 };
   const base = /^(?:SCAN|SEARCH) main\.(.+?)(?: USING .*)?$/.exec(detail)?.[1];
-  const most =
-    base === undefined
-      ? largestSubquery
-      : Math.log2(STEPS_PER_ROW * Math.max(1, options.rowsOf(foldName(base)) ?? UNKNOWN_ROWS));
-  // An equality finds few; a range, as SQLite guesses, a part of what there is.
-  return detail.startsWith("SEARCH ") ? Math.min(cost / 10, most) : most;
+  const rows =
+    base === undefined ? largestSubquery : Math.log2(Math.max(1, options.rowsOf(foldName(base)) ?? UNKNOWN_ROWS));
+  const all = { work: rows + Math.log2(STEPS_PER_ROW), rows };
+  if (!detail.startsWith("SEARCH ")) return all;
+  // An equality on the row number finds one; any other search, as SQLite guesses, a part of what there is.
+  const work = Math.min(cost / 10, all.work);
+  return { work, rows: detail.endsWith(" (rowid=?)") ? 0 : Math.max(0, Math.min(work - SEARCH_STEPS, rows)) };
 }
 
 /** log2(2^a + 2^b). */
 function addLog(a: number, b: number): number {
   const [more, less] = a > b ? [a, b] : [b, a];
   return more + Math.log2(1 + 2 ** (less - more));
+}
+
+/** The names of the indexes that a plan uses. */
+export function indexesOf(lines: readonly PlanLine[]): readonly string[] {
+  return lines.flatMap(({ detail }) => / USING (?:COVERING )?INDEX (.+?)(?: \(.*\))?$/.exec(detail)?.[1] ?? []);
 }
 
 /** Whether a query nests one pass over a masked table in another: masked columns have no index. */

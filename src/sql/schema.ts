@@ -35,6 +35,8 @@ export interface SchemaCopy {
   has(name: string): boolean;
   /** The objects of these tables, as they were copied. */
   objectsOf(tables: readonly string[]): readonly SchemaObject[];
+  /** The columns of an index of this name, folded; undefined when it is none, or not on columns alone. */
+  columnsOfIndex(name: string): readonly string[] | undefined;
   /** What could not be copied, and why: a form that is not known to hold. */
   readonly refused: readonly { readonly table: string; readonly name: string; readonly reason: string }[];
 }
@@ -53,11 +55,13 @@ export function copySchema(snapshot: SchemaSnapshot, tables: readonly string[]):
     }),
   );
   if (snapshot.statistics.length > 0) loadStatistics(engine, snapshot.statistics);
+  const indexes = indexColumns(engine);
   const names = new Set(snapshot.objects.map(({ name }) => foldName(name)));
   return {
     snapshot,
     engine,
     refused,
+    columnsOfIndex: (name) => indexes.get(foldName(name)),
     has: (name) => names.has(name),
     objectsOf: (asked) => copied.filter(({ table }) => asked.some((name) => foldName(name) === foldName(table))),
   };
@@ -72,6 +76,22 @@ function create(engine: Engine, sql: string): string | undefined {
   } catch (error) {
     return `has a form that is not known: ${error instanceof Error ? error.message : "no reason given"}.`;
   }
+}
+
+/** The columns of each index, by folded names. One on an expression is left out. */
+function indexColumns(engine: Engine): ReadonlyMap<string, readonly string[]> {
+  const rows = engine.query(
+    "SELECT i.name, c.name FROM sqlite_schema AS i, pragma_index_info(i.name) AS c WHERE i.type = 'index'",
+  );
+  const found = new Map<string, (string | null)[]>();
+  for (const [index, column] of rows) {
+    const name = foldName(index ?? "");
+    found.set(name, [...(found.get(name) ?? []), column ?? null]);
+  }
+  const isNamed = (columns: readonly (string | null)[]): columns is readonly string[] => !columns.includes(null);
+  return new Map(
+    [...found].flatMap(([index, columns]) => (isNamed(columns) ? [[index, columns.map(foldName)] as const] : [])),
+  );
 }
 
 /** The copy then plans as the database does. */

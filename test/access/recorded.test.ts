@@ -1,28 +1,34 @@
 // The frame around every operation: no answer without its record, whatever goes wrong where.
 import { describe, expect, it } from "vitest";
-import { createRecorder } from "../../src/access/recorded.ts";
+import { StillRunning, createRecorder } from "../../src/access/recorded.ts";
 import { AppError } from "../../src/errors.ts";
 import type { BeginResult, CommitResult, Ledger, Outcome } from "../../src/ledger/record.ts";
 import sample from "../../sample/gatehouse.config.ts";
 
 const caller = { identity: { subjectId: "s", email: "analyst@harbor.example" }, clientId: "c" };
-const request = { operation: "query", asked: "SELECT 1", maxRows: 5 };
+const request = { operation: "query", asked: "SELECT 1", maxRows: 5, slot: "shop" };
 const answered = { answer: "the answer", datasets: ["d"], rules: ["r"], rows: 1 };
 
 /** A ledger at the far end of a broken wire: what it says is the test's choice. */
 function ledgerThat(begin: () => Promise<BeginResult>, commit: () => Promise<CommitResult>) {
   const committed: Outcome[] = [];
+  const slots: string[] = [];
+  const after: Promise<unknown>[] = [];
   const ledger: Ledger = {
     begin,
-    commit: async (_call, outcome) => {
+    commit: async (_call, outcome, { slot }) => {
       committed.push(outcome);
+      slots.push(slot);
       return commit();
     },
+    release: async () => void slots.push("released"),
   };
-  return { committed, record: createRecorder({ policy: sample.policy, ledgerOf: () => ledger, newId: () => "call" }) };
+  const waitUntil = (work: Promise<unknown>): void => void after.push(work);
+  const record = createRecorder({ policy: sample.policy, ledgerOf: () => ledger, newId: () => "call", waitUntil });
+  return { committed, slots, after, record };
 }
 
-const ok = async () => ({ ok: true, seq: 1 }) as const;
+const ok = async () => ({ ok: true, seq: 1, bookmark: null }) as const;
 const lost = async () => Promise.reject(new Error("network connection lost"));
 
 describe("the recorder", () => {
@@ -54,6 +60,7 @@ describe("the recorder", () => {
   it.each([
     [{ ok: false, reason: "record_full" }, "record_full"],
     [{ ok: false, reason: "rows_spent", rowsPerDay: 7 }, "limit_reached"],
+    [{ ok: false, reason: "busy" }, "limit_reached"],
   ] as const)("says why it refuses: %j", async (begun, code) => {
     const { record, committed } = ledgerThat(async () => begun, ok);
     await expect(record(caller, request, async () => answered)).rejects.toMatchObject({ code });
@@ -68,5 +75,21 @@ describe("the recorder", () => {
     await expect(record(caller, request, async () => Promise.reject(error))).rejects.toBe(error);
     expect(committed).toMatchObject([outcome]);
     expect(JSON.stringify(committed)).not.toContain("4711");
+  });
+});
+
+describe("a query that outlasts its person's patience", () => {
+  it("keeps its slot until the database is done, however that ends", async () => {
+    for (const end of ["resolve", "reject"] as const) {
+      const { record, slots, after, committed } = ledgerThat(ok, ok);
+      const work = Promise.withResolvers<void>();
+      const late = new StillRunning(new AppError("limit_reached", "late"), work.promise);
+      await expect(record(caller, request, async () => Promise.reject(late))).rejects.toBe(late);
+      expect(committed).toMatchObject([{ result: "failed", code: "limit_reached" }]);
+      expect(slots).toEqual(["kept"]);
+      work[end]();
+      await Promise.all(after);
+      expect(slots).toEqual(["kept", "released"]);
+    }
   });
 });

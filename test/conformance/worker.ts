@@ -11,6 +11,7 @@ export { CounterObject };
 
 /** The product's ledger, for the handles of questions. */
 export class LedgerObject extends defineLedgerObject<ConformanceEnv>(() => ({
+  queueSeconds: 10,
   outboxBytes: 1_000_000,
   rowsPerDay: 1000,
   leaseSeconds: 60,

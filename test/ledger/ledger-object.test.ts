@@ -32,9 +32,9 @@ const bodies = (records: readonly { readonly body: string }[]): Record<string, u
 describe("LedgerObject", () => {
   it("writes one record for a call that began and was committed", async () => {
     const [object, call] = [ledger(), attempt()];
-    expect(await object.begin(call, 10)).toEqual({ ok: true });
+    expect(await object.begin(call, 10, null)).toMatchObject({ ok: true });
     expect(await object.records(0, 10)).toEqual([]);
-    expect(await object.commit(call.call, outcome)).toEqual({ ok: true, seq: 1 });
+    expect(await object.commit(call.call, outcome, { slot: "freed", bookmark: null })).toEqual({ ok: true, seq: 1 });
     expect(bodies(await object.records(0, 10))).toEqual([
       { attempt: call, outcome, began: expect.any(String), ended: expect.any(String) },
     ]);
@@ -42,71 +42,80 @@ describe("LedgerObject", () => {
 
   it("repeating a commit changes nothing, and another outcome for the same call is refused", async () => {
     const [object, call] = [ledger(), attempt()];
-    await object.begin(call, 10);
-    await object.commit(call.call, outcome);
-    expect(await object.commit(call.call, outcome)).toEqual({ ok: true, seq: 1 });
-    expect(await object.commit(call.call, { ...outcome, rows: 99 })).toEqual({ ok: false, reason: "no_lease" });
+    await object.begin(call, 10, null);
+    await object.commit(call.call, outcome, { slot: "freed", bookmark: null });
+    expect(await object.commit(call.call, outcome, { slot: "freed", bookmark: null })).toEqual({ ok: true, seq: 1 });
+    expect(await object.commit(call.call, { ...outcome, rows: 99 }, { slot: "freed", bookmark: null })).toEqual({
+      ok: false,
+      reason: "no_lease",
+    });
     expect(await object.records(0, 10)).toHaveLength(1);
   });
 
   it("refuses a commit that nothing began", async () => {
-    expect(await ledger().commit(newId(), outcome)).toEqual({ ok: false, reason: "no_lease" });
+    expect(await ledger().commit(newId(), outcome, { slot: "freed", bookmark: null })).toEqual({
+      ok: false,
+      reason: "no_lease",
+    });
   });
 
   it("keeps records and reservations through eviction", async () => {
     const [object, call] = [ledger(), attempt()];
-    await object.begin(call, 10);
+    await object.begin(call, 10, null);
     await evictDurableObject(object);
-    expect(await object.commit(call.call, outcome)).toEqual({ ok: true, seq: 1 });
+    expect(await object.commit(call.call, outcome, { slot: "freed", bookmark: null })).toEqual({ ok: true, seq: 1 });
     await evictDurableObject(object);
     expect(await object.records(0, 10)).toHaveLength(1);
   });
 
   it("records a call that outlived its lease as interrupted, and takes no answer for it any more", async () => {
     const [object, late] = [ledger(), attempt("late")];
-    await object.begin(late, 10);
+    await object.begin(late, 10, null);
     await runInDurableObject(
       object,
       (_instance, state) => void state.storage.sql.exec("UPDATE lease SET deadline_ms = 0"),
     );
     const next = attempt("next");
-    await object.begin(next, 10);
+    await object.begin(next, 10, null);
     expect(bodies(await object.records(0, 10))).toMatchObject([
       { attempt: { asked: "late" }, outcome: { result: "interrupted", rows: 0 } },
     ]);
-    expect(await object.commit(late.call, outcome)).toEqual({ ok: false, reason: "no_lease" });
-    expect(await object.commit(next.call, outcome)).toEqual({ ok: true, seq: 2 });
+    expect(await object.commit(late.call, outcome, { slot: "freed", bookmark: null })).toEqual({
+      ok: false,
+      reason: "no_lease",
+    });
+    expect(await object.commit(next.call, outcome, { slot: "freed", bookmark: null })).toEqual({ ok: true, seq: 2 });
   });
 
   it("holds the day's rows: reserved at begin, settled at commit", async () => {
     const object = ledger();
     const { rowsPerDay } = sample.limits;
     const [big, more] = [attempt(), attempt()];
-    expect(await object.begin(big, rowsPerDay)).toEqual({ ok: true });
-    expect(await object.begin(more, 1)).toEqual({ ok: false, reason: "rows_spent", rowsPerDay });
-    expect(await object.begin(attempt(), 0)).toEqual({ ok: true });
-    await object.commit(big.call, outcome);
-    expect(await object.begin(attempt(), rowsPerDay - 3)).toEqual({ ok: true });
-    expect(await object.begin(attempt(), 1)).toEqual({ ok: false, reason: "rows_spent", rowsPerDay });
+    expect(await object.begin(big, rowsPerDay, null)).toMatchObject({ ok: true });
+    expect(await object.begin(more, 1, null)).toEqual({ ok: false, reason: "rows_spent", rowsPerDay });
+    expect(await object.begin(attempt(), 0, null)).toMatchObject({ ok: true });
+    await object.commit(big.call, outcome, { slot: "freed", bookmark: null });
+    expect(await object.begin(attempt(), rowsPerDay - 3, null)).toMatchObject({ ok: true });
+    expect(await object.begin(attempt(), 1, null)).toEqual({ ok: false, reason: "rows_spent", rowsPerDay });
   });
 
   it("refuses new work when its records fill the room, and still takes what had begun", async () => {
     const [object, begun] = [ledger(), attempt()];
-    await object.begin(begun, 1);
+    await object.begin(begun, 1, null);
     await runInDurableObject(
       object,
       (_instance, state) => void state.storage.sql.exec("UPDATE head SET bytes = ?", sample.limits.outboxBytes),
     );
-    expect(await object.begin(attempt(), 1)).toEqual({ ok: false, reason: "record_full" });
-    expect(await object.commit(begun.call, outcome)).toMatchObject({ ok: true });
+    expect(await object.begin(attempt(), 1, null)).toEqual({ ok: false, reason: "record_full" });
+    expect(await object.commit(begun.call, outcome, { slot: "freed", bookmark: null })).toMatchObject({ ok: true });
   });
 
   it("chains records: a changed, removed or reordered one breaks the chain", async () => {
     const object = ledger();
     for (let count = 0; count < 4; count += 1) {
       const call = attempt(`q${count}`);
-      await object.begin(call, 1);
-      await object.commit(call.call, outcome);
+      await object.begin(call, 1, null);
+      await object.commit(call.call, outcome, { slot: "freed", bookmark: null });
     }
     const records = await object.records(0, 10);
     const [first, second, third, fourth] = records;
@@ -123,8 +132,8 @@ describe("LedgerObject", () => {
   it("two calls at once make two links", async () => {
     const object = ledger();
     const calls = Array.from({ length: 20 }, () => attempt());
-    await Promise.all(calls.map(async (call) => object.begin(call, 1)));
-    await Promise.all(calls.map(async (call) => object.commit(call.call, outcome)));
+    await Promise.all(calls.map(async (call) => object.begin(call, 1, null)));
+    await Promise.all(calls.map(async (call) => object.commit(call.call, outcome, { slot: "freed", bookmark: null })));
     const records = await object.records(0, 100);
     expect(records).toHaveLength(20);
     expect(firstBrokenLink(records)).toBeNull();

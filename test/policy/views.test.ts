@@ -37,7 +37,7 @@ beforeAll(async () => {
 async function see(grants: readonly Grant[]): Promise<unknown[]> {
   const decision = { allowed: true, dataset: people, grants, rules: [] } as const;
   const parameters = createParameters();
-  const sql = guardViewSql(decision, people, parameters);
+  const sql = guardViewSql(decision, people, parameters, null);
   return (
     await env.SHOP_DB.prepare(`SELECT * FROM (${sql}) ORDER BY 1`)
       .bind(...parameters.values)
@@ -119,6 +119,7 @@ describe("guard views", () => {
       { allowed: true, dataset: people, grants: [grant({ email: EMAIL }, north), grant({}, north)], rules: [] },
       people,
       parameters,
+      null,
     );
     expect(parameters.values).toEqual(["north"]);
   });
@@ -146,6 +147,22 @@ describe("masks", () => {
     [{ kind: "last", count: 3 }, "123456", "…456"],
     [{ kind: "last", count: 3 }, 1234567890, "[redacted]"],
     [{ kind: "last", count: 3 }, null, null],
+    [{ kind: "null" }, "anything", null],
+    [{ kind: "null" }, null, null],
+    [{ kind: "bucket", size: 10 }, 0, "0–<10"],
+    [{ kind: "bucket", size: 10 }, 9, "0–<10"],
+    [{ kind: "bucket", size: 10 }, 29.99, "20–<30"],
+    [{ kind: "bucket", size: 10 }, -1, "-10–<0"],
+    [{ kind: "bucket", size: 10 }, "29", null],
+    [{ kind: "bucket", size: 10 }, null, null],
+    [{ kind: "round", step: 100 }, 149, 100],
+    [{ kind: "round", step: 100 }, 150, 200],
+    [{ kind: "round", step: 100 }, -149.9, -100],
+    [{ kind: "round", step: 100 }, "149", null],
+    [{ kind: "round", step: 100 }, "x'31'", null],
+    [{ kind: "month" }, "1980-05-17 10:00:00", "1980-05"],
+    [{ kind: "month" }, "May 1980", null],
+    [{ kind: "month" }, 19800517, null],
     [{ kind: "year" }, "1980-05-17", 1980],
     [{ kind: "year" }, "1980-05-17 10:00:00", 1980],
     [{ kind: "year" }, "17 May 1980", null],
@@ -163,8 +180,14 @@ describe("masks", () => {
   it("have one total order, hidden least and clear most", () => {
     const order: Disclosure[] = [
       HIDDEN,
+      { kind: "null" },
       REDACT,
+      { kind: "bucket", size: 1000 },
+      { kind: "bucket", size: 1 },
+      { kind: "round", step: 1000 },
+      { kind: "round", step: 1 },
       { kind: "year" },
+      { kind: "month" },
       { kind: "last", count: 1 },
       { kind: "last", count: 12 },
       EMAIL,

@@ -9,7 +9,7 @@ import { createReader, openFor, tableSource } from "../support/governed.ts";
 import { SECRETS, seedShop } from "../support/seed.ts";
 
 const { policy } = sample;
-const LIMITS = { maxRows: 10, maxBytes: 10_000 };
+const LIMITS = { maxRows: 10, maxBytes: 10_000, bookmark: null };
 const shop = tableSource(sample, "shop");
 const { read, outcome } = createReader(sample, shop);
 
@@ -229,13 +229,14 @@ describe("a database in trouble", () => {
     "is the source's trouble, asked once and not the query's: %s",
     async (message) => {
       let runs = 0;
+      const batch = async (): Promise<never> => {
+        runs += 1;
+        throw new Error(message);
+      };
       const broken = new Proxy(env.SHOP_DB, {
         get(target, name) {
-          if (name !== "batch") return Reflect.get(target, name).bind(target);
-          return async () => {
-            runs += 1;
-            throw new Error(message);
-          };
+          if (name !== "withSession") return Reflect.get(target, name).bind(target);
+          return () => ({ prepare: target.prepare.bind(target), batch, getBookmark: () => null });
         },
       });
       const [source] = openSources(policy, { ...env, SHOP_DB: broken }, { maxQuerySteps: 1e9 }, () => {});

@@ -106,6 +106,7 @@ describe("answered, on the same tables", () => {
     "SELECT *, row_number() OVER (PARTITION BY buyer_id ORDER BY day) FROM sales",
     "WITH m AS (SELECT substr(day, 1, 7) AS month, sum(total) AS s FROM sales GROUP BY 1) SELECT a.month, a.s - b.s FROM m a JOIN m b ON b.month = a.month",
     "SELECT count(*) FROM buyers a JOIN buyers b ON a.email = b.email",
+    "SELECT count(*) FROM sales s JOIN buyers a ON a.id = s.buyer_id JOIN buyers b ON b.id = a.id JOIN buyers c ON c.id = s.buyer_id",
     "SELECT name, (SELECT max(total) FROM sales s WHERE s.buyer_id = b.id) FROM buyers b",
     "SELECT * FROM buyers WHERE id IN (SELECT buyer_id FROM sales WHERE total < 6)",
     "SELECT b.name FROM buyers b LEFT JOIN sales s ON s.buyer_id = b.id WHERE s.id IS NULL",

@@ -5,12 +5,14 @@ import type { GuardView, GuardedQuery } from "../../src/sql/guard.ts";
 import type { SqlValue } from "../../src/sql/parameters.ts";
 import { parseStatement } from "../../src/sql/statement.ts";
 
-const OPTIONS = { nonce: "abc", maxRows: 10, materialized: false };
+const OPTIONS = { nonce: "abc", maxRows: 10, materialized: false, ordered: false };
 
 const viewOf = (name: string, select: GuardView["select"] = () => "SELECT 1"): GuardView => ({
   name,
   reads: ["id"],
   columns: ["id"],
+  clear: ["id"],
+  orderColumn: null,
   isMasked: false,
   select,
 });

@@ -43,7 +43,11 @@ export interface Reader {
 
 export function createReader(policied: Policied, source: TableSource = tableSource(policied)): Reader {
   const read: Reader["read"] = async (account, sql, values = [], maxRows = 100) =>
-    source.read(openFor(policied, source, account), parseStatement(sql), values, { maxRows, maxBytes: MAX_BYTES });
+    source.read(openFor(policied, source, account), parseStatement(sql), values, {
+      maxRows,
+      maxBytes: MAX_BYTES,
+      bookmark: null,
+    });
   return {
     read,
     async outcome(account, sql, values) {

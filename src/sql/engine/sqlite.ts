@@ -51,6 +51,8 @@ export interface Engine {
   compile(sql: string, authorizer: Authorizer): Compiled;
   /** How the statement would run here; empty when it would not. */
   plan(sql: string): readonly PlanLine[];
+  /** The rows of a query of ours, as texts. Throws `Error` with SQLite's message. */
+  query(sql: string): readonly (readonly (string | null)[])[];
 }
 
 /** SQLite's limits by number (sqlite3.h, Run-Time Limit Categories), set as D1 sets them. */
@@ -131,6 +133,23 @@ export function openEngine(): Engine {
   table.set(slot, callback.exports["a"]);
   call("sqlite3_set_authorizer", database, slot, 0);
 
+  /** Undefined when SQLite does not take the statement. */
+  const rowsOf = (sql: string): (string | null)[][] | undefined =>
+    withText(sql, (at) => {
+      if (call("sqlite3_prepare_v2", database, at, -1, out, 0) !== 0) return undefined;
+      const statement = readPointer(out);
+      const columns = call("sqlite3_column_count", statement);
+      const rows: (string | null)[][] = [];
+      while (call("sqlite3_step", statement) === ROW) {
+        const row = Array.from({ length: columns }, (_value, index) =>
+          readText(call("sqlite3_column_text", statement, index)),
+        );
+        rows.push(row);
+      }
+      call("sqlite3_finalize", statement);
+      return rows;
+    });
+
   const failure = (): Error => new Error(readText(call("sqlite3_errmsg", database)) ?? "unknown error");
 
   return {
@@ -157,22 +176,20 @@ export function openEngine(): Engine {
           authorizer = undefined;
         }
       }),
-    plan: (sql) =>
-      withText(`EXPLAIN QUERY PLAN ${sql}`, (at) => {
-        if (call("sqlite3_prepare_v2", database, at, -1, out, 0) !== 0) return [];
-        const statement = readPointer(out);
-        const lines: PlanLine[] = [];
-        while (call("sqlite3_step", statement) === ROW) {
-          lines.push({
-            id: call("sqlite3_column_int", statement, 0),
-            parent: call("sqlite3_column_int", statement, 1),
-            cost: call("sqlite3_column_int", statement, 2),
-            detail: readText(call("sqlite3_column_text", statement, 3)) ?? "",
-          });
-        }
-        call("sqlite3_finalize", statement);
-        return lines;
-      }),
+    plan(sql) {
+      const rows = rowsOf(`EXPLAIN QUERY PLAN ${sql}`) ?? [];
+      return rows.map(([id, parent, cost, detail]) => ({
+        id: Number(id),
+        parent: Number(parent),
+        cost: Number(cost),
+        detail: detail ?? "",
+      }));
+    },
+    query(sql) {
+      const rows = rowsOf(sql);
+      if (rows === undefined) throw failure();
+      return rows;
+    },
   };
 }
 

@@ -1,0 +1,106 @@
+// `npm run bench:sql`: governed reads of a million rows beside the same SELECT without any of it, in interleaved rounds.
+// Prints tables and writes them to results.md.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { buildWorker } from "../../scripts/build.ts";
+import { freeAddresses, openStorage, originOf, startWorkers, workerOf } from "../../scripts/local.ts";
+import { SHAPES } from "./shapes.ts";
+
+const PORT = 18_950;
+const ROUNDS = Number(process.env["ROUNDS"] ?? 7);
+const ORDERS = 1_000_000;
+const CUSTOMERS = 100_000;
+const ROUND_MS = 400;
+/** The bars of docs/design.md: of a point lookup, and of everything else. */
+const MAX_MORE_MS = 1.5;
+const MAX_RATIO = 1.2;
+const WAYS = ["direct", "governed", "without planner", "without authorizer", "without verification"];
+const ACCOUNTS = ["all", "north"];
+
+const SCHEMA = [
+  "CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT, email TEXT, region TEXT, segment TEXT)",
+  "CREATE TABLE orders (id INTEGER PRIMARY KEY, customer_id INTEGER, region TEXT, status TEXT, total_cents INTEGER, placed_at TEXT)",
+  `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${CUSTOMERS})
+   INSERT INTO customers SELECT i, 'Customer ' || i, 'c' || i || '@d' || (i % 50) || '.example',
+   CASE i % 4 WHEN 0 THEN 'north' WHEN 1 THEN 'south' WHEN 2 THEN 'east' ELSE 'west' END, CASE i % 3 WHEN 0 THEN 'trade' ELSE 'consumer' END FROM n`,
+  `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${ORDERS})
+   INSERT INTO orders SELECT i, (i * 7919) % ${CUSTOMERS} + 1,
+   CASE ((i * 7919) % ${CUSTOMERS} + 1) % 4 WHEN 0 THEN 'north' WHEN 1 THEN 'south' WHEN 2 THEN 'east' ELSE 'west' END,
+   CASE i % 10 WHEN 0 THEN 'placed' ELSE 'delivered' END, (i * 104729) % 50000,
+   datetime('2026-01-01', '+' || (i * 15) || ' seconds') FROM n`,
+  "CREATE INDEX orders_customer ON orders (customer_id)",
+  "CREATE INDEX orders_placed ON orders (placed_at)",
+  "CREATE INDEX orders_total ON orders (total_cents)",
+  "CREATE INDEX orders_region_placed ON orders (region, placed_at)",
+  "CREATE INDEX orders_region_total ON orders (region, total_cents)",
+  "ANALYZE",
+];
+
+const dir = mkdtempSync(path.join(tmpdir(), "gatehouse-bench-sql-"));
+const configPath = path.join(import.meta.dirname, "wrangler.jsonc");
+const state = path.join(dir, "state");
+
+async function load(): Promise<void> {
+  const storage = await openStorage(configPath, state);
+  const database = await storage.getD1Database("LARGE_DB");
+  for (const sql of SCHEMA) await database.prepare(sql).run();
+  await storage.dispose();
+}
+
+/** Milliseconds of one read, over so many in one request. */
+async function measure(way: string, account: string, shape: string, times: number): Promise<number> {
+  const url = new URL(originOf(PORT));
+  for (const [name, value] of Object.entries({ way, account, shape, times: String(times) }))
+    url.searchParams.set(name, value);
+  const began = performance.now();
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${way}, ${shape}: ${response.status} ${await response.text()}`);
+  await response.text();
+  return (performance.now() - began) / times;
+}
+
+const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+
+try {
+  console.log(`Making ${ORDERS} orders …`);
+  await load();
+  const bundle = path.join(dir, "bundle");
+  await buildWorker(configPath, bundle);
+  const addresses = await freeAddresses(PORT);
+  if (addresses === undefined) throw new Error(`port ${PORT} is taken`);
+  const miniflare = await startWorkers(state, [workerOf({ configPath, bundleDir: bundle, port: PORT, addresses })]);
+  const lines = [
+    "| query | rows of | direct ms | governed ms | more ms | ratio | bar | result | without planner | without authorizer | without verification |",
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+  ];
+  for (const account of ACCOUNTS) {
+    for (const { name } of SHAPES) {
+      const times = Math.max(1, Math.round(ROUND_MS / (await measure("direct", account, name, 3))));
+      const found = new Map(WAYS.map((way): [string, number[]] => [way, []]));
+      for (let round = 0; round <= ROUNDS; round += 1) {
+        for (const way of WAYS) {
+          const ms = await measure(way, account, name, times);
+          if (round > 0) found.get(way)?.push(ms);
+        }
+      }
+      const of = (way: string): number => median(found.get(way) ?? []);
+      const direct = of("direct");
+      const [more, ratio] = [of("governed") - direct, of("governed") / direct];
+      const isPoint = name === "point";
+      const isMet = isPoint ? more <= MAX_MORE_MS : ratio <= MAX_RATIO;
+      const bar = `${isPoint ? `${MAX_MORE_MS} ms more` : `${MAX_RATIO} ×`} | ${isMet ? "met" : "missed"}`;
+      const text = (cells: readonly number[]): string => cells.map((cell) => cell.toFixed(2)).join(" | ");
+      const parts = text(WAYS.slice(2).map(of));
+      lines.push(`| ${name} | ${account} | ${text([direct, of("governed"), more, ratio])} | ${bar} | ${parts} |`);
+      console.log(lines.at(-1));
+    }
+  }
+  const text = `# Benchmark of governed SQL\n\n${ORDERS} orders, ${CUSTOMERS} customers, in a local D1; medians of ${ROUNDS} interleaved rounds, one read at a time. Compare within this table only.\n\n${lines.join("\n")}\n`;
+  writeFileSync(path.join(import.meta.dirname, "results.md"), text);
+  console.log(`\n${text}`);
+  await miniflare.dispose();
+} finally {
+  rmSync(dir, { recursive: true, force: true });
+}

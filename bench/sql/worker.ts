@@ -1,0 +1,80 @@
+// Runs one shape so often, in one way, and says how many rows came: the time is taken outside.
+import { evaluate, resolveSubject } from "../../src/policy/evaluate.ts";
+import { createD1Source } from "../../src/sources/d1.ts";
+import { createSchema } from "../../src/sources/d1-schema.ts";
+import { authorizer, exactValues, guard, planner, verification } from "../../src/sources/layers.ts";
+import type { LayerOptions } from "../../src/sources/layers.ts";
+import type { OpenTable, TableSource } from "../../src/sources/source.ts";
+import { parseStatement } from "../../src/sql/statement.ts";
+import { config } from "./policy.ts";
+import { SHAPES } from "./shapes.ts";
+import type { Shape } from "./shapes.ts";
+
+interface BenchEnv {
+  readonly LARGE_DB: D1Database;
+}
+
+const LIMITS = { maxRows: 500, maxBytes: 1_000_000, bookmark: null };
+const { policy } = config;
+const datasets = policy.datasets.filter((dataset) => dataset.kind === "table");
+
+/** The sources by how many layers they have. */
+let sources: ReadonlyMap<string, TableSource> | undefined;
+
+function createSources(database: D1Database): ReadonlyMap<string, TableSource> {
+  const [declaration] = policy.sources;
+  if (declaration === undefined) throw new TypeError("the policy declares no source");
+  const schema = createSchema(declaration, datasets, database, console.error);
+  const o: LayerOptions = { schema, allowsRecursion: false, maxSteps: 1e12 };
+  const all = [planner(o), guard(o), authorizer(o), exactValues(o), verification(o)];
+  const without = (layer: number) => all.filter((_layer, index) => index !== layer);
+  const stacks = {
+    governed: all,
+    "without planner": without(0),
+    "without authorizer": without(2),
+    "without verification": without(4),
+  };
+  return new Map(
+    Object.entries(stacks).map(([name, layers]) => [
+      name,
+      createD1Source(declaration, datasets, database, schema, layers),
+    ]),
+  );
+}
+
+function openFor(account: string): readonly OpenTable[] {
+  const subject = resolveSubject(policy, { subjectId: account, email: `${account}@harbor.example` });
+  return datasets.flatMap((dataset) => {
+    const decision = evaluate(policy, subject, dataset, "read");
+    return decision.allowed ? [{ dataset, decision }] : [];
+  });
+}
+
+async function runDirect(database: D1Database, account: string, shape: Shape): Promise<number> {
+  const isRuled = account === "north";
+  const statement = database
+    .prepare(isRuled ? shape.ruledSql : shape.sql)
+    .bind(...shape.values, ...(isRuled ? shape.ruledValues : []));
+  return (await statement.all()).results.length;
+}
+
+export default {
+  async fetch(request: Request, { LARGE_DB }: BenchEnv): Promise<Response> {
+    const { searchParams } = new URL(request.url);
+    const way = searchParams.get("way") ?? "";
+    const account = searchParams.get("account") ?? "";
+    const shape = SHAPES.find(({ name }) => name === searchParams.get("shape"));
+    if (shape === undefined) return new Response("no such shape", { status: 404 });
+    sources ??= createSources(LARGE_DB);
+    const source = sources.get(way);
+    let rows = 0;
+    for (let times = Number(searchParams.get("times")); times > 0; times -= 1) {
+      if (source === undefined) rows = await runDirect(LARGE_DB, account, shape);
+      else {
+        const statement = parseStatement(shape.sql);
+        rows = (await source.read(openFor(account), statement, shape.values, LIMITS)).rows.length;
+      }
+    }
+    return new Response(String(rows));
+  },
+};
