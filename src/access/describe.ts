@@ -7,6 +7,7 @@ import type { OpenTable } from "../sources/source.ts";
 import { findTarget, notFound } from "./catalogue.ts";
 import type { Catalogue, OpenDocuments, OpenSource, OpenTables } from "./catalogue.ts";
 import type { Answered } from "./recorded.ts";
+import { untrustedColumnsOf } from "./untrusted.ts";
 
 export interface SourceSummary {
   readonly source: string;
@@ -22,6 +23,8 @@ export interface ColumnDescription {
   readonly description: string;
   /** How it is masked for this person, `hidden|clear` where it differs by row. Absent when shown in clear. */
   readonly masked?: string;
+  /** There, and true, when outsiders write its text. */
+  readonly untrusted?: true;
 }
 
 export interface TableDescription {
@@ -110,6 +113,7 @@ function describeDocuments({ dataset, decision }: OpenDocuments): DocumentsDescr
 
 /** One table with its columns as this subject sees them. */
 export function describeTable({ dataset, decision }: OpenTable): TableDescription {
+  const untrusted = new Set(untrustedColumnsOf({ dataset, decision }));
   return {
     dataset: dataset.id,
     source: dataset.source,
@@ -119,7 +123,10 @@ export function describeTable({ dataset, decision }: OpenTable): TableDescriptio
     table: dataset.table,
     ...(dataset.key === null ? {} : { key: dataset.key }),
     rows: isRowRestricted(decision) ? "only those your rules allow" : "all",
-    columns: visibleColumns(decision, dataset).map(describeColumn),
+    columns: visibleColumns(decision, dataset).map((column) => ({
+      ...describeColumn(column),
+      ...(untrusted.has(column.name) ? { untrusted: true as const } : {}),
+    })),
     rules: decision.rules,
   };
 }

@@ -7,6 +7,7 @@ import { datasetUri, documentUri, findTarget, notFound, rowUri } from "./catalog
 import type { Catalogue, OpenDocuments, Target } from "./catalogue.ts";
 import { describeTable } from "./describe.ts";
 import type { Answered } from "./recorded.ts";
+import { UNTRUSTED_NOTE, fence, untrustedColumnsOf } from "./untrusted.ts";
 
 export interface FetchAnswer {
   readonly id: string;
@@ -106,7 +107,13 @@ async function fetchRow(
   });
   const [row] = read.rows;
   if (row === undefined) throw notFound(catalogue, id);
-  const values = Object.fromEntries(read.columns.map((column, index) => [column, row[index] ?? null]));
+  const untrusted = untrustedColumnsOf(table);
+  const values = Object.fromEntries(
+    read.columns.map((column, index) => {
+      const value = row[index] ?? null;
+      return [column, typeof value === "string" && untrusted.includes(column) ? fence(value) : value];
+    }),
+  );
   const masked = columns.flatMap((column) => {
     const mask = maskOf(column);
     return mask === null ? [] : [`${dataset.id}.${column.name}:${mask}`];
@@ -116,9 +123,10 @@ async function fetchRow(
     title: `${dataset.id} ${key}`,
     text: JSON.stringify(values, null, 1),
     url: rowUri(dataset, key),
-    metadata: { kind: "row", masked, rules: decision.rules },
+    metadata: { kind: "row", masked, ...noteOn(untrusted), rules: decision.rules },
   };
-  return { answer, datasets: [dataset.id], rules: decision.rules, masked, rows: 1 };
+  const marked = untrusted.map((column) => `${dataset.id}.${column}`);
+  return { answer, datasets: [dataset.id], rules: decision.rules, masked, untrusted: marked, rows: 1 };
 }
 
 async function fetchDocument(
@@ -130,14 +138,15 @@ async function fetchDocument(
   const { dataset, decision } = open;
   const [document] = await open.source.read(decision, [key]);
   if (document === undefined) throw notFound(catalogue, id);
+  const untrusted = dataset.untrusted ? [dataset.id] : [];
   const answer = {
     id: `${dataset.id}/${key}`,
-    title: document.title,
-    text: document.text,
+    title: dataset.untrusted ? fence(document.title) : document.title,
+    text: dataset.untrusted ? fence(document.text) : document.text,
     url: documentUri(dataset, key),
-    metadata: { kind: "document", rules: decision.rules },
+    metadata: { kind: "document", ...noteOn(untrusted), rules: decision.rules },
   };
-  return { answer, datasets: [dataset.id], rules: decision.rules, rows: 1 };
+  return { answer, datasets: [dataset.id], rules: decision.rules, untrusted, rows: 1 };
 }
 
 async function listDocuments({ source, dataset, decision }: OpenDocuments): Promise<Answered<FetchAnswer>> {
@@ -152,6 +161,10 @@ async function listDocuments({ source, dataset, decision }: OpenDocuments): Prom
     metadata: { kind: "documents", rules: decision.rules },
   };
   return { answer, datasets: [dataset.id], rules: decision.rules, cut: more };
+}
+
+function noteOn(untrusted: readonly string[]): { readonly untrusted?: string } {
+  return untrusted.length > 0 ? { untrusted: UNTRUSTED_NOTE } : {};
 }
 
 /** Cuts the text to the page asked for and says how many pages there are. */

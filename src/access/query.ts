@@ -10,6 +10,7 @@ import { deny } from "./catalogue.ts";
 import type { Catalogue, OpenTables } from "./catalogue.ts";
 import { StillRunning } from "./recorded.ts";
 import type { Answered } from "./recorded.ts";
+import { UNTRUSTED_NOTE, fenceRow, untrustedIn } from "./untrusted.ts";
 
 export interface QueryRequest {
   readonly source: string;
@@ -37,6 +38,10 @@ export interface QueryAnswer {
   readonly restricted?: readonly string[];
   /** Columns of the tables used that are masked for this person. */
   readonly masked?: readonly string[];
+  /** Columns in reach of the SQL whose text outsiders write; every text of the rows is then fenced. */
+  readonly untrusted?: readonly string[];
+  /** What the fence means; there with `untrusted`. */
+  readonly note?: string;
   /** Rules of the tables in reach of the SQL. */
   readonly rules: readonly string[];
 }
@@ -53,8 +58,10 @@ export async function query(catalogue: Catalogue, request: QueryRequest): Promis
       error instanceof AppError && !(error instanceof StillRunning) ? deny(error, catalogue, isMeant) : undefined;
     throw denied !== undefined && denied.denials.length > 0 ? denied : error;
   });
-  const { rows, byBytes } = cutToBytes(read, request.maxBytes);
   const used = open.tables.filter((table) => read.used.includes(table.dataset.table));
+  const untrusted = used.flatMap((table) => untrustedIn(table, statement));
+  const shown = untrusted.length > 0 ? { ...read, rows: read.rows.map(fenceRow) } : read;
+  const { rows, byBytes } = cutToBytes(shown, request.maxBytes);
   const masked = used.flatMap((table) => maskedColumns(table, statement));
   const rules = used.flatMap((table) => table.decision.rules);
   const restricted = used.filter((table) => isRowRestricted(table.decision)).map((table) => table.dataset.id);
@@ -72,6 +79,7 @@ export async function query(catalogue: Catalogue, request: QueryRequest): Promis
     ...(isCut ? { cut: cutText(rows.length, read, byBytes) } : {}),
     ...(restricted.length > 0 ? { restricted } : {}),
     ...(masked.length > 0 ? { masked } : {}),
+    ...(untrusted.length > 0 ? { untrusted, note: UNTRUSTED_NOTE } : {}),
     rules,
   };
   return {
@@ -79,6 +87,7 @@ export async function query(catalogue: Catalogue, request: QueryRequest): Promis
     datasets: used.map((table) => table.dataset.id),
     rules,
     masked,
+    untrusted,
     rows: rows.length,
     cut: isCut,
     bookmark: read.bookmark,

@@ -12,6 +12,8 @@ export interface Answered<T> {
   readonly datasets: readonly string[];
   readonly rules: readonly string[];
   readonly masked?: readonly string[];
+  /** Datasets and columns of which text that outsiders wrote leaves. */
+  readonly untrusted?: readonly string[];
   /** Rows and documents that leave. */
   readonly rows?: number;
   readonly cut?: boolean;
@@ -96,8 +98,18 @@ export function createRecorder({ policy, ledgerOf, newId, waitUntil }: RecorderD
       if (isRunning) waitUntil(thrown.work.then(release, release));
       throw thrown;
     }
-    const { answer, datasets, rules, masked = [], rows = 0, cut = false, bookmark = null } = answered;
-    const outcome = { result: "answered", code: null, datasets, rules, denials: [], masked, rows, cut } as const;
+    const { answer, datasets, rules, masked = [], untrusted = [], rows = 0, cut = false, bookmark = null } = answered;
+    const outcome = {
+      result: "answered",
+      code: null,
+      datasets,
+      rules,
+      denials: [],
+      masked,
+      untrusted,
+      rows,
+      cut,
+    } as const;
     await commit(() => ledgerOf(subjectId), call, outcome, { slot: "freed", bookmark });
     return answer;
   };
@@ -139,7 +151,7 @@ function refusal(begun: Extract<Awaited<ReturnType<Ledger["begin"]>>, { ok: fals
 }
 
 function failure(thrown: unknown): Outcome {
-  const nothing = { datasets: [], masked: [], rows: 0, cut: false };
+  const nothing = { datasets: [], masked: [], untrusted: [], rows: 0, cut: false };
   const code = thrown instanceof AppError ? thrown.code : "internal";
   if (thrown instanceof Denied)
     return { result: "denied", code, rules: thrown.rules, denials: thrown.denials, ...nothing };

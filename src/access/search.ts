@@ -5,6 +5,7 @@ import { visibleColumns } from "../policy/views.ts";
 import { datasetUri, documentUri } from "./catalogue.ts";
 import type { Catalogue, OpenDocuments, OpenTables } from "./catalogue.ts";
 import type { Answered } from "./recorded.ts";
+import { UNTRUSTED_NOTE, fence } from "./untrusted.ts";
 
 export interface SearchResult {
   /** Give it to fetch. */
@@ -24,6 +25,8 @@ interface Hit extends SearchResult {
   readonly score: number;
   readonly rules: readonly string[];
   readonly dataset: string;
+  /** Whether outsiders wrote the document. */
+  readonly untrusted: boolean;
 }
 
 /** Documents of one source that a search looks at. */
@@ -42,11 +45,13 @@ export async function search(
   );
   const hits = found.flatMap((one) => one.hits);
   const best = hits.toSorted((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1)).slice(0, limit);
-  const note = noteOf(
+  const untrusted = [...new Set(best.flatMap((hit) => (hit.untrusted ? [hit.dataset] : [])))];
+  const seen = noteOf(
     hits.length,
     best.length,
     found.some((one) => one.unseen),
   );
+  const note = [seen, ...(untrusted.length > 0 ? [UNTRUSTED_NOTE] : [])].filter((part) => part !== "").join(" ");
   return {
     answer: {
       results: best.map(({ id, title, url, snippet }) => ({ id, title, url, snippet })),
@@ -54,6 +59,7 @@ export async function search(
     },
     datasets: [...new Set(best.map((hit) => hit.dataset))],
     rules: [...new Set(best.flatMap((hit) => hit.rules))],
+    untrusted,
     rows: best.length,
     cut: best.length < hits.length,
   };
@@ -75,6 +81,7 @@ function searchTables({ tables }: OpenTables, words: readonly string[]): Found {
       title: `Table ${dataset.id}`,
       url: datasetUri(dataset),
       snippet: snippetOf(words, body),
+      untrusted: false,
     };
     return score > 0 ? [{ ...shown, score, rules: decision.rules, dataset: dataset.id }] : [];
   });
@@ -91,9 +98,10 @@ function documentHit(open: OpenDocuments, document: GovernedDocument, words: rea
   const score = scoreOf(words, `${document.key} ${document.title}`, document.text);
   const { dataset, decision } = open;
   const found = {
-    title: document.title,
+    title: dataset.untrusted ? fence(document.title) : document.title,
     url: documentUri(dataset, document.key),
-    snippet: snippetOf(words, document.text),
+    snippet: dataset.untrusted ? fence(snippetOf(words, document.text)) : snippetOf(words, document.text),
+    untrusted: dataset.untrusted,
   };
   return score > 0
     ? [{ ...found, id: `${dataset.id}/${document.key}`, score, rules: decision.rules, dataset: dataset.id }]

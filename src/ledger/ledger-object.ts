@@ -29,6 +29,7 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS head (id INTEGER PRIMARY KEY CHECK (id = 1), seq INTEGER NOT NULL, hash TEXT NOT NULL, bytes INTEGER NOT NULL);
   INSERT OR IGNORE INTO head (id, seq, hash, bytes) VALUES (1, 0, '${GENESIS}', 0);
   CREATE TABLE IF NOT EXISTS lease (call TEXT PRIMARY KEY, attempt TEXT NOT NULL, began_ms INTEGER NOT NULL, deadline_ms INTEGER NOT NULL, day TEXT NOT NULL, rows INTEGER NOT NULL, bytes INTEGER NOT NULL);
+  CREATE TABLE IF NOT EXISTS mark (name TEXT PRIMARY KEY, at_ms INTEGER NOT NULL);
   CREATE TABLE IF NOT EXISTS budget (day TEXT PRIMARY KEY, rows INTEGER NOT NULL);
 `;
 
@@ -101,9 +102,18 @@ export function defineLedgerObject<E>(limitsOf: (env: E) => LedgerLimits): Ledge
 
     async commit(call: string, outcome: Outcome, { slot, bookmark }: AfterCall): Promise<CommitResult> {
       const committed = this.#settle(call, outcome);
+      if (committed.ok && outcome.untrusted.length > 0) this.#markUntrusted();
       if (bookmark !== null) this.#slots.keepBookmark(call, bookmark);
       if (slot === "freed") this.#slots.release(call);
       return committed;
+    }
+
+    /** From now on a change that this subject's assistant asks for may be somebody else's idea. */
+    #markUntrusted(): void {
+      this.#sql.exec(
+        "INSERT INTO mark (name, at_ms) VALUES ('untrusted', ?1) ON CONFLICT (name) DO UPDATE SET at_ms = ?1",
+        Date.now(),
+      );
     }
 
     async release(call: string): Promise<void> {

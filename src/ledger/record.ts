@@ -29,6 +29,8 @@ export interface Outcome {
   readonly denials: readonly string[];
   /** Columns that were masked, as `source.table.column:mask`. */
   readonly masked: readonly string[];
+  /** Text that outsiders wrote and that left, by dataset or `source.table.column`. */
+  readonly untrusted: readonly string[];
   /** Rows and documents that left. */
   readonly rows: number;
   readonly cut: boolean;
@@ -82,6 +84,7 @@ export const INTERRUPTED: Outcome = {
   rules: [],
   denials: [],
   masked: [],
+  untrusted: [],
   rows: 0,
   cut: false,
 };

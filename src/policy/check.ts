@@ -44,7 +44,10 @@ export function checkPolicy(input: ParsedPolicy): CheckedPolicy {
 function datasetsOf(source: string, input: ParsedPolicy, problems: string[]): Dataset[] {
   const parsed = input.sources[source];
   if (parsed === undefined) return [];
-  if (parsed.kind === "kv") return [{ kind: "documents", id: source, source, description: parsed.description }];
+  if (parsed.kind === "kv") {
+    const { description, untrusted } = parsed;
+    return [{ kind: "documents", id: source, source, description, untrusted }];
+  }
   const folded = Object.keys(parsed.tables).map((table): [string, string] => [
     foldName(table),
     `sources.${source}.tables`,

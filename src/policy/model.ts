@@ -24,6 +24,8 @@ export interface Column {
   readonly name: string;
   readonly type: ColumnType;
   readonly description: string;
+  /** Whether people outside the organisation write its text. */
+  readonly untrusted: boolean;
 }
 
 export interface TableDataset {
@@ -44,6 +46,8 @@ export interface DocumentDataset {
   readonly id: string;
   readonly source: string;
   readonly description: string;
+  /** Whether people outside the organisation write its documents. */
+  readonly untrusted: boolean;
 }
 
 export type Dataset = TableDataset | DocumentDataset;

@@ -48,7 +48,10 @@ const condition: z.ZodType<Condition, Condition> = z.lazy(() =>
   ),
 );
 
-const column = z.strictObject({ type: z.enum(COLUMN_TYPES), description });
+/** Text that people outside the organisation write, such as tickets: it is fenced wherever it is shown. */
+const untrusted = z.boolean().default(false);
+
+const column = z.strictObject({ type: z.enum(COLUMN_TYPES), description, untrusted });
 
 const table = z.strictObject({
   description,
@@ -67,7 +70,13 @@ const d1Source = z.strictObject({
   tables: z.record(objectName, table),
 });
 
-const kvSource = z.strictObject({ kind: z.literal("kv"), binding: z.string().min(1), title: description, description });
+const kvSource = z.strictObject({
+  kind: z.literal("kv"),
+  binding: z.string().min(1),
+  title: description,
+  description,
+  untrusted,
+});
 
 /** `source.table`, `source.*` for all tables of a source, or the name of a KV source. */
 const datasets = z.array(z.string().min(1)).min(1);

@@ -71,6 +71,7 @@ function choice(name: string, names: readonly string[], title: string): string {
 }
 
 const PLAIN: readonly (readonly [RegExp, string])[] = [
+  [/has \d+ values for \d+ columns/, "A WITH name lists another number of columns than its query gives."],
   [/incomplete input/, "The SQL ends too early."],
   [/syntax error/, "The SQL has a syntax error."],
   [

@@ -14,6 +14,7 @@ const outcome: Outcome = {
   rules: ["r"],
   denials: [],
   masked: [],
+  untrusted: [],
   rows: 3,
   cut: false,
 };

@@ -80,6 +80,7 @@ describe("the ledger", () => {
     rules: [],
     denials: [],
     masked: [],
+    untrusted: [],
     rows: 0,
     cut: false,
   };

@@ -22,6 +22,7 @@ const people: TableDataset = {
     name,
     type: name === "id" ? "integer" : "text",
     description: name,
+    untrusted: false,
   })),
 };
 

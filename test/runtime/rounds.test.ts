@@ -55,7 +55,11 @@ describe("the state that a client holds", () => {
     ["other arguments", (held) => ({ state: held, input: { amount: 5000 } })],
     ["another tool", (held) => ({ state: held, name: "survival_two_questions", input: {} })],
     ["another person", (held) => ({ state: held, who: "?subject=bob" })],
-    ["a changed letter", (held) => ({ state: `${held.slice(0, -1)}${held.endsWith("A") ? "B" : "A"}` })],
+    // Not the last letter, some of whose bits stand for nothing.
+    [
+      "a changed letter",
+      (held) => ({ state: `${held.slice(0, -5)}${held.at(-5) === "A" ? "B" : "A"}${held.slice(-4)}` }),
+    ],
     ["no signature", (held) => ({ state: held.split(".").slice(0, 2).join(".") })],
     ["nothing", () => ({ state: "" })],
   ];

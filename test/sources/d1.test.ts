@@ -211,6 +211,7 @@ describe("errors use the person's own words", () => {
     ["SELECT FROM customers", "syntax error near FROM"],
     ["SELECT abs() FROM customers", "wrong number of arguments"],
     ["SELECT id FROM customers UNION SELECT id, name FROM customers", "different numbers of columns"],
+    ["WITH t(a) AS (SELECT 1, 2) SELECT a FROM t", "lists another number of columns"],
     ["SELECT json_data FROM customers", "There is no column json_data here"],
     ["SELECT cpu_time FROM customers", "There is no column cpu_time here"],
     ["SELECT json_foo(1)", "There is no function json_foo here"],
