@@ -67,7 +67,9 @@ function isLoop({ detail }: PlanLine): boolean {
 function loopOf({ cost, detail }: PlanLine, largestSubquery: number, options: WorkOptions): Estimate {
   const elements = Math.log2(options.maxElements);
   if (/ VIRTUAL TABLE INDEX /.test(detail)) return { work: elements, rows: elements };
-  if (/^SCAN (?:\d+ )?CONSTANT ROWS?/.test(detail)) return { work: cost / 10, rows: cost / 10 };
+  const constant = /^SCAN (\d+ )?CONSTANT ROWS?/.exec(detail);
+  if (constant !== null)
+    return { work: Math.log2(Number(constant[1] ?? 1)), rows: Math.log2(Number(constant[1] ?? 1)) };
   const base = /^(?:SCAN|SEARCH) main\.(.+?)(?: USING .*)?$/.exec(detail)?.[1];
   const rows =
     base === undefined ? largestSubquery : Math.log2(Math.max(1, options.rowsOf(foldName(base)) ?? UNKNOWN_ROWS));

@@ -78,6 +78,11 @@ describe("refused as too much work", () => {
     "WITH a AS (SELECT 1 AS x FROM sales), b AS (SELECT 1 AS x FROM a, a) SELECT count(*) FROM b",
     "SELECT count(*) FROM (SELECT a.id FROM sales a, sales b LIMIT 1000000000000)",
     "SELECT * FROM sales UNION ALL SELECT a.* FROM sales a, sales b",
+    "WITH a(x) AS (VALUES (1), (2)), b(x) AS (SELECT 1 FROM a, a p, a q, a r), c(x) AS (SELECT 1 FROM b, b p, b q, b r), d(x) AS (SELECT 1 FROM c, c p, c q) SELECT count(*) FROM d",
+    "WITH a(x) AS (SELECT 1 UNION ALL SELECT 2), b(x) AS (SELECT a.x FROM a, a p, a q, a r), c(x) AS (SELECT b.x FROM b, b p, b q, b r), d(x) AS (SELECT c.x FROM c, c p, c q) SELECT sum(x) FROM d",
+    "WITH a(x) AS MATERIALIZED (SELECT value FROM json_each('[1,2,3,4,5,6,7,8,9]')), b(x) AS MATERIALIZED (SELECT a.x FROM a, a p, a q, a r) SELECT count(*) FROM b, b p, b q",
+    "SELECT (WITH a(x) AS (VALUES (1), (2), (3), (4), (5), (6), (7), (8)) SELECT count(*) FROM a, a b, a c, a d, a e, a f, a g, a h, a i, a j, a k, a l)",
+    "SELECT 1 WHERE 5 IN (WITH a(x) AS (VALUES (1), (2), (3), (4), (5), (6), (7), (8)) SELECT a.x FROM a, a b, a c, a d, a e, a f, a g, a h, a i, a j, a k, a l)",
   ])("%s", async (sql) => {
     const values = sql.includes("?") ? Array<string>(2).fill(JSON.stringify(Array(50_000).fill(1))) : [];
     expect(await outcome("reader", sql, values)).toMatch(/^query_refused: The query would take too much work\./);
