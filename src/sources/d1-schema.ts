@@ -44,8 +44,10 @@ export function toObject(row: Row): SchemaObject {
 
 interface Known {
   readonly copy: SchemaCopy;
-  /** Folded names of tables that are not what was declared. */
-  readonly broken: ReadonlySet<string>;
+  /** Folded names of tables that are not what was declared: the operator may mend them at any time. */
+  readonly mismatched: ReadonlySet<string>;
+  /** Folded names of tables of a form that cannot be governed. */
+  readonly refused: ReadonlySet<string>;
 }
 
 /** `log` gets what the operator has to mend. */
@@ -66,8 +68,11 @@ export function createSchema(
     );
     for (const { message } of problems) log(message);
     for (const { name, reason } of copy.refused) log(`sources.${declaration.name}.tables.${name}: ${reason}`);
-    const broken = [...problems.map(({ table }) => table), ...copy.refused.map(({ table }) => table)];
-    return { copy, broken: new Set(broken.map(foldName)) };
+    return {
+      copy,
+      mismatched: new Set(problems.map(({ table }) => foldName(table))),
+      refused: new Set(copy.refused.map(({ table }) => foldName(table))),
+    };
   }
 
   async function current(): Promise<Known> {
@@ -76,17 +81,32 @@ export function createSchema(
       return await known;
     } catch (cause) {
       known = undefined;
-      const message = `The source ${declaration.name} does not answer. Try again later.`;
-      throw new AppError("source_unavailable", message, { cause });
+      throw noAnswer(cause);
     }
+  }
+
+  function noAnswer(cause: unknown): AppError {
+    const message = `The source ${declaration.name} does not answer. Try again later.`;
+    return new AppError("source_unavailable", message, { cause });
+  }
+
+  /** Compares tables once more; true when they are what was declared by now. */
+  async function isMended(tables: readonly TableDataset[]): Promise<boolean> {
+    const problems = await compareSchema(database, tables).catch((cause: unknown) => {
+      throw noAnswer(cause);
+    });
+    return problems.length === 0;
   }
 
   return {
     async require(tables) {
-      const { broken } = await current();
-      if (!tables.some((table) => broken.has(foldName(table)))) return;
-      // The operator may mend it at any time.
-      known = undefined;
+      const { mismatched, refused } = await current();
+      const wanted = tables.map(foldName);
+      const wrong = datasets.filter(({ table }) => wanted.includes(foldName(table)) && mismatched.has(foldName(table)));
+      const isRefused = wanted.some((table) => refused.has(table));
+      if (wrong.length === 0 && !isRefused) return;
+      // Looking again costs one query; a new copy, which takes memory, is made only when it will hold.
+      if (!isRefused && (await isMended(wrong))) return void (known = undefined);
       throw new AppError(
         "source_unavailable",
         `The source ${declaration.name} does not match its declaration. Whoever runs this server finds the difference in its log.`,

@@ -272,5 +272,9 @@ describe("a source that differs from its declaration", () => {
     );
     // Other datasets of the source go on.
     expect((await ops.read(tables, parseStatement("SELECT count(*) FROM stock"), [], LIMITS)).rows).toEqual([[0]]);
+    // Mended while the Worker runs, it is served again.
+    await env.OPS_DB.prepare("ALTER TABLE warehouses RENAME COLUMN city TO town").run();
+    const mended = await ops.read(tables, parseStatement("SELECT count(*) FROM warehouses"), [], LIMITS);
+    expect(mended.rows).toEqual([[1]]);
   });
 });
