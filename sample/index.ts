@@ -7,4 +7,5 @@ const gatehouse = createGatehouse(config);
 export class SessionObject extends gatehouse.SessionObject {}
 export class HubObject extends gatehouse.HubObject {}
 export class LedgerObject extends gatehouse.LedgerObject {}
+export class WorkspaceObject extends gatehouse.WorkspaceObject {}
 export default gatehouse.handler;

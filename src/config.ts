@@ -23,6 +23,22 @@ const limitsSchema = z.strictObject({
   maxResultBytes: z.int().min(1000).default(40_000),
   /** Steps that a query may take, by the estimate of its plan: about three for each row that is looked at. */
   maxQuerySteps: z.int().min(1_000_000).default(1_000_000_000),
+  /** Rows of a query that are read and kept at most. */
+  keptRows: z.int().min(1).max(50_000).default(5000),
+  /** Bytes of one result that are kept at most. */
+  keptBytes: z.int().min(10_000).max(8_000_000).default(1_000_000),
+  /** Results that are kept for one person. */
+  workspaceResults: z.int().min(1).max(200).default(50),
+  /** Bytes of the results that are kept for one person. */
+  workspaceBytes: z
+    .int()
+    .min(10_000)
+    .default(20 * 1024 * 1024),
+  /** How long a result is kept. */
+  resultSeconds: z
+    .int()
+    .min(60)
+    .default(24 * 3600),
   /** Characters of a document on one page of fetch. */
   pageCharacters: z.int().min(1000).default(20_000),
   /** Rows that may leave for one person per UTC day. */
@@ -108,14 +124,24 @@ export function defineGatehouse(input: GatehouseInput): Gatehouse {
     throw invalid(parsed.error.issues.map((issue) => `${pathText(issue.path)}: ${issueText(issue)}`));
   const { organisation, signIn, allowedOrigins, limits, sources, roles, members } = parsed.data;
   const { policy, problems } = checkPolicy({ sources, roles, members });
-  const limitProblems = [
-    ...(limits.defaultRows > limits.maxRows ? ["limits.defaultRows: is more than limits.maxRows. Lower it."] : []),
-    ...(limits.querySeconds >= limits.leaseSeconds
-      ? ["limits.querySeconds: is not less than limits.leaseSeconds. Lower it."]
-      : []),
-  ];
+  const limitProblems = checkLimits(limits);
   if (problems.length + limitProblems.length > 0) throw invalid([...problems, ...limitProblems]);
   return { organisation, signIn, allowedOrigins, limits, policy };
+}
+
+/** Each pair's first must not be more than its second. */
+const ORDERED_LIMITS = [
+  ["defaultRows", "maxRows"],
+  ["maxRows", "keptRows"],
+  ["maxResultBytes", "keptBytes"],
+  ["keptBytes", "workspaceBytes"],
+  ["querySeconds", "leaseSeconds"],
+] as const satisfies readonly (readonly [keyof Limits, keyof Limits])[];
+
+function checkLimits(limits: Limits): readonly string[] {
+  return ORDERED_LIMITS.flatMap(([less, more]) =>
+    limits[less] > limits[more] ? [`limits.${less}: is more than limits.${more}. Lower it.`] : [],
+  );
 }
 
 /** The masks a rule can put on a column. */

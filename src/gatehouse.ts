@@ -23,7 +23,10 @@ import { toAuthInfo } from "./server/caller.ts";
 import { createServerFactory } from "./server/server.ts";
 import type { SessionObjectClass } from "./session/session-object.ts";
 import { openSources } from "./sources/registry.ts";
+import { createScratch } from "./sql/scratch.ts";
 import { createPages, notConfiguredPage, wrongHostPage } from "./web/pages.tsx";
+import { defineWorkspaceObject } from "./workspace/workspace-object.ts";
+import type { WorkspaceObjectClass } from "./workspace/workspace-object.ts";
 
 /** Waiting times that clients are used to; nothing an operator would tune. */
 const RUNTIME_TIMES = { jsonFirstMs: 150, parkAfterMs: 3000, keepAliveMs: 15_000, maxQueued: 500 };
@@ -33,6 +36,7 @@ export interface GatehouseWorker {
   readonly SessionObject: SessionObjectClass<Env>;
   readonly HubObject: HubObjectClass<Env>;
   readonly LedgerObject: LedgerObjectClass<Env>;
+  readonly WorkspaceObject: WorkspaceObjectClass<Env>;
 }
 
 /** The Worker of a policy file: its request handler and the Durable Object classes that the entry must export. */
@@ -55,6 +59,7 @@ export function createGatehouse(config: Gatehouse): GatehouseWorker {
     SessionObject: runtime.SessionObject,
     HubObject: runtime.HubObject,
     LedgerObject: defineLedgerObject<Env>(() => config.limits),
+    WorkspaceObject: defineWorkspaceObject<Env>(() => config.limits),
   };
 }
 
@@ -78,8 +83,10 @@ function serverDependencies(config: Gatehouse, env: Env) {
   const sources = openSources(policy, env, limits, logError);
   const ledgerOf = (subjectId: string) => env.LEDGER.get(env.LEDGER.idFromName(subjectId));
   const logDefect = (id: string, error: unknown): void => logError(`internal error ${id}`, error);
+  const workspaceOf = (subjectId: string) => env.WORKSPACE.get(env.WORKSPACE.idFromName(subjectId));
+  const parts = { policy, sources, organisation, limits, ledgerOf, workspaceOf, scratch: createScratch() };
   return {
-    gateway: createGateway({ policy, sources, organisation, limits, ledgerOf, newId, waitUntil }),
+    gateway: createGateway({ ...parts, newId, waitUntil }),
     reporter: { newId, logDefect },
   };
 }

@@ -14,7 +14,7 @@ interface BenchEnv {
   readonly LARGE_DB: D1Database;
 }
 
-const LIMITS = { maxRows: 500, maxBytes: 1_000_000, bookmark: null };
+const LIMITS = { maxRows: 500, maxValueBytes: 1_000_000, maxTotalBytes: 10_000_000, bookmark: null };
 const { policy } = config;
 const datasets = policy.datasets.filter((dataset) => dataset.kind === "table");
 

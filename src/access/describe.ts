@@ -4,10 +4,13 @@ import type { Subject } from "../policy/model.ts";
 import { isRowRestricted, maskOf, visibleColumns } from "../policy/views.ts";
 import type { ViewColumn } from "../policy/views.ts";
 import type { OpenTable } from "../sources/source.ts";
+import { WORKSPACE } from "../sources/workspace.ts";
 import { findTarget, notFound } from "./catalogue.ts";
 import type { Catalogue, OpenDocuments, OpenSource, OpenTables } from "./catalogue.ts";
 import type { Answered } from "./recorded.ts";
+import { columnsOf, findResult, recordOf, resultNameOf, summarise as summariseResult } from "./results.ts";
 import { untrustedColumnsOf } from "./untrusted.ts";
+import type { OpenWorkspace, UsableResult, WorkspaceAccess } from "./workspace.ts";
 
 export interface SourceSummary {
   readonly source: string;
@@ -65,16 +68,34 @@ export interface SourceOverview {
   readonly datasets: readonly { readonly dataset: string; readonly description: string }[];
 }
 
-export type Description = Overview | SourceOverview | TableDescription | DocumentsDescription;
+/** A kept result. */
+export interface ResultDescription {
+  readonly kind: "result";
+  readonly dataset: string;
+  readonly source: string;
+  readonly description: string;
+  readonly use: string;
+  readonly columns: readonly { readonly name: string; readonly type: string }[];
+  /** When it goes, at the latest. */
+  readonly until: string;
+  readonly masked: readonly string[];
+  readonly rules: readonly string[];
+}
+
+export type Description = Overview | SourceOverview | TableDescription | DocumentsDescription | ResultDescription;
 
 /** Without a name: all sources. With a source's name: its datasets. With a dataset's: its columns. */
-export function describe(
+export async function describe(
   catalogue: Catalogue,
+  workspace: WorkspaceAccess,
   subject: Subject,
   organisation: Organisation,
   name: string | undefined,
-): Answered<Description> {
+): Promise<Answered<Description>> {
   if (name === undefined) return describeAll(catalogue.open, subject, organisation);
+  if (name === WORKSPACE) return describeWorkspace(await workspace.open());
+  const result = resultNameOf(name);
+  if (result !== undefined) return describeResult(findResult(await workspace.open(), result.id));
   const source = catalogue.open.find((open) => open.kind === "d1" && open.source.declaration.name === name);
   if (source?.kind === "d1") return describeSource(source);
   const target = findTarget(catalogue, name);
@@ -98,6 +119,32 @@ function describeSource(open: OpenTables): Answered<SourceOverview> {
     datasets: datasets.map((one) => one.dataset),
     rules: rulesOf(open),
   };
+}
+
+function describeWorkspace({ source, results }: OpenWorkspace): Answered<SourceOverview> {
+  const { name, title, description } = source.declaration;
+  const datasets = results.map((result) => ({
+    dataset: `${WORKSPACE}.${result.id}`,
+    description: summariseResult(result),
+  }));
+  const hint = datasets.length === 0 ? ". None is kept now: each query keeps its own." : "";
+  return { answer: { source: name, title, description: `${description}${hint}`, datasets }, datasets: [], rules: [] };
+}
+
+function describeResult(result: UsableResult): Answered<ResultDescription> {
+  const { id, origin, expiresAtMs } = result;
+  const answer = {
+    kind: "result" as const,
+    dataset: `${WORKSPACE}.${id}`,
+    source: WORKSPACE,
+    description: summariseResult(result),
+    use: `query with source "${WORKSPACE}" and the table name ${id}, or fetch ${id}`,
+    columns: columnsOf(result),
+    until: new Date(expiresAtMs).toISOString(),
+    masked: origin.masked,
+    rules: origin.rules,
+  };
+  return { answer, ...recordOf(origin) };
 }
 
 function describeDocuments({ dataset, decision }: OpenDocuments): DocumentsDescription {
@@ -149,7 +196,7 @@ function rulesOf(open: OpenSource): readonly string[] {
 
 function hintFor(subject: Subject, sources: readonly SourceSummary[], contact: string): string {
   if (sources.length > 0)
-    return "Call describe with a dataset for its columns, then query. search finds documents and columns by words.";
+    return "Call describe with a dataset for its columns, then query. search finds documents and columns by words. Results of query are kept: describe workspace.";
   if (subject.roles.length === 0)
     return `This person has no role here, so there is nothing to read. ${contact} can give one.`;
   return `The roles of this person open no data. ${contact} can change that.`;

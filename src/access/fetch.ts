@@ -1,13 +1,16 @@
 // The fetch operation: one thing by id, as text: a document page by page, a dataset's description, a row.
 import { AppError } from "../errors.ts";
 import { maskOf, visibleColumns } from "../policy/views.ts";
+import { showCell } from "../sql/exact.ts";
 import { quoteIdentifier } from "../sql/identifier.ts";
 import { readStatement } from "../sql/statement.ts";
 import { datasetUri, documentUri, findTarget, notFound, rowUri } from "./catalogue.ts";
 import type { Catalogue, OpenDocuments, Target } from "./catalogue.ts";
 import { describeTable } from "./describe.ts";
 import type { Answered } from "./recorded.ts";
+import { fetchResult, resultNameOf, resultUri } from "./results.ts";
 import { UNTRUSTED_NOTE, fence, untrustedColumnsOf } from "./untrusted.ts";
+import type { WorkspaceAccess } from "./workspace.ts";
 
 export interface FetchAnswer {
   readonly id: string;
@@ -22,6 +25,16 @@ export interface FetchRequest {
   /** 1 is the first. */
   readonly page: number;
   readonly pageCharacters: number;
+  /** Bytes of one value of a result at most. */
+  readonly maxBytes: number;
+  /** Bytes of a result at most. */
+  readonly keptBytes: number;
+}
+
+/** What a URI names, as text, and what is to be known of it. */
+export interface ResourceText {
+  readonly text: string;
+  readonly notes: readonly string[];
 }
 
 const MAX_WHOLE_CHARACTERS = 1_000_000;
@@ -29,7 +42,14 @@ const MAX_WHOLE_CHARACTERS = 1_000_000;
 const MAX_LISTED = 200;
 
 /** Reads what an id names. Errors: `not_found`, also for what exists but is not granted; `invalid_input` for a page. */
-export async function fetchOne(catalogue: Catalogue, request: FetchRequest): Promise<Answered<FetchAnswer>> {
+export async function fetchOne(
+  catalogue: Catalogue,
+  workspace: WorkspaceAccess,
+  request: FetchRequest,
+): Promise<Answered<FetchAnswer>> {
+  const result = resultNameOf(request.id);
+  if (result !== undefined)
+    return fetchResult(await workspace.open(), { ...request, id: result.id, page: result.page ?? request.page });
   const target = findTarget(catalogue, request.id);
   if (target === undefined) throw notFound(catalogue, request.id);
   switch (target.kind) {
@@ -44,17 +64,27 @@ export async function fetchOne(catalogue: Catalogue, request: FetchRequest): Pro
   }
 }
 
-/** The whole text of what a URI names: resources have no pages. Errors: as `fetchOne`, and `limit_reached`. */
-export async function fetchWhole(catalogue: Catalogue, uri: string): Promise<Answered<string>> {
-  const answered = await fetchOne(catalogue, { id: uri, page: 1, pageCharacters: MAX_WHOLE_CHARACTERS });
+/** The text of what a URI names: whole, but for results, whose URIs have pages. Errors: as `fetchOne`, and `limit_reached`. */
+export async function fetchResource(
+  catalogue: Catalogue,
+  workspace: WorkspaceAccess,
+  request: FetchRequest,
+): Promise<Answered<ResourceText>> {
+  const answered = await fetchOne(catalogue, workspace, { ...request, pageCharacters: MAX_WHOLE_CHARACTERS });
   const { text, metadata } = answered.answer;
-  if ("pages" in metadata) {
+  const notes = "untrusted" in metadata ? [UNTRUSTED_NOTE] : [];
+  const result = resultNameOf(request.id);
+  if (!("pages" in metadata)) return { ...answered, answer: { text, notes } };
+  if (result === undefined) {
     throw new AppError(
       "limit_reached",
       `This is longer than ${MAX_WHOLE_CHARACTERS} characters. Read it page by page with the tool fetch.`,
     );
   }
-  return { ...answered, answer: text };
+  const { page = 1 } = result;
+  const pages = Number(metadata["pages"]);
+  const next = page < pages ? ` The next is ${resultUri(result.id, page + 1)}.` : "";
+  return { ...answered, answer: { text, notes: [`Page ${page} of ${pages}.${next}`, ...notes] } };
 }
 
 function fetchTable({ table }: Extract<Target, { kind: "table" }>): Answered<FetchAnswer> {
@@ -101,7 +131,8 @@ async function fetchRow(
   );
   const read = await open.source.read([table], statement, [isInteger ? Number(key) : key], {
     maxRows: 1,
-    maxBytes: MAX_WHOLE_CHARACTERS,
+    maxValueBytes: MAX_WHOLE_CHARACTERS,
+    maxTotalBytes: MAX_WHOLE_CHARACTERS,
     // A row that somebody names is wanted as it is now.
     bookmark: "first-primary",
   });
@@ -110,7 +141,7 @@ async function fetchRow(
   const untrusted = untrustedColumnsOf(table);
   const values = Object.fromEntries(
     read.columns.map((column, index) => {
-      const value = row[index] ?? null;
+      const value = showCell(row[index] ?? null);
       return [column, typeof value === "string" && untrusted.includes(column) ? fence(value) : value];
     }),
   );
@@ -168,7 +199,10 @@ function noteOn(untrusted: readonly string[]): { readonly untrusted?: string } {
 }
 
 /** Cuts the text to the page asked for and says how many pages there are. */
-function paged(answered: Answered<FetchAnswer>, { page, pageCharacters }: FetchRequest): Answered<FetchAnswer> {
+function paged(
+  answered: Answered<FetchAnswer>,
+  { page, pageCharacters }: Pick<FetchRequest, "page" | "pageCharacters">,
+): Answered<FetchAnswer> {
   const { answer } = answered;
   const pages = Math.max(1, Math.ceil(answer.text.length / pageCharacters));
   if (page > pages) {

@@ -1,7 +1,7 @@
 // The policy enforcement point: the one door between the server's tools and the data. Each operation is recorded,
 // decided by the policy, read through guards, and bounded by the operator's limits.
 import type { Limits, Organisation } from "../config.ts";
-import type { Policy, Subject } from "../policy/model.ts";
+import type { Policy } from "../policy/model.ts";
 import type { SqlValue } from "../sql/parameters.ts";
 import type { Source } from "../sources/source.ts";
 import type { Caller } from "./caller.ts";
@@ -9,18 +9,21 @@ import { openCatalogue } from "./catalogue.ts";
 import type { Catalogue } from "./catalogue.ts";
 import { describe } from "./describe.ts";
 import type { Description } from "./describe.ts";
-import { fetchOne, fetchWhole } from "./fetch.ts";
-import type { FetchAnswer } from "./fetch.ts";
+import type { QueryAnswer } from "./answer.ts";
+import { fetchOne, fetchResource } from "./fetch.ts";
+import type { FetchAnswer, ResourceText } from "./fetch.ts";
 import { query } from "./query.ts";
-import type { QueryAnswer } from "./query.ts";
 import { createRecorder } from "./recorded.ts";
-import type { Answered, RecorderDependencies } from "./recorded.ts";
+import type { Answered, Asked, Call, RecorderDependencies } from "./recorded.ts";
 import { listResources } from "./resources.ts";
 import type { ResourceEntry } from "./resources.ts";
+import { resultNameOf } from "./results.ts";
 import { search } from "./search.ts";
 import type { SearchAnswer } from "./search.ts";
+import { accessWorkspace } from "./workspace.ts";
+import type { WorkspaceAccess, WorkspaceDependencies } from "./workspace.ts";
 
-export interface GatewayDependencies extends RecorderDependencies {
+export interface GatewayDependencies extends RecorderDependencies, WorkspaceDependencies {
   readonly policy: Policy;
   readonly sources: readonly Source[];
   readonly organisation: Organisation;
@@ -33,8 +36,8 @@ export interface Gateway {
   query(caller: Caller, request: QueryInput): Promise<QueryAnswer>;
   search(caller: Caller, text: string, limit: number): Promise<SearchAnswer>;
   fetch(caller: Caller, id: string, page: number): Promise<FetchAnswer>;
-  /** The whole text behind a `gatehouse://` URI. */
-  readResource(caller: Caller, uri: string): Promise<string>;
+  /** The text behind a `gatehouse://` URI. */
+  readResource(caller: Caller, uri: string): Promise<ResourceText>;
   listResources(caller: Caller): Promise<readonly ResourceEntry[]>;
 }
 
@@ -49,41 +52,56 @@ export interface QueryInput {
 export function createGateway(dependencies: GatewayDependencies): Gateway {
   const { policy, sources, organisation, limits } = dependencies;
   const record = createRecorder(dependencies);
+  const { maxRows, maxResultBytes: maxBytes, keptBytes, keptRows, querySeconds, pageCharacters } = limits;
 
+  interface Work {
+    readonly call: Call;
+    readonly catalogue: Catalogue;
+    readonly workspace: WorkspaceAccess;
+  }
   const run = <T>(
     caller: Caller,
-    operation: string,
-    asked: string,
-    maxRows: number,
-    work: (catalogue: Catalogue, subject: Subject, bookmark: string | null) => Answered<T> | Promise<Answered<T>>,
-    slot: string | null = null,
+    asked: Omit<Asked, "slot"> & Partial<Pick<Asked, "slot">>,
+    work: (work: Work) => Answered<T> | Promise<Answered<T>>,
   ): Promise<T> =>
-    record(caller, { operation, asked, maxRows, slot }, async (subject, bookmark) =>
-      work(openCatalogue(policy, sources, subject), subject, bookmark),
+    record(caller, { slot: null, ...asked }, async (call) =>
+      work({
+        call,
+        catalogue: openCatalogue(policy, sources, call.subject),
+        workspace: accessWorkspace(dependencies, call.subject, call.id),
+      }),
     );
+  const fetching = { pageCharacters, maxBytes, keptBytes };
+  const rowsOf = (id: string): number => (resultNameOf(id) === undefined ? 1 : maxRows);
 
   return {
     describe: (caller, name) =>
-      run(caller, "describe", name ?? "", 0, (catalogue, subject) => describe(catalogue, subject, organisation, name)),
+      run(caller, { operation: "describe", asked: name ?? "", maxRows: 0 }, ({ catalogue, workspace, call }) =>
+        describe(catalogue, workspace, call.subject, organisation, name),
+      ),
     query: (caller, { source, sql, params, limit }) => {
-      const maxRows = Math.min(limit ?? limits.defaultRows, limits.maxRows);
-      const { maxResultBytes: maxBytes, querySeconds } = limits;
-      const request = { source, sql, params, maxRows, maxBytes, querySeconds };
-      return run(
-        caller,
-        "query",
-        `${source}: ${sql}`,
-        maxRows,
-        (catalogue, _subject, bookmark) => query(catalogue, { ...request, bookmark }),
-        source,
+      const shown = Math.min(limit ?? limits.defaultRows, maxRows);
+      const request = { source, sql, params, maxRows: shown, maxBytes, keptRows, keptBytes, querySeconds };
+      const asked = { operation: "query", asked: `${source}: ${sql}`, maxRows: shown, slot: source };
+      return run(caller, asked, ({ catalogue, workspace, call: { bookmark } }) =>
+        query(catalogue, workspace, { ...request, bookmark }),
       );
     },
-    search: (caller, text, limit) => run(caller, "search", text, limit, (catalogue) => search(catalogue, text, limit)),
-    fetch: (caller, id, page) =>
-      run(caller, "fetch", id, 1, (catalogue) =>
-        fetchOne(catalogue, { id, page, pageCharacters: limits.pageCharacters }),
+    search: (caller, text, limit) =>
+      run(caller, { operation: "search", asked: text, maxRows: limit }, ({ catalogue, workspace }) =>
+        search(catalogue, workspace, text, limit),
       ),
-    readResource: (caller, uri) => run(caller, "read resource", uri, 1, (catalogue) => fetchWhole(catalogue, uri)),
-    listResources: (caller) => run(caller, "list resources", "", 0, listResources),
+    fetch: (caller, id, page) =>
+      run(caller, { operation: "fetch", asked: id, maxRows: rowsOf(id) }, ({ catalogue, workspace }) =>
+        fetchOne(catalogue, workspace, { id, page, ...fetching }),
+      ),
+    readResource: (caller, uri) =>
+      run(caller, { operation: "read resource", asked: uri, maxRows: rowsOf(uri) }, ({ catalogue, workspace }) =>
+        fetchResource(catalogue, workspace, { id: uri, page: 1, ...fetching }),
+      ),
+    listResources: (caller) =>
+      run(caller, { operation: "list resources", asked: "", maxRows: 0 }, ({ catalogue, workspace }) =>
+        listResources(catalogue, workspace),
+      ),
   };
 }

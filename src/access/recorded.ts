@@ -17,6 +17,8 @@ export interface Answered<T> {
   /** Rows and documents that leave. */
   readonly rows?: number;
   readonly cut?: boolean;
+  /** The id under which its rows were kept. */
+  readonly result?: string;
   /** How new the slot's source was. */
   readonly bookmark?: string | null;
 }
@@ -67,11 +69,16 @@ export class StillRunning extends AppError {
   }
 }
 
-export type Recorder = <T>(
-  caller: Caller,
-  asked: Asked,
-  work: (subject: Subject, bookmark: string | null) => Promise<Answered<T>>,
-) => Promise<T>;
+/** A call that has begun. */
+export interface Call {
+  /** Unguessable, new for each. */
+  readonly id: string;
+  readonly subject: Subject;
+  /** How new the slot's source was when the subject last read it. */
+  readonly bookmark: string | null;
+}
+
+export type Recorder = <T>(caller: Caller, asked: Asked, work: (call: Call) => Promise<Answered<T>>) => Promise<T>;
 
 /**
  * Builds the frame. Whatever the operation does, one record is committed before its answer or its error leaves; if the
@@ -88,7 +95,7 @@ export function createRecorder({ policy, ledgerOf, newId, waitUntil }: RecorderD
     if (!begun.ok) throw refusal(begun);
     let answered;
     try {
-      answered = await work(subject, begun.bookmark);
+      answered = await work({ id: call, subject, bookmark: begun.bookmark });
     } catch (thrown) {
       const isRunning = thrown instanceof StillRunning;
       const after = { slot: isRunning ? "kept" : "freed", bookmark: null } as const;
@@ -98,20 +105,11 @@ export function createRecorder({ policy, ledgerOf, newId, waitUntil }: RecorderD
       if (isRunning) waitUntil(thrown.work.then(release, release));
       throw thrown;
     }
-    const { answer, datasets, rules, masked = [], untrusted = [], rows = 0, cut = false, bookmark = null } = answered;
-    const outcome = {
-      result: "answered",
-      code: null,
-      datasets,
-      rules,
-      denials: [],
-      masked,
-      untrusted,
-      rows,
-      cut,
-    } as const;
-    await commit(() => ledgerOf(subjectId), call, outcome, { slot: "freed", bookmark });
-    return answer;
+    await commit(() => ledgerOf(subjectId), call, success(answered), {
+      slot: "freed",
+      bookmark: answered.bookmark ?? null,
+    });
+    return answered.answer;
   };
 }
 
@@ -150,8 +148,13 @@ function refusal(begun: Extract<Awaited<ReturnType<Ledger["begin"]>>, { ok: fals
   }
 }
 
+function success(answered: Answered<unknown>): Outcome {
+  const { datasets, rules, masked = [], untrusted = [], rows = 0, cut = false, result: kept = null } = answered;
+  return { result: "answered", code: null, datasets, rules, denials: [], masked, untrusted, rows, cut, kept };
+}
+
 function failure(thrown: unknown): Outcome {
-  const nothing = { datasets: [], masked: [], untrusted: [], rows: 0, cut: false };
+  const nothing = { datasets: [], masked: [], untrusted: [], rows: 0, cut: false, kept: null };
   const code = thrown instanceof AppError ? thrown.code : "internal";
   if (thrown instanceof Denied)
     return { result: "denied", code, rules: thrown.rules, denials: thrown.denials, ...nothing };

@@ -1,7 +1,9 @@
-// The list-resources operation: the datasets and documents that a person could read by URI.
+// The list-resources operation: the datasets, documents and kept results that a person could read by URI.
 import { datasetUri, documentUri } from "./catalogue.ts";
 import type { Catalogue } from "./catalogue.ts";
 import type { Answered } from "./recorded.ts";
+import { resultUri, summarise } from "./results.ts";
+import type { WorkspaceAccess } from "./workspace.ts";
 
 export interface ResourceEntry {
   readonly uri: string;
@@ -12,9 +14,17 @@ export interface ResourceEntry {
 /** Documents listed per source; search finds the others. */
 const MAX_DOCUMENTS = 1000;
 
-/** Every table, then every document, in declared order. */
-export async function listResources({ open: sources }: Catalogue): Promise<Answered<readonly ResourceEntry[]>> {
-  const entries: ResourceEntry[] = [];
+/** Kept results, the newest first; then tables and documents in declared order. */
+export async function listResources(
+  { open: sources }: Catalogue,
+  workspace: WorkspaceAccess,
+): Promise<Answered<readonly ResourceEntry[]>> {
+  const { results } = await workspace.open();
+  const entries: ResourceEntry[] = results.toReversed().map((result) => ({
+    uri: resultUri(result.id),
+    name: `Result ${result.id}`,
+    description: summarise(result),
+  }));
   const datasets: string[] = [];
   const rules: string[] = [];
   let cut = false;

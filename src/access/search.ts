@@ -1,11 +1,13 @@
-// The search operation: words to documents, datasets and columns, best first. It reads documents one bulk read at a
+// The search operation: words to documents, datasets, columns and kept results, best first. It reads documents one bulk read at a
 // time and says when it could not look at all of them.
 import type { GovernedDocument } from "../sources/source.ts";
 import { visibleColumns } from "../policy/views.ts";
 import { datasetUri, documentUri } from "./catalogue.ts";
 import type { Catalogue, OpenDocuments, OpenTables } from "./catalogue.ts";
 import type { Answered } from "./recorded.ts";
+import { resultUri, summarise } from "./results.ts";
 import { UNTRUSTED_NOTE, fence } from "./untrusted.ts";
+import type { OpenWorkspace, WorkspaceAccess } from "./workspace.ts";
 
 export interface SearchResult {
   /** Give it to fetch. */
@@ -36,13 +38,15 @@ const SNIPPET_LENGTH = 200;
 /** Finds by words: every hit holds at least one; those in titles and names come first. */
 export async function search(
   { open: sources }: Catalogue,
+  workspace: WorkspaceAccess,
   text: string,
   limit: number,
 ): Promise<Answered<SearchAnswer>> {
   const words = wordsOf(text);
-  const found = await Promise.all(
-    sources.map(async (open) => (open.kind === "d1" ? searchTables(open, words) : searchDocuments(open, words))),
-  );
+  const found = await Promise.all([
+    ...sources.map(async (open) => (open.kind === "d1" ? searchTables(open, words) : searchDocuments(open, words))),
+    workspace.open().then((opened) => searchResults(opened, words)),
+  ]);
   const hits = found.flatMap((one) => one.hits);
   const best = hits.toSorted((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1)).slice(0, limit);
   const untrusted = [...new Set(best.flatMap((hit) => (hit.untrusted ? [hit.dataset] : [])))];
@@ -84,6 +88,17 @@ function searchTables({ tables }: OpenTables, words: readonly string[]): Found {
       untrusted: false,
     };
     return score > 0 ? [{ ...shown, score, rules: decision.rules, dataset: dataset.id }] : [];
+  });
+  return { hits, unseen: false };
+}
+
+function searchResults({ results }: OpenWorkspace, words: readonly string[]): Found {
+  const hits = results.flatMap((result): Hit[] => {
+    const body = `${summarise(result)}\n${result.columns.map(({ name }) => name).join(" ")}`;
+    const score = scoreOf(words, `result ${result.id}`, body);
+    const { id } = result;
+    const shown = { id, title: `Result ${id}`, url: resultUri(id), snippet: snippetOf(words, body), untrusted: false };
+    return score > 0 ? [{ ...shown, score, rules: result.origin.rules, dataset: `workspace.${id}` }] : [];
   });
   return { hits, unseen: false };
 }

@@ -1,7 +1,7 @@
 // Text that people outside the organisation wrote, as an assistant gets it: fenced, so that it reads as data, and with
 // everything invisible in it shown. What it says may still persuade a model; that it was read is remembered.
 import { visibleColumns } from "../policy/views.ts";
-import { mapCells } from "../sources/source.ts";
+import { mapRow } from "../sources/source.ts";
 import type { GovernedRow, OpenTable } from "../sources/source.ts";
 import { foldName } from "../sql/identifier.ts";
 import type { Statement } from "../sql/statement.ts";
@@ -28,7 +28,7 @@ export function fence(text: string): string {
 
 /** Every text of a row that may hold what outsiders wrote. */
 export function fenceRow(row: GovernedRow): GovernedRow {
-  return mapCells(row, (cell) => (typeof cell === "string" ? fence(cell) : cell));
+  return mapRow(row, (cell) => (typeof cell === "string" ? fence(cell) : cell));
 }
 
 /** The untrusted columns of a table that this person sees. */

@@ -34,6 +34,8 @@ export interface Outcome {
   /** Rows and documents that left. */
   readonly rows: number;
   readonly cut: boolean;
+  /** The id of the result that was kept; null when none was. */
+  readonly kept: string | null;
 }
 
 /** One link of a subject's chain. */
@@ -87,4 +89,5 @@ export const INTERRUPTED: Outcome = {
   untrusted: [],
   rows: 0,
   cut: false,
+  kept: null,
 };

@@ -13,7 +13,8 @@ export interface CheckedPolicy {
 
 /** Subject values that every person has, besides their attributes. */
 const BUILT_IN_VALUES = ["id", "email"];
-const RESERVED_SOURCES = ["workspace"];
+/** The workspace, and the names of its results. */
+const RESERVED_SOURCE = /^(?:workspace|r[0-9]+)$/;
 
 /** Turns a parsed policy into the one that is evaluated. */
 export function checkPolicy(input: ParsedPolicy): CheckedPolicy {
@@ -25,7 +26,7 @@ export function checkPolicy(input: ParsedPolicy): CheckedPolicy {
   });
   const datasets = Object.keys(input.sources).flatMap((name) => datasetsOf(name, input, problems));
   for (const { name } of sources) {
-    if (RESERVED_SOURCES.includes(name)) problems.push(`sources.${name}: the name is reserved. Choose another.`);
+    if (RESERVED_SOURCE.test(name)) problems.push(`sources.${name}: the name is reserved. Choose another.`);
   }
   const rules = Object.entries(input.roles).flatMap(([role, { rules: parsed }]) =>
     parsed.flatMap((rule, index) => rulesOf(role, rule, `roles.${role}.rules[${index}]`, sources, datasets, problems)),

@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { reservedPrefixOf } from "../sql/identifier.ts";
 import { COLUMN_TYPES, COMPARISONS } from "./model.ts";
-import type { Condition } from "./model.ts";
+import type { BoundCondition, Condition, Disclosure, Grant } from "./model.ts";
 
 const scalar = z.union([z.string(), z.number(), z.boolean()]);
 const subjectValue = z.strictObject({ subject: z.string().min(1) });
@@ -47,6 +47,26 @@ const condition: z.ZodType<Condition, Condition> = z.lazy(() =>
     `is no row rule. Write { column, op, value } with op one of ${COMPARISONS.join(" ")}, or in with a list; { column, op } with "is null" or "is not null"; { all: […] } or { any: […] }`,
   ),
 );
+
+const boundCondition: z.ZodType<BoundCondition, BoundCondition> = z.lazy(() =>
+  z.union([
+    z.strictObject({ column: z.string(), op: z.enum(COMPARISONS), value: scalar }),
+    z.strictObject({ column: z.string(), op: z.literal("in"), value: z.array(scalar) }),
+    z.strictObject({ column: z.string(), op: z.enum(["is null", "is not null"]) }),
+    z.strictObject({ all: z.array(boundCondition) }),
+    z.strictObject({ any: z.array(boundCondition) }),
+  ]),
+);
+
+/** A grant as it was once and has been stored since. */
+export const grantSchema: z.ZodType<Grant, Grant> = z.strictObject({
+  rule: z.string(),
+  rows: boundCondition.nullable(),
+  columns: z.record(
+    z.string(),
+    z.union([z.strictObject({ kind: z.enum(["hidden", "clear"]) }), mask]) satisfies z.ZodType<Disclosure, Disclosure>,
+  ),
+});
 
 /** Text that people outside the organisation write, such as tickets: it is fenced wherever it is shown. */
 const untrusted = z.boolean().default(false);

@@ -1,4 +1,4 @@
-// Datasets and documents as MCP resources: listed and read through the same gateway as the tools.
+// Datasets, documents and kept results as MCP resources: listed and read through the same gateway as the tools.
 import { ResourceNotFoundError, ResourceTemplate } from "@modelcontextprotocol/server";
 import type { McpServer, ReadResourceResult, ServerContext } from "@modelcontextprotocol/server";
 import { callerOf } from "./caller.ts";
@@ -10,6 +10,8 @@ const DATASET_TEMPLATE = "gatehouse://dataset/{source}/{table}";
 const MAX_URI_LENGTH = 2000;
 const ROW_TEMPLATE = "gatehouse://dataset/{source}/{table}/{key}";
 const DOCUMENTS_TEMPLATE = "gatehouse://document/{source}";
+const RESULT_TEMPLATE = "gatehouse://result/{id}";
+const RESULT_PAGE_TEMPLATE = "gatehouse://result/{id}/{page}";
 const DOCUMENT_TEMPLATE = "gatehouse://document/{source}/{+key}";
 
 export function registerResources(server: McpServer, { gateway, reporter }: ToolDependencies): void {
@@ -23,8 +25,9 @@ export function registerResources(server: McpServer, { gateway, reporter }: Tool
   const read = async (uri: URL, context: ServerContext, mimeType: string): Promise<ReadResourceResult> => {
     if (uri.href.length > MAX_URI_LENGTH) throw new ResourceNotFoundError(uri.href.slice(0, MAX_URI_LENGTH));
     try {
-      const text = await gateway.readResource(callerOf(context), uri.href);
-      return { contents: [{ uri: uri.href, mimeType, text }] };
+      const { text, notes } = await gateway.readResource(callerOf(context), uri.href);
+      const said = notes.map((note) => ({ uri: uri.href, mimeType: "text/plain", text: note }));
+      return { contents: [{ uri: uri.href, mimeType, text }, ...said] };
     } catch (error) {
       throw resourceError(error, uri.href, reporter);
     }
@@ -57,6 +60,20 @@ export function registerResources(server: McpServer, { gateway, reporter }: Tool
       title: "Document",
       description: "A document's text",
       mimeType: "text/markdown",
+    },
+    {
+      name: "result",
+      template: RESULT_TEMPLATE,
+      title: "Result",
+      description: "A kept result as CSV, its first page",
+      mimeType: "text/csv",
+    },
+    {
+      name: "result-page",
+      template: RESULT_PAGE_TEMPLATE,
+      title: "Page of a result",
+      description: "A later page of a kept result as CSV",
+      mimeType: "text/csv",
     },
   ];
   for (const { name, template, title, description, mimeType } of others) {

@@ -3,44 +3,12 @@
 import { AppError } from "../errors.ts";
 import type { SourceDeclaration, TableDataset } from "../policy/model.ts";
 import { foldName, quoteIdentifier } from "../sql/identifier.ts";
-import { copySchema } from "../sql/schema.ts";
+import { copySchema, SCHEMA_OBJECTS_SQL, toSchemaObject, useCopy } from "../sql/schema.ts";
 import type { SchemaCopy, SchemaObject, SchemaSnapshot, Statistic } from "../sql/schema.ts";
+import type { Schema } from "./reading.ts";
 import { compareSchema } from "./shape.ts";
 
-export interface Schema {
-  /** Throws `source_unavailable` when one of the tables is not what it was declared to be, or the database does not answer. */
-  require(tables: readonly string[]): Promise<void>;
-  /** Works with the copy. Throws `source_unavailable` when the database does not answer, `query_refused` when the copy gives up. */
-  use<T>(work: (copy: SchemaCopy) => T): Promise<T>;
-  /** Read it again at the next use. */
-  forget(): void;
-}
-
 type Row = Readonly<Record<string, unknown>>;
-
-const COLUMNS = "type, name, tbl_name AS tableName, rootpage AS rootPage, sql";
-/** The tables of these names and their indexes. */
-export function objectsOfSql(tables: readonly string[]): {
-  readonly sql: string;
-  readonly parameters: readonly string[];
-} {
-  const names = tables.map((_name, index) => `?${index + 1}`).join(", ");
-  return {
-    sql: `SELECT ${COLUMNS} FROM sqlite_schema WHERE tbl_name COLLATE NOCASE IN (${names}) AND type IN ('table', 'index')`,
-    parameters: tables,
-  };
-}
-
-export function toObject(row: Row): SchemaObject {
-  const { type, name, tableName, rootPage, sql } = row;
-  return {
-    type: String(type),
-    name: String(name),
-    table: String(tableName),
-    rootPage: Number(rootPage),
-    sql: typeof sql === "string" ? sql : null,
-  };
-}
 
 interface Known {
   readonly copy: SchemaCopy;
@@ -114,22 +82,15 @@ export function createSchema(
     },
     async use(work) {
       const { copy } = await current();
-      try {
-        return work(copy);
-      } catch (cause) {
-        if (!(cause instanceof WebAssembly.RuntimeError || cause instanceof RangeError)) throw cause;
-        // Whatever state it is in now, nobody else works with it.
-        known = undefined;
-        throw new AppError("query_refused", "The SQL is too large or too deeply nested. Split it.", { cause });
-      }
+      return useCopy(copy, work, () => (known = undefined));
     },
     forget: () => void (known = undefined),
   };
 }
 
 async function readSnapshot(database: D1Database, datasets: readonly TableDataset[]): Promise<SchemaSnapshot> {
-  const { results } = await database.prepare(`SELECT ${COLUMNS} FROM sqlite_schema`).all<Row>();
-  const objects = results.map(toObject);
+  const { results } = await database.prepare(SCHEMA_OBJECTS_SQL).all<Row>();
+  const objects = results.map(toSchemaObject);
   const declared = new Set(datasets.map((dataset) => foldName(dataset.table)));
   const tables = objects.filter(({ type, name }) => type === "table" && declared.has(foldName(name)));
   return {

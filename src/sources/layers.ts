@@ -5,20 +5,19 @@ import { ALLOW } from "../sql/engine/sqlite.ts";
 import type { PlanLine } from "../sql/engine/sqlite.ts";
 import { authorize } from "../sql/authorizer.ts";
 import type { Forbidden } from "../sql/authorizer.ts";
-import { exactFrame } from "../sql/exact.ts";
+import { exactFrame, hasTooLarge } from "../sql/exact.ts";
 import { ALLOWED_TABLE_FUNCTIONS } from "../sql/functions.ts";
 import { guardQuery, sqlOf } from "../sql/guard.ts";
 import type { GuardView, GuardedQuery } from "../sql/guard.ts";
 import { foldName } from "../sql/identifier.ts";
 import { estimateWork, indexesOf, nestsScans } from "../sql/plan.ts";
 import { invalidSql } from "../sql/problem.ts";
+import { objectsOfSql, toSchemaObject } from "../sql/schema.ts";
 import type { SchemaCopy, SchemaObject } from "../sql/schema.ts";
 import { forbiddenInstruction, isSameSchema } from "../sql/verify.ts";
 import type { Instruction } from "../sql/verify.ts";
-import type { Schema } from "./d1-schema.ts";
-import { objectsOfSql, toObject } from "./d1-schema.ts";
 import { Drift } from "./reading.ts";
-import type { Layer, ReadRequest } from "./reading.ts";
+import type { Execution, Layer, ReadRequest, Schema } from "./reading.ts";
 
 export interface LayerOptions {
   readonly schema: Schema;
@@ -105,11 +104,23 @@ export function exactValues({ schema }: Pick<LayerOptions, "schema">): Layer {
   return (next) => async (reading) => {
     const { query, request } = reading;
     const columns = reading.columns ?? (await schema.use((copy) => columnsOf(copy, query, request)));
-    const frame = exactFrame(columns.length, request.nonce, request.maxValueBytes);
-    const framed = { ...query, before: `${frame.before}${query.before}`, after: `${query.after}${frame.after}` };
-    return { ...(await next({ ...reading, query: framed })), columns };
+    const run = async (maxValueBytes: number, maxTotalBytes: number | null): Promise<Execution> => {
+      const frame = exactFrame(columns.length, { nonce: request.nonce, maxValueBytes, maxTotalBytes });
+      const framed = { ...query, before: `${frame.before}${query.before}`, after: `${query.after}${frame.after}` };
+      return { ...(await next({ ...reading, query: framed })), columns };
+    };
+    // Counting bytes takes about as long as reading. Values this small cannot come to too many, and most are: only where a
+    // larger one is met, the query runs again and is counted.
+    const small = Math.floor(MAX_UNCOUNTED_BYTES / ((request.maxRows + 1) * Math.max(1, columns.length)));
+    const execution = await run(Math.min(small, request.maxValueBytes), null);
+    const isComplete =
+      small >= request.maxValueBytes || !execution.records.some((one) => hasTooLarge(one, request.nonce));
+    return isComplete ? execution : run(request.maxValueBytes, request.maxTotalBytes);
   };
 }
+
+/** Bytes of values that an isolate may take in at once. */
+const MAX_UNCOUNTED_BYTES = 16 * 1024 * 1024;
 
 function columnsOf(copy: SchemaCopy, query: GuardedQuery, request: ReadRequest): readonly string[] {
   const compiled = copy.engine.compile(sqlOf(query), () => ALLOW);
@@ -125,7 +136,7 @@ export function verification({ schema }: Pick<LayerOptions, "schema">): Layer {
     const explain = { sql: `EXPLAIN ${sqlOf(query)}`, parameters: query.parameters };
     const execution = await next({ ...reading, companions: [...companions, objectsOfSql(tables), explain] });
     const [found = [], program = []] = execution.companions.slice(companions.length);
-    const objects = found.map(toObject);
+    const objects = found.map(toSchemaObject);
     await schema.use((copy) => {
       if (!isSameSchema(copy.objectsOf(tables), objects)) throw new Drift("the schema has changed");
     });

@@ -2,6 +2,8 @@
 // the statement, change how it is framed, add statements to its transaction, and look at what those say.
 import type { GuardView, GuardedQuery } from "../sql/guard.ts";
 import type { SqlValue } from "../sql/parameters.ts";
+import type { Problem } from "../sql/problem.ts";
+import type { SchemaCopy } from "../sql/schema.ts";
 import type { Statement } from "../sql/statement.ts";
 
 /** What a person asks, under today's decisions. */
@@ -13,6 +15,8 @@ export interface ReadRequest {
   readonly maxRows: number;
   /** Bytes of one value at most. */
   readonly maxValueBytes: number;
+  /** Bytes of all rows at most. */
+  readonly maxTotalBytes: number;
   /** Random text, new for each reading. */
   readonly nonce: string;
   /** Whether views must be computed before the person's expressions see them. */
@@ -36,6 +40,16 @@ export interface Reading {
   readonly companions: readonly Companion[];
   /** The names of the result's columns, once a layer knows them. */
   readonly columns?: readonly string[];
+}
+
+/** What is known of the schema of the database behind the layers. */
+export interface Schema {
+  /** Throws `source_unavailable` when one of the tables is not what it was declared to be, or the database does not answer. */
+  require(tables: readonly string[]): Promise<void>;
+  /** Works with a copy of it. Throws `source_unavailable` when the database does not answer, `query_refused` when the copy gives up. */
+  use<T>(work: (copy: SchemaCopy) => T): Promise<T>;
+  /** Read it again at the next use. */
+  forget(): void;
 }
 
 type Records = readonly Readonly<Record<string, unknown>>[];
@@ -64,3 +78,13 @@ export function stack(layers: readonly Layer[], execute: Execute): Execute {
 
 /** The database is not what it was when its schema was read. */
 export class Drift extends Error {}
+
+/** A problem that came from the database, on its way through the layers. */
+export class DatabaseProblem extends Error {
+  readonly problem: Problem;
+
+  constructor(problem: Problem) {
+    super(problem.error.message, { cause: problem.error });
+    this.problem = problem;
+  }
+}

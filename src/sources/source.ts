@@ -1,14 +1,14 @@
 // What the gateway can ask of a bound store. Every read takes an allowed decision, and what comes back carries a brand
 // that only the guarded read paths here can give: returning raw rows is a compile error.
 import type { Decision, DocumentDataset, SourceDeclaration, TableDataset } from "../policy/model.ts";
-import type { Cell, Encoding } from "../sql/exact.ts";
+import type { Cell } from "../sql/exact.ts";
 import type { SqlValue } from "../sql/parameters.ts";
 import type { Statement } from "../sql/statement.ts";
 
 declare const governed: unique symbol;
 
-/** A row that went through a guard view, cells in the order of the result's columns. */
-export type GovernedRow = readonly Cell[] & { readonly [governed]: true };
+/** A row that went through a guard view, its values in the order of the result's columns. */
+export type GovernedRow<Value = Cell> = readonly Value[] & { readonly [governed]: true };
 
 /** A document that was read under an allowed decision. */
 export type GovernedDocument = DocumentContent & { readonly [governed]: true };
@@ -28,13 +28,12 @@ export interface OpenTable {
 }
 
 export interface TableRead {
+  /** Names that differ from each other. */
   readonly columns: readonly string[];
   readonly rows: readonly GovernedRow[];
-  /** Per column, why some of its values are text that were not. */
-  readonly encodings: readonly ReadonlySet<Encoding>[];
   /** Whether the source had at least one row more. */
   readonly more: boolean;
-  /** Whether that row holds a value of more than `maxBytes`. */
+  /** Whether that row holds a value of more than `maxValueBytes`, or passes `maxTotalBytes`. */
   readonly isCutByValue: boolean;
   /** The tables whose guard views were in reach of the SQL, as table names. */
   readonly used: readonly string[];
@@ -45,7 +44,9 @@ export interface TableRead {
 export interface ReadOptions {
   readonly maxRows: number;
   /** Bytes of one value at most. */
-  readonly maxBytes: number;
+  readonly maxValueBytes: number;
+  /** Bytes of all rows at most. */
+  readonly maxTotalBytes: number;
   /** How new the database must at least be; null for any. */
   readonly bookmark: string | null;
 }
@@ -81,14 +82,14 @@ export interface DocumentSource {
 
 export type Source = TableSource | DocumentSource;
 
-/** A governed row with each cell put in another form, which must not show more than the cell did. */
-export function mapCells(row: GovernedRow, change: (cell: Cell) => Cell): GovernedRow {
+/** A governed row with each value put in another form, which must not show more than it did. */
+export function mapRow<From, To>(row: GovernedRow<From>, change: (value: From) => To): GovernedRow<To> {
   return governRow(row.map(change));
 }
 
 /** Marks a row as read through a guard view. Only the sources in this folder may call it. */
-export function governRow(cells: readonly Cell[]): GovernedRow {
-  return cells as GovernedRow;
+export function governRow<Value>(values: readonly Value[]): GovernedRow<Value> {
+  return values as GovernedRow<Value>;
 }
 
 /** Marks a document as read under a decision. Only the sources in this folder may call it. */

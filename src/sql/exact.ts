@@ -2,51 +2,84 @@
 // infinities as null. Around the composed statement stands one that gives those as marked text, and cuts what is too large.
 import { quoteIdentifier } from "./identifier.ts";
 
-/** A cell as it travels: text, number or null; what has no JSON form of its own is text, see `Encoding`. */
-export type Cell = string | number | null;
+/** A value as the database has it. A plain number that is whole is an integer, any other a real; the rest says what it is. */
+export type Cell = string | number | null | ExactCell;
 
-/** Why a cell is text: an integer too large for JSON, a real that is not finite, bytes. */
+export type ExactCell =
+  /** Beyond 2^53. */
+  | { readonly kind: "integer"; readonly digits: string }
+  /** Whole or infinite. */
+  | { readonly kind: "real"; readonly value: number }
+  | { readonly kind: "blob"; readonly hex: string };
+
+/** A value as JSON can show it. */
+export type ShownCell = string | number | null;
+
+/** Why a shown cell is text: an integer too large for JSON, a real that is not finite, bytes. */
 export type Encoding = "integer as text" | "real as text" | "base64";
 
 export interface ExactRows {
   readonly rows: readonly (readonly Cell[])[];
-  /** Per column the encodings that occur in it. */
-  readonly encodings: readonly ReadonlySet<Encoding>[];
-  /** Whether the rows end before one that has a value of more than the bytes allowed. */
+  /** Whether the rows end before one that has a value of more than the bytes allowed, or that passes the bytes of all. */
   readonly isCutByValue: boolean;
 }
 
+export interface ExactFrameOptions {
+  /** Letters and digits, new for each statement. */
+  readonly nonce: string;
+  /** Bytes of one value at most. */
+  readonly maxValueBytes: number;
+  /** Bytes of all rows at most, counted by the database, which takes time; null to leave them uncounted. */
+  readonly maxTotalBytes: number | null;
+}
+
 const MAX_SAFE = Number.MAX_SAFE_INTEGER;
-/** What stands behind the nonce in front of an encoded cell. */
-const MARKS: Readonly<Record<string, Encoding>> = { i: "integer as text", r: "real as text", b: "base64" };
-const TOO_LARGE = "t";
+/** What stands behind the nonce in front of a cell that is not what it looks like. */
+const MARK = { integer: "i", real: "r", blob: "b", tooLarge: "t" } as const;
 
 /** The name of the result's column at this index. */
 export function resultColumn(index: number): string {
   return `c${index}`;
 }
 
-/** What to put before and behind a composed statement of so many columns. `nonce` is letters and digits. */
+/** What to put before and behind a composed statement of so many columns. */
 export function exactFrame(
   columns: number,
-  nonce: string,
-  maxBytes: number,
+  { nonce, maxValueBytes, maxTotalBytes }: ExactFrameOptions,
 ): { readonly before: string; readonly after: string } {
   const names = Array.from({ length: columns }, (_value, index) => resultColumn(index));
   const frame = quoteIdentifier(`result_${nonce}`);
+  const tooLarge = `'${nonce}${MARK.tooLarge}'`;
   const cells = names.map(
     (name) =>
       `CASE typeof(${name}) ` +
-      `WHEN 'integer' THEN CASE WHEN ${name} BETWEEN ${-MAX_SAFE} AND ${MAX_SAFE} THEN ${name} ELSE '${nonce}i' || ${name} END ` +
-      `WHEN 'real' THEN CASE WHEN ${name} IN (9e999, -9e999) THEN '${nonce}r' || ${name} ELSE ${name} END ` +
+      `WHEN 'integer' THEN CASE WHEN ${name} BETWEEN ${-MAX_SAFE} AND ${MAX_SAFE} THEN ${name} ELSE '${nonce}${MARK.integer}' || ${name} END ` +
+      `WHEN 'real' THEN CASE WHEN ${name} IN (9e999, -9e999) OR (${name} = CAST(${name} AS INTEGER) AND ${name} BETWEEN ${-MAX_SAFE} AND ${MAX_SAFE}) ` +
+      `THEN '${nonce}${MARK.real}' || ${name} ELSE ${name} END ` +
       `WHEN 'null' THEN NULL ` +
-      `ELSE CASE WHEN octet_length(${name}) > ${maxBytes} THEN '${nonce}${TOO_LARGE}' ` +
-      `WHEN typeof(${name}) = 'blob' THEN '${nonce}b' || hex(${name}) ELSE ${name} END END AS ${name}`,
+      `ELSE CASE WHEN octet_length(${name}) > ${maxValueBytes} THEN ${tooLarge} ` +
+      `WHEN typeof(${name}) = 'blob' THEN '${nonce}${MARK.blob}' || hex(${name}) ELSE ${name} END END AS ${name}`,
   );
+  const before = `WITH ${frame}(${names.join(", ")}) AS (`;
+  if (maxTotalBytes === null) return { before, after: `) SELECT ${cells.join(", ")} FROM ${frame}` };
+  // The first row that passes the limit comes too, marked, so that its absence is known.
+  const own = names.map((name) => `coalesce(octet_length(${name}), 0)`).join(" + ");
+  const sum = quoteIdentifier(`sum_${nonce}`);
+  const length = quoteIdentifier(`length_${nonce}`);
+  const counted = `SELECT *, sum(${length}) OVER (ROWS UNBOUNDED PRECEDING) AS ${sum} FROM (SELECT *, ${own} AS ${length} FROM ${frame})`;
+  const bounded = cells.map((cell, index) => {
+    const name = resultColumn(index);
+    return `CASE WHEN ${sum} > ${maxTotalBytes} THEN ${tooLarge} ELSE ${cell.slice(0, -` AS ${name}`.length)} END AS ${name}`;
+  });
   return {
-    before: `WITH ${frame}(${names.join(", ")}) AS (`,
-    after: `) SELECT ${cells.join(", ")} FROM ${frame}`,
+    before,
+    after: `) SELECT ${bounded.join(", ")} FROM (${counted}) WHERE ${sum} - ${length} <= ${maxTotalBytes}`,
   };
+}
+
+/** Whether a value of a row was left out for its size. */
+export function hasTooLarge(record: Readonly<Record<string, unknown>>, nonce: string): boolean {
+  return Object.values(record).includes(`${nonce}${MARK.tooLarge}`);
 }
 
 /** Reads rows as they came, up to the first that holds a value which is too large. */
@@ -55,32 +88,71 @@ export function readExact(
   columns: number,
   nonce: string,
 ): ExactRows {
-  const encodings = Array.from({ length: columns }, () => new Set<Encoding>());
-  const rows: Cell[][] = [];
-  for (const record of raw) {
-    const cells: Cell[] = [];
-    for (const [index, found] of encodings.entries()) {
-      const value = record[resultColumn(index)];
-      if (value !== null && typeof value !== "string" && typeof value !== "number")
-        throw new TypeError("the database returned a value of an unknown kind");
-      const mark = typeof value === "string" && value.startsWith(nonce) ? value.charAt(nonce.length) : undefined;
-      if (mark === TOO_LARGE) return { rows, encodings, isCutByValue: true };
-      const encoding = mark === undefined ? undefined : MARKS[mark];
-      if (encoding !== undefined) found.add(encoding);
-      cells.push(encoding === undefined ? value : decode(encoding, String(value).slice(nonce.length + 1)));
-    }
-    rows.push(cells);
-  }
-  return { rows, encodings, isCutByValue: false };
+  const names = Array.from({ length: columns }, (_value, index) => resultColumn(index));
+  const end = raw.findIndex((record) => hasTooLarge(record, nonce));
+  const whole = end === -1 ? raw : raw.slice(0, end);
+  return { rows: whole.map((record) => names.map((name) => readCell(record[name], nonce))), isCutByValue: end !== -1 };
 }
 
-function decode(encoding: Encoding, text: string): string {
-  switch (encoding) {
-    case "integer as text":
-      return text;
-    case "real as text":
-      return text.startsWith("-") ? "-Infinity" : "Infinity";
-    case "base64":
-      return btoa(text.replace(/../g, (digits) => String.fromCharCode(Number.parseInt(digits, 16))));
+function readCell(value: unknown, nonce: string): Cell {
+  if (typeof value === "number") {
+    // A whole number so large would have been marked, were it an integer.
+    return Number.isInteger(value) && !Number.isSafeInteger(value) ? { kind: "real", value } : value;
   }
+  if (value === null) return null;
+  if (typeof value !== "string") throw new TypeError("the database returned a value of an unknown kind");
+  if (!value.startsWith(nonce)) return value;
+  const text = value.slice(nonce.length + 1);
+  switch (value.charAt(nonce.length)) {
+    case MARK.integer:
+      return { kind: "integer", digits: text };
+    case MARK.real:
+      return { kind: "real", value: realOf(text) };
+    case MARK.blob:
+      return { kind: "blob", hex: text };
+    default:
+      return value;
+  }
+}
+
+/** SQLite writes infinities as `Inf` and `-Inf`. */
+function realOf(text: string): number {
+  if (text.endsWith("Inf")) return text.startsWith("-") ? -Infinity : Infinity;
+  return Number(text);
+}
+
+/** The value for JSON. */
+export function showCell(cell: Cell): ShownCell {
+  if (typeof cell !== "object" || cell === null) return cell;
+  switch (cell.kind) {
+    case "integer":
+      return cell.digits;
+    case "real":
+      return Number.isFinite(cell.value) ? cell.value : String(cell.value);
+    case "blob":
+      return btoa(cell.hex.replace(/../g, (digits) => String.fromCharCode(Number.parseInt(digits, 16))));
+  }
+}
+
+/** Why the shown form is text where the value is none; undefined where it is not so. */
+export function encodingOf(cell: Cell): Encoding | undefined {
+  if (typeof cell !== "object" || cell === null) return undefined;
+  switch (cell.kind) {
+    case "integer":
+      return "integer as text";
+    case "real":
+      return Number.isFinite(cell.value) ? undefined : "real as text";
+    case "blob":
+      return "base64";
+  }
+}
+
+/** What SQLite calls the type of a value. */
+export type StorageType = "null" | "integer" | "real" | "text" | "blob";
+
+export function typeOf(cell: Cell): StorageType {
+  if (cell === null) return "null";
+  if (typeof cell === "string") return "text";
+  if (typeof cell === "number") return Number.isInteger(cell) ? "integer" : "real";
+  return cell.kind;
 }

@@ -18,3 +18,21 @@ export function reservedPrefixOf(name: string): string | undefined {
 export function foldName(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 }
+
+const MAX_COLUMN_NAME_LENGTH = 100;
+
+/** Names for a result's columns that differ from each other and that a later query can write. */
+export function columnNames(given: readonly string[]): readonly string[] {
+  const taken = new Set<string>();
+  return given.map((name, index) => {
+    // oxlint-disable-next-line no-control-regex -- refusing control characters is the point
+    const isUsable = name !== "" && name.length <= MAX_COLUMN_NAME_LENGTH && !/[\u0000-\u001f\u007f\ufeff]/.test(name);
+    // SQLite writes the second `a` of a subquery as `a:1`.
+    const base =
+      isUsable && reservedPrefixOf(name) === undefined ? name.replace(/:(\d+)$/, "_$1") : `column_${index + 1}`;
+    let distinct = base;
+    for (let copy = 2; taken.has(foldName(distinct)); copy += 1) distinct = `${base}_${copy}`;
+    taken.add(foldName(distinct));
+    return distinct;
+  });
+}

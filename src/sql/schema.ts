@@ -1,4 +1,5 @@
 // A database's schema as read from it, and an empty copy of the part that datasets are made of, in SQLite in memory.
+import { AppError } from "../errors.ts";
 import { openEngine } from "./engine/sqlite.ts";
 import type { Engine } from "./engine/sqlite.ts";
 import { foldName } from "./identifier.ts";
@@ -12,6 +13,34 @@ export interface SchemaObject {
   readonly rootPage: number;
   /** Null for what SQLite made by itself, such as the index of a primary key. */
   readonly sql: string | null;
+}
+
+const COLUMNS = "type, name, tbl_name AS tableName, rootpage AS rootPage, sql";
+
+/** Gives everything that a database has, each row for `toSchemaObject`. */
+export const SCHEMA_OBJECTS_SQL = `SELECT ${COLUMNS} FROM sqlite_schema`;
+
+/** The same of the tables of these names and their indexes. */
+export function objectsOfSql(tables: readonly string[]): {
+  readonly sql: string;
+  readonly parameters: readonly string[];
+} {
+  const names = tables.map((_name, index) => `?${index + 1}`).join(", ");
+  return {
+    sql: `${SCHEMA_OBJECTS_SQL} WHERE tbl_name COLLATE NOCASE IN (${names}) AND type IN ('table', 'index')`,
+    parameters: tables,
+  };
+}
+
+export function toSchemaObject(row: Readonly<Record<string, unknown>>): SchemaObject {
+  const { type, name, tableName, rootPage, sql } = row;
+  return {
+    type: String(type),
+    name: String(name),
+    table: String(tableName),
+    rootPage: Number(rootPage),
+    sql: typeof sql === "string" ? sql : null,
+  };
 }
 
 /** A row of `sqlite_stat1`. */
@@ -41,9 +70,12 @@ export interface SchemaCopy {
   readonly refused: readonly { readonly table: string; readonly name: string; readonly reason: string }[];
 }
 
-/** Copies tables and their indexes, by name, without rows. */
-export function copySchema(snapshot: SchemaSnapshot, tables: readonly string[]): SchemaCopy {
-  const engine = openEngine();
+/** Copies tables and their indexes, by name, without rows, into an engine that is empty. */
+export function copySchema(
+  snapshot: SchemaSnapshot,
+  tables: readonly string[],
+  engine: Engine = openEngine(),
+): SchemaCopy {
   const wanted = new Set(tables.map(foldName));
   const copied = snapshot.objects.filter(
     ({ type, table }) => (type === "table" || type === "index") && wanted.has(foldName(table)),
@@ -65,6 +97,20 @@ export function copySchema(snapshot: SchemaSnapshot, tables: readonly string[]):
     has: (name) => names.has(name),
     objectsOf: (asked) => copied.filter(({ table }) => asked.some((name) => foldName(name) === foldName(table))),
   };
+}
+
+/**
+ * Works with a copy. When its engine fails, `discard` is called: whatever state it is in then, nobody else works with it.
+ * Throws `query_refused`.
+ */
+export function useCopy<T>(copy: SchemaCopy, work: (copy: SchemaCopy) => T, discard: () => void): T {
+  try {
+    return work(copy);
+  } catch (cause) {
+    if (!(cause instanceof WebAssembly.RuntimeError || cause instanceof RangeError)) throw cause;
+    discard();
+    throw new AppError("query_refused", "The SQL is too large or too deeply nested. Split it.", { cause });
+  }
 }
 
 /** Why the object could not be made, if it could not. */

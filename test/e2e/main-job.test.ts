@@ -126,6 +126,27 @@ describe.each(CLIENT_KINDS)("%s", (kind) => {
     expect(answer.structured).toMatchObject({ rows: expected, count: { shown: 4, total: 4 } });
   });
 
+  it("what came from two databases is joined, and read as CSV", async () => {
+    const client = as("reviewer");
+    const keep = async (source: string, sql: string): Promise<string> =>
+      String(Reflect.get(Object((await client.call("query", { source, sql })).structured), "result"));
+    const products = await keep("shop", "SELECT sku, name FROM products WHERE active = 1");
+    const stock = await keep("ops", "SELECT sku, sum(on_hand) AS pieces FROM stock GROUP BY sku");
+    const joined = await client.call("query", {
+      source: "workspace",
+      sql: `SELECT name, pieces FROM ${products} JOIN ${stock} USING (sku) ORDER BY pieces DESC, name LIMIT 3`,
+    });
+    const { result, rows } = joined.structured as { result: string; rows: readonly (readonly unknown[])[] };
+    expect(rows).toHaveLength(3);
+    const lines = rows.map((row) => row.join(","));
+    expect((await client.call("fetch", { id: result })).structured).toMatchObject({
+      text: ["name,pieces", ...lines, ""].join("\n"),
+    });
+    expect(await client.read(`gatehouse://result/${result}`)).toContain(lines[0]);
+    expect(await client.resourceUris()).toContain(`gatehouse://result/${result}`);
+    expect((await as("analyst").call("fetch", { id: result })).wire).not.toContain(lines[0] ?? "");
+  });
+
   it("documents are found, fetched and read as resources", async () => {
     const found = await as("support").call("search", { query: "return window days" });
     expect(found.wire).toContain("handbook/policies/returns.md");

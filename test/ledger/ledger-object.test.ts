@@ -17,6 +17,7 @@ const outcome: Outcome = {
   untrusted: [],
   rows: 3,
   cut: false,
+  kept: null,
 };
 
 function ledger() {

@@ -83,6 +83,7 @@ describe("the ledger", () => {
     untrusted: [],
     rows: 0,
     cut: false,
+    kept: null,
   };
   const attempt = (): Attempt => ({
     call: newId(),

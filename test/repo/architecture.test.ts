@@ -40,7 +40,14 @@ const ONLY_IN: readonly (readonly [RegExp, readonly string[]])[] = [
   [/\.prepare\(/, ["sources", "storage", "changes"]],
   [
     /Date\.now|randomUUID|getRandomValues/,
-    ["gatehouse", "lib", "session/session-object", "ledger/ledger-object", "hub/hub-object"],
+    [
+      "gatehouse",
+      "lib",
+      "session/session-object",
+      "ledger/ledger-object",
+      "hub/hub-object",
+      "workspace/workspace-object",
+    ],
   ],
 ];
 

@@ -9,7 +9,7 @@ import { createReader, openFor, tableSource } from "../support/governed.ts";
 import { SECRETS, seedShop } from "../support/seed.ts";
 
 const { policy } = sample;
-const LIMITS = { maxRows: 10, maxBytes: 10_000, bookmark: null };
+const LIMITS = { maxRows: 10, maxValueBytes: 10_000, maxTotalBytes: 10_000_000, bookmark: null };
 const shop = tableSource(sample, "shop");
 const { read, outcome } = createReader(sample, shop);
 

@@ -3,6 +3,7 @@
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
 import { defineGatehouse } from "../../src/config.ts";
+import { encodingOf, showCell } from "../../src/sql/exact.ts";
 import { createReader } from "../support/governed.ts";
 
 const NUMBER = { type: "integer", description: "Number" } as const;
@@ -123,9 +124,17 @@ describe("answered, on the same tables", () => {
   });
 });
 
+/** The values as JSON shows them, and per column why some are text. */
+async function readShown(account: string, sql: string) {
+  const { columns, rows } = await read(account, sql);
+  const encodings = columns.map((_name, index) => new Set(rows.map((row) => encodingOf(row[index] ?? null))));
+  for (const found of encodings) found.delete(undefined);
+  return { rows: rows.map((row) => row.map(showCell)), encodings };
+}
+
 describe("values come as they are", () => {
   it("integers that JSON cannot hold", async () => {
-    const { rows, encodings } = await read(
+    const { rows, encodings } = await readShown(
       "reader",
       "SELECT 9007199254740991, -9007199254740991, 9007199254740992, -9223372036854775807 - 1, 9223372036854775807",
     );
@@ -136,19 +145,19 @@ describe("values come as they are", () => {
   });
 
   it("reals that are no numbers of JSON's", async () => {
-    const { rows, encodings } = await read("reader", "SELECT 9e999, -9e999, 0.1 + 0.2, 1e308, 9e999 - 9e999");
+    const { rows, encodings } = await readShown("reader", "SELECT 9e999, -9e999, 0.1 + 0.2, 1e308, 9e999 - 9e999");
     expect(rows).toEqual([["Infinity", "-Infinity", 0.1 + 0.2, 1e308, null]]);
     expect([...(encodings[0] ?? [])]).toEqual(["real as text"]);
   });
 
   it("bytes", async () => {
-    const { rows, encodings } = await read("reader", "SELECT x'00ff10', x'', CAST('é' AS BLOB)");
+    const { rows, encodings } = await readShown("reader", "SELECT x'00ff10', x'', CAST('é' AS BLOB)");
     expect(rows).toEqual([["AP8Q", "", "w6k="]]);
     expect(encodings.every((found) => found.has("base64"))).toBe(true);
   });
 
   it("text that looks like any of it, and every kind in one column", async () => {
-    const { rows, encodings } = await read(
+    const { rows, encodings } = await readShown(
       "reader",
       "VALUES ('Infinity'), ('guard_i1'), (''), (NULL), (1), (1.5), (9223372036854775807)",
     );

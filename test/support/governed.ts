@@ -5,6 +5,7 @@ import { AppError } from "../../src/errors.ts";
 import { evaluate, resolveSubject } from "../../src/policy/evaluate.ts";
 import { openSources } from "../../src/sources/registry.ts";
 import type { OpenTable, TableRead, TableSource } from "../../src/sources/source.ts";
+import { showCell } from "../../src/sql/exact.ts";
 import type { SqlValue } from "../../src/sql/parameters.ts";
 import { parseStatement } from "../../src/sql/statement.ts";
 
@@ -12,6 +13,7 @@ type Policied = Pick<Gatehouse, "policy">;
 
 const LIMITS = { maxQuerySteps: 1_000_000_000 };
 export const MAX_BYTES = 100_000;
+export const MAX_TOTAL_BYTES = 1_000_000;
 
 /** The D1 source of this name, or the first. */
 export function tableSource(
@@ -45,14 +47,15 @@ export function createReader(policied: Policied, source: TableSource = tableSour
   const read: Reader["read"] = async (account, sql, values = [], maxRows = 100) =>
     source.read(openFor(policied, source, account), parseStatement(sql), values, {
       maxRows,
-      maxBytes: MAX_BYTES,
+      maxValueBytes: MAX_BYTES,
+      maxTotalBytes: MAX_TOTAL_BYTES,
       bookmark: null,
     });
   return {
     read,
     async outcome(account, sql, values) {
       try {
-        return JSON.stringify((await read(account, sql, values)).rows);
+        return JSON.stringify((await read(account, sql, values)).rows.map((row) => row.map(showCell)));
       } catch (error) {
         if (!(error instanceof AppError)) throw error;
         return `${error.code}: ${error.publicMessage}`;

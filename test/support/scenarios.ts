@@ -90,7 +90,7 @@ export const SCENARIOS: readonly Scenario[] = [
     who: "analyst",
     tool: "query",
     args: { source: "shop", sql: "SELECT id FROM customers", limit: 1 },
-    has: ['"atLeast":2', "at least 2 rows"],
+    has: ['"count":{"shown":1,"kept":3,"total":3}', "1 of 3 rows shown"],
     recorded: { result: "answered", rows: 1 },
   },
   {
@@ -112,7 +112,7 @@ export const SCENARIOS: readonly Scenario[] = [
     who: "analyst",
     tool: "query",
     args: { source: "nowhere", sql: "SELECT 1" },
-    has: ["not_found", "There are: shop, ops."],
+    has: ["not_found", "There are: shop, ops, workspace."],
     recorded: { result: "denied", code: "not_found" },
   },
   {
@@ -265,7 +265,7 @@ export const SCENARIOS: readonly Scenario[] = [
     who: "support",
     tool: "query",
     args: { source: "ops", sql: "SELECT * FROM stock" },
-    has: ["not_found", "There are: shop."],
+    has: ["not_found", "There are: shop, workspace."],
     recorded: { result: "denied" },
   },
   {

@@ -7,10 +7,10 @@ export const fetchTool = defineReadTool({
   name: "fetch",
   title: "Fetch one thing",
   description:
-    "Read one thing by id: a document (an id from search), a table's description (source.table) or a row (source.table/key).",
+    "Read one thing by id: a document (an id from search), a table's description (source.table), a row (source.table/key) or a kept result as CSV (r1).",
   input: z.strictObject({
     id: z.string().min(1).max(1000),
-    page: z.int().min(1).optional().describe("of a long document, from 1"),
+    page: z.int().min(1).optional().describe("of a long document or result, from 1"),
   }),
   run: async (gateway, caller, { id, page = 1 }) => jsonResult(await gateway.fetch(caller, id, page)),
 });

@@ -9,12 +9,12 @@ export const queryTool = defineReadTool({
   name: "query",
   title: "Query a source",
   description:
-    "Run one SELECT (SQLite dialect: joins, CTEs, window functions) over the tables of one source, with plain table names. Rows and columns the person may not see are absent; masked values look like a…@x.example. Check count, cut and restricted before concluding.",
+    "Run one SELECT (SQLite dialect: joins, CTEs, window functions) over the tables of one source, with plain table names. Rows and columns the person may not see are absent; masked values look like a…@x.example. Check count, cut and restricted before concluding. The rows are kept as result (r1, r2, …): with source workspace, results are tables, so data of two sources can be joined.",
   input: z.strictObject({
-    source: z.string().max(100).describe("e.g. shop"),
+    source: z.string().max(100).describe("e.g. shop, or workspace"),
     sql: z.string().max(20_000).describe("one SELECT, no semicolon"),
     params: z.array(z.unknown()).max(100).optional().describe("values for each ? in order"),
-    limit: z.int().min(1).optional().describe("rows wanted"),
+    limit: z.int().min(1).optional().describe("rows to show"),
   }),
   run: async (gateway, caller, { source, sql, params = [], limit }) => {
     return jsonResult(await gateway.query(caller, { source, sql, params: params.map(toSqlValue), limit }));

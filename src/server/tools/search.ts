@@ -8,7 +8,7 @@ const DEFAULT_LIMIT = 10;
 export const searchTool = defineReadTool({
   name: "search",
   title: "Search",
-  description: "Find documents, tables and columns by words. Give a result's id to fetch.",
+  description: "Find documents, tables, columns and kept results by words. Give a result's id to fetch.",
   input: z.strictObject({
     query: z.string().min(1).max(1000),
     limit: z.int().min(1).max(50).optional(),

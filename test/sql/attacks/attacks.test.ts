@@ -16,7 +16,7 @@ import type { Attack } from "./corpus.ts";
 import { SECRET, config, fingerprint, plant } from "./fixture.ts";
 
 const ACCOUNTS = ["mask", "north"] as const;
-const LIMITS = { maxRows: 100, maxBytes: 100_000, bookmark: null };
+const LIMITS = { maxRows: 100, maxValueBytes: 100_000, maxTotalBytes: 10_000_000, bookmark: null };
 
 interface Stack {
   readonly parse: typeof parseStatement;

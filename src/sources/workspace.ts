@@ -1,0 +1,107 @@
+// A person's kept results as a source of tables, behind the same layers of governed SQL as any database. Which results
+// they may still use is decided before: those given here are open.
+import type { SourceDeclaration, TableDataset } from "../policy/model.ts";
+import { sqlOf } from "../sql/guard.ts";
+import { foldName } from "../sql/identifier.ts";
+import { readProblem } from "../sql/problem.ts";
+import type { SchemaObject, SchemaSnapshot } from "../sql/schema.ts";
+import type { Scratch } from "../sql/scratch.ts";
+import type { KeptResult, Workspace } from "../workspace/workspace.ts";
+import { governedLayers } from "./layers.ts";
+import { DatabaseProblem } from "./reading.ts";
+import type { Execute, Schema } from "./reading.ts";
+import type { OpenTable, TableSource } from "./source.ts";
+import { createTableSource } from "./tables.ts";
+
+export const WORKSPACE = "workspace";
+
+/** A Durable Object's SQLite behaves as a D1 database does. */
+const DECLARATION: SourceDeclaration = {
+  name: WORKSPACE,
+  kind: "d1",
+  binding: "WORKSPACE",
+  recursion: false,
+  title: "Workspace",
+  description: "Results of this person's queries, kept as tables r1, r2, … for a while",
+};
+
+export interface WorkspaceParts {
+  readonly workspace: Workspace;
+  /** What may be used, of what there is. */
+  readonly results: readonly KeptResult[];
+  readonly objects: readonly SchemaObject[];
+  readonly scratch: Scratch;
+  readonly maxSteps: number;
+}
+
+export interface WorkspaceSource {
+  readonly source: TableSource;
+  readonly tables: readonly OpenTable[];
+}
+
+export function createWorkspaceSource(parts: WorkspaceParts): WorkspaceSource {
+  const { workspace, results, objects, scratch, maxSteps } = parts;
+  const tables = results.map(openResult);
+  const rows = new Map(results.map((result) => [result.id, result.rows]));
+  const snapshot: SchemaSnapshot = { objects, statistics: [], rows };
+  const datasets = tables.map(({ dataset }) => dataset);
+  const execute = executeOn(workspace);
+  const source: TableSource = {
+    kind: "d1",
+    declaration: DECLARATION,
+    datasets,
+    async read(open, statement, values, options) {
+      // Only what is named is copied, each time the schema is looked at.
+      const named = results.filter(({ id }) => statement.names.has(foldName(id))).map(({ id }) => id);
+      const schema = schemaOf(snapshot, named, scratch);
+      const layers = governedLayers({ schema, allowsRecursion: DECLARATION.recursion, maxSteps });
+      const reader = createTableSource({ declaration: DECLARATION, datasets, schema, layers, execute });
+      return reader.read(open, statement, values, options);
+    },
+  };
+  return { source, tables };
+}
+
+/** Values are masked already: a result has every column that was shown when it was made. */
+function openResult({ id, columns }: KeptResult): OpenTable {
+  const dataset: TableDataset = {
+    kind: "table",
+    id: `${WORKSPACE}.${id}`,
+    source: WORKSPACE,
+    table: id,
+    description: "",
+    key: null,
+    columns: columns.map(({ name }) => ({ name, type: "text", description: "", untrusted: false })),
+  };
+  const clear = Object.fromEntries(columns.map(({ name }) => [name, { kind: "clear" as const }]));
+  const rule = `own/allow/read/${dataset.id}`;
+  return {
+    dataset,
+    decision: { allowed: true, dataset, grants: [{ rule, rows: null, columns: clear }], rules: [rule] },
+  };
+}
+
+/** Nobody but its owner changes a workspace, so what was read of it at the beginning of a call holds until the batch tells otherwise. */
+function schemaOf(snapshot: SchemaSnapshot, tables: readonly string[], scratch: Scratch): Schema {
+  return {
+    require: async () => {},
+    use: async (work) => scratch.use(snapshot, tables, work),
+    forget: () => {},
+  };
+}
+
+function executeOn(workspace: Workspace): Execute {
+  return async ({ request, query, companions }) => {
+    const statements = [...companions, { sql: sqlOf(query), parameters: query.parameters }];
+    const records = await workspace.run(statements).catch((thrown: unknown) => {
+      throw new DatabaseProblem(readProblem(thrown, request, query));
+    });
+    return {
+      records: records.at(-1) ?? [],
+      companions: records.slice(0, -1),
+      columns: [],
+      used: query.used,
+      bookmark: null,
+    };
+  };
+}

@@ -1,0 +1,26 @@
+// A gateway over the test's own bindings for any policy, so that one person can be met under two policies in turn.
+import { env } from "cloudflare:workers";
+import { createGateway } from "../../src/access/gateway.ts";
+import type { Gateway } from "../../src/access/gateway.ts";
+import type { Gatehouse } from "../../src/config.ts";
+import { openSources } from "../../src/sources/registry.ts";
+import { createScratch } from "../../src/sql/scratch.ts";
+
+export function gatewayFor({ policy, organisation, limits }: Gatehouse): Gateway {
+  return createGateway({
+    policy,
+    organisation,
+    limits,
+    sources: openSources(policy, env, limits, () => {}),
+    ledgerOf: (subjectId) => env.LEDGER.get(env.LEDGER.idFromName(subjectId)),
+    workspaceOf: (subjectId) => env.WORKSPACE.get(env.WORKSPACE.idFromName(subjectId)),
+    scratch: createScratch(),
+    newId: () => crypto.randomUUID().replaceAll("-", ""),
+    waitUntil: () => {},
+  });
+}
+
+/** A person of their own, with this email and so with its roles. */
+export function callerAs(email: string, subjectId = crypto.randomUUID()) {
+  return { identity: { subjectId, email }, clientId: "test" };
+}
