@@ -46,6 +46,7 @@ export default defineConfig({
               bindings: {
                 TEST_SHOP_MIGRATIONS: await readD1Migrations("sample/migrations/shop"),
                 TEST_OPS_MIGRATIONS: await readD1Migrations("sample/migrations/ops"),
+                GATEHOUSE_TOKEN_KEY: "a key of tests, long enough to be one",
                 FUZZ_MINUTES: process.env["FUZZ_MINUTES"] ?? "0",
                 FUZZ_SEED: process.env["FUZZ_SEED"] ?? "1",
               },

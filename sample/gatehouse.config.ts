@@ -2,7 +2,7 @@
 // and a handbook. A complete example of what src/gatehouse.config.ts can say.
 import { defineGatehouse, mask, subject } from "../src/config.ts";
 
-const contactMasks = { email: mask.email, phone: mask.last(3), birth_date: mask.year, address: mask.redact };
+const contactMasks = { email: mask.email, phone: mask.last(3), birth_date: mask.year, address: mask.token("address") };
 
 export default defineGatehouse({
   organisation: { name: "Harbor Supply", contact: "The data team (owner@harbor.example)" },

@@ -1,7 +1,8 @@
-// `npm run deploy`: checks the policy file and the types, then hands the deployment of ../wrangler.jsonc to wrangler.
+// `npm run deploy`: checks the policy file, makes Gatehouse's own tables in the databases, checks the types, then hands the deployment of ../wrangler.jsonc to wrangler.
 // `-- --dry-run` builds it without the network. The sample has a configuration of its own and is never deployed.
 import path from "node:path";
 import { root, runTool } from "./build.ts";
+import { migrateRemote } from "./migrations.ts";
 import { PolicyProblem, loadOwnConfig, requireBindings } from "./policy-file.ts";
 
 const passed = process.argv.slice(2);
@@ -14,6 +15,7 @@ try {
     throw new PolicyProblem(
       'signIn is "sample", which asks for no password. It is for localhost; set another one to deploy.',
     );
+  if (!passed.includes("--dry-run")) await migrateRemote(config, configPath, "--remote");
   console.log("Checking types …");
   await runTool("tsc", ["-p", "tsconfig.json"]);
   console.log(await runTool("wrangler", ["deploy", "--config", configPath, ...passed]));

@@ -14,6 +14,8 @@ export interface LocalOptions {
   /** Where to listen: of `freeAddresses`. */
   readonly addresses: readonly string[];
   readonly stateDir: string;
+  /** Variables and secrets besides those of the configuration. */
+  readonly bindings?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface LocalServer {
@@ -50,8 +52,9 @@ export async function startLocal({
   port,
   addresses,
   stateDir,
+  bindings,
 }: LocalOptions): Promise<LocalServer> {
-  const miniflare = await startWorkers(stateDir, [workerOf({ configPath, bundleDir, port, addresses })]);
+  const miniflare = await startWorkers(stateDir, [workerOf({ configPath, bundleDir, port, addresses, bindings })]);
   return { miniflare, origin: originOf(port) };
 }
 
@@ -66,14 +69,14 @@ export async function startWorkers(stateDir: string, workers: LocalWorker[]): Pr
 export type LocalWorker = ReturnType<typeof workerOf>;
 
 /** A Worker on its own sockets. */
-export function workerOf({ configPath, bundleDir, port, addresses }: Omit<LocalOptions, "stateDir">) {
+export function workerOf({ configPath, bundleDir, port, addresses, bindings }: Omit<LocalOptions, "stateDir">) {
   const workerOptions = readWorkerOptions(configPath);
   return {
     ...workerOptions,
     name: WORKER_NAME,
     modules: modulesOf(bundleDir),
     modulesRoot: bundleDir,
-    bindings: { ...workerOptions.bindings, GATEHOUSE_URL: originOf(port) },
+    bindings: { ...workerOptions.bindings, ...bindings, GATEHOUSE_URL: originOf(port) },
     unsafeDirectSockets: addresses.map((host) => ({ host, port })),
   };
 }

@@ -1,5 +1,6 @@
 // `npm start`: serves Gatehouse on this machine, with the sample organisation as long as the policy file names no source.
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Miniflare } from "miniflare";
@@ -10,7 +11,7 @@ import { clientLines } from "../src/web/clients.ts";
 import { buildWorker, root } from "./build.ts";
 import { PolicyProblem, loadOwnConfig, requireBindings } from "./policy-file.ts";
 import { freeAddresses, openStorage, startLocal } from "./local.ts";
-import { migrateLocal } from "./migrate.ts";
+import { migrateLocal, migrateOwnTables } from "./migrations.ts";
 import { loadSample } from "./sample.ts";
 
 const DEFAULT_PORT = 8787;
@@ -40,11 +41,22 @@ async function main(): Promise<void> {
   await buildWorker(configPath, bundleDir);
   await prepareStorage(configPath, stateDir, config, isSample);
 
-  const { miniflare, origin } = await startLocal({ configPath, bundleDir, port, addresses, stateDir });
+  const bindings = { GATEHOUSE_TOKEN_KEY: localTokenKey(stateDir) };
+  const { miniflare, origin } = await startLocal({ configPath, bundleDir, port, addresses, stateDir, bindings });
   const stop = (): void => void miniflare.dispose().finally(() => process.exit(0));
   process.once("SIGINT", stop);
   process.once("SIGTERM", stop);
   announce(config, origin, isSample);
+}
+
+/** A secret of this machine, made once: the tokens in its databases are of this key. */
+function localTokenKey(stateDir: string): string {
+  const file = path.join(stateDir, "token-key");
+  if (!existsSync(file)) {
+    writeFileSync(`${file}.new`, randomBytes(32).toString("hex"), { mode: 0o600 });
+    renameSync(`${file}.new`, file);
+  }
+  return readFileSync(file, "utf8");
 }
 
 function parsePort(text: string | undefined): number {
@@ -65,6 +77,7 @@ async function prepareStorage(
   const storage = await openStorage(configPath, stateDir);
   try {
     await migrateLocal(storage, configPath);
+    await migrateOwnTables(storage, config);
     if (isSample) await loadSample(storage, stateDir, console.log);
     await requireDeclaredShape(storage, config);
   } finally {

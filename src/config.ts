@@ -150,6 +150,11 @@ export const mask = {
   redact: { kind: "redact" },
   /** Any type → nothing, not even whether there is something. */
   null: { kind: "null" },
+  /**
+   * text, integer → a token such as `tok_k3v…`: equal values of a domain have equal tokens, in every source, so that they can
+   * be joined and counted. Needs the secret GATEHOUSE_TOKEN_KEY.
+   */
+  token: (domain: string) => ({ kind: "token" as const, domain }),
   /** integer, real → the range it is in, as text: with 10, `20–<30`. */
   bucket: (size: number) => ({ kind: "bucket" as const, size }),
   /** integer, real → the nearest multiple of `step`. */
@@ -162,7 +167,7 @@ export const mask = {
   email: { kind: "email" },
   /** text → `…` and the last `count` (1–12) characters, if the text is at least twice as long. */
   last: (count: number) => ({ kind: "last" as const, count }),
-} as const satisfies Record<string, Mask | ((count: number) => Mask)>;
+} as const satisfies Record<string, Mask | ((count: number) => Mask) | ((domain: string) => Mask)>;
 
 /** In a row rule: the signed-in person's `id`, `email` or attribute of that name. Whoever lacks it gets no row. */
 export function subject(name: string): SubjectValue {

@@ -22,7 +22,9 @@ import type { RuntimeOptions } from "./mcp/runtime.ts";
 import { toAuthInfo } from "./server/caller.ts";
 import { createServerFactory } from "./server/server.ts";
 import type { SessionObjectClass } from "./session/session-object.ts";
-import { openSources } from "./sources/registry.ts";
+import { keepTokens, openSources } from "./sources/registry.ts";
+import { parseTokenKey } from "./sources/tokens.ts";
+import type { TokenKey } from "./sources/tokens.ts";
 import { createScratch } from "./sql/scratch.ts";
 import { createPages, notConfiguredPage, wrongHostPage } from "./web/pages.tsx";
 import { defineWorkspaceObject } from "./workspace/workspace-object.ts";
@@ -32,7 +34,11 @@ import type { WorkspaceObjectClass } from "./workspace/workspace-object.ts";
 const RUNTIME_TIMES = { jsonFirstMs: 150, parkAfterMs: 3000, keepAliveMs: 15_000, maxQueued: 500 };
 
 export interface GatehouseWorker {
-  readonly handler: { readonly fetch: (request: Request, env: Env, context: ExecutionContext) => Promise<Response> };
+  readonly handler: {
+    readonly fetch: (request: Request, env: Env, context: ExecutionContext) => Promise<Response>;
+    /** Upkeep, by the cron trigger of the wrangler configuration. */
+    readonly scheduled: (event: ScheduledController, env: Env) => Promise<void>;
+  };
   readonly SessionObject: SessionObjectClass<Env>;
   readonly HubObject: HubObjectClass<Env>;
   readonly LedgerObject: LedgerObjectClass<Env>;
@@ -55,6 +61,7 @@ export function createGatehouse(config: Gatehouse): GatehouseWorker {
         }
         return handle(request, context);
       },
+      scheduled: async (_event, env) => keepTokens(config.policy, env, tokenKeyOf(env)),
     },
     SessionObject: runtime.SessionObject,
     HubObject: runtime.HubObject,
@@ -80,7 +87,8 @@ function runtimeOptions(config: Gatehouse, env: Env): RuntimeOptions {
 
 function serverDependencies(config: Gatehouse, env: Env) {
   const { policy, organisation, limits } = config;
-  const sources = openSources(policy, env, limits, logError);
+  const { maxQuerySteps } = limits;
+  const sources = openSources(policy, env, { maxQuerySteps, tokenKey: tokenKeyOf(env), log: logError });
   const ledgerOf = (subjectId: string) => env.LEDGER.get(env.LEDGER.idFromName(subjectId));
   const logDefect = (id: string, error: unknown): void => logError(`internal error ${id}`, error);
   const workspaceOf = (subjectId: string) => env.WORKSPACE.get(env.WORKSPACE.idFromName(subjectId));
@@ -89,6 +97,10 @@ function serverDependencies(config: Gatehouse, env: Env) {
     gateway: createGateway({ ...parts, newId, waitUntil }),
     reporter: { newId, logDefect },
   };
+}
+
+function tokenKeyOf(env: Env): TokenKey | null {
+  return parseTokenKey(Reflect.get(env, "GATEHOUSE_TOKEN_KEY"));
 }
 
 function createHandler(config: Gatehouse, env: Env, endpoint: McpEndpoint) {

@@ -26,6 +26,8 @@ export interface ColumnDescription {
   readonly description: string;
   /** How it is masked for this person, `hidden|clear` where it differs by row. Absent when shown in clear. */
   readonly masked?: string;
+  /** There, and true, when fetch gives the value of one of its tokens. */
+  readonly reveal?: true;
   /** There, and true, when outsiders write its text. */
   readonly untrusted?: true;
 }
@@ -172,6 +174,7 @@ export function describeTable({ dataset, decision }: OpenTable): TableDescriptio
     rows: isRowRestricted(decision) ? "only those your rules allow" : "all",
     columns: visibleColumns(decision, dataset).map((column) => ({
       ...describeColumn(column),
+      ...(decision.grants.some(({ reveal }) => reveal.includes(column.name)) ? { reveal: true as const } : {}),
       ...(untrusted.has(column.name) ? { untrusted: true as const } : {}),
     })),
     rules: decision.rules,

@@ -3,11 +3,13 @@ import { AppError } from "../errors.ts";
 import { maskOf, visibleColumns } from "../policy/views.ts";
 import { showCell } from "../sql/exact.ts";
 import { quoteIdentifier } from "../sql/identifier.ts";
+import { isToken } from "../sources/tokens.ts";
 import { readStatement } from "../sql/statement.ts";
 import { datasetUri, documentUri, findTarget, notFound, rowUri } from "./catalogue.ts";
 import type { Catalogue, OpenDocuments, Target } from "./catalogue.ts";
 import { describeTable } from "./describe.ts";
 import type { Answered } from "./recorded.ts";
+import { revealToken } from "./reveal.ts";
 import { fetchResult, resultNameOf, resultUri } from "./results.ts";
 import { UNTRUSTED_NOTE, fence, untrustedColumnsOf } from "./untrusted.ts";
 import type { WorkspaceAccess } from "./workspace.ts";
@@ -50,6 +52,7 @@ export async function fetchOne(
   const result = resultNameOf(request.id);
   if (result !== undefined)
     return fetchResult(await workspace.open(), { ...request, id: result.id, page: result.page ?? request.page });
+  if (isToken(request.id)) return revealToken(catalogue, request.id);
   const target = findTarget(catalogue, request.id);
   if (target === undefined) throw notFound(catalogue, request.id);
   switch (target.kind) {

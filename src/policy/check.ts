@@ -36,6 +36,7 @@ export function checkPolicy(input: ParsedPolicy): CheckedPolicy {
     "has two rules for one dataset, effect and action",
     problems,
   );
+  refuseTwoDomains(rules, problems);
   const members = membersOf(input, problems);
   refuseUnknownValues(rules, members, problems);
   const roles = Object.entries(input.roles).map(([name, { description }]) => ({ name, description }));
@@ -104,9 +105,9 @@ function ruleOn(role: string, parsed: ParsedRule, path: string, dataset: Dataset
   };
   if (parsed.effect === "deny") {
     for (const name of parsed.columns ?? []) requireColumn(dataset, name, `${path}.columns`, problems);
-    return { ...common, rows: null, masks: {}, hidden: parsed.columns ?? [] };
+    return { ...common, rows: null, masks: {}, hidden: parsed.columns ?? [], reveal: [] };
   }
-  const { rows, masks = {}, hidden = [] } = parsed;
+  const { rows, masks = {}, hidden = [], reveal = [] } = parsed;
   if (rows !== undefined) checkCondition(rows, dataset, `${path}.rows`, problems);
   for (const name of hidden) requireColumn(dataset, name, `${path}.hidden`, problems);
   for (const [name, mask] of Object.entries(masks)) {
@@ -120,7 +121,11 @@ function ruleOn(role: string, parsed: ParsedRule, path: string, dataset: Dataset
     if (hidden.includes(name))
       problems.push(`${path}.masks.${name}: the column is hidden by the same rule. Keep one of the two.`);
   }
-  return { ...common, rows: rows ?? null, masks, hidden };
+  for (const name of reveal) {
+    if (!Object.hasOwn(masks, name) || masks[name]?.kind !== "token")
+      problems.push(`${path}.reveal: the rule has no token mask on ${name}. Reveal columns with mask.token only.`);
+  }
+  return { ...common, rows: rows ?? null, masks, hidden, reveal };
 }
 
 function checkCondition(condition: Condition, dataset: Dataset, path: string, problems: string[]): void {
@@ -170,6 +175,23 @@ function membersOf(input: ParsedPolicy, problems: string[]): readonly Member[] {
     problems,
   );
   return members;
+}
+
+/** A row could not show one of two tokens as the less masked form. */
+function refuseTwoDomains(rules: readonly Rule[], problems: string[]): void {
+  const domains = new Map<string, string>();
+  for (const { role, dataset, masks } of rules) {
+    for (const [column, mask] of Object.entries(masks)) {
+      if (mask.kind !== "token") continue;
+      const name = `${dataset}.${column}`;
+      const known = domains.get(name) ?? mask.domain;
+      domains.set(name, known);
+      if (known !== mask.domain)
+        problems.push(
+          `roles.${role}.rules: ${name} has tokens of ${mask.domain} here and of ${known} elsewhere. Keep one.`,
+        );
+    }
+  }
 }
 
 /** A value that nobody has would deny everybody without a word. */

@@ -1,7 +1,7 @@
 // Whether what a person is granted today covers what they were granted once: then what they got then may still be used.
 // Sound, not complete: where it cannot tell, the answer is no.
-import { disclosureRank } from "./masks.ts";
-import type { BoundCondition, Decision, Grant, Scalar } from "./model.ts";
+import { disclosureName, disclosureRank } from "./masks.ts";
+import type { BoundCondition, Decision, Disclosure, Grant, Scalar } from "./model.ts";
 
 type Allowed = Extract<Decision, { allowed: true }>;
 
@@ -15,9 +15,14 @@ function grantCovers(today: Grant, then: Grant): boolean {
     rowsCover(today.rows, then.rows) &&
     Object.entries(then.columns).every(([name, disclosure]) => {
       const now = Object.hasOwn(today.columns, name) ? today.columns[name] : undefined;
-      return disclosureRank(now ?? { kind: "hidden" }) >= disclosureRank(disclosure);
+      return disclosureCovers(now ?? { kind: "hidden" }, disclosure);
     })
   );
+}
+
+function disclosureCovers(today: Disclosure, then: Disclosure): boolean {
+  const [now, before] = [disclosureRank(today), disclosureRank(then)];
+  return now > before || (now === before && disclosureName(today) === disclosureName(then));
 }
 
 function rowsCover(today: BoundCondition | null, then: BoundCondition | null): boolean {

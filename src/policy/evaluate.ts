@@ -70,7 +70,7 @@ function grantOf(rule: Rule, dataset: Dataset, subject: Subject, denied: Readonl
   const columns = Object.fromEntries(
     declared.map(({ name }): [string, Disclosure] => [name, disclosureOf(rule, name, denied)]),
   );
-  return [{ rule: rule.id, rows, columns }];
+  return [{ rule: rule.id, rows, columns, reveal: rule.reveal.filter((name) => !denied.has(name)) }];
 }
 
 function disclosureOf(rule: Rule, column: string, denied: ReadonlySet<string>): Disclosure {

@@ -6,9 +6,24 @@ import type { Column, ColumnType, Disclosure, Mask, Scalar } from "./model.ts";
 /** What a masked-away value reads as. */
 export const REDACTED = "[redacted]";
 
+/** The table, beside the data, that keeps which token stands for which value. */
+export const TOKEN_TABLE = "_gatehouse_token";
+/** Its columns, all of which a token mask reads. */
+export const TOKEN_COLUMNS = ["domain", "value", "token"] as const;
+
+/** Characters of a value that can have a token. */
+const MAX_TOKEN_VALUE_LENGTH = 250;
+
+/** The SQL condition under which a value of the column has a token: short text and integers. */
+export function hasToken(identifier: string): string {
+  const c = identifier;
+  return `(typeof(${c}) = 'integer' OR (typeof(${c}) = 'text' AND length(${c}) <= ${MAX_TOKEN_VALUE_LENGTH}))`;
+}
+
 const FITS: Readonly<Record<Mask["kind"], readonly ColumnType[]>> = {
   null: COLUMN_TYPES,
   redact: COLUMN_TYPES,
+  token: ["text", "integer"],
   bucket: ["integer", "real"],
   round: ["integer", "real"],
   year: ["date", "datetime"],
@@ -39,6 +54,7 @@ export function disclosedType(column: Column, disclosure: Disclosure): ColumnTyp
       return "integer";
     case "hidden":
     case "redact":
+    case "token":
     case "bucket":
     case "month":
     case "last":
@@ -48,7 +64,8 @@ export function disclosedType(column: Column, disclosure: Disclosure): ColumnTyp
 }
 
 /**
- * The place of a disclosure in the total order, higher shows more. `null` does not even tell that there is something. Of
+ * The place of a disclosure in the total order, higher shows more. `null` does not even tell that there is something, a
+ * token which values are equal. Of
  * numbers a coarser `bucket` or `round` shows less, and any range less than any rounding; of dates the year less than the
  * month; of text `last(n)` ranks by n, and below `email`, which shows a whole domain.
  */
@@ -60,6 +77,8 @@ export function disclosureRank(disclosure: Disclosure): number {
       return 1;
     case "redact":
       return 2;
+    case "token":
+      return 2.5;
     case "bucket":
       return 3 + 1 / (disclosure.size + 1);
     case "round":
@@ -80,6 +99,8 @@ export function disclosureRank(disclosure: Disclosure): number {
 /** How people and records read a disclosure: `email`, `last(4)`. */
 export function disclosureName(disclosure: Disclosure): string {
   switch (disclosure.kind) {
+    case "token":
+      return `token(${disclosure.domain})`;
     case "last":
       return `last(${disclosure.count})`;
     case "bucket":
@@ -100,9 +121,13 @@ export function disclosureName(disclosure: Disclosure): string {
 /**
  * The SQL expression that discloses a column. `identifier` is an already quoted column name. NULL stays NULL, so that
  * absence can be counted; any other value that does not have the expected form is redacted or, where the result is no
- * free text, NULL.
+ * free text, NULL. `tokenDomain` gives the expression for the domain under which the tokens of a column are kept.
  */
-export function disclosureSql(disclosure: Disclosure, identifier: string): string {
+export function disclosureSql(
+  disclosure: Disclosure,
+  identifier: string,
+  tokenDomain: (domain: string) => string,
+): string {
   const c = identifier;
   switch (disclosure.kind) {
     case "clear":
@@ -119,6 +144,14 @@ export function disclosureSql(disclosure: Disclosure, identifier: string): strin
       return `CASE WHEN typeof(${c}) IN ('integer', 'real') THEN CAST(round(${c} / ${disclosure.step}.0) AS INTEGER) * ${disclosure.step} END`;
     case "redact":
       return `CASE WHEN ${c} IS NOT NULL THEN '${REDACTED}' END`;
+    case "token": {
+      const found = `(SELECT "token" FROM main.${TOKEN_TABLE} AS t WHERE t."domain" = ${tokenDomain(disclosure.domain)} AND t."value" = CAST(${c} AS TEXT))`;
+      // What has no token yet makes the statement fail, in the words of MISSING_TOKEN: whoever runs it then makes the token.
+      return (
+        `CASE WHEN ${c} IS NULL THEN NULL WHEN ${hasToken(c)} ` +
+        `THEN coalesce(${found}, json('no token')) ELSE '${REDACTED}' END`
+      );
+    }
     case "year":
       return `CASE WHEN typeof(${c}) = 'text' AND ${c} GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]*' THEN CAST(substr(${c}, 1, 4) AS INTEGER) END`;
     case "month":

@@ -10,6 +10,7 @@ export type ColumnType = (typeof COLUMN_TYPES)[number];
 export type Mask =
   | { readonly kind: "null" }
   | { readonly kind: "redact" }
+  | { readonly kind: "token"; readonly domain: string }
   | { readonly kind: "bucket"; readonly size: number }
   | { readonly kind: "round"; readonly step: number }
   | { readonly kind: "year" }
@@ -101,6 +102,8 @@ export interface Rule {
   readonly rows: Condition | null;
   readonly masks: Readonly<Record<string, Mask>>;
   readonly hidden: readonly string[];
+  /** Columns that the rule tokens and whose tokens it lets exchange for the value, one at a time. */
+  readonly reveal: readonly string[];
 }
 
 export interface Role {
@@ -136,6 +139,8 @@ export interface Grant {
   readonly rule: string;
   readonly rows: BoundCondition | null;
   readonly columns: Readonly<Record<string, Disclosure>>;
+  /** Columns whose tokens may be exchanged for the value. */
+  readonly reveal: readonly string[];
 }
 
 export type Decision =

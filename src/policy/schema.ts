@@ -25,6 +25,12 @@ const mask = z.discriminatedUnion(
   [
     z.strictObject({ kind: z.literal("null") }),
     z.strictObject({ kind: z.literal("redact") }),
+    z.strictObject({
+      kind: z.literal("token"),
+      domain: z
+        .string()
+        .regex(/^[a-z][a-z0-9_-]*$/, "must be lower-case letters, digits, - and _, beginning with a letter"),
+    }),
     z.strictObject({ kind: z.literal("bucket"), size: z.int().min(1) }),
     z.strictObject({ kind: z.literal("round"), step: z.int().min(1) }),
     z.strictObject({ kind: z.literal("year") }),
@@ -32,7 +38,7 @@ const mask = z.discriminatedUnion(
     z.strictObject({ kind: z.literal("last"), count: z.int().min(1).max(12) }),
     z.strictObject({ kind: z.literal("email") }),
   ],
-  "is no mask. Use mask.null, mask.redact, mask.year, mask.month, mask.email, mask.last(n) with n from 1 to 12, or mask.round(n) and mask.bucket(n) with a whole number",
+  "is no mask. Use mask.null, mask.redact, mask.token(name), mask.year, mask.month, mask.email, mask.last(n) with n from 1 to 12, or mask.round(n) and mask.bucket(n) with a whole number",
 );
 
 const condition: z.ZodType<Condition, Condition> = z.lazy(() =>
@@ -66,6 +72,7 @@ export const grantSchema: z.ZodType<Grant, Grant> = z.strictObject({
     z.string(),
     z.union([z.strictObject({ kind: z.enum(["hidden", "clear"]) }), mask]) satisfies z.ZodType<Disclosure, Disclosure>,
   ),
+  reveal: z.array(z.string()),
 });
 
 /** Text that people outside the organisation write, such as tickets: it is fenced wherever it is shown. */
@@ -108,6 +115,8 @@ const allowRule = z.strictObject({
   rows: condition.optional(),
   masks: z.record(z.string(), mask).optional(),
   hidden: z.array(z.string()).optional(),
+  /** Columns with a token mask here whose tokens may be exchanged for the value. */
+  reveal: z.array(z.string()).optional(),
 });
 
 const denyRule = z.strictObject({

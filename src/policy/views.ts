@@ -3,7 +3,7 @@
 import { quoteIdentifier } from "../sql/identifier.ts";
 import type { GuardView } from "../sql/guard.ts";
 import type { Parameters } from "../sql/parameters.ts";
-import { disclosedType, disclosureName, disclosureRank, disclosureSql } from "./masks.ts";
+import { TOKEN_COLUMNS, TOKEN_TABLE, disclosedType, disclosureName, disclosureRank, disclosureSql } from "./masks.ts";
 import type { BoundCondition, Column, ColumnType, Decision, Disclosure, Grant, TableDataset } from "./model.ts";
 
 type Allowed = Extract<Decision, { allowed: true }>;
@@ -41,8 +41,11 @@ export function isRowRestricted(decision: Allowed): boolean {
   return decision.grants.every((grant) => grant.rows !== null);
 }
 
+/** The name under which the tokens of a domain are kept. */
+export type TokenDomain = (domain: string) => string;
+
 /** The guard view of a dataset under a decision, with what it reads and gives. */
-export function guardViewOf(decision: Allowed, dataset: TableDataset): GuardView {
+export function guardViewOf(decision: Allowed, dataset: TableDataset, tokenDomain: TokenDomain): GuardView {
   const visible = visibleColumns(decision, dataset);
   const ruled = decision.grants.flatMap((grant) => (grant.rows === null ? [] : columnsOf(grant.rows)));
   return {
@@ -52,14 +55,24 @@ export function guardViewOf(decision: Allowed, dataset: TableDataset): GuardView
     orderColumn: orderOf(dataset, visible),
     columns: visible.map((column) => column.name),
     isMasked: visible.some((column) => maskOf(column) !== null),
-    select: (parameters, order) => guardViewSql(decision, dataset, parameters, order),
+    lookup: visible.some(({ disclosures }) => disclosures.some(({ kind }) => kind === "token")) ? TOKENS : null,
+    select: (parameters, order) => guardViewSql(decision, dataset, { parameters, tokenDomain }, order),
   };
 }
+
+/** What token masks read besides the table. */
+const TOKENS = { table: TOKEN_TABLE, columns: new Set<string>(TOKEN_COLUMNS) };
 
 function columnsOf(condition: BoundCondition): readonly string[] {
   if ("all" in condition) return condition.all.flatMap(columnsOf);
   if ("any" in condition) return condition.any.flatMap(columnsOf);
   return [condition.column];
+}
+
+/** What the SELECT of a view is made with. */
+export interface ViewContext {
+  readonly parameters: Parameters;
+  readonly tokenDomain: TokenDomain;
 }
 
 /**
@@ -72,14 +85,16 @@ function columnsOf(condition: BoundCondition): readonly string[] {
 export function guardViewSql(
   decision: Allowed,
   dataset: TableDataset,
-  parameters: Parameters,
+  { parameters, tokenDomain }: ViewContext,
   orderColumn: string | null,
 ): string {
+  const boundDomain = (domain: string): string => parameters.bind(tokenDomain(domain));
   const from = `main.${quoteIdentifier(dataset.table)}`;
   const nameOf = (column: string): string => `${from}.${quoteIdentifier(column)}`;
   const visible = visibleColumns(decision, dataset);
   const columns = visible.map(
-    (column) => `${columnSql(decision.grants, column, parameters, nameOf)} AS ${quoteIdentifier(column.name)}`,
+    (column) =>
+      `${columnSql(decision.grants, column, parameters, nameOf, boundDomain)} AS ${quoteIdentifier(column.name)}`,
   );
   const where = isRowRestricted(decision) ? ` WHERE ${anyGrantSql(decision.grants, parameters, nameOf)}` : "";
   const order = orderColumn === null ? "" : ` ORDER BY ${nameOf(orderColumn)}`;
@@ -105,12 +120,18 @@ function distinct(disclosures: readonly Disclosure[]): readonly Disclosure[] {
   return [...byRank].toSorted(([a], [b]) => b - a).map(([, disclosure]) => disclosure);
 }
 
-function columnSql(grants: readonly Grant[], column: ViewColumn, parameters: Parameters, nameOf: NameOf): string {
+function columnSql(
+  grants: readonly Grant[],
+  column: ViewColumn,
+  parameters: Parameters,
+  nameOf: NameOf,
+  tokenDomain: TokenDomain,
+): string {
   const branches: string[] = [];
   for (const disclosure of column.disclosures) {
     const rank = disclosureRank(disclosure);
     const giving = grants.filter((grant) => disclosureRank(disclosureOf(grant, column)) === rank);
-    const value = disclosureSql(disclosure, nameOf(column.name));
+    const value = disclosureSql(disclosure, nameOf(column.name), tokenDomain);
     const always = giving.some((grant) => grant.rows === null) || giving.length === grants.length;
     if (always) return branches.length === 0 ? value : `CASE ${branches.join(" ")} ELSE ${value} END`;
     branches.push(`WHEN ${anyGrantSql(giving, parameters, nameOf)} THEN ${value}`);

@@ -1,7 +1,9 @@
 // What is known of a D1 database's schema in this isolate: read once, copied into SQLite in memory, held against the
 // declarations, and read again when it has changed.
 import { AppError } from "../errors.ts";
+import { TOKEN_TABLE } from "../policy/masks.ts";
 import type { SourceDeclaration, TableDataset } from "../policy/model.ts";
+import type { TokenColumn } from "../policy/tokens.ts";
 import { foldName, quoteIdentifier } from "../sql/identifier.ts";
 import { copySchema, SCHEMA_OBJECTS_SQL, toSchemaObject, useCopy } from "../sql/schema.ts";
 import type { SchemaCopy, SchemaObject, SchemaSnapshot, Statistic } from "../sql/schema.ts";
@@ -14,7 +16,7 @@ interface Known {
   readonly copy: SchemaCopy;
   /** Folded names of tables that are not what was declared: the operator may mend them at any time. */
   readonly mismatched: ReadonlySet<string>;
-  /** Folded names of tables of a form that cannot be governed. */
+  /** Folded names of tables that cannot be governed: of a form that is not known, or without the table of their tokens. */
   readonly refused: ReadonlySet<string>;
 }
 
@@ -24,22 +26,27 @@ export function createSchema(
   datasets: readonly TableDataset[],
   database: D1Database,
   log: (message: string) => void,
+  tokenColumns: readonly TokenColumn[] = [],
 ): Schema {
   let known: Promise<Known> | undefined;
 
   async function load(): Promise<Known> {
     const problems = await compareSchema(database, datasets);
     const snapshot = await readSnapshot(database, datasets);
-    const copy = copySchema(
-      snapshot,
-      datasets.map((dataset) => dataset.table),
-    );
+    const lookups = tokenColumns.length > 0 ? [TOKEN_TABLE] : [];
+    const copy = copySchema(snapshot, [...datasets.map((dataset) => dataset.table), ...lookups]);
+    const lacksTokens = lookups.some((table) => !copy.has(table));
+    if (lacksTokens)
+      log(`sources.${declaration.name}: the database has no table ${TOKEN_TABLE}. Run \`npm run migrate\`.`);
     for (const { message } of problems) log(message);
     for (const { name, reason } of copy.refused) log(`sources.${declaration.name}.tables.${name}: ${reason}`);
     return {
       copy,
       mismatched: new Set(problems.map(({ table }) => foldName(table))),
-      refused: new Set(copy.refused.map(({ table }) => foldName(table))),
+      refused: new Set([
+        ...copy.refused.map(({ table }) => foldName(table)),
+        ...(lacksTokens ? tokenColumns.map(({ dataset }) => foldName(dataset.table)) : []),
+      ]),
     };
   }
 

@@ -7,6 +7,7 @@ import { DatabaseProblem } from "./reading.ts";
 import type { Execute, Layer, Schema } from "./reading.ts";
 import type { TableSource } from "./source.ts";
 import { createTableSource } from "./tables.ts";
+import type { TableTokens } from "./tables.ts";
 
 /** Builds the source of one declared D1 binding behind these layers. */
 export function createD1Source(
@@ -15,8 +16,9 @@ export function createD1Source(
   database: D1Database,
   schema: Schema,
   layers: readonly Layer[],
+  tokens: TableTokens | null = null,
 ): TableSource {
-  return createTableSource({ declaration, datasets, schema, layers, execute: executeOn(database) });
+  return createTableSource({ declaration, datasets, schema, layers, tokens, execute: executeOn(database) });
 }
 
 /**

@@ -7,7 +7,7 @@ import { authorize } from "../sql/authorizer.ts";
 import type { Forbidden } from "../sql/authorizer.ts";
 import { exactFrame, hasTooLarge } from "../sql/exact.ts";
 import { ALLOWED_TABLE_FUNCTIONS } from "../sql/functions.ts";
-import { guardQuery, sqlOf } from "../sql/guard.ts";
+import { guardQuery, sqlOf, tablesOf } from "../sql/guard.ts";
 import type { GuardView, GuardedQuery } from "../sql/guard.ts";
 import { foldName } from "../sql/identifier.ts";
 import { estimateWork, indexesOf, nestsScans } from "../sql/plan.ts";
@@ -71,6 +71,8 @@ interface Plan {
 function tells(copy: SchemaCopy, index: string, used: readonly GuardView[]): boolean {
   const columns = copy.columnsOfIndex(index);
   const table = copy.snapshot.objects.find(({ type, name }) => type === "index" && name === index)?.table;
+  // Tokens are looked up by their whole key: no order comes of that.
+  if (table !== undefined && used.some(({ lookup }) => lookup?.table === table)) return false;
   const view = used.find(({ name }) => table !== undefined && foldName(name) === foldName(table));
   if (columns === undefined || view === undefined) return true;
   const clear = new Set(view.clear.map(foldName));
@@ -132,7 +134,7 @@ function columnsOf(copy: SchemaCopy, query: GuardedQuery, request: ReadRequest):
 export function verification({ schema }: Pick<LayerOptions, "schema">): Layer {
   return (next) => async (reading) => {
     const { query, companions, request } = reading;
-    const tables = query.used.map((view) => view.name);
+    const tables = tablesOf(query);
     const explain = { sql: `EXPLAIN ${sqlOf(query)}`, parameters: query.parameters };
     const execution = await next({ ...reading, companions: [...companions, objectsOfSql(tables), explain] });
     const [found = [], program = []] = execution.companions.slice(companions.length);

@@ -1,22 +1,29 @@
 // Opens the bindings that the policy declares. A binding that is missing or of another kind fails here, by name.
 import type { Policy, SourceDeclaration } from "../policy/model.ts";
+import { tokenColumnsOf } from "../policy/tokens.ts";
 import { createD1Source } from "./d1.ts";
 import { createSchema } from "./d1-schema.ts";
 import { createKvSource } from "./kv.ts";
 import { governedLayers } from "./layers.ts";
 import type { Source } from "./source.ts";
+import type { TableTokens } from "./tables.ts";
+import { createTokenStore } from "./tokens.ts";
+import type { TokenKey } from "./tokens.ts";
 
-export interface SourceLimits {
+export interface SourceOptions {
   /** Steps that a query may take, by its plan's estimate. */
   readonly maxQuerySteps: number;
+  /** Null when there is none; needed when a rule has a token mask. */
+  readonly tokenKey: TokenKey | null;
+  /** Gets what the operator has to mend. */
+  readonly log: (message: string) => void;
 }
 
 /** All sources in declared order. Throws `TypeError` naming the setting, what it got and what it takes. */
 export function openSources(
   policy: Policy,
   bindings: object,
-  limits: SourceLimits,
-  log: (message: string) => void,
+  { maxQuerySteps, tokenKey, log }: SourceOptions,
 ): readonly Source[] {
   return policy.sources.map((declaration): Source => {
     const binding: unknown = Reflect.get(bindings, declaration.binding);
@@ -24,15 +31,46 @@ export function openSources(
     if (declaration.kind === "d1") {
       if (!isD1(binding)) throw wrongBinding(declaration, "a D1 database", binding);
       const tables = datasets.filter((dataset) => dataset.kind === "table");
-      const schema = createSchema(declaration, tables, binding, log);
-      const layers = governedLayers({ schema, allowsRecursion: declaration.recursion, maxSteps: limits.maxQuerySteps });
-      return createD1Source(declaration, tables, binding, schema, layers);
+      const tokens = openTokens(policy, declaration, binding, tokenKey);
+      const schema = createSchema(declaration, tables, binding, log, tokens?.columns);
+      const layers = governedLayers({ schema, allowsRecursion: declaration.recursion, maxSteps: maxQuerySteps });
+      return createD1Source(declaration, tables, binding, schema, layers, tokens);
     }
     if (!isKv(binding)) throw wrongBinding(declaration, "a KV namespace", binding);
     const documents = datasets.find((dataset) => dataset.kind === "documents");
     if (documents === undefined) throw new TypeError(`sources.${declaration.name} has no document dataset`);
     return createKvSource(declaration, documents, binding);
   });
+}
+
+/** Tokens that one run of the upkeep makes in a source at most. */
+const TOKENS_PER_RUN = 50_000;
+
+/** Makes the tokens that are missing, ahead of the queries that need them, and removes those of earlier keys. */
+export async function keepTokens(policy: Policy, bindings: object, tokenKey: TokenKey | null): Promise<void> {
+  for (const declaration of policy.sources) {
+    const binding: unknown = Reflect.get(bindings, declaration.binding);
+    const tokens = isD1(binding) ? openTokens(policy, declaration, binding, tokenKey) : null;
+    if (tokens === null) continue;
+    await tokens.store.removeStale();
+    await tokens.store.fill(tokens.columns, TOKENS_PER_RUN);
+  }
+}
+
+/** Throws `TypeError` when there are token masks and no key. */
+function openTokens(
+  policy: Policy,
+  { name }: SourceDeclaration,
+  database: D1Database,
+  tokenKey: TokenKey | null,
+): TableTokens | null {
+  const columns = tokenColumnsOf(policy, name);
+  if (columns.length === 0) return null;
+  if (tokenKey === null)
+    throw new TypeError(
+      "GATEHOUSE_TOKEN_KEY is not set, but the policy has token masks. It takes a secret of at least 32 random characters: `npx wrangler secret put GATEHOUSE_TOKEN_KEY`.",
+    );
+  return { store: createTokenStore(database, tokenKey), columns };
 }
 
 function wrongBinding(declaration: SourceDeclaration, wanted: string, got: unknown): TypeError {

@@ -65,6 +65,8 @@ export interface TableSource {
     values: readonly SqlValue[],
     options: ReadOptions,
   ): Promise<TableRead>;
+  /** The value that a token stands for, if there is one. Not governed: for asking `read` whether a row carries it. */
+  valueOfToken(domain: string, token: string): Promise<string | undefined>;
 }
 
 export interface DocumentSource {

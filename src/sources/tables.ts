@@ -2,31 +2,48 @@
 import { AppError } from "../errors.ts";
 import { newId } from "../lib/ids.ts";
 import type { SourceDeclaration, TableDataset } from "../policy/model.ts";
+import type { TokenColumn } from "../policy/tokens.ts";
 import { guardViewOf, isRowRestricted } from "../policy/views.ts";
 import { readExact } from "../sql/exact.ts";
 import { frameQuery } from "../sql/guard.ts";
-import { columnNames } from "../sql/identifier.ts";
+import { columnNames, foldName } from "../sql/identifier.ts";
 import { DatabaseProblem, Drift, stack } from "./reading.ts";
 import type { Execute, Layer, ReadRequest, Schema } from "./reading.ts";
 import { governRow } from "./source.ts";
 import type { TableRead, TableSource } from "./source.ts";
+import type { TokenStore } from "./tokens.ts";
 
 function isDrift(error: unknown): boolean {
   return error instanceof Drift || (error instanceof DatabaseProblem && error.problem.isDrift);
 }
+
+/** The tokens of a source, with the columns that have some. */
+export interface TableTokens {
+  readonly store: TokenStore;
+  readonly columns: readonly TokenColumn[];
+}
+
+/** Tokens that a query makes before it runs once more. */
+const TOKENS_PER_QUERY = 5000;
 
 export interface TableSourceParts {
   readonly declaration: SourceDeclaration;
   readonly datasets: readonly TableDataset[];
   readonly schema: Pick<Schema, "forget">;
   readonly layers: readonly Layer[];
+  /** Null when no column comes as tokens for anybody. */
+  readonly tokens: TableTokens | null;
   /** What stands behind the last layer. */
   readonly execute: Execute;
 }
 
 /** Builds a source of tables behind these layers. */
 export function createTableSource(parts: TableSourceParts): TableSource {
-  const { declaration, datasets, schema } = parts;
+  const { declaration, datasets, schema, tokens } = parts;
+  const tokenDomain = (domain: string): string => {
+    if (tokens === null) throw new TypeError(`the source ${declaration.name} has no tokens`);
+    return tokens.store.domainOf(domain);
+  };
   const execute = stack(parts.layers, parts.execute);
 
   async function attempt(request: Omit<ReadRequest, "nonce">): Promise<TableRead> {
@@ -65,16 +82,38 @@ export function createTableSource(parts: TableSourceParts): TableSource {
     }
   }
 
+  /** A view fails on a value that has no token yet: they are made, and the query runs once more. */
+  async function attemptWithTokens(request: Omit<ReadRequest, "nonce">): Promise<TableRead> {
+    try {
+      return await attemptTwice(request);
+    } catch (error) {
+      if (!(error instanceof DatabaseProblem && error.problem.isMalformedJson) || tokens === null) throw error;
+      const named = tokens.columns.filter(({ dataset }) => request.statement.names.has(foldName(dataset.table)));
+      const { filled, isComplete } = await tokens.store.fill(named, TOKENS_PER_QUERY);
+      if (filled === 0) throw error;
+      return attemptTwice({ ...request, bookmark: "first-primary" }).catch((again: unknown) => {
+        throw isComplete || !(again instanceof DatabaseProblem && again.problem.isMalformedJson)
+          ? again
+          : unready(again);
+      });
+    }
+  }
+
+  function unready(cause: unknown): AppError {
+    const message = `The tokens of ${declaration.name} are still being made. Try again in a minute.`;
+    return new AppError("source_unavailable", message, { cause });
+  }
+
   return {
     kind: "d1",
     declaration,
     datasets,
     async read(open, statement, values, { maxRows, maxValueBytes, maxTotalBytes, bookmark }) {
-      const views = open.map(({ dataset, decision }) => guardViewOf(decision, dataset));
+      const views = open.map(({ dataset, decision }) => guardViewOf(decision, dataset, tokenDomain));
       const limits = { maxRows, maxValueBytes, maxTotalBytes };
       const request = { statement, values, views, ...limits, bookmark, mustOrder: true };
       try {
-        return await attemptTwice({ ...request, mustMaterialize: false });
+        return await attemptWithTokens({ ...request, mustMaterialize: false });
       } catch (error) {
         if (!(error instanceof DatabaseProblem)) throw error;
         // An expression that fails on a row which the row rule hides would tell that the row exists. Computed after the
@@ -82,9 +121,10 @@ export function createTableSource(parts: TableSourceParts): TableSource {
         const tells = error.problem.phase === "run" && open.some(({ decision }) => isRowRestricted(decision));
         if (!tells) throw error.problem.error;
       }
-      return attemptTwice({ ...request, mustMaterialize: true }).catch((error: unknown) => {
+      return attemptWithTokens({ ...request, mustMaterialize: true }).catch((error: unknown) => {
         throw error instanceof DatabaseProblem ? error.problem.error : error;
       });
     },
+    valueOfToken: async (domain, token) => tokens?.store.valueOf(domain, token),
   };
 }

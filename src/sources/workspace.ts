@@ -55,9 +55,10 @@ export function createWorkspaceSource(parts: WorkspaceParts): WorkspaceSource {
       const named = results.filter(({ id }) => statement.names.has(foldName(id))).map(({ id }) => id);
       const schema = schemaOf(snapshot, named, scratch);
       const layers = governedLayers({ schema, allowsRecursion: DECLARATION.recursion, maxSteps });
-      const reader = createTableSource({ declaration: DECLARATION, datasets, schema, layers, execute });
+      const reader = createTableSource({ declaration: DECLARATION, datasets, schema, layers, tokens: null, execute });
       return reader.read(open, statement, values, options);
     },
+    valueOfToken: async () => undefined,
   };
   return { source, tables };
 }
@@ -77,7 +78,7 @@ function openResult({ id, columns }: KeptResult): OpenTable {
   const rule = `own/allow/read/${dataset.id}`;
   return {
     dataset,
-    decision: { allowed: true, dataset, grants: [{ rule, rows: null, columns: clear }], rules: [rule] },
+    decision: { allowed: true, dataset, grants: [{ rule, rows: null, columns: clear, reveal: [] }], rules: [rule] },
   };
 }
 

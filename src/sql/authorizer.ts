@@ -5,7 +5,7 @@ import { ALLOWED_FUNCTIONS, ALLOWED_TABLE_FUNCTIONS } from "./functions.ts";
 import { foldName, reservedPrefixOf } from "./identifier.ts";
 import type { SchemaCopy } from "./schema.ts";
 
-/** What the nonce CTE of one guard view reads. */
+/** What the nonce CTE of one guard view reads; of each CTE the view's own table comes first. */
 export interface Allowance {
   /** The CTE's name, which nobody can guess. */
   readonly context: string;
@@ -43,17 +43,14 @@ const RECURSIVE = 33;
 /** Judges one statement over the copy of its database's schema. */
 export function authorize(sql: string, copy: SchemaCopy, options: AuthorizeOptions): Verdict {
   const { shadowed, allowsRecursion } = options;
-  const allowances = new Map(options.allowances.map((allowance) => [allowance.context, allowance]));
+  const allowances = Map.groupBy(options.allowances, ({ context }) => context);
   /** How often the view of a table, by folded name, was taken into the statement. */
   const taken = new Map<string, number>();
 
   const judgeRead = (table: string, column: string, database: string | null, context: string | null) => {
-    const allowance = context === null ? undefined : allowances.get(context);
-    if (allowance !== undefined) {
-      const isOwn = foldName(table) === foldName(allowance.table) && database === "main";
-      if (isOwn && allowance.columns.has(foldName(column))) return undefined;
-    }
     const name = foldName(table);
+    const own = (context === null ? undefined : allowances.get(context))?.find((one) => foldName(one.table) === name);
+    if (database === "main" && own?.columns.has(foldName(column)) === true) return undefined;
     // A view that becomes part of the query around it leaves a FROM of its table there. Where no column of that is used, or
     // only its row number, SQLite reports it without the view: at most as often as the view was taken in.
     if (column === "" && database === "main" && (taken.get(name) ?? 0) > 0) {
@@ -77,7 +74,7 @@ export function authorize(sql: string, copy: SchemaCopy, options: AuthorizeOptio
   ): Forbidden | undefined => {
     switch (action) {
       case SELECT: {
-        const table = context === null ? undefined : allowances.get(context)?.table;
+        const table = context === null ? undefined : allowances.get(context)?.[0]?.table;
         if (table !== undefined) taken.set(foldName(table), (taken.get(foldName(table)) ?? 0) + 1);
         return undefined;
       }

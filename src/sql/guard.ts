@@ -22,8 +22,16 @@ export interface GuardView {
   readonly columns: readonly string[];
   /** Whether some column comes out other than it is stored, so that no index of the table serves it. */
   readonly isMasked: boolean;
+  /** A table that `select` reads besides, with the columns; null when there is none. */
+  readonly lookup: Lookup | null;
   /** Reads the base table through the policy. `orderColumn`: the column to order by, if any. */
   readonly select: (parameters: Parameters, orderColumn: string | null) => string;
+}
+
+export interface Lookup {
+  readonly table: string;
+  /** Folded names. */
+  readonly columns: ReadonlySet<string>;
 }
 
 export interface GuardOptions {
@@ -136,10 +144,12 @@ export function guardQuery(
     parameters: [...parameters.values, ...framed.parameters],
     used,
     denied: denied.map(([, name]) => name),
-    allowances: used.map((view, index) => {
+    allowances: used.flatMap((view, index) => {
       const order = orderOf(view, options);
       const columns = order === null ? view.reads : [...view.reads, order];
-      return { context: nonceName(options.nonce, index), table: view.name, columns: new Set(columns.map(foldName)) };
+      const context = nonceName(options.nonce, index);
+      const own = { context, table: view.name, columns: new Set(columns.map(foldName)) };
+      return view.lookup === null ? [own] : [own, { context, ...view.lookup }];
     }),
     shadowed: new Set([...usedNames, ...denied.map(([name]) => name)]),
   };
@@ -185,6 +195,11 @@ function withTypes({ text, parameterOffsets }: Statement, values: readonly SqlVa
   return parameterOffsets.reduceRight((result, offset, index) => {
     return `${result.slice(0, offset)}${typed("?", values[index] ?? null)}${result.slice(offset + 1)}`;
   }, text);
+}
+
+/** The tables of the database that a guarded query reads. */
+export function tablesOf({ used }: Pick<GuardedQuery, "used">): readonly string[] {
+  return [...new Set(used.flatMap(({ name, lookup }) => (lookup === null ? [name] : [name, lookup.table])))];
 }
 
 function nonceName(nonce: string, index: number): string {

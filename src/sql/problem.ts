@@ -12,6 +12,8 @@ export interface Problem {
   readonly phase: "prepare" | "run";
   /** The table has changed since it was compared with its declaration. */
   readonly isDrift: boolean;
+  /** A JSON function got no JSON: a guard view that misses a token fails in this way, and so may the person's own SQL. */
+  readonly isMalformedJson: boolean;
   readonly error: AppError;
 }
 
@@ -139,7 +141,12 @@ export function invalidSql(
 export function readProblem(thrown: unknown, asked: Asked, query: GuardedQuery): Problem {
   if (UNAVAILABLE.test(rawMessageOf(thrown)) && !TIMED_OUT.test(messageOf(thrown))) {
     const message = "The database does not answer at the moment. Try again in a minute.";
-    return { phase: "prepare", isDrift: false, error: new AppError("source_unavailable", message, { cause: thrown }) };
+    return {
+      phase: "prepare",
+      isDrift: false,
+      isMalformedJson: false,
+      error: new AppError("source_unavailable", message, { cause: thrown }),
+    };
   }
   return readText(messageOf(thrown), asked, query, thrown);
 }
@@ -162,7 +169,7 @@ function readText(text: string, asked: Asked, query: GuardedQuery, cause: unknow
     if (name !== undefined && wroteName(statement, name)) return prepared(say(name, help), cause);
   }
   const run = RUN_FORMS.find(([pattern]) => pattern.test(text));
-  if (run !== undefined) return ran(run[1], cause);
+  if (run !== undefined) return ran(run[1], cause, text === "malformed JSON");
   if (TIMED_OUT.test(text))
     return prepared("The query took too long. Narrow it with a WHERE on an indexed column.", cause);
   const plain = PLAIN.find(([pattern]) => pattern.test(text));
@@ -170,16 +177,21 @@ function readText(text: string, asked: Asked, query: GuardedQuery, cause: unknow
   return ran("The query failed while running.", cause);
 }
 
-function ran(message: string, cause: unknown): Problem {
-  return { phase: "run", isDrift: false, error: failed(message, cause) };
+function ran(message: string, cause: unknown, isMalformedJson = false): Problem {
+  return { phase: "run", isDrift: false, isMalformedJson, error: failed(message, cause) };
 }
 
 function prepared(message: string, cause: unknown): Problem {
-  return { phase: "prepare", isDrift: false, error: failed(message, cause) };
+  return { phase: "prepare", isDrift: false, isMalformedJson: false, error: failed(message, cause) };
 }
 
 function drifted(cause: unknown): Problem {
-  return { phase: "prepare", isDrift: true, error: failed("The table is not what it was declared to be.", cause) };
+  return {
+    phase: "prepare",
+    isDrift: true,
+    isMalformedJson: false,
+    error: failed("The table is not what it was declared to be.", cause),
+  };
 }
 
 function failed(message: string, cause: unknown): AppError {

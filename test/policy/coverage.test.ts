@@ -24,6 +24,7 @@ const grant = (rows: BoundCondition | null, a: Disclosure = CLEAR): Grant => ({
   rule: "r",
   rows,
   columns: { a, b: CLEAR },
+  reveal: [],
 });
 const today = (...grants: readonly Grant[]) => ({ allowed: true, dataset, grants, rules: [] }) as const;
 const is = (name: string, value: string): BoundCondition => ({ column: name, op: "=", value });
@@ -69,9 +70,11 @@ describe("columns", () => {
   });
 
   it("that is not declared any more covers nothing", () => {
-    expect(covers(today({ rule: "r", rows: null, columns: { b: CLEAR } }), [grant(null)])).toBe(false);
+    expect(covers(today({ rule: "r", rows: null, columns: { b: CLEAR }, reveal: [] }), [grant(null)])).toBe(false);
     expect(
-      covers(today({ rule: "r", rows: null, columns: {} }), [{ rule: "r", rows: null, columns: { toString: CLEAR } }]),
+      covers(today({ rule: "r", rows: null, columns: {}, reveal: [] }), [
+        { rule: "r", rows: null, columns: { toString: CLEAR }, reveal: [] },
+      ]),
     ).toBe(false);
   });
 
@@ -112,7 +115,7 @@ describe("every yes", () => {
     };
     const rowsOf = async (one: BoundCondition): Promise<readonly string[]> => {
       const parameters = createParameters();
-      const sql = guardViewSql(today(grant(one)), dataset, parameters, null);
+      const sql = guardViewSql(today(grant(one)), dataset, { parameters, tokenDomain: String }, null);
       const { results } = await env.SHOP_DB.prepare(sql)
         .bind(...parameters.values)
         .all();

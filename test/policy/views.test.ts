@@ -38,7 +38,7 @@ beforeAll(async () => {
 async function see(grants: readonly Grant[]): Promise<unknown[]> {
   const decision = { allowed: true, dataset: people, grants, rules: [] } as const;
   const parameters = createParameters();
-  const sql = guardViewSql(decision, people, parameters, null);
+  const sql = guardViewSql(decision, people, { parameters, tokenDomain: String }, null);
   return (
     await env.SHOP_DB.prepare(`SELECT * FROM (${sql}) ORDER BY 1`)
       .bind(...parameters.values)
@@ -47,7 +47,7 @@ async function see(grants: readonly Grant[]): Promise<unknown[]> {
 }
 
 function grant(columns: Record<string, Disclosure>, rows: Grant["rows"] = null): Grant {
-  return { rule: "r", rows, columns: { id: CLEAR, email: CLEAR, region: CLEAR, ...columns } };
+  return { rule: "r", rows, reveal: [], columns: { id: CLEAR, email: CLEAR, region: CLEAR, ...columns } };
 }
 
 const north = { column: "region", op: "=", value: "north" } as const;
@@ -63,7 +63,7 @@ describe("guard views", () => {
   });
 
   it("a column missing from a grant is hidden", async () => {
-    const bare: Grant = { rule: "r", rows: null, columns: { id: CLEAR } };
+    const bare: Grant = { rule: "r", rows: null, columns: { id: CLEAR }, reveal: [] };
     expect(await see([bare])).toEqual([{ id: 1 }, { id: 2 }, { id: 3 }]);
   });
 
@@ -119,7 +119,7 @@ describe("guard views", () => {
     guardViewSql(
       { allowed: true, dataset: people, grants: [grant({ email: EMAIL }, north), grant({}, north)], rules: [] },
       people,
-      parameters,
+      { parameters, tokenDomain: String },
       null,
     );
     expect(parameters.values).toEqual(["north"]);
@@ -128,7 +128,7 @@ describe("guard views", () => {
 
 describe("masks", () => {
   const masked = async (disclosure: Disclosure, value: unknown): Promise<unknown> => {
-    const sql = `WITH t(c) AS (SELECT ${typeof value === "string" && value.startsWith("x'") ? value : "?1"}) SELECT ${disclosureSql(disclosure, '"c"')} AS v FROM t`;
+    const sql = `WITH t(c) AS (SELECT ${typeof value === "string" && value.startsWith("x'") ? value : "?1"}) SELECT ${disclosureSql(disclosure, '"c"', String)} AS v FROM t`;
     const statement = env.SHOP_DB.prepare(sql);
     return (await (sql.includes("?1") ? statement.bind(value) : statement).first())?.["v"];
   };

@@ -5,10 +5,11 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { openSources } from "../../src/sources/registry.ts";
 import { parseStatement } from "../../src/sql/statement.ts";
 import sample from "../../sample/gatehouse.config.ts";
-import { createReader, openFor, tableSource } from "../support/governed.ts";
+import { TOKEN_KEY, createReader, openFor, tableSource } from "../support/governed.ts";
 import { SECRETS, seedShop } from "../support/seed.ts";
 
 const { policy } = sample;
+const OPTIONS = { maxQuerySteps: 1e9, tokenKey: TOKEN_KEY, log: () => {} };
 const LIMITS = { maxRows: 10, maxValueBytes: 10_000, maxTotalBytes: 10_000_000, bookmark: null };
 const shop = tableSource(sample, "shop");
 const { read, outcome } = createReader(sample, shop);
@@ -240,7 +241,7 @@ describe("a database in trouble", () => {
           return () => ({ prepare: target.prepare.bind(target), batch, getBookmark: () => null });
         },
       });
-      const [source] = openSources(policy, { ...env, SHOP_DB: broken }, { maxQuerySteps: 1e9 }, () => {});
+      const [source] = openSources(policy, { ...env, SHOP_DB: broken }, OPTIONS);
       if (source?.kind !== "d1") throw new Error("shop is the first source");
       const reading = source.read(
         openFor(sample, source, "support"),

@@ -12,6 +12,7 @@ const viewOf = (name: string, select: GuardView["select"] = () => "SELECT 1"): G
   reads: ["id"],
   columns: ["id"],
   clear: ["id"],
+  lookup: null,
   orderColumn: null,
   isMasked: false,
   select,

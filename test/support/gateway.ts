@@ -4,6 +4,7 @@ import { createGateway } from "../../src/access/gateway.ts";
 import type { Gateway } from "../../src/access/gateway.ts";
 import type { Gatehouse } from "../../src/config.ts";
 import { openSources } from "../../src/sources/registry.ts";
+import { TOKEN_KEY } from "./governed.ts";
 import { createScratch } from "../../src/sql/scratch.ts";
 
 export function gatewayFor({ policy, organisation, limits }: Gatehouse): Gateway {
@@ -11,7 +12,7 @@ export function gatewayFor({ policy, organisation, limits }: Gatehouse): Gateway
     policy,
     organisation,
     limits,
-    sources: openSources(policy, env, limits, () => {}),
+    sources: openSources(policy, env, { ...limits, tokenKey: TOKEN_KEY, log: () => {} }),
     ledgerOf: (subjectId) => env.LEDGER.get(env.LEDGER.idFromName(subjectId)),
     workspaceOf: (subjectId) => env.WORKSPACE.get(env.WORKSPACE.idFromName(subjectId)),
     scratch: createScratch(),

@@ -4,6 +4,7 @@ import type { Gatehouse } from "../../src/config.ts";
 import { AppError } from "../../src/errors.ts";
 import { evaluate, resolveSubject } from "../../src/policy/evaluate.ts";
 import { openSources } from "../../src/sources/registry.ts";
+import { parseTokenKey } from "../../src/sources/tokens.ts";
 import type { OpenTable, TableRead, TableSource } from "../../src/sources/source.ts";
 import { showCell } from "../../src/sql/exact.ts";
 import type { SqlValue } from "../../src/sql/parameters.ts";
@@ -11,7 +12,7 @@ import { parseStatement } from "../../src/sql/statement.ts";
 
 type Policied = Pick<Gatehouse, "policy">;
 
-const LIMITS = { maxQuerySteps: 1_000_000_000 };
+export const TOKEN_KEY = parseTokenKey("a key of tests, long enough to be one");
 export const MAX_BYTES = 100_000;
 export const MAX_TOTAL_BYTES = 1_000_000;
 
@@ -21,7 +22,7 @@ export function tableSource(
   name?: string,
   log: (message: string) => void = () => {},
 ): TableSource {
-  const source = openSources(policy, env, LIMITS, log).find(
+  const source = openSources(policy, env, { maxQuerySteps: 1_000_000_000, tokenKey: TOKEN_KEY, log }).find(
     ({ kind, declaration }) => kind === "d1" && (name === undefined || declaration.name === name),
   );
   if (source?.kind !== "d1") throw new Error(`no D1 source ${name}`);

@@ -1,0 +1,80 @@
+// Exchanges one token for its value: only for who has the right to, and only if a row that this right reaches carries the
+// value now.
+import { AppError } from "../errors.ts";
+import type { Disclosure } from "../policy/model.ts";
+import { showCell } from "../sql/exact.ts";
+import { quoteIdentifier } from "../sql/identifier.ts";
+import { readStatement } from "../sql/statement.ts";
+import type { OpenTable } from "../sources/source.ts";
+import { datasetUri } from "./catalogue.ts";
+import type { Catalogue, OpenTables } from "./catalogue.ts";
+import type { FetchAnswer } from "./fetch.ts";
+import type { Answered } from "./recorded.ts";
+import { UNTRUSTED_NOTE, fence } from "./untrusted.ts";
+
+/** A column whose tokens of a domain the person may exchange, under the grants that say so. */
+interface Revealing {
+  readonly open: OpenTables;
+  readonly table: OpenTable;
+  readonly column: OpenTable["dataset"]["columns"][number];
+  readonly domain: string;
+}
+
+/** Bytes of a value that has a token. */
+const MAX_VALUE_BYTES = 1000;
+
+/** Errors: `not_found`, also when the token stands for something out of the person's reach. */
+export async function revealToken({ open: sources }: Catalogue, token: string): Promise<Answered<FetchAnswer>> {
+  for (const open of sources.filter((one): one is OpenTables => one.kind === "d1")) {
+    for (const revealing of open.tables.flatMap((table) => revealingOf(open, table))) {
+      const text = await readValue(revealing, token);
+      if (text !== undefined) return answerOf(revealing, token, text);
+    }
+  }
+  const message = `There is no value behind ${token} that you may see. Only some roles may exchange tokens, for rows that they see.`;
+  throw new AppError("not_found", message);
+}
+
+function revealingOf(open: OpenTables, { dataset, decision }: OpenTable): readonly Revealing[] {
+  return dataset.columns.flatMap((column) => {
+    const grants = decision.grants.filter(({ reveal }) => reveal.includes(column.name));
+    const disclosure = grants[0]?.columns[column.name];
+    if (disclosure?.kind !== "token") return [];
+    const clear: Readonly<Record<string, Disclosure>> = { [column.name]: { kind: "clear" } };
+    const narrowed = grants.map((grant) => ({ ...grant, columns: clear }));
+    const table = { dataset, decision: { ...decision, grants: narrowed, rules: narrowed.map(({ rule }) => rule) } };
+    return [{ open, table, column, domain: disclosure.domain }];
+  });
+}
+
+async function readValue({ open, table, column, domain }: Revealing, token: string): Promise<string | undefined> {
+  const value = await open.source.valueOfToken(domain, token);
+  if (value === undefined) return undefined;
+  const name = quoteIdentifier(column.name);
+  const statement = readStatement(
+    `SELECT ${name} FROM ${quoteIdentifier(table.dataset.table)} WHERE ${name} = ? LIMIT 1`,
+  );
+  const wanted = column.type === "integer" ? Number(value) : value;
+  const { rows } = await open.source.read([table], statement, [wanted], {
+    maxRows: 1,
+    maxValueBytes: MAX_VALUE_BYTES,
+    maxTotalBytes: MAX_VALUE_BYTES,
+    bookmark: "first-primary",
+  });
+  const cell = rows[0]?.[0];
+  return cell === undefined || cell === null ? undefined : String(showCell(cell));
+}
+
+function answerOf({ table, column }: Revealing, token: string, text: string): Answered<FetchAnswer> {
+  const { dataset, decision } = table;
+  const { rules } = decision;
+  const name = `${dataset.id}.${column.name}`;
+  const answer = {
+    id: token,
+    title: `${name} of ${token}`,
+    text: column.untrusted ? fence(text) : text,
+    url: datasetUri(dataset),
+    metadata: { kind: "token", column: name, ...(column.untrusted ? { untrusted: UNTRUSTED_NOTE } : {}), rules },
+  };
+  return { answer, datasets: [dataset.id], rules, untrusted: column.untrusted ? [name] : [], rows: 1 };
+}
