@@ -126,6 +126,13 @@ describe.each(CLIENT_KINDS)("%s", (kind) => {
     expect(answer.structured).toMatchObject({ rows: expected, count: { shown: 4, total: 4 } });
   });
 
+  it("addresses come to the analyst as tokens, equal where they are equal", async () => {
+    const sql = "SELECT count(*), count(DISTINCT address) FROM customers WHERE address GLOB 'tok_*'";
+    const { structured } = await as("analyst").call("query", { source: "shop", sql });
+    const addresses = columnOf(5);
+    expect(structured).toMatchObject({ rows: [[addresses.length, new Set(addresses).size]] });
+  });
+
   it("what came from two databases is joined, and read as CSV", async () => {
     const client = as("reviewer");
     const keep = async (source: string, sql: string): Promise<string> =>
