@@ -6,7 +6,8 @@ import path from "node:path";
 import type { Miniflare } from "miniflare";
 import sampleConfig from "../sample/gatehouse.config.ts";
 import type { Gatehouse } from "../src/config.ts";
-import { compareSchema } from "../src/sources/shape.ts";
+import { expressionsOf } from "../src/policy/conditions.ts";
+import { compareExpressions, compareSchema } from "../src/sources/shape.ts";
 import { clientLines } from "../src/web/clients.ts";
 import { buildWorker, root } from "./build.ts";
 import { PolicyProblem, loadOwnConfig, requireBindings } from "./policy-file.ts";
@@ -93,7 +94,11 @@ async function requireDeclaredShape(storage: Miniflare, { policy }: Gatehouse): 
       await storage.getD1Database(source.binding),
       datasets.filter((dataset) => dataset.kind === "table"),
     );
-    problems.push(...found.map((problem) => `- ${problem.message}`));
+    const refused = await compareExpressions(
+      await storage.getD1Database(source.binding),
+      expressionsOf(policy, source.name),
+    );
+    problems.push(...[...found, ...refused].map((problem) => `- ${problem.message}`));
   }
   if (problems.length > 0)
     throw new StartProblem(`The policy file does not match the local databases:\n${problems.join("\n")}`);

@@ -169,6 +169,14 @@ export const mask = {
   last: (count: number) => ({ kind: "last" as const, count }),
 } as const satisfies Record<string, Mask | ((count: number) => Mask) | ((domain: string) => Mask)>;
 
+/**
+ * A row rule in SQL over the columns of its table, such as `total_cents > 1000 AND region = :region`: comparisons, AND, OR, NOT,
+ * CASE and functions of one row. `:name` takes the signed-in person's `id`, `email` or attribute, as `subject` does.
+ */
+export function sql(expression: string): { readonly sql: string } {
+  return { sql: expression };
+}
+
 /** In a row rule: the signed-in person's `id`, `email` or attribute of that name. Whoever lacks it gets no row. */
 export function subject(name: string): SubjectValue {
   return { subject: name };

@@ -1,9 +1,10 @@
 // Builds the policy from its parsed form and checks what must fit across fields: every name that a rule uses exists,
 // every mask fits its column, no rule stands twice. Problems are collected, each with its path and what would be right.
 import { foldName } from "../sql/identifier.ts";
-import { disclosureName, fitsType, typesFor } from "./masks.ts";
-import type { Condition, Dataset, Member, Policy, Rule, SourceDeclaration, TableDataset } from "./model.ts";
-import type { ParsedPolicy, ParsedRule } from "./schema.ts";
+import { subjectValuesOf } from "./conditions.ts";
+import { choice, rulesOf } from "./check-rule.ts";
+import type { Dataset, Member, Policy, Rule, SourceDeclaration, TableDataset } from "./model.ts";
+import type { ParsedPolicy } from "./schema.ts";
 
 export interface CheckedPolicy {
   readonly policy: Policy;
@@ -70,93 +71,6 @@ function datasetsOf(source: string, input: ParsedPolicy, problems: string[]): Da
   });
 }
 
-function rulesOf(
-  role: string,
-  parsed: ParsedRule,
-  path: string,
-  sources: readonly SourceDeclaration[],
-  datasets: readonly Dataset[],
-  problems: string[],
-): Rule[] {
-  return parsed.datasets.flatMap((name) => {
-    const source = sources.find((candidate) => name === `${candidate.name}.*` && candidate.kind === "d1");
-    const named = datasets.filter((dataset) =>
-      source === undefined ? dataset.id === name : dataset.source === source.name,
-    );
-    if (named.length === 0 && source === undefined) {
-      const known = [
-        ...datasets.map((dataset) => dataset.id),
-        ...sources.flatMap((one) => (one.kind === "d1" ? [`${one.name}.*`] : [])),
-      ];
-      problems.push(`${path}.datasets: there is no dataset ${name}. ${choice(known)}`);
-    }
-    return named.map((dataset) => ruleOn(role, parsed, path, dataset, problems));
-  });
-}
-
-function ruleOn(role: string, parsed: ParsedRule, path: string, dataset: Dataset, problems: string[]): Rule {
-  const effect = parsed.effect ?? "allow";
-  const common = {
-    id: `${role}/${effect}/${parsed.action}/${dataset.id}`,
-    role,
-    effect,
-    action: parsed.action,
-    dataset: dataset.id,
-  };
-  if (parsed.effect === "deny") {
-    for (const name of parsed.columns ?? []) requireColumn(dataset, name, `${path}.columns`, problems);
-    return { ...common, rows: null, masks: {}, hidden: parsed.columns ?? [], reveal: [] };
-  }
-  const { rows, masks = {}, hidden = [], reveal = [] } = parsed;
-  if (rows !== undefined) checkCondition(rows, dataset, `${path}.rows`, problems);
-  for (const name of hidden) requireColumn(dataset, name, `${path}.hidden`, problems);
-  for (const [name, mask] of Object.entries(masks)) {
-    const column = requireColumn(dataset, name, `${path}.masks.${name}`, problems);
-    const types = typesFor(mask);
-    if (column !== undefined && !types.includes(column.type)) {
-      problems.push(
-        `${path}.masks.${name}: the mask ${disclosureName(mask)} fits ${types.join(", ")}; ${dataset.id}.${name} is ${column.type}.`,
-      );
-    }
-    if (hidden.includes(name))
-      problems.push(`${path}.masks.${name}: the column is hidden by the same rule. Keep one of the two.`);
-  }
-  for (const name of reveal) {
-    if (!Object.hasOwn(masks, name) || masks[name]?.kind !== "token")
-      problems.push(`${path}.reveal: the rule has no token mask on ${name}. Reveal columns with mask.token only.`);
-  }
-  return { ...common, rows: rows ?? null, masks, hidden, reveal };
-}
-
-function checkCondition(condition: Condition, dataset: Dataset, path: string, problems: string[]): void {
-  if ("all" in condition)
-    return condition.all.forEach((part, index) => checkCondition(part, dataset, `${path}.all[${index}]`, problems));
-  if ("any" in condition)
-    return condition.any.forEach((part, index) => checkCondition(part, dataset, `${path}.any[${index}]`, problems));
-  const column = requireColumn(dataset, condition.column, `${path}.column`, problems);
-  if (column === undefined || !("value" in condition)) return;
-  const values = Array.isArray(condition.value) ? condition.value : [condition.value];
-  for (const value of values) {
-    if (typeof value === "object" || fitsType(column.type, value)) continue;
-    problems.push(
-      `${path}.value: ${JSON.stringify(value)} cannot be compared with ${dataset.id}.${column.name}, which is ${column.type}.`,
-    );
-  }
-}
-
-function requireColumn(
-  dataset: Dataset,
-  name: string,
-  path: string,
-  problems: string[],
-): TableDataset["columns"][number] | undefined {
-  const columns = dataset.kind === "table" ? dataset.columns : [];
-  const column = columns.find((candidate) => candidate.name === name);
-  if (column === undefined)
-    problems.push(`${path}: ${dataset.id} has no column ${name}. ${choice(columns.map((one) => one.name))}`);
-  return column;
-}
-
 function membersOf(input: ParsedPolicy, problems: string[]): readonly Member[] {
   const roles = Object.keys(input.roles);
   const members = input.members.map(({ email, name, roles: held, attributes = {} }, index) => {
@@ -205,21 +119,10 @@ function refuseUnknownValues(rules: readonly Rule[], members: readonly Member[],
   }
 }
 
-function subjectValuesOf(condition: Condition): readonly string[] {
-  if ("all" in condition) return condition.all.flatMap(subjectValuesOf);
-  if ("any" in condition) return condition.any.flatMap(subjectValuesOf);
-  if (!("value" in condition) || typeof condition.value !== "object" || !("subject" in condition.value)) return [];
-  return [condition.value.subject];
-}
-
 function refuseDuplicates(entries: readonly (readonly [string, string])[], what: string, problems: string[]): void {
   const seen = new Set<string>();
   for (const [name, path] of entries) {
     if (seen.has(name)) problems.push(`${path}: ${what} (${name}). Keep one.`);
     seen.add(name);
   }
-}
-
-function choice(names: readonly string[]): string {
-  return names.length === 0 ? "There is none." : `There are: ${names.join(", ")}.`;
 }

@@ -14,7 +14,9 @@ import type {
   Rule,
   Scalar,
   Subject,
+  SubjectPart,
   SubjectValue,
+  ValuePart,
 } from "./model.ts";
 
 /** An identity with the roles and attributes that the policy's member list gives it now. Unknown people get none. */
@@ -88,6 +90,10 @@ function bind(condition: Condition, subject: Subject, dataset: Dataset): BoundCo
     const any = condition.any.map((part) => bind(part, subject, dataset));
     return any.some((part) => part === undefined) ? undefined : { any: any.filter((part) => part !== undefined) };
   }
+  if ("parts" in condition) {
+    const parts = condition.parts.map((part) => (part.kind === "subject" ? valueOf(part, subject, dataset) : part));
+    return parts.some((part) => part === undefined) ? undefined : { parts: parts.filter((part) => part !== undefined) };
+  }
   if (!("value" in condition)) return condition;
   if (condition.op === "in") {
     const value = isSubjectValue(condition.value) ? subjectValue(subject, condition.value.subject) : condition.value;
@@ -99,6 +105,19 @@ function bind(condition: Condition, subject: Subject, dataset: Dataset): BoundCo
   // A list where the rule compares with one value is as useless as none: deny rather than guess which one is meant.
   if (value === undefined || typeof value === "object" || !fits(dataset, condition.column, value)) return undefined;
   return { column: condition.column, op: condition.op, value };
+}
+
+/** An empty list grants nothing, also behind NOT IN. */
+function valueOf(
+  { subject: name, column, isList }: SubjectPart,
+  subject: Subject,
+  dataset: Dataset,
+): ValuePart | undefined {
+  const value = subjectValue(subject, name);
+  if (value === undefined || (typeof value === "object" && !isList)) return undefined;
+  const list = typeof value === "object" ? value : [value];
+  if (list.length === 0 || !list.every((one) => fits(dataset, column, one))) return undefined;
+  return { kind: "value", value: isList ? list : value };
 }
 
 /** SQLite compares a number with text by type, not by value: `!=` would then hold for every row. */

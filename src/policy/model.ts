@@ -73,11 +73,30 @@ export interface SubjectValue {
 export const COMPARISONS = ["=", "!=", "<", "<=", ">", ">="] as const;
 export type Comparison = (typeof COMPARISONS)[number];
 
+/** A piece of a row rule in SQL, as it was written or made sure to be what it says. */
+export type ExpressionPart =
+  { readonly kind: "text"; readonly text: string } | { readonly kind: "column"; readonly column: string };
+
+/** Where a subject value stands: compared with a column, as one value or as the list of an IN. */
+export interface SubjectPart {
+  readonly kind: "subject";
+  readonly subject: string;
+  readonly column: string;
+  readonly isList: boolean;
+}
+
+/** A subject value that has been filled in. */
+export interface ValuePart {
+  readonly kind: "value";
+  readonly value: Scalar | readonly Scalar[];
+}
+
 /** A row rule. Values become bound parameters, never SQL text. */
 export type Condition =
   | { readonly column: string; readonly op: Comparison; readonly value: Scalar | SubjectValue }
   | { readonly column: string; readonly op: "in"; readonly value: readonly Scalar[] | SubjectValue }
   | { readonly column: string; readonly op: "is null" | "is not null" }
+  | { readonly parts: readonly (ExpressionPart | SubjectPart)[] }
   | { readonly all: readonly Condition[] }
   | { readonly any: readonly Condition[] };
 
@@ -86,6 +105,7 @@ export type BoundCondition =
   | { readonly column: string; readonly op: Comparison; readonly value: Scalar }
   | { readonly column: string; readonly op: "in"; readonly value: readonly Scalar[] }
   | { readonly column: string; readonly op: "is null" | "is not null" }
+  | { readonly parts: readonly (ExpressionPart | ValuePart)[] }
   | { readonly all: readonly BoundCondition[] }
   | { readonly any: readonly BoundCondition[] };
 

@@ -41,16 +41,24 @@ const mask = z.discriminatedUnion(
   "is no mask. Use mask.null, mask.redact, mask.token(name), mask.year, mask.month, mask.email, mask.last(n) with n from 1 to 12, or mask.round(n) and mask.bucket(n) with a whole number",
 );
 
-const condition: z.ZodType<Condition, Condition> = z.lazy(() =>
+/** A row rule as it is written. */
+export type WrittenCondition =
+  | Exclude<Condition, { parts: unknown } | { all: unknown } | { any: unknown }>
+  | { readonly sql: string }
+  | { readonly all: readonly WrittenCondition[] }
+  | { readonly any: readonly WrittenCondition[] };
+
+const condition: z.ZodType<WrittenCondition, WrittenCondition> = z.lazy(() =>
   z.union(
     [
+      z.strictObject({ sql: z.string() }),
       z.strictObject({ column: z.string(), op: z.enum(COMPARISONS), value: z.union([scalar, subjectValue]) }),
       z.strictObject({ column: z.string(), op: z.literal("in"), value: z.union([z.array(scalar), subjectValue]) }),
       z.strictObject({ column: z.string(), op: z.enum(["is null", "is not null"]) }),
       z.strictObject({ all: z.array(condition).min(1) }),
       z.strictObject({ any: z.array(condition).min(1) }),
     ],
-    `is no row rule. Write { column, op, value } with op one of ${COMPARISONS.join(" ")}, or in with a list; { column, op } with "is null" or "is not null"; { all: […] } or { any: […] }`,
+    `is no row rule. Write { column, op, value } with op one of ${COMPARISONS.join(" ")}, or in with a list; { column, op } with "is null" or "is not null"; sql("…"); { all: […] } or { any: […] }`,
   ),
 );
 
@@ -59,6 +67,15 @@ const boundCondition: z.ZodType<BoundCondition, BoundCondition> = z.lazy(() =>
     z.strictObject({ column: z.string(), op: z.enum(COMPARISONS), value: scalar }),
     z.strictObject({ column: z.string(), op: z.literal("in"), value: z.array(scalar) }),
     z.strictObject({ column: z.string(), op: z.enum(["is null", "is not null"]) }),
+    z.strictObject({
+      parts: z.array(
+        z.discriminatedUnion("kind", [
+          z.strictObject({ kind: z.literal("text"), text: z.string() }),
+          z.strictObject({ kind: z.literal("column"), column: z.string() }),
+          z.strictObject({ kind: z.literal("value"), value: z.union([scalar, z.array(scalar)]) }),
+        ]),
+      ),
+    }),
     z.strictObject({ all: z.array(boundCondition) }),
     z.strictObject({ any: z.array(boundCondition) }),
   ]),

@@ -4,7 +4,9 @@ import { quoteIdentifier } from "../sql/identifier.ts";
 import type { GuardView } from "../sql/guard.ts";
 import type { Parameters } from "../sql/parameters.ts";
 import { TOKEN_COLUMNS, TOKEN_TABLE, disclosedType, disclosureName, disclosureRank, disclosureSql } from "./masks.ts";
-import type { BoundCondition, Column, ColumnType, Decision, Disclosure, Grant, TableDataset } from "./model.ts";
+import { columnsOf, conditionSql } from "./conditions.ts";
+import type { NameOf } from "./conditions.ts";
+import type { Column, ColumnType, Decision, Disclosure, Grant, TableDataset } from "./model.ts";
 
 type Allowed = Extract<Decision, { allowed: true }>;
 
@@ -63,12 +65,6 @@ export function guardViewOf(decision: Allowed, dataset: TableDataset, tokenDomai
 /** What token masks read besides the table. */
 const TOKENS = { table: TOKEN_TABLE, columns: new Set<string>(TOKEN_COLUMNS) };
 
-function columnsOf(condition: BoundCondition): readonly string[] {
-  if ("all" in condition) return condition.all.flatMap(columnsOf);
-  if ("any" in condition) return condition.any.flatMap(columnsOf);
-  return [condition.column];
-}
-
 /** What the SELECT of a view is made with. */
 export interface ViewContext {
   readonly parameters: Parameters;
@@ -108,8 +104,6 @@ function orderOf(dataset: TableDataset, visible: readonly ViewColumn[]): string 
   return isAllClear ? null : dataset.key;
 }
 
-type NameOf = (column: string) => string;
-
 function disclosureOf(grant: Grant, column: Pick<Column, "name">): Disclosure {
   return (Object.hasOwn(grant.columns, column.name) ? grant.columns[column.name] : undefined) ?? { kind: "hidden" };
 }
@@ -144,29 +138,4 @@ function anyGrantSql(grants: readonly Grant[], parameters: Parameters, nameOf: N
     grant.rows === null ? [] : [conditionSql(grant.rows, parameters, nameOf)],
   );
   return `(${conditions.join(" OR ")})`;
-}
-
-function conditionSql(condition: BoundCondition, parameters: Parameters, nameOf: NameOf): string {
-  if ("all" in condition)
-    return `(${condition.all.map((part) => conditionSql(part, parameters, nameOf)).join(" AND ")})`;
-  if ("any" in condition)
-    return `(${condition.any.map((part) => conditionSql(part, parameters, nameOf)).join(" OR ")})`;
-  const column = nameOf(condition.column);
-  switch (condition.op) {
-    case "is null":
-    case "is not null":
-      return `${column} ${condition.op.toUpperCase()}`;
-    case "in":
-      // An empty list matches nothing; `IN ()` would do too, but only in SQLite.
-      return condition.value.length === 0
-        ? "0"
-        : `${column} IN (${condition.value.map((value) => parameters.bind(value)).join(", ")})`;
-    case "=":
-    case "!=":
-    case "<":
-    case "<=":
-    case ">":
-    case ">=":
-      return `${column} ${condition.op} ${parameters.bind(condition.value)}`;
-  }
 }

@@ -1,6 +1,7 @@
 // What is known of a D1 database's schema in this isolate: read once, copied into SQLite in memory, held against the
 // declarations, and read again when it has changed.
 import { AppError } from "../errors.ts";
+import type { RowExpression } from "../policy/conditions.ts";
 import { TOKEN_TABLE } from "../policy/masks.ts";
 import type { SourceDeclaration, TableDataset } from "../policy/model.ts";
 import type { TokenColumn } from "../policy/tokens.ts";
@@ -8,7 +9,8 @@ import { foldName, quoteIdentifier } from "../sql/identifier.ts";
 import { copySchema, SCHEMA_OBJECTS_SQL, toSchemaObject, useCopy } from "../sql/schema.ts";
 import type { SchemaCopy, SchemaObject, SchemaSnapshot, Statistic } from "../sql/schema.ts";
 import type { Schema } from "./reading.ts";
-import { compareSchema } from "./shape.ts";
+import { compareExpressions, compareSchema } from "./shape.ts";
+import type { SchemaProblem } from "./shape.ts";
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -20,18 +22,29 @@ interface Known {
   readonly refused: ReadonlySet<string>;
 }
 
+/** What the rules on a source need of its database, besides the declared columns. */
+export interface RuleNeeds {
+  readonly tokenColumns: readonly TokenColumn[];
+  readonly expressions: readonly RowExpression[];
+}
+
 /** `log` gets what the operator has to mend. */
 export function createSchema(
   declaration: SourceDeclaration,
   datasets: readonly TableDataset[],
   database: D1Database,
   log: (message: string) => void,
-  tokenColumns: readonly TokenColumn[] = [],
+  { tokenColumns, expressions }: RuleNeeds = { tokenColumns: [], expressions: [] },
 ): Schema {
   let known: Promise<Known> | undefined;
 
+  async function compare(tables: readonly TableDataset[]): Promise<readonly SchemaProblem[]> {
+    const own = expressions.filter(({ table }) => tables.some((dataset) => dataset.table === table));
+    return [...(await compareSchema(database, tables)), ...(await compareExpressions(database, own))];
+  }
+
   async function load(): Promise<Known> {
-    const problems = await compareSchema(database, datasets);
+    const problems = await compare(datasets);
     const snapshot = await readSnapshot(database, datasets);
     const lookups = tokenColumns.length > 0 ? [TOKEN_TABLE] : [];
     const copy = copySchema(snapshot, [...datasets.map((dataset) => dataset.table), ...lookups]);
@@ -67,7 +80,7 @@ export function createSchema(
 
   /** Compares tables once more; true when they are what was declared by now. */
   async function isMended(tables: readonly TableDataset[]): Promise<boolean> {
-    const problems = await compareSchema(database, tables).catch((cause: unknown) => {
+    const problems = await compare(tables).catch((cause: unknown) => {
       throw noAnswer(cause);
     });
     return problems.length === 0;

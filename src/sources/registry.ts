@@ -1,5 +1,6 @@
 // Opens the bindings that the policy declares. A binding that is missing or of another kind fails here, by name.
 import type { Policy, SourceDeclaration } from "../policy/model.ts";
+import { expressionsOf } from "../policy/conditions.ts";
 import { tokenColumnsOf } from "../policy/tokens.ts";
 import { createD1Source } from "./d1.ts";
 import { createSchema } from "./d1-schema.ts";
@@ -32,7 +33,10 @@ export function openSources(
       if (!isD1(binding)) throw wrongBinding(declaration, "a D1 database", binding);
       const tables = datasets.filter((dataset) => dataset.kind === "table");
       const tokens = openTokens(policy, declaration, binding, tokenKey);
-      const schema = createSchema(declaration, tables, binding, log, tokens?.columns);
+      const schema = createSchema(declaration, tables, binding, log, {
+        tokenColumns: tokens?.columns ?? [],
+        expressions: expressionsOf(policy, declaration.name),
+      });
       const layers = governedLayers({ schema, allowsRecursion: declaration.recursion, maxSteps: maxQuerySteps });
       return createD1Source(declaration, tables, binding, schema, layers, tokens);
     }

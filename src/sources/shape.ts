@@ -1,5 +1,7 @@
-// Compares declared tables with the database behind them. Run at a dataset's first use and by `npm start`.
+// Compares declared tables, and row rules in SQL, with the database behind them. Run at a dataset's first use and by `npm start`.
+import type { RowExpression } from "../policy/conditions.ts";
 import type { TableDataset } from "../policy/model.ts";
+import { quoteIdentifier } from "../sql/identifier.ts";
 
 export interface SchemaProblem {
   readonly table: string;
@@ -31,6 +33,29 @@ export async function compareSchema(
     columns.set(tableName, [...(columns.get(tableName) ?? []), columnName]);
   }
   return datasets.flatMap((dataset) => compareTable(dataset, columns.get(dataset.table)));
+}
+
+/** The row rules in SQL that the database does not take. */
+export async function compareExpressions(
+  database: SchemaDatabase,
+  expressions: readonly RowExpression[],
+): Promise<readonly SchemaProblem[]> {
+  const problems: SchemaProblem[] = [];
+  for (const { table, role, sql } of expressions) {
+    try {
+      await database
+        .prepare(`EXPLAIN SELECT 1 FROM main.${quoteIdentifier(table)} WHERE (${sql})`)
+        .bind()
+        .all();
+    } catch (error) {
+      const said = error instanceof Error ? error.message : "no reason given";
+      problems.push({
+        table,
+        message: `roles.${role}.rules: the database does not take the row rule on ${table}: ${said}`,
+      });
+    }
+  }
+  return problems;
 }
 
 function compareTable(dataset: TableDataset, actual: readonly string[] | undefined): SchemaProblem[] {

@@ -23,5 +23,15 @@ export const ALLOWED_FUNCTIONS: ReadonlySet<string> = new Set([
   "->>",
 ]);
 
+/** Those that make one value of the values of one row. */
+export const SCALAR_FUNCTIONS: ReadonlySet<string> = new Set(
+  [...ALLOWED_FUNCTIONS].filter(
+    (name) =>
+      name === "min" ||
+      name === "max" ||
+      !(AGGREGATES.split(" ").includes(name) || WINDOWS.split(" ").includes(name) || /^jsonb?_group_/.test(name)),
+  ),
+);
+
 /** Table-valued functions that read only their arguments. */
 export const ALLOWED_TABLE_FUNCTIONS: ReadonlySet<string> = new Set(["json_each", "json_tree"]);

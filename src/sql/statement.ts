@@ -29,7 +29,8 @@ const FORBIDDEN_CHARACTER = /[\u0000-\u0008\u000b\u000e-\u001f\u007f\ufeff]/;
 
 /** Parses a person's SQL. Throws `query_refused` with what is wrong and what would be right. */
 export function parseStatement(text: string): Statement {
-  refuseText(text);
+  const problem = textProblem(text);
+  if (problem !== undefined) refuse(problem);
   const tokens = meaningful(text);
   const first = tokens[0];
   if (first === undefined || first.kind !== "word" || !FIRST_WORDS.has(foldName(first.value))) {
@@ -51,11 +52,12 @@ function meaningful(text: string): readonly Token[] {
   return tokenize(text).filter((token) => token.kind !== "space" && token.kind !== "comment");
 }
 
-function refuseText(text: string): void {
+/** What is wrong with a text before it is read as SQL, and what would be right; undefined when nothing is. */
+export function textProblem(text: string): string | undefined {
   if (new TextEncoder().encode(text).length > MAX_SQL_BYTES)
-    refuse(`is longer than ${MAX_SQL_BYTES} bytes. Shorten it.`);
-  if (FORBIDDEN_CHARACTER.test(text)) refuse("holds a control character. Remove it.");
-  if (!text.isWellFormed()) refuse("holds half of a Unicode character. Remove it.");
+    return `is longer than ${MAX_SQL_BYTES} bytes. Shorten it.`;
+  if (FORBIDDEN_CHARACTER.test(text)) return "holds a control character. Remove it.";
+  return text.isWellFormed() ? undefined : "holds half of a Unicode character. Remove it.";
 }
 
 function statementOf(text: string, tokens: readonly Token[]): Statement {

@@ -1,0 +1,100 @@
+// Row rules as data: the columns and subject values that they use, and the SQL of a bound one.
+import { quoteIdentifier } from "../sql/identifier.ts";
+import type { Parameters } from "../sql/parameters.ts";
+import type { BoundCondition, Condition, Policy, Scalar } from "./model.ts";
+
+/** The SQL of a column of the table that the rule is about. */
+export type NameOf = (column: string) => string;
+
+/** The columns that a rule reads. */
+export function columnsOf(condition: BoundCondition): readonly string[] {
+  if ("all" in condition) return condition.all.flatMap(columnsOf);
+  if ("any" in condition) return condition.any.flatMap(columnsOf);
+  if ("parts" in condition) return condition.parts.flatMap((part) => (part.kind === "column" ? [part.column] : []));
+  return [condition.column];
+}
+
+/** The names of the subject values that a rule needs. */
+export function subjectValuesOf(condition: Condition): readonly string[] {
+  if ("all" in condition) return condition.all.flatMap(subjectValuesOf);
+  if ("any" in condition) return condition.any.flatMap(subjectValuesOf);
+  if ("parts" in condition) return condition.parts.flatMap((part) => (part.kind === "subject" ? [part.subject] : []));
+  if (!("value" in condition) || typeof condition.value !== "object" || !("subject" in condition.value)) return [];
+  return [condition.value.subject];
+}
+
+/** A row rule in SQL, for asking a database whether it takes it. */
+export interface RowExpression {
+  readonly table: string;
+  /** Of the role that has it. */
+  readonly role: string;
+  /** Over the columns of the table, with NULL for each subject value. */
+  readonly sql: string;
+}
+
+/** The expressions of all rules on a source. */
+export function expressionsOf(
+  { datasets, rules }: Pick<Policy, "datasets" | "rules">,
+  source: string,
+): readonly RowExpression[] {
+  return rules.flatMap(({ role, dataset: id, rows }) => {
+    const dataset = datasets.find((candidate) => candidate.id === id);
+    if (rows === null || dataset?.kind !== "table" || dataset.source !== source) return [];
+    const { table } = dataset;
+    const nameOf = (column: string): string => `${quoteIdentifier(table)}.${quoteIdentifier(column)}`;
+    return partsIn(rows).map((parts) => {
+      const texts = parts.map((part) => {
+        if (part.kind === "subject") return part.isList ? "(NULL)" : "NULL";
+        return part.kind === "column" ? nameOf(part.column) : part.text;
+      });
+      return { table, role, sql: texts.join(" ") };
+    });
+  });
+}
+
+type Parts = Extract<Condition, { parts: unknown }>["parts"];
+
+function partsIn(condition: Condition): readonly Parts[] {
+  if ("all" in condition) return condition.all.flatMap(partsIn);
+  if ("any" in condition) return condition.any.flatMap(partsIn);
+  return "parts" in condition ? [condition.parts] : [];
+}
+
+/** The SQL of a bound rule, in parentheses where it needs them. */
+export function conditionSql(condition: BoundCondition, parameters: Parameters, nameOf: NameOf): string {
+  if ("all" in condition)
+    return `(${condition.all.map((part) => conditionSql(part, parameters, nameOf)).join(" AND ")})`;
+  if ("any" in condition)
+    return `(${condition.any.map((part) => conditionSql(part, parameters, nameOf)).join(" OR ")})`;
+  if ("parts" in condition) {
+    const texts = condition.parts.map((part) => {
+      if (part.kind === "value") return valueSql(part.value, parameters);
+      return part.kind === "column" ? nameOf(part.column) : part.text;
+    });
+    return `(${texts.join(" ")})`;
+  }
+  const column = nameOf(condition.column);
+  switch (condition.op) {
+    case "is null":
+    case "is not null":
+      return `${column} ${condition.op.toUpperCase()}`;
+    case "in":
+      // An empty list matches nothing; `IN ()` would do too, but only in SQLite.
+      return condition.value.length === 0
+        ? "0"
+        : `${column} IN (${condition.value.map((value) => parameters.bind(value)).join(", ")})`;
+    case "=":
+    case "!=":
+    case "<":
+    case "<=":
+    case ">":
+    case ">=":
+      return `${column} ${condition.op} ${parameters.bind(condition.value)}`;
+  }
+}
+
+function valueSql(value: Scalar | readonly Scalar[], parameters: Parameters): string {
+  return typeof value === "object"
+    ? `(${value.map((one) => parameters.bind(one)).join(", ")})`
+    : parameters.bind(value);
+}
