@@ -6,7 +6,8 @@ export type Method = "tools/call" | "tools/list" | "open";
 
 export interface Target {
   readonly port: number;
-  readonly headersOf: (method: Method) => Readonly<Record<string, string>>;
+  /** Of the client with this number: so many of them send at a time. */
+  readonly headersOf: (method: Method, client: number) => Readonly<Record<string, string>>;
   readonly body: (method: Method, id: number) => string;
 }
 
@@ -66,18 +67,18 @@ export async function call(
 /** Sends for so many milliseconds with so many at a time. */
 export async function runRound(target: Target, method: Method, concurrency: number, forMs: number): Promise<Round> {
   const agent = new Agent({ keepAlive: true, maxSockets: concurrency });
-  const headers = target.headersOf(method);
   const latencies: number[] = [];
   const began = performance.now();
   let id = 1;
-  const one = async (): Promise<void> => {
+  const one = async (_value: unknown, client: number): Promise<void> => {
+    const headers = target.headersOf(method, client);
     while (performance.now() - began < forMs) {
       const sent = performance.now();
       await call(agent, target.port, headers, target.body(method, (id += 1)));
       latencies.push(performance.now() - sent);
     }
   };
-  await Promise.all(Array.from({ length: concurrency }, one));
+  await Promise.all(Array.from({ length: concurrency }).map(one));
   const seconds = (performance.now() - began) / 1000;
   agent.destroy();
   return { requests: latencies.length, seconds, latencies: latencies.toSorted((a, b) => a - b) };

@@ -5,37 +5,17 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { buildWorker } from "../../scripts/build.ts";
 import { freeAddresses, openStorage, originOf, startWorkers, workerOf } from "../../scripts/local.ts";
+import { CUSTOMERS, DATA_SQL, ORDERS } from "./data.ts";
 import { SHAPES } from "./shapes.ts";
 
 const PORT = 18_950;
 const ROUNDS = Number(process.env["ROUNDS"] ?? 7);
-const ORDERS = 1_000_000;
-const CUSTOMERS = 100_000;
 const ROUND_MS = 400;
 /** The bars of docs/design.md: of a point lookup, and of everything else. */
 const MAX_MORE_MS = 1.5;
 const MAX_RATIO = 1.2;
 const WAYS = ["direct", "governed", "without planner", "without authorizer", "without verification"];
 const ACCOUNTS = ["all", "north"];
-
-const SCHEMA = [
-  "CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT, email TEXT, region TEXT, segment TEXT)",
-  "CREATE TABLE orders (id INTEGER PRIMARY KEY, customer_id INTEGER, region TEXT, status TEXT, total_cents INTEGER, placed_at TEXT)",
-  `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${CUSTOMERS})
-   INSERT INTO customers SELECT i, 'Customer ' || i, 'c' || i || '@d' || (i % 50) || '.example',
-   CASE i % 4 WHEN 0 THEN 'north' WHEN 1 THEN 'south' WHEN 2 THEN 'east' ELSE 'west' END, CASE i % 3 WHEN 0 THEN 'trade' ELSE 'consumer' END FROM n`,
-  `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${ORDERS})
-   INSERT INTO orders SELECT i, (i * 7919) % ${CUSTOMERS} + 1,
-   CASE ((i * 7919) % ${CUSTOMERS} + 1) % 4 WHEN 0 THEN 'north' WHEN 1 THEN 'south' WHEN 2 THEN 'east' ELSE 'west' END,
-   CASE i % 10 WHEN 0 THEN 'placed' ELSE 'delivered' END, (i * 104729) % 50000,
-   datetime('2026-01-01', '+' || (i * 15) || ' seconds') FROM n`,
-  "CREATE INDEX orders_customer ON orders (customer_id)",
-  "CREATE INDEX orders_placed ON orders (placed_at)",
-  "CREATE INDEX orders_total ON orders (total_cents)",
-  "CREATE INDEX orders_region_placed ON orders (region, placed_at)",
-  "CREATE INDEX orders_region_total ON orders (region, total_cents)",
-  "ANALYZE",
-];
 
 const dir = mkdtempSync(path.join(tmpdir(), "gatehouse-bench-sql-"));
 const configPath = path.join(import.meta.dirname, "wrangler.jsonc");
@@ -44,7 +24,7 @@ const state = path.join(dir, "state");
 async function load(): Promise<void> {
   const storage = await openStorage(configPath, state);
   const database = await storage.getD1Database("LARGE_DB");
-  for (const sql of SCHEMA) await database.prepare(sql).run();
+  for (const sql of DATA_SQL) await database.prepare(sql).run();
   await storage.dispose();
 }
 

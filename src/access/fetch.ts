@@ -51,7 +51,11 @@ export async function fetchOne(
 ): Promise<Answered<FetchAnswer>> {
   const result = resultNameOf(request.id);
   if (result !== undefined)
-    return fetchResult(await workspace.open(), { ...request, id: result.id, page: result.page ?? request.page });
+    return fetchResult(await workspace.open([result.id]), {
+      ...request,
+      id: result.id,
+      page: result.page ?? request.page,
+    });
   if (isToken(request.id)) return revealToken(catalogue, request.id);
   const target = findTarget(catalogue, request.id);
   if (target === undefined) throw notFound(catalogue, request.id);

@@ -49,7 +49,8 @@ export async function query(
   request: QueryRequest,
 ): Promise<Answered<QueryAnswer>> {
   const statement = parseStatement(request.sql);
-  const opened = request.source === WORKSPACE ? await openResults(workspace) : openTables(catalogue, request.source);
+  const opened =
+    request.source === WORKSPACE ? await openResults(workspace, statement) : openTables(catalogue, request.source);
   const reading = opened.source.read(opened.tables, statement, request.params, {
     maxRows: request.keptRows,
     maxValueBytes: request.maxBytes,
@@ -107,8 +108,8 @@ function isNamed(statement: Statement, source: string, dataset: string): boolean
   return dataset.startsWith(`${source}.`) && statement.names.has(foldName(dataset.slice(source.length + 1)));
 }
 
-async function openResults(workspace: WorkspaceAccess): Promise<Opened> {
-  const { source, tables, results } = await workspace.open();
+async function openResults(workspace: WorkspaceAccess, { names }: Statement): Promise<Opened> {
+  const { source, tables, results } = await workspace.open([...names.keys()]);
   const originOf = new Map(results.map(({ id, origin }) => [id, origin]));
   return {
     source,

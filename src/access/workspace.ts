@@ -24,8 +24,8 @@ export interface OpenWorkspace extends WorkspaceSource {
 }
 
 export interface WorkspaceAccess {
-  /** What the subject may use of their results. */
-  open(): Promise<OpenWorkspace>;
+  /** What the subject may use of their results. Only those named as used can be queried. */
+  open(used?: readonly string[]): Promise<OpenWorkspace>;
   /** Keeps rows under a new id, as many as there is room for. `kept` is how many those are. */
   keep(result: ResultRows): Promise<{ readonly id: string; readonly kept: number }>;
 }
@@ -66,8 +66,8 @@ export function accessWorkspace(
       });
 
   return {
-    async open() {
-      const { results, objects } = await ask((workspace) => workspace.open());
+    async open(used = []) {
+      const { results, objects } = await ask((workspace) => workspace.open(used));
       const usable = results.flatMap((result): UsableResult[] => {
         const origin = parseOrigin(result.origin);
         return origin !== undefined && isCovered(origin, policy, subject) ? [{ ...result, origin }] : [];

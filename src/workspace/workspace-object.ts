@@ -3,6 +3,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { quoteIdentifier } from "../sql/identifier.ts";
 import { SCHEMA_OBJECTS_SQL, toSchemaObject } from "../sql/schema.ts";
+import type { SchemaObject } from "../sql/schema.ts";
 import { insertRowsSql } from "./rows.ts";
 import type { KeptResult, NewResult, Workspace, WorkspaceRecord, WorkspaceStatement } from "./workspace.ts";
 
@@ -15,18 +16,27 @@ export interface WorkspaceLimits {
   readonly resultSeconds: number;
 }
 
-/** A result as it is stored. */
-interface Stored extends KeptResult {
-  readonly call: string;
-  readonly bytes: number;
-  /** How many were kept before it: ids tell no order as text. */
-  readonly number: number;
+/** What is looked at in each call, of all results: oldest first. */
+interface Index {
+  /** How many results there were, so that no id is used twice. */
+  readonly counter: number;
+  readonly entries: readonly Entry[];
 }
 
-const COUNTER = "counter";
-const RESULT = "result:";
-/** Characters of rows in one statement. */
-const CHUNK_LENGTH = 500_000;
+interface Entry {
+  readonly id: string;
+  readonly call: string;
+  readonly bytes: number;
+  /** Parts that the rows are stored in. */
+  readonly parts: number;
+  readonly expiresAtMs: number;
+}
+
+const INDEX = "index";
+const resultKey = (id: string): string => `result:${id}`;
+const partKey = (id: string, part: number): string => `rows:${id}:${part}`;
+/** Characters of rows in one part. */
+const PART_LENGTH = 500_000;
 
 export type WorkspaceObjectClass<E> = new (ctx: DurableObjectState, env: E) => DurableObject<E> & Workspace;
 
@@ -42,11 +52,16 @@ export function defineWorkspaceObject<E>(limitsOf: (env: E) => WorkspaceLimits):
       this.#limits = limitsOf(env);
     }
 
-    async open(): ReturnType<Workspace["open"]> {
-      this.#dropExpired();
-      const results = this.#results().map(({ call: _call, bytes: _bytes, number: _number, ...result }) => result);
-      const objects = this.#storage.sql.exec<WorkspaceRow>(SCHEMA_OBJECTS_SQL).toArray().map(toSchemaObject);
-      return { results, objects: objects.filter(({ table }) => results.some(({ id }) => id === table)) };
+    async open(used: readonly string[]): ReturnType<Workspace["open"]> {
+      return this.#storage.transactionSync(() => {
+        this.#drop(this.#expired());
+        const results = this.#index().entries.map(({ id }) => this.#result(id));
+        let objects = this.#objects();
+        const missing = results.filter(({ id }) => used.includes(id) && !objects.some(({ table }) => table === id));
+        for (const result of missing) this.#makeTable(result);
+        if (missing.length > 0) objects = this.#objects();
+        return { results, objects: objects.filter(({ table }) => results.some(({ id }) => id === table)) };
+      });
     }
 
     async run(statements: readonly WorkspaceStatement[]): Promise<readonly (readonly WorkspaceRecord[])[]> {
@@ -56,89 +71,110 @@ export function defineWorkspaceObject<E>(limitsOf: (env: E) => WorkspaceLimits):
     }
 
     async keep(result: NewResult): Promise<string> {
-      const { resultSeconds } = this.#limits;
-      const expiresAtMs = Date.now() + resultSeconds * 1000;
-      // Before the result: an alarm that finds nothing to do is harmless.
-      if ((await this.#storage.getAlarm()) === null) await this.#storage.setAlarm(expiresAtMs);
+      const expiresAtMs = Date.now() + this.#limits.resultSeconds * 1000;
+      // Before the result: an alarm that finds nothing to do is harmless. Where there are results, there is one already.
+      if (this.#index().entries.length === 0) await this.#storage.setAlarm(expiresAtMs);
       return this.#storage.transactionSync(() => {
-        const known = this.#results().find(({ call }) => call === result.call);
+        const known = this.#index().entries.find(({ call }) => call === result.call);
         return known?.id ?? this.#add(result, expiresAtMs);
       });
     }
 
     #add({ call, columns, rows, pages, origin }: NewResult, expiresAtMs: number): string {
+      const { kv } = this.#storage;
+      const parts = partsOf(rows);
       const bytes = rows.reduce((sum, row) => sum + row.length, 0);
       this.#makeRoom(bytes);
-      const number = (this.#storage.kv.get<number>(COUNTER) ?? 0) + 1;
-      const id = `r${number}`;
-      const names = columns.map(({ name }) => quoteIdentifier(name));
-      // Columns without a type take every value as it is.
-      this.#storage.sql.exec(`CREATE TABLE ${quoteIdentifier(id)} (${names.join(", ")})`);
-      const insert = insertRowsSql(id, columns);
-      for (const chunk of chunksOf(rows)) this.#storage.sql.exec(insert, `[${chunk.join(",")}]`);
-      const known = { id, columns, rows: rows.length, pages, origin, keptAtMs: Date.now(), expiresAtMs };
-      const stored: Stored = { ...known, call, bytes, number };
-      this.#storage.kv.put(COUNTER, number);
-      this.#storage.kv.put(`${RESULT}${id}`, stored);
+      const { counter, entries } = this.#index();
+      const id = `r${counter + 1}`;
+      const result: KeptResult = { id, columns, rows: rows.length, pages, origin, keptAtMs: Date.now(), expiresAtMs };
+      for (const [index, part] of parts.entries()) kv.put(partKey(id, index), part);
+      kv.put(resultKey(id), result);
+      const entry: Entry = { id, call, bytes, parts: parts.length, expiresAtMs };
+      kv.put<Index>(INDEX, { counter: counter + 1, entries: [...entries, entry] });
       return id;
     }
 
     async drop(ids: readonly string[]): Promise<void> {
-      this.#storage.transactionSync(() => {
-        for (const { id } of this.#results()) if (ids.includes(id)) this.#forget(id);
-      });
+      this.#storage.transactionSync(() => this.#drop(ids));
     }
 
     override async alarm(): Promise<void> {
-      this.#dropExpired();
-      const [next] = this.#results().toSorted((a, b) => a.expiresAtMs - b.expiresAtMs);
+      this.#storage.transactionSync(() => this.#drop(this.#expired()));
+      const [next] = this.#index().entries;
       if (next !== undefined) await this.#storage.setAlarm(next.expiresAtMs);
     }
 
-    /** Oldest first. */
-    #results(): readonly Stored[] {
-      const stored = [...this.#storage.kv.list<Stored>({ prefix: RESULT })].map(([, result]) => result);
-      return stored.toSorted((a, b) => a.number - b.number);
+    #index(): Index {
+      return this.#storage.kv.get<Index>(INDEX) ?? { counter: 0, entries: [] };
+    }
+
+    #result(id: string): KeptResult {
+      const result = this.#storage.kv.get<KeptResult>(resultKey(id));
+      if (result === undefined) throw new TypeError(`the result ${id} is in the index and not there`);
+      return result;
+    }
+
+    #objects(): readonly SchemaObject[] {
+      return this.#storage.sql.exec<WorkspaceRow>(SCHEMA_OBJECTS_SQL).toArray().map(toSchemaObject);
+    }
+
+    /** Most results are never queried, so their tables are made when they first are. */
+    #makeTable({ id, columns }: KeptResult): void {
+      const { kv, sql } = this.#storage;
+      const names = columns.map(({ name }) => quoteIdentifier(name));
+      // Columns without a type take every value as it is.
+      sql.exec(`CREATE TABLE ${quoteIdentifier(id)} (${names.join(", ")})`);
+      const insert = insertRowsSql(id, columns);
+      const { parts = 0 } = this.#index().entries.find((entry) => entry.id === id) ?? {};
+      for (let part = 0; part < parts; part += 1) sql.exec(insert, kv.get<string>(partKey(id, part)) ?? "[]");
     }
 
     #makeRoom(bytes: number): void {
       const { workspaceResults, workspaceBytes } = this.#limits;
-      const results = this.#results();
-      let held = results.reduce((sum, result) => sum + result.bytes, 0);
-      for (const [index, result] of results.entries()) {
-        if (results.length - index < workspaceResults && held + bytes <= workspaceBytes) return;
-        this.#forget(result.id);
-        held -= result.bytes;
-      }
-    }
-
-    #dropExpired(): void {
-      const nowMs = Date.now();
-      this.#storage.transactionSync(() => {
-        for (const { id, expiresAtMs } of this.#results()) if (expiresAtMs <= nowMs) this.#forget(id);
+      const { entries } = this.#index();
+      let held = entries.reduce((sum, entry) => sum + entry.bytes, 0);
+      const gone = entries.filter((entry, index) => {
+        const isGone = entries.length - index >= workspaceResults || held + bytes > workspaceBytes;
+        if (isGone) held -= entry.bytes;
+        return isGone;
       });
+      this.#drop(gone.map(({ id }) => id));
     }
 
-    #forget(id: string): void {
-      this.#storage.sql.exec(`DROP TABLE IF EXISTS ${quoteIdentifier(id)}`);
-      this.#storage.kv.delete(`${RESULT}${id}`);
+    #expired(): readonly string[] {
+      const nowMs = Date.now();
+      return this.#index().entries.flatMap(({ id, expiresAtMs }) => (expiresAtMs <= nowMs ? [id] : []));
+    }
+
+    /** Callers hold the transaction. */
+    #drop(ids: readonly string[]): void {
+      if (ids.length === 0) return;
+      const { kv, sql } = this.#storage;
+      const { counter, entries } = this.#index();
+      for (const { id, parts } of entries.filter((entry) => ids.includes(entry.id))) {
+        sql.exec(`DROP TABLE IF EXISTS ${quoteIdentifier(id)}`);
+        for (let part = 0; part < parts; part += 1) kv.delete(partKey(id, part));
+        kv.delete(resultKey(id));
+      }
+      kv.put<Index>(INDEX, { counter, entries: entries.filter(({ id }) => !ids.includes(id)) });
     }
   };
 }
 
 type WorkspaceRow = Record<string, SqlStorageValue>;
 
-/** Rows in parts that one statement takes. A row alone may be longer. */
-function chunksOf(rows: readonly string[]): readonly (readonly string[])[] {
-  const chunks: string[][] = [];
+/** The rows as JSON arrays that one statement takes each. A row alone may be longer than a part. */
+function partsOf(rows: readonly string[]): readonly string[] {
+  const parts: string[][] = [];
   let length = Infinity;
   for (const row of rows) {
-    if (length + row.length > CHUNK_LENGTH) {
-      chunks.push([]);
+    if (length + row.length > PART_LENGTH) {
+      parts.push([]);
       length = 0;
     }
-    chunks.at(-1)?.push(row);
+    parts.at(-1)?.push(row);
     length += row.length;
   }
-  return chunks;
+  return parts.map((part) => `[${part.join(",")}]`);
 }

@@ -42,8 +42,10 @@ export interface WorkspaceStatement {
 export type WorkspaceRecord = Readonly<Record<string, SqlStorageValue>>;
 
 export interface Workspace {
-  /** What is there now, oldest first, and how the database describes its tables. */
-  open(): Promise<{ readonly results: readonly KeptResult[]; readonly objects: readonly SchemaObject[] }>;
+  /** What is there now, oldest first; makes the tables of the results used, and tells how the database describes them. */
+  open(
+    used: readonly string[],
+  ): Promise<{ readonly results: readonly KeptResult[]; readonly objects: readonly SchemaObject[] }>;
   /** Makes room, the oldest first, and keeps it. Its id. */
   keep(result: NewResult): Promise<string>;
   /** Runs statements one after the other with nothing in between. Throws with SQLite's message. */

@@ -193,7 +193,7 @@ describe("a kept result", () => {
     const keep = async (call: string, rows: string[]) =>
       object.keep({ call, columns: [{ name: "a", types: [] }], rows, pages: [0], origin: "{}" });
     for (let index = 1; index <= 51; index += 1) await keep(String(index), ["[1]"]);
-    const ids = async () => (await object.open()).results.map(({ id }) => id);
+    const ids = async () => (await object.open([])).results.map(({ id }) => id);
     expect([(await ids()).length, (await ids())[0], (await ids()).at(-1)]).toEqual([50, "r2", "r51"]);
     const megabyte = JSON.stringify(["x".repeat(1_000_000)]);
     for (const call of ["a", "b", "c"])
@@ -202,6 +202,7 @@ describe("a kept result", () => {
         Array.from({ length: 9 }, () => megabyte),
       );
     expect(await ids()).toEqual(["r53", "r54"]);
+    await object.open(["r54"]);
     expect(await object.run([{ sql: "SELECT count(*) AS n FROM r54", parameters: [] }])).toEqual([[{ n: 9 }]]);
   });
 
@@ -218,14 +219,17 @@ describe("a kept result", () => {
   it("goes when its time is up, by the alarm too", async () => {
     const object = env.WORKSPACE.get(env.WORKSPACE.idFromName(crypto.randomUUID()));
     await object.keep({ call: "one", columns: [{ name: "a", types: [] }], rows: ["[1]"], pages: [0], origin: "{}" });
+    await object.open(["r1"]);
     await runInDurableObject(object, async (instance, { storage }) => {
       expect(await storage.getAlarm()).not.toBeNull();
-      for (const [key, stored] of storage.kv.list<object>({ prefix: "result:" }))
-        storage.kv.put(key, { ...stored, expiresAtMs: 1 });
+      expect(storage.sql.exec("SELECT count(*) AS n FROM r1").one()).toEqual({ n: 1 });
+      const index = storage.kv.get<{ entries: object[] }>("index");
+      storage.kv.put("index", { ...index, entries: index?.entries.map((entry) => ({ ...entry, expiresAtMs: 1 })) });
       await instance.alarm?.();
       expect(storage.sql.exec("SELECT name FROM sqlite_schema WHERE name LIKE 'r%'").toArray()).toEqual([]);
+      expect([...storage.kv.list()]).toEqual([["index", { counter: 1, entries: [] }]]);
     });
-    expect(await object.open()).toEqual({ results: [], objects: [] });
+    expect(await object.open([])).toEqual({ results: [], objects: [] });
   });
 
   it("is nobody else's", async () => {

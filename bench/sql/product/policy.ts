@@ -1,0 +1,38 @@
+// The product with one database: sixteen people who see every order and customer, with masked addresses.
+import { defineGatehouse } from "../../../src/config.ts";
+import { config } from "../policy.ts";
+
+export const PEOPLE = Array.from({ length: 16 }, (_value, index) => `person${index}@harbor.example`);
+
+/** As the policy of the read, with room for as many calls as a benchmark makes. */
+export default defineGatehouse({
+  organisation: config.organisation,
+  signIn: "sample",
+  limits: { rowsPerDay: 1_000_000_000, outboxBytes: 1_000_000_000, maxResultBytes: 200_000 },
+  sources: {
+    large: {
+      kind: "d1",
+      binding: "LARGE_DB",
+      title: "Large",
+      description: "Large",
+      tables: Object.fromEntries(
+        config.policy.datasets.flatMap((dataset) => {
+          if (dataset.kind !== "table") return [];
+          const { description, columns } = dataset;
+          const declared = columns.map(({ name, type }) => [name, { type, description: name }] as const);
+          return [[dataset.table, { description, key: "id", columns: Object.fromEntries(declared) }] as const];
+        }),
+      ),
+    },
+  },
+  roles: {
+    reader: {
+      description: "Reads all",
+      rules: [
+        { action: "read", datasets: ["large.customers"], masks: { email: { kind: "email" } } },
+        { action: "read", datasets: ["large.orders"] },
+      ],
+    },
+  },
+  members: PEOPLE.map((email) => ({ email, name: email, roles: ["reader"] })),
+});

@@ -1,0 +1,196 @@
+// The second half of `npm run bench:sql`: the whole call, from request to answer, beside a server that passes SQL through
+// without sign-in, policy, masks or record; then what one client's worst queries do to the others. Writes whole.md.
+import type { ChildProcess } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { Agent } from "node:http";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { buildWorker } from "../../scripts/build.ts";
+import { freeAddresses, openStorage, originOf, startLocal } from "../../scripts/local.ts";
+import { tokensFor } from "../../test/support/oauth.ts";
+import { call, initializeBody, runRound } from "../client.ts";
+import type { Target } from "../client.ts";
+import { CUSTOMERS, DATA_SQL, ORDERS } from "./data.ts";
+import { makeFile, startDbhub } from "./dbhub.ts";
+import { PEOPLE } from "./product/policy.ts";
+
+const PORT = 18_960;
+const PEER_PORT = 18_961;
+const ROUNDS = Number(process.env["ROUNDS"] ?? 4);
+const ROUND_MS = Number(process.env["ROUND_MS"] ?? 2500);
+const MAX_RATIO = 1.5;
+const REVISION = "2026-07-28";
+const ENVELOPE = {
+  "io.modelcontextprotocol/protocolVersion": REVISION,
+  "io.modelcontextprotocol/clientInfo": { name: "bench", version: "1" },
+  "io.modelcontextprotocol/clientCapabilities": {},
+};
+const SHAPES: Readonly<Record<string, string>> = {
+  point: "SELECT id, status, total_cents FROM orders WHERE id = 777777",
+  "500 rows":
+    "SELECT id, customer_id, status, total_cents, placed_at FROM orders WHERE placed_at >= '2026-03-01' ORDER BY placed_at LIMIT 500",
+  "join with group":
+    "SELECT c.segment, count(*), sum(o.total_cents) FROM orders o JOIN customers c ON c.id = o.customer_id WHERE o.placed_at >= '2026-06-15' GROUP BY c.segment",
+  count: "SELECT count(*) FROM orders WHERE status = 'placed'",
+};
+const WORST: readonly string[] = [
+  "SELECT replace(printf('%.*c', 200000, 'x'), 'x', printf('%.*c', 200, 'y')) AS forty_megabytes",
+  "SELECT count(*) FROM orders a, orders b, orders c WHERE a.status < b.status AND b.status < c.status",
+  "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n",
+];
+
+const dir = mkdtempSync(path.join(tmpdir(), "gatehouse-bench-whole-"));
+const configPath = path.join(import.meta.dirname, "product/wrangler.jsonc");
+
+const toolCall = (id: number, name: string, args: object, meta: object): string =>
+  JSON.stringify({ jsonrpc: "2.0", id, method: "tools/call", params: { name, arguments: args, ...meta } });
+
+/** A kind of call to one of the servers. */
+interface Contender {
+  readonly name: string;
+  readonly targetOf: (sql: string) => Target;
+}
+
+async function contendersOf(tokens: readonly string[]): Promise<readonly Contender[]> {
+  const signedIn = (client: number) => ({
+    host: `localhost:${PORT}`,
+    authorization: `Bearer ${tokens[client % tokens.length]}`,
+  });
+  const agent = new Agent();
+  const sessions = await Promise.all(
+    tokens.map(async (_token, client) => (await call(agent, PORT, signedIn(client), initializeBody(1))).session ?? ""),
+  );
+  agent.destroy();
+  const query = (sql: string) => ({ source: "large", sql, limit: 500 });
+  return [
+    {
+      name: "dbhub",
+      targetOf: (sql) => ({
+        port: PEER_PORT,
+        headersOf: () => ({ "mcp-protocol-version": "2025-11-25" }),
+        body: (_method, id) => toolCall(id, "execute_sql", { sql }, {}),
+      }),
+    },
+    {
+      name: "2026",
+      targetOf: (sql) => ({
+        port: PORT,
+        headersOf: (_method, client) => ({
+          ...signedIn(client),
+          "mcp-protocol-version": REVISION,
+          "mcp-method": "tools/call",
+          "mcp-name": "query",
+        }),
+        body: (_method, id) => toolCall(id, "query", query(sql), { _meta: ENVELOPE }),
+      }),
+    },
+    {
+      name: "2025",
+      targetOf: (sql) => ({
+        port: PORT,
+        headersOf: (_method, client) => ({
+          ...signedIn(client),
+          "mcp-protocol-version": "2025-11-25",
+          "mcp-session-id": sessions[client % sessions.length] ?? "",
+        }),
+        body: (_method, id) => toolCall(id, "query", query(sql), {}),
+      }),
+    },
+  ];
+}
+
+const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+
+/** The median of the rounds' p50, in milliseconds, of each. */
+async function measure(contenders: readonly Contender[], sql: string, concurrency: number): Promise<readonly number[]> {
+  const found = contenders.map((): number[] => []);
+  for (let round = 0; round <= ROUNDS; round += 1) {
+    for (const [index, { targetOf }] of contenders.entries()) {
+      const { latencies } = await runRound(targetOf(sql), "tools/call", concurrency, ROUND_MS);
+      if (round > 0) found[index]?.push(median(latencies));
+    }
+  }
+  return found.map(median);
+}
+
+async function compare(contenders: readonly Contender[]): Promise<readonly string[]> {
+  const lines = [
+    "| query | at a time | dbhub ms | 2026 ms | ratio | 2025 ms | ratio | bar | result |",
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+  ];
+  for (const concurrency of [1, 16]) {
+    for (const [name, sql] of Object.entries(SHAPES)) {
+      const [peer = 0, modern = 0, session = 0] = await measure(contenders, sql, concurrency);
+      const result = Math.max(modern, session) / peer <= MAX_RATIO ? "met" : "missed";
+      const figures = [peer, modern, modern / peer, session, session / peer].map((one) => one.toFixed(2)).join(" | ");
+      lines.push(`| ${name} | ${concurrency} | ${figures} | ${MAX_RATIO} × | ${result} |`);
+      console.log(lines.at(-1));
+    }
+  }
+  return lines;
+}
+
+/** What others get while one client sends this: point lookups of four clients in three seconds. */
+async function disturb({ name, targetOf }: Contender, sql: string): Promise<string> {
+  const agent = new Agent();
+  const target = targetOf(sql);
+  const began = performance.now();
+  let answer = "no answer in 3 s";
+  const worst = call(agent, target.port, target.headersOf("tools/call", 15), target.body("tools/call", 1))
+    .then(({ text }) => `${text.length} characters`)
+    .catch((error: unknown) => {
+      const said = error instanceof Error ? error.message : String(error);
+      return said.includes('"error"') ? (/"text":"(\w+: [^"]{0,80})/.exec(said)?.[1] ?? "refused") : "cut off";
+    })
+    .then((said) => (answer = `${said}, after ${Math.round(performance.now() - began)} ms`));
+  const others = runRound(targetOf(SHAPES["point"] ?? ""), "tools/call", 4, 3000).catch(() => undefined);
+  const deadline = new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 4000));
+  const round = await Promise.race([others, deadline]);
+  agent.destroy();
+  await Promise.race([worst, deadline]);
+  const served = round === undefined ? "none" : `${round.requests}, p50 ${median(round.latencies).toFixed(1)} ms`;
+  return `| ${name} | \`${sql.length > 60 ? `${sql.slice(0, 57)}…` : sql}\` | ${answer} | ${served} |`;
+}
+
+let peer: ChildProcess | undefined;
+try {
+  console.log(`Making ${ORDERS} orders twice …`);
+  const file = path.join(dir, "large.db");
+  makeFile(file);
+  const state = path.join(dir, "state");
+  const storage = await openStorage(configPath, state);
+  const database = await storage.getD1Database("LARGE_DB");
+  for (const sql of DATA_SQL) await database.prepare(sql).run();
+  await storage.dispose();
+  const bundleDir = path.join(dir, "bundle");
+  await buildWorker(configPath, bundleDir);
+  const addresses = await freeAddresses(PORT);
+  if (addresses === undefined) throw new Error(`port ${PORT} is taken`);
+  const { miniflare } = await startLocal({ configPath, bundleDir, port: PORT, addresses, stateDir: state });
+  peer = await startDbhub(file, PEER_PORT);
+  const flow = {
+    origin: originOf(PORT),
+    send: async (url: string, init?: RequestInit) => fetch(url, { redirect: "manual", ...init }),
+  };
+  const tokens: string[] = [];
+  for (const email of PEOPLE) tokens.push((await tokensFor(flow, email)).accessToken);
+  const contenders = await contendersOf(tokens);
+  const lines = await compare(contenders);
+  const disturbed = [
+    "| server | one client sends | and gets | others' point lookups in 3 s |",
+    "| --- | --- | --- | --- |",
+  ];
+  // The peer last: it may not come back.
+  for (const contender of contenders.toReversed())
+    for (const sql of WORST) disturbed.push(await disturb(contender, sql));
+  const heading = `# Benchmark of the whole call\n\n${ORDERS} orders, ${CUSTOMERS} customers: from request to answer, sign-in check, record and kept result included, beside @bytebase/dbhub in read-only mode over a SQLite file of the same rows, which has none of these. Medians of the p50 of ${ROUNDS} interleaved rounds of ${ROUND_MS} ms. Compare within this table only.`;
+  const text = `${[heading, lines.join("\n"), "Four clients look up single orders while a fifth sends its worst:", disturbed.join("\n")].join("\n\n")}\n`;
+  writeFileSync(path.join(import.meta.dirname, "whole.md"), text);
+  console.log(`\n${text}`);
+  await miniflare.dispose();
+} finally {
+  peer?.kill("SIGKILL");
+  rmSync(dir, { recursive: true, force: true });
+}
+process.exit(0);
