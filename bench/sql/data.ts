@@ -15,6 +15,11 @@ export const DATA_SQL: readonly string[] = [
    CASE ((i * 7919) % ${CUSTOMERS} + 1) % 4 WHEN 0 THEN 'north' WHEN 1 THEN 'south' WHEN 2 THEN 'east' ELSE 'west' END,
    CASE i % 10 WHEN 0 THEN 'placed' ELSE 'delivered' END, (i * 104729) % 50000,
    datetime('2026-01-01', '+' || (i * 15) || ' seconds') FROM n`,
+  // One visit for every fifth customer, by address.
+  "CREATE TABLE visits (id INTEGER PRIMARY KEY, email TEXT, page TEXT)",
+  "INSERT INTO visits SELECT id, email, '/page/' || (id % 20) FROM customers WHERE id % 5 = 0",
+  "CREATE INDEX customers_email ON customers (email)",
+  "CREATE INDEX visits_email ON visits (email)",
   "CREATE INDEX orders_customer ON orders (customer_id)",
   "CREATE INDEX orders_placed ON orders (placed_at)",
   "CREATE INDEX orders_total ON orders (total_cents)",

@@ -1,4 +1,5 @@
-// Two people over a shop of a million orders: `all` sees every row and masked addresses, `north` one region's rows.
+// Three people over a shop of a million orders: `all` sees every row and masked addresses, `north` one region's rows, and for
+// `tokens` addresses are tokens.
 import { defineGatehouse, mask } from "../../src/config.ts";
 
 const TEXT = { type: "text", description: "Text" } as const;
@@ -20,6 +21,7 @@ export const config = defineGatehouse({
           key: "id",
           columns: { id: NUMBER, name: TEXT, email: TEXT, region: TEXT, segment: TEXT },
         },
+        visits: { description: "Visits", key: "id", columns: { id: NUMBER, email: TEXT, page: TEXT } },
         orders: {
           description: "Orders",
           key: "id",
@@ -43,6 +45,13 @@ export const config = defineGatehouse({
         { action: "read", datasets: ["large.orders"] },
       ],
     },
+    tokens: {
+      description: "t",
+      rules: [
+        { action: "read", datasets: ["large.customers", "large.visits"], masks: { email: mask.token("email") } },
+        { action: "read", datasets: ["large.orders"] },
+      ],
+    },
     north: {
       description: "n",
       rules: [
@@ -51,5 +60,5 @@ export const config = defineGatehouse({
       ],
     },
   },
-  members: ["all", "north"].map((role) => ({ email: `${role}@harbor.example`, name: role, roles: [role] })),
+  members: ["all", "north", "tokens"].map((role) => ({ email: `${role}@harbor.example`, name: role, roles: [role] })),
 });

@@ -102,29 +102,44 @@ async function contendersOf(tokens: readonly string[]): Promise<readonly Contend
 const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 
-/** The median of the rounds' p50, in milliseconds, of each. */
-async function measure(contenders: readonly Contender[], sql: string, concurrency: number): Promise<readonly number[]> {
-  const found = contenders.map((): number[] => []);
+interface Figures {
+  /** Milliseconds: the median of the rounds' p50. */
+  readonly p50: number;
+  /** Requests a second: the median of the rounds. */
+  readonly rate: number;
+}
+
+async function measure(
+  contenders: readonly Contender[],
+  sql: string,
+  concurrency: number,
+): Promise<readonly Figures[]> {
+  const found = contenders.map((): Figures[] => []);
   for (let round = 0; round <= ROUNDS; round += 1) {
     for (const [index, { targetOf }] of contenders.entries()) {
-      const { latencies } = await runRound(targetOf(sql), "tools/call", concurrency, ROUND_MS);
-      if (round > 0) found[index]?.push(median(latencies));
+      const { latencies, requests, seconds } = await runRound(targetOf(sql), "tools/call", concurrency, ROUND_MS);
+      if (round > 0) found[index]?.push({ p50: median(latencies), rate: requests / seconds });
     }
   }
-  return found.map(median);
+  return found.map((figures) => ({
+    p50: median(figures.map(({ p50 }) => p50)),
+    rate: median(figures.map(({ rate }) => rate)),
+  }));
 }
 
 async function compare(contenders: readonly Contender[]): Promise<readonly string[]> {
   const lines = [
-    "| query | at a time | dbhub ms | 2026 ms | ratio | 2025 ms | ratio | bar | result |",
-    "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    "| query | at a time | dbhub ms | 2026 ms | ratio | 2025 ms | ratio | bar | result | dbhub /s | 2026 /s | 2025 /s |",
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
   ];
   for (const concurrency of [1, 16]) {
     for (const [name, sql] of Object.entries(SHAPES)) {
-      const [peer = 0, modern = 0, session = 0] = await measure(contenders, sql, concurrency);
+      const figures = await measure(contenders, sql, concurrency);
+      const [peer = 0, modern = 0, session = 0] = figures.map(({ p50 }) => p50);
       const result = Math.max(modern, session) / peer <= MAX_RATIO ? "met" : "missed";
-      const figures = [peer, modern, modern / peer, session, session / peer].map((one) => one.toFixed(2)).join(" | ");
-      lines.push(`| ${name} | ${concurrency} | ${figures} | ${MAX_RATIO} × | ${result} |`);
+      const times = [peer, modern, modern / peer, session, session / peer].map((one) => one.toFixed(2)).join(" | ");
+      const rates = figures.map(({ rate }) => rate.toFixed(0)).join(" | ");
+      lines.push(`| ${name} | ${concurrency} | ${times} | ${MAX_RATIO} × | ${result} | ${rates} |`);
       console.log(lines.at(-1));
     }
   }

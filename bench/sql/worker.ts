@@ -1,10 +1,13 @@
 // Runs one shape so often, in one way, and says how many rows came: the time is taken outside.
 import { evaluate, resolveSubject } from "../../src/policy/evaluate.ts";
+import { tokenColumnsOf } from "../../src/policy/tokens.ts";
 import { createD1Source } from "../../src/sources/d1.ts";
 import { createSchema } from "../../src/sources/d1-schema.ts";
 import { authorizer, exactValues, guard, planner, verification } from "../../src/sources/layers.ts";
 import type { LayerOptions } from "../../src/sources/layers.ts";
 import type { OpenTable, TableSource } from "../../src/sources/source.ts";
+import type { TableTokens } from "../../src/sources/tables.ts";
+import { createTokenStore, parseTokenKey } from "../../src/sources/tokens.ts";
 import { parseStatement } from "../../src/sql/statement.ts";
 import { config } from "./policy.ts";
 import { SHAPES } from "./shapes.ts";
@@ -21,10 +24,19 @@ const datasets = policy.datasets.filter((dataset) => dataset.kind === "table");
 /** The sources by how many layers they have. */
 let sources: ReadonlyMap<string, TableSource> | undefined;
 
+const key = parseTokenKey("a key of the benchmark, long enough to be one");
+const tokenColumns = tokenColumnsOf(policy, "large");
+
+function createTokens(database: D1Database): TableTokens {
+  if (key === null) throw new TypeError("there is no key");
+  return { store: createTokenStore(database, key), columns: tokenColumns };
+}
+
 function createSources(database: D1Database): ReadonlyMap<string, TableSource> {
   const [declaration] = policy.sources;
   if (declaration === undefined) throw new TypeError("the policy declares no source");
-  const schema = createSchema(declaration, datasets, database, console.error);
+  const schema = createSchema(declaration, datasets, database, console.error, { tokenColumns, expressions: [] });
+  const tokens = createTokens(database);
   const o: LayerOptions = { schema, allowsRecursion: false, maxSteps: 1e12 };
   const all = [planner(o), guard(o), authorizer(o), exactValues(o), verification(o)];
   const without = (layer: number) => all.filter((_layer, index) => index !== layer);
@@ -37,7 +49,7 @@ function createSources(database: D1Database): ReadonlyMap<string, TableSource> {
   return new Map(
     Object.entries(stacks).map(([name, layers]) => [
       name,
-      createD1Source(declaration, datasets, database, schema, layers),
+      createD1Source(declaration, datasets, database, schema, layers, tokens),
     ]),
   );
 }
@@ -63,6 +75,10 @@ export default {
     const { searchParams } = new URL(request.url);
     const way = searchParams.get("way") ?? "";
     const account = searchParams.get("account") ?? "";
+    if (way === "fill") {
+      await createTokens(LARGE_DB).store.fill(tokenColumns, 1_000_000);
+      return new Response("filled");
+    }
     const shape = SHAPES.find(({ name }) => name === searchParams.get("shape"));
     if (shape === undefined) return new Response("no such shape", { status: 404 });
     sources ??= createSources(LARGE_DB);

@@ -4,6 +4,7 @@ import { env } from "cloudflare:workers";
 import { beforeAll, expect, it } from "vitest";
 import { defineGatehouse, mask } from "../../../src/config.ts";
 import { AppError } from "../../../src/errors.ts";
+import { showCell } from "../../../src/sql/exact.ts";
 import { createReader } from "../../support/governed.ts";
 import { TABLES, createRandom, generateSelect } from "./generator.ts";
 
@@ -131,7 +132,7 @@ beforeAll(async () => {
     const insert = env.OPS_DB.prepare(
       `INSERT INTO ${table} VALUES (${columns.map(({ type }) => (type === "number" ? "CAST(? AS INTEGER)" : "?")).join(", ")})`,
     );
-    await env.OPS_DB.batch(rows.map((row) => insert.bind(...row)));
+    await env.OPS_DB.batch(rows.map((row) => insert.bind(...row.map(showCell))));
   }
 });
 
@@ -153,7 +154,7 @@ async function plainly(sql: string): Promise<readonly string[] | undefined> {
 
 async function governed(sql: string): Promise<readonly string[] | string> {
   try {
-    return sorted((await reader.read("fuzz", sql, [], MAX_ROWS)).rows);
+    return sorted((await reader.read("fuzz", sql, [], MAX_ROWS)).rows.map((row) => row.map(showCell)));
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     return error.publicMessage;
