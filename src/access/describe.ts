@@ -146,7 +146,8 @@ function describeResult(result: UsableResult): Answered<ResultDescription> {
     masked: origin.masked,
     rules: origin.rules,
   };
-  return { answer, ...recordOf(origin) };
+  const { datasets, rules, masked } = recordOf(origin);
+  return { answer, datasets, rules, masked };
 }
 
 function describeDocuments({ dataset, decision }: OpenDocuments): DocumentsDescription {

@@ -3,8 +3,6 @@
 import { AppError } from "../errors.ts";
 import type { Disclosure } from "../policy/model.ts";
 import { showCell } from "../sql/exact.ts";
-import { quoteIdentifier } from "../sql/identifier.ts";
-import { readStatement } from "../sql/statement.ts";
 import type { OpenTable } from "../sources/source.ts";
 import { datasetUri } from "./catalogue.ts";
 import type { Catalogue, OpenTables } from "./catalogue.ts";
@@ -14,28 +12,25 @@ import { UNTRUSTED_NOTE, fence } from "./untrusted.ts";
 
 /** A column whose tokens of a domain the person may exchange, under the grants that say so. */
 interface Revealing {
-  readonly open: OpenTables;
   readonly table: OpenTable;
   readonly column: OpenTable["dataset"]["columns"][number];
   readonly domain: string;
 }
 
-/** Bytes of a value that has a token. */
-const MAX_VALUE_BYTES = 1000;
-
 /** Errors: `not_found`, also when the token stands for something out of the person's reach. */
 export async function revealToken({ open: sources }: Catalogue, token: string): Promise<Answered<FetchAnswer>> {
   for (const open of sources.filter((one): one is OpenTables => one.kind === "d1")) {
-    for (const revealing of open.tables.flatMap((table) => revealingOf(open, table))) {
-      const text = await readValue(revealing, token);
-      if (text !== undefined) return answerOf(revealing, token, text);
+    for (const revealing of open.tables.flatMap(revealingOf)) {
+      const { table, column, domain } = revealing;
+      const [cell = null] = (await open.source.reveal(table, column, domain, token)) ?? [];
+      if (cell !== null) return answerOf(revealing, token, String(showCell(cell)));
     }
   }
   const message = `There is no value behind ${token} that you may see. Only some roles may exchange tokens, for rows that they see.`;
   throw new AppError("not_found", message);
 }
 
-function revealingOf(open: OpenTables, { dataset, decision }: OpenTable): readonly Revealing[] {
+function revealingOf({ dataset, decision }: OpenTable): readonly Revealing[] {
   return dataset.columns.flatMap((column) => {
     const grants = decision.grants.filter(({ reveal }) => reveal.includes(column.name));
     const disclosure = grants[0]?.columns[column.name];
@@ -43,26 +38,8 @@ function revealingOf(open: OpenTables, { dataset, decision }: OpenTable): readon
     const clear: Readonly<Record<string, Disclosure>> = { [column.name]: { kind: "clear" } };
     const narrowed = grants.map((grant) => ({ ...grant, columns: clear }));
     const table = { dataset, decision: { ...decision, grants: narrowed, rules: narrowed.map(({ rule }) => rule) } };
-    return [{ open, table, column, domain: disclosure.domain }];
+    return [{ table, column, domain: disclosure.domain }];
   });
-}
-
-async function readValue({ open, table, column, domain }: Revealing, token: string): Promise<string | undefined> {
-  const value = await open.source.valueOfToken(domain, token);
-  if (value === undefined) return undefined;
-  const name = quoteIdentifier(column.name);
-  const statement = readStatement(
-    `SELECT ${name} FROM ${quoteIdentifier(table.dataset.table)} WHERE ${name} = ? LIMIT 1`,
-  );
-  const wanted = column.type === "integer" ? Number(value) : value;
-  const { rows } = await open.source.read([table], statement, [wanted], {
-    maxRows: 1,
-    maxValueBytes: MAX_VALUE_BYTES,
-    maxTotalBytes: MAX_VALUE_BYTES,
-    bookmark: "first-primary",
-  });
-  const cell = rows[0]?.[0];
-  return cell === undefined || cell === null ? undefined : String(showCell(cell));
 }
 
 function answerOf({ table, column }: Revealing, token: string, text: string): Answered<FetchAnswer> {

@@ -1,6 +1,6 @@
 // What the gateway can ask of a bound store. Every read takes an allowed decision, and what comes back carries a brand
 // that only the guarded read paths here can give: returning raw rows is a compile error.
-import type { Decision, DocumentDataset, SourceDeclaration, TableDataset } from "../policy/model.ts";
+import type { Column, Decision, DocumentDataset, SourceDeclaration, TableDataset } from "../policy/model.ts";
 import type { Cell } from "../sql/exact.ts";
 import type { SqlValue } from "../sql/parameters.ts";
 import type { Statement } from "../sql/statement.ts";
@@ -65,8 +65,11 @@ export interface TableSource {
     values: readonly SqlValue[],
     options: ReadOptions,
   ): Promise<TableRead>;
-  /** The value that a token stands for, if there is one. Not governed: for asking `read` whether a row carries it. */
-  valueOfToken(domain: string, token: string): Promise<string | undefined>;
+  /**
+   * The value that a token of a domain stands for, as a row of that one column, if a row of the table carries it. The
+   * decision must show the column in clear. Errors: as `read`.
+   */
+  reveal(table: OpenTable, column: Column, domain: string, token: string): Promise<GovernedRow | undefined>;
 }
 
 export interface DocumentSource {

@@ -1,16 +1,17 @@
 // Tables as a source, wherever they lie. The only way to their rows is `read`, through the layers of governed SQL.
 import { AppError } from "../errors.ts";
 import { newId } from "../lib/ids.ts";
-import type { SourceDeclaration, TableDataset } from "../policy/model.ts";
+import type { Column, SourceDeclaration, TableDataset } from "../policy/model.ts";
 import type { TokenColumn } from "../policy/tokens.ts";
 import { guardViewOf, isRowRestricted } from "../policy/views.ts";
 import { readExact } from "../sql/exact.ts";
 import { frameQuery } from "../sql/guard.ts";
-import { columnNames, foldName } from "../sql/identifier.ts";
+import { columnNames, foldName, quoteIdentifier } from "../sql/identifier.ts";
+import { readStatement } from "../sql/statement.ts";
 import { DatabaseProblem, Drift, stack } from "./reading.ts";
 import type { Execute, Layer, ReadRequest, Schema } from "./reading.ts";
 import { governRow } from "./source.ts";
-import type { TableRead, TableSource } from "./source.ts";
+import type { GovernedRow, OpenTable, TableRead, TableSource } from "./source.ts";
 import type { TokenStore } from "./tokens.ts";
 
 function isDrift(error: unknown): boolean {
@@ -104,7 +105,7 @@ export function createTableSource(parts: TableSourceParts): TableSource {
     return new AppError("source_unavailable", message, { cause });
   }
 
-  return {
+  const source: TableSource = {
     kind: "d1",
     declaration,
     datasets,
@@ -125,6 +126,34 @@ export function createTableSource(parts: TableSourceParts): TableSource {
         throw error instanceof DatabaseProblem ? error.problem.error : error;
       });
     },
-    valueOfToken: async (domain, token) => tokens?.store.valueOf(domain, token),
+    reveal: async (table, column, domain, token) => {
+      const value = await tokens?.store.valueOf(domain, token);
+      return value === undefined ? undefined : readValue(source, table, column, value);
+    },
   };
+  return source;
+}
+
+/** Bytes of a value that has a token. */
+const MAX_TOKEN_VALUE_BYTES = 1000;
+
+/** The value as a row of its column, if the decision lets see a row that carries it now. */
+async function readValue(
+  source: TableSource,
+  table: OpenTable,
+  column: Column,
+  value: string,
+): Promise<GovernedRow | undefined> {
+  const name = quoteIdentifier(column.name);
+  const from = quoteIdentifier(table.dataset.table);
+  const statement = readStatement(`SELECT ${name} FROM ${from} WHERE ${name} = ? LIMIT 1`);
+  // As text, a number that JSON cannot hold finds its row by the column's affinity.
+  const isNumber = column.type === "integer" && Number.isSafeInteger(Number(value));
+  const { rows } = await source.read([table], statement, [isNumber ? Number(value) : value], {
+    maxRows: 1,
+    maxValueBytes: MAX_TOKEN_VALUE_BYTES,
+    maxTotalBytes: MAX_TOKEN_VALUE_BYTES,
+    bookmark: "first-primary",
+  });
+  return rows[0];
 }

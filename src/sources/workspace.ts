@@ -58,7 +58,7 @@ export function createWorkspaceSource(parts: WorkspaceParts): WorkspaceSource {
       const reader = createTableSource({ declaration: DECLARATION, datasets, schema, layers, tokens: null, execute });
       return reader.read(open, statement, values, options);
     },
-    valueOfToken: async () => undefined,
+    reveal: async () => undefined,
   };
   return { source, tables };
 }

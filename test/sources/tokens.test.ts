@@ -30,6 +30,10 @@ function world(roles: Roles = {}) {
       description: "n",
       rules: [{ action: "read", datasets: ["shop.people"], masks: TOKENED, rows: NORTH, reveal: ["email"] }],
     },
+    cards: {
+      description: "k",
+      rules: [{ action: "read", datasets: ["shop.people"], masks: TOKENED, reveal: ["card"] }],
+    },
     clear: { description: "c", rules: [{ action: "read", datasets: ["shop.people"], rows: NORTH }] },
     ...roles,
   };
@@ -228,6 +232,8 @@ describe("exchanging a token", () => {
     ["with the right, for a row in reach", "north", ANN, "ann@secret.example"],
     ["for a row out of reach", "north", BOB, "not_found"],
     ["of a column without the right", "north", tokenFor("card", "4111222233334444"), "not_found"],
+    ["of a number", "cards", tokenFor("card", "4111222233334444"), "4111222233334444"],
+    ["of a number that JSON cannot hold", "cards", tokenFor("card", "9007199254740993"), "9007199254740993"],
     ["without the right", "tokens", ANN, "not_found"],
     ["a row that another role reaches without the right", "tokennorth", BOB, "not_found"],
     ["that nobody made", "north", "tok_aaaaaaaaaaaaaaaa", "not_found"],

@@ -65,6 +65,7 @@ const config = defineGatehouse({
           action: "read",
           datasets: ["shop.visits"],
           hidden: ["agent"],
+          masks: { page: mask.token("page") },
           rows: { column: "seconds", op: "<", value: 90 },
         },
       ],
@@ -125,7 +126,7 @@ beforeAll(async () => {
   // The tables as the person sees them, as tables: computed columns have no type there either.
   for (const [table, columns] of Object.entries(TABLES)) {
     const typed = columns.map(({ name, type }) =>
-      ["email", "born"].includes(name) ? name : `${name} ${type === "number" ? "INTEGER" : "TEXT"}`,
+      ["email", "born", "page"].includes(name) ? name : `${name} ${type === "number" ? "INTEGER" : "TEXT"}`,
     );
     await env.OPS_DB.prepare(`CREATE TABLE ${table} (${typed.join(", ")})`).run();
     const { rows } = await reader.read("fuzz", `SELECT * FROM ${table}`, [], MAX_ROWS);
