@@ -1,4 +1,5 @@
-// `npm start`: serves Gatehouse on this machine, with the sample organisation as long as the policy file names no source.
+// `npm start`: serves Gatehouse on this machine, with the sample organisation as long as the policy file names no source, or
+// when it is asked for with `-- --sample`.
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -29,7 +30,7 @@ async function main(): Promise<void> {
     );
   }
   const ownConfig = await loadOwnConfig();
-  const isSample = ownConfig.policy.sources.length === 0;
+  const isSample = wantsSample(process.argv.slice(2)) || ownConfig.policy.sources.length === 0;
   const config = isSample ? sampleConfig : ownConfig;
   const configPath = path.join(root, isSample ? "sample/wrangler.jsonc" : "wrangler.jsonc");
   const stateDir = path.resolve(root, process.env["GATEHOUSE_STATE"] ?? ".wrangler/state");
@@ -48,6 +49,13 @@ async function main(): Promise<void> {
   process.once("SIGINT", stop);
   process.once("SIGTERM", stop);
   announce(config, origin, isSample);
+}
+
+function wantsSample(passed: readonly string[]): boolean {
+  const unknown = passed.find((one) => one !== "--sample");
+  if (unknown !== undefined)
+    throw new StartProblem(`${unknown} is not known. npm start takes -- --sample, to serve the sample organisation.`);
+  return passed.length > 0;
 }
 
 /** A secret of this machine, made once: the tokens in its databases are of this key. */

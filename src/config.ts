@@ -3,7 +3,7 @@
 import * as z from "zod";
 import { checkPolicy } from "./policy/check.ts";
 import type { Mask, Policy, SubjectValue } from "./policy/model.ts";
-import { policySchema } from "./policy/schema.ts";
+import { parseD1Source, policySchema } from "./policy/schema.ts";
 
 export interface Organisation {
   readonly name: string;
@@ -142,6 +142,16 @@ function checkLimits(limits: Limits): readonly string[] {
   return ORDERED_LIMITS.flatMap(([less, more]) =>
     limits[less] > limits[more] ? [`limits.${less}: is more than limits.${more}. Lower it.`] : [],
   );
+}
+
+/**
+ * Reads a D1 source from data, as `npm run introspect` keeps it in a file. Throws `TypeError` with the file's path, what is wrong
+ * and what would be right.
+ */
+export function readSource(file: string, data: unknown): GatehouseInput["sources"][string] {
+  const parsed = parseD1Source(data);
+  if (parsed.success) return parsed.data;
+  throw invalid(parsed.error.issues.map((issue) => `${file}: ${pathText(issue.path)}: ${issueText(issue)}`));
 }
 
 /** The masks a rule can put on a column. */

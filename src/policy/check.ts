@@ -56,7 +56,7 @@ function datasetsOf(source: string, input: ParsedPolicy, problems: string[]): Da
     `sources.${source}.tables`,
   ]);
   refuseDuplicates(folded, "has two tables whose names differ only by case", problems);
-  return Object.entries(parsed.tables).map(([table, { description, key, columns }]): TableDataset => {
+  return Object.entries(parsed.tables).map(([table, { description, key, hidden, columns }]): TableDataset => {
     const names = Object.keys(columns);
     const foldedColumns = names.map((name): [string, string] => [
       foldName(name),
@@ -66,8 +66,15 @@ function datasetsOf(source: string, input: ParsedPolicy, problems: string[]): Da
     if (key !== undefined && !names.includes(key)) {
       problems.push(`sources.${source}.tables.${table}.key: there is no column ${key}. ${choice(names)}`);
     }
-    const list = Object.entries(columns).map(([name, column]) => ({ name, ...column }));
-    return { kind: "table", id: `${source}.${table}`, source, table, description, key: key ?? null, columns: list };
+    const list = Object.entries(columns).map(([name, { references = null, ...column }]) => {
+      if (references !== null && !isColumn(parsed.tables, references))
+        problems.push(
+          `sources.${source}.tables.${table}.columns.${name}.references: there is no column ${references}. Write table.column of this source.`,
+        );
+      return { name, references, ...column };
+    });
+    const id = `${source}.${table}`;
+    return { kind: "table", id, source, table, description, key: key ?? null, hidden, columns: list };
   });
 }
 
@@ -89,6 +96,16 @@ function membersOf(input: ParsedPolicy, problems: string[]): readonly Member[] {
     problems,
   );
   return members;
+}
+
+/** Both names may hold dots. */
+function isColumn(
+  tables: Extract<ParsedPolicy["sources"][string], { kind: "d1" }>["tables"],
+  reference: string,
+): boolean {
+  return Object.entries(tables).some(([table, { columns }]) =>
+    Object.keys(columns).some((column) => `${table}.${column}` === reference),
+  );
 }
 
 /** A row could not show one of two tokens as the less masked form. */

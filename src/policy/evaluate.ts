@@ -31,6 +31,7 @@ export function resolveSubject(policy: Policy, identity: Identity): Subject {
  *
  * The law:
  * - Default deny: without a rule that allows, the answer is no.
+ * - What nobody has opened yet, a table or a column, no rule shows.
  * - Deny beats allow: one matching deny rule without column names ends the matter; one that names columns hides them
  *   in every grant.
  * - Grants are united: each allowing rule of any of the subject's roles adds its rows, and for a row reached by several
@@ -46,6 +47,7 @@ export function evaluate(policy: Policy, subject: Subject, dataset: Dataset, act
     rules: rules.map((rule) => rule.id),
   });
   if (subject.roles.length === 0) return deny("no_role", []);
+  if (dataset.kind === "table" && dataset.hidden) return deny("not_opened", []);
   const matching = policy.rules.filter(
     (rule) => subject.roles.includes(rule.role) && rule.dataset === dataset.id && rule.action === action,
   );
@@ -70,9 +72,12 @@ function grantOf(rule: Rule, dataset: Dataset, subject: Subject, denied: Readonl
   if (rows === undefined) return [];
   const declared = dataset.kind === "table" ? dataset.columns : [];
   const columns = Object.fromEntries(
-    declared.map(({ name }): [string, Disclosure] => [name, disclosureOf(rule, name, denied)]),
+    declared.map(({ name, hidden }): [string, Disclosure] => [
+      name,
+      hidden ? { kind: "hidden" } : disclosureOf(rule, name, denied),
+    ]),
   );
-  return [{ rule: rule.id, rows, columns, reveal: rule.reveal.filter((name) => !denied.has(name)) }];
+  return [{ rule: rule.id, rows, columns, reveal: rule.reveal.filter((name) => columns[name]?.kind !== "hidden") }];
 }
 
 function disclosureOf(rule: Rule, column: string, denied: ReadonlySet<string>): Disclosure {

@@ -27,6 +27,12 @@ export interface Column {
   readonly description: string;
   /** Whether people outside the organisation write its text. */
   readonly untrusted: boolean;
+  /** Whether nobody sees it, whatever the rules say: nobody has opened it yet. */
+  readonly hidden: boolean;
+  /** The `table.column` of the same source that it refers to; null when none is known. */
+  readonly references: string | null;
+  /** Values that are typical, for who sees the column in clear and every row. */
+  readonly examples: readonly string[];
 }
 
 export interface TableDataset {
@@ -38,6 +44,8 @@ export interface TableDataset {
   readonly description: string;
   /** The column that identifies a row; null when rows cannot be fetched one by one. */
   readonly key: string | null;
+  /** Whether nobody sees it, whatever the rules say: nobody has opened it yet. */
+  readonly hidden: boolean;
   readonly columns: readonly Column[];
 }
 
@@ -177,4 +185,4 @@ export type Decision =
       readonly rules: readonly string[];
     };
 
-export type DenyReason = "no_role" | "no_rule" | "denied_by_rule" | "missing_attribute";
+export type DenyReason = "not_opened" | "no_role" | "no_rule" | "denied_by_rule" | "missing_attribute";

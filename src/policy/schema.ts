@@ -95,12 +95,25 @@ export const grantSchema: z.ZodType<Grant, Grant> = z.strictObject({
 /** Text that people outside the organisation write, such as tickets: it is fenced wherever it is shown. */
 const untrusted = z.boolean().default(false);
 
-const column = z.strictObject({ type: z.enum(COLUMN_TYPES), description, untrusted });
+/** What nobody has opened yet: no rule shows it. */
+const hidden = z.boolean().default(false);
+
+const column = z.strictObject({
+  type: z.enum(COLUMN_TYPES),
+  description,
+  untrusted,
+  hidden,
+  /** `table.column` of the same source. */
+  references: z.string().optional(),
+  /** Typical values; shown to who sees the column in clear, and every row. */
+  examples: z.array(z.string().max(60)).max(12).default([]),
+});
 
 const table = z.strictObject({
   description,
   /** The column that identifies a row, for fetch by id. */
   key: z.string().optional(),
+  hidden,
   columns: z.record(objectName, column),
 });
 
@@ -113,6 +126,14 @@ const d1Source = z.strictObject({
   recursion: z.boolean().default(false),
   tables: z.record(objectName, table),
 });
+
+/** A D1 source as the policy file writes it. */
+export type D1SourceInput = z.input<typeof d1Source>;
+
+/** Reads a D1 source from data, such as a file that introspection wrote. */
+export function parseD1Source(data: unknown): z.ZodSafeParseResult<z.output<typeof d1Source>> {
+  return d1Source.safeParse(data);
+}
 
 const kvSource = z.strictObject({
   kind: z.literal("kv"),

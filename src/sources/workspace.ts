@@ -63,6 +63,15 @@ export function createWorkspaceSource(parts: WorkspaceParts): WorkspaceSource {
   return { source, tables };
 }
 
+const PLAIN = {
+  type: "text",
+  description: "",
+  untrusted: false,
+  hidden: false,
+  references: null,
+  examples: [],
+} as const;
+
 /** Values are masked already: a result has every column that was shown when it was made. */
 function openResult({ id, columns }: KeptResult): OpenTable {
   const dataset: TableDataset = {
@@ -72,7 +81,8 @@ function openResult({ id, columns }: KeptResult): OpenTable {
     table: id,
     description: "",
     key: null,
-    columns: columns.map(({ name }) => ({ name, type: "text", description: "", untrusted: false })),
+    hidden: false,
+    columns: columns.map(({ name }) => ({ name, ...PLAIN })),
   };
   const clear = Object.fromEntries(columns.map(({ name }) => [name, { kind: "clear" as const }]));
   const rule = `own/allow/read/${dataset.id}`;

@@ -8,7 +8,8 @@ import { guardViewSql } from "../../src/policy/views.ts";
 import { createParameters } from "../../src/sql/parameters.ts";
 import { createRandom } from "../sql/fuzz/generator.ts";
 
-const column = (name: string) => ({ name, type: "text", description: name, untrusted: false }) as const;
+const column = (name: string) =>
+  ({ name, type: "text", description: name, untrusted: false, hidden: false, references: null, examples: [] }) as const;
 const dataset: TableDataset = {
   kind: "table",
   id: "shop.grid",
@@ -16,6 +17,7 @@ const dataset: TableDataset = {
   table: "grid",
   description: "Grid",
   key: null,
+  hidden: false,
   columns: [column("a"), column("b")],
 };
 const CLEAR: Disclosure = { kind: "clear" };

@@ -18,11 +18,15 @@ const people: TableDataset = {
   table: "people",
   description: "People",
   key: "id",
+  hidden: false,
   columns: ["id", "email", "region"].map((name) => ({
     name,
     type: name === "id" ? "integer" : "text",
     description: name,
     untrusted: false,
+    hidden: false,
+    references: null,
+    examples: [],
   })),
 };
 

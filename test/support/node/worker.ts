@@ -20,9 +20,10 @@ export async function runProcess(
   env: Record<string, string>,
   readyText: string,
   origin: string,
+  cwd = ROOT,
 ): Promise<WorkerProcess> {
   const child = spawn(process.execPath, [script], {
-    cwd: ROOT,
+    cwd,
     env: { ...process.env, ...env },
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],

@@ -1,0 +1,106 @@
+// From what a database says of itself to how the policy file declares it: types, meanings, relations, typical values, and
+// everything hidden until a person opens it.
+import type { ColumnType } from "../../src/policy/model.ts";
+import type { D1SourceInput } from "../../src/policy/schema.ts";
+import { personalReason } from "./personal.ts";
+import type { FoundColumn, FoundTable } from "./schema.ts";
+import { humanised, wordsOf } from "./words.ts";
+
+export type TableInput = D1SourceInput["tables"][string];
+export type ColumnInput = TableInput["columns"][string];
+
+/** Values that a column may have to be taken for a choice among few. */
+const MAX_CHOICES = 8;
+const MAX_CHOICE_LENGTH = 40;
+
+/** Declares tables. Each is hidden, and so is each column that looks personal or secret. */
+export function guessTables(tables: readonly FoundTable[]): Readonly<Record<string, TableInput>> {
+  return Object.fromEntries(tables.map((table) => [table.name, guessTable(table, tables)]));
+}
+
+function guessTable(table: FoundTable, tables: readonly FoundTable[]): TableInput {
+  const columns = table.columns.map((column): [string, ColumnInput] => [
+    column.name,
+    guessColumn(column, table, tables),
+  ]);
+  return {
+    description: humanised(table.name),
+    hidden: true,
+    ...(table.key === null ? {} : { key: table.key }),
+    columns: Object.fromEntries(columns),
+  };
+}
+
+function guessColumn(column: FoundColumn, table: FoundTable, tables: readonly FoundTable[]): ColumnInput {
+  const reason = personalReason(table.name, column.name, column.values);
+  const references = column.references ?? guessReference(column, table, tables);
+  const examples = reason === undefined ? choicesOf(column) : [];
+  return {
+    type: typeOf(column),
+    description:
+      reason === undefined
+        ? meaningOf(column, table, references)
+        : `${meaningOf(column, table, references)} (looks like ${reason})`,
+    ...(reason === undefined ? {} : { hidden: true }),
+    ...(references === null ? {} : { references }),
+    ...(examples.length === 0 ? {} : { examples: [...examples] }),
+  };
+}
+
+/** By the declared type as SQLite reads it, and by what is really there. */
+function typeOf({ declaredType, values, storage }: FoundColumn): ColumnType {
+  const declared = declaredType.toUpperCase();
+  const isText = storage.has("text");
+  if (isText && matchAll(values, /^\d{4}-\d{2}-\d{2}$/)) return "date";
+  if (isText && matchAll(values, /^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}/)) return "datetime";
+  if (declared.includes("JSON") || (isText && matchAll(values, /^\s*[[{][^]*[\]}]\s*$/))) return "json";
+  if (isText) return "text";
+  if (declared.includes("BOOL") || (storage.has("integer") && /^(?:IS|HAS)[A-Z_]/.test(declaredType))) return "boolean";
+  if (storage.has("real")) return "real";
+  if (storage.has("integer")) return "integer";
+  if (storage.size === 0 && /DATETIME|TIMESTAMP/.test(declared)) return "datetime";
+  if (storage.size === 0 && declared.includes("DATE")) return "date";
+  if (declared.includes("INT")) return "integer";
+  return /REAL|FLOA|DOUB|NUMERIC|DECIMAL/.test(declared) ? "real" : "text";
+}
+
+function matchAll(values: readonly string[], pattern: RegExp): boolean {
+  return values.length > 0 && values.every((value) => pattern.test(value));
+}
+
+function meaningOf({ name }: FoundColumn, table: FoundTable, references: string | null): string {
+  if (name === table.key) return `Identifies a row of ${table.name}`;
+  if (references !== null) return `Refers to ${references}`;
+  const words = wordsOf(name);
+  if (words.length > 1 && words.at(-1) === "at") return `When it was ${words.slice(0, -1).join(" ")}`;
+  return humanised(name);
+}
+
+/** `customer_id` refers to the key of `customers`, `customer` or `tbl_customer`, if there is one such table. */
+function guessReference({ name }: FoundColumn, table: FoundTable, tables: readonly FoundTable[]): string | null {
+  const words = wordsOf(name);
+  if (words.length < 2 || words.at(-1) !== "id") return null;
+  const wanted = words.slice(0, -1).join("");
+  const targets = tables.filter((other) => {
+    const told = wordsOf(other.name)
+      .filter((word) => !["tbl", "t", "tab"].includes(word))
+      .join("");
+    return (
+      other !== table &&
+      other.key !== null &&
+      [wanted, `${wanted}s`, `${wanted}es`, wanted.replace(/y$/, "ies")].includes(told)
+    );
+  });
+  const [target] = targets;
+  return target === undefined || targets.length > 1 ? null : `${target.name}.${target.key}`;
+}
+
+/** The values of a column that has few, each of which occurs often. */
+function choicesOf({ values, storage }: FoundColumn): readonly string[] {
+  const choices = [...new Set(values)];
+  const isChoice =
+    storage.size === 1 && storage.has("text") && choices.length <= MAX_CHOICES && values.length >= choices.length * 3;
+  return isChoice && choices.every((choice) => choice !== "" && choice.length <= MAX_CHOICE_LENGTH)
+    ? choices.toSorted()
+    : [];
+}

@@ -1,0 +1,216 @@
+// A database of one's own, from a file to the first answer: read with everything hidden, two tables opened, served, signed in
+// to with a real client, and asked.
+import { execFile } from "node:child_process";
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { connectAs } from "../support/node/clients.ts";
+import { freePort } from "../support/node/server.ts";
+import { ROOT, runProcess } from "../support/node/worker.ts";
+import type { WorkerProcess } from "../support/node/worker.ts";
+
+const SECRET = "planted-secret";
+const dir = mkdtempSync(path.join(tmpdir(), "gatehouse-introspect-"));
+const copy = path.join(dir, "gatehouse");
+const file = path.join(dir, "club members.sqlite");
+const catalogue = path.join(copy, "src/catalogue/club_members.json");
+const run = promisify(execFile);
+
+interface Catalogue {
+  title: string;
+  tables: Record<
+    string,
+    { description: string; hidden?: boolean; key?: string; columns: Record<string, Record<string, unknown>> }
+  >;
+}
+
+function makeFile(): void {
+  const database = new DatabaseSync(file);
+  database.exec(`
+    CREATE TABLE "member" (id INTEGER PRIMARY KEY, fullName TEXT, "e-mail" TEXT, level TEXT, joined_at TEXT, contact TEXT);
+    CREATE TABLE visits (id INTEGER PRIMARY KEY, member_id INTEGER, trainer INTEGER REFERENCES trainers(no), minutes INTEGER, price REAL GENERATED ALWAYS AS (minutes * 0.5) STORED);
+    CREATE TABLE trainers (no INTEGER PRIMARY KEY, boss INTEGER REFERENCES trainers(no));
+    CREATE TABLE "odd ""name"" 100%" (k TEXT PRIMARY KEY, "sel ect" TEXT, raw BLOB) WITHOUT ROWID;
+    CREATE TABLE fts5_like (id INTEGER PRIMARY KEY);
+    CREATE VIEW everyone AS SELECT * FROM member;
+    CREATE VIRTUAL TABLE notes_index USING fts5(body);
+    CREATE INDEX visits_member ON visits (member_id);
+    INSERT INTO trainers VALUES (2, NULL), (1, 2);
+    INSERT INTO "odd ""name"" 100%" VALUES ('it''s', '${SECRET}', x'00ff');
+    INSERT INTO notes_index VALUES ('${SECRET}');
+  `);
+  const member = database.prepare('INSERT INTO "member" VALUES (?, ?, ?, ?, ?, ?)');
+  const visit = database.prepare("INSERT INTO visits (id, member_id, trainer, minutes) VALUES (?, ?, ?, ?)");
+  for (let id = 1; id <= 30; id += 1) {
+    member.run(
+      id,
+      `${SECRET} ${id}`,
+      `m${id}@${SECRET}.example`,
+      ["gold", "silver"][id % 2] ?? null,
+      "2026-01-02 10:00:00",
+      `m${id}@club.example`,
+    );
+    visit.run(id, id, 1 + (id % 2), id);
+  }
+  database.close();
+}
+
+const introspect = async (...args: readonly string[]) =>
+  run(process.execPath, [path.join(copy, "scripts/introspect.ts"), ...args], { cwd: copy }).catch((error: unknown) => {
+    const { stdout = "", stderr = "" } = Object(error);
+    return { stdout: String(stdout), stderr: String(stderr) };
+  });
+const read = (): Catalogue => JSON.parse(readFileSync(catalogue, "utf8"));
+const write = (data: Catalogue): void => writeFileSync(catalogue, JSON.stringify(data));
+
+beforeAll(async () => {
+  makeFile();
+  const { stdout } = await run("git", ["ls-files", "-co", "--exclude-standard"], { cwd: ROOT });
+  for (const name of stdout.split("\n").filter((one) => one !== "" && !one.startsWith("bench/node_modules")))
+    cpSync(path.join(ROOT, name), path.join(copy, name));
+  symlinkSync(path.join(ROOT, "node_modules"), path.join(copy, "node_modules"));
+}, 60_000);
+
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+describe("npm run introspect", () => {
+  it("says what it takes", async () => {
+    expect((await introspect()).stderr).toContain("npm run introspect -- CRM_DB");
+    expect((await introspect("CRM_DB")).stderr).toContain("wrangler.jsonc has no database CRM_DB. It has none.");
+    expect((await introspect("CRM_DB", "--remote")).stderr).toContain("npx wrangler d1 export");
+    writeFileSync(path.join(dir, "no.sqlite"), "no database");
+    expect((await introspect(path.join(dir, "no.sqlite"))).stderr).toContain("no.sqlite is no database: ");
+    expect((await introspect(path.join(dir, "absent.db"))).stderr).toContain("There is no file ");
+    expect(readFileSync(path.join(copy, "wrangler.jsonc"), "utf8")).toBe(
+      readFileSync(path.join(ROOT, "wrangler.jsonc"), "utf8"),
+    );
+  });
+
+  it("leaves nothing of a file that cannot be loaded", { timeout: 60_000 }, async () => {
+    const dump = path.join(dir, "broken.sql");
+    const tables = "CREATE TABLE a (id INTEGER PRIMARY KEY); CREATE TABLE b (a INTEGER REFERENCES a(id));";
+    writeFileSync(dump, `${tables} INSERT INTO b VALUES (7);`);
+    expect((await introspect(dump)).stderr).toContain("The file could not be loaded: ");
+    writeFileSync(dump, `${tables} INSERT INTO b VALUES (7); INSERT INTO a VALUES (7);`);
+    expect((await introspect(dump)).stdout).toContain("Loaded 2 rows into BROKEN_DB");
+  });
+
+  it(
+    "loads a file and declares all of it, hidden, with keys, relations, types and what looks personal",
+    { timeout: 60_000 },
+    async () => {
+      const { stdout, stderr } = await introspect(file);
+      expect(stderr).toBe("");
+      expect(stdout).toContain("Loaded 63 rows into CLUB_MEMBERS_DB");
+      expect(stdout).toContain("Left out: everyone is a view");
+      expect(stdout).toContain("Left out: notes_index is a virtual table");
+      expect(stdout).toContain("Left out: fts5_like begins like a name that is reserved");
+      const { tables } = read();
+      expect(Object.keys(tables)).toEqual(["member", 'odd "name" 100%', "trainers", "visits"]);
+      expect(Object.values(tables).every(({ hidden }) => hidden)).toBe(true);
+      expect(tables["member"]).toMatchObject({
+        key: "id",
+        columns: {
+          fullName: { hidden: true, description: "Full name (looks like a person's name)" },
+          "e-mail": { hidden: true },
+          contact: { hidden: true, description: "Contact (looks like an email address)" },
+          level: { type: "text", examples: ["gold", "silver"] },
+          joined_at: { type: "datetime" },
+        },
+      });
+      expect(tables["visits"]?.columns).toMatchObject({
+        member_id: { references: "member.id" },
+        trainer: { references: "trainers.no" },
+        price: { type: "real" },
+      });
+      expect(readFileSync(catalogue, "utf8")).not.toContain(SECRET);
+      expect(readFileSync(path.join(copy, "wrangler.jsonc"), "utf8")).toContain("// The origin people connect to");
+    },
+  );
+
+  it(
+    "run again, keeps what a person wrote, adds what is new as hidden, and tells what vanished",
+    { timeout: 60_000 },
+    async () => {
+      const data = read();
+      data.title = "The club";
+      delete data.tables["member"]?.hidden;
+      delete data.tables["visits"]?.hidden;
+      Object.assign(data.tables["member"]?.columns["level"] ?? {}, { description: "How much they pay" });
+      delete data.tables["visits"]?.columns["minutes"];
+      Object.assign(data.tables["trainers"]?.columns ?? {}, { gone: { type: "text", description: "Was there once" } });
+      Object.assign(data.tables, { lost: { description: "Was there once", columns: {} } });
+      write(data);
+      const { stdout } = await introspect("CLUB_MEMBERS_DB");
+      expect(stdout).toContain("New, and hidden: visits.minutes.");
+      expect(stdout).toContain("Gone from the database and from the file: lost, trainers.gone.");
+      const { title, tables } = read();
+      expect([title, tables["member"]?.hidden, tables["trainers"]?.hidden]).toEqual(["The club", undefined, true]);
+      expect(tables["member"]?.columns["level"]).toMatchObject({ description: "How much they pay" });
+      expect(tables["visits"]?.columns["minutes"]).toMatchObject({ hidden: true });
+    },
+  );
+
+  it("refuses to touch a file that a person broke, with the place", { timeout: 60_000 }, async () => {
+    const good = readFileSync(catalogue, "utf8");
+    writeFileSync(catalogue, good.replace('"type": "datetime"', '"type": "moment"'));
+    expect((await introspect("CLUB_MEMBERS_DB")).stderr).toMatch(
+      /src\/catalogue\/club_members\.json has 1 problem\(s\):\n- tables\.member\.columns\.joined_at\.type: /,
+    );
+    writeFileSync(catalogue, good);
+  });
+});
+
+describe("what was opened", () => {
+  let server: WorkerProcess | undefined;
+
+  beforeAll(async () => {
+    const data = read();
+    delete data.tables["visits"]?.columns["minutes"]?.["hidden"];
+    write(data);
+    const port = await freePort();
+    server = await runProcess(
+      "scripts/start.ts",
+      { PORT: String(port) },
+      "Press Ctrl+C to stop.",
+      `http://localhost:${port}`,
+      copy,
+    );
+  }, 60_000);
+
+  afterAll(async () => server?.stop("SIGTERM"));
+
+  it("is answered to the owner, and nothing that is hidden", async () => {
+    const client = await connectAs("sdk v2, 2026", `${server?.origin}/mcp`, "owner@example.com");
+    const described = await client.call("describe", {});
+    expect(described.structured).toMatchObject({
+      sources: [{ source: "club_members", datasets: ["club_members.member", "club_members.visits"] }],
+    });
+    const sql =
+      "SELECT level, count(*) AS visits, sum(minutes) FROM visits JOIN member ON member.id = member_id GROUP BY level ORDER BY level";
+    const asked = await client.call("query", { source: "club_members", sql });
+    expect(asked.structured).toMatchObject({
+      rows: [
+        ["gold", 15, 240],
+        ["silver", 15, 225],
+      ],
+    });
+    const wires = [described.wire];
+    for (const query of [
+      "SELECT * FROM member",
+      "SELECT fullName FROM member",
+      'SELECT * FROM "odd ""name"" 100%"',
+      "SELECT * FROM trainers",
+    ])
+      wires.push((await client.call("query", { source: "club_members", sql: query })).wire);
+    for (const id of ["club_members.trainers", "club_members.member/1"])
+      wires.push((await client.call("fetch", { id })).wire);
+    wires.push((await client.call("search", { query: "trainers boss full name mail" })).wire);
+    expect(wires.join("\n")).not.toContain(SECRET);
+    expect(wires.join("\n")).not.toMatch(/fullName"|"e-mail|boss/);
+    await client.close();
+  });
+});
