@@ -37,10 +37,7 @@ function guessColumn(column: FoundColumn, table: FoundTable, tables: readonly Fo
   const examples = reason === undefined ? choicesOf(column) : [];
   return {
     type: typeOf(column),
-    description:
-      reason === undefined
-        ? meaningOf(column, table, references)
-        : `${meaningOf(column, table, references)} (looks like ${reason})`,
+    description: reason === undefined ? meaningOf(column, table) : `${meaningOf(column, table)} (looks like ${reason})`,
     ...(reason === undefined ? {} : { hidden: true }),
     ...(references === null ? {} : { references }),
     ...(examples.length === 0 ? {} : { examples: [...examples] }),
@@ -68,9 +65,8 @@ function matchAll(values: readonly string[], pattern: RegExp): boolean {
   return values.length > 0 && values.every((value) => pattern.test(value));
 }
 
-function meaningOf({ name }: FoundColumn, table: FoundTable, references: string | null): string {
+function meaningOf({ name }: FoundColumn, table: FoundTable): string {
   if (name === table.key) return `Identifies a row of ${table.name}`;
-  if (references !== null) return `Refers to ${references}`;
   const words = wordsOf(name);
   if (words.length > 1 && words.at(-1) === "at") return `When it was ${words.slice(0, -1).join(" ")}`;
   return humanised(name);

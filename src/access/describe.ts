@@ -1,15 +1,16 @@
 // The describe operation: what this person may see, names first, then one source, then one dataset in full.
 import type { Organisation } from "../config.ts";
+import { AppError } from "../errors.ts";
 import type { Subject } from "../policy/model.ts";
-import { isRowRestricted, maskOf, visibleColumns } from "../policy/views.ts";
-import type { ViewColumn } from "../policy/views.ts";
 import type { OpenTable } from "../sources/source.ts";
 import { WORKSPACE } from "../sources/workspace.ts";
 import { findTarget, notFound } from "./catalogue.ts";
 import type { Catalogue, OpenDocuments, OpenSource, OpenTables } from "./catalogue.ts";
+import { describeTable } from "./describe-table.ts";
+import type { TableDescription } from "./describe-table.ts";
+import { MAX_LISTED, groupNames, matches } from "./groups.ts";
 import type { Answered } from "./recorded.ts";
 import { columnsOf, findResult, recordOf, resultNameOf, summarise as summariseResult } from "./results.ts";
-import { untrustedColumnsOf } from "./untrusted.ts";
 import type { OpenWorkspace, UsableResult, WorkspaceAccess } from "./workspace.ts";
 
 export interface SourceSummary {
@@ -17,33 +18,8 @@ export interface SourceSummary {
   readonly kind: "d1" | "kv";
   readonly title: string;
   readonly description: string;
+  /** Names; of many, groups of those that begin alike. */
   readonly datasets: readonly string[];
-}
-
-export interface ColumnDescription {
-  readonly name: string;
-  readonly type: string;
-  readonly description: string;
-  /** How it is masked for this person, `hidden|clear` where it differs by row. Absent when shown in clear. */
-  readonly masked?: string;
-  /** There, and true, when fetch gives the value of one of its tokens. */
-  readonly reveal?: true;
-  /** There, and true, when outsiders write its text. */
-  readonly untrusted?: true;
-}
-
-export interface TableDescription {
-  readonly kind: "table";
-  readonly dataset: string;
-  readonly source: string;
-  readonly description: string;
-  /** How to ask for it. */
-  readonly use: string;
-  readonly table: string;
-  readonly key?: string;
-  readonly rows: "all" | "only those your rules allow";
-  readonly columns: readonly ColumnDescription[];
-  readonly rules: readonly string[];
 }
 
 export interface DocumentsDescription {
@@ -67,7 +43,11 @@ export interface SourceOverview {
   readonly source: string;
   readonly title: string;
   readonly description: string;
-  readonly datasets: readonly { readonly dataset: string; readonly description: string }[];
+  readonly datasets?: readonly { readonly dataset: string; readonly description: string }[];
+  /** Where there are too many to name: `order* (41)`. */
+  readonly groups?: readonly string[];
+  /** What is left out, and how to get it. */
+  readonly hint?: string;
 }
 
 /** A kept result. */
@@ -98,10 +78,13 @@ export async function describe(
   if (name === WORKSPACE) return describeWorkspace(await workspace.open());
   const result = resultNameOf(name);
   if (result !== undefined) return describeResult(findResult(await workspace.open(), result.id));
-  const source = catalogue.open.find((open) => open.kind === "d1" && open.source.declaration.name === name);
-  if (source?.kind === "d1") return describeSource(source);
+  const sources = catalogue.open.filter((open): open is OpenTables => open.kind === "d1");
+  const source = sources.find((open) => open.source.declaration.name === name);
+  if (source !== undefined) return describeSource(source);
+  const group = sources.find((open) => name.endsWith("*") && name.startsWith(`${open.source.declaration.name}.`));
+  if (group !== undefined) return describeGroup(group, name);
   const target = findTarget(catalogue, name);
-  if (target?.kind === "table") return answered(describeTable(target.table));
+  if (target?.kind === "table") return answered(describeTable(target.table, target.open.tables));
   if (target?.kind === "documents") return answered(describeDocuments(target.open));
   throw notFound(catalogue, name);
 }
@@ -110,17 +93,55 @@ function describeAll(open: readonly OpenSource[], subject: Subject, organisation
   const sources = open.map(summarise);
   const hint = hintFor(subject, sources, organisation.contact);
   const answer = { organisation: organisation.name, roles: subject.roles, sources, hint };
-  return { answer, datasets: sources.flatMap((source) => source.datasets), rules: open.flatMap(rulesOf) };
+  const recorded = open.map(recordedOf);
+  return {
+    answer,
+    datasets: recorded.flatMap(({ datasets }) => datasets),
+    rules: recorded.flatMap(({ rules }) => rules),
+  };
 }
 
 function describeSource(open: OpenTables): Answered<SourceOverview> {
   const { name, title, description } = open.source.declaration;
-  const datasets = open.tables.map(({ dataset }) => ({ dataset: dataset.id, description: dataset.description }));
+  const isMany = open.tables.length > MAX_LISTED;
+  if (!isMany) return listed({ source: name, title, description }, open.tables);
+  const groups = groupNames(open.tables.map(({ dataset }) => dataset.table));
+  const hint = `${open.tables.length} tables, told in groups. describe ${name}.order* would list those that begin so.`;
+  return { answer: { source: name, title, description, groups, hint }, datasets: [`${name}.*`], rules: [] };
+}
+
+/** `shop.order*`: the tables whose names begin so. */
+function describeGroup(open: OpenTables, pattern: string): Answered<SourceOverview> {
+  const { name, title, description } = open.source.declaration;
+  const tables = open.tables.filter(({ dataset }) => matches(pattern, dataset.id));
+  if (tables.length === 0)
+    throw new AppError(
+      "not_found",
+      `No table of ${name} that you may read begins so. Call describe ${name} for what there is.`,
+    );
+  const hint =
+    tables.length > MAX_LISTED
+      ? `The first ${MAX_LISTED} of ${tables.length}: give more letters before the star.`
+      : undefined;
+  return listed(
+    { source: name, title, description, ...(hint === undefined ? {} : { hint }) },
+    tables.slice(0, MAX_LISTED),
+  );
+}
+
+function listed(about: SourceOverview, tables: readonly OpenTable[]): Answered<SourceOverview> {
+  const datasets = tables.map(({ dataset }) => ({ dataset: dataset.id, description: shortened(dataset.description) }));
   return {
-    answer: { source: name, title, description, datasets },
+    answer: { ...about, datasets },
     datasets: datasets.map((one) => one.dataset),
-    rules: rulesOf(open),
+    rules: tables.flatMap((table) => table.decision.rules),
   };
+}
+
+const SUMMARY_LENGTH = 120;
+
+function shortened(text: string): string {
+  return text.length <= SUMMARY_LENGTH ? text : `${text.slice(0, SUMMARY_LENGTH - 1).toWellFormed()}…`;
 }
 
 function describeWorkspace({ source, results }: OpenWorkspace): Answered<SourceOverview> {
@@ -161,41 +182,24 @@ function describeDocuments({ dataset, decision }: OpenDocuments): DocumentsDescr
   };
 }
 
-/** One table with its columns as this subject sees them. */
-export function describeTable({ dataset, decision }: OpenTable): TableDescription {
-  const untrusted = new Set(untrustedColumnsOf({ dataset, decision }));
-  return {
-    dataset: dataset.id,
-    source: dataset.source,
-    kind: "table",
-    description: dataset.description,
-    use: `query with source "${dataset.source}" and the table name ${dataset.table}`,
-    table: dataset.table,
-    ...(dataset.key === null ? {} : { key: dataset.key }),
-    rows: isRowRestricted(decision) ? "only those your rules allow" : "all",
-    columns: visibleColumns(decision, dataset).map((column) => ({
-      ...describeColumn(column),
-      ...(decision.grants.some(({ reveal }) => reveal.includes(column.name)) ? { reveal: true as const } : {}),
-      ...(untrusted.has(column.name) ? { untrusted: true as const } : {}),
-    })),
-    rules: decision.rules,
-  };
-}
-
-function describeColumn(column: ViewColumn): ColumnDescription {
-  const { name, type, description } = column;
-  const masked = maskOf(column);
-  return { name, type, description, ...(masked === null ? {} : { masked }) };
-}
-
 function summarise(open: OpenSource): SourceSummary {
   const { name, kind, title, description } = open.source.declaration;
-  const datasets = open.kind === "kv" ? [open.dataset.id] : open.tables.map((table) => table.dataset.id);
-  return { source: name, kind, title, description, datasets };
+  if (open.kind === "kv") return { source: name, kind, title, description, datasets: [open.dataset.id] };
+  const isMany = open.tables.length > MAX_LISTED;
+  const names = isMany
+    ? groupNames(open.tables.map(({ dataset }) => dataset.table)).map((group) => `${name}.${group}`)
+    : open.tables.map((table) => table.dataset.id);
+  return { source: name, kind, title, description, datasets: names };
 }
 
-function rulesOf(open: OpenSource): readonly string[] {
-  return open.kind === "kv" ? open.decision.rules : open.tables.flatMap((table) => table.decision.rules);
+/** What a record names of a source that was told of: all of its tables as one, where they are many. */
+function recordedOf(open: OpenSource): { readonly datasets: readonly string[]; readonly rules: readonly string[] } {
+  if (open.kind === "kv") return { datasets: [open.dataset.id], rules: open.decision.rules };
+  if (open.tables.length > MAX_LISTED) return { datasets: [`${open.source.declaration.name}.*`], rules: [] };
+  return {
+    datasets: open.tables.map(({ dataset }) => dataset.id),
+    rules: open.tables.flatMap(({ decision }) => decision.rules),
+  };
 }
 
 function hintFor(subject: Subject, sources: readonly SourceSummary[], contact: string): string {

@@ -7,7 +7,7 @@ import { isToken } from "../sources/tokens.ts";
 import { readStatement } from "../sql/statement.ts";
 import { datasetUri, documentUri, findTarget, notFound, rowUri } from "./catalogue.ts";
 import type { Catalogue, OpenDocuments, Target } from "./catalogue.ts";
-import { describeTable } from "./describe.ts";
+import { describeTable } from "./describe-table.ts";
 import type { Answered } from "./recorded.ts";
 import { revealToken } from "./reveal.ts";
 import { fetchResult, resultNameOf, resultUri } from "./results.ts";
@@ -94,12 +94,12 @@ export async function fetchResource(
   return { ...answered, answer: { text, notes: [`Page ${page} of ${pages}.${next}`, ...notes] } };
 }
 
-function fetchTable({ table }: Extract<Target, { kind: "table" }>): Answered<FetchAnswer> {
+function fetchTable({ open, table }: Extract<Target, { kind: "table" }>): Answered<FetchAnswer> {
   const { dataset, decision } = table;
-  const described = describeTable(table);
+  const described = describeTable(table, open.tables);
   const columns = described.columns.map(
     (column) =>
-      `- ${column.name} (${column.type}${column.masked === undefined ? "" : `, masked: ${column.masked}`}): ${column.description}`,
+      `- ${column.name} (${column.type}${column.masked === undefined ? "" : `, masked: ${column.masked}`}${column.references === undefined ? "" : `, refers to ${column.references}`}): ${column.description}`,
   );
   const key = dataset.key === null ? [] : [`Key: ${dataset.key}. A row is fetched as ${dataset.id}/<${dataset.key}>.`];
   const text = [

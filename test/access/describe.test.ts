@@ -1,0 +1,134 @@
+// Finding one's way: a large database in few words, and nothing told of what a person may not see.
+import { countTokens } from "gpt-tokenizer";
+import { describe, expect, it } from "vitest";
+import { groupNames } from "../../src/access/groups.ts";
+import { defineGatehouse } from "../../src/config.ts";
+import { callerAs, gatewayFor } from "../support/gateway.ts";
+
+const TEXT = { type: "text", description: "Some text that says what it is for" } as const;
+const THINGS =
+  "order customer invoice shipment stock ticket payment product supplier contract campaign asset employee payroll audit".split(
+    " ",
+  );
+
+/** 500 tables of twenty columns each. */
+const TABLES = Array.from(
+  { length: 500 },
+  (_value, index) =>
+    `${THINGS[index % THINGS.length]}_${["items", "history", "notes", "tags", "links"][index % 5]}_${index}`,
+);
+
+const large = defineGatehouse({
+  organisation: { name: "Large", contact: "Large" },
+  sources: {
+    crm: {
+      kind: "d1",
+      binding: "SHOP_DB",
+      title: "CRM",
+      description: "All that there is of customers",
+      tables: Object.fromEntries(
+        TABLES.map((table) => [
+          table,
+          {
+            description: `What is known of ${table.replaceAll("_", " ")}, one row each`,
+            key: "c0",
+            columns: Object.fromEntries(Array.from({ length: 20 }, (_value, index) => [`c${index}`, TEXT])),
+          },
+        ]),
+      ),
+    },
+  },
+  roles: { all: { description: "a", rules: [{ action: "read", datasets: ["crm.*"] }] } },
+  members: [{ email: "all@harbor.example", name: "A", roles: ["all"] }],
+});
+
+describe("a database of 500 tables", () => {
+  it("is found through in 3 calls and 3,000 tokens", async () => {
+    const [gateway, caller] = [gatewayFor(large), callerAs("all@harbor.example")];
+    const overview = await gateway.describe(caller, undefined);
+    expect(JSON.stringify(overview)).toContain("crm.invoice* (34)");
+    const group = await gateway.describe(caller, "crm.invoice*");
+    expect(JSON.stringify(group)).toContain('"crm.invoice_notes_2"');
+    const table = await gateway.describe(caller, "crm.invoice_notes_2");
+    const tokens = [overview, group, table].map((one) => countTokens(JSON.stringify(one)));
+    console.log(`tokens of overview, group and table: ${tokens.join(", ")}`);
+    expect(tokens.reduce((sum, one) => sum + one, 0)).toBeLessThanOrEqual(3000);
+  });
+
+  it("says when a group is too large, and when there is none", async () => {
+    const [gateway, caller] = [gatewayFor(large), callerAs("all@harbor.example")];
+    expect(await gateway.describe(caller, "crm.*")).toMatchObject({
+      hint: "The first 60 of 500: give more letters before the star.",
+    });
+    await expect(gateway.describe(caller, "crm.zebra*")).rejects.toThrow(
+      "No table of crm that you may read begins so.",
+    );
+    expect(await gateway.describe(caller, "crm")).toMatchObject({ groups: expect.arrayContaining(["order* (34)"]) });
+  });
+});
+
+describe("groupNames", () => {
+  it.each([
+    [
+      ["order_items", "order_notes", "orders", "customer"],
+      ["order* (2)", "customer", "orders"],
+    ],
+    [
+      ["OrderItems", "OrderNotes", "Customer"],
+      ["Order* (2)", "Customer"],
+    ],
+    [
+      ["tbl_order_a", "tbl_order_b", "tbl_user"],
+      ["tbl_order* (2)", "tbl_user"],
+    ],
+  ])("%j is %j", (names, groups) => {
+    expect(groupNames(names)).toEqual(groups);
+  });
+});
+
+describe("what a column refers to, and its examples", () => {
+  const RULE = { column: "secret", op: "=", value: "x" } as const;
+  const config = (hidden: boolean, rows: typeof RULE | null) =>
+    defineGatehouse({
+      organisation: { name: "T", contact: "T" },
+      sources: {
+        shop: {
+          kind: "d1",
+          binding: "SHOP_DB",
+          title: "S",
+          description: "S",
+          tables: {
+            customers: { description: "C", hidden, columns: { id: TEXT } },
+            orders: {
+              description: "O",
+              columns: {
+                customer_id: { ...TEXT, references: "customers.id" },
+                status: { ...TEXT, examples: ["planted-open"] },
+                secret: { ...TEXT, hidden: true },
+              },
+            },
+          },
+        },
+      },
+      roles: {
+        r: {
+          description: "r",
+          rules: [
+            { action: "read", datasets: ["shop.orders"], ...(rows === null ? {} : { rows }) },
+            { action: "read", datasets: ["shop.customers"] },
+          ],
+        },
+      },
+      members: [{ email: "r@harbor.example", name: "R", roles: ["r"] }],
+    });
+
+  it("are told to who sees the other table, and the column in clear with every row", async () => {
+    const tell = async (hidden: boolean, rows: typeof RULE | null = null) =>
+      JSON.stringify(await gatewayFor(config(hidden, rows)).describe(callerAs("r@harbor.example"), "shop.orders"));
+    expect(await tell(false)).toContain('"references":"customers.id"');
+    expect(await tell(false)).toContain('"examples":["planted-open"]');
+    expect(await tell(false)).not.toContain("secret");
+    expect(await tell(true)).not.toContain("customers");
+    expect(await tell(false, RULE)).not.toContain("planted-open");
+  });
+});
