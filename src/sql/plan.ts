@@ -91,10 +91,13 @@ export function indexesOf(lines: readonly PlanLine[]): readonly string[] {
   return lines.flatMap(({ detail }) => / USING (?:COVERING )?INDEX (.+?)(?: \(.*\))?$/.exec(detail)?.[1] ?? []);
 }
 
-/** Whether a query nests one pass over a masked table in another: masked columns have no index. */
+/** Whether a pass over a whole table stands inside another loop: masked columns have no index. */
 export function nestsScans(lines: readonly PlanLine[]): boolean {
-  const scans = new Map<number, number>();
-  for (const { parent, detail } of lines)
-    if (detail.startsWith("SCAN ")) scans.set(parent, (scans.get(parent) ?? 0) + 1);
-  return [...scans.values()].some((count) => count > 1);
+  const entered = new Set<number>();
+  return lines.some((line) => {
+    if (!isLoop(line)) return false;
+    const isInner = entered.has(line.parent);
+    entered.add(line.parent);
+    return isInner && line.detail.startsWith("SCAN ");
+  });
 }
