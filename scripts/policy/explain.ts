@@ -1,0 +1,51 @@
+// `npm run policy -- explain <email> <dataset> [column]`: what one person sees, and which rules say so.
+import { evaluate, resolveSubject } from "../../src/policy/evaluate.ts";
+import { maskOf, visibleColumns } from "../../src/policy/views.ts";
+import type { Decision, Policy } from "../../src/policy/model.ts";
+import { disclosureText, rowsText } from "./words.ts";
+
+const REASONS: Readonly<Record<Extract<Decision, { allowed: false }>["reason"], string>> = {
+  not_opened: 'nobody has opened it: it is declared with "hidden": true',
+  no_role: "the person has no role",
+  no_rule: "no rule of the person's roles names it",
+  denied_by_rule: "a rule denies it",
+  missing_attribute: "the person lacks an attribute that the rules need, or has it of another type",
+};
+
+/** Lines to print. Throws `Error` for a dataset or column that is not declared. */
+export function explain(policy: Policy, email: string, datasetId: string, column?: string): readonly string[] {
+  const dataset = policy.datasets.find(({ id }) => id === datasetId);
+  if (dataset === undefined)
+    throw new Error(`There is no dataset ${datasetId}. There are: ${policy.datasets.map(({ id }) => id).join(", ")}.`);
+  const subject = resolveSubject(policy, { subjectId: "explained", email });
+  const isMember = policy.members.some((member) => member.email === subject.email.toLowerCase());
+  const who = `${email}: ${isMember ? `roles ${subject.roles.join(", ") || "none"}` : "is no member, so has no role"}`;
+  const decision = evaluate(policy, subject, dataset, "read");
+  if (!decision.allowed)
+    return [who, `${datasetId}: not allowed, because ${REASONS[decision.reason]}.`, ...ruleLines(decision.rules)];
+  const lines = [
+    who,
+    `${datasetId}: allowed.`,
+    ...decision.grants.map(({ rule, rows }) => `  ${rule}: rows ${rowsText(rows)}`),
+  ];
+  const denying = decision.rules.filter((rule) => !decision.grants.some((grant) => grant.rule === rule));
+  if (dataset.kind === "documents") return [...lines, ...ruleLines(denying)];
+  const names = dataset.columns.map(({ name }) => name);
+  if (column !== undefined && !names.includes(column))
+    throw new Error(`${datasetId} has no column ${column}. It has: ${names.join(", ")}.`);
+  const visible = new Map(visibleColumns(decision, dataset).map((one) => [one.name, maskOf(one) ?? "clear"]));
+  const told = (column === undefined ? names : [column]).flatMap((name) => [
+    `  ${name}: ${visible.get(name) ?? "hidden"}`,
+    ...(column === undefined
+      ? []
+      : decision.grants.map((grant) => `    by ${grant.rule}: ${disclosureText(grant.columns[name])}`)),
+    ...(column !== undefined && dataset.columns.some((one) => one.name === name && one.hidden)
+      ? ['    nobody has opened it: it is declared with "hidden": true']
+      : []),
+  ]);
+  return [...lines, ...ruleLines(denying), ...told];
+}
+
+function ruleLines(rules: readonly string[]): readonly string[] {
+  return rules.map((rule) => `  ${rule}`);
+}
