@@ -9,6 +9,8 @@ import { openCatalogue } from "./catalogue.ts";
 import type { Catalogue } from "./catalogue.ts";
 import { describe } from "./describe.ts";
 import type { Description } from "./describe.ts";
+import { complete } from "./complete.ts";
+import type { Completions, Wanted } from "./complete.ts";
 import type { QueryAnswer } from "./answer.ts";
 import { fetchOne, fetchResource } from "./fetch.ts";
 import type { FetchAnswer, ResourceText } from "./fetch.ts";
@@ -39,6 +41,8 @@ export interface Gateway {
   /** The text behind a `gatehouse://` URI. */
   readResource(caller: Caller, uri: string): Promise<ResourceText>;
   listResources(caller: Caller): Promise<readonly ResourceEntry[]>;
+  /** Names that begin as somebody has begun to write them. */
+  complete(caller: Caller, wanted: Wanted): Promise<Completions>;
 }
 
 export interface QueryInput {
@@ -102,6 +106,12 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
     listResources: (caller) =>
       run(caller, { operation: "list resources", asked: "", maxRows: 0 }, ({ catalogue, workspace }) =>
         listResources(catalogue, workspace),
+      ),
+    complete: (caller, wanted) =>
+      run(
+        caller,
+        { operation: "complete", asked: `${wanted.kind} ${wanted.prefix}`, maxRows: 0 },
+        ({ catalogue, workspace }) => complete(catalogue, workspace, wanted),
       ),
   };
 }

@@ -1,10 +1,13 @@
 // Datasets, documents and kept results as MCP resources: listed and read through the same gateway as the tools.
 import { ResourceNotFoundError, ResourceTemplate } from "@modelcontextprotocol/server";
 import type { McpServer, ReadResourceResult, ServerContext } from "@modelcontextprotocol/server";
+import { AppError } from "../errors.ts";
 import { callerOf } from "./caller.ts";
 import { resourceError } from "./result.ts";
 import type { ToolDependencies } from "./tool.ts";
 
+/** Resources of one page of resources/list. */
+const PAGE_SIZE = 100;
 const DATASET_TEMPLATE = "gatehouse://dataset/{source}/{table}";
 /** No key or name of ours is as long. */
 const MAX_URI_LENGTH = 2000;
@@ -15,13 +18,6 @@ const RESULT_PAGE_TEMPLATE = "gatehouse://result/{id}/{page}";
 const DOCUMENT_TEMPLATE = "gatehouse://document/{source}/{+key}";
 
 export function registerResources(server: McpServer, { gateway, reporter }: ToolDependencies): void {
-  const list = async (context: ServerContext) => {
-    try {
-      return { resources: [...(await gateway.listResources(callerOf(context)))] };
-    } catch (error) {
-      throw resourceError(error, "gatehouse://", reporter);
-    }
-  };
   const read = async (uri: URL, context: ServerContext, mimeType: string): Promise<ReadResourceResult> => {
     if (uri.href.length > MAX_URI_LENGTH) throw new ResourceNotFoundError(uri.href.slice(0, MAX_URI_LENGTH));
     try {
@@ -32,10 +28,9 @@ export function registerResources(server: McpServer, { gateway, reporter }: Tool
       throw resourceError(error, uri.href, reporter);
     }
   };
-  // The list of the first template holds everything, so that resources/list is one gateway call.
   server.registerResource(
     "dataset",
-    new ResourceTemplate(DATASET_TEMPLATE, { list }),
+    new ResourceTemplate(DATASET_TEMPLATE, { list: undefined }),
     { title: "Dataset", description: "A table: its columns, meanings and masks" },
     async (uri, _variables, context) => read(uri, context, "text/plain"),
   );
@@ -82,4 +77,24 @@ export function registerResources(server: McpServer, { gateway, reporter }: Tool
       read(uri, context, mimeType),
     );
   }
+  // One gateway call for all of them, told page by page.
+  server.server.setRequestHandler("resources/list", async ({ params }, context) => {
+    try {
+      const start = startOf(params?.cursor);
+      const entries = await gateway.listResources(callerOf(context));
+      const end = start + PAGE_SIZE;
+      const page = { resources: entries.slice(start, end).map((entry) => ({ ...entry })) };
+      return end < entries.length ? { ...page, nextCursor: String(end) } : page;
+    } catch (error) {
+      throw resourceError(error, "gatehouse://", reporter);
+    }
+  });
+}
+
+/** Throws `invalid_input` for what is no cursor of ours. */
+function startOf(cursor: string | undefined): number {
+  if (cursor === undefined) return 0;
+  if (!/^[1-9][0-9]{0,8}$/.test(cursor))
+    throw new AppError("invalid_input", "The cursor is not one that this server gave. Begin without one.");
+  return Number(cursor);
 }

@@ -4,6 +4,8 @@ import { McpServer } from "@modelcontextprotocol/server";
 import type { Organisation } from "../config.ts";
 import packageJson from "../../package.json" with { type: "json" };
 import { instructionsFor } from "./instructions.ts";
+import { registerCompletions } from "./completions.ts";
+import { registerPrompts } from "./prompts.ts";
 import { registerResources } from "./resources.ts";
 import type { Tool, ToolDependencies } from "./tool.ts";
 import { describeTool } from "./tools/describe.ts";
@@ -27,10 +29,16 @@ export function createServerFactory(organisation: Organisation, dependencies: To
       { name: "gatehouse", title: `Gatehouse · ${organisation.name}`, version: packageJson.version },
       {
         instructions,
-        capabilities: { tools: { listChanged: false }, resources: { listChanged: false } },
+        capabilities: {
+          tools: { listChanged: false },
+          resources: { listChanged: false },
+          prompts: { listChanged: false },
+          completions: {},
+        },
         cacheHints: {
           "tools/list": shared,
           "resources/templates/list": shared,
+          "prompts/list": shared,
           "server/discover": { ttlMs: LIST_TTL_MS, cacheScope: "private" },
           "resources/list": personal,
           "resources/read": personal,
@@ -39,6 +47,8 @@ export function createServerFactory(organisation: Organisation, dependencies: To
     );
     for (const tool of TOOLS) tool.register(server, dependencies);
     registerResources(server, dependencies);
+    registerPrompts(server, dependencies);
+    registerCompletions(server, dependencies);
     return server;
   };
 }

@@ -1,0 +1,121 @@
+// Prompts, completions and pages of resources, over the wire of the 2026 era: what each person gets is theirs alone.
+import { env } from "cloudflare:workers";
+import { beforeAll, describe, expect, it } from "vitest";
+import { readJson } from "../support/oauth.ts";
+import { seedShop } from "../support/seed.ts";
+import { callTool, post2026, tokenOf } from "../support/worker.ts";
+
+const tokens = new Map<string, string>();
+
+beforeAll(async () => {
+  await seedShop();
+  for (const name of ["analyst", "support", "guest"] as const) tokens.set(name, await tokenOf(name));
+});
+
+async function ask(who: string, method: string, params: Record<string, unknown>): Promise<Record<string, unknown>> {
+  return readJson(await post2026(tokens.get(who) ?? "", method, params));
+}
+
+describe("prompts", () => {
+  it("are three, with their arguments", async () => {
+    const { result } = await ask("guest", "prompts/list", {});
+    expect(Object(result).prompts).toMatchObject([
+      { name: "answer-question", arguments: [{ name: "question", required: true }] },
+      { name: "explain-dataset", arguments: [{ name: "dataset", required: true }] },
+      { name: "weekly-report", arguments: [{ name: "source", required: true }] },
+    ]);
+  });
+
+  it.each([
+    ["analyst", "answer-question", { question: "How many orders?" }, "How many orders?", "salaries"],
+    ["analyst", "explain-dataset", { dataset: "shop.customers" }, "last(3)", "notes"],
+    ["support", "weekly-report", { source: "shop" }, "shop.tickets", "shop.orders"],
+    ["guest", "answer-question", { question: "Anything?" }, "no role", "customers"],
+  ])("%s starts %s with what they may see", async (who, name, args, has, lacks) => {
+    const { result } = await ask(who, "prompts/get", { name, arguments: args });
+    const text = JSON.stringify(result);
+    expect(text).toContain(has);
+    expect(text).not.toContain(lacks);
+  });
+
+  it("refuse what is not there for a person as what is not there at all", async () => {
+    const get = async (dataset: string) =>
+      (await ask("support", "prompts/get", { name: "explain-dataset", arguments: { dataset } }))["error"];
+    expect(JSON.stringify(await get("shop.orders")).replaceAll("shop.orders", "x")).toBe(
+      JSON.stringify(await get("shop.ordres")).replaceAll("shop.ordres", "x"),
+    );
+  });
+});
+
+describe("completions", () => {
+  const PROMPT = { type: "ref/prompt", name: "explain-dataset" };
+  const template = (uri: string) => ({ type: "ref/resource", uri });
+  it.each([
+    ["analyst", PROMPT, "dataset", "shop.or", {}, ["shop.orders", "shop.order_items"]],
+    ["support", PROMPT, "dataset", "shop.or", {}, []],
+    ["guest", PROMPT, "dataset", "", {}, []],
+    ["analyst", PROMPT, "source", "O", {}, ["ops"]],
+    ["analyst", template("gatehouse://dataset/{source}/{table}"), "table", "ware", { source: "ops" }, ["warehouses"]],
+    ["support", template("gatehouse://dataset/{source}/{table}"), "table", "", { source: "ops" }, []],
+    [
+      "support",
+      template("gatehouse://document/{source}/{+key}"),
+      "key",
+      "policies/",
+      { source: "handbook" },
+      ["policies/returns.md"],
+    ],
+    ["guest", template("gatehouse://document/{source}/{+key}"), "key", "", { source: "handbook" }, []],
+    [
+      "analyst",
+      template("gatehouse://dataset/{source}/{table}/{key}"),
+      "key",
+      "",
+      { source: "shop", table: "customers" },
+      [],
+    ],
+    ["analyst", PROMPT, "nonsense", "", {}, []],
+  ])("%s: %j %s %j", async (who, ref, name, value, args, values) => {
+    const { result } = await ask(who, "completion/complete", {
+      ref,
+      argument: { name, value },
+      context: { arguments: args },
+    });
+    expect(Object(result).completion).toEqual({
+      values: expect.arrayContaining(values),
+      total: values.length,
+      hasMore: false,
+    });
+  });
+
+  it("of results, once there are some", async () => {
+    await callTool(tokens.get("analyst") ?? "", "query", { source: "shop", sql: "SELECT 1" });
+    const { result } = await ask("analyst", "completion/complete", {
+      ref: template("gatehouse://result/{id}"),
+      argument: { name: "id", value: "r" },
+    });
+    expect(Object(result).completion).toEqual({ values: ["r1"], total: 1, hasMore: false });
+  });
+});
+
+describe("resources/list", () => {
+  it("comes page by page, each resource once", async () => {
+    await Promise.all(
+      Array.from({ length: 130 }, async (_value, index) => env.HANDBOOK.put(`many/${index}.md`, "# One of many")),
+    );
+    const uris: string[] = [];
+    const sizes: number[] = [];
+    for (let cursor: string | undefined, page = 0; page < 5; page += 1) {
+      const { result } = await ask("support", "resources/list", cursor === undefined ? {} : { cursor });
+      const { resources, nextCursor, ttlMs } = Object(result);
+      expect(ttlMs).toBe(0);
+      uris.push(...resources.map(({ uri }: { uri: string }) => uri));
+      sizes.push(resources.length);
+      if (nextCursor === undefined) break;
+      cursor = nextCursor;
+    }
+    expect(sizes).toEqual([100, 35]);
+    expect(new Set(uris).size).toBe(uris.length);
+    expect((await ask("support", "resources/list", { cursor: "x" }))["error"]).toMatchObject({ code: -32602 });
+  });
+});
