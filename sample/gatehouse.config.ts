@@ -145,9 +145,18 @@ export default defineGatehouse({
       description: "Policies, runbooks and product notes of Harbor Supply, in Markdown.",
     },
   },
+  queries: {
+    "revenue-by-month": {
+      description: "Revenue in euro cents and number of orders by month, without cancelled orders.",
+      source: "shop",
+      sql: "SELECT substr(placed_at, 1, 7) AS month, count(*) AS orders, sum(total_cents) AS revenue_cents FROM orders WHERE placed_at >= :since AND status <> 'cancelled' GROUP BY month ORDER BY month",
+      params: { since: { type: "date", description: "first day" } },
+    },
+  },
   roles: {
     analyst: {
       description: "Reads all figures; contact data masked, notes hidden.",
+      queries: ["revenue-by-month"],
       rules: [
         { action: "read", datasets: ["shop.customers"], masks: contactMasks, hidden: ["notes"] },
         {

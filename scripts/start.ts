@@ -8,7 +8,7 @@ import type { Miniflare } from "miniflare";
 import sampleConfig from "../sample/gatehouse.config.ts";
 import type { Gatehouse } from "../src/config.ts";
 import { expressionsOf } from "../src/policy/conditions.ts";
-import { compareExpressions, compareSchema } from "../src/sources/shape.ts";
+import { compareExpressions, compareSaved, compareSchema } from "../src/sources/shape.ts";
 import { clientLines } from "../src/web/clients.ts";
 import { buildWorker, root } from "./build.ts";
 import { PolicyProblem, loadOwnConfig, requireBindings } from "./policy-file.ts";
@@ -96,17 +96,15 @@ async function prepareStorage(
 
 async function requireDeclaredShape(storage: Miniflare, { policy }: Gatehouse): Promise<void> {
   const problems: string[] = [];
-  for (const source of policy.sources.filter((candidate) => candidate.kind === "d1")) {
-    const datasets = policy.datasets.filter((dataset) => dataset.kind === "table" && dataset.source === source.name);
-    const found = await compareSchema(
-      await storage.getD1Database(source.binding),
-      datasets.filter((dataset) => dataset.kind === "table"),
-    );
-    const refused = await compareExpressions(
-      await storage.getD1Database(source.binding),
-      expressionsOf(policy, source.name),
-    );
-    problems.push(...[...found, ...refused].map((problem) => `- ${problem.message}`));
+  for (const { name, binding } of policy.sources.filter((candidate) => candidate.kind === "d1")) {
+    const datasets = policy.datasets.filter((dataset) => dataset.kind === "table" && dataset.source === name);
+    const tables = datasets.filter((dataset) => dataset.kind === "table");
+    const database = await storage.getD1Database(binding);
+    const queries = policy.queries.filter((query) => query.source === name);
+    const found = await compareSchema(database, tables);
+    const refused = await compareExpressions(database, expressionsOf(policy, name));
+    const untaken = found.length > 0 ? [] : await compareSaved(database, queries, tables);
+    problems.push(...[...found, ...refused, ...untaken].map((problem) => `- ${problem.message}`));
   }
   if (problems.length > 0)
     throw new StartProblem(`The policy file does not match the local databases:\n${problems.join("\n")}`);

@@ -122,8 +122,8 @@ export function defineGatehouse(input: GatehouseInput): Gatehouse {
   const parsed = gatehouseSchema.safeParse(input);
   if (!parsed.success)
     throw invalid(parsed.error.issues.map((issue) => `${pathText(issue.path)}: ${issueText(issue)}`));
-  const { organisation, signIn, allowedOrigins, limits, sources, roles, members } = parsed.data;
-  const { policy, problems } = checkPolicy({ sources, roles, members });
+  const { organisation, signIn, allowedOrigins, limits, sources, roles, members, queries } = parsed.data;
+  const { policy, problems } = checkPolicy({ sources, roles, members, queries });
   const limitProblems = checkLimits(limits);
   if (problems.length + limitProblems.length > 0) throw invalid([...problems, ...limitProblems]);
   return { organisation, signIn, allowedOrigins, limits, policy };

@@ -1,7 +1,8 @@
 // The describe operation: what this person may see, names first, then one source, then one dataset in full.
 import type { Organisation } from "../config.ts";
 import { AppError } from "../errors.ts";
-import type { Subject } from "../policy/model.ts";
+import type { Policy, SavedQuery, Subject } from "../policy/model.ts";
+import { savedFor } from "../policy/saved.ts";
 import type { OpenTable } from "../sources/source.ts";
 import { WORKSPACE } from "../sources/workspace.ts";
 import { findTarget, notFound } from "./catalogue.ts";
@@ -11,6 +12,8 @@ import type { TableDescription } from "./describe-table.ts";
 import { MAX_LISTED, groupNames, matches } from "./groups.ts";
 import type { Answered } from "./recorded.ts";
 import { columnsOf, findResult, recordOf, resultNameOf, summarise as summariseResult } from "./results.ts";
+import { describeSaved } from "./saved.ts";
+import type { SavedDescription } from "./saved.ts";
 import type { OpenWorkspace, UsableResult, WorkspaceAccess } from "./workspace.ts";
 
 export interface SourceSummary {
@@ -35,6 +38,8 @@ export interface Overview {
   readonly organisation: string;
   readonly roles: readonly string[];
   readonly sources: readonly SourceSummary[];
+  /** Queries that are there to be run by name. */
+  readonly saved?: readonly SavedDescription[];
   /** The next step, or why there is nothing. */
   readonly hint: string;
 }
@@ -64,17 +69,27 @@ export interface ResultDescription {
   readonly rules: readonly string[];
 }
 
-export type Description = Overview | SourceOverview | TableDescription | DocumentsDescription | ResultDescription;
+export type Description =
+  Overview | SourceOverview | TableDescription | DocumentsDescription | ResultDescription | SavedDescription;
+
+/** Who asks, under which policy. */
+export interface Asker {
+  readonly policy: Policy;
+  readonly subject: Subject;
+  readonly organisation: Organisation;
+}
 
 /** Without a name: all sources. With a source's name: its datasets. With a dataset's: its columns. */
 export async function describe(
   catalogue: Catalogue,
   workspace: WorkspaceAccess,
-  subject: Subject,
-  organisation: Organisation,
+  asker: Asker,
   name: string | undefined,
 ): Promise<Answered<Description>> {
-  if (name === undefined) return describeAll(catalogue.open, subject, organisation);
+  const own = savedFor(asker.policy, asker.subject);
+  if (name === undefined) return describeAll(catalogue.open, asker, own);
+  const saved = own.find((query) => query.name === name);
+  if (saved !== undefined) return { answer: describeSaved(saved), datasets: [], rules: [] };
   if (name === WORKSPACE) return describeWorkspace(await workspace.open());
   const result = resultNameOf(name);
   if (result !== undefined) return describeResult(findResult(await workspace.open(), result.id));
@@ -89,10 +104,21 @@ export async function describe(
   throw notFound(catalogue, name);
 }
 
-function describeAll(open: readonly OpenSource[], subject: Subject, organisation: Organisation): Answered<Overview> {
+function describeAll(
+  open: readonly OpenSource[],
+  { subject, organisation }: Asker,
+  own: readonly SavedQuery[],
+): Answered<Overview> {
   const sources = open.map(summarise);
-  const hint = hintFor(subject, sources, organisation.contact);
-  const answer = { organisation: organisation.name, roles: subject.roles, sources, hint };
+  const hint = hintFor(subject, sources.length > 0, own.length > 0, organisation.contact);
+  const saved = own.map(describeSaved);
+  const answer = {
+    organisation: organisation.name,
+    roles: subject.roles,
+    sources,
+    ...(saved.length > 0 ? { saved } : {}),
+    hint,
+  };
   const recorded = open.map(recordedOf);
   return {
     answer,
@@ -202,8 +228,9 @@ function recordedOf(open: OpenSource): { readonly datasets: readonly string[]; r
   };
 }
 
-function hintFor(subject: Subject, sources: readonly SourceSummary[], contact: string): string {
-  if (sources.length > 0)
+function hintFor(subject: Subject, hasSources: boolean, hasSaved: boolean, contact: string): string {
+  if (!hasSources && hasSaved) return "Run a saved query: query with saved and params.";
+  if (hasSources)
     return "Call describe with a dataset for its columns, then query. search finds documents and columns by words. Results of query are kept: describe workspace.";
   if (subject.roles.length === 0)
     return `This person has no role here, so there is nothing to read. ${contact} can give one.`;

@@ -2,6 +2,7 @@
 // decided by the policy, read through guards, and bounded by the operator's limits.
 import type { Limits, Organisation } from "../config.ts";
 import type { Policy } from "../policy/model.ts";
+import { forSaved, freely, savedFor } from "../policy/saved.ts";
 import type { SqlValue } from "../sql/parameters.ts";
 import type { Source } from "../sources/source.ts";
 import type { Caller } from "./caller.ts";
@@ -20,6 +21,7 @@ import type { Answered, Asked, Call, RecorderDependencies } from "./recorded.ts"
 import { listResources } from "./resources.ts";
 import type { ResourceEntry } from "./resources.ts";
 import { resultNameOf } from "./results.ts";
+import { bindSaved, fetchSaved, findSaved } from "./saved.ts";
 import { search } from "./search.ts";
 import type { SearchAnswer } from "./search.ts";
 import { accessWorkspace } from "./workspace.ts";
@@ -46,8 +48,7 @@ export interface Gateway {
 }
 
 export interface QueryInput {
-  readonly source: string;
-  readonly sql: string;
+  readonly what: { readonly source: string; readonly sql: string } | { readonly saved: string };
   readonly params: readonly SqlValue[];
   /** Rows wanted; the operator's limit is never passed. */
   readonly limit: number | undefined;
@@ -71,7 +72,7 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
     record(caller, { slot: null, ...asked }, async (call) =>
       work({
         call,
-        catalogue: openCatalogue(policy, sources, call.subject),
+        catalogue: openCatalogue(policy, sources, freely(policy, call.subject)),
         workspace: accessWorkspace(dependencies, call.subject, call.id),
       }),
     );
@@ -81,23 +82,36 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
   return {
     describe: (caller, name) =>
       run(caller, { operation: "describe", asked: name ?? "", maxRows: 0 }, ({ catalogue, workspace, call }) =>
-        describe(catalogue, workspace, call.subject, organisation, name),
+        describe(catalogue, workspace, { policy, subject: call.subject, organisation }, name),
       ),
-    query: (caller, { source, sql, params, limit }) => {
+    query: (caller, { what, params, limit }) => {
       const shown = Math.min(limit ?? limits.defaultRows, maxRows);
-      const request = { source, sql, params, maxRows: shown, maxBytes, keptRows, keptBytes, querySeconds };
-      const asked = { operation: "query", asked: `${source}: ${sql}`, maxRows: shown, slot: source };
-      return run(caller, asked, ({ catalogue, workspace, call: { bookmark } }) =>
-        query(catalogue, workspace, { ...request, bookmark }),
-      );
+      const bounds = { maxRows: shown, maxBytes, keptRows, keptBytes, querySeconds };
+      if ("sql" in what) {
+        const asked = { operation: "query", asked: `${what.source}: ${what.sql}`, maxRows: shown, slot: what.source };
+        return run(caller, asked, ({ catalogue, workspace, call: { bookmark } }) =>
+          query(catalogue, workspace, { ...what, params, ...bounds, bookmark }),
+        );
+      }
+      const slot = policy.queries.find(({ name }) => name === what.saved)?.source ?? null;
+      const asked = { operation: "query", asked: `saved ${what.saved}`, maxRows: shown, slot };
+      return run(caller, asked, ({ workspace, call: { bookmark, subject } }) => {
+        const saved = findSaved(policy, subject, what.saved);
+        const catalogue = openCatalogue(policy, sources, forSaved(policy, subject, saved));
+        const request = { source: saved.source, sql: saved.text, params: bindSaved(saved, params), bookmark };
+        return query(catalogue, workspace, { ...request, ...bounds, told: `saved query ${saved.name}` });
+      });
     },
     search: (caller, text, limit) =>
-      run(caller, { operation: "search", asked: text, maxRows: limit }, ({ catalogue, workspace }) =>
-        search(catalogue, workspace, text, limit),
+      run(caller, { operation: "search", asked: text, maxRows: limit }, ({ catalogue, workspace, call }) =>
+        search(catalogue, workspace, savedFor(policy, call.subject), text, limit),
       ),
     fetch: (caller, id, page) =>
-      run(caller, { operation: "fetch", asked: id, maxRows: rowsOf(id) }, ({ catalogue, workspace }) =>
-        fetchOne(catalogue, workspace, { id, page, ...fetching }),
+      run(
+        caller,
+        { operation: "fetch", asked: id, maxRows: rowsOf(id) },
+        ({ catalogue, workspace, call }) =>
+          fetchSaved(policy, call.subject, id) ?? fetchOne(catalogue, workspace, { id, page, ...fetching }),
       ),
     readResource: (caller, uri) =>
       run(caller, { operation: "read resource", asked: uri, maxRows: rowsOf(uri) }, ({ catalogue, workspace }) =>

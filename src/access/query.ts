@@ -33,6 +33,8 @@ export interface QueryRequest {
   readonly querySeconds: number;
   /** What the person's last query on the source saw. */
   readonly bookmark: string | null;
+  /** How the result names what it came from, where that is not the SQL. */
+  readonly told?: string;
 }
 
 /** What a query runs over, and what is to be said of what it reads. */
@@ -76,7 +78,7 @@ async function keepAndAnswer(
   provenance: Provenance,
 ): Promise<Answered<QueryAnswer>> {
   const rows = showRows(read, provenance, request);
-  const origin = { source: request.source, sql: request.sql, ...provenance };
+  const origin = { source: request.source, sql: request.told ?? request.sql, ...provenance };
   const { id: result, kept } = await workspace.keep({ columns: read.columns, rows: read.rows, origin });
   const answer = answerQuery({ read, rows, provenance, result, kept });
   return {

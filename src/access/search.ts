@@ -1,11 +1,13 @@
 // The search operation: words to documents, datasets, columns and kept results, best first. It reads documents one bulk read at a
 // time and says when it could not look at all of them.
+import type { SavedQuery } from "../policy/model.ts";
 import type { GovernedDocument } from "../sources/source.ts";
 import { visibleColumns } from "../policy/views.ts";
 import { datasetUri, documentUri } from "./catalogue.ts";
 import type { Catalogue, OpenDocuments, OpenTables } from "./catalogue.ts";
 import type { Answered } from "./recorded.ts";
 import { resultUri, summarise } from "./results.ts";
+import { savedUri } from "./saved.ts";
 import { UNTRUSTED_NOTE, fence } from "./untrusted.ts";
 import type { OpenWorkspace, WorkspaceAccess } from "./workspace.ts";
 
@@ -39,6 +41,7 @@ const SNIPPET_LENGTH = 200;
 export async function search(
   { open: sources }: Catalogue,
   workspace: WorkspaceAccess,
+  saved: readonly SavedQuery[],
   text: string,
   limit: number,
 ): Promise<Answered<SearchAnswer>> {
@@ -47,7 +50,7 @@ export async function search(
     ...sources.map(async (open) => (open.kind === "d1" ? searchTables(open, words) : searchDocuments(open, words))),
     workspace.open().then((opened) => searchResults(opened, words)),
   ]);
-  const hits = found.flatMap((one) => one.hits);
+  const hits = [...found.flatMap((one) => one.hits), ...searchSaved(saved, words)];
   const best = hits.toSorted((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1)).slice(0, limit);
   const untrusted = [...new Set(best.flatMap((hit) => (hit.untrusted ? [hit.dataset] : [])))];
   const seen = noteOf(
@@ -101,6 +104,19 @@ function searchResults({ results }: OpenWorkspace, words: readonly string[]): Fo
     return score > 0 ? [{ ...shown, score, rules: result.origin.rules, dataset: `workspace.${id}` }] : [];
   });
   return { hits, unseen: false };
+}
+
+function searchSaved(saved: readonly SavedQuery[], words: readonly string[]): readonly Hit[] {
+  return saved.flatMap((query): Hit[] => {
+    const { name, description, parameters } = query;
+    const body = [description, ...parameters.map((parameter) => `${parameter.name}: ${parameter.description}`)].join(
+      "\n",
+    );
+    const score = scoreOf(words, `saved query ${name}`, body);
+    const shown = { id: name, title: `Saved query ${name}`, url: savedUri(name), untrusted: false };
+    const snippet = snippetOf(words, body);
+    return score > 0 ? [{ ...shown, snippet, score, rules: [], dataset: `saved ${name}` }] : [];
+  });
 }
 
 async function searchDocuments(open: OpenDocuments, words: readonly string[]): Promise<Found> {

@@ -3,7 +3,8 @@
 import { foldName } from "../sql/identifier.ts";
 import { subjectValuesOf } from "./conditions.ts";
 import { choice, rulesOf } from "./check-rule.ts";
-import type { Dataset, Member, Policy, Rule, SourceDeclaration, TableDataset } from "./model.ts";
+import type { Dataset, Member, Policy, Rule, SavedQuery, SourceDeclaration, TableDataset } from "./model.ts";
+import { parseSaved } from "./saved.ts";
 import type { ParsedPolicy } from "./schema.ts";
 
 export interface CheckedPolicy {
@@ -40,8 +41,15 @@ export function checkPolicy(input: ParsedPolicy): CheckedPolicy {
   refuseTwoDomains(rules, problems);
   const members = membersOf(input, problems);
   refuseUnknownValues(rules, members, problems);
-  const roles = Object.entries(input.roles).map(([name, { description }]) => ({ name, description }));
-  return { policy: { sources, datasets, roles, rules, members }, problems };
+  const queries = Object.entries(input.queries).flatMap(([name, query]) => savedOf(name, query, sources, problems));
+  const roles = Object.entries(input.roles).map(([name, { description, queries: given, savedOnly }]) => {
+    for (const query of given) {
+      if (!Object.hasOwn(input.queries, query))
+        problems.push(`roles.${name}.queries: there is no saved query ${query}. ${choice(Object.keys(input.queries))}`);
+    }
+    return { name, description, queries: given, savedOnly };
+  });
+  return { policy: { sources, datasets, roles, rules, members, queries }, problems };
 }
 
 function datasetsOf(source: string, input: ParsedPolicy, problems: string[]): Dataset[] {
@@ -96,6 +104,26 @@ function membersOf(input: ParsedPolicy, problems: string[]): readonly Member[] {
     problems,
   );
   return members;
+}
+
+function savedOf(
+  name: string,
+  { description, source, sql, params }: ParsedPolicy["queries"][string],
+  sources: readonly SourceDeclaration[],
+  problems: string[],
+): readonly SavedQuery[] {
+  const tables = sources.filter(({ kind }) => kind === "d1").map((one) => one.name);
+  if (!tables.includes(source))
+    problems.push(`queries.${name}.source: there is no D1 source ${source}. ${choice(tables)}`);
+  if (sources.some((one) => one.name === name))
+    problems.push(`queries.${name}: is also the name of a source. Choose another.`);
+  const parsed = parseSaved(sql, Object.keys(params));
+  if (!parsed.ok) {
+    problems.push(`queries.${name}.sql: ${parsed.problem.startsWith("The SQL") ? "" : "The SQL "}${parsed.problem}`);
+    return [];
+  }
+  const parameters = Object.entries(params).map(([parameter, declared]) => ({ name: parameter, ...declared }));
+  return [{ name, description, source, text: parsed.text, order: parsed.order, parameters }];
 }
 
 /** Both names may hold dots. */

@@ -137,6 +137,22 @@ export interface Rule {
 export interface Role {
   readonly name: string;
   readonly description: string;
+  /** Saved queries that it may run. */
+  readonly queries: readonly string[];
+  /** Whether its rules count in those queries alone. */
+  readonly savedOnly: boolean;
+}
+
+/** SQL that is run by name. */
+export interface SavedQuery {
+  readonly name: string;
+  readonly description: string;
+  readonly source: string;
+  /** With a `?` for each parameter. */
+  readonly text: string;
+  /** The parameter of each `?`. */
+  readonly order: readonly string[];
+  readonly parameters: readonly { readonly name: string; readonly type: ColumnType; readonly description: string }[];
 }
 
 export type Attributes = Readonly<Record<string, Scalar | readonly Scalar[]>>;
@@ -154,6 +170,7 @@ export interface Policy {
   readonly roles: readonly Role[];
   readonly rules: readonly Rule[];
   readonly members: readonly Member[];
+  readonly queries: readonly SavedQuery[];
 }
 
 /** An identity with what the policy gives it at this moment. */

@@ -165,8 +165,25 @@ const denyRule = z.strictObject({
   columns: z.array(z.string()).min(1).optional(),
 });
 
+const savedQuery = z.strictObject({
+  description,
+  source: z.string(),
+  /** One SELECT, with `:name` for each parameter. */
+  sql: z.string().min(1),
+  params: z
+    .record(
+      z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "must be letters, digits and _, beginning with a letter"),
+      z.strictObject({ type: z.enum(COLUMN_TYPES), description }),
+    )
+    .default({}),
+});
+
 const roleSchema = z.strictObject({
   description,
+  /** Names of saved queries that it may run. */
+  queries: z.array(z.string()).default([]),
+  /** Whether its rules count in those alone: no free SQL, no rows, no documents. */
+  savedOnly: z.boolean().default(false),
   rules: z.array(
     z.discriminatedUnion(
       "effect",
@@ -176,7 +193,10 @@ const roleSchema = z.strictObject({
   ),
 });
 
+const queryName = z.string().regex(/^[a-z][a-z0-9-]*$/, "must be lower-case letters, digits and -");
+
 export const policySchema = z.strictObject({
+  queries: z.record(queryName, savedQuery).default({}),
   sources: z.record(
     sourceName,
     z.discriminatedUnion("kind", [d1Source, kvSource], 'has an unknown kind. Write kind: "d1" or kind: "kv"'),

@@ -10,11 +10,12 @@ import { registerResources } from "./resources.ts";
 import type { Tool, ToolDependencies } from "./tool.ts";
 import { describeTool } from "./tools/describe.ts";
 import { fetchTool } from "./tools/fetch.ts";
+import { OWN_TOOLS } from "./tools/own.ts";
 import { queryTool } from "./tools/query.ts";
 import { searchTool } from "./tools/search.ts";
 
-/** In the order of tools/list, which stays: reading first. */
-const TOOLS: readonly Tool[] = [searchTool, fetchTool, describeTool, queryTool];
+/** In the order of tools/list, which stays: reading first, then those of the organisation. */
+export const TOOLS: readonly Tool[] = [searchTool, fetchTool, describeTool, queryTool, ...OWN_TOOLS];
 
 /** How long a client may keep what is the same for everybody who is signed in. */
 const LIST_TTL_MS = 300_000;

@@ -1,7 +1,11 @@
-// Compares declared tables, and row rules in SQL, with the database behind them. Run at a dataset's first use and by `npm start`.
+// Compares declared tables, row rules in SQL and saved queries with the database behind them. Run at a dataset's first use and by `npm start`.
 import type { RowExpression } from "../policy/conditions.ts";
-import type { TableDataset } from "../policy/model.ts";
+import type { SavedQuery, TableDataset } from "../policy/model.ts";
+import { guardViewOf } from "../policy/views.ts";
+import { frameQuery, guardQuery, sqlOf } from "../sql/guard.ts";
+import type { GuardView } from "../sql/guard.ts";
 import { quoteIdentifier } from "../sql/identifier.ts";
+import { readStatement } from "../sql/statement.ts";
 
 export interface SchemaProblem {
   readonly table: string;
@@ -56,6 +60,41 @@ export async function compareExpressions(
     }
   }
   return problems;
+}
+
+/** The saved queries that the database does not take, as somebody would run them who sees every declared table. */
+export async function compareSaved(
+  database: SchemaDatabase,
+  queries: readonly SavedQuery[],
+  datasets: readonly TableDataset[],
+): Promise<readonly SchemaProblem[]> {
+  const problems: SchemaProblem[] = [];
+  for (const { name, text, order } of queries) {
+    const statement = readStatement(text);
+    const options = { nonce: "start", maxRows: 1, materialized: false, ordered: false };
+    const framed = frameQuery(
+      statement,
+      order.map(() => null),
+      options,
+    );
+    const query = guardQuery(statement, framed, datasets.map(wholeView), options);
+    try {
+      await database
+        .prepare(`EXPLAIN ${sqlOf(query)}`)
+        .bind(...query.parameters)
+        .all();
+    } catch (error) {
+      const said = error instanceof Error ? error.message : "no reason given";
+      problems.push({ table: name, message: `queries.${name}.sql: the database does not take it: ${said}` });
+    }
+  }
+  return problems;
+}
+
+function wholeView(dataset: TableDataset): GuardView {
+  const columns = Object.fromEntries(dataset.columns.map(({ name }) => [name, { kind: "clear" as const }]));
+  const grants = [{ rule: "start", rows: null, columns, reveal: [] }];
+  return guardViewOf({ allowed: true, dataset, grants, rules: [] }, dataset, String);
 }
 
 function compareTable(dataset: TableDataset, actual: readonly string[] | undefined): SchemaProblem[] {

@@ -74,7 +74,8 @@ function loopOf({ cost, detail }: PlanLine, largestSubquery: number, options: Wo
   const rows =
     base === undefined ? largestSubquery : Math.log2(Math.max(1, options.rowsOf(foldName(base)) ?? UNKNOWN_ROWS));
   const all = { work: rows + Math.log2(STEPS_PER_ROW), rows };
-  if (!detail.startsWith("SEARCH ")) return all;
+  // SQLite takes a range for a fixed part of its table; it may be all of it.
+  if (!detail.startsWith("SEARCH ") || !/[(\s](?:[^()=<>]|<expr>)*=\?/.test(detail)) return all;
   // An equality on the row number finds one; any other search, as SQLite guesses, a part of what there is.
   const work = Math.min(cost / 10, all.work);
   return { work, rows: detail.endsWith(" (rowid=?)") ? 0 : Math.max(0, Math.min(work - SEARCH_STEPS, rows)) };

@@ -54,7 +54,7 @@ function world(rules: Rules, region = "north", limits: GatehouseInput["limits"] 
 
 const ALL: Rules = [{ action: "read", datasets: ["shop.*", "ops.*"] }];
 
-const query = (source: string, sql: string, limit?: number) => ({ source, sql, params: [], limit });
+const query = (source: string, sql: string, limit?: number) => ({ what: { source, sql }, params: [], limit });
 
 async function failure(promise: Promise<unknown>): Promise<string> {
   const error: unknown = await promise.then(

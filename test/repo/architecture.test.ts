@@ -52,6 +52,10 @@ const ONLY_IN: readonly (readonly [RegExp, readonly string[]])[] = [
   ],
 ];
 
+/** What the tools may import: no binding, no source, no SDK. */
+const TOOL_IMPORTS =
+  /^(?:zod|(?:\.\.\/)+(?:tool|result|caller|errors)\.ts|(?:\.\.\/)+(?:access|sql|errors|policy)\/[a-z-]+\.ts)$/;
+
 const MAX_LINES = 400;
 
 interface Import {
@@ -83,6 +87,20 @@ const files = readdirSync(path.join(ROOT, "src"), { recursive: true, encoding: "
 const roomOf = (name: string): string => name.split(path.sep)[0] ?? name;
 
 describe("src/", () => {
+  it("tools get the gateway and nothing else", () => {
+    const tools = files.filter(
+      ({ name }) => /^server\/tools\/(?:own\/)?[a-z-]+$/.test(name) && name !== "server/tools/own",
+    );
+    const wrong = tools.flatMap(({ name, text }) =>
+      [...text.matchAll(/^import( type)?[^;]*? from "([^"]+)"/gm)].flatMap(([, type, from = ""]) => {
+        const isValue = type === undefined && /access|sql|policy/.test(from);
+        return !TOOL_IMPORTS.test(from) || isValue ? [`${name} imports ${from}`] : [];
+      }),
+    );
+    expect(tools.length).toBeGreaterThanOrEqual(4);
+    expect(wrong).toEqual([]);
+  });
+
   it("imports only along the table", () => {
     const wrong = files.flatMap(({ name, imports }) => {
       const room = roomOf(name);

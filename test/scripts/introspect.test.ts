@@ -164,6 +164,28 @@ describe("npm run introspect", () => {
   });
 });
 
+describe("npm run new:tool", () => {
+  const make = async (...args: readonly string[]) =>
+    run(process.execPath, [path.join(copy, "scripts/new-tool.ts"), ...args], { cwd: copy }).catch((error: unknown) => ({
+      stdout: "",
+      stderr: String(Object(error).stderr),
+    }));
+
+  it("refuses names that are taken or cannot be one", async () => {
+    expect((await make()).stderr).toContain("npm run new:tool -- top-customers");
+    expect((await make("Top Customers")).stderr).toContain("Give a name");
+    expect((await make("query")).stderr).toContain("Gatehouse has a tool query.");
+  });
+
+  it("makes one that is listed, beside those that were there", { timeout: 30_000 }, async () => {
+    await make("other-rows");
+    expect((await make("table-rows")).stdout).toContain("src/server/tools/own/table-rows.ts: made");
+    expect((await make("table-rows")).stderr).toContain("is there already");
+    const list = readFileSync(path.join(copy, "src/server/tools/own.ts"), "utf8");
+    expect(list).toContain("OWN_TOOLS: readonly Tool[] = [otherRowsTool, tableRowsTool]");
+  });
+});
+
 describe("what was opened", () => {
   let server: WorkerProcess | undefined;
 
@@ -211,6 +233,16 @@ describe("what was opened", () => {
     wires.push((await client.call("search", { query: "trainers boss full name mail" })).wire);
     expect(wires.join("\n")).not.toContain(SECRET);
     expect(wires.join("\n")).not.toMatch(/fullName"|"e-mail|boss|refers|trainers\.no/);
+    // The tool that was made beside it.
+    expect(await client.toolNames()).toEqual(["search", "fetch", "describe", "query", "other-rows", "table-rows"]);
+    const counted = await client.call("table-rows", { source: "club_members", table: "member" });
+    expect(counted.structured).toMatchObject({
+      rows: [[30]],
+      rules: ["club-members-reader/allow/read/club_members.member"],
+    });
+    expect((await client.call("table-rows", { source: "club_members", table: "trainers" })).text).toContain(
+      "query_failed",
+    );
     await client.close();
   });
 });

@@ -132,6 +132,20 @@ async function readShown(account: string, sql: string) {
   return { rows: rows.map((row) => row.map(showCell)), encodings };
 }
 
+describe("a range inside another loop counts as its whole table", () => {
+  it.each([
+    "SELECT count(*) FROM sales a JOIN sales b ON b.id BETWEEN a.id AND a.id + 100000",
+    "SELECT count(*) FROM sales a JOIN sales b ON b.id > a.id",
+    "SELECT count(*) FROM buyers a, sales b WHERE b.buyer_id >= a.id",
+  ])("%s", async (sql) => {
+    expect(await outcome("reader", sql)).toMatch(/^query_refused: The query would take too much work\./);
+  });
+
+  it("and alone it is read", async () => {
+    expect(await outcome("reader", "SELECT count(*) FROM sales WHERE id > 10 AND id < 5000000")).toBe("[[1]]");
+  });
+});
+
 describe("values come as they are", () => {
   it("integers that JSON cannot hold", async () => {
     const { rows, encodings } = await readShown(

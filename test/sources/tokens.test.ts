@@ -129,15 +129,20 @@ describe("a token", () => {
 
   it("is the same in another source, and joins in the workspace", async () => {
     const [gateway, caller] = [gatewayFor(world()), callerAs("tokens@harbor.example")];
-    await gateway.query(caller, { source: "shop", sql: "SELECT id, email FROM people", params: [], limit: undefined });
     await gateway.query(caller, {
-      source: "ops",
-      sql: "SELECT visitor, page FROM visits",
+      what: { source: "shop", sql: "SELECT id, email FROM people" },
+      params: [],
+      limit: undefined,
+    });
+    await gateway.query(caller, {
+      what: { source: "ops", sql: "SELECT visitor, page FROM visits" },
       params: [],
       limit: undefined,
     });
     const sql = "SELECT id, page FROM r1 JOIN r2 ON email = visitor ORDER BY id";
-    expect((await gateway.query(caller, { source: "workspace", sql, params: [], limit: undefined })).rows).toEqual([
+    expect(
+      (await gateway.query(caller, { what: { source: "workspace", sql }, params: [], limit: undefined })).rows,
+    ).toEqual([
       [1, "/b"],
       [2, "/a"],
       [3, "/b"],

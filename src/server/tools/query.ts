@@ -11,15 +11,27 @@ export const queryTool = defineReadTool({
   description:
     "Run one SELECT (SQLite dialect: joins, CTEs, window functions) over the tables of one source, with plain table names. Rows and columns the person may not see are absent; masked values look like a…@x.example. Check count, cut and restricted before concluding. The rows are kept as result (r1, r2, …): with source workspace, results are tables, so data of two sources can be joined.",
   input: z.strictObject({
-    source: z.string().max(100).describe("e.g. shop, or workspace"),
-    sql: z.string().max(20_000).describe("one SELECT, no semicolon"),
-    params: z.array(z.unknown()).max(100).optional().describe("values for each ? in order"),
+    source: z.string().max(100).optional().describe("e.g. shop, or workspace"),
+    sql: z.string().max(20_000).optional().describe("one SELECT, no semicolon"),
+    saved: z.string().max(100).optional().describe("name of a saved query, instead of source and sql"),
+    params: z
+      .array(z.unknown())
+      .max(100)
+      .optional()
+      .describe("values for each ? in order, or for a saved query's params"),
     limit: z.int().min(1).optional().describe("rows to show"),
   }),
-  run: async (gateway, caller, { source, sql, params = [], limit }) => {
-    return jsonResult(await gateway.query(caller, { source, sql, params: params.map(toSqlValue), limit }));
-  },
+  run: async (gateway, caller, { source, sql, saved, params = [], limit }) =>
+    jsonResult(
+      await gateway.query(caller, { what: whatOf(source, sql, saved), params: params.map(toSqlValue), limit }),
+    ),
 });
+
+function whatOf(source: string | undefined, sql: string | undefined, saved: string | undefined) {
+  if (saved !== undefined && source === undefined && sql === undefined) return { saved };
+  if (saved === undefined && source !== undefined && sql !== undefined) return { source, sql };
+  throw new AppError("invalid_input", "Give either source and sql, or saved. describe tells which there are.");
+}
 
 function toSqlValue(value: unknown, index: number): SqlValue {
   if (value === null || typeof value === "string") return value;

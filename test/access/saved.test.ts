@@ -1,0 +1,175 @@
+// Saved queries: run by name with typed values over the person's own view, also by who may run nothing else.
+import { env } from "cloudflare:workers";
+import { beforeAll, describe, expect, it } from "vitest";
+import { defineGatehouse } from "../../src/config.ts";
+import type { GatehouseInput } from "../../src/config.ts";
+import { AppError } from "../../src/errors.ts";
+import { callerAs, gatewayFor } from "../support/gateway.ts";
+import { SECRETS, seedShop } from "../support/seed.ts";
+
+const TEXT = { type: "text", description: "Text" } as const;
+const NUMBER = { type: "integer", description: "Number" } as const;
+
+function world(queries: GatehouseInput["queries"] = {}) {
+  return defineGatehouse({
+    organisation: { name: "T", contact: "T" },
+    sources: {
+      shop: {
+        kind: "d1",
+        binding: "SHOP_DB",
+        title: "S",
+        description: "S",
+        tables: {
+          customers: { description: "C", key: "id", columns: { id: NUMBER, name: TEXT, region: TEXT, email: TEXT } },
+          orders: {
+            description: "O",
+            columns: { id: NUMBER, customer_id: NUMBER, placed_at: { type: "datetime", description: "D" } },
+          },
+        },
+      },
+    },
+    queries: {
+      "by-region": {
+        description: "Customers of a region",
+        source: "shop",
+        sql: "SELECT name, :region AS asked FROM customers WHERE region = :region ORDER BY id LIMIT :most",
+        params: { region: { ...TEXT, description: "north or south" }, most: { ...NUMBER, description: "rows" } },
+      },
+      since: {
+        description: "Orders since a day",
+        source: "shop",
+        sql: "SELECT count(*) FROM orders WHERE placed_at >= :day",
+        params: { day: { type: "date", description: "first day" } },
+      },
+      ...queries,
+    },
+    roles: {
+      free: { description: "f", rules: [{ action: "read", datasets: ["shop.*"] }], queries: ["since"] },
+      bound: {
+        description: "b",
+        savedOnly: true,
+        queries: ["by-region"],
+        rules: [
+          {
+            action: "read",
+            datasets: ["shop.customers"],
+            hidden: ["email"],
+            rows: { column: "region", op: "=", value: "north" },
+          },
+        ],
+      },
+    },
+    members: ["free", "bound"].map((role) => ({ email: `${role}@harbor.example`, name: role, roles: [role] })),
+  });
+}
+
+const gateway = gatewayFor(world());
+const run = async (
+  role: string,
+  saved: string,
+  params: readonly (string | number | null)[],
+  caller = callerAs(`${role}@harbor.example`),
+) => gateway.query(caller, { what: { saved }, params, limit: undefined });
+
+async function failure(promise: Promise<unknown>): Promise<string> {
+  const error: unknown = await promise.then(
+    (answer) => new Error(`answered ${JSON.stringify(answer)}`),
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof AppError)) throw error;
+  return `${error.code}: ${error.publicMessage}`;
+}
+
+beforeAll(seedShop);
+
+describe("a saved query", () => {
+  it("runs with values in the order of its parameters, over the person's own rows", async () => {
+    expect((await run("bound", "by-region", ["north", 1])).rows).toEqual([["Nora North", "north"]]);
+    expect((await run("bound", "by-region", ["south", 5])).rows).toEqual([]);
+    expect((await run("free", "since", ["2026-02-01"])).rows).toEqual([[2]]);
+  });
+
+  it.each<[string, readonly (string | number | null)[], string]>([
+    [
+      "by-region",
+      ["north"],
+      "invalid_input: by-region takes 2 value(s) in params, in this order: region (text), most (integer).",
+    ],
+    ["by-region", [5, 1], "invalid_input: The parameter region takes text, not 5."],
+    ["by-region", ["north", "1"], 'invalid_input: The parameter most takes a whole number, not "1".'],
+    ["since", ["2026-02-01"], 'not_found: There is no saved query "since" that you may run. There are: by-region.'],
+    ["nothing", [], 'not_found: There is no saved query "nothing" that you may run. There are: by-region.'],
+  ])("%s with %j: %s", async (saved, params, message) => {
+    expect(await failure(run("bound", saved, params))).toBe(message);
+  });
+
+  it("is told of to who may run it, in describe, search and fetch", async () => {
+    const caller = callerAs("bound@harbor.example");
+    expect(await gateway.describe(caller, undefined)).toMatchObject({
+      sources: [],
+      saved: [{ saved: "by-region", params: ["region (text): north or south", "most (integer): rows"] }],
+      hint: "Run a saved query: query with saved and params.",
+    });
+    expect(await gateway.describe(caller, "by-region")).toMatchObject({ saved: "by-region" });
+    expect((await gateway.search(caller, "customers region", 5)).results).toMatchObject([{ id: "by-region" }]);
+    expect((await gateway.fetch(caller, "by-region", 1)).text).toContain(
+      'query with saved "by-region" and params [region, most]',
+    );
+    expect(await failure(gateway.fetch(caller, "since", 1))).toMatch(/^not_found/);
+  });
+
+  it("is recorded by name, without its values, and its result is kept", async () => {
+    const caller = callerAs("bound@harbor.example");
+    await run("bound", "by-region", ["north", 2], caller);
+    expect(await gateway.describe(caller, "r1")).toMatchObject({
+      description: "2 rows of shop: saved query by-region",
+    });
+    const [record] = await env.LEDGER.get(env.LEDGER.idFromName(caller.identity.subjectId)).records(0, 1);
+    expect(JSON.parse(record?.body ?? "")).toMatchObject({
+      attempt: { asked: "saved by-region" },
+      outcome: { rules: ["bound/allow/read/shop.customers"], rows: 2 },
+    });
+    expect(record?.body).not.toContain("Nora");
+  });
+});
+
+describe("a role for saved queries only", () => {
+  it("reads nothing else: no free SQL, no row, no table", async () => {
+    const caller = callerAs("bound@harbor.example");
+    const sql = { what: { source: "shop", sql: "SELECT * FROM customers" }, params: [], limit: undefined };
+    const seen = [
+      await failure(gateway.query(caller, sql)),
+      await failure(gateway.fetch(caller, "shop.customers/1", 1)),
+      await failure(gateway.fetch(caller, "shop.customers", 1)),
+      await failure(gateway.describe(caller, "shop.customers")),
+      JSON.stringify(await gateway.listResources(caller)),
+    ];
+    expect(seen.join("\n")).not.toMatch(/Nora|"customers"|email/);
+    for (const secret of Object.values(SECRETS)) expect(seen.join("\n")).not.toContain(secret);
+    expect((await run("bound", "by-region", ["north", 1], caller)).result).toBe("r1");
+    expect(
+      (await gateway.query(caller, { ...sql, what: { source: "workspace", sql: "SELECT count(*) FROM r1" } })).rows,
+    ).toEqual([[1]]);
+  });
+});
+
+describe("a policy file", () => {
+  const query = (sql: string, params = {}) => ({ x: { description: "x", source: "shop", sql, params } });
+  it.each<[GatehouseInput["queries"], string]>([
+    [
+      query("SELECT :a"),
+      "queries.x.sql: The SQL has the parameter :a. Declare it under params, and write it as :name.",
+    ],
+    [query("SELECT ?"), "queries.x.sql: The SQL has the parameter ?."],
+    [query("SELECT 1", { a: TEXT }), "queries.x.sql: The SQL does not use the parameter a."],
+    [query("DELETE FROM customers"), "queries.x.sql: The SQL must be one statement that begins with SELECT"],
+    [query("SELECT 1; SELECT 2"), "queries.x.sql: The SQL must be one statement without a semicolon."],
+    [
+      { x: { description: "x", source: "ops", sql: "SELECT 1" } },
+      "queries.x.source: there is no D1 source ops. There are: shop.",
+    ],
+    [{ shop: { description: "x", source: "shop", sql: "SELECT 1" } }, "queries.shop: is also the name of a source."],
+  ])("is refused for %j", (queries, message) => {
+    expect(() => world(queries)).toThrow(message);
+  });
+});
