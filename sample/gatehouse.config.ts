@@ -48,7 +48,7 @@ export default defineGatehouse({
           key: "id",
           columns: {
             id: { type: "integer", description: "Order number" },
-            customer_id: { type: "integer", description: "customers.id" },
+            customer_id: { type: "integer", description: "Whose it is", references: "customers.id" },
             status: { type: "text", description: "placed, paid, shipped, delivered, returned or cancelled" },
             placed_at: { type: "datetime", description: "When it was placed (UTC)" },
             total_cents: { type: "integer", description: "Sum of its items in euro cents" },
@@ -59,8 +59,8 @@ export default defineGatehouse({
           key: "id",
           columns: {
             id: { type: "integer", description: "Item number" },
-            order_id: { type: "integer", description: "orders.id" },
-            product_id: { type: "integer", description: "products.id" },
+            order_id: { type: "integer", description: "The order it belongs to", references: "orders.id" },
+            product_id: { type: "integer", description: "What was ordered", references: "products.id" },
             quantity: { type: "integer", description: "Pieces" },
             unit_price_cents: { type: "integer", description: "Price of one piece in euro cents, when ordered" },
           },
@@ -70,8 +70,8 @@ export default defineGatehouse({
           key: "id",
           columns: {
             id: { type: "integer", description: "Ticket number" },
-            customer_id: { type: "integer", description: "customers.id" },
-            order_id: { type: "integer", description: "orders.id, if it is about an order" },
+            customer_id: { type: "integer", description: "Whose it is", references: "customers.id" },
+            order_id: { type: "integer", description: "The order, if it is about one", references: "orders.id" },
             region: { type: "text", description: "Region of the customer; each region has its own support desk" },
             subject: { type: "text", description: "Subject line, written by the customer", untrusted: true },
             body: { type: "text", description: "Text, written by the customer", untrusted: true },
@@ -86,7 +86,7 @@ export default defineGatehouse({
           key: "id",
           columns: {
             id: { type: "integer", description: "Refund number" },
-            order_id: { type: "integer", description: "orders.id" },
+            order_id: { type: "integer", description: "The order it belongs to", references: "orders.id" },
             amount_cents: { type: "integer", description: "Amount in euro cents" },
             reason: { type: "text", description: "damaged, late, wrong item, changed mind or goodwill" },
             status: { type: "text", description: "requested, approved, paid or rejected" },
@@ -115,7 +115,7 @@ export default defineGatehouse({
         stock: {
           description: "Pieces of each product in each warehouse.",
           columns: {
-            warehouse_id: { type: "integer", description: "warehouses.id" },
+            warehouse_id: { type: "integer", description: "The warehouse", references: "warehouses.id" },
             sku: { type: "text", description: "Stock keeping unit, the same as in shop.products" },
             on_hand: { type: "integer", description: "Pieces on the shelf" },
             reserved: { type: "integer", description: "Pieces promised to orders" },
@@ -129,7 +129,7 @@ export default defineGatehouse({
           columns: {
             id: { type: "integer", description: "Shipment number" },
             order_id: { type: "integer", description: "Order number in shop.orders" },
-            warehouse_id: { type: "integer", description: "warehouses.id" },
+            warehouse_id: { type: "integer", description: "The warehouse", references: "warehouses.id" },
             carrier: { type: "text", description: "Carrier" },
             shipped_at: { type: "datetime", description: "When it left (UTC)" },
             delivered_at: { type: "datetime", description: "When it arrived (UTC); null while under way" },

@@ -1,9 +1,13 @@
 // What an operator configures: the policy file through defineGatehouse(), and the environment through parseEnv(). Both
 // are parsed once; everything behind them trusts the result.
 import * as z from "zod";
+import { checkLimits, limitsSchema } from "./limits.ts";
+import type { Limits } from "./limits.ts";
 import { checkPolicy } from "./policy/check.ts";
 import type { Mask, Policy, SubjectValue } from "./policy/model.ts";
 import { parseD1Source, policySchema } from "./policy/schema.ts";
+
+export type { Limits } from "./limits.ts";
 
 export interface Organisation {
   readonly name: string;
@@ -13,84 +17,6 @@ export interface Organisation {
 
 /** How people sign in. `sample` offers the members of the policy file without a password, on a loopback host only. */
 export type SignInMethod = "none" | "sample";
-
-const limitsSchema = z.strictObject({
-  /** Rows of a query when the caller names no limit. */
-  defaultRows: z.int().min(1).default(100),
-  /** Rows of a query at most. */
-  maxRows: z.int().min(1).max(10_000).default(500),
-  /** Bytes of a query's rows at most, as JSON. */
-  maxResultBytes: z.int().min(1000).default(40_000),
-  /** Steps that a query may take, by the estimate of its plan: about three for each row that is looked at. */
-  maxQuerySteps: z.int().min(1_000_000).default(1_000_000_000),
-  /** Rows of a query that are read and kept at most. */
-  keptRows: z.int().min(1).max(50_000).default(5000),
-  /** Bytes of one result that are kept at most. */
-  keptBytes: z.int().min(10_000).max(8_000_000).default(1_000_000),
-  /** Results that are kept for one person. */
-  workspaceResults: z.int().min(1).max(200).default(50),
-  /** Bytes of the results that are kept for one person. */
-  workspaceBytes: z
-    .int()
-    .min(10_000)
-    .default(20 * 1024 * 1024),
-  /** How long a result is kept. */
-  resultSeconds: z
-    .int()
-    .min(60)
-    .default(24 * 3600),
-  /** Characters of a document on one page of fetch. */
-  pageCharacters: z.int().min(1000).default(20_000),
-  /** Rows that may leave for one person per UTC day. */
-  rowsPerDay: z.int().min(1).default(50_000),
-  /** Bytes of records that may wait in one person's ledger. */
-  outboxBytes: z
-    .int()
-    .min(100_000)
-    .default(16 * 1024 * 1024),
-  /** How long one call may take before it counts as interrupted. */
-  leaseSeconds: z.int().min(5).default(60),
-  /** How long a query waits while another one of the same person runs on its source. */
-  queueSeconds: z.int().min(1).max(60).default(10),
-  /** How long a person waits for the database. */
-  querySeconds: z.int().min(1).max(60).default(20),
-  /** How long a session of the 2025 era lives without a request. */
-  sessionIdleSeconds: z
-    .int()
-    .min(600)
-    .default(24 * 3600),
-  /** Sessions of the 2025 era that one person may have open. */
-  maxSessionsPerSubject: z.int().min(1).default(100),
-  /** Open subscription streams of one connection. */
-  maxListensPerGrant: z.int().min(1).default(10),
-  /** Resources that one listener may subscribe to. */
-  maxTopicsPerListener: z.int().min(1).default(1000),
-  /** Streams that one session may have open. */
-  maxStreams: z.int().min(1).default(16),
-  /** Events that a session keeps, so that its streams can be resumed. */
-  maxEvents: z.int().min(10).default(1000),
-  /** Bytes of events that a session keeps. */
-  maxLogBytes: z
-    .int()
-    .min(10_000)
-    .default(8 * 1024 * 1024),
-  /** Bytes of one message on a stream. */
-  maxMessageBytes: z.int().min(10_000).max(2_000_000).default(1_000_000),
-  /** How long an access token lives. */
-  accessTokenSeconds: z.int().min(60).default(3600),
-  /** How long a sign-in lives when the client does not use it. */
-  refreshTokenSeconds: z
-    .int()
-    .min(3600)
-    .default(30 * 24 * 3600),
-  /** Bytes of a request body to /mcp at most. */
-  maxBodyBytes: z
-    .int()
-    .min(1000)
-    .default(4 * 1024 * 1024),
-});
-
-export type Limits = Readonly<z.output<typeof limitsSchema>>;
 
 const gatehouseSchema = z.strictObject({
   organisation: z.strictObject({ name: z.string().min(1), contact: z.string().min(1) }),
@@ -127,21 +53,6 @@ export function defineGatehouse(input: GatehouseInput): Gatehouse {
   const limitProblems = checkLimits(limits);
   if (problems.length + limitProblems.length > 0) throw invalid([...problems, ...limitProblems]);
   return { organisation, signIn, allowedOrigins, limits, policy };
-}
-
-/** Each pair's first must not be more than its second. */
-const ORDERED_LIMITS = [
-  ["defaultRows", "maxRows"],
-  ["maxRows", "keptRows"],
-  ["maxResultBytes", "keptBytes"],
-  ["keptBytes", "workspaceBytes"],
-  ["querySeconds", "leaseSeconds"],
-] as const satisfies readonly (readonly [keyof Limits, keyof Limits])[];
-
-function checkLimits(limits: Limits): readonly string[] {
-  return ORDERED_LIMITS.flatMap(([less, more]) =>
-    limits[less] > limits[more] ? [`limits.${less}: is more than limits.${more}. Lower it.`] : [],
-  );
 }
 
 /**

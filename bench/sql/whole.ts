@@ -6,7 +6,7 @@ import { Agent } from "node:http";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { buildWorker } from "../../scripts/build.ts";
-import { freeAddresses, openStorage, originOf, startLocal } from "../../scripts/local.ts";
+import { freeAddresses, openStorage, originOf, startWorkers, workerOf } from "../../scripts/local.ts";
 import { tokensFor } from "../../test/support/oauth.ts";
 import { call, initializeBody, runRound } from "../client.ts";
 import type { Target } from "../client.ts";
@@ -16,6 +16,7 @@ import { PEOPLE } from "./product/policy.ts";
 
 const PORT = 18_960;
 const PEER_PORT = 18_961;
+const BARE_PORT = 18_962;
 const ROUNDS = Number(process.env["ROUNDS"] ?? 4);
 const ROUND_MS = Number(process.env["ROUND_MS"] ?? 2500);
 const MAX_RATIO = 1.5;
@@ -41,6 +42,7 @@ const WORST: readonly string[] = [
 
 const dir = mkdtempSync(path.join(tmpdir(), "gatehouse-bench-whole-"));
 const configPath = path.join(import.meta.dirname, "product/wrangler.jsonc");
+const barePath = path.join(import.meta.dirname, "bare/wrangler.jsonc");
 
 const toolCall = (id: number, name: string, args: object, meta: object): string =>
   JSON.stringify({ jsonrpc: "2.0", id, method: "tools/call", params: { name, arguments: args, ...meta } });
@@ -69,6 +71,14 @@ async function contendersOf(tokens: readonly string[]): Promise<readonly Contend
         port: PEER_PORT,
         headersOf: () => ({ "mcp-protocol-version": "2025-11-25" }),
         body: (_method, id) => toolCall(id, "execute_sql", { sql }, {}),
+      }),
+    },
+    {
+      name: "bare",
+      targetOf: (sql) => ({
+        port: BARE_PORT,
+        headersOf: () => ({}),
+        body: (_method, id) => toolCall(id, "query", { sql }, {}),
       }),
     },
     {
@@ -129,15 +139,17 @@ async function measure(
 
 async function compare(contenders: readonly Contender[]): Promise<readonly string[]> {
   const lines = [
-    "| query | at a time | dbhub ms | 2026 ms | ratio | 2025 ms | ratio | bar | result | dbhub /s | 2026 /s | 2025 /s |",
-    "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    "| query | at a time | dbhub ms | bare ms | 2026 ms | ratio | 2025 ms | ratio | bar | result | dbhub /s | bare /s | 2026 /s | 2025 /s |",
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
   ];
   for (const concurrency of [1, 16]) {
     for (const [name, sql] of Object.entries(SHAPES)) {
       const figures = await measure(contenders, sql, concurrency);
-      const [peer = 0, modern = 0, session = 0] = figures.map(({ p50 }) => p50);
+      const [peer = 0, bare = 0, modern = 0, session = 0] = figures.map(({ p50 }) => p50);
       const result = Math.max(modern, session) / peer <= MAX_RATIO ? "met" : "missed";
-      const times = [peer, modern, modern / peer, session, session / peer].map((one) => one.toFixed(2)).join(" | ");
+      const times = [peer, bare, modern, modern / peer, session, session / peer]
+        .map((one) => one.toFixed(2))
+        .join(" | ");
       const rates = figures.map(({ rate }) => rate.toFixed(0)).join(" | ");
       lines.push(`| ${name} | ${concurrency} | ${times} | ${MAX_RATIO} × | ${result} | ${rates} |`);
       console.log(lines.at(-1));
@@ -178,11 +190,18 @@ try {
   const database = await storage.getD1Database("LARGE_DB");
   for (const sql of DATA_SQL) await database.prepare(sql).run();
   await storage.dispose();
-  const bundleDir = path.join(dir, "bundle");
-  await buildWorker(configPath, bundleDir);
-  const addresses = await freeAddresses(PORT);
-  if (addresses === undefined) throw new Error(`port ${PORT} is taken`);
-  const { miniflare } = await startLocal({ configPath, bundleDir, port: PORT, addresses, stateDir: state });
+  const workers = [];
+  for (const [name, config, port] of [
+    ["gatehouse", configPath, PORT],
+    ["bare", barePath, BARE_PORT],
+  ] as const) {
+    const bundleDir = path.join(dir, name);
+    await buildWorker(config, bundleDir);
+    const addresses = await freeAddresses(port);
+    if (addresses === undefined) throw new Error(`port ${port} is taken`);
+    workers.push({ ...workerOf({ configPath: config, bundleDir, port, addresses }), name });
+  }
+  const miniflare = await startWorkers(state, workers);
   peer = await startDbhub(file, PEER_PORT);
   const flow = {
     origin: originOf(PORT),
@@ -197,9 +216,9 @@ try {
     "| --- | --- | --- | --- |",
   ];
   // The peer last: it may not come back.
-  for (const contender of contenders.toReversed())
+  for (const contender of contenders.filter(({ name }) => name !== "bare").toReversed())
     for (const sql of WORST) disturbed.push(await disturb(contender, sql));
-  const heading = `# Benchmark of the whole call\n\n${ORDERS} orders, ${CUSTOMERS} customers: from request to answer, sign-in check, record and kept result included, beside @bytebase/dbhub in read-only mode over a SQLite file of the same rows, which has none of these. Medians of the p50 of ${ROUNDS} interleaved rounds of ${ROUND_MS} ms. Compare within this table only.`;
+  const heading = `# Benchmark of the whole call\n\n${ORDERS} orders, ${CUSTOMERS} customers: from request to answer, sign-in check, record and kept result included, beside @bytebase/dbhub in read-only mode over a SQLite file of the same rows, which has none of these, and beside a bare Worker that reads one KV value and runs the SQL as it came. Medians of the p50 of ${ROUNDS} interleaved rounds of ${ROUND_MS} ms. Compare within this table only.`;
   const text = `${[heading, lines.join("\n"), "Four clients look up single orders while a fifth sends its worst:", disturbed.join("\n")].join("\n\n")}\n`;
   writeFileSync(path.join(import.meta.dirname, "whole.md"), text);
   console.log(`\n${text}`);

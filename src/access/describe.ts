@@ -7,14 +7,16 @@ import type { OpenTable } from "../sources/source.ts";
 import { WORKSPACE } from "../sources/workspace.ts";
 import { findTarget, notFound } from "./catalogue.ts";
 import type { Catalogue, OpenDocuments, OpenSource, OpenTables } from "./catalogue.ts";
+import { describeResult, describeWorkspace } from "./describe-result.ts";
+import type { ResultDescription } from "./describe-result.ts";
 import { describeTable } from "./describe-table.ts";
 import type { TableDescription } from "./describe-table.ts";
 import { MAX_LISTED, groupNames, matches } from "./groups.ts";
 import type { Answered } from "./recorded.ts";
-import { columnsOf, findResult, recordOf, resultNameOf, summarise as summariseResult } from "./results.ts";
+import { findResult, resultNameOf } from "./results.ts";
 import { describeSaved } from "./saved.ts";
 import type { SavedDescription } from "./saved.ts";
-import type { OpenWorkspace, UsableResult, WorkspaceAccess } from "./workspace.ts";
+import type { WorkspaceAccess } from "./workspace.ts";
 
 export interface SourceSummary {
   readonly source: string;
@@ -53,20 +55,6 @@ export interface SourceOverview {
   readonly groups?: readonly string[];
   /** What is left out, and how to get it. */
   readonly hint?: string;
-}
-
-/** A kept result. */
-export interface ResultDescription {
-  readonly kind: "result";
-  readonly dataset: string;
-  readonly source: string;
-  readonly description: string;
-  readonly use: string;
-  readonly columns: readonly { readonly name: string; readonly type: string }[];
-  /** When it goes, at the latest. */
-  readonly until: string;
-  readonly masked: readonly string[];
-  readonly rules: readonly string[];
 }
 
 export type Description =
@@ -168,33 +156,6 @@ const SUMMARY_LENGTH = 120;
 
 function shortened(text: string): string {
   return text.length <= SUMMARY_LENGTH ? text : `${text.slice(0, SUMMARY_LENGTH - 1).toWellFormed()}…`;
-}
-
-function describeWorkspace({ source, results }: OpenWorkspace): Answered<SourceOverview> {
-  const { name, title, description } = source.declaration;
-  const datasets = results.map((result) => ({
-    dataset: `${WORKSPACE}.${result.id}`,
-    description: summariseResult(result),
-  }));
-  const hint = datasets.length === 0 ? ". None is kept now: each query keeps its own." : "";
-  return { answer: { source: name, title, description: `${description}${hint}`, datasets }, datasets: [], rules: [] };
-}
-
-function describeResult(result: UsableResult): Answered<ResultDescription> {
-  const { id, origin, expiresAtMs } = result;
-  const answer = {
-    kind: "result" as const,
-    dataset: `${WORKSPACE}.${id}`,
-    source: WORKSPACE,
-    description: summariseResult(result),
-    use: `query with source "${WORKSPACE}" and the table name ${id}, or fetch ${id}`,
-    columns: columnsOf(result),
-    until: new Date(expiresAtMs).toISOString(),
-    masked: origin.masked,
-    rules: origin.rules,
-  };
-  const { datasets, rules, masked } = recordOf(origin);
-  return { answer, datasets, rules, masked };
 }
 
 function describeDocuments({ dataset, decision }: OpenDocuments): DocumentsDescription {

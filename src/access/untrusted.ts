@@ -20,6 +20,11 @@ const SHOWN =
   // oxlint-disable-next-line no-control-regex, no-misleading-character-class -- finding such characters is the point
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff⟦⟧]|[\u{e0000}-\u{e0fff}]/gu;
 
+/** The note for the metadata of what holds such text; nothing where it holds none. */
+export function noteOn(untrusted: readonly string[]): { readonly untrusted?: string } {
+  return untrusted.length > 0 ? { untrusted: UNTRUSTED_NOTE } : {};
+}
+
 /** The text with what cannot be seen written as `\u{200B}`, between the marks of the fence. */
 export function fence(text: string): string {
   const shown = text.replace(SHOWN, (found) => `\\u{${found.codePointAt(0)?.toString(16).toUpperCase()}}`);
