@@ -1,4 +1,4 @@
-// A KV namespace as a source of text documents. Keys name documents; Markdown headings give them titles.
+// A KV namespace as a source of documents. Keys name them, Markdown headings give them titles; bytes are sized, not shown.
 import { AppError } from "../errors.ts";
 import type { DocumentDataset, SourceDeclaration } from "../policy/model.ts";
 import { governDocument } from "./source.ts";
@@ -31,12 +31,30 @@ export function createKvSource(
         const values = await answeredBy(declaration, namespace.get(batch, "text"));
         for (const key of batch) {
           const text = values.get(key) ?? null;
-          if (text !== null) documents.push(governDocument({ key, title: titleOf(key, text), text }));
+          if (text === null) continue;
+          const shown = isBinary(text) ? await nameBinary(namespace, key) : text;
+          documents.push(governDocument({ key, title: titleOf(key, shown), text: shown }));
         }
       }
       return documents;
     },
   };
+}
+
+/** Share of characters that are no UTF-8 in a value that is no text. */
+const MIN_ILLEGIBLE = 0.01;
+
+/** Whether a value that was read as text is none: an image, an archive, a document of an office program. */
+function isBinary(text: string): boolean {
+  if (text.includes("\u0000")) return true;
+  const illegible = text.split("\uFFFD").length - 1;
+  return illegible > 0 && illegible >= text.length * MIN_ILLEGIBLE;
+}
+
+/** What stands for bytes that nobody could read. */
+async function nameBinary(namespace: KVNamespace, key: string): Promise<string> {
+  const bytes = (await namespace.get(key, "arrayBuffer"))?.byteLength ?? 0;
+  return `This is no text: ${bytes} bytes, which are not shown.`;
 }
 
 /** KV refuses others instead of having nothing under them. */
