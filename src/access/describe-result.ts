@@ -1,6 +1,6 @@
 // Kept results as describe tells of them: all that there are, and one with its columns.
 import { WORKSPACE } from "../sources/workspace.ts";
-import type { SourceOverview } from "./describe.ts";
+import type { SourceOverview } from "./overview.ts";
 import type { Answered } from "./recorded.ts";
 import { columnsOf, recordOf, summarise as summariseResult } from "./results.ts";
 import type { OpenWorkspace, UsableResult } from "./workspace.ts";

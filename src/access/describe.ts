@@ -12,20 +12,12 @@ import type { ResultDescription } from "./describe-result.ts";
 import { describeTable } from "./describe-table.ts";
 import type { TableDescription } from "./describe-table.ts";
 import { MAX_LISTED, groupNames, matches } from "./groups.ts";
+import type { Overview, SourceOverview, SourceSummary } from "./overview.ts";
 import type { Answered } from "./recorded.ts";
 import { findResult, resultNameOf } from "./results.ts";
 import { describeSaved } from "./saved.ts";
 import type { SavedDescription } from "./saved.ts";
 import type { WorkspaceAccess } from "./workspace.ts";
-
-export interface SourceSummary {
-  readonly source: string;
-  readonly kind: "d1" | "kv";
-  readonly title: string;
-  readonly description: string;
-  /** Names; of many, groups of those that begin alike. */
-  readonly datasets: readonly string[];
-}
 
 export interface DocumentsDescription {
   readonly kind: "documents";
@@ -34,27 +26,6 @@ export interface DocumentsDescription {
   readonly description: string;
   readonly use: string;
   readonly rules: readonly string[];
-}
-
-export interface Overview {
-  readonly organisation: string;
-  readonly roles: readonly string[];
-  readonly sources: readonly SourceSummary[];
-  /** Queries that are there to be run by name. */
-  readonly saved?: readonly SavedDescription[];
-  /** The next step, or why there is nothing. */
-  readonly hint: string;
-}
-
-export interface SourceOverview {
-  readonly source: string;
-  readonly title: string;
-  readonly description: string;
-  readonly datasets?: readonly { readonly dataset: string; readonly description: string }[];
-  /** Where there are too many to name: `order* (41)`. */
-  readonly groups?: readonly string[];
-  /** What is left out, and how to get it. */
-  readonly hint?: string;
 }
 
 export type Description =

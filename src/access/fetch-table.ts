@@ -6,7 +6,7 @@ import { readStatement } from "../sql/statement.ts";
 import { datasetUri, notFound, rowUri } from "./catalogue.ts";
 import type { Catalogue, Target } from "./catalogue.ts";
 import { describeTable } from "./describe-table.ts";
-import type { FetchAnswer } from "./fetch.ts";
+import type { FetchAnswer } from "./fetched.ts";
 import type { Answered } from "./recorded.ts";
 import { fence, noteOn, untrustedColumnsOf } from "./untrusted.ts";
 

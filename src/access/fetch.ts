@@ -4,19 +4,12 @@ import { isToken } from "../sources/tokens.ts";
 import { documentUri, findTarget, notFound } from "./catalogue.ts";
 import type { Catalogue, OpenDocuments } from "./catalogue.ts";
 import { fetchRow, fetchTable } from "./fetch-table.ts";
+import type { FetchAnswer } from "./fetched.ts";
 import type { Answered } from "./recorded.ts";
 import { revealToken } from "./reveal.ts";
 import { fetchResult, resultNameOf, resultUri } from "./results.ts";
 import { UNTRUSTED_NOTE, fence, noteOn } from "./untrusted.ts";
 import type { WorkspaceAccess } from "./workspace.ts";
-
-export interface FetchAnswer {
-  readonly id: string;
-  readonly title: string;
-  readonly text: string;
-  readonly url: string;
-  readonly metadata: Readonly<Record<string, string | number | readonly string[]>>;
-}
 
 export interface FetchRequest {
   readonly id: string;

@@ -4,7 +4,7 @@ import { quoteIdentifier } from "../sql/identifier.ts";
 import { readStatement } from "../sql/statement.ts";
 import { toCsv } from "./csv.ts";
 import { showRows } from "./answer.ts";
-import type { FetchAnswer } from "./fetch.ts";
+import type { FetchAnswer } from "./fetched.ts";
 import type { Provenance } from "./lineage.ts";
 import type { Answered } from "./recorded.ts";
 import { UNTRUSTED_NOTE } from "./untrusted.ts";

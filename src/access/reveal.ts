@@ -6,7 +6,7 @@ import { showCell } from "../sql/exact.ts";
 import type { OpenTable } from "../sources/source.ts";
 import { datasetUri } from "./catalogue.ts";
 import type { Catalogue, OpenTables } from "./catalogue.ts";
-import type { FetchAnswer } from "./fetch.ts";
+import type { FetchAnswer } from "./fetched.ts";
 import type { Answered } from "./recorded.ts";
 import { UNTRUSTED_NOTE, fence } from "./untrusted.ts";
 

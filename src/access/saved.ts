@@ -3,7 +3,7 @@ import { AppError } from "../errors.ts";
 import type { ColumnType, Policy, SavedQuery, Subject } from "../policy/model.ts";
 import { savedFor } from "../policy/saved.ts";
 import type { SqlValue } from "../sql/parameters.ts";
-import type { FetchAnswer } from "./fetch.ts";
+import type { FetchAnswer } from "./fetched.ts";
 import type { Answered } from "./recorded.ts";
 
 export interface SavedDescription {
