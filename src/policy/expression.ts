@@ -1,6 +1,5 @@
 // A row rule in SQL, read strictly: words of a short list, declared columns, functions of one row, and subject values compared
 // with a column. What is not known is refused. SQLite's own authorizer judges the same text again in every query.
-import { SCALAR_FUNCTIONS } from "../sql/functions.ts";
 import { foldName } from "../sql/identifier.ts";
 import { textProblem } from "../sql/statement.ts";
 import { tokenize } from "../sql/tokenizer.ts";
@@ -16,15 +15,22 @@ export type ParsedExpression =
 
 const KEYWORDS = new Set(
   (
-    "and or not in is null isnull notnull like glob escape between case when then else end cast as integer text real numeric " +
-    "collate nocase binary rtrim true false distinct from current_date current_time current_timestamp"
+    "and or not in is null isnull notnull like glob between case when then else end cast as integer text real numeric " +
+    "collate nocase binary rtrim distinct from"
   ).split(" "),
 );
 const OPERATORS = new Set(["(", ")", ",", "=", "==", "<>", "!=", "<", "<=", ">", ">=", "+", "-", "*", "/", "%", "||"]);
 /** What may stand between a column and a subject value. */
-const COMPARING = new Set(["=", "==", "<>", "!=", "<", "<=", ">", ">=", "is", "like", "glob"]);
-/** Rules of different people must not differ by chance. */
-const FUNCTIONS = new Set([...SCALAR_FUNCTIONS].filter((name) => name !== "random"));
+const COMPARING = new Set(["=", "==", "<>", "!=", "<", "<=", ">", ">=", "is"]);
+/** Functions that cannot fail, whatever is in a row: a failure on a row that the rule hides would tell that it is there. */
+const FUNCTIONS = new Set(
+  (
+    "coalesce ifnull iif nullif instr length octet_length lower upper ltrim rtrim trim substr substring round min max sign " +
+    "typeof date datetime time julianday unixepoch json_valid"
+  ).split(" "),
+);
+/** SQLite's limit on a pattern of LIKE or GLOB, past which it fails. */
+const MAX_PATTERN_BYTES = 50;
 
 class Refused extends Error {}
 
@@ -33,7 +39,7 @@ export function parseExpression(text: string, dataset: TableDataset): ParsedExpr
   try {
     const problem = textProblem(text);
     if (problem !== undefined) throw new Refused(problem);
-    const tokens = tokenize(text).filter(({ kind }) => kind !== "space" && kind !== "comment");
+    const tokens = tokenize(text).filter(({ kind }) => kind !== "space");
     if (tokens.length === 0) throw new Refused('is empty. Write a condition, such as "region = :region".');
     refuseNesting(tokens);
     return { ok: true, parts: tokens.map((token, index) => partOf(token, tokens, index, dataset, text)) };
@@ -71,9 +77,11 @@ function partOf(token: Token, tokens: readonly Token[], index: number, dataset: 
       return subjectPart(token, tokens, index, dataset);
     case "word":
     case "quoted":
+      if (isKeyword(token, "like", "glob")) refusePattern(token, tokens[index + 1], tokens[index + 2]);
       return namePart(token, tokens[index + 1], dataset, written);
-    case "space":
     case "comment":
+      throw new Refused("has a comment, behind which more of the rule might stand. Remove it.");
+    case "space":
     case "illegal":
       throw new Refused("has something unterminated or unreadable. Close each quote and comment.");
   }
@@ -94,6 +102,13 @@ function namePart(token: Token, next: Token | undefined, dataset: TableDataset, 
     throw new Refused(`has ${token.value}, which is no column of ${dataset.id}. There are: ${names}.`);
   }
   return { kind: "column", column };
+}
+
+/** A pattern that is not written out could hold a wildcard of somebody's choice, or be too long for a row that nobody sees. */
+function refusePattern({ value }: Token, pattern: Token | undefined, after: Token | undefined): void {
+  const isWritten = pattern?.kind === "string" && new TextEncoder().encode(pattern.value).length <= MAX_PATTERN_BYTES;
+  if (!isWritten || !isEdge(after, ")"))
+    throw new Refused(`has ${value} with something else than a text of at most ${MAX_PATTERN_BYTES} bytes behind it.`);
 }
 
 function columnOf(token: Token | undefined, dataset: TableDataset): string | undefined {

@@ -9,7 +9,7 @@ const AGGREGATES =
 const WINDOWS = "cume_dist dense_rank first_value lag last_value lead nth_value ntile percent_rank rank row_number";
 const DATES = "current_date current_time current_timestamp date datetime julianday strftime time timediff unixepoch";
 const MATH =
-  "acos acosh asin asinh atan atan2 atanh ceil ceiling cos cosh degrees exp floor ln log log10 log2 mod pi pow power radians sin sinh sqrt tan tanh trunc";
+  "acos acosh asin asinh atan atan2 atanh ceil cos cosh degrees exp floor ln log log10 log2 mod pi pow radians sin sinh sqrt tan tanh trunc";
 const JSON_NAMES =
   "array array_insert array_length error_position extract group_array group_object insert object patch pretty quote remove replace set type valid";
 
@@ -22,16 +22,6 @@ export const ALLOWED_FUNCTIONS: ReadonlySet<string> = new Set([
   "->",
   "->>",
 ]);
-
-/** Those that make one value of the values of one row. */
-export const SCALAR_FUNCTIONS: ReadonlySet<string> = new Set(
-  [...ALLOWED_FUNCTIONS].filter(
-    (name) =>
-      name === "min" ||
-      name === "max" ||
-      !(AGGREGATES.split(" ").includes(name) || WINDOWS.split(" ").includes(name) || /^jsonb?_group_/.test(name)),
-  ),
-);
 
 /** Table-valued functions that read only their arguments. */
 export const ALLOWED_TABLE_FUNCTIONS: ReadonlySet<string> = new Set(["json_each", "json_tree"]);
