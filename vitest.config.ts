@@ -45,6 +45,7 @@ export default defineConfig({
             miniflare: {
               outboundService: outside,
               bindings: {
+                TEST_GATEHOUSE_MIGRATIONS: await readD1Migrations("migrations"),
                 TEST_SHOP_MIGRATIONS: await readD1Migrations("sample/migrations/shop"),
                 TEST_OPS_MIGRATIONS: await readD1Migrations("sample/migrations/ops"),
                 GATEHOUSE_TOKEN_KEY: "a key of tests, long enough to be one",

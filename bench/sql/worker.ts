@@ -55,7 +55,7 @@ function createSources(database: D1Database): ReadonlyMap<string, TableSource> {
 }
 
 function openFor(account: string): readonly OpenTable[] {
-  const subject = resolveSubject(policy, { subjectId: account, email: `${account}@harbor.example` });
+  const subject = resolveSubject(policy, { subjectId: account, email: `${account}@harbor.example`, groups: [] });
   return datasets.flatMap((dataset) => {
     const decision = evaluate(policy, subject, dataset, "read");
     return decision.allowed ? [{ dataset, decision }] : [];

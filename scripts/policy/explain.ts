@@ -17,7 +17,7 @@ export function explain(policy: Policy, email: string, datasetId: string, column
   const dataset = policy.datasets.find(({ id }) => id === datasetId);
   if (dataset === undefined)
     throw new Error(`There is no dataset ${datasetId}. There are: ${policy.datasets.map(({ id }) => id).join(", ")}.`);
-  const subject = resolveSubject(policy, { subjectId: "explained", email });
+  const subject = resolveSubject(policy, { subjectId: "explained", email, groups: [] });
   const isMember = policy.members.some((member) => member.email === subject.email.toLowerCase());
   const who = `${email}: ${isMember ? `roles ${subject.roles.join(", ") || "none"}` : "is no member, so has no role"}`;
   const decision = evaluate(policy, subject, dataset, "read");

@@ -26,7 +26,7 @@ export function createSampleSignIn({ members, isLoopbackHost }: SampleSignInOpti
       const member = members.find((candidate) => candidate.email === account);
       if (member === undefined) return { refused: "There is no such account. Go back and choose one of the list." };
       // At this issuer, and at no other, the address is the account's name.
-      return { claims: { issuer: ISSUER, subject: member.email, email: member.email } };
+      return { claims: { issuer: ISSUER, subject: member.email, email: member.email, groups: [] } };
     },
   };
 }

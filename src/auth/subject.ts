@@ -8,10 +8,12 @@ export interface VerifiedClaims {
   /** The provider's stable name for the person (OpenID Connect Core §5.7: only issuer and subject together are). */
   readonly subject: string;
   readonly email: string;
+  /** The person's groups, in the provider's names. */
+  readonly groups: readonly string[];
 }
 
 /** The identity of verified claims. The id has no `:`, which the OAuth provider keeps for itself. */
-export async function identityOf({ issuer, subject, email }: VerifiedClaims): Promise<Identity> {
+export async function identityOf({ issuer, subject, email, groups }: VerifiedClaims): Promise<Identity> {
   const subjectId = (await sha256Hex(JSON.stringify([issuer, subject]))).slice(0, 40);
-  return { subjectId, email };
+  return { subjectId, email, groups };
 }

@@ -5,7 +5,7 @@ import { AppError } from "../../src/errors.ts";
 import type { BeginResult, CommitResult, Ledger, Outcome } from "../../src/ledger/record.ts";
 import sample from "../../sample/gatehouse.config.ts";
 
-const caller = { identity: { subjectId: "s", email: "analyst@harbor.example" }, clientId: "c" };
+const caller = { identity: { subjectId: "s", email: "analyst@harbor.example", groups: [] }, clientId: "c" };
 const request = { operation: "query", asked: "SELECT 1", maxRows: 5, slot: "shop" };
 const answered = { answer: "the answer", datasets: ["d"], rules: ["r"], rows: 1 };
 

@@ -21,7 +21,7 @@ function tokenFor(account: Account): string {
 
 async function ledgerOf(account: Account) {
   const email = `${account}@harbor.example`;
-  const { subjectId } = await identityOf({ issuer: "urn:gatehouse:sample", subject: email, email });
+  const { subjectId } = await identityOf({ issuer: "urn:gatehouse:sample", subject: email, email, groups: [] });
   return env.LEDGER.get(env.LEDGER.idFromName(subjectId));
 }
 

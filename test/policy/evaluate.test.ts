@@ -72,7 +72,12 @@ const { policy } = defineGatehouse({
 function decide(name: string, dataset = "shop.customers", from: Policy = policy): Decision {
   const found = from.datasets.find((candidate): candidate is Dataset => candidate.id === dataset);
   if (found === undefined) throw new Error(`no dataset ${dataset}`);
-  return evaluate(from, resolveSubject(from, { subjectId: "s", email: `${name}@x.example` }), found, "read");
+  return evaluate(
+    from,
+    resolveSubject(from, { subjectId: "s", email: `${name}@x.example`, groups: [] }),
+    found,
+    "read",
+  );
 }
 
 describe("evaluate", () => {

@@ -117,7 +117,7 @@ describe("a value that does not fit grants nothing", () => {
     const { policy } = world(sql(text), attributes);
     const [dataset] = policy.datasets;
     if (dataset === undefined) throw new Error("no dataset");
-    const reader = resolveSubject(policy, { subjectId: "s", email: "reader@harbor.example" });
+    const reader = resolveSubject(policy, { subjectId: "s", email: "reader@harbor.example", groups: [] });
     expect(evaluate(policy, reader, dataset, "read")).toMatchObject({ allowed: false, reason: "missing_attribute" });
   });
 });
@@ -202,7 +202,7 @@ describe("an index on the column", () => {
   const planOf = async (text: string): Promise<string> => {
     const { policy } = world(sql(text));
     const [dataset] = policy.datasets;
-    const reader = resolveSubject(policy, { subjectId: "s", email: "reader@harbor.example" });
+    const reader = resolveSubject(policy, { subjectId: "s", email: "reader@harbor.example", groups: [] });
     if (dataset?.kind !== "table") throw new Error("no table");
     const decision = evaluate(policy, reader, dataset, "read");
     if (!decision.allowed) throw new Error("not allowed");

@@ -7,6 +7,7 @@ declare global {
       SHOP_DB: D1Database;
       OPS_DB: D1Database;
       HANDBOOK: KVNamespace;
+      TEST_GATEHOUSE_MIGRATIONS: D1Migration[];
       TEST_SHOP_MIGRATIONS: D1Migration[];
       TEST_OPS_MIGRATIONS: D1Migration[];
       /** How long fuzzers run, in minutes; 0 for their bounded sample. */

@@ -23,5 +23,5 @@ export function gatewayFor({ policy, organisation, limits }: Gatehouse): Gateway
 
 /** A person of their own, with this email and so with its roles. */
 export function callerAs(email: string, subjectId = crypto.randomUUID()) {
-  return { identity: { subjectId, email }, clientId: "test" };
+  return { identity: { subjectId, email, groups: [] }, clientId: "test" };
 }

@@ -31,7 +31,7 @@ export function tableSource(
 
 /** The tables of the source that the account may read. */
 export function openFor({ policy }: Policied, source: TableSource, account: string): readonly OpenTable[] {
-  const subject = resolveSubject(policy, { subjectId: account, email: `${account}@harbor.example` });
+  const subject = resolveSubject(policy, { subjectId: account, email: `${account}@harbor.example`, groups: [] });
   return source.datasets.flatMap((dataset) => {
     const decision = evaluate(policy, subject, dataset, "read");
     return decision.allowed ? [{ dataset, decision }] : [];
