@@ -10,9 +10,18 @@ import type { ListenOptions } from "./listen.ts";
 import { RPC, rpcError } from "./json-rpc.ts";
 import { createPublicAnswers } from "./public-answers.ts";
 
+/** What a request asks, as its headers say: the SDK has held them against the body. */
+export interface Asked {
+  readonly method: string;
+  /** Of the tool, prompt or resource; null when it names none. */
+  readonly name: string | null;
+}
+
+export type CreateServer = (asked?: Asked) => McpServer;
+
 export interface EndpointOptions {
-  /** A new server with everything registered; called for each 2026 request. */
-  readonly createServer: () => McpServer;
+  /** A new server, called for each 2026 request with what it asks; without that, everything is registered. */
+  readonly createServer: CreateServer;
   readonly sessions: SessionClient;
   readonly hub: ListenOptions["hub"];
   readonly maySubscribe: ListenOptions["maySubscribe"];
@@ -37,7 +46,7 @@ export function createEndpoint(options: EndpointOptions): McpEndpoint {
   // Anybody who is signed in can cause refusals, many of them and with text of their own: one short line each.
   const onerror = (error: Error): void =>
     isRefusal(error) ? onRefusal(JSON.stringify(error.message.slice(0, 200))) : onError(error);
-  const modern = createMcpHandler(createServer, {
+  const modern = createMcpHandler(({ requestInfo }) => createServer(askedBy(requestInfo)), {
     legacy: "reject",
     maxRequestBodySize: maxBodyBytes,
     keepAliveMs,
@@ -63,6 +72,11 @@ export function createEndpoint(options: EndpointOptions): McpEndpoint {
     };
     return isSessionless ? publicAnswers.answer(request, body.value, serve) : serve();
   };
+}
+
+function askedBy(request: Request | undefined): Asked | undefined {
+  const method = request?.headers.get("Mcp-Method") ?? null;
+  return method === null ? undefined : { method, name: request?.headers.get("Mcp-Name") ?? null };
 }
 
 function isRefusal(error: Error): boolean {

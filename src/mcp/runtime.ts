@@ -1,6 +1,5 @@
 // The protocol runtime as one piece: an endpoint and two object classes around a server factory. It knows nothing of
 // data, policy or tools; the product and the conformance Worker mount the same.
-import type { McpServer } from "@modelcontextprotocol/server";
 import { createHub } from "../hub/hub.ts";
 import type { Hub } from "../hub/hub.ts";
 import { defineHubObject } from "../hub/hub-object.ts";
@@ -12,7 +11,7 @@ import type { SessionCaller, SessionNamespace } from "../session/protocol.ts";
 import { defineSessionObject } from "../session/session-object.ts";
 import type { SessionLimits, SessionObjectClass } from "../session/session-object.ts";
 import { createEndpoint } from "./endpoint.ts";
-import type { McpEndpoint } from "./endpoint.ts";
+import type { CreateServer, McpEndpoint } from "./endpoint.ts";
 
 export interface RuntimeLimits extends SessionLimits, HubLimits {
   /** Bytes of a request body. */
@@ -24,8 +23,8 @@ export interface RuntimeLimits extends SessionLimits, HubLimits {
 }
 
 export interface RuntimeOptions {
-  /** A new server with everything registered; called for each 2026 request and each 2025 session in memory. */
-  readonly createServer: () => McpServer;
+  /** A new server, called for each 2026 request with what it asks, and for each 2025 session in memory. */
+  readonly createServer: CreateServer;
   /** Whether the caller may hear of changes to this resource. */
   readonly maySubscribe: (caller: SessionCaller, uri: string) => Promise<boolean>;
   readonly sessions: SessionNamespace;

@@ -20,12 +20,24 @@ export const TOOLS: readonly Tool[] = [searchTool, fetchTool, describeTool, quer
 /** How long a client may keep what is the same for everybody who is signed in. */
 const LIST_TTL_MS = 300_000;
 
-/** Returns the function that builds a server with everything registered. */
-export function createServerFactory(organisation: Organisation, dependencies: ToolDependencies): () => McpServer {
+/** What one request of the 2026 era asks: its method, and the tool that it names. */
+export interface Asked {
+  readonly method: string;
+  readonly name: string | null;
+}
+
+/**
+ * Returns the function that builds a server: with everything registered, or with what a single request needs, which is most
+ * of what building costs.
+ */
+export function createServerFactory(
+  organisation: Organisation,
+  dependencies: ToolDependencies,
+): (asked?: Asked) => McpServer {
   const instructions = instructionsFor(organisation.name);
   const shared = { ttlMs: LIST_TTL_MS, cacheScope: "public" } as const;
   const personal = { ttlMs: 0, cacheScope: "private" } as const;
-  return () => {
+  return (asked) => {
     const server = new McpServer(
       { name: "gatehouse", title: `Gatehouse · ${organisation.name}`, version: packageJson.version },
       {
@@ -46,6 +58,10 @@ export function createServerFactory(organisation: Organisation, dependencies: To
         },
       },
     );
+    if (asked?.method === "tools/call") {
+      TOOLS.find(({ name }) => name === asked.name)?.register(server, dependencies);
+      return server;
+    }
     for (const tool of TOOLS) tool.register(server, dependencies);
     registerResources(server, dependencies);
     registerPrompts(server, dependencies);

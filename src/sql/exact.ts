@@ -35,7 +35,7 @@ export interface ExactFrameOptions {
 
 const MAX_SAFE = Number.MAX_SAFE_INTEGER;
 /** What stands behind the nonce in front of a cell that is not what it looks like. */
-const MARK = { integer: "i", real: "r", blob: "b", tooLarge: "t" } as const;
+const MARK = { quoted: "q", tooLarge: "t" } as const;
 
 /** The name of the result's column at this index. */
 export function resultColumn(index: number): string {
@@ -51,14 +51,12 @@ export function exactFrame(
   const frame = quoteIdentifier(`result_${nonce}`);
   const tooLarge = `'${nonce}${MARK.tooLarge}'`;
   const cells = names.map(
+    // Few instructions for each cell: the database also lists them all, to be checked.
     (name) =>
-      `CASE typeof(${name}) ` +
-      `WHEN 'integer' THEN CASE WHEN ${name} BETWEEN ${-MAX_SAFE} AND ${MAX_SAFE} THEN ${name} ELSE '${nonce}${MARK.integer}' || ${name} END ` +
-      `WHEN 'real' THEN CASE WHEN ${name} IN (9e999, -9e999) OR (${name} = CAST(${name} AS INTEGER) AND ${name} BETWEEN ${-MAX_SAFE} AND ${MAX_SAFE}) ` +
-      `THEN '${nonce}${MARK.real}' || ${name} ELSE ${name} END ` +
-      `WHEN 'null' THEN NULL ` +
-      `ELSE CASE WHEN octet_length(${name}) > ${maxValueBytes} THEN ${tooLarge} ` +
-      `WHEN typeof(${name}) = 'blob' THEN '${nonce}${MARK.blob}' || hex(${name}) ELSE ${name} END END AS ${name}`,
+      `CASE WHEN typeof(${name}) = 'integer' AND +${name} BETWEEN ${-MAX_SAFE} AND ${MAX_SAFE} THEN ${name} ` +
+      `WHEN octet_length(${name}) > ${maxValueBytes} THEN ${tooLarge} ` +
+      `WHEN typeof(${name}) IN ('text', 'null') THEN ${name} ` +
+      `ELSE '${nonce}${MARK.quoted}' || quote(${name}) END AS ${name}`,
   );
   const before = `WITH ${frame}(${names.join(", ")}) AS (`;
   if (maxTotalBytes === null) return { before, after: `) SELECT ${cells.join(", ")} FROM ${frame}` };
@@ -95,30 +93,24 @@ export function readExact(
 }
 
 function readCell(value: unknown, nonce: string): Cell {
-  if (typeof value === "number") {
-    // A whole number so large would have been marked, were it an integer.
-    return Number.isInteger(value) && !Number.isSafeInteger(value) ? { kind: "real", value } : value;
-  }
-  if (value === null) return null;
+  if (value === null || typeof value === "number") return value;
   if (typeof value !== "string") throw new TypeError("the database returned a value of an unknown kind");
   if (!value.startsWith(nonce)) return value;
   const text = value.slice(nonce.length + 1);
   switch (value.charAt(nonce.length)) {
-    case MARK.integer:
-      return { kind: "integer", digits: text };
-    case MARK.real:
-      return { kind: "real", value: realOf(text) };
-    case MARK.blob:
-      return { kind: "blob", hex: text };
+    case MARK.quoted:
+      return readQuoted(text);
     default:
       return value;
   }
 }
 
-/** SQLite writes infinities as `Inf` and `-Inf`. */
-function realOf(text: string): number {
-  if (text.endsWith("Inf")) return text.startsWith("-") ? -Infinity : Infinity;
-  return Number(text);
+/** What `quote()` writes: `X'00FF'`, digits, or a real with a point or an exponent, infinities as `9.0e+999`. */
+function readQuoted(text: string): Cell {
+  if (text.startsWith("X'")) return { kind: "blob", hex: text.slice(2, -1) };
+  if (/^-?[0-9]+$/.test(text)) return { kind: "integer", digits: text };
+  const value = Number(text);
+  return Number.isFinite(value) && !Number.isInteger(value) ? value : { kind: "real", value };
 }
 
 /** The value for JSON. */
