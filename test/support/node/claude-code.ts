@@ -1,0 +1,66 @@
+// The real Claude Code, at a pinned version, with a home folder of its own and no way out of this machine. It is fetched when a
+// test first asks for it and kept in node_modules/.cache: as a devDependency it would add 400 MB to every clone.
+import { execFile } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { promisify } from "node:util";
+import { ROOT } from "./worker.ts";
+
+const VERSION = "2.1.332";
+const FOLDER = path.join(ROOT, "node_modules/.cache", `claude-code-${VERSION}`);
+const PROGRAM = path.join(FOLDER, "node_modules/@anthropic-ai/claude-code/cli-wrapper.cjs");
+
+const run = promisify(execFile);
+
+export interface ClaudeCode {
+  /** Runs it in its home and returns what it printed. Rejects unless it ends with 0. */
+  run(...args: readonly string[]): Promise<string>;
+  /** `claude mcp list` in a folder whose own servers the person approved, with PORT set. */
+  serversOf(folder: string, port: string): Promise<string>;
+  remove(): void;
+}
+
+/** Fetches the program unless it is there. Returns why it cannot be had, or undefined. */
+export async function fetchClaudeCode(): Promise<string | undefined> {
+  if (existsSync(PROGRAM)) return undefined;
+  const args = ["install", "--prefix", FOLDER, "--ignore-scripts", "--no-package-lock", "--no-fund", "--no-audit"];
+  try {
+    await run("npm", [...args, "--loglevel=error", `@anthropic-ai/claude-code@${VERSION}`]);
+    return undefined;
+  } catch (error) {
+    rmSync(FOLDER, { recursive: true, force: true });
+    const reason = `Claude Code ${VERSION} cannot be fetched from the npm registry`;
+    // A machine without a network can still run the other tests; CI must not pass without this one.
+    if (process.env["CI"] !== undefined) throw new Error(reason, { cause: error });
+    return reason;
+  }
+}
+
+/** A fresh home; whatever it asks of the outside meets a proxy that is not there. */
+export function createClaudeCode(): ClaudeCode {
+  const home = mkdtempSync(path.join(tmpdir(), "gatehouse-claude-"));
+  const nowhere = "http://127.0.0.1:9";
+  const env = {
+    PATH: process.env["PATH"] ?? "",
+    HOME: home,
+    HTTP_PROXY: nowhere,
+    HTTPS_PROXY: nowhere,
+    NO_PROXY: "localhost,127.0.0.1,::1",
+    CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
+  };
+  const claude = async (cwd: string, variables: Record<string, string>, args: readonly string[]): Promise<string> => {
+    const { stdout } = await run(process.execPath, [PROGRAM, ...args], { cwd, env: { ...env, ...variables } });
+    return stdout;
+  };
+  return {
+    run: async (...args) => claude(home, {}, args),
+    async serversOf(folder, port) {
+      const settings = path.join(home, "approving");
+      mkdirSync(settings);
+      writeFileSync(path.join(settings, "settings.json"), JSON.stringify({ enableAllProjectMcpServers: true }));
+      return claude(folder, { CLAUDE_CONFIG_DIR: settings, PORT: port }, ["mcp", "list"]);
+    },
+    remove: () => rmSync(home, { recursive: true, force: true }),
+  };
+}
