@@ -18,7 +18,8 @@ export interface Organisation {
 /** How people sign in. `sample` offers the members of the policy file without a password, on a loopback host only. */
 export type SignInMethod = "none" | "sample";
 
-const gatehouseSchema = z.strictObject({
+/** The form of the policy file; `docs/configuration.md` explains every key, and a test compares the two. */
+export const gatehouseSchema = z.strictObject({
   organisation: z.strictObject({ name: z.string().min(1), contact: z.string().min(1) }),
   signIn: z.enum(["none", "sample"]).default("none"),
   /** Web origins whose pages may call /mcp, besides this server's own. */

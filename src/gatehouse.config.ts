@@ -1,5 +1,5 @@
 // What this deployment serves. Edit this file: declare your sources, give roles their rules, name the people.
-// `sample/gatehouse.config.ts` is a complete example; `docs/operating.md` explains every key.
+// `sample/gatehouse.config.ts` is a complete example; `docs/configuration.md` names every key.
 import * as catalogue from "./catalogue.ts";
 import { defineGatehouse } from "./config.ts";
 
