@@ -2,6 +2,7 @@
 // per isolate and holds no request's or person's state.
 import { waitUntil } from "cloudflare:workers";
 import { createGateway } from "./access/gateway.ts";
+import { createBrowserSessions } from "./auth/browser-session.ts";
 import { createNoSignIn } from "./auth/no-sign-in.ts";
 import { createProvider } from "./auth/provider.ts";
 import type { VerifiedToken } from "./auth/provider.ts";
@@ -25,6 +26,7 @@ import type { SessionObjectClass } from "./session/session-object.ts";
 import { keepTokens, openSources } from "./sources/registry.ts";
 import { parseTokenKey } from "./sources/tokens.ts";
 import type { TokenKey } from "./sources/tokens.ts";
+import { createBrowserSessionStore } from "./storage/browser-sessions.ts";
 import { createScratch } from "./sql/scratch.ts";
 import { createPages, notConfiguredPage, wrongHostPage } from "./web/pages.tsx";
 import { defineWorkspaceObject } from "./workspace/workspace-object.ts";
@@ -113,11 +115,19 @@ function createHandler(config: Gatehouse, env: Env, endpoint: McpEndpoint) {
     { identity, grantId, clientId, scopes }: VerifiedToken,
   ): Promise<Response> =>
     endpoint(request, { subjectId: identity.subjectId, grantId, authInfo: toAuthInfo({ identity, clientId }, scopes) });
+  const sessions = createBrowserSessions({
+    store: createBrowserSessionStore(env.GATEHOUSE_DB),
+    idleSeconds: limits.browserIdleSeconds,
+    maxSeconds: limits.browserSessionSeconds,
+    now: Date.now,
+  });
   const pages = createPages({
+    origin,
     organisation: organisation.name,
     resource,
     hasSources: policy.sources.length > 0,
     signIn: createSignIn(config),
+    sessions,
     refreshTokenSeconds: limits.refreshTokenSeconds,
   });
   const provider = createProvider<Env>({

@@ -71,6 +71,14 @@ export const limitsSchema = z.strictObject({
     .int()
     .min(3600)
     .default(30 * 24 * 3600),
+  /** How long a sign-in to our own pages lives without a request. */
+  browserIdleSeconds: z.int().min(300).default(7200),
+  /** How long a sign-in to our own pages lives at most. */
+  browserSessionSeconds: z
+    .int()
+    .min(300)
+    .max(30 * 24 * 3600)
+    .default(12 * 3600),
   /** Bytes of a request body to /mcp at most. */
   maxBodyBytes: z
     .int()
@@ -87,6 +95,7 @@ const ORDERED_LIMITS = [
   ["maxResultBytes", "keptBytes"],
   ["keptBytes", "workspaceBytes"],
   ["querySeconds", "leaseSeconds"],
+  ["browserIdleSeconds", "browserSessionSeconds"],
 ] as const satisfies readonly (readonly [keyof Limits, keyof Limits])[];
 
 /** Limits that contradict each other, each with what to do. */

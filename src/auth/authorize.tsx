@@ -5,8 +5,9 @@ import type { OAuthHelpers } from "@cloudflare/workers-oauth-provider";
 import { Hono } from "hono";
 import { htmlPage } from "../ui/layout.tsx";
 import { ConsentPage, consentTitle } from "./consent.tsx";
+import { problemPage, redirect, requireForm, textField } from "./problem.tsx";
 import { describeAccess, grantedScopes } from "./scopes.ts";
-import { SIGN_IN_PATH } from "./sign-in.ts";
+import { CALLBACK_PATH } from "./sign-in.ts";
 import type { SignIn } from "./sign-in.ts";
 import { identityOf } from "./subject.ts";
 
@@ -27,15 +28,10 @@ export const AUTHORIZE_PATH = "/authorize";
 /** Routes of the authorization flow. */
 export function createAuthorizeRoutes(options: AuthorizeOptions): Hono<AuthorizeEnv> {
   const app = new Hono<AuthorizeEnv>();
-  app.post("*", async ({ req }, next) => {
-    const type = req.header("Content-Type") ?? "";
-    return type.startsWith("application/x-www-form-urlencoded")
-      ? next()
-      : problem("This takes the forms of its own pages only.");
-  });
   app.get(AUTHORIZE_PATH, ({ env, req }) => showConsent(req.raw, env.OAUTH_PROVIDER, options));
-  app.post(AUTHORIZE_PATH, ({ env, req }) => takeDecision(req.raw, env.OAUTH_PROVIDER, options));
-  app.post(SIGN_IN_PATH, ({ env, req }) => finishSignIn(req.raw, env.OAUTH_PROVIDER, options));
+  app.post(AUTHORIZE_PATH, requireForm, ({ env, req }) => takeDecision(req.raw, env.OAUTH_PROVIDER, options));
+  app.post(CALLBACK_PATH, requireForm);
+  app.on(["GET", "POST"], CALLBACK_PATH, ({ env, req }) => finishSignIn(req.raw, env.OAUTH_PROVIDER, options));
   app.onError((error) => {
     if (error instanceof AuthorizationError) {
       return error.redirectTo === undefined
@@ -74,8 +70,12 @@ async function takeDecision(raw: Request, oauth: OAuthHelpers, { signIn }: Autho
       // The scopes are settled after the handle is opened: they belong to the stored request, not to the form.
       const approved = await oauth.approveConsent(raw, handle);
       const request = { ...approved.request, scope: [...grantedScopes(approved.request.scope)] };
-      const { state, headers } = await oauth.beginUpstream(request, { headers: approved.headers });
-      return htmlPage({ ...signIn.begin({ state }), headers, formTargets: FORM_TARGETS });
+      const { data, next } = await signIn.start();
+      const { state, headers } = await oauth.beginUpstream(request, { data, headers: approved.headers });
+      const step = await next(state);
+      return "page" in step
+        ? htmlPage({ ...step.page, headers, formTargets: FORM_TARGETS })
+        : redirect(step.redirectTo, headers);
     }
     case "deny":
       return new Response(null, { status: 302, headers: (await oauth.denyConsent(raw, handle)).headers });
@@ -85,9 +85,10 @@ async function takeDecision(raw: Request, oauth: OAuthHelpers, { signIn }: Autho
 }
 
 async function finishSignIn(raw: Request, oauth: OAuthHelpers, { signIn }: AuthorizeOptions): Promise<Response> {
-  const end = await signIn.finish(raw.clone());
-  if ("refused" in end) return problem(end.refused);
-  const { request, headers } = await oauth.finishUpstream(raw);
+  // First, as it holds what finishing needs, and proves that this browser began it; it works once.
+  const { request, data, headers } = await oauth.finishUpstream(raw);
+  const end = await signIn.finish(raw, data);
+  if ("refused" in end) return problem(end.refused, 400, headers);
   const identity = await identityOf(end.claims);
   const { redirectTo } = await oauth.completeAuthorization({
     request,
@@ -127,22 +128,6 @@ function sendBack(location: string, description: string): Response | Promise<Res
   return htmlPage({ title: "This did not work", body, status: 400 });
 }
 
-function redirect(location: string, headers: Headers = new Headers()): Response {
-  headers.set("Location", location);
-  return new Response(null, { status: 302, headers });
-}
-
-function textField(form: FormData, name: string): string {
-  const value = form.get(name);
-  return typeof value === "string" ? value : "";
-}
-
-function problem(text: string, status = 400): Promise<Response> {
-  const body = (
-    <>
-      <p>{text}</p>
-      <p>To start again, connect from your assistant once more.</p>
-    </>
-  );
-  return htmlPage({ title: "This did not work", body, status });
+function problem(text: string, status = 400, headers: Headers = new Headers()): Promise<Response> {
+  return problemPage(text, { status, headers, next: "To start again, connect from your assistant once more." });
 }

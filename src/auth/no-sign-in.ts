@@ -6,7 +6,7 @@ const REFUSAL = "This server has no sign-in method yet. Whoever runs it sets sig
 export function createNoSignIn(): SignIn {
   return {
     refusal: () => REFUSAL,
-    begin: () => ({ title: "Nobody can sign in", body: REFUSAL }),
+    start: async () => ({ data: null, next: async () => ({ page: { title: "Nobody can sign in", body: REFUSAL } }) }),
     finish: async () => ({ refused: REFUSAL }),
   };
 }

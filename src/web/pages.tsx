@@ -2,12 +2,15 @@
 import { Hono } from "hono";
 import { createAuthorizeRoutes } from "../auth/authorize.tsx";
 import type { AuthorizeEnv, AuthorizeOptions } from "../auth/authorize.tsx";
+import { createBrowserSignInRoutes } from "../auth/browser-sign-in.tsx";
+import type { BrowserSignInOptions } from "../auth/browser-sign-in.tsx";
 import { htmlPage } from "../ui/layout.tsx";
 import { createHomeRoutes } from "./home.tsx";
 import type { HomeOptions } from "./home.tsx";
 
-export function createPages(options: AuthorizeOptions & HomeOptions): Hono<AuthorizeEnv> {
+export function createPages(options: AuthorizeOptions & BrowserSignInOptions & HomeOptions): Hono<AuthorizeEnv> {
   return new Hono<AuthorizeEnv>()
+    .route("/", createBrowserSignInRoutes(options))
     .route("/", createAuthorizeRoutes(options))
     .route("/", createHomeRoutes(options))
     .notFound(missingPage);
