@@ -6,7 +6,6 @@ const contactMasks = { email: mask.email, phone: mask.last(3), birth_date: mask.
 
 export default defineGatehouse({
   organisation: { name: "Harbor Supply", contact: "The data team (owner@harbor.example)" },
-  signIn: "sample",
   sources: {
     shop: {
       kind: "d1",

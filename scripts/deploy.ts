@@ -3,7 +3,8 @@
 import path from "node:path";
 import { root, runTool } from "./build.ts";
 import { migrateRemote } from "./migrations.ts";
-import { PolicyProblem, loadOwnConfig, requireBindings } from "./policy-file.ts";
+import { loadOwnConfig, requireBindings } from "./policy-file.ts";
+import { requireSignIn } from "./sign-in.ts";
 
 const passed = process.argv.slice(2);
 const configPath = path.join(root, "wrangler.jsonc");
@@ -11,10 +12,7 @@ const configPath = path.join(root, "wrangler.jsonc");
 try {
   const config = await loadOwnConfig();
   requireBindings(config, configPath);
-  if (config.signIn === "sample")
-    throw new PolicyProblem(
-      'signIn is "sample", which asks for no password. It is for localhost; set another one to deploy.',
-    );
+  requireSignIn(configPath);
   if (!passed.includes("--dry-run")) await migrateRemote(config, configPath, "--remote");
   console.log("Checking types …");
   await runTool("tsc", ["-p", "tsconfig.json"]);

@@ -1,6 +1,6 @@
 // `npm run introspect -- <binding or file>`: reads a database of this machine and writes its declaration, with everything
 // hidden until a person opens it. Run again, it brings the declaration up to date.
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { parseArgs } from "node:util";
@@ -168,16 +168,12 @@ function listed(what: string, names: readonly string[]): string | undefined {
   return names.length === 0 ? undefined : `${what}: ${names.join(", ")}.`;
 }
 
-/** Puts the catalogue into use in the policy file as it came with Gatehouse; in another, says what to add. */
+/** The policy file as it came with Gatehouse uses the catalogue; for another, says what to add. */
 function useCatalogue(): readonly string[] {
-  const text = readFileSync(policyPath, "utf8");
-  if (!text.includes("catalogue.sources"))
-    return [
-      `src/gatehouse.config.ts does not use what was read. Add: import * as catalogue from "./catalogue.ts"; and in defineGatehouse: sources: { ...catalogue.sources, … }, roles: { ...catalogue.roles, … }, members: [...catalogue.members, …].`,
-    ];
-  if (!text.includes('signIn: "none"')) return [];
-  writeFileSync(policyPath, text.replace('signIn: "none"', 'signIn: "sample"'));
-  return ['src/gatehouse.config.ts: signIn is "sample" now, which asks for no password and works on localhost only.'];
+  if (readFileSync(policyPath, "utf8").includes("catalogue.sources")) return [];
+  return [
+    `src/gatehouse.config.ts does not use what was read. Add: import * as catalogue from "./catalogue.ts"; and in defineGatehouse: sources: { ...catalogue.sources, … }, roles: { ...catalogue.roles, … }, members: [...catalogue.members, …].`,
+  ];
 }
 
 await main().catch((error: unknown) => {

@@ -12,9 +12,10 @@ import { compareExpressions, compareSaved, compareSchema } from "../src/sources/
 import { clientLines } from "../src/web/clients.ts";
 import { buildWorker, root } from "./build.ts";
 import { PolicyProblem, loadOwnConfig, requireBindings } from "./policy-file.ts";
-import { freeAddresses, openStorage, startLocal } from "./local.ts";
+import { freeAddresses, openStorage, originOf, startLocal } from "./local.ts";
 import { migrateLocal, migrateOwnTables } from "./migrations.ts";
 import { loadSample } from "./sample.ts";
+import { localSignIn } from "./sign-in.ts";
 
 const DEFAULT_PORT = 8787;
 
@@ -35,6 +36,7 @@ async function main(): Promise<void> {
   const configPath = path.join(root, isSample ? "sample/wrangler.jsonc" : "wrangler.jsonc");
   const stateDir = path.resolve(root, process.env["GATEHOUSE_STATE"] ?? ".wrangler/state");
   requireBindings(config, configPath);
+  const signIn = localSignIn(configPath, originOf(port));
   mkdirSync(stateDir, { recursive: true });
 
   console.log("Building …");
@@ -43,12 +45,12 @@ async function main(): Promise<void> {
   await buildWorker(configPath, bundleDir);
   await prepareStorage(configPath, stateDir, config, isSample);
 
-  const bindings = { GATEHOUSE_TOKEN_KEY: localTokenKey(stateDir) };
+  const bindings = { ...signIn, GATEHOUSE_TOKEN_KEY: localTokenKey(stateDir) };
   const { miniflare, origin } = await startLocal({ configPath, bundleDir, port, addresses, stateDir, bindings });
   const stop = (): void => void miniflare.dispose().finally(() => process.exit(0));
   process.once("SIGINT", stop);
   process.once("SIGTERM", stop);
-  announce(config, origin, isSample);
+  announce(config, origin, isSample, signIn["GATEHOUSE_SIGN_IN"]);
 }
 
 function wantsSample(passed: readonly string[]): boolean {
@@ -110,7 +112,12 @@ async function requireDeclaredShape(storage: Miniflare, { policy }: Gatehouse): 
     throw new StartProblem(`The policy file does not match the local databases:\n${problems.join("\n")}`);
 }
 
-function announce({ organisation, policy, signIn }: Gatehouse, origin: string, isSample: boolean): void {
+function announce(
+  { organisation, policy }: Gatehouse,
+  origin: string,
+  isSample: boolean,
+  signIn: string | undefined,
+): void {
   const lines = [
     "",
     `Gatehouse serves ${organisation.name}${isSample ? " (the sample)" : ""} at ${origin}`,
@@ -123,9 +130,7 @@ function announce({ organisation, policy, signIn }: Gatehouse, origin: string, i
           "",
         ]
       : []),
-    ...(signIn === "none"
-      ? ['Nobody can sign in: the policy file has signIn "none". Set it to "sample" to try things on this machine.', ""]
-      : []),
+    ...(signIn === "none" ? ["Nobody can sign in: GATEHOUSE_SIGN_IN is none.", ""] : []),
     "Add it to a client:",
     ...clientLines(`${origin}/mcp`).map(({ client, how, paste }) => `  ${client} (${how}):\n    ${paste}`),
     "",

@@ -1,6 +1,7 @@
 // What an operator configures: the policy file through defineGatehouse(), and the environment through parseEnv(). Both
 // are parsed once; everything behind them trusts the result.
 import * as z from "zod";
+import { isLoopbackHost } from "./lib/loopback.ts";
 import { checkLimits, limitsSchema } from "./limits.ts";
 import type { Limits } from "./limits.ts";
 import { checkPolicy } from "./policy/check.ts";
@@ -15,13 +16,9 @@ export interface Organisation {
   readonly contact: string;
 }
 
-/** How people sign in. `sample` offers the members of the policy file without a password, on a loopback host only. */
-export type SignInMethod = "none" | "sample";
-
 /** The form of the policy file; `docs/configuration.md` explains every key, and a test compares the two. */
 export const gatehouseSchema = z.strictObject({
   organisation: z.strictObject({ name: z.string().min(1), contact: z.string().min(1) }),
-  signIn: z.enum(["none", "sample"]).default("none"),
   /** Web origins whose pages may call /mcp, besides this server's own. */
   allowedOrigins: z
     .array(z.url().refine((url) => new URL(url).origin === url, "must be an origin, such as https://app.example.com"))
@@ -35,7 +32,6 @@ export type GatehouseInput = z.input<typeof gatehouseSchema>;
 /** A checked policy file. */
 export interface Gatehouse {
   readonly organisation: Organisation;
-  readonly signIn: SignInMethod;
   readonly allowedOrigins: readonly string[];
   readonly limits: Limits;
   readonly policy: Policy;
@@ -49,11 +45,11 @@ export function defineGatehouse(input: GatehouseInput): Gatehouse {
   const parsed = gatehouseSchema.safeParse(input);
   if (!parsed.success)
     throw invalid(parsed.error.issues.map((issue) => `${pathText(issue.path)}: ${issueText(issue)}`));
-  const { organisation, signIn, allowedOrigins, limits, sources, roles, members, queries } = parsed.data;
+  const { organisation, allowedOrigins, limits, sources, roles, members, queries } = parsed.data;
   const { policy, problems } = checkPolicy({ sources, roles, members, queries });
   const limitProblems = checkLimits(limits);
   if (problems.length + limitProblems.length > 0) throw invalid([...problems, ...limitProblems]);
-  return { organisation, signIn, allowedOrigins, limits, policy };
+  return { organisation, allowedOrigins, limits, policy };
 }
 
 /**
@@ -112,15 +108,8 @@ export interface Settings {
   readonly resource: string;
 }
 
-const LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"];
-
-/** Whether a URL's host name is this machine's own. */
-export function isLoopbackHost(hostname: string): boolean {
-  return LOOPBACK_HOSTS.includes(hostname);
-}
-
-/** Parses the variables. Throws `TypeError` naming the setting, what it got and what it takes. */
-export function parseEnv(variables: { readonly GATEHOUSE_URL?: string }, config: Pick<Gatehouse, "signIn">): Settings {
+/** Parses the variable. How people sign in is auth/settings.ts. Throws `TypeError` naming the setting, what it got and what it takes. */
+export function parseEnv(variables: { readonly GATEHOUSE_URL?: string }): Settings {
   const got = variables.GATEHOUSE_URL ?? "";
   const takes =
     "It takes the origin that people connect to, such as https://gatehouse.example.com (http only on localhost).";
@@ -131,11 +120,6 @@ export function parseEnv(variables: { readonly GATEHOUSE_URL?: string }, config:
   const isSecure = url.protocol === "https:" || (url.protocol === "http:" && isLoopback);
   if (!isSecure || (got !== url.origin && got !== `${url.origin}/`))
     throw new TypeError(`GATEHOUSE_URL is ${JSON.stringify(got)}. ${takes}`);
-  if (config.signIn === "sample" && !isLoopback) {
-    throw new TypeError(
-      `signIn is "sample", which asks for no password, but GATEHOUSE_URL is ${got}. It is for localhost only.`,
-    );
-  }
   return Object.freeze({ origin: url.origin, resource: `${url.origin}/mcp` });
 }
 

@@ -5,7 +5,6 @@ import { defineGatehouse } from "./config.ts";
 
 export default defineGatehouse({
   organisation: { name: "Your organisation", contact: "Whoever set up this server" },
-  signIn: "none",
   // What `npm run introspect` has read; add your own behind it.
   sources: { ...catalogue.sources },
   roles: { ...catalogue.roles },

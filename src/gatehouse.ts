@@ -3,12 +3,12 @@
 import { waitUntil } from "cloudflare:workers";
 import { createGateway } from "./access/gateway.ts";
 import { createBrowserSessions } from "./auth/browser-session.ts";
-import { createNoSignIn } from "./auth/no-sign-in.ts";
 import { createProvider } from "./auth/provider.ts";
 import type { VerifiedToken } from "./auth/provider.ts";
-import { createSampleSignIn } from "./auth/sample.tsx";
-import type { SignIn } from "./auth/sign-in.ts";
-import { isLoopbackHost, parseEnv } from "./config.ts";
+import { createSignIn } from "./auth/providers.ts";
+import { createTokenExchange } from "./auth/renewal.ts";
+import { parseSignIn } from "./auth/settings.ts";
+import { parseEnv } from "./config.ts";
 import type { Gatehouse } from "./config.ts";
 import type { LedgerObjectClass } from "./ledger/ledger-object.ts";
 import { defineLedgerObject } from "./ledger/ledger-object.ts";
@@ -107,7 +107,7 @@ function tokenKeyOf(env: Env): TokenKey | null {
 
 function createHandler(config: Gatehouse, env: Env, endpoint: McpEndpoint) {
   const { organisation, limits, policy } = config;
-  const { origin, resource } = parseEnv(env, config);
+  const { origin, resource } = parseEnv(env);
   const { host, pathname: path } = new URL(resource);
   const origins = [origin, ...config.allowedOrigins];
   const serveMcp = async (
@@ -121,12 +121,15 @@ function createHandler(config: Gatehouse, env: Env, endpoint: McpEndpoint) {
     maxSeconds: limits.browserSessionSeconds,
     now: Date.now,
   });
+  const log = (message: string): void => console.warn(message);
+  const settings = parseSignIn(env, origin);
+  const signIn = createSignIn({ settings, origin, members: policy.members, now: Date.now, log });
   const pages = createPages({
     origin,
     organisation: organisation.name,
     resource,
     hasSources: policy.sources.length > 0,
-    signIn: createSignIn(config),
+    signIn,
     sessions,
     refreshTokenSeconds: limits.refreshTokenSeconds,
   });
@@ -136,9 +139,10 @@ function createHandler(config: Gatehouse, env: Env, endpoint: McpEndpoint) {
     name: `${organisation.name} (Gatehouse)`,
     accessTokenSeconds: limits.accessTokenSeconds,
     refreshTokenSeconds: limits.refreshTokenSeconds,
+    exchangeTokens: createTokenExchange({ signIn, sessions, log }),
     serveMcp,
     servePages: (request, bindings, context) => pages.fetch(request, bindings, context),
-    log: (message) => console.warn(message),
+    log,
   });
   return async (request: Request, context: ExecutionContext): Promise<Response> => {
     const url = new URL(request.url);
@@ -151,15 +155,6 @@ function createHandler(config: Gatehouse, env: Env, endpoint: McpEndpoint) {
     if (isMcp && url.pathname !== path) return rpcError(404, RPC.server, `The endpoint is ${path}.`);
     return provider.fetch(request, { ...env }, context);
   };
-}
-
-function createSignIn({ signIn, policy }: Gatehouse): SignIn {
-  switch (signIn) {
-    case "none":
-      return createNoSignIn();
-    case "sample":
-      return createSampleSignIn({ members: policy.members, isLoopbackHost });
-  }
 }
 
 function logError(message: string, error?: unknown): void {

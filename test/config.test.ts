@@ -63,7 +63,6 @@ describe("defineGatehouse", () => {
   it("takes a good file and fills in the defaults", () => {
     const gatehouse = defineGatehouse(good);
     expect(gatehouse.limits.maxRows).toBe(500);
-    expect(gatehouse.signIn).toBe("none");
     expect(gatehouse.policy.rules.map((rule) => rule.id)).toEqual([
       "reader/allow/read/shop.customers",
       "reader/allow/read/docs",
@@ -231,20 +230,19 @@ describe("defineGatehouse", () => {
 
 describe("parseEnv", () => {
   it.each([
-    ["http://localhost:8787", "sample", "http://localhost:8787/mcp"],
-    ["https://data.example.com", "none", "https://data.example.com/mcp"],
-    ["https://data.example.com/", "none", "https://data.example.com/mcp"],
-  ] as const)("%s with sign-in %s", (url, signIn, resource) => {
-    expect(parseEnv({ GATEHOUSE_URL: url }, { signIn }).resource).toBe(resource);
+    ["http://localhost:8787", "http://localhost:8787/mcp"],
+    ["https://data.example.com", "https://data.example.com/mcp"],
+    ["https://data.example.com/", "https://data.example.com/mcp"],
+  ])("%s", (url, resource) => {
+    expect(parseEnv({ GATEHOUSE_URL: url }).resource).toBe(resource);
   });
 
   it.each([
-    ["", "none", "GATEHOUSE_URL is not set. It takes the origin"],
-    ["data.example.com", "none", 'GATEHOUSE_URL is "data.example.com"'],
-    ["http://data.example.com", "none", "http only on localhost"],
-    ["https://data.example.com/mcp", "none", "It takes the origin"],
-    ["https://data.example.com", "sample", "It is for localhost only"],
-  ] as const)("refuses %j with sign-in %s", (url, signIn, message) => {
-    expect(() => parseEnv({ GATEHOUSE_URL: url }, { signIn })).toThrow(message);
+    ["", "GATEHOUSE_URL is not set. It takes the origin"],
+    ["data.example.com", 'GATEHOUSE_URL is "data.example.com"'],
+    ["http://data.example.com", "http only on localhost"],
+    ["https://data.example.com/mcp", "It takes the origin"],
+  ])("refuses %j", (url, message) => {
+    expect(() => parseEnv({ GATEHOUSE_URL: url })).toThrow(message);
   });
 });

@@ -1,11 +1,13 @@
 // The authorization endpoint: consent, then sign-in, then back to the client with a code. The OAuth provider keeps the
 // request between the steps; nothing of it is taken from a form.
 import { AuthorizationError, CimdFetchError, authorizationErrorRedirect } from "@cloudflare/workers-oauth-provider";
-import type { OAuthHelpers } from "@cloudflare/workers-oauth-provider";
+import type { AuthRequest, OAuthHelpers } from "@cloudflare/workers-oauth-provider";
 import { Hono } from "hono";
+import { isLoopbackHost } from "../lib/loopback.ts";
 import { htmlPage } from "../ui/layout.tsx";
 import { ConsentPage, consentTitle } from "./consent.tsx";
 import { problemPage, redirect, requireForm, textField } from "./problem.tsx";
+import type { GrantProps } from "./renewal.ts";
 import { describeAccess, grantedScopes } from "./scopes.ts";
 import { CALLBACK_PATH } from "./sign-in.ts";
 import type { SignIn } from "./sign-in.ts";
@@ -88,18 +90,29 @@ async function finishSignIn(raw: Request, oauth: OAuthHelpers, { signIn }: Autho
   // First, as it holds what finishing needs, and proves that this browser began it; it works once.
   const { request, data, headers } = await oauth.finishUpstream(raw);
   const end = await signIn.finish(raw, data);
-  if ("refused" in end) return problem(end.refused, 400, headers);
+  if ("refused" in end) return refuse(request, end.refused, headers);
   const identity = await identityOf(end.claims);
   const { redirectTo } = await oauth.completeAuthorization({
     request,
     userId: identity.subjectId,
     metadata: {},
     scope: request.scope,
-    props: identity,
+    props: { ...identity, renewal: end.renewal } satisfies GrantProps,
     // A second device of the same person must not sign out the first.
     revokeExistingGrants: false,
   });
   return redirect(redirectTo, headers);
+}
+
+/** The person has agreed to this client, so the page may lead back to it; what went wrong is for the person alone. */
+function refuse(request: AuthRequest, text: string, headers: Headers): Promise<Response> {
+  const back = authorizationErrorRedirect(request, "access_denied");
+  const next = (
+    <>
+      To start again, connect from your assistant once more, or <a href={back}>go back to it</a> without signing in.
+    </>
+  );
+  return problemPage(text, { status: 403, headers, next });
 }
 
 /**
@@ -114,7 +127,7 @@ const FORM_TARGETS = ["http:", "https:"];
  */
 function sendBack(location: string, description: string): Response | Promise<Response> {
   const { hostname, host } = new URL(location);
-  if (["localhost", "127.0.0.1", "[::1]"].includes(hostname)) return redirect(location);
+  if (isLoopbackHost(hostname)) return redirect(location);
   const body = (
     <>
       <p>The program's request was not right: {description}.</p>
@@ -128,6 +141,6 @@ function sendBack(location: string, description: string): Response | Promise<Res
   return htmlPage({ title: "This did not work", body, status: 400 });
 }
 
-function problem(text: string, status = 400, headers: Headers = new Headers()): Promise<Response> {
-  return problemPage(text, { status, headers, next: "To start again, connect from your assistant once more." });
+function problem(text: string, status = 400): Promise<Response> {
+  return problemPage(text, { status, next: "To start again, connect from your assistant once more." });
 }

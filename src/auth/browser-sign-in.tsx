@@ -56,7 +56,7 @@ async function finish({ req }: Context, state: string, options: BrowserSignInOpt
   const end = await signIn.finish(req.raw, pending.data);
   if ("refused" in end) {
     const headers = new Headers({ "Set-Cookie": cookie });
-    return problemPage(end.refused, { headers, next: <StartAgain to={pending.to} /> });
+    return problemPage(end.refused, { status: 403, headers, next: <StartAgain to={pending.to} /> });
   }
   // A new id for each sign-in; the one before ends, whoever it was of.
   await sessions.end(req.raw);

@@ -5,6 +5,7 @@ import * as z from "zod";
 import { parseIdentity } from "../lib/identity.ts";
 import type { Identity } from "../lib/identity.ts";
 import { AUTHORIZE_PATH } from "./authorize.tsx";
+import type { ExchangeTokens } from "./renewal.ts";
 import { READ_SCOPE, SCOPES } from "./scopes.ts";
 
 /** A verified token, parsed once. The token's text is not in it. */
@@ -23,6 +24,8 @@ export interface ProviderOptions<E> {
   readonly name: string;
   readonly accessTokenSeconds: number;
   readonly refreshTokenSeconds: number;
+  /** Asks the identity provider again, at each refresh. */
+  readonly exchangeTokens: ExchangeTokens;
   readonly serveMcp: (request: Request, token: VerifiedToken) => Promise<Response>;
   readonly servePages: (request: Request, env: E, context: ExecutionContext) => Response | Promise<Response>;
   readonly log: (message: string) => void;
@@ -51,6 +54,7 @@ export function createProvider<E extends object>(options: ProviderOptions<E>): O
     accessTokenTTL: options.accessTokenSeconds,
     refreshTokenTTL: options.refreshTokenSeconds,
     refreshTokenIdleTTL: options.refreshTokenSeconds,
+    tokenExchangeCallback: options.exchangeTokens,
     resourceMetadata: {
       resource: options.resource,
       authorization_servers: [options.origin],

@@ -1,19 +1,31 @@
 // The sample sign-in: offers the people of the policy file, asks for no password. For trying things on one's own
 // machine, so it refuses on any host that is not loopback, whatever the configuration says.
+import * as z from "zod";
+import { isLoopbackHost } from "../lib/loopback.ts";
 import type { Member } from "../policy/model.ts";
-import type { SignIn } from "./sign-in.ts";
 import { CALLBACK_PATH } from "./sign-in.ts";
+import type { SignIn, SignedIn } from "./sign-in.ts";
 
 const ISSUER = "urn:gatehouse:sample";
 const REFUSAL = "The sample sign-in works only on the machine that runs this server, at a localhost address.";
 
+const renewalSchema = z.object({ issuer: z.literal(ISSUER), account: z.string() });
+
 export interface SampleSignInOptions {
   readonly members: readonly Member[];
-  /** Whether a host name is this machine's own. */
-  readonly isLoopbackHost: (hostname: string) => boolean;
 }
 
-export function createSampleSignIn({ members, isLoopbackHost }: SampleSignInOptions): SignIn {
+export function createSampleSignIn({ members }: SampleSignInOptions): SignIn {
+  const signedIn = (account: unknown): SignedIn | undefined => {
+    const member = members.find(({ email }) => email === account);
+    if (member === undefined) return undefined;
+    const { email } = member;
+    // At this issuer, and at no other, the address is the account's name.
+    return {
+      claims: { issuer: ISSUER, subject: email, email, groups: [] },
+      renewal: { issuer: ISSUER, account: email } satisfies z.output<typeof renewalSchema>,
+    };
+  };
   const refusal = (request: Request): string | undefined =>
     isLoopbackHost(new URL(request.url).hostname) ? undefined : REFUSAL;
   return {
@@ -28,10 +40,13 @@ export function createSampleSignIn({ members, isLoopbackHost }: SampleSignInOpti
       const refused = refusal(request);
       if (refused !== undefined) return { refused };
       const account = request.method === "POST" ? (await request.formData()).get("account") : undefined;
-      const member = members.find((candidate) => candidate.email === account);
-      if (member === undefined) return { refused: "There is no such account." };
-      // At this issuer, and at no other, the address is the account's name.
-      return { claims: { issuer: ISSUER, subject: member.email, email: member.email, groups: [] } };
+      return signedIn(account) ?? { refused: "There is no such account." };
+    },
+    async renew(renewal) {
+      const parsed = renewalSchema.safeParse(renewal);
+      const again = parsed.success ? signedIn(parsed.data.account) : undefined;
+      if (again === undefined) return { kind: "ended", reason: "the sample has no such account" };
+      return { kind: "current", signedIn: again };
     },
   };
 }

@@ -1,5 +1,6 @@
 // How a person proves who they are. Every identity provider is one implementation of this interface. Two flows use it: the
-// authorization of a client (authorize.tsx: consent first) and the sign-in to our own pages (browser-sign-in.tsx).
+// authorization of a client (authorize.tsx: consent first) and the sign-in to our own pages (browser-sign-in.tsx); and
+// renewal.ts asks it again at each refresh of a client's token.
 import type { VerifiedClaims } from "./subject.ts";
 
 /** What the browser gets next: our own page, or the way to the provider. */
@@ -17,8 +18,25 @@ export interface SignInStart {
   readonly next: (state: string) => Promise<NextStep>;
 }
 
-/** `refused` is text for the person, and vague where more would help an attacker. */
-export type SignInEnd = { readonly claims: VerifiedClaims } | { readonly refused: string };
+export interface SignedIn {
+  readonly claims: VerifiedClaims;
+  /**
+   * JSON by which the provider can be asked again, such as its refresh token. Kept in the grant only, which is encrypted;
+   * undefined when it cannot be asked again: then the sign-in lasts for one access token.
+   */
+  readonly renewal: unknown;
+}
+
+/** `refused` is text for the person, and vague where more would help an attacker; the log says it exactly. */
+export type SignInEnd = SignedIn | { readonly refused: string };
+
+/** What the provider says of a person later. `reason` is for the log. */
+export type Renewed =
+  | { readonly kind: "current"; readonly signedIn: SignedIn }
+  /** The account is disabled, or has taken its consent back: for good, until the person signs in again. */
+  | { readonly kind: "ended"; readonly reason: string }
+  /** The provider did not answer, or not to us: nothing is known of the account. */
+  | { readonly kind: "unavailable"; readonly reason: string };
 
 export interface SignIn {
   /** Why nobody can sign in from here, as text for the person; undefined when they can. Asked before anything else. */
@@ -26,6 +44,8 @@ export interface SignIn {
   start(): Promise<SignInStart>;
   /** Reads the finishing request at CALLBACK_PATH: a provider's redirect with code and state, or our own form. */
   finish(request: Request, data: unknown): Promise<SignInEnd>;
+  /** Asks for the same person again. `renewal` may be of another method or issuer, when the operator has changed it. */
+  renew(renewal: unknown): Promise<Renewed>;
 }
 
 /** Begins the sign-in to our own pages. */

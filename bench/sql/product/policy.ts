@@ -7,7 +7,6 @@ export const PEOPLE = Array.from({ length: 16 }, (_value, index) => `person${ind
 /** As the policy of the read, with room for as many calls as a benchmark makes. */
 export default defineGatehouse({
   organisation: config.organisation,
-  signIn: "sample",
   limits: { rowsPerDay: 1_000_000_000, outboxBytes: 1_000_000_000, maxResultBytes: 200_000 },
   sources: {
     large: {

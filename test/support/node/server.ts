@@ -15,8 +15,12 @@ declare module "vitest" {
 }
 
 /** Runs scripts/start.ts and resolves when it says that it serves. */
-export async function startServer(port: number, stateDir: string): Promise<WorkerProcess> {
-  const env = { PORT: String(port), GATEHOUSE_STATE: stateDir };
+export async function startServer(
+  port: number,
+  stateDir: string,
+  variables: Record<string, string> = {},
+): Promise<WorkerProcess> {
+  const env = { PORT: String(port), GATEHOUSE_STATE: stateDir, ...variables };
   return runProcess("scripts/start.ts", env, "Press Ctrl+C to stop.", `http://localhost:${port}`);
 }
 

@@ -1,0 +1,30 @@
+// What went wrong at an identity provider: exact for the log, vague for the person.
+
+/** For everything between us and the provider: who probes the sign-in learns nothing of its checks. */
+export const VAGUE_REFUSAL =
+  "The identity provider could not confirm who you are. Try again; if it stays so, tell whoever runs this server.";
+export const DENIED_REFUSAL = "The identity provider did not sign you in.";
+export const UNVERIFIED_REFUSAL = "The identity provider does not know a verified email address of yours.";
+
+/** A connection to a provider that takes longer than this counts as a passing fault. */
+export const PROVIDER_TIMEOUT_SECONDS = 5;
+
+const MAX_CHARACTERS = 300;
+/** What errors of the libraries carry besides their message; bodies and tokens are in none of these. */
+const DETAILS = ["code", "error", "error_description", "status", "claim", "reason"];
+
+/** An error for one line of the log. Parts of it may be another system's text, so everything is quoted and cut. */
+export function describeFault(error: unknown): string {
+  if (typeof error !== "object" || error === null) return typeof error;
+  const details = DETAILS.flatMap((name) => {
+    const value: unknown = Reflect.get(error, name);
+    return typeof value === "string" || typeof value === "number" ? [`${name} ${quoted(value)}`] : [];
+  });
+  const { message, cause } = error instanceof Error ? error : { message: "", cause: undefined };
+  const because = cause instanceof Error ? [`because ${describeFault(cause)}`] : [];
+  return [quoted(message), ...details, ...because].join(", ");
+}
+
+function quoted(value: string | number): string {
+  return JSON.stringify(typeof value === "string" ? value.slice(0, MAX_CHARACTERS) : value);
+}

@@ -1,0 +1,133 @@
+// Sign-in with GitHub, through an OAuth app or a GitHub App. Groups are the organisations that may sign in (`acme`) and the
+// person's teams in them (`acme/platform`).
+import * as oidc from "openid-client";
+import { DENIED_REFUSAL, UNVERIFIED_REFUSAL, VAGUE_REFUSAL, describeFault } from "./fault.ts";
+import { GitHubFault, createGitHubApi } from "./github-api.ts";
+import type { GitHubApi, GitHubTokens } from "./github-api.ts";
+import type { GitHubSettings } from "./settings.ts";
+import { CALLBACK_PATH } from "./sign-in.ts";
+import type { Renewed, SignIn, SignInEnd, SignedIn } from "./sign-in.ts";
+import * as z from "zod";
+
+export interface GitHubOptions {
+  readonly settings: GitHubSettings;
+  readonly origin: string;
+  readonly now: () => number;
+  readonly log: (message: string) => void;
+}
+
+/** An access token is taken for expired this long before it is. */
+const EARLY_MS = 60_000;
+
+const dataSchema = z.object({ verifier: z.string() });
+const renewalSchema = z.object({
+  issuer: z.string(),
+  id: z.int(),
+  accessToken: z.string(),
+  /** Null where the app's tokens do not expire. */
+  expiry: z.nullable(z.object({ atMs: z.number(), refreshToken: z.string() })),
+});
+
+type Renewal = z.output<typeof renewalSchema>;
+
+export function createGitHubSignIn({ settings, origin, now, log }: GitHubOptions): SignIn {
+  const { clientId, organisations } = settings;
+  const issuer = settings.web.origin;
+  const redirectUri = `${origin}${CALLBACK_PATH}`;
+  const api = createGitHubApi(settings);
+
+  async function finish(request: Request, data: unknown): Promise<SignInEnd> {
+    const { verifier } = dataSchema.parse(data);
+    const { searchParams } = new URL(request.url);
+    const code = searchParams.get("code");
+    if (code === null) {
+      log(`sign-in: refused: ${describeFault({ error: searchParams.get("error") ?? "no code came back" })}`);
+      return { refused: DENIED_REFUSAL };
+    }
+    try {
+      const tokens = await api.exchangeCode(code, verifier, redirectUri);
+      const end = await readPerson(api, organisations, renewalOf(tokens));
+      if ("claims" in end) return end;
+      log(`sign-in: refused: ${end.log}`);
+      return { refused: end.person };
+    } catch (error) {
+      log(`sign-in: refused: ${describeFault(error)}`);
+      return { refused: VAGUE_REFUSAL };
+    }
+  }
+
+  function renewalOf({ accessToken, expires }: GitHubTokens): Omit<Renewal, "id"> {
+    const expiry =
+      expires === undefined ? null : { atMs: now() + expires.inSeconds * 1000, refreshToken: expires.refreshToken };
+    return { issuer, accessToken, expiry };
+  }
+
+  async function renew(renewal: unknown): Promise<Renewed> {
+    const parsed = renewalSchema.safeParse(renewal);
+    if (!parsed.success || parsed.data.issuer !== issuer)
+      return { kind: "ended", reason: "it is of another sign-in method" };
+    const { id, expiry } = parsed.data;
+    try {
+      const isOver = expiry !== null && expiry.atMs - EARLY_MS <= now();
+      const current = isOver ? renewalOf(await api.refresh(expiry.refreshToken)) : parsed.data;
+      const end = await readPerson(api, organisations, current);
+      if (!("claims" in end)) return { kind: "ended", reason: end.log };
+      if (end.claims.subject !== String(id)) return { kind: "ended", reason: "the token is another person's" };
+      return { kind: "current", signedIn: end };
+    } catch (error) {
+      const isEnded = error instanceof GitHubFault && error.isFinal;
+      return { kind: isEnded ? "ended" : "unavailable", reason: describeFault(error) };
+    }
+  }
+
+  return {
+    refusal: () => undefined,
+    async start() {
+      const data = { verifier: oidc.randomPKCECodeVerifier() };
+      const challenge = await oidc.calculatePKCECodeChallenge(data.verifier);
+      return {
+        data,
+        next: async (state) => {
+          const url = new URL("/login/oauth/authorize", settings.web);
+          url.search = new URLSearchParams({
+            client_id: clientId,
+            redirect_uri: redirectUri,
+            scope: "read:org user:email",
+            code_challenge: challenge,
+            code_challenge_method: "S256",
+            state,
+          }).toString();
+          return { redirectTo: url.href };
+        },
+      };
+    },
+    finish,
+    renew,
+  };
+}
+
+interface Refusal {
+  readonly person: string;
+  readonly log: string;
+}
+
+/** Who the token is of, their verified address, and their groups among the organisations that may sign in. */
+async function readPerson(
+  api: GitHubApi,
+  organisations: readonly string[],
+  tokens: Omit<Renewal, "id">,
+): Promise<SignedIn | Refusal> {
+  const { accessToken, issuer } = tokens;
+  const { id } = await api.user(accessToken);
+  const member: string[] = [];
+  for (const organisation of organisations)
+    if (await api.isMember(accessToken, organisation)) member.push(organisation);
+  if (member.length === 0)
+    return { person: DENIED_REFUSAL, log: `user ${id} is in none of the organisations of GITHUB_ORGANISATIONS` };
+  const email = await api.verifiedEmail(accessToken);
+  if (email === undefined)
+    return { person: UNVERIFIED_REFUSAL, log: `user ${id} has no primary address that is verified` };
+  const teams = await api.teams(accessToken);
+  const groups = [...member, ...teams.filter((team) => member.some((name) => team.startsWith(`${name}/`)))];
+  return { claims: { issuer, subject: String(id), email, groups }, renewal: { ...tokens, id } satisfies Renewal };
+}

@@ -1,0 +1,144 @@
+// How people sign in, from variables: what is taken, and that what is wrong is told with its name and without secrets.
+import { describe, expect, it } from "vitest";
+import { readOidcClaims } from "../../src/auth/claims.ts";
+import { describeFault } from "../../src/auth/fault.ts";
+import { SIGN_IN_SECRETS, parseSignIn } from "../../src/auth/settings.ts";
+
+const ORIGIN = "https://data.example.com";
+const OIDC = {
+  GATEHOUSE_SIGN_IN: "oidc",
+  OIDC_ISSUER: "https://login.example.com/realms/one",
+  OIDC_CLIENT_ID: "gatehouse",
+  OIDC_CLIENT_SECRET: "the-secret-itself",
+};
+const GITHUB = {
+  GATEHOUSE_SIGN_IN: "github",
+  GITHUB_CLIENT_ID: "Iv1.abc",
+  GITHUB_CLIENT_SECRET: "the-secret-itself",
+  GITHUB_ORGANISATIONS: "Acme, acme-labs",
+};
+const ACCESS = {
+  GATEHOUSE_SIGN_IN: "access",
+  ACCESS_TEAM_URL: "https://example.cloudflareaccess.com",
+  ACCESS_AUD: "0f".repeat(32),
+};
+
+describe("parseSignIn", () => {
+  it("lets nobody in unless something is chosen", () => {
+    expect(parseSignIn({}, ORIGIN)).toEqual({ method: "none" });
+    expect(parseSignIn({ GATEHOUSE_SIGN_IN: "" }, ORIGIN)).toEqual({ method: "none" });
+  });
+
+  it("takes the least of each method, with safe defaults", () => {
+    expect(parseSignIn(OIDC, ORIGIN)).toMatchObject({
+      scopes: "openid email offline_access",
+      groupsClaim: "groups",
+      parameters: [],
+      unverifiedEmails: "refuse",
+    });
+    expect(parseSignIn(GITHUB, ORIGIN)).toMatchObject({
+      web: new URL("https://github.com"),
+      organisations: ["acme", "acme-labs"],
+    });
+    expect(parseSignIn(ACCESS, ORIGIN)).toMatchObject({ audience: ACCESS.ACCESS_AUD });
+  });
+
+  it.each(["https://data.example.com", "http://10.0.0.5:8787", "https://localhost.example.com"])(
+    "refuses the sample at %s, as it asks for no password",
+    (origin) => {
+      expect(parseSignIn({ GATEHOUSE_SIGN_IN: "sample" }, "http://localhost:8787")).toEqual({ method: "sample" });
+      expect(() => parseSignIn({ GATEHOUSE_SIGN_IN: "sample" }, origin)).toThrow(
+        'GATEHOUSE_SIGN_IN is "sample". It takes sample only where GATEHOUSE_URL is on localhost.',
+      );
+    },
+  );
+
+  it.each([
+    [{ GATEHOUSE_SIGN_IN: "saml" }, 'GATEHOUSE_SIGN_IN is "saml". It takes none, sample, oidc, github or access.'],
+    [{ ...OIDC, OIDC_ISSUER: undefined }, "OIDC_ISSUER is not set. It takes the issuer's URL"],
+    [{ ...OIDC, OIDC_ISSUER: "login.example.com" }, 'OIDC_ISSUER is "login.example.com"'],
+    [{ ...OIDC, OIDC_ISSUER: "http://login.example.com" }, "http only on localhost"],
+    [{ ...OIDC, OIDC_ISSUER: "https://a:b@login.example.com" }, "OIDC_ISSUER is"],
+    [{ ...OIDC, OIDC_ISSUER: "https://login.example.com?x=1" }, "without query and fragment"],
+    [{ ...OIDC, OIDC_CLIENT_ID: "" }, "OIDC_CLIENT_ID is not set"],
+    [{ ...OIDC, OIDC_CLIENT_SECRET: undefined }, "OIDC_CLIENT_SECRET is not set"],
+    [
+      { ...OIDC, OIDC_SCOPES: "email" },
+      'OIDC_SCOPES is "email". It takes scopes with spaces between, openid among them.',
+    ],
+    [{ ...OIDC, OIDC_PARAMETERS: "prompt=consent&redirect_uri=https://evil.example" }, "OIDC_PARAMETERS is"],
+    [{ ...OIDC, OIDC_PARAMETERS: "code_challenge=x" }, "none that the protocol sets itself"],
+    [{ ...OIDC, OIDC_UNVERIFIED_EMAILS: "yes" }, 'OIDC_UNVERIFIED_EMAILS is "yes". It takes refuse or accept.'],
+    [{ ...GITHUB, GITHUB_ORGANISATIONS: undefined }, "GITHUB_ORGANISATIONS is not set"],
+    [{ ...GITHUB, GITHUB_ORGANISATIONS: "acme,../user" }, "GITHUB_ORGANISATIONS is"],
+    [{ ...GITHUB, GITHUB_CLIENT_SECRET: "" }, "GITHUB_CLIENT_SECRET is not set"],
+    [{ ...GITHUB, GITHUB_URL: "https://github.example.com/x" }, "without a path"],
+    [{ ...ACCESS, ACCESS_AUD: "short" }, 'ACCESS_AUD is "short". It takes the AUD tag of the application'],
+    [{ ...ACCESS, ACCESS_TEAM_URL: "example" }, "ACCESS_TEAM_URL is"],
+  ])("refuses %o, naming the variable, what it got and what it takes", (variables, message) => {
+    expect(() => parseSignIn(variables, ORIGIN)).toThrow(message);
+  });
+
+  it.each(SIGN_IN_SECRETS)("never tells the value of %s", (name) => {
+    const method = name.startsWith("OIDC") ? OIDC : GITHUB;
+    const attempt = (): unknown => parseSignIn({ ...method, [name]: { value: "the-secret-itself" } }, ORIGIN);
+    expect(attempt).toThrow(name);
+    expect(attempt).not.toThrow("the-secret-itself");
+  });
+});
+
+describe("claims of an issuer", () => {
+  const settings = { groupsClaim: "groups", unverifiedEmails: "refuse" } as const;
+  const address = { email: "ann@example.com", email_verified: true };
+
+  it("an address counts only with the verification that came beside it", () => {
+    const elsewhere = readOidcClaims({ email: "ann@example.com" }, { email_verified: true }, settings);
+    expect(elsewhere.kind).toBe("unverified");
+    expect(readOidcClaims({ email: "ann@example.com", email_verified: false }, address, settings).kind).toBe(
+      "unverified",
+    );
+    expect(readOidcClaims({}, address, settings)).toMatchObject({ kind: "verified", email: "ann@example.com" });
+  });
+
+  it("an address said to be unverified is refused, whatever the operator accepts", () => {
+    const accepting = { ...settings, unverifiedEmails: "accept" } as const;
+    expect(readOidcClaims({ email: "ann@example.com" }, {}, accepting).kind).toBe("verified");
+    expect(readOidcClaims({ email: "ann@example.com", email_verified: false }, {}, accepting).kind).toBe("unverified");
+  });
+
+  it.each([
+    [
+      ["a", "b", "a"],
+      ["a", "b"],
+    ],
+    ["one", ["one"]],
+    [[1, null, "a", { name: "b" }], ["a"]],
+    [{ a: true }, []],
+    [undefined, []],
+  ])("groups %j are %j", (groups, expected) => {
+    expect(readOidcClaims({ ...address, groups }, {}, settings)).toMatchObject({ groups: expected });
+  });
+
+  it("groups come under the name that the operator gave", () => {
+    const named = { ...settings, groupsClaim: "https://example.com/roles" };
+    const claims = { ...address, groups: ["no"], "https://example.com/roles": ["yes"] };
+    expect(readOidcClaims(claims, {}, named)).toMatchObject({ groups: ["yes"] });
+  });
+
+  it("groups that were left out are none, and it is said", () => {
+    const claims = { ...address, _claim_names: { groups: "src1" } };
+    expect(readOidcClaims(claims, {}, settings)).toMatchObject({ groups: [], isOverflow: true });
+    expect(readOidcClaims(claims, { groups: ["a"] }, settings)).toMatchObject({ groups: ["a"], isOverflow: false });
+  });
+});
+
+describe("a fault in the log", () => {
+  it("is one line, cut, with the cause", () => {
+    const cause = Object.assign(new Error(`first\nforged: line ${"x".repeat(1000)}`), { error: "invalid_grant" });
+    const line = describeFault(new Error("the token endpoint refused", { cause }));
+    expect(line).toContain('"the token endpoint refused", because "first\\nforged');
+    expect(line).toContain('error "invalid_grant"');
+    expect(line).not.toContain("\n");
+    expect(line.length).toBeLessThan(500);
+  });
+});

@@ -1,0 +1,134 @@
+// Sign-in behind Cloudflare Access, against a stand-in for its team domain: only tokens of this team for this application count,
+// and at each refresh Access is asked for the person.
+import { generateKeyPair } from "jose";
+import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createBrowser } from "../../support/forms.ts";
+import type { Send } from "../../support/forms.ts";
+import { register } from "../../support/oauth.ts";
+import { AUDIENCE, startAccess } from "../../support/node/access.ts";
+import type { Access } from "../../support/node/access.ts";
+import { useIdentityWorker } from "../../support/node/identity-worker.ts";
+
+let started: Access | undefined;
+
+function access(): Access {
+  if (started === undefined) throw new Error("Access runs during tests only");
+  return started;
+}
+
+/** Access stands before the callback, and before nothing else. */
+const throughAccess: Send = async (url, init) => {
+  const headers = new Headers(init.headers);
+  if (new URL(url).pathname === "/sign-in/callback" && access().isBefore)
+    headers.set("Cf-Access-Jwt-Assertion", await access().token());
+  return fetch(url, { ...init, headers });
+};
+
+const worker = useIdentityWorker(async () => {
+  started = await startAccess();
+  return { GATEHOUSE_SIGN_IN: "access", ACCESS_TEAM_URL: started.url, ACCESS_AUD: AUDIENCE };
+}, throughAccess);
+
+const ANN = {
+  sub: "7335d417-61da-459d-899c-0a01c76a2f94",
+  email: "ann@example.com",
+  groups: ["staff", { id: "g-1", name: "sales", email: "sales@example.com" }],
+};
+
+beforeEach(() => {
+  Object.assign(access(), { person: ANN, alter: undefined, isBefore: true });
+});
+
+afterEach(() => {
+  expect(access().faults).toEqual([]);
+  access().instead.clear();
+});
+
+afterAll(() => access().close());
+
+describe("sign-in behind Access", () => {
+  it("takes address and groups from Access's record of the person", async () => {
+    const { tokens } = await worker().connect();
+    const identity = await worker().identityOf(tokens);
+    expect(identity).toEqual({
+      subjectId: expect.stringMatching(/^[0-9a-f]{40}$/),
+      email: "ann@example.com",
+      groups: ["staff", "sales"],
+    });
+    expect(await worker().signInToPages(createBrowser(throughAccess))).toEqual(identity);
+  });
+
+  it.each([
+    ["of another application", (claims: object) => ({ ...claims, aud: ["b".repeat(64)] }), "aud"],
+    ["of another team", (claims: object) => ({ ...claims, iss: "https://evil.cloudflareaccess.com" }), "iss"],
+    ["that is over", (claims: object) => ({ ...claims, exp: seconds(-40) }), "exp"],
+    ["that is not valid yet", (claims: object) => ({ ...claims, nbf: seconds(40) }), "nbf"],
+    ["without an end", (claims: object) => ({ ...claims, exp: undefined }), "exp"],
+    ["of a program", (claims: object) => ({ ...claims, sub: "", email: undefined, common_name: "bot" }), "email"],
+    ["of the whole team, not of an application", (claims: object) => ({ ...claims, type: "org" }), "type"],
+    ["with another person's address", (claims: object) => ({ ...claims, email: "eve@example.com" }), "another person"],
+  ])("refuses a token %s", async (_case, claims, logged) => {
+    access().alter = { claims };
+    const { response, html } = await worker().signIn(await register(worker().flow));
+    expect(response.status).toBe(403);
+    expect(html).toContain("could not confirm who you are");
+    expect(await worker().log()).toContain(logged);
+  });
+
+  it("refuses a token that another key signed, and one without a signature", async () => {
+    const { privateKey } = await generateKeyPair("RS256");
+    access().alter = { claims: (claims) => claims, key: privateKey };
+    expect((await worker().signIn(await register(worker().flow))).response.status).toBe(403);
+    expect(await worker().log()).toContain("signature");
+    const { flow } = worker();
+    access().isBefore = false;
+    const page = await worker().signIn(await register(flow));
+    expect(page.response.status).toBe(403);
+    expect(await worker().log()).toContain("Access does not stand before /sign-in/callback");
+  });
+
+  it("takes a clock that is 20 s off, and new keys at once", async () => {
+    access().alter = { claims: (claims) => ({ ...claims, iat: seconds(20), nbf: seconds(20) }) };
+    await worker().connect();
+    await access().rotateKeys();
+    expect(await worker().identityOf((await worker().connect()).tokens)).toBeDefined();
+  });
+});
+
+describe("a refresh behind Access", () => {
+  it("sees changed groups, also when the key of the token was replaced", async () => {
+    const signedIn = await worker().connect();
+    access().person = { ...ANN, groups: [] };
+    await access().rotateKeys();
+    const body: Record<string, unknown> = await (await worker().refresh(signedIn)).json();
+    const tokens = { accessToken: String(body["access_token"]), refreshToken: String(body["refresh_token"]) };
+    expect(await worker().identityOf(tokens)).toMatchObject({ groups: [] });
+  });
+
+  it("ends when the session at Access was revoked", async () => {
+    const signedIn = await worker().connect();
+    access().revoke();
+    expect(await (await worker().refresh(signedIn)).json()).toMatchObject({ error: "invalid_grant" });
+    expect(await worker().identityOf(signedIn.tokens)).toBeUndefined();
+  });
+
+  it("ends when the session at Access is over", async () => {
+    access().alter = { claims: (claims) => ({ ...claims, exp: seconds(-20) }) };
+    const signedIn = await worker().connect();
+    expect(await (await worker().refresh(signedIn)).json()).toMatchObject({ error: "invalid_grant" });
+    expect(await worker().log()).toContain("the session at Access is over");
+  });
+
+  it.each([500, 429, 302])("ends nothing when Access answers %i", async (status) => {
+    const signedIn = await worker().connect();
+    const headers = { location: "https://elsewhere.example/" };
+    access().instead.set("/cdn-cgi/access/get-identity", new Response("{}", { status, headers }));
+    const refused = await worker().refresh(signedIn);
+    expect(refused.status).toBe(503);
+    expect(await worker().identityOf(signedIn.tokens)).toBeDefined();
+  });
+});
+
+function seconds(ahead: number): number {
+  return Math.floor(Date.now() / 1000) + ahead;
+}

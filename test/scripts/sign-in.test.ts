@@ -1,0 +1,66 @@
+// Which sign-in `npm start` serves and `npm run deploy` takes: the sample here unless something else is chosen, never there.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { localSignIn, requireSignIn } from "../../scripts/sign-in.ts";
+
+const LOCAL = "http://localhost:8787";
+const OIDC = { OIDC_ISSUER: "https://login.example.com", OIDC_CLIENT_ID: "gatehouse", OIDC_CLIENT_SECRET: "secret" };
+
+let dir = "";
+const configPath = (): string => path.join(dir, "wrangler.jsonc");
+
+function write(name: string, lines: Record<string, string>): void {
+  writeFileSync(
+    path.join(dir, name),
+    Object.entries(lines)
+      .map(([key, value]) => `${key}="${value}"`)
+      .join("\n"),
+  );
+}
+
+beforeEach(() => {
+  dir = mkdtempSync(path.join(tmpdir(), "gatehouse-sign-in-"));
+});
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+describe("npm start", () => {
+  it("serves the sample sign-in, and what .dev.vars chooses, and before that what the environment does", () => {
+    expect(localSignIn(configPath(), LOCAL)).toEqual({ GATEHOUSE_SIGN_IN: "sample" });
+    write(".dev.vars", { GATEHOUSE_SIGN_IN: "oidc", ...OIDC, ANOTHER_SECRET: "x" });
+    expect(localSignIn(configPath(), LOCAL)).toEqual({ GATEHOUSE_SIGN_IN: "oidc", ...OIDC });
+    vi.stubEnv("GATEHOUSE_SIGN_IN", "none");
+    expect(localSignIn(configPath(), LOCAL)["GATEHOUSE_SIGN_IN"]).toBe("none");
+  });
+
+  it("stops at once when a variable is missing, naming it", () => {
+    write(".dev.vars", { GATEHOUSE_SIGN_IN: "oidc" });
+    expect(() => localSignIn(configPath(), LOCAL)).toThrow("OIDC_ISSUER is not set. It takes the issuer's URL");
+  });
+});
+
+describe("npm run deploy", () => {
+  const declare = (vars: Record<string, string>): void =>
+    writeFileSync(configPath(), JSON.stringify({ name: "x", compatibility_date: "2026-10-23", vars }));
+
+  it("takes a method with its variables, its secrets being elsewhere", () => {
+    const { OIDC_CLIENT_SECRET: _secret, ...vars } = OIDC;
+    declare({ GATEHOUSE_SIGN_IN: "oidc", ...vars });
+    expect(() => requireSignIn(configPath())).not.toThrow();
+    declare({ GATEHOUSE_SIGN_IN: "none" });
+    expect(() => requireSignIn(configPath())).not.toThrow();
+  });
+
+  it.each([
+    [{ GATEHOUSE_SIGN_IN: "sample" }, "It takes sample only where GATEHOUSE_URL is on localhost"],
+    [{ GATEHOUSE_SIGN_IN: "github", GITHUB_CLIENT_ID: "x" }, "GITHUB_ORGANISATIONS is not set"],
+  ])("refuses %o", (vars, message) => {
+    declare(vars);
+    expect(() => requireSignIn(configPath())).toThrow(message);
+  });
+});

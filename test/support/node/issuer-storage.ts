@@ -1,0 +1,26 @@
+// What the test's issuer remembers, so that it outlives the issuer's change of keys.
+import type { Adapter, AdapterPayload } from "oidc-provider";
+
+/** Storage for `Configuration.adapter`: everything lives as long as the test. */
+export function createIssuerStorage(): (name: string) => Adapter {
+  const records = new Map<string, AdapterPayload>();
+  const findWhere = async (name: string, field: "uid" | "userCode", value: string) =>
+    [...records].find(([key, record]) => key.startsWith(`${name} `) && record[field] === value)?.[1];
+  return (name) => {
+    const keyOf = (id: string): string => `${name} ${id}`;
+    return {
+      upsert: async (id, payload) => void records.set(keyOf(id), payload),
+      find: async (id) => records.get(keyOf(id)),
+      findByUid: async (uid) => findWhere(name, "uid", uid),
+      findByUserCode: async (userCode) => findWhere(name, "userCode", userCode),
+      consume: async (id) => {
+        const record = records.get(keyOf(id));
+        if (record !== undefined) records.set(keyOf(id), { ...record, consumed: Math.floor(Date.now() / 1000) });
+      },
+      destroy: async (id) => void records.delete(keyOf(id)),
+      revokeByGrantId: async (grantId) => {
+        for (const [key, record] of records) if (record.grantId === grantId) records.delete(key);
+      },
+    };
+  };
+}
