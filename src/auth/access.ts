@@ -2,17 +2,10 @@
 // a signed token. Groups come from Access's own record of the person, which the token opens for as long as it lives.
 import { createRemoteJWKSet, decodeJwt, jwtVerify } from "jose";
 import * as z from "zod";
-import { PROVIDER_TIMEOUT_SECONDS, VAGUE_REFUSAL, describeFault } from "./fault.ts";
+import { VAGUE_REFUSAL, describeFault, providerDeadline } from "./fault.ts";
 import type { AccessSettings } from "./settings.ts";
 import { CALLBACK_PATH } from "./sign-in.ts";
-import type { Renewed, SignIn, SignInEnd, SignedIn } from "./sign-in.ts";
-
-export interface AccessOptions {
-  readonly settings: AccessSettings;
-  readonly origin: string;
-  readonly now: () => number;
-  readonly log: (message: string) => void;
-}
+import type { Renewed, SignIn, SignInEnd, SignInParts, SignedIn } from "./sign-in.ts";
 
 /** Access sets it on every request that it lets through; anybody else can set it too, so only its signature counts. */
 const TOKEN_HEADER = "Cf-Access-Jwt-Assertion";
@@ -35,7 +28,7 @@ const identitySchema = z.object({
   groups: z.array(groupSchema).nullish(),
 });
 
-export function createAccessSignIn({ settings, origin, now, log }: AccessOptions): SignIn {
+export function createAccessSignIn({ settings, origin, now, log }: SignInParts<AccessSettings>): SignIn {
   const { team, audience } = settings;
   const issuer = team.origin;
 
@@ -45,9 +38,7 @@ export function createAccessSignIn({ settings, origin, now, log }: AccessOptions
       if (token === null)
         throw new TypeError(`there is no ${TOKEN_HEADER}: Access does not stand before ${CALLBACK_PATH}`);
       // Made anew each time, so that a new key counts at once.
-      const keys = createRemoteJWKSet(new URL("/cdn-cgi/access/certs", team), {
-        timeoutDuration: PROVIDER_TIMEOUT_SECONDS * 1000,
-      });
+      const keys = createRemoteJWKSet(new URL("/cdn-cgi/access/certs", team));
       await jwtVerify(token, keys, {
         issuer,
         audience,
@@ -69,7 +60,7 @@ export function createAccessSignIn({ settings, origin, now, log }: AccessOptions
     const response = await fetch(new URL("/cdn-cgi/access/get-identity", team), {
       headers: { Cookie: `CF_Authorization=${token}` },
       redirect: "manual",
-      signal: AbortSignal.timeout(PROVIDER_TIMEOUT_SECONDS * 1000),
+      signal: providerDeadline(),
     });
     if (!response.ok) throw new AccessFault(response.status);
     const identity = identitySchema.parse(await response.json());

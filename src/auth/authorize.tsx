@@ -6,7 +6,7 @@ import { Hono } from "hono";
 import { isLoopbackHost } from "../lib/loopback.ts";
 import { htmlPage } from "../ui/layout.tsx";
 import { ConsentPage, consentTitle } from "./consent.tsx";
-import { problemPage, redirect, requireForm, textField } from "./problem.tsx";
+import { firstStep, problemPage, redirect, requireForm, textField } from "./problem.tsx";
 import type { GrantProps } from "./renewal.ts";
 import { describeAccess, grantedScopes } from "./scopes.ts";
 import { CALLBACK_PATH } from "./sign-in.ts";
@@ -74,10 +74,7 @@ async function takeDecision(raw: Request, oauth: OAuthHelpers, { signIn }: Autho
       const request = { ...approved.request, scope: [...grantedScopes(approved.request.scope)] };
       const { data, next } = await signIn.start();
       const { state, headers } = await oauth.beginUpstream(request, { data, headers: approved.headers });
-      const step = await next(state);
-      return "page" in step
-        ? htmlPage({ ...step.page, headers, formTargets: FORM_TARGETS })
-        : redirect(step.redirectTo, headers);
+      return firstStep(await next(state), headers, FORM_TARGETS);
     }
     case "deny":
       return new Response(null, { status: 302, headers: (await oauth.denyConsent(raw, handle)).headers });

@@ -6,7 +6,7 @@ import { htmlPage } from "../ui/layout.tsx";
 import type { BrowserSession, BrowserSessions } from "./browser-session.ts";
 import { CsrfField } from "./csrf.tsx";
 import { isPageState, openPending, takePending } from "./pending.ts";
-import { problemPage, redirect, requireForm } from "./problem.tsx";
+import { firstStep, problemPage, redirect, requireForm } from "./problem.tsx";
 import { returnUrl } from "./return-path.ts";
 import { CALLBACK_PATH, SIGN_IN_PATH, SIGN_OUT_PATH, signInPath } from "./sign-in.ts";
 import type { SignIn } from "./sign-in.ts";
@@ -41,8 +41,7 @@ async function begin(raw: Request, to: string | undefined, options: BrowserSignI
   const { data, next } = await signIn.start();
   const { state, cookie } = openPending(to ?? "/", data);
   const headers = new Headers({ "Set-Cookie": cookie });
-  const step = await next(state);
-  return "page" in step ? htmlPage({ ...step.page, headers }) : redirect(step.redirectTo, headers);
+  return firstStep(await next(state), headers);
 }
 
 async function finish({ req }: Context, state: string, options: BrowserSignInOptions): Promise<Response> {

@@ -6,8 +6,18 @@ export const VAGUE_REFUSAL =
 export const DENIED_REFUSAL = "The identity provider did not sign you in.";
 export const UNVERIFIED_REFUSAL = "The identity provider does not know a verified email address of yours.";
 
-/** A connection to a provider that takes longer than this counts as a passing fault. */
-export const PROVIDER_TIMEOUT_SECONDS = 5;
+export const UNREACHABLE_REFUSAL = "The identity provider cannot be reached at the moment. Try again in a minute.";
+
+/**
+ * How long all requests to a provider may take together, for one sign-in or one refresh; longer counts as a passing fault. A
+ * refresh holds its grant meanwhile, so whatever serialises refreshes must wait longer.
+ */
+const PROVIDER_MS = 15_000;
+
+/** For all requests of one sign-in or refresh. */
+export function providerDeadline(): AbortSignal {
+  return AbortSignal.timeout(PROVIDER_MS);
+}
 
 const MAX_CHARACTERS = 300;
 /** What errors of the libraries carry besides their message; bodies and tokens are in none of these. */

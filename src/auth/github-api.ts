@@ -1,7 +1,6 @@
 // GitHub's OAuth endpoints and the few calls of its REST API that sign-in needs, each answer parsed. Which faults are final
 // is told apart here, since GitHub answers some of them with status 200.
 import * as z from "zod";
-import { PROVIDER_TIMEOUT_SECONDS } from "./fault.ts";
 import type { GitHubSettings } from "./settings.ts";
 
 export interface GitHubTokens {
@@ -49,15 +48,18 @@ const membershipSchema = z.object({ state: z.string() });
 const emailsSchema = z.array(z.object({ email: z.string(), primary: z.boolean(), verified: z.boolean() }));
 const teamsSchema = z.array(z.object({ slug: z.string(), organization: z.object({ login: z.string() }) }));
 
-export function createGitHubApi({ web, clientId, clientSecret }: GitHubSettings): GitHubApi {
-  const base = web.hostname === "github.com" ? "https://api.github.com" : `${web.origin}/api/v3`;
+/** The calls of one sign-in or refresh, which `signal` ends all together. */
+export function createGitHubApi({ web, clientId, clientSecret }: GitHubSettings, signal: AbortSignal): GitHubApi {
+  const base = apiOf(web);
+  // A redirect would carry the token on; there is none to follow.
+  const limits = { redirect: "manual", signal } as const;
 
   async function tokensFor(parameters: Record<string, string>): Promise<GitHubTokens> {
     const response = await fetch(new URL("/login/oauth/access_token", web), {
       method: "POST",
       headers: { ...HEADERS, Accept: "application/json" },
       body: new URLSearchParams({ client_id: clientId, client_secret: clientSecret, ...parameters }),
-      ...limits(),
+      ...limits,
     });
     if (!response.ok) throw new GitHubFault(`the token endpoint answered ${response.status}`, false);
     const tokens = tokensSchema.parse(await response.json());
@@ -70,7 +72,7 @@ export function createGitHubApi({ web, clientId, clientSecret }: GitHubSettings)
 
   async function get(token: string, path: string): Promise<Response> {
     const headers = { ...HEADERS, Accept: "application/vnd.github+json", Authorization: `Bearer ${token}` };
-    const response = await fetch(`${base}${path}`, { headers, ...limits() });
+    const response = await fetch(`${base}${path}`, { headers, ...limits });
     // 403 is not: a rate limit, or an organisation that asks for a new single sign-on first.
     if (response.status === 401) throw new GitHubFault(`${path} answered 401`, true);
     return response;
@@ -113,7 +115,8 @@ export function createGitHubApi({ web, clientId, clientSecret }: GitHubSettings)
 /** GitHub answers 403 to requests that do not say whose they are. */
 const HEADERS = { "User-Agent": "gatehouse", "X-GitHub-Api-Version": "2022-11-28" };
 
-/** A redirect would carry the token on; there is none to follow. */
-function limits() {
-  return { redirect: "manual", signal: AbortSignal.timeout(PROVIDER_TIMEOUT_SECONDS * 1000) } as const;
+/** GitHub's own clouds have a host for the API; a server of one's own has a path. */
+function apiOf({ hostname, origin }: URL): string {
+  const isCloud = hostname === "github.com" || hostname.endsWith(".ghe.com");
+  return isCloud ? `https://api.${hostname}` : `${origin}/api/v3`;
 }

@@ -1,20 +1,13 @@
 // Sign-in with GitHub, through an OAuth app or a GitHub App. Groups are the organisations that may sign in (`acme`) and the
 // person's teams in them (`acme/platform`).
 import * as oidc from "openid-client";
-import { DENIED_REFUSAL, UNVERIFIED_REFUSAL, VAGUE_REFUSAL, describeFault } from "./fault.ts";
+import * as z from "zod";
+import { DENIED_REFUSAL, UNVERIFIED_REFUSAL, VAGUE_REFUSAL, describeFault, providerDeadline } from "./fault.ts";
 import { GitHubFault, createGitHubApi } from "./github-api.ts";
 import type { GitHubApi, GitHubTokens } from "./github-api.ts";
 import type { GitHubSettings } from "./settings.ts";
 import { CALLBACK_PATH } from "./sign-in.ts";
-import type { Renewed, SignIn, SignInEnd, SignedIn } from "./sign-in.ts";
-import * as z from "zod";
-
-export interface GitHubOptions {
-  readonly settings: GitHubSettings;
-  readonly origin: string;
-  readonly now: () => number;
-  readonly log: (message: string) => void;
-}
+import type { Renewed, SignIn, SignInEnd, SignInParts, SignedIn } from "./sign-in.ts";
 
 /** An access token is taken for expired this long before it is. */
 const EARLY_MS = 60_000;
@@ -30,14 +23,12 @@ const renewalSchema = z.object({
 
 type Renewal = z.output<typeof renewalSchema>;
 
-export function createGitHubSignIn({ settings, origin, now, log }: GitHubOptions): SignIn {
+export function createGitHubSignIn({ settings, origin, now, log }: SignInParts<GitHubSettings>): SignIn {
   const { clientId, organisations } = settings;
   const issuer = settings.web.origin;
   const redirectUri = `${origin}${CALLBACK_PATH}`;
-  const api = createGitHubApi(settings);
 
   async function finish(request: Request, data: unknown): Promise<SignInEnd> {
-    const { verifier } = dataSchema.parse(data);
     const { searchParams } = new URL(request.url);
     const code = searchParams.get("code");
     if (code === null) {
@@ -45,6 +36,8 @@ export function createGitHubSignIn({ settings, origin, now, log }: GitHubOptions
       return { refused: DENIED_REFUSAL };
     }
     try {
+      const { verifier } = dataSchema.parse(data);
+      const api = createGitHubApi(settings, providerDeadline());
       const tokens = await api.exchangeCode(code, verifier, redirectUri);
       const end = await readPerson(api, organisations, renewalOf(tokens));
       if ("claims" in end) return end;
@@ -68,6 +61,7 @@ export function createGitHubSignIn({ settings, origin, now, log }: GitHubOptions
       return { kind: "ended", reason: "it is of another sign-in method" };
     const { id, expiry } = parsed.data;
     try {
+      const api = createGitHubApi(settings, providerDeadline());
       const isOver = expiry !== null && expiry.atMs - EARLY_MS <= now();
       const current = isOver ? renewalOf(await api.refresh(expiry.refreshToken)) : parsed.data;
       const end = await readPerson(api, organisations, current);

@@ -4,17 +4,17 @@ import * as oidc from "openid-client";
 import * as z from "zod";
 import { isLoopbackHost } from "../lib/loopback.ts";
 import { readOidcClaims } from "./claims.ts";
-import { DENIED_REFUSAL, PROVIDER_TIMEOUT_SECONDS, UNVERIFIED_REFUSAL, VAGUE_REFUSAL, describeFault } from "./fault.ts";
+import {
+  DENIED_REFUSAL,
+  UNREACHABLE_REFUSAL,
+  UNVERIFIED_REFUSAL,
+  VAGUE_REFUSAL,
+  describeFault,
+  providerDeadline,
+} from "./fault.ts";
 import type { OidcSettings } from "./settings.ts";
 import { CALLBACK_PATH } from "./sign-in.ts";
-import type { Renewed, SignIn, SignInEnd, SignedIn } from "./sign-in.ts";
-
-export interface OidcOptions {
-  readonly settings: OidcSettings;
-  readonly origin: string;
-  readonly now: () => number;
-  readonly log: (message: string) => void;
-}
+import type { NextStep, Renewed, SignIn, SignInEnd, SignInParts, SignedIn } from "./sign-in.ts";
 
 /** How long what discovery said is used. Keys are not kept at all: they are read for each token, so a new one counts at once. */
 const METADATA_MS = 600_000;
@@ -26,7 +26,7 @@ const renewalSchema = z.object({ issuer: z.string(), subject: z.string(), refres
 
 type Tokens = oidc.TokenEndpointResponse & oidc.TokenEndpointResponseHelpers;
 
-export function createOidcSignIn({ settings, origin, now, log }: OidcOptions): SignIn {
+export function createOidcSignIn({ settings, origin, now, log }: SignInParts<OidcSettings>): SignIn {
   const redirectUri = `${origin}${CALLBACK_PATH}`;
   const configure = createConfiguration(settings, now);
 
@@ -48,12 +48,28 @@ export function createOidcSignIn({ settings, origin, now, log }: OidcOptions): S
     return { claims: { issuer, subject, email: read.email, groups: read.groups }, renewal };
   }
 
+  async function authorizationRequest(own: Record<"state" | "nonce" | "code_challenge", string>): Promise<NextStep> {
+    try {
+      const url = oidc.buildAuthorizationUrl(await configure(), {
+        ...Object.fromEntries(settings.parameters),
+        redirect_uri: redirectUri,
+        scope: settings.scopes,
+        code_challenge_method: "S256",
+        ...own,
+      });
+      return { redirectTo: url.href };
+    } catch (error) {
+      log(`sign-in: the issuer cannot be reached: ${describeFault(error)}`);
+      return { refused: UNREACHABLE_REFUSAL };
+    }
+  }
+
   async function finish(request: Request, data: unknown): Promise<SignInEnd> {
-    const { verifier: pkceCodeVerifier, nonce: expectedNonce } = dataSchema.parse(data);
     const { search, searchParams } = new URL(request.url);
     // Which state it must be, the flow has checked: it led to the data.
     const expectedState = searchParams.get("state") ?? "";
     try {
+      const { verifier: pkceCodeVerifier, nonce: expectedNonce } = dataSchema.parse(data);
       const config = await configure();
       const checks = { pkceCodeVerifier, expectedNonce, expectedState, idTokenExpected: true };
       const tokens = await oidc.authorizationCodeGrant(config, new URL(`${redirectUri}${search}`), checks);
@@ -94,19 +110,7 @@ export function createOidcSignIn({ settings, origin, now, log }: OidcOptions): S
       const challenge = await oidc.calculatePKCECodeChallenge(data.verifier);
       return {
         data,
-        next: async (state) => {
-          const config = await configure();
-          const url = oidc.buildAuthorizationUrl(config, {
-            ...Object.fromEntries(settings.parameters),
-            redirect_uri: redirectUri,
-            scope: settings.scopes,
-            code_challenge: challenge,
-            code_challenge_method: "S256",
-            nonce: data.nonce,
-            state,
-          });
-          return { redirectTo: url.href };
-        },
+        next: async (state) => authorizationRequest({ state, nonce: data.nonce, code_challenge: challenge }),
       };
     },
     finish,
@@ -137,10 +141,12 @@ const NO_REFRESH_TOKEN =
 function createConfiguration(settings: OidcSettings, now: () => number): () => Promise<oidc.Configuration> {
   const { issuer, clientId, clientSecret } = settings;
   let known: { readonly metadata: oidc.ServerMetadata; readonly untilMs: number } | undefined;
-  const harden = isLoopbackHost(issuer.hostname) ? [oidc.allowInsecureRequests] : [];
+  const forLoopback = isLoopbackHost(issuer.hostname) ? [oidc.allowInsecureRequests] : [];
   return async () => {
+    const signal = providerDeadline();
+    const fetchInTime: oidc.CustomFetch = async (url, init) => fetch(url, { ...init, body: init.body ?? null, signal });
     if (known === undefined || known.untilMs <= now()) {
-      const options = { execute: harden, timeout: PROVIDER_TIMEOUT_SECONDS };
+      const options = { execute: forLoopback, [oidc.customFetch]: fetchInTime };
       const found = await oidc.discovery(issuer, clientId, undefined, undefined, options);
       known = { metadata: found.serverMetadata(), untilMs: now() + METADATA_MS };
     }
@@ -149,10 +155,10 @@ function createConfiguration(settings: OidcSettings, now: () => number): () => P
     const authentication = methods.includes("client_secret_basic") ? oidc.ClientSecretBasic : oidc.ClientSecretPost;
     const client = { [oidc.clockTolerance]: CLOCK_TOLERANCE_SECONDS };
     const config = new oidc.Configuration(metadata, clientId, client, authentication(clientSecret));
-    config.timeout = PROVIDER_TIMEOUT_SECONDS;
+    config[oidc.customFetch] = fetchInTime;
     // The signature counts also where TLS would do: the log then says what was wrong with a token.
     oidc.enableNonRepudiationChecks(config);
-    for (const one of harden) one(config);
+    for (const one of forLoopback) one(config);
     return config;
   };
 }

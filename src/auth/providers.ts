@@ -6,16 +6,11 @@ import { createNoSignIn } from "./no-sign-in.ts";
 import { createOidcSignIn } from "./oidc.ts";
 import { createSampleSignIn } from "./sample.tsx";
 import type { SignInSettings } from "./settings.ts";
-import type { SignIn } from "./sign-in.ts";
+import type { SignIn, SignInParts } from "./sign-in.ts";
 
-export interface SignInOptions {
-  readonly settings: SignInSettings;
-  /** Where this deployment is served; providers send people back to it. */
-  readonly origin: string;
+export interface SignInOptions extends SignInParts<SignInSettings> {
   /** The people of the policy file, whom the sample sign-in offers. */
   readonly members: readonly Member[];
-  readonly now: () => number;
-  readonly log: (message: string) => void;
 }
 
 export function createSignIn({ settings, members, ...rest }: SignInOptions): SignIn {

@@ -44,7 +44,7 @@ export function createTokenExchange({ signIn, sessions, log }: RenewalOptions): 
     switch (renewed.kind) {
       case "current": {
         const current = await identityOf(renewed.signedIn.claims);
-        if (current.subjectId !== userId) throw ended();
+        if (current.subjectId !== userId) throw new TypeError("a renewal must be of the same person");
         const newProps: GrantProps = { ...current, renewal: renewed.signedIn.renewal };
         return { accessTokenProps: current, newProps };
       }

@@ -3,8 +3,8 @@
 // renewal.ts asks it again at each refresh of a client's token.
 import type { VerifiedClaims } from "./subject.ts";
 
-/** What the browser gets next: our own page, or the way to the provider. */
-export type NextStep = { readonly page: PageContent } | { readonly redirectTo: string };
+/** What the browser gets next: our own page, or the way to the provider; or why there is none, as text for the person. */
+export type NextStep = { readonly page: PageContent } | { readonly redirectTo: string } | { readonly refused: string };
 
 export interface PageContent {
   readonly title: string;
@@ -46,6 +46,15 @@ export interface SignIn {
   finish(request: Request, data: unknown): Promise<SignInEnd>;
   /** Asks for the same person again. `renewal` may be of another method or issuer, when the operator has changed it. */
   renew(renewal: unknown): Promise<Renewed>;
+}
+
+/** What the identity providers are made of. */
+export interface SignInParts<Settings> {
+  readonly settings: Settings;
+  /** Where this deployment is served; providers send people back to it. */
+  readonly origin: string;
+  readonly now: () => number;
+  readonly log: (message: string) => void;
 }
 
 /** Begins the sign-in to our own pages. */

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, it } from "vitest";
-import { startIssuer, CLIENT } from "../support/node/issuer.ts";
+import { startIssuer, variablesFor } from "../support/node/issuer.ts";
 import { freePort, startServer } from "../support/node/server.ts";
 import { createBrowser } from "../support/forms.ts";
 import { authorizeUrl, exchangeCode, readJson, register, requestToken } from "../support/oauth.ts";
@@ -16,14 +16,7 @@ it("a person of the identity provider reads what the policy gives their address,
   const issuer = await startIssuer({ redirectUri: `${origin}/sign-in/callback`, claimsInIdToken: false });
   issuer.person = "u-1";
   issuer.accounts.set("u-1", { email: "analyst@harbor.example", email_verified: true, groups: ["staff"] });
-  const server = await startServer(port, stateDir, {
-    GATEHOUSE_SIGN_IN: "oidc",
-    OIDC_ISSUER: issuer.url,
-    OIDC_CLIENT_ID: CLIENT.id,
-    OIDC_CLIENT_SECRET: CLIENT.secret,
-    OIDC_SCOPES: "openid email groups offline_access",
-    OIDC_PARAMETERS: "prompt=consent",
-  });
+  const server = await startServer(port, stateDir, variablesFor(issuer));
   try {
     expect(server.output()).not.toContain("Accounts of the sample sign-in");
     const flow = { origin, send: fetch };

@@ -4,23 +4,16 @@ import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { createBrowser } from "../../support/forms.ts";
 import { readJson, register, requestToken, exchangeCode } from "../../support/oauth.ts";
 import { useIdentityWorker } from "../../support/node/identity-worker.ts";
-import { CLIENT, startIssuer } from "../../support/node/issuer.ts";
+import { startIssuer, variablesFor } from "../../support/node/issuer.ts";
 import type { Issuer } from "../../support/node/issuer.ts";
 
 const issuers: Issuer[] = [];
 
-function variablesFor(options: { claimsInIdToken: boolean; hasRefreshTokens?: boolean }) {
+function issuerWith(options: { claimsInIdToken: boolean; hasRefreshTokens?: boolean }) {
   return async (origin: string): Promise<Record<string, string>> => {
     const issuer = await startIssuer({ redirectUri: `${origin}/sign-in/callback`, ...options });
     issuers.push(issuer);
-    return {
-      GATEHOUSE_SIGN_IN: "oidc",
-      OIDC_ISSUER: issuer.url,
-      OIDC_CLIENT_ID: CLIENT.id,
-      OIDC_CLIENT_SECRET: CLIENT.secret,
-      OIDC_SCOPES: "openid email groups offline_access",
-      OIDC_PARAMETERS: "prompt=consent",
-    };
+    return variablesFor(issuer);
   };
 }
 
@@ -34,7 +27,7 @@ describe.each([
   ["in ID tokens", true],
   ["by the user info", false],
 ])("claims that come %s", (_name, claimsInIdToken) => {
-  const worker = useIdentityWorker(variablesFor({ claimsInIdToken }));
+  const worker = useIdentityWorker(issuerWith({ claimsInIdToken }));
   const issuerOf = (): Issuer => {
     const issuer = issuers.at(-1);
     if (issuer === undefined) throw new Error("no issuer runs");
@@ -244,8 +237,20 @@ describe.each([
   });
 });
 
+describe("an issuer that is down", () => {
+  const worker = useIdentityWorker(issuerWith({ claimsInIdToken: true }));
+
+  it("is said to be, in words, and nothing else comes of it", async () => {
+    issuers.at(-1)?.instead.set("/.well-known/openid-configuration", { status: 503, body: {} });
+    const { response, html } = await worker().signIn(await register(worker().flow));
+    expect(response.status).toBe(503);
+    expect(textOf(html)).toContain("cannot be reached at the moment");
+    expect(await worker().log()).toContain("the issuer cannot be reached");
+  });
+});
+
 describe("an issuer that gives no refresh token", () => {
-  const worker = useIdentityWorker(variablesFor({ claimsInIdToken: true, hasRefreshTokens: false }));
+  const worker = useIdentityWorker(issuerWith({ claimsInIdToken: true, hasRefreshTokens: false }));
 
   it("signs in for one access token, as nobody could be asked later, and the log says how to mend it", async () => {
     const issuer = issuers.at(-1);

@@ -38,7 +38,19 @@ export interface IssuerOptions {
   readonly hasRefreshTokens?: boolean;
 }
 
-export const CLIENT = { id: "gatehouse", secret: "issuer-secret-of-the-client" };
+const CLIENT = { id: "gatehouse", secret: "issuer-secret-of-the-client" };
+
+/** The variables that a deployment has for it. */
+export function variablesFor({ url }: Issuer): Record<string, string> {
+  return {
+    GATEHOUSE_SIGN_IN: "oidc",
+    OIDC_ISSUER: url,
+    OIDC_CLIENT_ID: CLIENT.id,
+    OIDC_CLIENT_SECRET: CLIENT.secret,
+    OIDC_SCOPES: "openid email groups offline_access",
+    OIDC_PARAMETERS: "prompt=consent",
+  };
+}
 
 export async function startIssuer(options: IssuerOptions): Promise<Issuer> {
   const server = createServer((request, response) => {
