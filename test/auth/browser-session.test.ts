@@ -262,6 +262,19 @@ describe("sign-in to our own pages", () => {
       expect(response.status).toBe(400);
     }
   });
+
+  it("the whole state counts, not the part that names the cookie", async () => {
+    const opened = await send(`${ORIGIN}/sign-in`);
+    const cookie = opened.headers.getSetCookie()[0]?.split(";")[0] ?? "";
+    const { action } = readForm(await opened.text());
+    const near = action.slice(0, -1) + (action.endsWith("0") ? "1" : "0");
+    const finish = async (at: string): Promise<number> => {
+      const body = new URLSearchParams({ account: ANALYST });
+      return (await send(new URL(at, ORIGIN).href, { method: "POST", body, headers: { cookie } })).status;
+    };
+    expect(await finish(near)).toBe(400);
+    expect(await finish(action)).toBe(302);
+  });
 });
 
 describe("sign-out", () => {
