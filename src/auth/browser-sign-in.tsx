@@ -39,7 +39,9 @@ async function begin(raw: Request, to: string | undefined, options: BrowserSignI
   if (refusal !== undefined) return problemPage(refusal, { status: 403 });
   if ((await sessions.read(raw)) !== undefined) return redirect(returnUrl(to, origin));
   const { data, next } = await signIn.start();
-  const { state, cookie } = openPending(to ?? "/", data);
+  // Of our paths only, and no longer than a cookie holds.
+  const { pathname, search } = new URL(returnUrl(to, origin));
+  const { state, cookie } = openPending(`${pathname}${search}`, data);
   const headers = new Headers({ "Set-Cookie": cookie });
   return firstStep(await next(state), headers);
 }
