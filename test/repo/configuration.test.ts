@@ -3,6 +3,7 @@ import { readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import * as z from "zod";
+import { SIGN_IN_VARIABLES } from "../../src/auth/settings.ts";
 import { gatehouseSchema, mask } from "../../src/config.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
@@ -83,6 +84,13 @@ describe("docs/configuration.md", () => {
     // npm says in INIT_CWD where it was called.
     const wanted = new Set(found.filter((name) => ![...bindings, "INIT_CWD"].includes(name)));
     expect(named.toSorted()).toEqual([...wanted].toSorted());
+  });
+
+  it("leaves the variables of identity providers to docs/operating.md, which explains each", () => {
+    const explained = read("docs/operating.md").matchAll(/^\| (`[^|]+`) \|/gm);
+    const names = [...explained].flatMap(([, cell = ""]) => [...cell.matchAll(/`([A-Z_]+)`/g)].map(([, name]) => name));
+    const wanted = SIGN_IN_VARIABLES.filter((name) => name !== "GATEHOUSE_SIGN_IN");
+    expect(names.toSorted()).toEqual([...wanted].toSorted());
   });
 
   it("leaves every mask to docs/operating.md, which explains it", () => {
