@@ -3,8 +3,11 @@
 import { waitUntil } from "cloudflare:workers";
 import { createGateway } from "./access/gateway.ts";
 import { createBrowserSessions } from "./auth/browser-session.ts";
+import { defineGrantObject } from "./auth/grants/grant-object.ts";
+import type { GrantObjectClass, GrantOptions } from "./auth/grants/grant-object.ts";
+import { createGrantStore } from "./auth/grants/store.ts";
 import { createProvider } from "./auth/provider.ts";
-import type { VerifiedToken } from "./auth/provider.ts";
+import type { Provider, VerifiedToken } from "./auth/provider.ts";
 import { createSignIn } from "./auth/providers.ts";
 import { createTokenExchange } from "./auth/renewal.ts";
 import { parseSignIn } from "./auth/settings.ts";
@@ -16,6 +19,7 @@ import { newId } from "./lib/ids.ts";
 import { oncePerEnv } from "./lib/once.ts";
 import { refuseHost, refuseOrigin } from "./mcp/border.ts";
 import { RPC, rpcError } from "./mcp/json-rpc.ts";
+import type { Hub } from "./hub/hub.ts";
 import type { HubObjectClass } from "./hub/hub-object.ts";
 import type { McpEndpoint } from "./mcp/endpoint.ts";
 import { defineRuntime } from "./mcp/runtime.ts";
@@ -45,12 +49,14 @@ export interface GatehouseWorker {
   readonly HubObject: HubObjectClass<Env>;
   readonly LedgerObject: LedgerObjectClass<Env>;
   readonly WorkspaceObject: WorkspaceObjectClass<Env>;
+  readonly GrantObject: GrantObjectClass<Env>;
 }
 
 /** The Worker of a policy file: its request handler and the Durable Object classes that the entry must export. */
 export function createGatehouse(config: Gatehouse): GatehouseWorker {
   const runtime = defineRuntime(oncePerEnv((env: Env) => runtimeOptions(config, env)));
-  const handlerOf = oncePerEnv((env: Env) => createHandler(config, env, runtime.endpointOf(env)));
+  const providerOf = oncePerEnv((env: Env) => createOwnProvider(config, env, runtime.endpointOf(env)));
+  const handlerOf = oncePerEnv((env: Env) => createHandler(config, env, providerOf(env)));
   return {
     handler: {
       async fetch(request, env, context) {
@@ -69,6 +75,23 @@ export function createGatehouse(config: Gatehouse): GatehouseWorker {
     HubObject: runtime.HubObject,
     LedgerObject: defineLedgerObject<Env>(() => config.limits),
     WorkspaceObject: defineWorkspaceObject<Env>(() => config.limits),
+    GrantObject: defineGrantObject<Env>((env) => grantOptions(config, env, providerOf, runtime.hubOf(env))),
+  };
+}
+
+function grantOptions(
+  { limits }: Gatehouse,
+  env: Env,
+  providerOf: (env: Env) => Provider<Env>,
+  hub: Hub,
+): GrantOptions {
+  return {
+    refreshGraceSeconds: limits.refreshGraceSeconds,
+    store: createGrantStore(env.GRANT),
+    serveToken: async (request, store) => providerOf(env).serveToken(request, env, store),
+    endHeld: async (subjectId, grantId) => hub.revoke(subjectId, grantId),
+    ledgerOf: (subjectId) => env.LEDGER.get(env.LEDGER.idFromName(subjectId)),
+    onError: logError,
   };
 }
 
@@ -105,11 +128,9 @@ function tokenKeyOf(env: Env): TokenKey | null {
   return parseTokenKey(Reflect.get(env, "GATEHOUSE_TOKEN_KEY"));
 }
 
-function createHandler(config: Gatehouse, env: Env, endpoint: McpEndpoint) {
+function createOwnProvider(config: Gatehouse, env: Env, endpoint: McpEndpoint): Provider<Env> {
   const { organisation, limits, policy } = config;
   const { origin, resource } = parseEnv(env);
-  const { host, pathname: path } = new URL(resource);
-  const origins = [origin, ...config.allowedOrigins];
   const serveMcp = async (
     request: Request,
     { identity, grantId, clientId, scopes }: VerifiedToken,
@@ -121,7 +142,8 @@ function createHandler(config: Gatehouse, env: Env, endpoint: McpEndpoint) {
     maxSeconds: limits.browserSessionSeconds,
     now: Date.now,
   });
-  const log = (message: string): void => console.warn(message);
+  const log = (message: string, error?: unknown): void =>
+    error === undefined ? console.warn(message) : logError(message, error);
   const settings = parseSignIn(env, origin);
   const signIn = createSignIn({ settings, origin, members: policy.members, now: Date.now, log });
   const pages = createPages({
@@ -133,7 +155,7 @@ function createHandler(config: Gatehouse, env: Env, endpoint: McpEndpoint) {
     sessions,
     refreshTokenSeconds: limits.refreshTokenSeconds,
   });
-  const provider = createProvider<Env>({
+  return createProvider<Env>({
     origin,
     resource,
     name: `${organisation.name} (Gatehouse)`,
@@ -144,16 +166,21 @@ function createHandler(config: Gatehouse, env: Env, endpoint: McpEndpoint) {
     servePages: (request, bindings, context) => pages.fetch(request, bindings, context),
     log,
   });
+}
+
+function createHandler(config: Gatehouse, env: Env, provider: Provider<Env>) {
+  const { origin, resource } = parseEnv(env);
+  const { host, pathname: path } = new URL(resource);
+  const origins = [origin, ...config.allowedOrigins];
   return async (request: Request, context: ExecutionContext): Promise<Response> => {
     const url = new URL(request.url);
     const isMcp = url.pathname === path || url.pathname.startsWith(`${path}/`);
     if (!isMcp && url.host !== host) return wrongHostPage(origin);
     const refusal = isMcp ? (refuseHost(request, host) ?? refuseOrigin(request, origins)) : undefined;
-    // A copy of the environment: the provider puts its helpers into the one it is given.
     if (refusal !== undefined) return refusal;
     // The provider takes every path below the endpoint for the endpoint.
     if (isMcp && url.pathname !== path) return rpcError(404, RPC.server, `The endpoint is ${path}.`);
-    return provider.fetch(request, { ...env }, context);
+    return provider.fetch(request, env, context, env.GRANT);
   };
 }
 

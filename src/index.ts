@@ -8,4 +8,5 @@ export class SessionObject extends gatehouse.SessionObject {}
 export class HubObject extends gatehouse.HubObject {}
 export class LedgerObject extends gatehouse.LedgerObject {}
 export class WorkspaceObject extends gatehouse.WorkspaceObject {}
+export class GrantObject extends gatehouse.GrantObject {}
 export default gatehouse.handler;

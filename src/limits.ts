@@ -79,6 +79,8 @@ export const limitsSchema = z.strictObject({
     .min(300)
     .max(30 * 24 * 3600)
     .default(12 * 3600),
+  /** How long a refresh token that was used is answered the same again, for clients that ask twice. */
+  refreshGraceSeconds: z.int().min(0).max(600).default(60),
   /** Bytes of a request body to /mcp at most. */
   maxBodyBytes: z
     .int()

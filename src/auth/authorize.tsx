@@ -5,6 +5,7 @@ import type { AuthRequest, OAuthHelpers } from "@cloudflare/workers-oauth-provid
 import { Hono } from "hono";
 import { isLoopbackHost } from "../lib/loopback.ts";
 import { htmlPage } from "../ui/layout.tsx";
+import type { ConnectionMetadata } from "./connections.ts";
 import { ConsentPage, consentTitle } from "./consent.tsx";
 import { firstStep, problemPage, redirect, requireForm, textField } from "./problem.tsx";
 import type { GrantProps } from "./renewal.ts";
@@ -89,10 +90,12 @@ async function finishSignIn(raw: Request, oauth: OAuthHelpers, { signIn }: Autho
   const end = await signIn.finish(raw, data);
   if ("refused" in end) return refuse(request, end.refused, headers);
   const identity = await identityOf(end.claims);
+  const { clientName, clientDomain = null } = await oauth.describeConsent(request);
+  const metadata: ConnectionMetadata = { clientName: clientName.slice(0, 200), clientDomain };
   const { redirectTo } = await oauth.completeAuthorization({
     request,
     userId: identity.subjectId,
-    metadata: {},
+    metadata,
     scope: request.scope,
     props: { ...identity, renewal: end.renewal } satisfies GrantProps,
     // A second device of the same person must not sign out the first.

@@ -1,10 +1,16 @@
-// The OAuth 2.1 provider's options for this deployment. It serves discovery, registration, tokens and revocation, and
+// The OAuth 2.1 provider of this deployment, over the grant store. It serves discovery, registration, tokens and revocation, and
 // checks every token before /mcp is reached; the pages are authorize.tsx.
-import { OAuthProvider } from "@cloudflare/workers-oauth-provider";
+import { AuthorizationError, OAuthProvider } from "@cloudflare/workers-oauth-provider";
 import * as z from "zod";
 import { parseIdentity } from "../lib/identity.ts";
 import type { Identity } from "../lib/identity.ts";
 import { AUTHORIZE_PATH } from "./authorize.tsx";
+import type { GrantStore } from "./grants/kv.ts";
+import type { GrantNamespace } from "./grants/protocol.ts";
+import { invalidClient, toResponse, unavailable } from "./grants/replies.ts";
+import { routeToken, tellRefused } from "./grants/route.ts";
+import { createGrantStore } from "./grants/store.ts";
+import { withUsableRedirects } from "./registration.ts";
 import type { ExchangeTokens } from "./renewal.ts";
 import { READ_SCOPE, SCOPES } from "./scopes.ts";
 
@@ -28,14 +34,67 @@ export interface ProviderOptions<E> {
   readonly exchangeTokens: ExchangeTokens;
   readonly serveMcp: (request: Request, token: VerifiedToken) => Promise<Response>;
   readonly servePages: (request: Request, env: E, context: ExecutionContext) => Response | Promise<Response>;
-  readonly log: (message: string) => void;
+  readonly log: (message: string, error?: unknown) => void;
 }
+
+export interface Provider<E> {
+  /** Serves everything, with grants and tokens in the objects of `grants`. */
+  fetch(request: Request, env: E, context: ExecutionContext, grants: GrantNamespace): Promise<Response>;
+  /** The token endpoint alone, over a store. Throws when something but the request is at fault. */
+  serveToken(request: Request, env: E, store: GrantStore): Promise<Response>;
+}
+
+const TOKEN_PATH = "/oauth/token";
+const REGISTRATION_PATH = "/oauth/register";
 
 /** The provider's tokens are `user:grant:secret`; only the middle is kept. */
 const grantSchema = z.string().transform((token) => token.split(":")[1] ?? "");
 const authSchema = z.object({ clientId: z.string(), scope: z.array(z.string()), token: grantSchema });
 
-export function createProvider<E extends object>(options: ProviderOptions<E>): OAuthProvider<E> {
+export function createProvider<E extends object>(options: ProviderOptions<E>): Provider<E> {
+  const oauth = createOAuth(options);
+  const tokens: TokenServer<E> = oauth;
+  const resourcePath = new URL(options.resource).pathname;
+  const serveToken: Provider<E>["serveToken"] = async (request, env, store) => {
+    try {
+      return await tokens.fetch(request, over(env, store), {});
+    } catch (error) {
+      // Of two requests with one client assertion, the one that came second.
+      if (error instanceof AuthorizationError) return toResponse(invalidClient());
+      throw error;
+    }
+  };
+  return {
+    serveToken,
+    async fetch(request, env, context, grants) {
+      const store = createGrantStore(grants);
+      const { pathname } = new URL(request.url);
+      if (pathname === TOKEN_PATH) {
+        const serveHere = async (plain: Request): Promise<Response> => serveToken(plain, env, store);
+        return routeToken(request, { grants, serveHere, onError: options.log });
+      }
+      const usable = pathname === REGISTRATION_PATH ? await withUsableRedirects(request) : request;
+      if (usable instanceof Response) return usable;
+      const response = await oauth.fetch(usable, over(env, store), context);
+      if (response.status === 401 && pathname === resourcePath)
+        await tellRefused(request, { grants, onError: options.log });
+      return response;
+    },
+  };
+}
+
+/** The provider as far as its token endpoint goes, which uses no context. */
+interface TokenServer<E> {
+  fetch(request: Request, env: E, context: object): Promise<Response>;
+}
+
+/** A copy of the environment: the provider puts its helpers into the one it is given, bound to the store that is in it. */
+function over<E extends object>(env: E, store: GrantStore): E {
+  return { ...env, OAUTH_PROVIDER: undefined, OAUTH_KV: store };
+}
+
+/** The bare provider. It keeps its records in `OAUTH_KV` of the environment that it is given. */
+export function createOAuth<E extends object>(options: ProviderOptions<E>): OAuthProvider<E> {
   return new OAuthProvider<E>({
     apiRoute: new URL(options.resource).pathname,
     apiHandler: {
@@ -46,8 +105,8 @@ export function createProvider<E extends object>(options: ProviderOptions<E>): O
     },
     defaultHandler: { fetch: async (request, env, context) => options.servePages(request, env, context) },
     authorizeEndpoint: AUTHORIZE_PATH,
-    tokenEndpoint: "/oauth/token",
-    clientRegistrationEndpoint: "/oauth/register",
+    tokenEndpoint: TOKEN_PATH,
+    clientRegistrationEndpoint: REGISTRATION_PATH,
     clientIdMetadataDocumentEnabled: true,
     scopesSupported: [...SCOPES],
     requiredScopes: [READ_SCOPE],
@@ -61,7 +120,11 @@ export function createProvider<E extends object>(options: ProviderOptions<E>): O
       bearer_methods_supported: ["header"],
       resource_name: options.name,
     },
-    onError: ({ code, internal }) => options.log(`oauth: ${code} (${internal.category}: ${internal.reason})`),
+    onError: ({ code, internal }) => {
+      options.log(`oauth: ${code} (${internal.category}: ${internal.reason})`);
+      // A client's document that is out of reach for a moment says nothing about the client: `invalid_client` would make it sign in again.
+      return internal.category === "client-id-metadata-document" ? toResponse(unavailable()) : undefined;
+    },
   });
 }
 

@@ -1,4 +1,5 @@
 // What travels between the Worker, sessions and hub objects, and how the objects are named. Plain data.
+import { shardNumber } from "../lib/shard.ts";
 import type { HubEvent } from "./events.ts";
 
 export type HubReply = { readonly ok: true } | { readonly ok: false; readonly message: string };
@@ -34,11 +35,9 @@ export function subjectShard(subjectId: string): string {
   return `subject ${subjectId}`;
 }
 
-/** The name of the shard that a topic belongs to: FNV-1a over its UTF-16 units. */
+/** The name of the shard that a topic belongs to. */
 export function topicShard(topic: string): string {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < topic.length; index += 1) hash = Math.imul(hash ^ topic.charCodeAt(index), 0x01000193);
-  return `topic ${(hash >>> 0) % TOPIC_SHARDS}`;
+  return `topic ${shardNumber(topic, TOPIC_SHARDS)}`;
 }
 
 /** The URL by which the Worker opens a listening socket at a subject shard. Topics and grant travel in the first message. */

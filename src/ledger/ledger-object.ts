@@ -8,7 +8,17 @@ import type { HandleLedger, HandleTable } from "./handles.ts";
 import { createSlots } from "./slots.ts";
 import type { Slots } from "./slots.ts";
 import { INTERRUPTED } from "./record.ts";
-import type { AfterCall, Attempt, BeginResult, CommitResult, Ledger, LedgerRecord, Outcome } from "./record.ts";
+import type {
+  AfterCall,
+  Attempt,
+  BeginResult,
+  CommitResult,
+  Ledger,
+  LedgerRecord,
+  NoteLedger,
+  NoteResult,
+  Outcome,
+} from "./record.ts";
 
 export interface LedgerLimits {
   /** How long a query waits while another one of the same person runs on its source. */
@@ -47,11 +57,12 @@ export type LedgerObjectClass<E> = new (
   env: E,
 ) => DurableObject<E> &
   Ledger &
+  NoteLedger &
   HandleLedger & { records(afterSeq: number, limit: number): Promise<readonly LedgerRecord[]> };
 
 /** The ledger class of a deployment with these limits. */
 export function defineLedgerObject<E>(limitsOf: (env: E) => LedgerLimits): LedgerObjectClass<E> {
-  return class LedgerObject extends DurableObject<E> implements Ledger, HandleLedger {
+  return class LedgerObject extends DurableObject<E> implements Ledger, NoteLedger, HandleLedger {
     readonly #sql: SqlStorage;
     readonly #limits: LedgerLimits;
     readonly #handles: HandleTable;
@@ -120,12 +131,24 @@ export function defineLedgerObject<E>(limitsOf: (env: E) => LedgerLimits): Ledge
       this.#slots.release(call);
     }
 
+    async note(attempt: Attempt, outcome: Outcome, atMs: number): Promise<NoteResult> {
+      return this.ctx.storage.transactionSync((): NoteResult => {
+        if (this.#seqOf(attempt.call) !== undefined) return { ok: true };
+        const body = JSON.stringify(attempt);
+        if (this.#bytesHeld() + byteLength(body) + OUTCOME_BYTES > this.#limits.outboxBytes)
+          return { ok: false, reason: "record_full" };
+        const nowMs = Date.now();
+        this.#append({ call: attempt.call, attempt: body, beganMs: atMs, day: dayOf(nowMs) }, outcome, nowMs);
+        return { ok: true };
+      });
+    }
+
     #settle(call: string, outcome: Outcome): CommitResult {
       return this.ctx.storage.transactionSync((): CommitResult => {
-        const [known] = this.#sql.exec<{ seq: number }>("SELECT seq FROM record WHERE call = ?", call);
+        const known = this.#seqOf(call);
         // Swept already as interrupted, or committed by an earlier try of the same call.
         const [lease] = this.#leases("call = ?", call);
-        if (lease === undefined) return known === undefined ? noLease : this.#repeated(known.seq, outcome);
+        if (lease === undefined) return known === undefined ? noLease : this.#repeated(known, outcome);
         return { ok: true, seq: this.#append(lease, outcome, Date.now()) };
       });
     }
@@ -194,6 +217,11 @@ export function defineLedgerObject<E>(limitsOf: (env: E) => LedgerLimits): Ledge
       const [record] = this.#sql.exec<{ body: string }>("SELECT body FROM record WHERE seq = ?", seq);
       const { outcome: written } = JSON.parse(record?.body ?? "{}") as { outcome?: Outcome };
       return JSON.stringify(written) === JSON.stringify(outcome) ? { ok: true, seq } : noLease;
+    }
+
+    /** The record of a call, if there is one. */
+    #seqOf(call: string): number | undefined {
+      return this.#sql.exec<{ seq: number }>("SELECT seq FROM record WHERE call = ?", call).toArray()[0]?.seq;
     }
 
     #bytesHeld(): number {

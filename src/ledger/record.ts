@@ -79,6 +79,17 @@ export interface Ledger {
   release(call: string): Promise<void>;
 }
 
+/** The ledger as those call it to whom something happens that concerns a subject. */
+export interface NoteLedger {
+  /**
+   * Writes the record of something that happened to the subject at `atMs` and that no call asked for. Repeating it changes
+   * nothing. Whoever calls this sees to it that nobody can cause many.
+   */
+  note(attempt: Attempt, outcome: Outcome, atMs: number): Promise<NoteResult>;
+}
+
+export type NoteResult = { readonly ok: true } | { readonly ok: false; readonly reason: "record_full" };
+
 export const INTERRUPTED: Outcome = {
   result: "interrupted",
   code: "interrupted",

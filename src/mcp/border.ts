@@ -1,6 +1,7 @@
 // The checks that come before anything is known about the caller: where the request came from and what shape it has.
 // Each takes plain data and says no with the error that the MCP transport or HTTP names.
 import { isJsonContentType } from "@modelcontextprotocol/server";
+import { readText } from "../lib/body.ts";
 import { RPC, rpcError } from "./json-rpc.ts";
 
 /**
@@ -38,21 +39,4 @@ export async function readJson(request: Request, maxBytes: number): Promise<Json
     // The parser's message may quote the body; the specification's name for it is enough.
     return { refusal: rpcError(400, RPC.parseError, "Parse error: the body is not JSON.") };
   }
-}
-
-async function readText(request: Request, maxBytes: number): Promise<string | undefined> {
-  const declared = request.headers.get("Content-Length");
-  if (Number(declared ?? 0) > maxBytes) return undefined;
-  if (request.body === null) return "";
-  // HTTP holds a body to the length it declares (RFC 9112 §6.3), so this one is bounded and can be read in one step.
-  if (declared !== null && /^[0-9]+$/.test(declared)) return request.text();
-  const decoder = new TextDecoder();
-  let text = "";
-  let bytes = 0;
-  for await (const chunk of request.body) {
-    bytes += chunk.byteLength;
-    if (bytes > maxBytes) return undefined;
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
 }

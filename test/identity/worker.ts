@@ -3,6 +3,9 @@
 import { createAuthorizeRoutes } from "../../src/auth/authorize.tsx";
 import { createBrowserSessions } from "../../src/auth/browser-session.ts";
 import { createBrowserSignInRoutes } from "../../src/auth/browser-sign-in.tsx";
+import { defineGrantObject } from "../../src/auth/grants/grant-object.ts";
+import type { GrantNamespace } from "../../src/auth/grants/protocol.ts";
+import { createGrantStore } from "../../src/auth/grants/store.ts";
 import { createProvider } from "../../src/auth/provider.ts";
 import { createSignIn } from "../../src/auth/providers.ts";
 import { createTokenExchange } from "../../src/auth/renewal.ts";
@@ -16,14 +19,16 @@ import type { AuthorizeEnv } from "../../src/auth/authorize.tsx";
 interface IdentityEnv {
   readonly GATEHOUSE_URL: string;
   readonly GATEHOUSE_DB: D1Database;
-  readonly OAUTH_KV: KVNamespace;
+  readonly GRANT: GrantNamespace;
 }
 
 const LIMITS = { accessTokenSeconds: 600, refreshTokenSeconds: 86_400 };
 
+/** Of the Worker and of its objects, which run in one isolate here. */
+const messages: string[] = [];
+
 const servedBy = oncePerEnv((env: IdentityEnv) => {
   const { origin, resource } = parseEnv(env);
-  const messages: string[] = [];
   const log = (message: string): void => void messages.push(message);
   const store = createBrowserSessionStore(env.GATEHOUSE_DB);
   const sessions = createBrowserSessions({ store, idleSeconds: 600, maxSeconds: 3600, now: Date.now });
@@ -46,8 +51,18 @@ const servedBy = oncePerEnv((env: IdentityEnv) => {
   });
 });
 
+export class GrantObject extends defineGrantObject<IdentityEnv>((env) => ({
+  refreshGraceSeconds: 60,
+  store: createGrantStore(env.GRANT),
+  serveToken: async (request, store) => servedBy(env).serveToken(request, env, store),
+  // Nothing here holds sessions, and nobody has a ledger.
+  endHeld: async () => {},
+  ledgerOf: () => ({ note: async () => true }),
+  onError: (message) => void messages.push(message),
+})) {}
+
 export default {
   async fetch(request: Request, env: IdentityEnv, context: ExecutionContext): Promise<Response> {
-    return servedBy(env).fetch(request, { ...env }, context);
+    return servedBy(env).fetch(request, env, context, env.GRANT);
   },
 };

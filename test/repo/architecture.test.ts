@@ -49,6 +49,7 @@ const ONLY_IN: readonly (readonly [RegExp, readonly string[]])[] = [
       "ledger/ledger-object",
       "hub/hub-object",
       "workspace/workspace-object",
+      "auth/grants/grant-object",
     ],
   ],
 ];

@@ -1,8 +1,9 @@
-// How low a Worker can go: one look-up in KV, as a token check is, and the SQL as it came, without anything else.
+// How low a Worker can go: one look-up in an object, as a token check is, and the SQL as it came, without anything else.
+import { DurableObject } from "cloudflare:workers";
 
 interface BareEnv {
   readonly LARGE_DB: D1Database;
-  readonly OAUTH_KV: KVNamespace;
+  readonly LOOKUP: DurableObjectNamespace<LookupObject>;
 }
 
 interface BareCall {
@@ -10,9 +11,15 @@ interface BareCall {
   readonly params: { readonly arguments: { readonly sql: string } };
 }
 
+export class LookupObject extends DurableObject {
+  async find(key: string): Promise<string | null> {
+    return this.ctx.storage.kv.get<string>(key) ?? null;
+  }
+}
+
 export default {
-  async fetch(request: Request, { LARGE_DB, OAUTH_KV }: BareEnv): Promise<Response> {
-    await OAUTH_KV.get("token:nobody");
+  async fetch(request: Request, { LARGE_DB, LOOKUP }: BareEnv): Promise<Response> {
+    await LOOKUP.get(LOOKUP.idFromName("nobody")).find("token:nobody");
     const { id, params } = await request.json<BareCall>();
     const { results } = await LARGE_DB.prepare(params.arguments.sql).all();
     const content = [{ type: "text", text: JSON.stringify(results) }];
