@@ -13,17 +13,20 @@ export interface SseOptions {
 
 /** The response that carries the socket's messages. The client's going away closes the socket. */
 export function sseResponse(socket: WebSocket, { keepAliveMs, maxQueued, headers }: SseOptions): Response {
-  let end = (): void => {};
+  let leave = (): void => {};
   const body = new ReadableStream<Uint8Array>(
     {
       start(controller) {
         let isOpen = true;
         const timer = setInterval(() => push(KEEP_ALIVE), keepAliveMs);
-        end = () => {
-          if (!isOpen) return;
+        leave = () => {
           isOpen = false;
           clearInterval(timer);
           socket.close();
+        };
+        const end = (): void => {
+          if (!isOpen) return;
+          leave();
           controller.close();
         };
         const push = (chunk: Uint8Array): void => {
@@ -36,7 +39,8 @@ export function sseResponse(socket: WebSocket, { keepAliveMs, maxQueued, headers
         socket.addEventListener("error", () => end());
         socket.accept();
       },
-      cancel: () => end(),
+      // The stream is closed already: closing it again would be an error.
+      cancel: () => leave(),
     },
     { highWaterMark: maxQueued },
   );

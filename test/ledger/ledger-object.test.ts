@@ -42,6 +42,22 @@ describe("LedgerObject", () => {
     ]);
   });
 
+  it("writes a note of what nobody called for once, in the chain, and not into a full record", async () => {
+    const [object, event] = [ledger(), attempt("something that happened")];
+    const atMs = Date.parse("2026-01-02T03:04:05.000Z");
+    for (let times = 0; times < 3; times += 1)
+      expect(await object.note(event, { ...outcome, rows: 0 }, atMs)).toEqual({ ok: true });
+    const records = await object.records(0, 10);
+    expect(bodies(records)).toMatchObject([{ attempt: event, began: "2026-01-02T03:04:05.000Z" }]);
+    expect(firstBrokenLink(records)).toBeNull();
+    await runInDurableObject(
+      object,
+      (_instance, state) => void state.storage.sql.exec("UPDATE head SET bytes = ?", sample.limits.outboxBytes),
+    );
+    expect(await object.note(attempt(), outcome, atMs)).toEqual({ ok: false, reason: "record_full" });
+    expect(await object.records(0, 10)).toHaveLength(1);
+  });
+
   it("repeating a commit changes nothing, and another outcome for the same call is refused", async () => {
     const [object, call] = [ledger(), attempt()];
     await object.begin(call, 10, null);
