@@ -5,13 +5,13 @@ import * as z from "zod";
 import { parseIdentity } from "../lib/identity.ts";
 import type { Identity } from "../lib/identity.ts";
 import { AUTHORIZE_PATH } from "./authorize.tsx";
+import type { ExchangeTokens } from "./renewal.ts";
 import type { GrantStore } from "./grants/kv.ts";
 import type { GrantNamespace } from "./grants/protocol.ts";
 import { invalidClient, toResponse, unavailable } from "./grants/replies.ts";
 import { routeToken, tellRefused } from "./grants/route.ts";
 import { createGrantStore } from "./grants/store.ts";
 import { withUsableRedirects } from "./registration.ts";
-import type { ExchangeTokens } from "./renewal.ts";
 import { READ_SCOPE, SCOPES } from "./scopes.ts";
 
 /** A verified token, parsed once. The token's text is not in it. */

@@ -142,23 +142,22 @@ describe("consent cannot be confused between clients", () => {
 
   it("a consent handle does not finish a sign-in, nor the other way round", async () => {
     const { browser, consent } = await opened();
-    const consentCookie = cookieOf(consent);
+    const other = await opened();
+    const accounts = await browser.press(consent, "decision", "approve");
+    const callback = new URL(readForm(accounts.html).action, ORIGIN);
+    const upstream = cookieOf(accounts)
+      .split("; ")
+      .find((pair) => pair.includes("upstream"));
     const asState = await submit(
-      `/sign-in?state=${encodeURIComponent(handleOf(consent))}`,
+      `${callback.pathname}?state=${encodeURIComponent(handleOf(other.consent))}`,
       { account: ANALYST },
-      consentCookie.replaceAll("consent", "upstream"),
+      cookieOf(other.consent).replaceAll("consent", "upstream"),
     );
     expect(asState.status).toBe(400);
-    const accounts = await browser.press(consent, "decision", "approve");
-    const state = new URL(readForm(accounts.html).action, ORIGIN).searchParams.get("state") ?? "";
-    const upstream =
-      cookieOf(accounts)
-        .split("; ")
-        .find((pair) => pair.includes("upstream")) ?? "";
     const asHandle = await submit(
       "/authorize",
-      { handle: state, decision: "approve" },
-      upstream.replaceAll("upstream", "consent"),
+      { handle: callback.searchParams.get("state") ?? "", decision: "approve" },
+      upstream?.replaceAll("upstream", "consent"),
     );
     expect(asHandle.status).toBe(400);
   });

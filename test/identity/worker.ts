@@ -11,6 +11,7 @@ import { createSignIn } from "../../src/auth/providers.ts";
 import { createTokenExchange } from "../../src/auth/renewal.ts";
 import { parseSignIn } from "../../src/auth/settings.ts";
 import { parseEnv } from "../../src/config.ts";
+import { defineLedgerObject } from "../../src/ledger/ledger-object.ts";
 import { oncePerEnv } from "../../src/lib/once.ts";
 import { createBrowserSessionStore } from "../../src/storage/browser-sessions.ts";
 import { Hono } from "hono";
@@ -20,15 +21,14 @@ interface IdentityEnv {
   readonly GATEHOUSE_URL: string;
   readonly GATEHOUSE_DB: D1Database;
   readonly GRANT: GrantNamespace;
+  readonly LEDGER: DurableObjectNamespace<LedgerObject>;
 }
 
 const LIMITS = { accessTokenSeconds: 600, refreshTokenSeconds: 86_400 };
 
-/** Of the Worker and of its objects, which run in one isolate here. */
-const messages: string[] = [];
-
 const servedBy = oncePerEnv((env: IdentityEnv) => {
   const { origin, resource } = parseEnv(env);
+  const messages: string[] = [];
   const log = (message: string): void => void messages.push(message);
   const store = createBrowserSessionStore(env.GATEHOUSE_DB);
   const sessions = createBrowserSessions({ store, idleSeconds: 600, maxSeconds: 3600, now: Date.now });
@@ -51,14 +51,21 @@ const servedBy = oncePerEnv((env: IdentityEnv) => {
   });
 });
 
+export class LedgerObject extends defineLedgerObject<IdentityEnv>(() => ({
+  queueSeconds: 10,
+  outboxBytes: 1_000_000,
+  rowsPerDay: 1000,
+  leaseSeconds: 60,
+})) {}
+
+/** The product's grant store; nothing is held here that an ended connection would have to let go. */
 export class GrantObject extends defineGrantObject<IdentityEnv>((env) => ({
   refreshGraceSeconds: 60,
   store: createGrantStore(env.GRANT),
   serveToken: async (request, store) => servedBy(env).serveToken(request, env, store),
-  // Nothing here holds sessions, and nobody has a ledger.
   endHeld: async () => {},
-  ledgerOf: () => ({ note: async () => true }),
-  onError: (message) => void messages.push(message),
+  ledgerOf: (subjectId) => env.LEDGER.get(env.LEDGER.idFromName(subjectId)),
+  onError: (message, error) => console.error(message, error),
 })) {}
 
 export default {

@@ -12,6 +12,7 @@ const SECTIONS: Readonly<Record<string, string>> = {
   "src/session": "Durable Object `SessionObject`",
   "src/hub": "Durable Object `HubObject`",
   "src/ledger": "Durable Object `LedgerObject`",
+  "src/auth": "Durable Object `GrantObject`",
   migrations: "D1 database `GATEHOUSE_DB`",
   "src/sources": "In a source's own database",
 };

@@ -4,9 +4,11 @@ import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test"
 import { env } from "cloudflare:workers";
 import sample from "../../sample/gatehouse.config.ts";
 import type { GrantStore } from "../../src/auth/grants/kv.ts";
+import { createBrowserSessions } from "../../src/auth/browser-session.ts";
 import { createOAuth } from "../../src/auth/provider.ts";
+import { createTokenExchange } from "../../src/auth/renewal.ts";
 import { createSampleSignIn } from "../../src/auth/sample.tsx";
-import { isLoopbackHost } from "../../src/config.ts";
+import { createBrowserSessionStore } from "../../src/storage/browser-sessions.ts";
 import { createPages } from "../../src/web/pages.tsx";
 import type { Flow } from "./oauth.ts";
 
@@ -20,8 +22,22 @@ export function providerOver(store: GrantStore, origin: string): BareProvider {
   const { limits, policy } = sample;
   const resource = `${origin}/mcp`;
   const { accessTokenSeconds, refreshTokenSeconds } = limits;
-  const signIn = createSampleSignIn({ members: policy.members, isLoopbackHost });
-  const pages = createPages({ organisation: "Bare", resource, hasSources: true, signIn, refreshTokenSeconds });
+  const signIn = createSampleSignIn({ members: policy.members });
+  const sessions = createBrowserSessions({
+    store: createBrowserSessionStore(env.GATEHOUSE_DB),
+    idleSeconds: limits.browserIdleSeconds,
+    maxSeconds: limits.browserSessionSeconds,
+    now: Date.now,
+  });
+  const pages = createPages({
+    origin,
+    organisation: "Bare",
+    resource,
+    hasSources: true,
+    signIn,
+    sessions,
+    refreshTokenSeconds,
+  });
   let helpers: OAuthHelpers | undefined;
   const oauth = createOAuth<Cloudflare.Env & { readonly OAUTH_PROVIDER?: OAuthHelpers }>({
     origin,
@@ -29,6 +45,7 @@ export function providerOver(store: GrantStore, origin: string): BareProvider {
     name: "Bare",
     accessTokenSeconds,
     refreshTokenSeconds,
+    exchangeTokens: createTokenExchange({ signIn, sessions, log: () => {} }),
     serveMcp: async () => Response.json({}),
     async servePages(request, bindings, context) {
       helpers = bindings.OAUTH_PROVIDER;

@@ -29,7 +29,7 @@ export interface TokenEndpointOptions {
 export type TokenEndpoint = (request: TokenRequest) => Promise<TokenReply>;
 
 /** A client waits so long for its turn; a turn lasts so long, with the identity provider's answer in it. */
-const TURN_LIMITS = { waitMs: 20_000, holdMs: 15_000, maxWaiting: 200 };
+const TURN_LIMITS = { waitMs: 40_000, holdMs: 30_000, maxWaiting: 200 };
 /** Keeps the keys of sealed answers apart from whatever else is derived from a token. */
 const ANSWER = "gatehouse: answer to a refresh token";
 
