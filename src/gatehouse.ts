@@ -9,6 +9,8 @@ import { createGrantStore } from "./auth/grants/store.ts";
 import { createProvider } from "./auth/provider.ts";
 import type { Provider, VerifiedToken } from "./auth/provider.ts";
 import { createSignIn } from "./auth/providers.ts";
+import { RETRY_AFTER_SECONDS, createRateLimits } from "./auth/rate-limit.tsx";
+import type { RateLimits } from "./auth/rate-limit.tsx";
 import { createTokenExchange } from "./auth/renewal.ts";
 import { parseSignIn } from "./auth/settings.ts";
 import { parseEnv } from "./config.ts";
@@ -16,6 +18,7 @@ import type { Gatehouse } from "./config.ts";
 import type { LedgerObjectClass } from "./ledger/ledger-object.ts";
 import { defineLedgerObject } from "./ledger/ledger-object.ts";
 import { newId } from "./lib/ids.ts";
+import { isLoopbackHost } from "./lib/loopback.ts";
 import { oncePerEnv } from "./lib/once.ts";
 import { refuseHost, refuseOrigin } from "./mcp/border.ts";
 import { RPC, rpcError } from "./mcp/json-rpc.ts";
@@ -131,11 +134,15 @@ function tokenKeyOf(env: Env): TokenKey | null {
 function createOwnProvider(config: Gatehouse, env: Env, endpoint: McpEndpoint): Provider<Env> {
   const { organisation, limits, policy } = config;
   const { origin, resource } = parseEnv(env);
+  const rates = rateLimitsOf(origin, env);
   const serveMcp = async (
     request: Request,
     { identity, grantId, clientId, scopes }: VerifiedToken,
-  ): Promise<Response> =>
-    endpoint(request, { subjectId: identity.subjectId, grantId, authInfo: toAuthInfo({ identity, clientId }, scopes) });
+  ): Promise<Response> => {
+    const { subjectId } = identity;
+    if (await rates.isTooMuch(subjectId)) return tooManyRequests();
+    return endpoint(request, { subjectId, grantId, authInfo: toAuthInfo({ identity, clientId }, scopes) });
+  };
   const sessions = createBrowserSessions({
     store: createBrowserSessionStore(env.GATEHOUSE_DB),
     idleSeconds: limits.browserIdleSeconds,
@@ -172,16 +179,38 @@ function createHandler(config: Gatehouse, env: Env, provider: Provider<Env>) {
   const { origin, resource } = parseEnv(env);
   const { host, pathname: path } = new URL(resource);
   const origins = [origin, ...config.allowedOrigins];
+  const rates = rateLimitsOf(origin, env);
   return async (request: Request, context: ExecutionContext): Promise<Response> => {
     const url = new URL(request.url);
     const isMcp = url.pathname === path || url.pathname.startsWith(`${path}/`);
     if (!isMcp && url.host !== host) return wrongHostPage(origin);
-    const refusal = isMcp ? (refuseHost(request, host) ?? refuseOrigin(request, origins)) : undefined;
+    const refusal = isMcp
+      ? (refuseHost(request, host) ?? refuseOrigin(request, origins))
+      : await rates.refuseNetwork(request);
     if (refusal !== undefined) return refusal;
     // The provider takes every path below the endpoint for the endpoint.
     if (isMcp && url.pathname !== path) return rpcError(404, RPC.server, `The endpoint is ${path}.`);
     return provider.fetch(request, env, context, env.GRANT);
   };
+}
+
+const LIMITERS = ["LIMIT_PAGES", "LIMIT_REGISTER", "LIMIT_TOKEN", "LIMIT_MCP"] as const;
+
+function rateLimitsOf(origin: string, env: Env): RateLimits {
+  const missing = LIMITERS.filter((name) => Reflect.get(env, name) === undefined);
+  if (missing.length > 0)
+    throw new TypeError(`${missing.join(", ")} is not bound. It stands in "ratelimits" of wrangler.jsonc.`);
+  return createRateLimits({
+    origin,
+    isLocal: isLoopbackHost(new URL(origin).hostname),
+    limiters: { pages: env.LIMIT_PAGES, registration: env.LIMIT_REGISTER, token: env.LIMIT_TOKEN, mcp: env.LIMIT_MCP },
+    onError: (error) => logError("a rate limiter does not answer", error),
+  });
+}
+
+function tooManyRequests(): Response {
+  const message = `You sent too many requests. Wait ${RETRY_AFTER_SECONDS} seconds, then go on more slowly.`;
+  return rpcError(429, RPC.server, message, { "Retry-After": String(RETRY_AFTER_SECONDS) });
 }
 
 function logError(message: string, error?: unknown): void {

@@ -14,6 +14,9 @@ import { createGrantStore } from "./grants/store.ts";
 import { withUsableRedirects } from "./registration.ts";
 import { READ_SCOPE, SCOPES } from "./scopes.ts";
 
+export const TOKEN_PATH = "/oauth/token";
+export const REGISTRATION_PATH = "/oauth/register";
+
 /** A verified token, parsed once. The token's text is not in it. */
 export interface VerifiedToken {
   readonly identity: Identity;
