@@ -44,6 +44,14 @@ export default defineConfig({
             wrangler: { configPath: "./sample/wrangler.jsonc" },
             miniflare: {
               outboundService: outside,
+              // Tests of sessions and the like send more than a person does; those of the limits themselves have small ones.
+              ratelimits: {
+                LIMIT_MCP: { namespace_id: "7204", simple: { limit: 1_000_000, period: 60 } },
+                TEST_LIMIT_PAGES: { namespace_id: "7301", simple: { limit: 60, period: 60 } },
+                TEST_LIMIT_REGISTER: { namespace_id: "7302", simple: { limit: 30, period: 60 } },
+                TEST_LIMIT_TOKEN: { namespace_id: "7303", simple: { limit: 70, period: 60 } },
+                TEST_LIMIT_MCP: { namespace_id: "7304", simple: { limit: 80, period: 60 } },
+              },
               bindings: {
                 TEST_GATEHOUSE_MIGRATIONS: await readD1Migrations("migrations"),
                 TEST_SHOP_MIGRATIONS: await readD1Migrations("sample/migrations/shop"),

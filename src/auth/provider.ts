@@ -5,6 +5,7 @@ import * as z from "zod";
 import { parseIdentity } from "../lib/identity.ts";
 import type { Identity } from "../lib/identity.ts";
 import { AUTHORIZE_PATH } from "./authorize.tsx";
+import { boundKeys } from "./bounded-keys.ts";
 import type { ExchangeTokens } from "./renewal.ts";
 import type { GrantStore } from "./grants/kv.ts";
 import type { GrantNamespace } from "./grants/protocol.ts";
@@ -46,9 +47,6 @@ export interface Provider<E> {
   /** The token endpoint alone, over a store. Throws when something but the request is at fault. */
   serveToken(request: Request, env: E, store: GrantStore): Promise<Response>;
 }
-
-const TOKEN_PATH = "/oauth/token";
-const REGISTRATION_PATH = "/oauth/register";
 
 /** The provider's tokens are `user:grant:secret`; only the middle is kept. */
 const grantSchema = z.string().transform((token) => token.split(":")[1] ?? "");
@@ -93,7 +91,7 @@ interface TokenServer<E> {
 
 /** A copy of the environment: the provider puts its helpers into the one it is given, bound to the store that is in it. */
 function over<E extends object>(env: E, store: GrantStore): E {
-  return { ...env, OAUTH_PROVIDER: undefined, OAUTH_KV: store };
+  return { ...env, OAUTH_PROVIDER: undefined, OAUTH_KV: boundKeys(store) };
 }
 
 /** The bare provider. It keeps its records in `OAUTH_KV` of the environment that it is given. */

@@ -80,7 +80,11 @@ describe("docs/configuration.md", () => {
     const found = [...text.matchAll(/\bGATEHOUSE_[A-Z_]+\b|(?<=process\.env\["|Reflect\.get\(env, ")\w+/g)].map(
       ([name]) => name,
     );
-    const named = [...documented("Variables and secrets"), ...documented("Variables of")].map(([name]) => name);
+    const named = [
+      ...documented("Variables and secrets"),
+      ...documented("Variables of `npm start"),
+      ...documented("Variables of `npm run doctor"),
+    ].map(([name]) => name);
     // npm says in INIT_CWD where it was called.
     const wanted = new Set(found.filter((name) => ![...bindings, "INIT_CWD"].includes(name)));
     expect(named.toSorted()).toEqual([...wanted].toSorted());

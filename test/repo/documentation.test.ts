@@ -56,6 +56,13 @@ describe("documentation", () => {
     expect(firstCells(operating).filter((cell) => cell.startsWith("limits."))).toHaveLength(Object.keys(limits).length);
   });
 
+  it.each(["wrangler.jsonc", "sample/wrangler.jsonc"])("explains every rate limit as %s has it", (file) => {
+    const limits = [...read(file).matchAll(/"name": "(LIMIT_\w+)".*"limit": (\d+), "period": 60 /g)];
+    expect(limits).toHaveLength(4);
+    for (const [, name, limit] of limits)
+      expect(read("docs/operating.md")).toContain(`| \`${name}\` | ${limit} a minute |`);
+  });
+
   it("begins with a policy file that loads", async () => {
     const [example = ""] = codeBlocks(read("README.md"), "ts");
     const folder = mkdtempSync(path.join(tmpdir(), "gatehouse-readme-"));

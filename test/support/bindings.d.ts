@@ -10,6 +10,10 @@ declare global {
       TEST_GATEHOUSE_MIGRATIONS: D1Migration[];
       TEST_SHOP_MIGRATIONS: D1Migration[];
       TEST_OPS_MIGRATIONS: D1Migration[];
+      TEST_LIMIT_PAGES: RateLimit;
+      TEST_LIMIT_REGISTER: RateLimit;
+      TEST_LIMIT_TOKEN: RateLimit;
+      TEST_LIMIT_MCP: RateLimit;
       /** How long fuzzers run, in minutes; 0 for their bounded sample. */
       FUZZ_MINUTES: string;
       FUZZ_SEED: string;

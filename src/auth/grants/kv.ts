@@ -41,10 +41,14 @@ const MAX_KEY_BYTES = 512;
 const MAX_METADATA_BYTES = 1024;
 const MAX_LIST = 1000;
 
+/** Whether KV takes it for the name of an entry. */
+export function isKey(key: string): boolean {
+  return key !== "" && key !== "." && key !== ".." && byteLength(key) <= MAX_KEY_BYTES;
+}
+
 /** Refuses names that KV refuses. Throws `TypeError`. */
 export function requireKey(key: string): void {
-  if (key === "" || key === "." || key === ".." || byteLength(key) > MAX_KEY_BYTES)
-    throw new TypeError(`a key has 1 to ${MAX_KEY_BYTES} bytes and is not . or ..`);
+  if (!isKey(key)) throw new TypeError(`a key has 1 to ${MAX_KEY_BYTES} bytes and is not . or ..`);
 }
 
 /** What is to be kept, checked. Throws `TypeError`. */

@@ -3,9 +3,9 @@ import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
 import { authorizer, exactValues, guard, planner, verification } from "../../../src/sources/layers.ts";
 import { readStatement } from "../../../src/sql/statement.ts";
-import { ATTACKS } from "./corpus.ts";
+import { ATTACKS, isForeign } from "./corpus.ts";
 import { SECRET, fingerprint, plant } from "./fixture.ts";
-import { ACCOUNTS, bareViews, governed, isForeign, layerOptions, leaks, run, stackOf } from "./stack.ts";
+import { ACCOUNTS, bareViews, governed, layerOptions, leaks, run, stackOf } from "./stack.ts";
 import type { Stack } from "./stack.ts";
 
 beforeAll(plant);

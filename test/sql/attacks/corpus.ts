@@ -282,3 +282,8 @@ export const ATTACKS: readonly Attack[] = [
   ...of("functions", FUNCTIONS),
   ...of("lexical", LEXICAL),
 ];
+
+/** Whether an answer holds the database's words, or names that stand in composed statements alone. */
+export function isForeign(seen: string): boolean {
+  return /SQLITE|D1_ERROR|denied_[0-9a-f]{8}|guard_[0-9a-f]{8}|result_[0-9a-f]{8}/.test(seen);
+}

@@ -71,8 +71,3 @@ export function leaks(seen: string, account: string, sql: string): boolean {
   const known = account === "mask" ? [...own, "S3CRET-southern-name"] : own;
   return known.reduce((rest, value) => rest.replaceAll(value, ""), seen).includes(SECRET);
 }
-
-/** Whether an answer holds the database's words, or names that stand in composed statements alone. */
-export function isForeign(seen: string): boolean {
-  return /SQLITE|D1_ERROR|denied_[0-9a-f]{8}|guard_[0-9a-f]{8}|result_[0-9a-f]{8}/.test(seen);
-}

@@ -4,9 +4,9 @@ import { env } from "cloudflare:workers";
 import { beforeAll, expect, it } from "vitest";
 import { authorizer, exactValues, guard, planner, verification } from "../../../src/sources/layers.ts";
 import { tokenize } from "../../../src/sql/tokenizer.ts";
-import { ATTACKS } from "../attacks/corpus.ts";
+import { ATTACKS, isForeign } from "../attacks/corpus.ts";
 import { fingerprint, otherConfig, plant, plantOthers } from "../attacks/fixture.ts";
-import { ACCOUNTS, bareViews, governed, isForeign, layerOptions, leaks, run, stackOf } from "../attacks/stack.ts";
+import { ACCOUNTS, bareViews, governed, layerOptions, leaks, run, stackOf } from "../attacks/stack.ts";
 import { createRandom } from "./generator.ts";
 
 const DEFAULT_STATEMENTS = 4000;

@@ -1,0 +1,72 @@
+// The order of the examination: each step needs what the one before found out.
+import { examineAttacks } from "./attacks.ts";
+import { examineChallenges, examineCors, examineOrigin } from "./challenge.ts";
+import { skipped } from "./finding.ts";
+import type { Finding } from "./finding.ts";
+import type { Send } from "./http.ts";
+import { examineAuthorizationServer, examineResource } from "./metadata.ts";
+import { examineFirstSteps } from "./registration.ts";
+import { createPost, examineHandshakes } from "./session.ts";
+import type { Target } from "./target.ts";
+import { examineClock, examineReach, examineTls } from "./transport.ts";
+
+export interface Examination {
+  readonly target: Target;
+  /** An access token of a person or program; undefined to look from outside alone. */
+  readonly token: string | undefined;
+  readonly send: Send;
+  /** Told each finding as it is made. */
+  readonly onFinding: (finding: Finding) => void;
+}
+
+/** Examines a deployment; every finding, in order. */
+export async function examine({ target, token, send, onFinding }: Examination): Promise<readonly Finding[]> {
+  const all: Finding[] = [];
+  const add = (findings: readonly Finding[]): void => {
+    for (const finding of findings) {
+      all.push(finding);
+      onFinding(finding);
+    }
+  };
+  const { findings, answer } = await examineReach(target, send);
+  add(findings);
+  if (answer === undefined) return all;
+  add([await examineTls(target), examineClock(answer)]);
+  add(await examineChallenges(target, send));
+  add([await examineOrigin(target, send)]);
+  const { findings: resource, issuer } = await examineResource(target, send);
+  add(resource);
+  if (issuer !== undefined) {
+    const { findings: metadata, server } = await examineAuthorizationServer(target, issuer, send);
+    add(metadata);
+    const endpoints = server === undefined ? [] : [server.tokenEndpoint, server.registrationEndpoint];
+    add(
+      await examineCors(
+        target,
+        endpoints.filter((url) => url !== undefined),
+        send,
+      ),
+    );
+    if (server !== undefined) add(await examineFirstSteps(target, server, send));
+  }
+  add(
+    token === undefined
+      ? [skipped("inside", "set GATEHOUSE_TOKEN to an access token to look inside too")]
+      : await inside(token, all, { target, send }),
+  );
+  return all;
+}
+
+async function inside(
+  token: string,
+  before: readonly Finding[],
+  { target, send }: Pick<Examination, "target" | "send">,
+): Promise<readonly Finding[]> {
+  if (before.some(({ check, state }) => check === "tls" && state === "problem"))
+    return [skipped("inside", "the token is not sent over a connection that cannot be trusted")];
+  const post = createPost(target, token, send);
+  const handshakes = await examineHandshakes(post);
+  return handshakes.every(({ state }) => state === "fine")
+    ? [...handshakes, ...(await examineAttacks(post))]
+    : handshakes;
+}

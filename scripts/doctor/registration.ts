@@ -1,0 +1,132 @@
+// The first steps of a client that has never been here: it registers (RFC 7591), opens the consent page, and is refused
+// a token for a code that is none. Nobody signs in.
+import { createHash, randomBytes } from "node:crypto";
+import { fine, problem, quote, warning } from "./finding.ts";
+import type { Finding } from "./finding.ts";
+import { objectOf, texts } from "./http.ts";
+import type { Answer, Send } from "./http.ts";
+import type { AuthorizationServer } from "./metadata.ts";
+import type { Target } from "./target.ts";
+
+const CLIENT_NAME = "npm run doctor (throw-away)";
+const REDIRECT_URI = "http://127.0.0.1:33418/callback";
+const WAIT = "Wait a minute, then run this again. If it stays so, raise the limit: docs/operating.md, Rate limits.";
+
+export async function examineFirstSteps(
+  target: Target,
+  server: AuthorizationServer,
+  send: Send,
+): Promise<readonly Finding[]> {
+  if (server.registrationEndpoint === undefined)
+    return [
+      warning(
+        "registration",
+        "clients cannot register themselves",
+        "Cursor, Gemini CLI and others need it. Deploy this repository as it is.",
+      ),
+    ];
+  const answer = await send(server.registrationEndpoint, {
+    method: "POST",
+    headers: { "content-type": "application/json", accept: "application/json" },
+    body: JSON.stringify({
+      client_name: CLIENT_NAME,
+      redirect_uris: [REDIRECT_URI],
+      grant_types: ["authorization_code", "refresh_token"],
+      response_types: ["code"],
+      token_endpoint_auth_method: "none",
+    }),
+  });
+  const clientId = objectOf(answer)?.["client_id"];
+  if (
+    answer.status !== 201 ||
+    typeof clientId !== "string" ||
+    !texts(objectOf(answer)?.["redirect_uris"]).includes(REDIRECT_URI)
+  )
+    return [
+      problem(
+        "registration",
+        refusalText(answer),
+        answer.status === 429
+          ? WAIT
+          : "Clients that register themselves cannot connect. The Worker's log (npx wrangler tail) has the reason.",
+      ),
+    ];
+  return [
+    fine("registration", `registered ${quote(CLIENT_NAME)}, which nobody uses and which goes by itself in 90 days`),
+    await examineConsent(target, server, clientId, send),
+    await examineTokenRefusal(server, clientId, send),
+  ];
+}
+
+async function examineConsent(
+  { resource }: Target,
+  { authorizationEndpoint }: AuthorizationServer,
+  clientId: string,
+  send: Send,
+): Promise<Finding> {
+  const url = new URL(authorizationEndpoint);
+  const parameters = {
+    response_type: "code",
+    client_id: clientId,
+    redirect_uri: REDIRECT_URI,
+    state: randomBytes(8).toString("hex"),
+    resource,
+    code_challenge: createHash("sha256").update(randomBytes(32)).digest("base64url"),
+    code_challenge_method: "S256",
+  };
+  for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
+  const answer = await send(url.href, { headers: { accept: "text/html" } });
+  const { status, headers, text } = answer;
+  if (status === 429) return problem("consent", refusalText(answer), WAIT);
+  if (status === 403)
+    return problem(
+      "consent",
+      "nobody can sign in here (403)",
+      "Set signIn in the policy file to an identity provider, and deploy.",
+    );
+  if (status !== 200 || !/<form[^>]*method="post"/i.test(text))
+    return problem(
+      "consent",
+      `the sign-in page answers ${status}${status === 200 ? " without its form" : ""}`,
+      "People cannot sign in. The Worker's log (npx wrangler tail) has the reason.",
+    );
+  if (!/frame-ancestors 'none'/.test(headers.get("content-security-policy") ?? ""))
+    return problem(
+      "consent",
+      "the consent page can be framed by other sites",
+      "Something in front removes the Content-Security-Policy header that Gatehouse sends: look at transform rules and proxies.",
+    );
+  return fine("consent", "the page opens, and cannot be framed");
+}
+
+async function examineTokenRefusal(
+  { tokenEndpoint }: AuthorizationServer,
+  clientId: string,
+  send: Send,
+): Promise<Finding> {
+  const answer = await send(tokenEndpoint, {
+    method: "POST",
+    headers: { accept: "application/json" },
+    body: new URLSearchParams({
+      grant_type: "authorization_code",
+      code: "none",
+      client_id: clientId,
+      redirect_uri: REDIRECT_URI,
+      code_verifier: randomBytes(32).toString("hex"),
+    }),
+  });
+  if (answer.status === 400 && objectOf(answer)?.["error"] === "invalid_grant")
+    return fine("token endpoint", "refuses a code that is none, in the form that clients read");
+  return problem(
+    "token endpoint",
+    refusalText(answer),
+    answer.status === 429
+      ? WAIT
+      : "Clients cannot finish a sign-in. Look for rules in front that change POST requests or their answers.",
+  );
+}
+
+function refusalText(answer: Answer): string {
+  const error = objectOf(answer)?.["error"];
+  return `it answers ${answer.status}${error === undefined ? ", with no error that clients could read" : ` (${quote(error)})`}`;
+}

@@ -1,0 +1,237 @@
+// The doctor on the real local server, healthy, and behind stand-ins that each have one fault: it is named, and nothing else is.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, describe, expect, inject, it } from "vitest";
+import { READING_ATTACKS, faultOf } from "../../scripts/doctor/attacks.ts";
+import { examine } from "../../scripts/doctor/examine.ts";
+import { linesOf, quote } from "../../scripts/doctor/finding.ts";
+import type { Finding } from "../../scripts/doctor/finding.ts";
+import { send } from "../../scripts/doctor/http.ts";
+import { parseTarget } from "../../scripts/doctor/target.ts";
+import { createCertificate } from "../support/node/certificate.ts";
+import { freePort } from "../support/node/server.ts";
+import { startStandIn } from "../support/node/altering-server.ts";
+import type { Faults, StandIn } from "../support/node/altering-server.ts";
+import { ROOT } from "../support/node/worker.ts";
+import { tokensFor } from "../support/oauth.ts";
+import { CASES, isMetadata, plain, without } from "./faults.ts";
+
+const origin = inject("origin");
+const open: StandIn[] = [];
+
+afterEach(async () => {
+  for (const one of open.splice(0)) await one.close();
+});
+
+async function standIn(faults: Faults = {}): Promise<StandIn> {
+  const started = await startStandIn(origin, faults);
+  open.push(started);
+  return started;
+}
+
+async function examined(url: string, token?: string): Promise<readonly Finding[]> {
+  return examine({ target: parseTarget(url), token, send, onFinding: () => {} });
+}
+
+const bad = (findings: readonly Finding[]): readonly string[] =>
+  findings.filter(({ state }) => state === "problem" || state === "warning").map(({ check }) => check);
+
+async function tokenOf(account: string): Promise<string> {
+  const flow = { origin, send: async (url: string, init: RequestInit) => fetch(url, { redirect: "manual", ...init }) };
+  return (await tokensFor(flow, `${account}@harbor.example`)).accessToken;
+}
+
+/** Runs the command itself. */
+async function run(args: readonly string[], env: Record<string, string> = {}) {
+  const child = spawn(process.execPath, ["scripts/doctor.ts", ...args], { cwd: ROOT, env: { ...process.env, ...env } });
+  let output = "";
+  child.stdout.on("data", (chunk) => (output += String(chunk)));
+  child.stderr.on("data", (chunk) => (output += String(chunk)));
+  const [status]: unknown[] = await once(child, "close");
+  return { status, output };
+}
+
+describe("from outside", () => {
+  it("finds nothing wrong with the server that npm start serves, and says so with status 0", async () => {
+    const { status, output } = await run([origin]);
+    expect(output).toContain("Nothing is wrong.");
+    expect(output).toContain("This registers one client that nobody uses");
+    expect(output).not.toMatch(/^(?:BAD|warn)/m);
+    expect(status).toBe(0);
+  });
+
+  it("a stand-in without faults is as good as the server", async () => {
+    const findings = await examined((await standIn()).origin);
+    expect(bad(findings)).toEqual([]);
+    expect(findings.find(({ check }) => check === "clock")?.state).toBe("fine");
+  });
+
+  it.each(CASES)("$fault is named, and nothing else", async ({ faults, named, says }) => {
+    const findings = await examined((await standIn(faults)).origin);
+    expect(bad(findings)).toEqual(named);
+    const first = findings.find(({ check }) => check === named[0]);
+    expect(first?.says).toMatch(says);
+    for (const line of findings.flatMap(linesOf)) expect(line).toMatch(/^(?:ok|–|warn|BAD|      →)/);
+  });
+
+  it("behind an obstacle nothing else is tried: no client is registered", async () => {
+    const redirecting = await standIn({ instead: () => plain(308, "", { location: `${origin}/mcp` }) });
+    await examined(redirecting.origin);
+    expect(redirecting.asked).toHaveLength(1);
+  });
+
+  it.each([
+    ["a port where nobody listens", async () => `http://localhost:${await freePort()}`, /nothing listens/],
+    ["http elsewhere than here", async () => "http://gatehouse.example", /begins with http/],
+    ["another name for this machine", async () => origin.replace("localhost", "127.0.0.1"), /by this name \(403\)/],
+    ["another path", async () => `${origin}/elsewhere`, /no endpoint at this URL \(404\)/],
+  ])("%s is named, with status 1", async (_name, url, says) => {
+    const { status, output } = await run([await url()]);
+    expect(output).toMatch(says);
+    expect(output).toMatch(/^ +→ /m);
+    expect(status).toBe(1);
+  });
+
+  it.each([[], ["nope"], ["ftp://a.example"], ["https://a.example/mcp?x"], ["https://me:secret@a.example"]])(
+    "takes a URL and nothing else (%s)",
+    async (...args) => {
+      const { status, output } = await run(args);
+      expect(output).toMatch(/^Give the URL of a deployment/);
+      expect(output).not.toContain("secret");
+      expect(status).toBe(1);
+    },
+  );
+});
+
+describe("over TLS", () => {
+  interface Shown {
+    readonly name: string;
+    readonly days: number;
+    readonly hostname?: string;
+    readonly isTrusted?: boolean;
+    readonly says: RegExp;
+    readonly status: number;
+  }
+  const cases: readonly Shown[] = [
+    { name: "a certificate with two months", days: 60, says: /^ok +tls: .* 59 more days$/m, status: 0 },
+    { name: "one that ends in days", days: 5, says: /^warn +tls: .* 4 more days\n +→ /m, status: 0 },
+    { name: "one that has ended", days: -1, says: /^BAD +tls: the certificate has expired/m, status: 1 },
+    { name: "one of another name", days: 60, hostname: "old.example", says: /^BAD +tls: .*another name/m, status: 1 },
+    { name: "one that nobody vouches for", days: 60, isTrusted: false, says: /^BAD +tls: .*self-signed/m, status: 1 },
+  ];
+  it.each(cases)("$name is told", async ({ days, hostname = "localhost", isTrusted = true, says, status }) => {
+    const credentials = createCertificate(hostname, new Date(Date.now() + days * 86_400_000));
+    const started = await startStandIn(origin, {}, credentials);
+    open.push(started);
+    const dir = mkdtempSync(join(tmpdir(), "gatehouse-doctor-"));
+    const file = join(dir, "certificate.pem");
+    writeFileSync(file, credentials.cert);
+    const trust: Record<string, string> = isTrusted ? { NODE_EXTRA_CA_CERTS: file } : {};
+    const result = await run([started.origin], { ...trust, GATEHOUSE_TOKEN: status === 0 ? "" : "a:b:c" });
+    rmSync(dir, { recursive: true });
+    expect(result.output).toMatch(says);
+    expect(result.status).toBe(status);
+    // Without a connection that can be trusted nothing is sent at all.
+    if (status !== 0) expect(started.asked).toEqual([]);
+  });
+});
+
+describe("from inside", () => {
+  it("tries the reading attacks on every database, and tells what SQLite they are", async () => {
+    const findings = await examined(origin, await tokenOf("support"));
+    expect(bad(findings)).toEqual([]);
+    const said = findings.map(({ check, says }) => `${check}: ${says}`).join("\n");
+    expect(said).toContain("handshake (2025): a session opens, lists 4 tools, and ends");
+    expect(said).toContain("handshake (2026): discovers, lists 4 tools");
+    expect(said).toMatch(/attacks on shop: \d{3} tried on customers, none got anywhere/);
+    expect(said).toMatch(/SQLite of shop: behaves as 3\.\d+ or newer.*; queries are judged by 3\.\d+\.\d+/);
+  }, 180_000);
+
+  it("a token that is none is named", async () => {
+    const findings = await examined(origin, "a:b:c");
+    expect(bad(findings)).toEqual(["handshake (2025)", "handshake (2026)"]);
+  });
+
+  it("a session id that is taken away is named", async () => {
+    const { origin: url } = await standIn({ gives: (given) => without(given, "mcp-session-id") });
+    expect(bad(await examined(url, await tokenOf("guest")))).toEqual(["handshake (2025)"]);
+  });
+
+  it("the token goes to the examined URL alone, and is never printed, whatever the server says", async () => {
+    const token = await tokenOf("guest");
+    const { origin: url, asked } = await standIn({
+      gives: (given, { path, headers }) => {
+        if (isMetadata(path)) return { ...given, text: given.text.replace('/mcp"', `/mcp${token}"`) };
+        return path === "/mcp" && headers.has("authorization") ? plain(200, token, { "mcp-session-id": token }) : given;
+      },
+    });
+    const { status, output } = await run([url], { GATEHOUSE_TOKEN: token });
+    expect(status).toBe(1);
+    expect(output).toContain("/mcp[token]");
+    expect(output).not.toContain(token);
+    const carriers = asked.filter(({ headers, path, body }) =>
+      [...headers.values(), path, body].join(" ").includes(token),
+    );
+    expect(new Set(carriers.map(({ path }) => path))).toEqual(new Set(["/mcp"]));
+  });
+
+  it("is not sent where the connection cannot be trusted, or after a redirect", async () => {
+    const other = await standIn();
+    const redirecting = await standIn({ instead: () => plain(307, "", { location: `${other.origin}/mcp` }) });
+    const token = await tokenOf("guest");
+    await examined(redirecting.origin, token);
+    await examined("http://gatehouse.example", token);
+    expect(redirecting.asked.some(({ headers }) => headers.has("authorization"))).toBe(false);
+    expect(other.asked).toEqual([]);
+  });
+});
+
+describe("the attacks", () => {
+  it("are those that read: one that gets through harms nothing", () => {
+    expect(READING_ATTACKS.length).toBeGreaterThanOrEqual(380);
+    const harmful =
+      /\b(?:delete|insert|update|drop|alter|create|vacuum|attach|reindex|analyze)\b|replace into|writefile/i;
+    expect(READING_ATTACKS.filter(({ sql }) => harmful.test(sql))).toEqual([]);
+  });
+
+  const answered = { structuredContent: { columns: ["amount"], rows: [[1]] } };
+  const refused = (code: string, message = "no") => ({
+    isError: true,
+    content: [{ type: "text", text: `${code}: ${message}` }],
+    structuredContent: { error: { code, message } },
+  });
+  const verdict = (category: string, sql: string, result: object, status = 200) =>
+    faultOf(
+      { category, sql },
+      { ...plain(status, JSON.stringify({ jsonrpc: "2.0", id: 1, result })), sentMs: 0, receivedMs: 0 },
+    );
+
+  it.each([
+    ["a hidden table that is read", verdict("salaries", "SELECT * FROM salaries", answered), "is answered"],
+    ["a function that runs", verdict("functions", "SELECT sqlite_version() FROM people", answered), "is answered"],
+    [
+      "a schema that is read",
+      verdict("writes and other statements", "SELECT sql FROM sqlite_master", answered),
+      "is answered",
+    ],
+    [
+      "the database's words",
+      verdict("lexical", "SELECT 1)", refused("query_failed", "D1_ERROR: near )")),
+      "is answered in the database's words",
+    ],
+    ["a defect", verdict("lexical", "SELECT 1)", refused("internal")), "ends with internal"],
+    ["a crash", verdict("lexical", "SELECT 1)", {}, 500), "answers 500"],
+    ["a refusal", verdict("salaries", "SELECT * FROM salaries", refused("query_failed")), undefined],
+    ["an honest answer", verdict("other rows", "SELECT group_concat(name) FROM people", answered), undefined],
+  ])("%s is judged right", (_name, fault, expected) => {
+    expect(fault).toBe(expected);
+  });
+});
+
+it("what a server says cannot steer the terminal", () => {
+  expect(quote("a\u001b[2J\n\u009b1m\u202eb")).toBe('"a\\u001b[2J\\n?1m?b"');
+  expect(quote("x".repeat(1000)).length).toBeLessThan(200);
+});

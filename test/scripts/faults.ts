@@ -1,0 +1,206 @@
+// The doctor's patients: what can go wrong with a deployment, each as one fault in front of the healthy server, and what the doctor calls it.
+import type { Faults, Given } from "../support/node/altering-server.ts";
+
+const CHALLENGES = ["challenge on GET", "challenge on POST (2025)", "challenge on POST (2026)"];
+export const isMetadata = (path: string): boolean => path.startsWith("/.well-known/oauth-protected-resource");
+const isServer = (path: string): boolean => path === "/.well-known/oauth-authorization-server";
+
+/** Changes the JSON of some paths. */
+const json =
+  (matches: (path: string) => boolean, change: (value: Record<string, unknown>) => object): Required<Faults>["gives"] =>
+  (given, { path }) =>
+    matches(path) && given.status === 200 ? { ...given, text: JSON.stringify(change(JSON.parse(given.text))) } : given;
+
+export function without(given: Given, name: string | RegExp): Given {
+  const kept = [...given.headers].filter(([one]) => (typeof name === "string" ? one !== name : !name.test(one)));
+  return { ...given, headers: new Headers(kept) };
+}
+
+export const plain = (status: number, text = "", headers: Record<string, string> = {}): Given => ({
+  status,
+  text,
+  headers: new Headers(headers),
+});
+
+export interface Case {
+  readonly fault: string;
+  readonly faults: Faults;
+  readonly named: readonly string[];
+  readonly says: RegExp;
+}
+
+export const CASES: readonly Case[] = [
+  {
+    fault: "a resource that differs by a slash",
+    faults: { gives: json(isMetadata, (value) => ({ ...value, resource: `${String(value["resource"])}/` })) },
+    named: ["resource"],
+    says: /the metadata says "http:\/\/localhost:\d+\/mcp\/", clients connect to .*\/mcp$/,
+  },
+  {
+    fault: "a resource of another host",
+    faults: { gives: json(isMetadata, (value) => ({ ...value, resource: "https://old.example/mcp" })) },
+    named: ["resource"],
+    says: /old\.example/,
+  },
+  {
+    fault: "no metadata of the resource",
+    faults: { instead: ({ path }) => (isMetadata(path) ? plain(404) : undefined) },
+    named: ["resource metadata"],
+    says: /answers 404/,
+  },
+  {
+    fault: "metadata that is a page",
+    faults: { instead: ({ path }) => (isMetadata(path) ? plain(200, "<html>") : undefined) },
+    named: ["resource metadata"],
+    says: /but no JSON/,
+  },
+  {
+    fault: "no challenge",
+    faults: { gives: (given) => without(given, "www-authenticate") },
+    named: CHALLENGES,
+    says: /no WWW-Authenticate/,
+  },
+  {
+    fault: "no challenge on GET alone",
+    faults: { instead: ({ method, path }) => (method === "GET" && path === "/mcp" ? plain(405) : undefined) },
+    named: ["challenge on GET"],
+    says: /405 instead of 401/,
+  },
+  {
+    fault: "a challenge that leads elsewhere",
+    faults: {
+      gives: (given) => {
+        const headers = new Headers(given.headers);
+        const header = headers.get("www-authenticate");
+        if (header !== null)
+          headers.set("www-authenticate", header.replace(/http:\/\/localhost:\d+/, "https://old.example"));
+        return { ...given, headers };
+      },
+    },
+    named: CHALLENGES,
+    says: /names "https:\/\/old\.example/,
+  },
+  {
+    fault: "an answer without sign-in",
+    faults: { instead: ({ method, path }) => (method === "POST" && path === "/mcp" ? plain(200, "{}") : undefined) },
+    named: ["challenge on POST (2025)", "challenge on POST (2026)", "foreign origins", "cors"],
+    says: /answers 200 to somebody who is not signed in/,
+  },
+  {
+    fault: "no CORS",
+    faults: { gives: (given) => without(given, /^access-control-/) },
+    named: ["cors"],
+    says: /cannot read the resource's metadata, the authorization server's metadata, "\/oauth\/token", "\/oauth\/register", the challenge/,
+  },
+  {
+    fault: "CORS for one origin",
+    faults: {
+      gives: (given) => {
+        const headers = new Headers(given.headers);
+        headers.set("access-control-allow-origin", "https://app.example");
+        return { ...given, headers };
+      },
+    },
+    named: ["foreign origins", "cors"],
+    says: /refused, but readable for "https:\/\/app\.example"/,
+  },
+  {
+    fault: "Origin taken away on the way",
+    faults: {
+      asks: (asked) => ({ ...asked, headers: new Headers([...asked.headers].filter(([name]) => name !== "origin")) }),
+    },
+    named: ["foreign origins", "cors"],
+    says: /gets 401 instead of 403/,
+  },
+  {
+    fault: "a clock an hour ahead",
+    faults: { gives: (given) => shifted(given, 3600) },
+    named: ["clock"],
+    says: /3600 seconds ahead of/,
+  },
+  {
+    fault: "a clock two minutes behind",
+    faults: { gives: (given) => shifted(given, -120) },
+    named: ["clock"],
+    says: /1(?:19|20|21) seconds behind/,
+  },
+  {
+    fault: "a redirect",
+    faults: { instead: () => plain(301, "", { location: "https://www.example.com/mcp?a=b" }) },
+    named: ["redirect"],
+    says: /redirects to "https:\/\/www\.example\.com\/mcp"$/,
+  },
+  {
+    fault: "Cloudflare Access in front",
+    faults: { instead: () => plain(302, "", { location: "https://team.cloudflareaccess.com/cdn-cgi/access/login" }) },
+    named: ["redirect"],
+    says: /Cloudflare Access/,
+  },
+  {
+    fault: "a challenge for browsers in front",
+    faults: { instead: () => plain(403, "", { "cf-mitigated": "challenge" }) },
+    named: ["redirect"],
+    says: /asks for a browser/,
+  },
+  { fault: "no configuration", faults: { instead: () => plain(500) }, named: ["reach"], says: /answers 500/ },
+  {
+    fault: "another issuer",
+    faults: { gives: json(isServer, (value) => ({ ...value, issuer: "https://old.example" })) },
+    named: ["authorization server"],
+    says: /issuer is "https:\/\/old\.example"/,
+  },
+  {
+    fault: "no PKCE, and a token endpoint elsewhere",
+    faults: {
+      gives: json(isServer, (value) => ({
+        ...value,
+        code_challenge_methods_supported: ["plain"],
+        token_endpoint: "https://old.example/oauth/token",
+      })),
+    },
+    named: ["authorization server"],
+    says: /token_endpoint is "https:\/\/old\.example\/oauth\/token"; code_challenge_methods_supported lacks S256/,
+  },
+  {
+    fault: "no registration",
+    faults: { gives: json(isServer, ({ registration_endpoint: _gone, ...value }) => value) },
+    named: ["registration"],
+    says: /cannot register themselves/,
+  },
+  {
+    fault: "a registration that is refused",
+    faults: {
+      instead: ({ method, path }) => (method === "POST" && path === "/oauth/register" ? plain(403, "no") : undefined),
+    },
+    named: ["registration"],
+    says: /answers 403, with no error/,
+  },
+  {
+    fault: "no sign-in method",
+    faults: { instead: ({ path }) => (path.startsWith("/authorize") ? plain(403, "<p>no</p>") : undefined) },
+    named: ["consent"],
+    says: /nobody can sign in/,
+  },
+  {
+    fault: "a consent page that can be framed",
+    faults: {
+      gives: (given, { path }) => (path.startsWith("/authorize") ? without(given, "content-security-policy") : given),
+    },
+    named: ["consent"],
+    says: /can be framed/,
+  },
+  {
+    fault: "a token endpoint that answers with a page",
+    faults: {
+      instead: ({ method, path }) => (method === "POST" && path === "/oauth/token" ? plain(400, "<html>") : undefined),
+    },
+    named: ["token endpoint"],
+    says: /answers 400, with no error/,
+  },
+];
+
+function shifted(given: Given, seconds: number): Given {
+  const headers = new Headers(given.headers);
+  headers.set("date", new Date(Date.now() + seconds * 1000).toUTCString());
+  return { ...given, headers };
+}
