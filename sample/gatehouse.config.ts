@@ -179,7 +179,8 @@ export default defineGatehouse({
       ],
     },
     owner: {
-      description: "Reads everything.",
+      description: "Reads everything, and adds and removes members.",
+      administers: true,
       rules: [{ action: "read", datasets: ["shop.*", "ops.*", "handbook"] }],
     },
   },

@@ -13,12 +13,16 @@ import { diffPolicies } from "./policy/diff.ts";
 import { explain } from "./policy/explain.ts";
 
 const USAGE =
-  "Say what to do: check, explain <email> <dataset> [column], or diff <git revision>. --sample reads the sample's policy.";
+  "Say what to do: check, explain <email> <dataset> [column], or diff <git revision>. --sample reads the sample's policy. With explain, --group <name> (also several) supposes groups of the identity provider, and --role <name> a role of the members table.";
 
 async function main(): Promise<readonly string[]> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { sample: { type: "boolean", default: false } },
+    options: {
+      sample: { type: "boolean", default: false },
+      group: { type: "string", multiple: true, default: [] },
+      role: { type: "string", multiple: true, default: [] },
+    },
   });
   const file = values.sample ? "sample/gatehouse.config.ts" : "src/gatehouse.config.ts";
   const { policy } = values.sample ? await load(path.join(root, file)) : await loadOwnConfig();
@@ -31,7 +35,10 @@ async function main(): Promise<readonly string[]> {
     return [...matrixOf(policy), ...(warnings.length === 0 ? ["No warnings."] : warnings)];
   }
   if (command === "explain" && first !== undefined && second !== undefined && rest.length <= 3)
-    return explain(policy, first, second, third);
+    return explain(policy, first, second, third, {
+      groups: values.group,
+      record: { roles: values.role, attributes: {} },
+    });
   if (command === "diff" && first !== undefined && rest.length === 1) {
     const { opens, closes, changes } = diffPolicies((await loadRevision(first, file)).policy, policy);
     const lines = [...listed("Opens", opens), ...listed("Closes", closes), ...listed("Changes", changes)];

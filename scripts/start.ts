@@ -50,6 +50,8 @@ async function main(): Promise<void> {
   const stop = (): void => void miniflare.dispose().finally(() => process.exit(0));
   process.once("SIGINT", stop);
   process.once("SIGTERM", stop);
+  // What was changed while nothing ran here, as no cron does it on this machine.
+  await fetch(`${origin}/api/upkeep`, { method: "POST" });
   announce(config, origin, isSample, signIn["GATEHOUSE_SIGN_IN"]);
 }
 

@@ -45,8 +45,8 @@ export function defineGatehouse(input: GatehouseInput): Gatehouse {
   const parsed = gatehouseSchema.safeParse(input);
   if (!parsed.success)
     throw invalid(parsed.error.issues.map((issue) => `${pathText(issue.path)}: ${issueText(issue)}`));
-  const { organisation, allowedOrigins, limits, sources, roles, members, queries } = parsed.data;
-  const { policy, problems } = checkPolicy({ sources, roles, members, queries });
+  const { organisation, allowedOrigins, limits, sources, roles, members, groups, attributes, queries } = parsed.data;
+  const { policy, problems } = checkPolicy({ sources, roles, members, groups, attributes, queries });
   const limitProblems = checkLimits(limits);
   if (problems.length + limitProblems.length > 0) throw invalid([...problems, ...limitProblems]);
   return { organisation, allowedOrigins, limits, policy };

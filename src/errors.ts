@@ -5,6 +5,8 @@
 export const ERROR_CODES = [
   "invalid_input",
   "not_found",
+  "not_signed_in",
+  "not_allowed",
   "query_refused",
   "query_failed",
   "limit_reached",
@@ -23,9 +25,16 @@ export type ErrorCode = (typeof ERROR_CODES)[number];
 export class AppError extends Error {
   readonly code: ErrorCode;
   readonly publicMessage: string;
+  /** Whether it says that a name is not there for this person: another role might see it. */
+  readonly isMissing: boolean;
 
-  constructor(code: ErrorCode, publicMessage: string, options: { readonly cause?: unknown } = {}) {
-    super(publicMessage, options);
+  constructor(
+    code: ErrorCode,
+    publicMessage: string,
+    { cause, isMissing = false }: { readonly cause?: unknown; readonly isMissing?: boolean } = {},
+  ) {
+    super(publicMessage, cause === undefined ? {} : { cause });
+    this.isMissing = isMissing;
     this.name = "AppError";
     this.code = code;
     this.publicMessage = publicMessage;

@@ -31,9 +31,9 @@ import { toAuthInfo } from "./server/caller.ts";
 import { createServerFactory } from "./server/server.ts";
 import type { SessionObjectClass } from "./session/session-object.ts";
 import { keepTokens, openSources } from "./sources/registry.ts";
-import { parseTokenKey } from "./sources/tokens.ts";
-import type { TokenKey } from "./sources/tokens.ts";
 import { createBrowserSessionStore } from "./storage/browser-sessions.ts";
+import { ledgersOf, logError, openPeople, tokenKeyOf } from "./people.ts";
+import type { People } from "./people.ts";
 import { createScratch } from "./sql/scratch.ts";
 import { createPages, notConfiguredPage, wrongHostPage } from "./web/pages.tsx";
 import { defineWorkspaceObject } from "./workspace/workspace-object.ts";
@@ -58,7 +58,8 @@ export interface GatehouseWorker {
 /** The Worker of a policy file: its request handler and the Durable Object classes that the entry must export. */
 export function createGatehouse(config: Gatehouse): GatehouseWorker {
   const runtime = defineRuntime(oncePerEnv((env: Env) => runtimeOptions(config, env)));
-  const providerOf = oncePerEnv((env: Env) => createOwnProvider(config, env, runtime.endpointOf(env)));
+  const peopleOf = oncePerEnv((env: Env) => openPeople(config, env, runtime.hubOf(env)));
+  const providerOf = oncePerEnv((env: Env) => createOwnProvider(config, env, runtime.endpointOf(env), peopleOf(env)));
   const handlerOf = oncePerEnv((env: Env) => createHandler(config, env, providerOf(env)));
   return {
     handler: {
@@ -72,11 +73,18 @@ export function createGatehouse(config: Gatehouse): GatehouseWorker {
         }
         return handle(request, context);
       },
-      scheduled: async (_event, env) => keepTokens(config.policy, env, tokenKeyOf(env)),
+      scheduled: async (_event, env) => {
+        await everything([peopleOf(env).upkeep(), keepTokens(config.policy, env, tokenKeyOf(env))]);
+      },
     },
     SessionObject: runtime.SessionObject,
     HubObject: runtime.HubObject,
-    LedgerObject: defineLedgerObject<Env>(() => config.limits),
+    LedgerObject: defineLedgerObject<Env>((env) => ({
+      limits: config.limits,
+      members: peopleOf(env).members,
+      onMemberChanged: async (identity, record) => peopleOf(env).changes.changed(identity, record),
+      onError: (error) => logError("ledger", error),
+    })),
     WorkspaceObject: defineWorkspaceObject<Env>(() => config.limits),
     GrantObject: defineGrantObject<Env>((env) => grantOptions(config, env, providerOf, runtime.hubOf(env))),
   };
@@ -117,7 +125,7 @@ function serverDependencies(config: Gatehouse, env: Env) {
   const { policy, organisation, limits } = config;
   const { maxQuerySteps } = limits;
   const sources = openSources(policy, env, { maxQuerySteps, tokenKey: tokenKeyOf(env), log: logError });
-  const ledgerOf = (subjectId: string) => env.LEDGER.get(env.LEDGER.idFromName(subjectId));
+  const ledgerOf = ledgersOf(env);
   const logDefect = (id: string, error: unknown): void => logError(`internal error ${id}`, error);
   const workspaceOf = (subjectId: string) => env.WORKSPACE.get(env.WORKSPACE.idFromName(subjectId));
   const parts = { policy, sources, organisation, limits, ledgerOf, workspaceOf, scratch: createScratch() };
@@ -127,11 +135,7 @@ function serverDependencies(config: Gatehouse, env: Env) {
   };
 }
 
-function tokenKeyOf(env: Env): TokenKey | null {
-  return parseTokenKey(Reflect.get(env, "GATEHOUSE_TOKEN_KEY"));
-}
-
-function createOwnProvider(config: Gatehouse, env: Env, endpoint: McpEndpoint): Provider<Env> {
+function createOwnProvider(config: Gatehouse, env: Env, endpoint: McpEndpoint, people: People): Provider<Env> {
   const { organisation, limits, policy } = config;
   const { origin, resource } = parseEnv(env);
   const rates = rateLimitsOf(origin, env);
@@ -154,6 +158,7 @@ function createOwnProvider(config: Gatehouse, env: Env, endpoint: McpEndpoint): 
   const settings = parseSignIn(env, origin);
   const signIn = createSignIn({ settings, origin, members: policy.members, now: Date.now, log });
   const pages = createPages({
+    ...people.pages(),
     origin,
     organisation: organisation.name,
     resource,
@@ -171,6 +176,7 @@ function createOwnProvider(config: Gatehouse, env: Env, endpoint: McpEndpoint): 
     exchangeTokens: createTokenExchange({ signIn, sessions, log }),
     serveMcp,
     servePages: (request, bindings, context) => pages.fetch(request, bindings, context),
+    checkAccessToken: people.checkAccessToken,
     log,
   });
 }
@@ -213,6 +219,8 @@ function tooManyRequests(): Response {
   return rpcError(429, RPC.server, message, { "Retry-After": String(RETRY_AFTER_SECONDS) });
 }
 
-function logError(message: string, error?: unknown): void {
-  console.error(message, ...(error === undefined ? [] : [error]));
+/** Waits for all, then throws the first fault: one upkeep that fails keeps no other from its work. */
+async function everything(works: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(works)).find((one) => one.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
 }

@@ -81,6 +81,13 @@ export const limitsSchema = z.strictObject({
     .default(12 * 3600),
   /** How long a refresh token that was used is answered the same again, for clients that ask twice. */
   refreshGraceSeconds: z.int().min(0).max(600).default(60),
+  /** How long an access token for programs lives at most. */
+  programTokenSeconds: z
+    .int()
+    .min(24 * 3600)
+    .default(90 * 24 * 3600),
+  /** Usable access tokens for programs that one person may have. */
+  maxProgramTokens: z.int().min(0).default(20),
   /** Bytes of a request body to /mcp at most. */
   maxBodyBytes: z
     .int()

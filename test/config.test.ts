@@ -197,7 +197,17 @@ describe("defineGatehouse", () => {
     [
       "an attribute that nobody has",
       withRule({ rows: { column: "id", op: "=", value: { subject: "regoin" } } }),
-      "roles.reader.rules: no member has the attribute regoin. There are: id, email.",
+      "roles.reader.rules: no member has the attribute regoin, and attributes does not name it for the members table. There are: id, email.",
+    ],
+    [
+      "an attribute of the members table with a built-in name",
+      { ...good, attributes: ["team", "email"] },
+      "attributes: the name email is built in. Choose another.",
+    ],
+    [
+      "a group that gives a role that is not there",
+      { ...good, groups: { "Data Team": ["reeder"] } },
+      'groups["Data Team"]: there is no role reeder. There are: reader.',
     ],
     [
       "an allowed origin with a path",

@@ -1,5 +1,6 @@
 // Runs one shape so often, in one way, and says how many rows came: the time is taken outside.
 import { evaluate, resolveSubject } from "../../src/policy/evaluate.ts";
+import { NO_RECORD } from "../../src/policy/model.ts";
 import { tokenColumnsOf } from "../../src/policy/tokens.ts";
 import { createD1Source } from "../../src/sources/d1.ts";
 import { createSchema } from "../../src/sources/d1-schema.ts";
@@ -56,7 +57,11 @@ function createSources(database: D1Database): ReadonlyMap<string, TableSource> {
 }
 
 function openFor(account: string): readonly OpenTable[] {
-  const subject = resolveSubject(policy, { subjectId: account, email: `${account}@harbor.example`, groups: [] });
+  const subject = resolveSubject(
+    policy,
+    { subjectId: account, email: `${account}@harbor.example`, groups: [] },
+    NO_RECORD,
+  );
   return datasets.flatMap((dataset) => {
     const decision = evaluate(policy, subject, dataset, "read");
     return decision.allowed ? [{ dataset, decision }] : [];

@@ -38,8 +38,8 @@ function aligned(lines: readonly (readonly string[])[]): readonly string[] {
 
 /** What has no effect, or not the one that was meant, each with what to do. */
 export function warningsOf(policy: Policy): readonly string[] {
-  const { datasets, rules, members, roles } = policy;
-  const held = new Set(members.flatMap((member) => member.roles));
+  const { datasets, rules, members, groups, roles } = policy;
+  const held = new Set([...members, ...groups].flatMap((one) => one.roles));
   const read = new Set(rules.filter(({ effect }) => effect === "allow").map(({ dataset }) => dataset));
   return [
     ...datasets
@@ -52,7 +52,15 @@ export function warningsOf(policy: Policy): readonly string[] {
     ),
     ...roles
       .filter(({ name }) => !held.has(name) && rules.some(({ role }) => role === name))
-      .map(({ name }) => `roles.${name}: no member holds it, so its rules reach nobody.`),
+      .map(
+        ({ name }) =>
+          `roles.${name}: no member of this file and no group holds it, so its rules reach only whom the members table names.`,
+      ),
+    ...(roles.length > 0 && !roles.some(({ administers }) => administers)
+      ? [
+          "roles: none has administers: true, so members can be added by npm run member alone, and no set-up code works.",
+        ]
+      : []),
     ...members
       .filter((member) => member.roles.length === 0)
       .map(({ email }) => `${email}: holds no role and sees nothing.`),

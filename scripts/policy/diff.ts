@@ -34,7 +34,19 @@ export function diffPolicies(before: Policy, after: Policy): PolicyDiff {
     );
     if (was !== is) diff.changes.push(`${email} has the attributes ${is}, had ${was}`);
   }
+  compareGroups(before, after, diff);
   return diff;
+}
+
+function compareGroups(before: Policy, after: Policy, { opens, closes }: Lists): void {
+  const given = ({ groups }: Policy): readonly string[] =>
+    groups.flatMap(({ group, roles }) => roles.map((role) => `${JSON.stringify(group)} the role ${role}`));
+  opens.push(...missing(given(before), given(after)).map((one) => `the group ${one}: is given now`));
+  closes.push(...missing(given(after), given(before)).map((one) => `the group ${one}: is not given any more`));
+  const administer = ({ roles }: Policy): readonly string[] =>
+    roles.filter(({ administers }) => administers).map(({ name }) => name);
+  opens.push(...missing(administer(before), administer(after)).map((role) => `${role} may add and remove members`));
+  closes.push(...missing(administer(after), administer(before)).map((role) => `${role} may not add members any more`));
 }
 
 interface Lists {

@@ -1,7 +1,8 @@
 // `npm run policy -- explain <email> <dataset> [column]`: what one person sees, and which rules say so.
 import { evaluate, resolveSubject } from "../../src/policy/evaluate.ts";
 import { maskOf, visibleColumns } from "../../src/policy/views.ts";
-import type { Decision, Policy } from "../../src/policy/model.ts";
+import { NO_RECORD } from "../../src/policy/model.ts";
+import type { Decision, MemberRecord, Policy } from "../../src/policy/model.ts";
 import { disclosureText, rowsText } from "./words.ts";
 
 const REASONS: Readonly<Record<Extract<Decision, { allowed: false }>["reason"], string>> = {
@@ -12,14 +13,31 @@ const REASONS: Readonly<Record<Extract<Decision, { allowed: false }>["reason"], 
   missing_attribute: "the person lacks an attribute that the rules need, or has it of another type",
 };
 
+/** What is supposed of the person besides what the policy file says of them. */
+export interface Supposed {
+  /** Groups of the identity provider. */
+  readonly groups: readonly string[];
+  /** What the members table holds of them. */
+  readonly record: MemberRecord;
+}
+
+export const NOTHING_SUPPOSED: Supposed = { groups: [], record: NO_RECORD };
+
 /** Lines to print. Throws `Error` for a dataset or column that is not declared. */
-export function explain(policy: Policy, email: string, datasetId: string, column?: string): readonly string[] {
+export function explain(
+  policy: Policy,
+  email: string,
+  datasetId: string,
+  column?: string,
+  { groups, record }: Supposed = NOTHING_SUPPOSED,
+): readonly string[] {
   const dataset = policy.datasets.find(({ id }) => id === datasetId);
   if (dataset === undefined)
     throw new Error(`There is no dataset ${datasetId}. There are: ${policy.datasets.map(({ id }) => id).join(", ")}.`);
-  const subject = resolveSubject(policy, { subjectId: "explained", email, groups: [] });
+  const subject = resolveSubject(policy, { subjectId: "explained", email, groups }, record);
   const isMember = policy.members.some((member) => member.email === subject.email.toLowerCase());
-  const who = `${email}: ${isMember ? `roles ${subject.roles.join(", ") || "none"}` : "is no member, so has no role"}`;
+  const isKnown = isMember || subject.roles.length > 0;
+  const who = `${email}: ${isKnown ? `roles ${subject.roles.join(", ") || "none"}` : "is no member, so has no role"}`;
   const decision = evaluate(policy, subject, dataset, "read");
   if (!decision.allowed)
     return [who, `${datasetId}: not allowed, because ${REASONS[decision.reason]}.`, ...ruleLines(decision.rules)];

@@ -93,7 +93,7 @@ export function notFound(catalogue: Catalogue, id: string): Denied {
   const message = `There is nothing called ${JSON.stringify(id)} that you may read. Call describe or search for what there is.`;
   const path = pathOf(id);
   return deny(
-    new AppError("not_found", message),
+    new AppError("not_found", message, { isMissing: true }),
     catalogue,
     (dataset) => keyBelow(path, dataset) !== undefined || dataset.startsWith(`${path}.`),
   );

@@ -17,6 +17,7 @@ import type { Answered } from "./recorded.ts";
 import { findResult, resultNameOf } from "./results.ts";
 import { describeSaved } from "./saved.ts";
 import type { SavedDescription } from "./saved.ts";
+import { stepUpHint } from "./step-up.ts";
 import type { WorkspaceAccess } from "./workspace.ts";
 
 export interface DocumentsDescription {
@@ -65,11 +66,13 @@ export async function describe(
 
 function describeAll(
   open: readonly OpenSource[],
-  { subject, organisation }: Asker,
+  { policy, subject, organisation }: Asker,
   own: readonly SavedQuery[],
 ): Answered<Overview> {
   const sources = open.map(summarise);
-  const hint = hintFor(subject, sources.length > 0, own.length > 0, organisation.contact);
+  const stepUp = stepUpHint(policy, subject, organisation);
+  const next = hintFor(subject, sources.length > 0, own.length > 0, organisation.contact);
+  const hint = stepUp === "" ? next : `${next} ${stepUp}`;
   const saved = own.map(describeSaved);
   const answer = {
     organisation: organisation.name,
@@ -103,6 +106,7 @@ function describeGroup(open: OpenTables, pattern: string): Answered<SourceOvervi
     throw new AppError(
       "not_found",
       `No table of ${name} that you may read begins so. Call describe ${name} for what there is.`,
+      { isMissing: true },
     );
   const hint =
     tables.length > MAX_LISTED

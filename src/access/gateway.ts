@@ -25,6 +25,7 @@ import { resultNameOf } from "./results.ts";
 import { bindSaved, fetchSaved, findSaved } from "./saved.ts";
 import { search } from "./search.ts";
 import type { SearchAnswer } from "./search.ts";
+import { stepUpHint, withStepUp } from "./step-up.ts";
 import { accessWorkspace } from "./workspace.ts";
 import type { WorkspaceAccess, WorkspaceDependencies } from "./workspace.ts";
 
@@ -70,13 +71,15 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
     asked: Omit<Asked, "slot"> & Partial<Pick<Asked, "slot">>,
     work: (work: Work) => Answered<T> | Promise<Answered<T>>,
   ): Promise<T> =>
-    record(caller, { slot: null, ...asked }, async (call) =>
-      work({
-        call,
-        catalogue: openCatalogue(policy, sources, freely(policy, call.subject)),
-        workspace: accessWorkspace(dependencies, call.subject, call.id),
-      }),
-    );
+    record(caller, { slot: null, ...asked }, async (call) => {
+      const catalogue = openCatalogue(policy, sources, freely(policy, call.subject));
+      const workspace = accessWorkspace(dependencies, call.subject, call.id);
+      try {
+        return await work({ call, catalogue, workspace });
+      } catch (error) {
+        throw withStepUp(error, () => stepUpHint(policy, call.subject, organisation));
+      }
+    });
   const fetching = { pageCharacters, maxBytes, keptBytes };
   const rowsOf = (id: string): number => (resultNameOf(id) === undefined ? 1 : maxRows);
 

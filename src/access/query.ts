@@ -128,5 +128,7 @@ function openTables(catalogue: Catalogue, name: string): Opened {
   const choice =
     names.length === 0 ? "There is none that you may query." : `There are: ${[...names, WORKSPACE].join(", ")}.`;
   const message = `There is no source ${JSON.stringify(name)} that you may query. ${choice}`;
-  throw deny(new AppError("not_found", message), catalogue, (dataset) => dataset.startsWith(`${name}.`));
+  throw deny(new AppError("not_found", message, { isMissing: true }), catalogue, (dataset) =>
+    dataset.startsWith(`${name}.`),
+  );
 }

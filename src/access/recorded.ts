@@ -52,7 +52,7 @@ export class Denied extends AppError {
   readonly rules: readonly string[];
 
   constructor(error: AppError, denials: readonly string[], rules: readonly string[]) {
-    super(error.code, error.publicMessage, { cause: error.cause });
+    super(error.code, error.publicMessage, { cause: error.cause, isMissing: error.isMissing });
     this.denials = denials;
     this.rules = rules;
   }
@@ -87,28 +87,36 @@ export type Recorder = <T>(caller: Caller, asked: Asked, work: (call: Call) => P
  */
 export function createRecorder({ policy, ledgerOf, newId, waitUntil }: RecorderDependencies): Recorder {
   return async (caller, { operation, asked, maxRows, slot }, work) => {
-    const subject = resolveSubject(policy, caller.identity);
-    const { subjectId, roles } = subject;
+    const { identity, clientId } = caller;
+    const { subjectId, token } = identity;
     const call = newId();
-    const attempt = { call, subjectId, clientId: caller.clientId, roles, operation, asked: asked.slice(0, MAX_ASKED) };
-    const begun = await ledgerOf(subjectId).begin(attempt, maxRows, slot);
+    const owner = token?.ownerId ?? null;
+    const attempt = { call, subjectId, owner, clientId, operation, asked: asked.slice(0, MAX_ASKED) };
+    const begun = await ledgerOf(subjectId).begin(attempt, identity, maxRows, slot);
     if (!begun.ok) throw refusal(begun);
+    const subject = resolveSubject(policy, identity, begun.member);
+    const { roles } = subject;
     let answered;
     try {
       answered = await work({ id: call, subject, bookmark: begun.bookmark });
     } catch (thrown) {
       const isRunning = thrown instanceof StillRunning;
       const after = { slot: isRunning ? "kept" : "freed", bookmark: null } as const;
-      await commit(() => ledgerOf(subjectId), call, failure(thrown), after, thrown);
+      await commit(() => ledgerOf(subjectId), call, { ...failure(thrown), roles }, after, thrown);
       const release = async (): Promise<void> => ledgerOf(subjectId).release(call);
       // However it ends, nobody waits for its rows any more.
       if (isRunning) waitUntil(thrown.work.then(release, release));
       throw thrown;
     }
-    await commit(() => ledgerOf(subjectId), call, success(answered), {
-      slot: "freed",
-      bookmark: answered.bookmark ?? null,
-    });
+    await commit(
+      () => ledgerOf(subjectId),
+      call,
+      { ...success(answered), roles },
+      {
+        slot: "freed",
+        bookmark: answered.bookmark ?? null,
+      },
+    );
     return answered.answer;
   };
 }
@@ -135,6 +143,8 @@ function refusal(begun: Extract<Awaited<ReturnType<Ledger["begin"]>>, { ok: fals
         "record_full",
         "The record of your calls is full, so no new call can be recorded and none is served. Whoever runs this server can make room.",
       );
+    case "members_unavailable":
+      return new AppError("source_unavailable", "The list of members does not answer. Try again in a minute.");
     case "busy":
       return new AppError(
         "limit_reached",
@@ -148,12 +158,14 @@ function refusal(begun: Extract<Awaited<ReturnType<Ledger["begin"]>>, { ok: fals
   }
 }
 
-function success(answered: Answered<unknown>): Outcome {
+type Decided = Omit<Outcome, "roles">;
+
+function success(answered: Answered<unknown>): Decided {
   const { datasets, rules, masked = [], untrusted = [], rows = 0, cut = false, result: kept = null } = answered;
   return { result: "answered", code: null, datasets, rules, denials: [], masked, untrusted, rows, cut, kept };
 }
 
-function failure(thrown: unknown): Outcome {
+function failure(thrown: unknown): Decided {
   const nothing = { datasets: [], masked: [], untrusted: [], rows: 0, cut: false, kept: null };
   const code = thrown instanceof AppError ? thrown.code : "internal";
   if (thrown instanceof Denied)

@@ -27,7 +27,7 @@ export async function revealToken({ open: sources }: Catalogue, token: string): 
     }
   }
   const message = `There is no value behind ${token} that you may see. Only some roles may exchange tokens, for rows that they see.`;
-  throw new AppError("not_found", message);
+  throw new AppError("not_found", message, { isMissing: true });
 }
 
 function revealingOf({ dataset, decision }: OpenTable): readonly Revealing[] {

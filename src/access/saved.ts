@@ -24,7 +24,8 @@ export function findSaved(policy: Policy, subject: Subject, name: string): Saved
   const found = own.find((query) => query.name === name);
   if (found !== undefined) return found;
   const choice = own.length === 0 ? "There is none." : `There are: ${own.map((query) => query.name).join(", ")}.`;
-  throw new AppError("not_found", `There is no saved query ${JSON.stringify(name)} that you may run. ${choice}`);
+  const message = `There is no saved query ${JSON.stringify(name)} that you may run. ${choice}`;
+  throw new AppError("not_found", message, { isMissing: true });
 }
 
 /** One value for each `?`. Errors: `invalid_input` with the parameter, what it takes and what came. */

@@ -1,9 +1,10 @@
 // The OAuth 2.1 provider of this deployment, over the grant store. It serves discovery, registration, tokens and revocation, and
 // checks every token before /mcp is reached; the pages are authorize.tsx.
-import { AuthorizationError, OAuthProvider } from "@cloudflare/workers-oauth-provider";
+import { AuthorizationError, ExternalTokenError, OAuthProvider } from "@cloudflare/workers-oauth-provider";
 import * as z from "zod";
 import { parseIdentity } from "../lib/identity.ts";
 import type { Identity } from "../lib/identity.ts";
+import type { AccessTokenCheck } from "./access-tokens.ts";
 import { AUTHORIZE_PATH } from "./authorize.tsx";
 import { boundKeys } from "./bounded-keys.ts";
 import type { ExchangeTokens } from "./renewal.ts";
@@ -38,6 +39,8 @@ export interface ProviderOptions<E> {
   readonly exchangeTokens: ExchangeTokens;
   readonly serveMcp: (request: Request, token: VerifiedToken) => Promise<Response>;
   readonly servePages: (request: Request, env: E, context: ExecutionContext) => Response | Promise<Response>;
+  /** The identity of an access token for programs; undefined for what is none that may be used. */
+  readonly checkAccessToken: AccessTokenCheck;
   readonly log: (message: string, error?: unknown) => void;
 }
 
@@ -121,6 +124,10 @@ export function createOAuth<E extends object>(options: ProviderOptions<E>): OAut
       bearer_methods_supported: ["header"],
       resource_name: options.name,
     },
+    resolveExternalToken: async ({ token }) => {
+      const identity = await checkOrUnavailable(options, token);
+      return identity === undefined ? null : { props: identity, audience: options.resource };
+    },
     onError: ({ code, internal }) => {
       options.log(`oauth: ${code} (${internal.category}: ${internal.reason})`);
       // A client's document that is out of reach for a moment says nothing about the client: `invalid_client` would make it sign in again.
@@ -132,8 +139,30 @@ export function createOAuth<E extends object>(options: ProviderOptions<E>): OAut
 /** Reads what the provider verified. Throws `TypeError` if it is not there, which means that nothing was verified. */
 function parseToken(context: object): VerifiedToken {
   const identity = parseIdentity(Reflect.get(context, "props"));
+  // The provider gives an external token neither client nor scopes: it is its own client, and can read.
+  if (identity.token !== undefined) {
+    const { id } = identity.token;
+    return { identity, grantId: id, clientId: `access-token ${id}`, scopes: [READ_SCOPE] };
+  }
   const { clientId, scope, token: grantId } = authSchema.parse(Reflect.get(context, "auth"));
   return { identity, grantId, clientId, scopes: scope };
+}
+
+/** A database that does not answer is no reason to say that a token is wrong: its program would throw it away. */
+async function checkOrUnavailable(
+  { checkAccessToken, log }: Pick<ProviderOptions<never>, "checkAccessToken" | "log">,
+  token: string,
+): Promise<Identity | undefined> {
+  try {
+    return await checkAccessToken(token);
+  } catch (error) {
+    log(`oauth: access tokens cannot be checked (${String(error)})`);
+    throw new ExternalTokenError("temporarily_unavailable", {
+      description: "Access tokens cannot be checked at the moment",
+      statusCode: 503,
+      headers: { "Retry-After": "10" },
+    });
+  }
 }
 
 /** RFC 6750 §3.1. */

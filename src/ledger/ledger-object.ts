@@ -3,8 +3,13 @@
 import { DurableObject } from "cloudflare:workers";
 import { GENESIS, linkHash } from "./chain.ts";
 import type { OpenedHandle, SpentHandle } from "../lib/handle.ts";
+import type { Identity } from "../lib/identity.ts";
+import { newId } from "../lib/ids.ts";
+import type { MemberRecord } from "../policy/model.ts";
 import { createHandleTable } from "./handles.ts";
 import type { HandleLedger, HandleTable } from "./handles.ts";
+import { createMemberCopy } from "./member-copy.ts";
+import type { MemberCopy, MemberDirectory, ToldMember } from "./member-copy.ts";
 import { createSlots } from "./slots.ts";
 import type { Slots } from "./slots.ts";
 import { INTERRUPTED } from "./record.ts";
@@ -58,32 +63,101 @@ export type LedgerObjectClass<E> = new (
 ) => DurableObject<E> &
   Ledger &
   NoteLedger &
-  HandleLedger & { records(afterSeq: number, limit: number): Promise<readonly LedgerRecord[]> };
+  HandleLedger & {
+    records(afterSeq: number, limit: number): Promise<readonly LedgerRecord[]>;
+    /** Takes what the members table now says of the subject's email, and records it if it changes anything. */
+    takeMember(member: ToldMember, by: string): Promise<void>;
+  };
 
-/** The ledger class of a deployment with these limits. */
-export function defineLedgerObject<E>(limitsOf: (env: E) => LedgerLimits): LedgerObjectClass<E> {
+export interface LedgerOptions {
+  readonly limits: LedgerLimits;
+  readonly members: MemberDirectory;
+  /** What the subject has is other than before, and nobody else knows. */
+  readonly onMemberChanged: (identity: Identity, record: MemberRecord) => Promise<void>;
+  readonly onError: (error: unknown) => void;
+}
+
+/** The ledger class of a deployment. `optionsOf` is called once per object in memory. */
+export function defineLedgerObject<E>(optionsOf: (env: E) => LedgerOptions): LedgerObjectClass<E> {
   return class LedgerObject extends DurableObject<E> implements Ledger, NoteLedger, HandleLedger {
     readonly #sql: SqlStorage;
     readonly #limits: LedgerLimits;
     readonly #handles: HandleTable;
     readonly #slots: Slots;
+    readonly #options: LedgerOptions;
+    readonly #member: MemberCopy;
+    #isComparing = false;
 
     constructor(ctx: DurableObjectState, env: E) {
       super(ctx, env);
       this.#sql = ctx.storage.sql;
-      this.#limits = limitsOf(env);
+      this.#options = optionsOf(env);
+      this.#limits = this.#options.limits;
       this.#sql.exec(SCHEMA);
       this.#handles = createHandleTable(this.#sql);
       const { queueSeconds, leaseSeconds } = this.#limits;
       this.#slots = createSlots(this.#sql, { queueSeconds, holdSeconds: leaseSeconds }, Date.now);
+      this.#member = createMemberCopy(this.#sql, this.#options.members, Date.now);
     }
 
-    async begin(attempt: Attempt, maxRows: number, slot: string | null): Promise<BeginResult> {
+    async begin(attempt: Attempt, identity: Identity, maxRows: number, slot: string | null): Promise<BeginResult> {
+      try {
+        await this.#member.ensure(identity);
+      } catch (error) {
+        this.#options.onError(error);
+        return { ok: false, reason: "members_unavailable" };
+      }
       if (slot !== null && !(await this.#slots.take(slot, attempt.call))) return { ok: false, reason: "busy" };
       const refused = this.#reserve(attempt, maxRows);
-      if (refused === undefined) return { ok: true, bookmark: slot === null ? null : this.#slots.bookmark(slot) };
+      if (refused === undefined) {
+        this.#compareLater(identity);
+        const bookmark = slot === null ? null : this.#slots.bookmark(slot);
+        // Read last: while the call waited for its slot the roles may have changed.
+        return { ok: true, bookmark, member: this.#member.current() };
+      }
       this.#slots.release(attempt.call);
       return refused;
+    }
+
+    async takeMember(member: ToldMember, by: string): Promise<void> {
+      this.ctx.storage.transactionSync(() => {
+        if (this.#member.take(member)) this.#recordMember(by);
+      });
+    }
+
+    /** Behind the answer, so that it costs the caller nothing: what nobody told of is known to the next call at the latest. */
+    #compareLater(identity: Identity): void {
+      if (this.#isComparing || !this.#member.isDue()) return;
+      this.#isComparing = true;
+      const compare = async (): Promise<void> => {
+        if (!(await this.#member.compare(identity))) return;
+        this.#recordMember("unknown");
+        await this.#options.onMemberChanged(identity, this.#member.current());
+      };
+      // A failure is tried again with the next call: nothing was kept.
+      this.ctx.waitUntil(
+        compare()
+          .catch(this.#options.onError)
+          .finally(() => (this.#isComparing = false)),
+      );
+    }
+
+    /** A change of what somebody may see stands in their own chain, whoever made it. */
+    #recordMember(by: string): void {
+      const { roles, attributes } = this.#member.current();
+      const nowMs = Date.now();
+      const call = newId();
+      const asked = JSON.stringify({ by, roles, attributes: Object.keys(attributes) });
+      const attempt: Attempt = {
+        call,
+        subjectId: this.ctx.id.name ?? "",
+        owner: null,
+        clientId: "",
+        operation: "member changed",
+        asked,
+      };
+      const outcome: Outcome = { ...INTERRUPTED, result: "answered", code: null, roles };
+      this.#append({ call, attempt: JSON.stringify(attempt), beganMs: nowMs, day: dayOf(nowMs) }, outcome, nowMs);
     }
 
     #reserve(attempt: Attempt, maxRows: number): Refused | undefined {

@@ -1,15 +1,18 @@
 // What the ledger keeps of every call: who asked what, which rules decided, and what left. Never a value that a source
 // returned.
 import type { ErrorCode } from "../errors.ts";
+import type { Identity } from "../lib/identity.ts";
+import type { MemberRecord } from "../policy/model.ts";
 
 /** What is known when a call begins. */
 export interface Attempt {
   /** Unguessable, new for each call; also the id of the call's lease. */
   readonly call: string;
   readonly subjectId: string;
+  /** The subject id of the person whose access token calls; null when a person does. */
+  readonly owner: string | null;
   /** The OAuth client that acts for the subject. */
   readonly clientId: string;
-  readonly roles: readonly string[];
   /** The operation: `query`, `fetch`, `list resources`, … */
   readonly operation: string;
   /** What was asked, as the person wrote it: SQL, a search text, an id. Bound values are not kept. */
@@ -21,6 +24,8 @@ export interface Outcome {
   readonly result: "answered" | "denied" | "failed" | "interrupted";
   /** The error's code when nothing was answered. */
   readonly code: ErrorCode | null;
+  /** The roles under which it was decided. */
+  readonly roles: readonly string[];
   /** The datasets in reach of the call. */
   readonly datasets: readonly string[];
   /** The rules that decided, by id. */
@@ -49,8 +54,9 @@ export interface LedgerRecord {
 }
 
 export type BeginResult =
-  /** `bookmark`: how new the slot's source was when the subject last read it. */
-  | { readonly ok: true; readonly bookmark: string | null }
+  /** `bookmark`: how new the slot's source was when the subject last read it. `member`: the subject's record in the members table. */
+  | { readonly ok: true; readonly bookmark: string | null; readonly member: MemberRecord }
+  | { readonly ok: false; readonly reason: "members_unavailable" }
   | { readonly ok: false; readonly reason: "record_full" }
   | { readonly ok: false; readonly reason: "rows_spent"; readonly rowsPerDay: number }
   | { readonly ok: false; readonly reason: "busy" };
@@ -69,10 +75,10 @@ export interface AfterCall {
 /** The ledger as the gateway calls it: once before anything is read, once before anything leaves. */
 export interface Ledger {
   /**
-   * Reserves room for the record and `maxRows` of the day's rows, leased until a deadline; and the slot, if one is named,
+   * Makes sure of the caller's record in the members table; reserves room for the record and `maxRows` of the day's rows, leased until a deadline; and the slot, if one is named,
    * after waiting for a turn.
    */
-  begin(attempt: Attempt, maxRows: number, slot: string | null): Promise<BeginResult>;
+  begin(attempt: Attempt, identity: Identity, maxRows: number, slot: string | null): Promise<BeginResult>;
   /** Writes the record and settles the reservation. Repeating it for the same call changes nothing. */
   commit(call: string, outcome: Outcome, after: AfterCall): Promise<CommitResult>;
   /** Frees the slot of a call that kept it. */
@@ -93,6 +99,7 @@ export type NoteResult = { readonly ok: true } | { readonly ok: false; readonly 
 export const INTERRUPTED: Outcome = {
   result: "interrupted",
   code: "interrupted",
+  roles: [],
   datasets: [],
   rules: [],
   denials: [],

@@ -6,6 +6,16 @@ export interface Identity {
   readonly email: string;
   /** What the identity provider last said of the person's groups, in its own names. */
   readonly groups: readonly string[];
+  /** There when an access token for programs calls: `subjectId` is the token's own, `email` and `groups` are its owner's. */
+  readonly token?: TokenIdentity;
+}
+
+export interface TokenIdentity {
+  readonly id: string;
+  /** The subject id of the person whose it is. */
+  readonly ownerId: string;
+  /** It never has more roles than these. */
+  readonly roles: readonly string[];
 }
 
 /** Parses an identity. Throws `TypeError` when it is anything else. */
@@ -13,10 +23,25 @@ export function parseIdentity(value: unknown): Identity {
   if (typeof value === "object" && value !== null && "subjectId" in value && "email" in value) {
     const { subjectId, email } = value;
     const groups = "groups" in value ? value.groups : [];
-    if (typeof subjectId === "string" && subjectId !== "" && typeof email === "string" && isTexts(groups))
-      return { subjectId, email, groups };
+    if (isName(subjectId) && typeof email === "string" && isTexts(groups)) {
+      const person = { subjectId, email, groups };
+      return "token" in value && value.token !== undefined ? { ...person, token: parseToken(value.token) } : person;
+    }
   }
   throw new TypeError("not an identity");
+}
+
+/** What cannot be read must not pass for a person: their roles would not be restricted. */
+function parseToken(value: unknown): TokenIdentity {
+  if (typeof value === "object" && value !== null && "id" in value && "ownerId" in value && "roles" in value) {
+    const { id, ownerId, roles } = value;
+    if (isName(id) && isName(ownerId) && isTexts(roles)) return { id, ownerId, roles };
+  }
+  throw new TypeError("not the identity of an access token");
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === "string" && value !== "";
 }
 
 function isTexts(value: unknown): value is readonly string[] {

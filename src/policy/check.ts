@@ -40,16 +40,18 @@ export function checkPolicy(input: ParsedPolicy): CheckedPolicy {
   );
   refuseTwoDomains(rules, problems);
   const members = membersOf(input, problems);
-  refuseUnknownValues(rules, members, problems);
+  const attributes = attributesOf(input, members, problems);
+  refuseUnknownValues(rules, attributes, problems);
+  const groups = groupsOf(input, problems);
   const queries = Object.entries(input.queries).flatMap(([name, query]) => savedOf(name, query, sources, problems));
-  const roles = Object.entries(input.roles).map(([name, { description, queries: given, savedOnly }]) => {
+  const roles = Object.entries(input.roles).map(([name, { description, queries: given, savedOnly, administers }]) => {
     for (const query of given) {
       if (!Object.hasOwn(input.queries, query))
         problems.push(`roles.${name}.queries: there is no saved query ${query}. ${choice(Object.keys(input.queries))}`);
     }
-    return { name, description, queries: given, savedOnly };
+    return { name, description, queries: given, savedOnly, administers };
   });
-  return { policy: { sources, datasets, roles, rules, members, queries }, problems };
+  return { policy: { sources, datasets, roles, rules, members, groups, attributes, queries }, problems };
 }
 
 function datasetsOf(source: string, input: ParsedPolicy, problems: string[]): Dataset[] {
@@ -106,6 +108,25 @@ function membersOf(input: ParsedPolicy, problems: string[]): readonly Member[] {
   return members;
 }
 
+function groupsOf(input: ParsedPolicy, problems: string[]): Policy["groups"] {
+  const known = Object.keys(input.roles);
+  return Object.entries(input.groups).map(([group, roles]) => {
+    for (const role of roles) {
+      if (!known.includes(role))
+        problems.push(`groups[${JSON.stringify(group)}]: there is no role ${role}. ${choice(known)}`);
+    }
+    return { group, roles };
+  });
+}
+
+/** What `attributes` names, and what the declared members have. */
+function attributesOf(input: ParsedPolicy, members: readonly Member[], problems: string[]): readonly string[] {
+  for (const name of input.attributes) {
+    if (BUILT_IN_VALUES.includes(name)) problems.push(`attributes: the name ${name} is built in. Choose another.`);
+  }
+  return [...new Set([...input.attributes, ...members.flatMap((member) => Object.keys(member.attributes))])];
+}
+
 function savedOf(
   name: string,
   { description, source, sql, params }: ParsedPolicy["queries"][string],
@@ -154,12 +175,14 @@ function refuseTwoDomains(rules: readonly Rule[], problems: string[]): void {
 }
 
 /** A value that nobody has would deny everybody without a word. */
-function refuseUnknownValues(rules: readonly Rule[], members: readonly Member[], problems: string[]): void {
-  const known = new Set([...BUILT_IN_VALUES, ...members.flatMap(({ attributes }) => Object.keys(attributes))]);
+function refuseUnknownValues(rules: readonly Rule[], attributes: readonly string[], problems: string[]): void {
+  const known = new Set([...BUILT_IN_VALUES, ...attributes]);
   for (const { role, rows } of rules) {
     for (const name of rows === null ? [] : subjectValuesOf(rows)) {
       if (!known.has(name))
-        problems.push(`roles.${role}.rules: no member has the attribute ${name}. ${choice([...known])}`);
+        problems.push(
+          `roles.${role}.rules: no member has the attribute ${name}, and attributes does not name it for the members table. ${choice([...known])}`,
+        );
     }
   }
 }

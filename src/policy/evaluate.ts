@@ -10,6 +10,7 @@ import type {
   Decision,
   Disclosure,
   Grant,
+  MemberRecord,
   Policy,
   Rule,
   Scalar,
@@ -19,11 +20,34 @@ import type {
   ValuePart,
 } from "./model.ts";
 
-/** An identity with the roles and attributes that the policy's member list gives it now. Unknown people get none. */
-export function resolveSubject(policy: Policy, identity: Identity): Subject {
+/**
+ * An identity with the roles and attributes that it has now.
+ *
+ * The law:
+ * - Roles are united: of the policy file's member, of the groups that the identity provider tells, of the members table.
+ *   A role that the policy does not have counts for nothing.
+ * - The policy file's attributes beat those of the members table.
+ * - An access token has those of its own roles that its owner has now. All else it has from its owner.
+ */
+export function resolveSubject(policy: Policy, identity: Identity, record: MemberRecord): Subject {
   const email = identity.email.toLowerCase();
-  const member = policy.members.find((candidate) => candidate.email === email);
-  return { ...identity, roles: member?.roles ?? [], attributes: member?.attributes ?? {} };
+  const declared = policy.members.find((candidate) => candidate.email === email);
+  const ofGroups = policy.groups.filter(({ group }) => identity.groups.includes(group)).flatMap(({ roles }) => roles);
+  const held = new Set([...(declared?.roles ?? []), ...ofGroups, ...record.roles]);
+  const counts = (role: string): boolean => identity.token === undefined || identity.token.roles.includes(role);
+  const known = new Set(policy.roles.map(({ name }) => name));
+  return {
+    ...identity,
+    roles: [...held].filter((role) => known.has(role) && counts(role)),
+    attributes: { ...record.attributes, ...declared?.attributes },
+  };
+}
+
+/** Whether somebody with these roles may add and remove members. An access token never may. */
+export function mayAdminister({ roles }: Policy, subject: Subject): boolean {
+  return (
+    subject.token === undefined && roles.some(({ name, administers }) => administers && subject.roles.includes(name))
+  );
 }
 
 /**
@@ -136,7 +160,8 @@ function isSubjectValue(value: Scalar | SubjectValue | readonly Scalar[]): value
 }
 
 function subjectValue(subject: Subject, name: string): Scalar | readonly Scalar[] | undefined {
-  if (name === "id") return subject.subjectId;
+  // An access token sees its owner's rows: "not mine" must not come to mean "the owner's".
+  if (name === "id") return subject.token?.ownerId ?? subject.subjectId;
   if (name === "email") return subject.email;
   return Object.hasOwn(subject.attributes, name) ? subject.attributes[name] : undefined;
 }

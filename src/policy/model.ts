@@ -141,6 +141,8 @@ export interface Role {
   readonly queries: readonly string[];
   /** Whether its rules count in those queries alone. */
   readonly savedOnly: boolean;
+  /** Whether who holds it may add and remove members. */
+  readonly administers: boolean;
 }
 
 /** SQL that is run by name. */
@@ -170,8 +172,21 @@ export interface Policy {
   readonly roles: readonly Role[];
   readonly rules: readonly Rule[];
   readonly members: readonly Member[];
+  /** Roles that a group of the identity provider gives. */
+  readonly groups: readonly { readonly group: string; readonly roles: readonly string[] }[];
+  /** The names of all attributes that a person may have. */
+  readonly attributes: readonly string[];
   readonly queries: readonly SavedQuery[];
 }
+
+/** What the members table gives one email, besides what the policy file declares. */
+export interface MemberRecord {
+  readonly roles: readonly string[];
+  readonly attributes: Attributes;
+}
+
+/** Of people whom the members table does not name. */
+export const NO_RECORD: MemberRecord = { roles: [], attributes: {} };
 
 /** An identity with what the policy gives it at this moment. */
 export interface Subject extends Identity {

@@ -184,6 +184,8 @@ const roleSchema = z.strictObject({
   queries: z.array(z.string()).default([]),
   /** Whether its rules count in those alone: no free SQL, no rows, no documents. */
   savedOnly: z.boolean().default(false),
+  /** Whether who holds it may add and remove members. */
+  administers: z.boolean().default(false),
   rules: z.array(
     z.discriminatedUnion(
       "effect",
@@ -202,6 +204,10 @@ export const policySchema = z.strictObject({
     z.discriminatedUnion("kind", [d1Source, kvSource], 'has an unknown kind. Write kind: "d1" or kind: "kv"'),
   ),
   roles: z.record(z.string().regex(/^[a-z][a-z0-9-]*$/, "must be lower-case letters, digits and -"), roleSchema),
+  /** Roles by the groups that the identity provider tells, in its own names. */
+  groups: z.record(z.string().min(1), z.array(z.string()).min(1)).default({}),
+  /** Attributes that the members table may hold, besides those of `members`. */
+  attributes: z.array(z.string().min(1)).default([]),
   members: z.array(
     z.strictObject({
       email: z.email(),

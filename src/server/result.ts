@@ -43,6 +43,8 @@ export function resourceError(error: unknown, uri: string, reporter: ErrorReport
     case "not_found":
       return new ResourceNotFoundError(uri, shown.message);
     case "invalid_input":
+    case "not_signed_in":
+    case "not_allowed":
     case "query_refused":
     case "query_failed":
       return new ProtocolError(ProtocolErrorCode.InvalidParams, shown.message);

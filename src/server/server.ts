@@ -44,7 +44,7 @@ export function createServerFactory(
         instructions,
         capabilities: {
           tools: { listChanged: false },
-          resources: { listChanged: false },
+          resources: { listChanged: true },
           prompts: { listChanged: false },
           completions: {},
         },

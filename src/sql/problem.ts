@@ -27,6 +27,8 @@ interface Help {
 
 interface Form {
   readonly pattern: RegExp;
+  /** Whether a name is not there, for this person. */
+  readonly isMissing?: true;
   readonly say: (name: string, help: Help) => string;
 }
 
@@ -35,6 +37,7 @@ const MAX_LISTED = 30;
 
 const FORMS: readonly Form[] = [
   {
+    isMissing: true,
     pattern: /^no such column: (.+?)(?: - should this be a string literal.*)?$/,
     say: (name, { columns }) => `There is no column ${name} here that you may read.${choice(name, columns, "Columns")}`,
   },
@@ -53,6 +56,7 @@ const FORMS: readonly Form[] = [
   },
   { pattern: /^near "(.+)": syntax error$/, say: (name) => `There is a syntax error near ${name}.` },
   {
+    isMissing: true,
     pattern: /^no such table: (?:[^ ]+\.)?(.+)$/,
     say: (name, { tables }) =>
       `There is no table ${name} here that you may read. Write table names without the source before them.${choice(name, tables, "Tables")}`,
@@ -131,7 +135,9 @@ export function invalidSql(
 ): AppError {
   const at = offset < 0 ? undefined : positionOf(asked.statement, query, offset);
   const { error } = readText(message, asked, query, new Error(message));
-  return at === undefined ? error : failed(`${error.publicMessage} (At character ${at} of the SQL.)`, error.cause);
+  return at === undefined
+    ? error
+    : failed(`${error.publicMessage} (At character ${at} of the SQL.)`, error.cause, error.isMissing);
 }
 
 /**
@@ -155,7 +161,7 @@ function readText(text: string, asked: Asked, query: GuardedQuery, cause: unknow
   const { statement, views, nonce } = asked;
   const help = { columns: query.used.flatMap((view) => view.columns), tables: views.map((view) => view.name) };
   const denied = new RegExp(`^no such table: (?:main\\.)?denied_${nonce}_([0-9]+)$`).exec(text);
-  if (denied !== null) return prepared(deniedMessage(query.denied[Number(denied[1])] ?? "", help), cause);
+  if (denied !== null) return prepared(deniedMessage(query.denied[Number(denied[1])] ?? "", help), cause, true);
   // Once SQLite has met one error it looks names up past the guard, and its last message then tells what exists. Whatever
   // it says about tables and indexes is therefore one text; the deny-CTEs above name those that a person may not read.
   if (GUARD_COLUMN.test(text)) return drifted(cause);
@@ -163,10 +169,11 @@ function readText(text: string, asked: Asked, query: GuardedQuery, cause: unknow
     return prepared(
       "The SQL names something that is not here, or in a way that does not fit. Call describe for names.",
       cause,
+      true,
     );
-  for (const { pattern, say } of FORMS) {
+  for (const { pattern, say, isMissing = false } of FORMS) {
     const name = pattern.exec(text)?.[1];
-    if (name !== undefined && wroteName(statement, name)) return prepared(say(name, help), cause);
+    if (name !== undefined && wroteName(statement, name)) return prepared(say(name, help), cause, isMissing);
   }
   const run = RUN_FORMS.find(([pattern]) => pattern.test(text));
   if (run !== undefined) return ran(run[1], cause, text === "malformed JSON");
@@ -181,8 +188,8 @@ function ran(message: string, cause: unknown, isMalformedJson = false): Problem 
   return { phase: "run", isDrift: false, isMalformedJson, error: failed(message, cause) };
 }
 
-function prepared(message: string, cause: unknown): Problem {
-  return { phase: "prepare", isDrift: false, isMalformedJson: false, error: failed(message, cause) };
+function prepared(message: string, cause: unknown, isMissing = false): Problem {
+  return { phase: "prepare", isDrift: false, isMalformedJson: false, error: failed(message, cause, isMissing) };
 }
 
 function drifted(cause: unknown): Problem {
@@ -194,8 +201,8 @@ function drifted(cause: unknown): Problem {
   };
 }
 
-function failed(message: string, cause: unknown): AppError {
-  return new AppError("query_failed", message, { cause });
+function failed(message: string, cause: unknown, isMissing = false): AppError {
+  return new AppError("query_failed", message, { cause, isMissing });
 }
 
 function deniedMessage(name: string, { tables }: Help): string {

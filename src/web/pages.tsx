@@ -5,11 +5,19 @@ import type { AuthorizeEnv, AuthorizeOptions } from "../auth/authorize.tsx";
 import { createBrowserSignInRoutes } from "../auth/browser-sign-in.tsx";
 import type { BrowserSignInOptions } from "../auth/browser-sign-in.tsx";
 import { htmlPage } from "../ui/layout.tsx";
+import { createApiRoutes } from "./api.ts";
+import type { ApiOptions } from "./api.ts";
 import { createHomeRoutes } from "./home.tsx";
 import type { HomeOptions } from "./home.tsx";
+import { createSetUpRoutes } from "./set-up.tsx";
+import type { SetUpOptions } from "./set-up.tsx";
 
-export function createPages(options: AuthorizeOptions & BrowserSignInOptions & HomeOptions): Hono<AuthorizeEnv> {
+export type PagesOptions = AuthorizeOptions & BrowserSignInOptions & HomeOptions & ApiOptions & SetUpOptions;
+
+export function createPages(options: PagesOptions): Hono<AuthorizeEnv> {
   return new Hono<AuthorizeEnv>()
+    .route("/", createApiRoutes(options))
+    .route("/", createSetUpRoutes(options))
     .route("/", createBrowserSignInRoutes(options))
     .route("/", createAuthorizeRoutes(options))
     .route("/", createHomeRoutes(options))

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { StillRunning, createRecorder } from "../../src/access/recorded.ts";
 import { AppError } from "../../src/errors.ts";
+import { NO_RECORD } from "../../src/policy/model.ts";
 import type { BeginResult, CommitResult, Ledger, Outcome } from "../../src/ledger/record.ts";
 import sample from "../../sample/gatehouse.config.ts";
 
@@ -28,7 +29,7 @@ function ledgerThat(begin: () => Promise<BeginResult>, commit: () => Promise<Com
   return { committed, slots, after, record };
 }
 
-const ok = async () => ({ ok: true, seq: 1, bookmark: null }) as const;
+const ok = async () => ({ ok: true, seq: 1, bookmark: null, member: NO_RECORD }) as const;
 const lost = async () => Promise.reject(new Error("network connection lost"));
 
 describe("the recorder", () => {
@@ -61,6 +62,7 @@ describe("the recorder", () => {
     [{ ok: false, reason: "record_full" }, "record_full"],
     [{ ok: false, reason: "rows_spent", rowsPerDay: 7 }, "limit_reached"],
     [{ ok: false, reason: "busy" }, "limit_reached"],
+    [{ ok: false, reason: "members_unavailable" }, "source_unavailable"],
   ] as const)("says why it refuses: %j", async (begun, code) => {
     const { record, committed } = ledgerThat(async () => begun, ok);
     await expect(record(caller, request, async () => answered)).rejects.toMatchObject({ code });

@@ -97,8 +97,16 @@ describe("a saved query", () => {
     ],
     ["by-region", [5, 1], "invalid_input: The parameter region takes text, not 5."],
     ["by-region", ["north", "1"], 'invalid_input: The parameter most takes a whole number, not "1".'],
-    ["since", ["2026-02-01"], 'not_found: There is no saved query "since" that you may run. There are: by-region.'],
-    ["nothing", [], 'not_found: There is no saved query "nothing" that you may run. There are: by-region.'],
+    [
+      "since",
+      ["2026-02-01"],
+      'not_found: There is no saved query "since" that you may run. There are: by-region. If something is missing, another role may be needed: this person has the role bound, and there are free. T gives roles.',
+    ],
+    [
+      "nothing",
+      [],
+      'not_found: There is no saved query "nothing" that you may run. There are: by-region. If something is missing, another role may be needed: this person has the role bound, and there are free. T gives roles.',
+    ],
   ])("%s with %j: %s", async (saved, params, message) => {
     expect(await failure(run("bound", saved, params))).toBe(message);
   });
@@ -108,7 +116,7 @@ describe("a saved query", () => {
     expect(await gateway.describe(caller, undefined)).toMatchObject({
       sources: [],
       saved: [{ saved: "by-region", params: ["region (text): north or south", "most (integer): rows"] }],
-      hint: "Run a saved query: query with saved and params.",
+      hint: "Run a saved query: query with saved and params. If something is missing, another role may be needed: this person has the role bound, and there are free. T gives roles.",
     });
     expect(await gateway.describe(caller, "by-region")).toMatchObject({ saved: "by-region" });
     expect((await gateway.search(caller, "customers region", 5)).results).toMatchObject([{ id: "by-region" }]);

@@ -9,12 +9,17 @@ import { SUBJECT, createFixtures } from "./fixtures.ts";
 
 export { CounterObject };
 
+/** No call of the fixtures begins in the ledger, so none asks who is a member. */
+async function noMembers(): Promise<never> {
+  throw new TypeError("there are no members here");
+}
+
 /** The product's ledger, for the handles of questions. */
 export class LedgerObject extends defineLedgerObject<ConformanceEnv>(() => ({
-  queueSeconds: 10,
-  outboxBytes: 1_000_000,
-  rowsPerDay: 1000,
-  leaseSeconds: 60,
+  limits: { queueSeconds: 10, outboxBytes: 1_000_000, rowsPerDay: 1000, leaseSeconds: 60 },
+  members: { know: noMembers, read: noMembers },
+  onMemberChanged: noMembers,
+  onError: (error) => console.error(error),
 })) {}
 
 export interface ConformanceEnv {

@@ -24,6 +24,11 @@ interface IdentityEnv {
   readonly LEDGER: DurableObjectNamespace<LedgerObject>;
 }
 
+/** Nothing begins in a ledger here, so none asks who is a member. */
+async function noMembers(): Promise<never> {
+  throw new TypeError("there are no members here");
+}
+
 const LIMITS = { accessTokenSeconds: 600, refreshTokenSeconds: 86_400 };
 
 const servedBy = oncePerEnv((env: IdentityEnv) => {
@@ -45,6 +50,7 @@ const servedBy = oncePerEnv((env: IdentityEnv) => {
     resource,
     name: "Test",
     exchangeTokens: createTokenExchange({ signIn, sessions, log }),
+    checkAccessToken: async () => undefined,
     serveMcp: async (_request, { identity }) => Response.json(identity),
     servePages: (request, bindings, context) => pages.fetch(request, bindings, context),
     log,
@@ -52,10 +58,10 @@ const servedBy = oncePerEnv((env: IdentityEnv) => {
 });
 
 export class LedgerObject extends defineLedgerObject<IdentityEnv>(() => ({
-  queueSeconds: 10,
-  outboxBytes: 1_000_000,
-  rowsPerDay: 1000,
-  leaseSeconds: 60,
+  limits: { queueSeconds: 10, outboxBytes: 1_000_000, rowsPerDay: 1000, leaseSeconds: 60 },
+  members: { know: noMembers, read: noMembers },
+  onMemberChanged: noMembers,
+  onError: (error) => console.error(error),
 })) {}
 
 /** The product's grant store; nothing is held here that an ended connection would have to let go. */

@@ -10,6 +10,7 @@ import sample from "../../sample/gatehouse.config.ts";
 const outcome: Outcome = {
   result: "answered",
   code: null,
+  roles: ["analyst"],
   datasets: ["shop.orders"],
   rules: ["r"],
   denials: [],
@@ -20,12 +21,14 @@ const outcome: Outcome = {
   kept: null,
 };
 
+const ANN = { subjectId: "s", email: "ann@x.example", groups: [] };
+
 function ledger() {
   return env.LEDGER.get(env.LEDGER.idFromName(newId()));
 }
 
 function attempt(asked = "SELECT 1"): Attempt {
-  return { call: newId(), subjectId: "s", clientId: "c", roles: ["analyst"], operation: "query", asked };
+  return { call: newId(), subjectId: "s", owner: null, clientId: "c", operation: "query", asked };
 }
 
 const bodies = (records: readonly { readonly body: string }[]): Record<string, unknown>[] =>
@@ -34,7 +37,7 @@ const bodies = (records: readonly { readonly body: string }[]): Record<string, u
 describe("LedgerObject", () => {
   it("writes one record for a call that began and was committed", async () => {
     const [object, call] = [ledger(), attempt()];
-    expect(await object.begin(call, 10, null)).toMatchObject({ ok: true });
+    expect(await object.begin(call, ANN, 10, null)).toMatchObject({ ok: true });
     expect(await object.records(0, 10)).toEqual([]);
     expect(await object.commit(call.call, outcome, { slot: "freed", bookmark: null })).toEqual({ ok: true, seq: 1 });
     expect(bodies(await object.records(0, 10))).toEqual([
@@ -60,7 +63,7 @@ describe("LedgerObject", () => {
 
   it("repeating a commit changes nothing, and another outcome for the same call is refused", async () => {
     const [object, call] = [ledger(), attempt()];
-    await object.begin(call, 10, null);
+    await object.begin(call, ANN, 10, null);
     await object.commit(call.call, outcome, { slot: "freed", bookmark: null });
     expect(await object.commit(call.call, outcome, { slot: "freed", bookmark: null })).toEqual({ ok: true, seq: 1 });
     expect(await object.commit(call.call, { ...outcome, rows: 99 }, { slot: "freed", bookmark: null })).toEqual({
@@ -79,7 +82,7 @@ describe("LedgerObject", () => {
 
   it("keeps records and reservations through eviction", async () => {
     const [object, call] = [ledger(), attempt()];
-    await object.begin(call, 10, null);
+    await object.begin(call, ANN, 10, null);
     await evictDurableObject(object);
     expect(await object.commit(call.call, outcome, { slot: "freed", bookmark: null })).toEqual({ ok: true, seq: 1 });
     await evictDurableObject(object);
@@ -88,13 +91,13 @@ describe("LedgerObject", () => {
 
   it("records a call that outlived its lease as interrupted, and takes no answer for it any more", async () => {
     const [object, late] = [ledger(), attempt("late")];
-    await object.begin(late, 10, null);
+    await object.begin(late, ANN, 10, null);
     await runInDurableObject(
       object,
       (_instance, state) => void state.storage.sql.exec("UPDATE lease SET deadline_ms = 0"),
     );
     const next = attempt("next");
-    await object.begin(next, 10, null);
+    await object.begin(next, ANN, 10, null);
     expect(bodies(await object.records(0, 10))).toMatchObject([
       { attempt: { asked: "late" }, outcome: { result: "interrupted", rows: 0 } },
     ]);
@@ -109,22 +112,22 @@ describe("LedgerObject", () => {
     const object = ledger();
     const { rowsPerDay } = sample.limits;
     const [big, more] = [attempt(), attempt()];
-    expect(await object.begin(big, rowsPerDay, null)).toMatchObject({ ok: true });
-    expect(await object.begin(more, 1, null)).toEqual({ ok: false, reason: "rows_spent", rowsPerDay });
-    expect(await object.begin(attempt(), 0, null)).toMatchObject({ ok: true });
+    expect(await object.begin(big, ANN, rowsPerDay, null)).toMatchObject({ ok: true });
+    expect(await object.begin(more, ANN, 1, null)).toEqual({ ok: false, reason: "rows_spent", rowsPerDay });
+    expect(await object.begin(attempt(), ANN, 0, null)).toMatchObject({ ok: true });
     await object.commit(big.call, outcome, { slot: "freed", bookmark: null });
-    expect(await object.begin(attempt(), rowsPerDay - 3, null)).toMatchObject({ ok: true });
-    expect(await object.begin(attempt(), 1, null)).toEqual({ ok: false, reason: "rows_spent", rowsPerDay });
+    expect(await object.begin(attempt(), ANN, rowsPerDay - 3, null)).toMatchObject({ ok: true });
+    expect(await object.begin(attempt(), ANN, 1, null)).toEqual({ ok: false, reason: "rows_spent", rowsPerDay });
   });
 
   it("refuses new work when its records fill the room, and still takes what had begun", async () => {
     const [object, begun] = [ledger(), attempt()];
-    await object.begin(begun, 1, null);
+    await object.begin(begun, ANN, 1, null);
     await runInDurableObject(
       object,
       (_instance, state) => void state.storage.sql.exec("UPDATE head SET bytes = ?", sample.limits.outboxBytes),
     );
-    expect(await object.begin(attempt(), 1, null)).toEqual({ ok: false, reason: "record_full" });
+    expect(await object.begin(attempt(), ANN, 1, null)).toEqual({ ok: false, reason: "record_full" });
     expect(await object.commit(begun.call, outcome, { slot: "freed", bookmark: null })).toMatchObject({ ok: true });
   });
 
@@ -132,7 +135,7 @@ describe("LedgerObject", () => {
     const object = ledger();
     for (let count = 0; count < 4; count += 1) {
       const call = attempt(`q${count}`);
-      await object.begin(call, 1, null);
+      await object.begin(call, ANN, 1, null);
       await object.commit(call.call, outcome, { slot: "freed", bookmark: null });
     }
     const records = await object.records(0, 10);
@@ -150,7 +153,7 @@ describe("LedgerObject", () => {
   it("two calls at once make two links", async () => {
     const object = ledger();
     const calls = Array.from({ length: 20 }, () => attempt());
-    await Promise.all(calls.map(async (call) => object.begin(call, 1, null)));
+    await Promise.all(calls.map(async (call) => object.begin(call, ANN, 1, null)));
     await Promise.all(calls.map(async (call) => object.commit(call.call, outcome, { slot: "freed", bookmark: null })));
     const records = await object.records(0, 100);
     expect(records).toHaveLength(20);

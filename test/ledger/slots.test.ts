@@ -8,6 +8,7 @@ import type { Attempt, Outcome } from "../../src/ledger/record.ts";
 import { newId } from "../../src/lib/ids.ts";
 
 const NOW = 1_700_000_000_000;
+const ANN = { subjectId: "s", email: "ann@x.example", groups: [] };
 
 /** Runs over the slots of a subject that nobody else uses; the time is the test's. */
 async function withSlots(
@@ -76,6 +77,7 @@ describe("the ledger", () => {
   const outcome: Outcome = {
     result: "answered",
     code: null,
+    roles: ["analyst"],
     datasets: [],
     rules: [],
     denials: [],
@@ -89,7 +91,7 @@ describe("the ledger", () => {
     call: newId(),
     subjectId: "s",
     clientId: "c",
-    roles: [],
+    owner: null,
     operation: "query",
     asked: "",
   });
@@ -97,13 +99,13 @@ describe("the ledger", () => {
   it("lets the next query in when one was committed, and not while it still runs", async () => {
     const object = env.LEDGER.get(env.LEDGER.idFromName(newId()));
     const [one, two, three] = [attempt(), attempt(), attempt()];
-    expect(await object.begin(one, 0, "shop")).toMatchObject({ ok: true });
-    const second = object.begin(two, 0, "shop");
+    expect(await object.begin(one, ANN, 0, "shop")).toMatchObject({ ok: true });
+    const second = object.begin(two, ANN, 0, "shop");
     await object.commit(one.call, outcome, { slot: "freed", bookmark: null });
     expect(await second).toMatchObject({ ok: true });
     await object.commit(two.call, outcome, { slot: "kept", bookmark: null });
-    const third = object.begin(three, 0, "shop");
-    expect(await Promise.race([third, object.begin(attempt(), 0, null)])).toMatchObject({ ok: true });
+    const third = object.begin(three, ANN, 0, "shop");
+    expect(await Promise.race([third, object.begin(attempt(), ANN, 0, null)])).toMatchObject({ ok: true });
     expect(await object.records(0, 10)).toHaveLength(2);
     await object.release(two.call);
     expect(await third).toMatchObject({ ok: true });
@@ -112,9 +114,9 @@ describe("the ledger", () => {
   it("remembers who runs through a restart", async () => {
     const object = env.LEDGER.get(env.LEDGER.idFromName(newId()));
     const [one, two] = [attempt(), attempt()];
-    await object.begin(one, 0, "shop");
+    await object.begin(one, ANN, 0, "shop");
     await evictDurableObject(object);
-    const second = object.begin(two, 0, "shop");
+    const second = object.begin(two, ANN, 0, "shop");
     await object.commit(one.call, outcome, { slot: "freed", bookmark: null });
     expect(await second).toMatchObject({ ok: true });
   });

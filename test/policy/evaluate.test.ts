@@ -1,7 +1,8 @@
 // The law of the policy, one test a sentence.
 import { describe, expect, it } from "vitest";
 import { defineGatehouse, mask, subject } from "../../src/config.ts";
-import { evaluate, resolveSubject } from "../../src/policy/evaluate.ts";
+import { evaluate, mayAdminister, resolveSubject } from "../../src/policy/evaluate.ts";
+import { NO_RECORD } from "../../src/policy/model.ts";
 import type { Dataset, Decision, Policy } from "../../src/policy/model.ts";
 
 const { policy } = defineGatehouse({
@@ -74,11 +75,68 @@ function decide(name: string, dataset = "shop.customers", from: Policy = policy)
   if (found === undefined) throw new Error(`no dataset ${dataset}`);
   return evaluate(
     from,
-    resolveSubject(from, { subjectId: "s", email: `${name}@x.example`, groups: [] }),
+    resolveSubject(from, { subjectId: "s", email: `${name}@x.example`, groups: [] }, NO_RECORD),
     found,
     "read",
   );
 }
+
+describe("resolveSubject", () => {
+  const grouped = {
+    ...policy,
+    groups: [
+      { group: "data-team", roles: ["reader", "several"] },
+      { group: "ghosts", roles: ["gone"] },
+    ],
+  };
+  const identity = (email: string, groups: readonly string[] = []) => ({ subjectId: "s", email, groups });
+  const token = { id: "t", ownerId: "o", roles: ["local", "barred"] };
+
+  it("unites the roles of the policy file, of groups and of the members table", () => {
+    const record = { roles: ["blind", "local"], attributes: {} };
+    const { roles } = resolveSubject(grouped, identity("Local@x.example", ["data-team", "other"]), record);
+    expect(roles).toEqual(["local", "reader", "several", "blind"]);
+  });
+
+  it("a role that the policy does not have counts for nothing, whoever gives it", () => {
+    const record = { roles: ["removed-from-the-policy"], attributes: {} };
+    expect(resolveSubject(grouped, identity("none@x.example", ["ghosts"]), record).roles).toEqual([]);
+  });
+
+  it("group names are compared exactly", () => {
+    expect(resolveSubject(grouped, identity("none@x.example", ["Data-Team", "data-team "]), NO_RECORD).roles).toEqual(
+      [],
+    );
+  });
+
+  it("attributes of the policy file beat those of the table", () => {
+    const record = { roles: [], attributes: { region: "south", team: "blue" } };
+    expect(resolveSubject(policy, identity("local@x.example"), record).attributes).toEqual({
+      region: "north",
+      team: "blue",
+    });
+  });
+
+  it("an access token has of its roles those that its owner has today, and its owner's id in rules", () => {
+    const record = { roles: ["barred"], attributes: {} };
+    expect(resolveSubject(policy, { ...identity("both@x.example"), token }, record).roles).toEqual(["local", "barred"]);
+    expect(resolveSubject(policy, { ...identity("both@x.example"), token }, NO_RECORD).roles).toEqual(["local"]);
+    expect(resolveSubject(policy, { ...identity("reader@x.example"), token }, NO_RECORD).roles).toEqual([]);
+  });
+
+  it("an access token never administers", () => {
+    const governed = {
+      ...policy,
+      roles: policy.roles.map((role) => ({ ...role, administers: role.name === "local" })),
+    };
+    const owner = resolveSubject(governed, identity("local@x.example"), NO_RECORD);
+    expect(mayAdminister(governed, owner)).toBe(true);
+    expect(mayAdminister(governed, resolveSubject(governed, identity("reader@x.example"), NO_RECORD))).toBe(false);
+    expect(
+      mayAdminister(governed, resolveSubject(governed, { ...identity("local@x.example"), token }, NO_RECORD)),
+    ).toBe(false);
+  });
+});
 
 describe("evaluate", () => {
   it("denies by default, with the reason", () => {

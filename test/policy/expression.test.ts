@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { defineGatehouse, sql, subject } from "../../src/config.ts";
 import type { GatehouseInput } from "../../src/config.ts";
 import { evaluate, resolveSubject } from "../../src/policy/evaluate.ts";
+import { NO_RECORD } from "../../src/policy/model.ts";
 import { guardViewSql } from "../../src/policy/views.ts";
 import { createParameters } from "../../src/sql/parameters.ts";
 import { createReader, tableSource } from "../support/governed.ts";
@@ -117,7 +118,7 @@ describe("a value that does not fit grants nothing", () => {
     const { policy } = world(sql(text), attributes);
     const [dataset] = policy.datasets;
     if (dataset === undefined) throw new Error("no dataset");
-    const reader = resolveSubject(policy, { subjectId: "s", email: "reader@harbor.example", groups: [] });
+    const reader = resolveSubject(policy, { subjectId: "s", email: "reader@harbor.example", groups: [] }, NO_RECORD);
     expect(evaluate(policy, reader, dataset, "read")).toMatchObject({ allowed: false, reason: "missing_attribute" });
   });
 });
@@ -202,7 +203,7 @@ describe("an index on the column", () => {
   const planOf = async (text: string): Promise<string> => {
     const { policy } = world(sql(text));
     const [dataset] = policy.datasets;
-    const reader = resolveSubject(policy, { subjectId: "s", email: "reader@harbor.example", groups: [] });
+    const reader = resolveSubject(policy, { subjectId: "s", email: "reader@harbor.example", groups: [] }, NO_RECORD);
     if (dataset?.kind !== "table") throw new Error("no table");
     const decision = evaluate(policy, reader, dataset, "read");
     if (!decision.allowed) throw new Error("not allowed");

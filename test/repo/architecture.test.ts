@@ -20,7 +20,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   storage: ["policy:type", "errors", "lib"],
   ledger: ["storage", "policy:type", "errors", "lib"],
   changes: ["policy", "sources", "storage", "ledger", "errors", "lib"],
-  access: ["policy", "sql", "sources", "changes", "ledger", "workspace", "config:type", "errors", "lib"],
+  access: ["policy", "sql", "sources", "changes", "ledger", "workspace", "storage", "config:type", "errors", "lib"],
   ui: ["errors", "lib"],
   apps: [],
   server: ["access", "apps", "policy:type", "config:type", "sql:type", "errors", "lib"],
@@ -29,6 +29,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   mcp: ["session", "hub", "errors", "lib"],
   session: ["mcp", "hub", "errors", "lib"],
   hub: ["mcp", "session", "errors", "lib"],
+  people: ["*"],
   gatehouse: ["*"],
   index: ["gatehouse", "gatehouse.config"],
 };
@@ -44,6 +45,7 @@ const ONLY_IN: readonly (readonly [RegExp, readonly string[]])[] = [
     /Date\.now|randomUUID|getRandomValues/,
     [
       "gatehouse",
+      "people",
       "lib",
       "session/session-object",
       "ledger/ledger-object",

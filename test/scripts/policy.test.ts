@@ -77,7 +77,8 @@ describe("check", () => {
     expect(warningsOf(policy)).toEqual([
       "shop.lonely: no rule lets anybody read it. Write one, or remove it.",
       'shop.shut: rules name it, but nobody has opened it. Remove its "hidden": true, or leave it closed.',
-      "roles.idle: no member holds it, so its rules reach nobody.",
+      "roles.idle: no member of this file and no group holds it, so its rules reach only whom the members table names.",
+      "roles: none has administers: true, so members can be added by npm run member alone, and no set-up code works.",
       "nobody@x.example: holds no role and sees nothing.",
       "north/allow/read/shop.people: bare@x.example lacks region, so the rule grants them nothing.",
       "idle/deny/read/shop.lonely: denies what no rule allows. Remove it.",

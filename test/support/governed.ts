@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import type { Gatehouse } from "../../src/config.ts";
 import { AppError } from "../../src/errors.ts";
 import { evaluate, resolveSubject } from "../../src/policy/evaluate.ts";
+import { NO_RECORD } from "../../src/policy/model.ts";
 import { openSources } from "../../src/sources/registry.ts";
 import { parseTokenKey } from "../../src/sources/tokens.ts";
 import type { OpenTable, TableRead, TableSource } from "../../src/sources/source.ts";
@@ -31,7 +32,11 @@ export function tableSource(
 
 /** The tables of the source that the account may read. */
 export function openFor({ policy }: Policied, source: TableSource, account: string): readonly OpenTable[] {
-  const subject = resolveSubject(policy, { subjectId: account, email: `${account}@harbor.example`, groups: [] });
+  const subject = resolveSubject(
+    policy,
+    { subjectId: account, email: `${account}@harbor.example`, groups: [] },
+    NO_RECORD,
+  );
   return source.datasets.flatMap((dataset) => {
     const decision = evaluate(policy, subject, dataset, "read");
     return decision.allowed ? [{ dataset, decision }] : [];

@@ -2,14 +2,17 @@
 import type { OAuthHelpers } from "@cloudflare/workers-oauth-provider";
 import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
+import { Hono } from "hono";
 import sample from "../../sample/gatehouse.config.ts";
 import type { GrantStore } from "../../src/auth/grants/kv.ts";
+import { createAuthorizeRoutes } from "../../src/auth/authorize.tsx";
+import type { AuthorizeEnv } from "../../src/auth/authorize.tsx";
+import { createBrowserSignInRoutes } from "../../src/auth/browser-sign-in.tsx";
 import { createBrowserSessions } from "../../src/auth/browser-session.ts";
 import { createOAuth } from "../../src/auth/provider.ts";
 import { createTokenExchange } from "../../src/auth/renewal.ts";
 import { createSampleSignIn } from "../../src/auth/sample.tsx";
 import { createBrowserSessionStore } from "../../src/storage/browser-sessions.ts";
-import { createPages } from "../../src/web/pages.tsx";
 import type { Flow } from "./oauth.ts";
 
 export interface BareProvider extends Flow {
@@ -29,15 +32,9 @@ export function providerOver(store: GrantStore, origin: string): BareProvider {
     maxSeconds: limits.browserSessionSeconds,
     now: Date.now,
   });
-  const pages = createPages({
-    origin,
-    organisation: "Bare",
-    resource,
-    hasSources: true,
-    signIn,
-    sessions,
-    refreshTokenSeconds,
-  });
+  const pages = new Hono<AuthorizeEnv>()
+    .route("/", createBrowserSignInRoutes({ origin, signIn, sessions }))
+    .route("/", createAuthorizeRoutes({ organisation: "Bare", signIn, refreshTokenSeconds }));
   let helpers: OAuthHelpers | undefined;
   const oauth = createOAuth<Cloudflare.Env & { readonly OAUTH_PROVIDER?: OAuthHelpers }>({
     origin,
@@ -46,6 +43,7 @@ export function providerOver(store: GrantStore, origin: string): BareProvider {
     accessTokenSeconds,
     refreshTokenSeconds,
     exchangeTokens: createTokenExchange({ signIn, sessions, log: () => {} }),
+    checkAccessToken: async () => undefined,
     serveMcp: async () => Response.json({}),
     async servePages(request, bindings, context) {
       helpers = bindings.OAUTH_PROVIDER;

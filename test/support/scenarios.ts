@@ -15,6 +15,9 @@ export interface Scenario {
 }
 
 const HIDDEN_FROM_ANALYST = [SECRETS.northEmail, SECRETS.southEmail, SECRETS.note, "7654321", "Rope Walk"];
+/** What is said whatever is missing, so that it tells nothing of what there is. */
+const STEP_UP_SUPPORT =
+  "If something is missing, another role may be needed: this person has the role support, and there are analyst, owner. The data team (owner@harbor.example) gives roles.";
 const HIDDEN_FROM_SUPPORT = [SECRETS.southEmail, SECRETS.southName, SECRETS.southTicket, SECRETS.note];
 
 export const SCENARIOS: readonly Scenario[] = [
@@ -278,6 +281,60 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   { who: "support", tool: "fetch", args: { id: "shop.orders/1" }, has: ["not_found"], recorded: { result: "denied" } },
   { who: "support", tool: "search", args: { query: "warehouses" }, lacks: ["ops."], recorded: { result: "answered" } },
+  {
+    who: "support",
+    tool: "describe",
+    args: {},
+    has: [
+      "this person has the role support, and there are analyst, owner.",
+      "The data team (owner@harbor.example) gives roles.",
+    ],
+    recorded: { result: "answered" },
+  },
+  ...["shop.orders", "shop.nothing", "ops.stock"].map((id): Scenario => ({
+    who: "support",
+    tool: "fetch",
+    args: { id },
+    has: [
+      `There is nothing called "${id}" that you may read. Call describe or search for what there is. ${STEP_UP_SUPPORT}`,
+    ],
+    recorded: { result: "denied", code: "not_found" },
+  })),
+  ...["orders", "ghosts"].map((table): Scenario => ({
+    who: "support",
+    tool: "query",
+    args: { source: "shop", sql: `SELECT * FROM ${table}` },
+    has: [`There is no table ${table} here that you may read.`, STEP_UP_SUPPORT],
+    recorded: { result: table === "orders" ? "denied" : "failed", code: "query_failed" },
+  })),
+  {
+    who: "support",
+    tool: "query",
+    args: { source: "shop", sql: "SELECT notes FROM customers" },
+    has: [STEP_UP_SUPPORT],
+    recorded: { result: "failed", code: "query_failed" },
+  },
+  {
+    who: "support",
+    tool: "query",
+    args: { source: "shop", sql: "SELECT json('{') FROM customers" },
+    lacks: ["another role"],
+    recorded: { result: "failed", code: "query_failed" },
+  },
+  {
+    who: "guest",
+    tool: "query",
+    args: { source: "shop", sql: "SELECT * FROM customers" },
+    has: ["this person has no role, and there are analyst, support, owner. The data team"],
+    recorded: { result: "denied", code: "not_found" },
+  },
+  {
+    who: "owner",
+    tool: "query",
+    args: { source: "shop", sql: "SELECT ghost FROM customers" },
+    has: ["another role may be needed: this person has the role owner, and there are analyst, support."],
+    recorded: { result: "failed", code: "query_failed" },
+  },
   {
     who: "owner",
     tool: "query",

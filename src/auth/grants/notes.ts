@@ -67,9 +67,19 @@ function noteOf(
   { subjectId, clientId, grantId }: NoteSubject,
   { operation, why, denials, atMs }: Event,
 ): Note {
-  const nothing = { code: null, datasets: [], rules: [], masked: [], untrusted: [], rows: 0, cut: false, kept: null };
+  const nothing = {
+    code: null,
+    roles: [],
+    datasets: [],
+    rules: [],
+    masked: [],
+    untrusted: [],
+    rows: 0,
+    cut: false,
+    kept: null,
+  };
   return {
-    attempt: { call, subjectId, clientId, roles: [], operation, asked: `${why} (connection ${grantId})` },
+    attempt: { call, subjectId, owner: null, clientId, operation, asked: `${why} (connection ${grantId})` },
     outcome: { result: denials.length === 0 ? "answered" : "denied", denials, ...nothing },
     atMs,
   };

@@ -1,0 +1,135 @@
+// What people with an administering role do: list, add and remove members. Each is one recorded operation, in the chain of who did
+// it; the one whom it concerns gets a record in their own chain when their ledger hears of it.
+import type { Organisation } from "../config.ts";
+import { AppError } from "../errors.ts";
+import type { Identity } from "../lib/identity.ts";
+import { mayAdminister } from "../policy/evaluate.ts";
+import { administeringRoles, requireAttributes, requireRole } from "../policy/names.ts";
+import type { Policy } from "../policy/model.ts";
+import { addRole, removeMember, removeRole, setAttributes } from "../storage/member-statements.ts";
+import type { Change } from "../storage/member-statements.ts";
+import type { ListedMember, Members } from "../storage/members.ts";
+import { recordedInBrowser } from "./own.ts";
+import { Denied } from "./recorded.ts";
+import type { Call, Recorder } from "./recorded.ts";
+import type { RoleChanges } from "./role-changes.ts";
+
+/** A member of the policy file, which alone can change it. */
+export interface DeclaredMember {
+  readonly email: string;
+  readonly roles: readonly string[];
+}
+
+export interface MemberList {
+  readonly declared: readonly DeclaredMember[];
+  readonly members: readonly ListedMember[];
+}
+
+/** Values by name; null takes one away. */
+export type AttributeChanges = Readonly<
+  Record<string, string | number | boolean | readonly (string | number | boolean)[] | null>
+>;
+
+/** When a change acts. `later`: it is written, and acts within some minutes. */
+export interface Acts {
+  readonly acts: "at the next request" | "later";
+}
+
+/** Errors of each: `not_allowed`, and those of the recorder. */
+export interface Administration {
+  list(person: Identity): Promise<MemberList>;
+  /** Errors: `invalid_input` for a role that there is not. */
+  addRole(person: Identity, email: string, role: string): Promise<Acts>;
+  /** Errors: `invalid_input` for one that the policy file gives, `not_found`. */
+  removeRole(person: Identity, email: string, role: string): Promise<Acts>;
+  /** Takes all roles and attributes away. Errors: `not_found`. */
+  remove(person: Identity, email: string): Promise<Acts>;
+  /** Errors: `invalid_input` for an attribute that the policy does not know. */
+  setAttributes(person: Identity, email: string, attributes: AttributeChanges): Promise<Acts>;
+}
+
+export interface AdministrationDependencies {
+  readonly record: Recorder;
+  readonly policy: Policy;
+  readonly organisation: Organisation;
+  readonly members: Members;
+  readonly changes: Pick<RoleChanges, "tell">;
+  readonly onError: (error: unknown) => void;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+export function createAdministration(dependencies: AdministrationDependencies): Administration {
+  const { record, policy, organisation, members, now } = dependencies;
+  const administer = <T>(person: Identity, operation: string, asked: string, work: (call: Call) => Promise<T>) =>
+    recordedInBrowser(record, person, operation, asked, async (call) => {
+      if (!mayAdminister(policy, call.subject)) throw notAllowed(policy, organisation);
+      return work(call);
+    });
+  const at = ({ subject }: Call) => ({ by: subject.email, nowMs: now() });
+  const make = async (change: Change): Promise<Acts> => applyAndTell(dependencies, change);
+  const known = async (email: string): Promise<ListedMember> => {
+    const found = await members.find(email);
+    if (found !== undefined && (found.roles.length > 0 || Object.keys(found.attributes).length > 0)) return found;
+    throw new AppError("not_found", `The members table does not name ${email}.${declaredHint(policy, email)}`);
+  };
+  return {
+    list: (person) =>
+      administer(person, "list members", "", async () => ({
+        declared: policy.members.map(({ email, roles }) => ({ email, roles })),
+        members: await members.list(),
+      })),
+    addRole: (person, email, role) =>
+      administer(person, "add role", `${email} ${role}`, async (call) => {
+        requireRole(policy, role);
+        return make(addRole(email, role, at(call)));
+      }),
+    removeRole: (person, email, role) =>
+      administer(person, "remove role", `${email} ${role}`, async (call) => {
+        const { roles } = await known(email);
+        if (!roles.some((held) => held.role === role))
+          throw new AppError(
+            "not_found",
+            `${email} does not have ${role} by the members table.${declaredHint(policy, email)}`,
+          );
+        return make(removeRole(email, role, at(call)));
+      }),
+    remove: (person, email) =>
+      administer(person, "remove member", email, async (call) => {
+        await known(email);
+        return make(removeMember(email, at(call)));
+      }),
+    setAttributes: (person, email, attributes) =>
+      administer(person, "set attributes", `${email} ${Object.keys(attributes).join(" ")}`, async (call) => {
+        requireAttributes(policy, Object.keys(attributes));
+        return make(setAttributes(email, attributes, at(call)));
+      }),
+  };
+}
+
+/** Writes it, then makes it act. What cannot be told now stays to be told: the change is not undone for that. */
+export async function applyAndTell(
+  { members, changes, onError }: Pick<AdministrationDependencies, "members" | "changes" | "onError">,
+  change: Change,
+): Promise<Acts> {
+  await members.apply(change);
+  try {
+    await changes.tell();
+    return { acts: "at the next request" };
+  } catch (error) {
+    onError(error);
+    return { acts: "later" };
+  }
+}
+
+function declaredHint({ members }: Policy, email: string): string {
+  return members.some((member) => member.email === email)
+    ? " The policy file does; what it gives is changed there."
+    : "";
+}
+
+function notAllowed(policy: Policy, { contact }: Organisation): Denied {
+  const roles = administeringRoles(policy);
+  const who = roles.length === 0 ? "No role may do this." : `Only ${roles.join(" and ")} may do this.`;
+  return new Denied(new AppError("not_allowed", `${who} ${contact} gives roles.`), ["members: no_role"], []);
+}

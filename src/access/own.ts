@@ -1,0 +1,137 @@
+// What a signed-in person does about themselves on our own pages: their access tokens for programs, and their connections. Each is
+// one recorded operation; a program that shows an access token gets none of them.
+import type { Organisation } from "../config.ts";
+import { AppError } from "../errors.ts";
+import { hashAccessToken, newAccessToken } from "../lib/access-token.ts";
+import type { Identity } from "../lib/identity.ts";
+import type { AccessTokens, ListedAccessToken } from "../storage/access-tokens.ts";
+import { Denied } from "./recorded.ts";
+import type { Answered, Call, Recorder } from "./recorded.ts";
+import type { RoleChanges } from "./role-changes.ts";
+
+/** A program that somebody signed in with. */
+export interface OwnConnection {
+  readonly id: string;
+  readonly clientName: string;
+  readonly createdMs: number;
+}
+
+/** The connections of people; whoever calls this has checked that it is that person. */
+export interface OwnConnections {
+  list(subjectId: string): Promise<readonly OwnConnection[]>;
+  /** Ends one, with its tokens, sessions and streams. False when the subject has none of that id. */
+  end(subjectId: string, id: string): Promise<boolean>;
+}
+
+export interface WantedToken {
+  /** What its owner calls it. */
+  readonly name: string;
+  readonly roles: readonly string[];
+  readonly days: number;
+}
+
+export interface MadeToken extends Pick<ListedAccessToken, "id" | "name" | "roles" | "expiresMs"> {
+  /** Its text. It is shown this once, and is nowhere afterwards. */
+  readonly token: string;
+}
+
+export interface Own {
+  tokens(person: Identity): Promise<readonly ListedAccessToken[]>;
+  /** Errors: `invalid_input` for a role that the person does not have, or too long a life; `limit_reached`. */
+  makeToken(person: Identity, wanted: WantedToken): Promise<MadeToken>;
+  /** Errors: `not_found`. */
+  revokeToken(person: Identity, id: string): Promise<void>;
+  connections(person: Identity, connections: OwnConnections): Promise<readonly OwnConnection[]>;
+  /** Errors: `not_found`. */
+  endConnection(person: Identity, connections: OwnConnections, id: string): Promise<void>;
+}
+
+export interface OwnDependencies {
+  readonly record: Recorder;
+  readonly organisation: Organisation;
+  readonly tokens: AccessTokens;
+  readonly changes: Pick<RoleChanges, "tell">;
+  readonly limits: {
+    readonly maxProgramTokens: number;
+    readonly programTokenSeconds: number;
+  };
+  readonly newId: () => string;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+/** How records name our own pages, where those of assistants have a client's id. */
+export const BROWSER = "browser";
+
+/** One recorded operation of a person at a browser; of nobody else. Errors: `not_allowed` for an access token. */
+export async function recordedInBrowser<T>(
+  record: Recorder,
+  identity: Identity,
+  operation: string,
+  asked: string,
+  work: (call: Call) => Promise<T>,
+): Promise<T> {
+  return record({ identity, clientId: BROWSER }, { operation, asked, maxRows: 0, slot: null }, async (call) => {
+    if (identity.token !== undefined)
+      throw new Denied(new AppError("not_allowed", "An access token reads data and nothing else."), [], []);
+    return nothingRead(await work(call));
+  });
+}
+
+function nothingRead<T>(answer: T): Answered<T> {
+  return { answer, datasets: [], rules: [] };
+}
+
+const DAY_MS = 86_400_000;
+
+export function createOwn({ record, organisation, tokens, changes, limits, newId, now }: OwnDependencies): Own {
+  const maxDays = Math.floor(limits.programTokenSeconds / 86_400);
+  const make = async ({ subject }: Call, { name, roles, days }: WantedToken): Promise<MadeToken> => {
+    const lacking = roles.filter((role) => !subject.roles.includes(role));
+    if (lacking.length > 0) {
+      const held = subject.roles.length === 0 ? "You have none." : `You have: ${subject.roles.join(", ")}.`;
+      const message = `A token can have roles that you have, and you do not have ${lacking.join(", ")}. ${held} ${organisation.contact} gives roles.`;
+      throw new Denied(
+        new AppError("invalid_input", message),
+        lacking.map((role) => `${role}: no_role`),
+        [],
+      );
+    }
+    if (days > maxDays) throw new AppError("invalid_input", `A token lives for ${maxDays} days at most.`);
+    const nowMs = now();
+    const [id, token] = [newId(), newAccessToken()];
+    const expiresMs = nowMs + days * DAY_MS;
+    const kept = { id, hash: await hashAccessToken(token), ownerId: subject.subjectId, name, roles, by: subject.email };
+    if (!(await tokens.add({ ...kept, nowMs, expiresMs }, limits.maxProgramTokens)))
+      throw new AppError(
+        "limit_reached",
+        `You have ${limits.maxProgramTokens} usable tokens, which is the limit. Revoke one.`,
+      );
+    return { id, name, roles, expiresMs, token };
+  };
+  return {
+    tokens: (person) =>
+      recordedInBrowser(record, person, "list access tokens", "", async ({ subject }) =>
+        tokens.list(subject.subjectId),
+      ),
+    makeToken: (person, wanted) => {
+      const asked = JSON.stringify(wanted);
+      return recordedInBrowser(record, person, "make access token", asked, async (call) => make(call, wanted));
+    },
+    revokeToken: (person, id) =>
+      recordedInBrowser(record, person, "revoke access token", id, async ({ subject: { subjectId, email } }) => {
+        if (!(await tokens.revoke(id, subjectId, email, now())))
+          throw new AppError("not_found", "You have no token of this id that can still be used.");
+        await changes.tell();
+      }),
+    connections: (person, connections) =>
+      recordedInBrowser(record, person, "list connections", "", async ({ subject }) =>
+        connections.list(subject.subjectId),
+      ),
+    endConnection: (person, connections, id) =>
+      recordedInBrowser(record, person, "end connection", id, async ({ subject }) => {
+        if (!(await connections.end(subject.subjectId, id)))
+          throw new AppError("not_found", "You have no connection of this id.");
+      }),
+  };
+}

@@ -1,0 +1,101 @@
+// Makes changes of members and ends of access tokens act: tells every ledger that holds a copy, and ends what is not allowed any
+// more. What is to be told stands in GATEHOUSE_DB until it was, so that a crash in between loses nothing; it can be repeated.
+import type { ToldMember } from "../ledger/member-copy.ts";
+import { tokenSubjectId } from "../lib/access-token.ts";
+import type { Identity } from "../lib/identity.ts";
+import { resolveSubject } from "../policy/evaluate.ts";
+import type { MemberRecord, Policy, Subject } from "../policy/model.ts";
+import { freely } from "../policy/saved.ts";
+import type { Source } from "../sources/source.ts";
+import type { AccessTokens } from "../storage/access-tokens.ts";
+import type { KnownSubject, Members, UntoldMember } from "../storage/members.ts";
+import { findTarget, openCatalogue } from "./catalogue.ts";
+
+/** Whoever holds streams and sessions of a subject. */
+export interface Listeners {
+  /** The lists that the subject's clients hold are old. */
+  listChanged(subjectId: string): Promise<void>;
+  /** Ends subscriptions to what may not be read any more. */
+  recheck(subjectId: string, mayRead: (uri: string) => boolean): Promise<void>;
+  /** Ends the sessions and streams of a sign-in or an access token. */
+  revoke(subjectId: string, grantId: string): Promise<void>;
+}
+
+export interface RoleChangesDependencies {
+  readonly policy: Policy;
+  readonly sources: readonly Source[];
+  readonly members: Members;
+  readonly tokens: AccessTokens;
+  readonly ledgerOf: (subjectId: string) => { takeMember(member: ToldMember, by: string): Promise<void> };
+  readonly listeners: Listeners;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+export interface RoleChanges {
+  /** Tells all that has not been told. Throws after everything was tried, when something could not be: it stays to be told. */
+  tell(): Promise<void>;
+  /** Somebody's roles or attributes are others than before, and their ledger knows. */
+  changed(identity: Identity, record: MemberRecord): Promise<void>;
+}
+
+/** Changes that one round tells. */
+const ROUND = 100;
+/** Rounds of one call at most; the next goes on. */
+const MAX_ROUNDS = 20;
+
+export function createRoleChanges(dependencies: RoleChangesDependencies): RoleChanges {
+  const { policy, sources, members, tokens, ledgerOf, listeners, now } = dependencies;
+
+  const changed: RoleChanges["changed"] = async (identity, record) => {
+    const subject = resolveSubject(policy, identity, record);
+    await listeners.recheck(subject.subjectId, mayRead(policy, sources, subject));
+    await listeners.listChanged(subject.subjectId);
+  };
+
+  async function tellSubject(member: UntoldMember, { subjectId, email, groups, ownerId }: KnownSubject): Promise<void> {
+    const { changedBy, version, roles, attributes } = member;
+    await ledgerOf(subjectId).takeMember({ email, version, roles, attributes }, changedBy);
+    // Which roles an access token is restricted to is not known here: it loses its subscriptions, and may ask for them again.
+    if (ownerId === null) return changed({ subjectId, email, groups }, member);
+    await listeners.recheck(subjectId, () => false);
+    await listeners.listChanged(subjectId);
+  }
+
+  async function tellMember(member: UntoldMember): Promise<void> {
+    await all(await members.subjectsOf(member.email), async (subject) => tellSubject(member, subject));
+    await members.markTold(member.email, member.version);
+  }
+
+  async function endToken(id: string): Promise<void> {
+    await listeners.revoke(await tokenSubjectId(id), id);
+    await tokens.markEndTold(id);
+  }
+
+  return {
+    changed,
+    async tell() {
+      for (let round = 0; round < MAX_ROUNDS; round += 1) {
+        const [untold, ended] = await Promise.all([members.untold(ROUND), tokens.untoldEnds(now(), ROUND)]);
+        await all(
+          [...untold.map((member) => () => tellMember(member)), ...ended.map((id) => () => endToken(id))],
+          (work) => work(),
+        );
+        if (untold.length < ROUND && ended.length < ROUND) return;
+      }
+    },
+  };
+}
+
+/** Whether a URI names something that the subject may read today. */
+function mayRead(policy: Policy, sources: readonly Source[], subject: Subject): (uri: string) => boolean {
+  const catalogue = openCatalogue(policy, sources, freely(policy, subject));
+  return (uri) => findTarget(catalogue, uri) !== undefined;
+}
+
+/** Tries all, then throws the first fault. */
+async function all<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const done = await Promise.allSettled(items.map(work));
+  const failed = done.find((one) => one.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+}

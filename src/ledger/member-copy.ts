@@ -1,0 +1,157 @@
+// The copy of a member that one subject's ledger holds: read from the members table when the ledger is new or the email is another,
+// told anew by whoever changes it, and compared now and then behind an answer, so that no change that was not told stays unknown.
+import * as z from "zod";
+import type { Identity } from "../lib/identity.ts";
+import type { Attributes, MemberRecord } from "../policy/model.ts";
+import type { KnownSubject, MemberVersion } from "../storage/members.ts";
+
+/** The members table as a ledger asks it. */
+export interface MemberDirectory {
+  /** Notes that the subject has been here and returns the member of their email as it is now. */
+  know(subject: KnownSubject): Promise<MemberVersion>;
+  /** The member of this email as it is now. */
+  read(email: string): Promise<MemberVersion>;
+}
+
+/** A member as ledgers are told of it. */
+export interface ToldMember extends MemberVersion {
+  readonly email: string;
+}
+
+export interface MemberCopy {
+  /** Makes sure that there is a copy for this identity. Asks the table only if there is none. Throws when that fails. */
+  ensure(identity: Identity): Promise<void>;
+  /** The copy; `ensure` came before. */
+  current(): MemberRecord;
+  /** Whether the copy was compared with the table long ago. */
+  isDue(): boolean;
+  /** Compares with the table. Whether roles, attributes or groups are others than before. */
+  compare(identity: Identity): Promise<boolean>;
+  /** Takes a newer version. Whether roles or attributes are others than before. */
+  take(member: ToldMember): boolean;
+}
+
+/** How old a copy gets before it is compared: the longest that a change can go unnoticed that nobody told of. */
+const COMPARE_AFTER_MS = 60_000;
+/** How old the table's note of when the subject was seen gets. */
+const SEEN_AFTER_MS = 6 * 3_600_000;
+
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS member (id INTEGER PRIMARY KEY CHECK (id = 1), email TEXT NOT NULL, version INTEGER NOT NULL, roles TEXT NOT NULL, attributes TEXT NOT NULL, groups TEXT NOT NULL, compared_ms INTEGER NOT NULL, seen_ms INTEGER NOT NULL);
+`;
+
+interface CopyRow extends Record<string, SqlStorageValue> {
+  readonly email: string;
+  readonly version: number;
+  readonly roles: string;
+  readonly attributes: string;
+  readonly groups: string;
+  readonly compared_ms: number;
+  readonly seen_ms: number;
+}
+
+interface Held extends ToldMember {
+  /** As JSON. */
+  readonly groups: string;
+  readonly comparedMs: number;
+  readonly seenMs: number;
+}
+
+const scalar = z.union([z.string(), z.number(), z.boolean()]);
+const rolesSchema = z.array(z.string());
+const attributesSchema: z.ZodType<Attributes> = z.record(z.string(), z.union([scalar, z.array(scalar)]));
+
+export function createMemberCopy(sql: SqlStorage, directory: MemberDirectory, now: () => number): MemberCopy {
+  sql.exec(SCHEMA);
+  /** Undefined until it was read, null when there is none. */
+  let held: Held | null | undefined;
+  const load = (): Held | null => (held ??= read(sql) ?? null);
+
+  function keep(next: Held): void {
+    sql.exec(
+      "INSERT OR REPLACE INTO member (id, email, version, roles, attributes, groups, compared_ms, seen_ms) VALUES (1, ?, ?, ?, ?, ?, ?, ?)",
+      next.email,
+      next.version,
+      JSON.stringify(next.roles),
+      JSON.stringify(next.attributes),
+      next.groups,
+      next.comparedMs,
+      next.seenMs,
+    );
+    held = next;
+  }
+
+  /** What was told while the table was asked: its answer may be older. */
+  const toldMeanwhile = new Map<string, ToldMember>();
+  let asking = 0;
+
+  async function askTable(identity: Identity, email: string, nowMs: number): Promise<MemberVersion> {
+    const { subjectId, groups, token } = identity;
+    const before = load();
+    const isNoted = before?.email === email && before.groups === JSON.stringify(groups);
+    asking += 1;
+    try {
+      if (isNoted && nowMs - before.seenMs < SEEN_AFTER_MS) return await directory.read(email);
+      const ownerId = token?.ownerId ?? null;
+      return await directory.know({ subjectId, email, groups: ownerId === null ? groups : [], seenMs: nowMs, ownerId });
+    } finally {
+      asking -= 1;
+    }
+  }
+
+  /** Whether roles, attributes or groups are others than before. */
+  async function ask(identity: Identity): Promise<boolean> {
+    const [email, groups, nowMs] = [identity.email.toLowerCase(), JSON.stringify(identity.groups), now()];
+    const answer = await askTable(identity, email, nowMs);
+    const before = load();
+    const candidates = [answer, toldMeanwhile.get(email), before?.email === email ? before : undefined];
+    if (asking === 0) toldMeanwhile.clear();
+    const { version, roles, attributes } = candidates
+      .filter((one) => one !== undefined)
+      .reduce((newest, one) => (one.version > newest.version ? one : newest));
+    const isNoted = before?.email === email && before.groups === groups && nowMs - before.seenMs < SEEN_AFTER_MS;
+    const seenMs = isNoted ? before.seenMs : nowMs;
+    keep({ email, version, roles, attributes, groups, comparedMs: nowMs, seenMs });
+    return before !== null && (!isSame(before, { roles, attributes }) || before.groups !== groups);
+  }
+
+  return {
+    async ensure(identity) {
+      if (load()?.email !== identity.email.toLowerCase()) await ask(identity);
+    },
+    current() {
+      const copy = load();
+      if (copy === null) throw new TypeError("the member was not asked for");
+      return { roles: copy.roles, attributes: copy.attributes };
+    },
+    isDue: () => now() - (load()?.comparedMs ?? 0) >= COMPARE_AFTER_MS,
+    compare: ask,
+    take(told) {
+      const { email, version, roles, attributes } = told;
+      if (asking > 0 && version > (toldMeanwhile.get(email)?.version ?? 0)) toldMeanwhile.set(email, told);
+      const copy = load();
+      // Nobody of this email is here (any more), or newer was told already.
+      if (copy === null || copy.email !== email || version <= copy.version) return false;
+      keep({ ...copy, version, roles, attributes, comparedMs: now() });
+      return !isSame(copy, { roles, attributes });
+    },
+  };
+}
+
+function isSame(one: MemberRecord, other: MemberRecord): boolean {
+  return JSON.stringify([one.roles, one.attributes]) === JSON.stringify([other.roles, other.attributes]);
+}
+
+function read(sql: SqlStorage): Held | undefined {
+  const [row] = sql.exec<CopyRow>("SELECT * FROM member").toArray();
+  if (row === undefined) return undefined;
+  return {
+    email: row.email,
+    roles: rolesSchema.parse(JSON.parse(row.roles)),
+    attributes: attributesSchema.parse(JSON.parse(row.attributes)),
+    version: row.version,
+    groups: row.groups,
+    comparedMs: row.compared_ms,
+    seenMs: row.seen_ms,
+  };
+}

@@ -1,0 +1,174 @@
+// The members table: roles and attributes by email, besides those of the policy file, and which subjects have been here. Ledgers
+// hold copies; what they have not been told of yet is found by `untold`.
+import * as z from "zod";
+import type { Attributes, MemberRecord } from "../policy/model.ts";
+import type { Change } from "./member-statements.ts";
+
+/** A member with the version that tells newer from older. */
+export interface MemberVersion extends MemberRecord {
+  /** 0 for who is not in the table. */
+  readonly version: number;
+}
+
+/** Somebody whose ledger holds a copy. */
+export interface KnownSubject {
+  readonly subjectId: string;
+  /** In lower case; of an access token, its owner's. */
+  readonly email: string;
+  readonly groups: readonly string[];
+  readonly seenMs: number;
+  /** Of an access token. */
+  readonly ownerId: string | null;
+}
+
+export interface ListedMember {
+  readonly email: string;
+  readonly roles: readonly { readonly role: string; readonly by: string; readonly atMs: number }[];
+  readonly attributes: Attributes;
+  readonly changedBy: string;
+  readonly changedMs: number;
+}
+
+export interface UntoldMember extends MemberVersion {
+  readonly email: string;
+  readonly changedBy: string;
+}
+
+export interface Members {
+  /** Notes that the subject has been here and returns the member of their email as it is now, in one transaction. */
+  know(subject: KnownSubject): Promise<MemberVersion>;
+  /** The member of this email as it is now. */
+  read(email: string): Promise<MemberVersion>;
+  /** In order of their emails. */
+  list(): Promise<readonly ListedMember[]>;
+  find(email: string): Promise<ListedMember | undefined>;
+  /** Whether anybody holds one of the roles. */
+  holdsAny(roles: readonly string[]): Promise<boolean>;
+  apply(change: Change): Promise<void>;
+  /** Members whose last change has not reached every ledger, at most `limit`. */
+  untold(limit: number): Promise<readonly UntoldMember[]>;
+  /** Everybody with this email, access tokens of theirs with them. */
+  subjectsOf(email: string): Promise<readonly KnownSubject[]>;
+  markTold(email: string, version: number): Promise<void>;
+}
+
+const rolesSchema = z.record(z.string(), z.object({ by: z.string(), atMs: z.number() }));
+const scalar = z.union([z.string(), z.number(), z.boolean()]);
+const attributesSchema = z.record(z.string(), z.union([scalar, z.array(scalar)]));
+
+interface MemberRow {
+  readonly email: string;
+  readonly roles: string;
+  readonly attributes: string;
+  readonly changed_by: string;
+  readonly changed_ms: number;
+  readonly version: number;
+}
+
+interface SubjectRow {
+  readonly subject_id: string;
+  readonly email: string;
+  readonly groups: string;
+  readonly seen_ms: number;
+  readonly owner_id: string | null;
+}
+
+const LISTED = "SELECT email, roles, attributes, changed_by, changed_ms, version FROM member";
+
+export function openMembers(database: D1Database): Members {
+  return {
+    async know({ subjectId, email, groups, seenMs, ownerId }) {
+      // One transaction: a change after it finds the subject, a change before it is read.
+      const [, read] = await database.batch<MemberRow>([
+        database
+          .prepare(
+            `INSERT INTO subject (subject_id, email, groups, seen_ms, owner_id) VALUES (?, ?, ?, ?, ?)
+ ON CONFLICT (subject_id) DO UPDATE SET email = excluded.email, groups = excluded.groups, seen_ms = excluded.seen_ms`,
+          )
+          .bind(subjectId, email, JSON.stringify(groups), seenMs, ownerId),
+        database.prepare(`${LISTED} WHERE email = ?`).bind(email),
+      ]);
+      return versionOf(read?.results[0]);
+    },
+    async read(email) {
+      const row = await database.prepare(`${LISTED} WHERE email = ?`).bind(email).first<MemberRow>();
+      return versionOf(row ?? undefined);
+    },
+    async list() {
+      const { results } = await database
+        .prepare(`${LISTED} WHERE roles <> '{}' OR attributes <> '{}' ORDER BY email`)
+        .all<MemberRow>();
+      return results.map(listedOf);
+    },
+    async find(email) {
+      const row = await database.prepare(`${LISTED} WHERE email = ?`).bind(email).first<MemberRow>();
+      return row === null ? undefined : listedOf(row);
+    },
+    async holdsAny(roles) {
+      const found = await database.prepare(HOLDER).bind(JSON.stringify(roles)).first();
+      return found !== null;
+    },
+    async apply({ sql, values }) {
+      await database
+        .prepare(sql)
+        .bind(...values)
+        .run();
+    },
+    async untold(limit) {
+      const { results } = await database
+        .prepare(`${LISTED} WHERE told_version < version LIMIT ?`)
+        .bind(limit)
+        .all<MemberRow>();
+      return results.map((row) => ({ email: row.email, changedBy: row.changed_by, ...versionOf(row) }));
+    },
+    async subjectsOf(email) {
+      const { results } = await database
+        .prepare("SELECT subject_id, email, groups, seen_ms, owner_id FROM subject WHERE email = ?")
+        .bind(email)
+        .all<SubjectRow>();
+      return results.map((row) => ({
+        subjectId: row.subject_id,
+        email: row.email,
+        groups: parseGroups(row.groups),
+        seenMs: row.seen_ms,
+        ownerId: row.owner_id,
+      }));
+    },
+    async markTold(email, version) {
+      await database
+        .prepare("UPDATE member SET told_version = ?2 WHERE email = ?1 AND told_version < ?2")
+        .bind(email, version)
+        .run();
+    },
+  };
+}
+
+/** Whether anybody in the table holds one of the roles of a JSON array. */
+export const HOLDER =
+  "SELECT 1 FROM member, json_each(member.roles) AS held WHERE held.key IN (SELECT value FROM json_each(?)) LIMIT 1";
+
+/** Parses the groups of a subject. */
+export function parseGroups(text: string): readonly string[] {
+  return z.array(z.string()).parse(JSON.parse(text));
+}
+
+function versionOf(row: MemberRow | undefined): MemberVersion {
+  if (row === undefined) return { roles: [], attributes: {}, version: 0 };
+  const { roles, attributes, version } = row;
+  return {
+    roles: Object.keys(rolesSchema.parse(JSON.parse(roles))),
+    attributes: attributesSchema.parse(JSON.parse(attributes)),
+    version,
+  };
+}
+
+function listedOf(row: MemberRow): ListedMember {
+  const roles = Object.entries(rolesSchema.parse(JSON.parse(row.roles)));
+  return {
+    email: row.email,
+    roles: roles.map(([role, given]) => ({ role, ...given })),
+    attributes: attributesSchema.parse(JSON.parse(row.attributes)),
+    changedBy: row.changed_by,
+    changedMs: row.changed_ms,
+  };
+}

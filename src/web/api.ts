@@ -1,0 +1,110 @@
+// The JSON API of a signed-in person: their connections, their access tokens and, for administering roles, the members. Each route
+// makes one recorded operation. There is no CORS: only pages of this server may use it.
+import { Hono } from "hono";
+import * as z from "zod";
+import type { Administration } from "../access/administration.ts";
+import type { Own, OwnConnections } from "../access/own.ts";
+import type { RoleChanges } from "../access/role-changes.ts";
+import type { AuthorizeEnv } from "../auth/authorize.tsx";
+import { AppError } from "../errors.ts";
+import { enter, errorResponse, neverStored, parseInput, readBody } from "./api-border.ts";
+import type { ApiBorderOptions, ErrorReporter, SignedIn } from "./api-border.ts";
+
+export interface ApiOptions extends ApiBorderOptions {
+  readonly own: Own;
+  readonly administration: Administration;
+  readonly changes: Pick<RoleChanges, "tell">;
+  readonly connections: OwnConnections;
+  readonly reporter: ErrorReporter;
+}
+
+export const API_PATH = "/api";
+/** Makes what was written into GATEHOUSE_DB act at once. Asking for it gives nobody anything, so anybody may. */
+export const UPKEEP_PATH = `${API_PATH}/upkeep`;
+
+interface ApiEnv extends AuthorizeEnv {
+  readonly Variables: SignedIn;
+}
+
+const email = z.email().max(320).toLowerCase();
+const name = z.string().min(1).max(100);
+const newToken = z.strictObject({
+  name: z.string().trim().min(1).max(100),
+  roles: z.array(name).min(1).max(50),
+  days: z.int().min(1).max(36_500),
+});
+const scalar = z.union([z.string().max(1000), z.number(), z.boolean()]);
+const attributes = z.record(name, z.union([scalar, z.array(scalar).max(100), z.null()]));
+
+export function createApiRoutes(options: ApiOptions): Hono<ApiEnv> {
+  const { own, connections, changes, reporter } = options;
+  const app = new Hono<ApiEnv>().basePath(API_PATH);
+  app.use("*", neverStored);
+  app.onError((error) => errorResponse(error, reporter));
+  app.post("/upkeep", async (context) => {
+    await changes.tell();
+    return context.body(null, 204);
+  });
+  app.use("*", async (context, next) => {
+    context.set("session", await enter(context.req.raw, options));
+    await next();
+  });
+  app.get("/session", ({ var: { session } }) =>
+    Response.json({ email: session.identity.email, csrfToken: session.csrfToken }),
+  );
+  app.get("/connections", async ({ var: { session } }) =>
+    Response.json({ connections: await own.connections(session.identity, connections) }),
+  );
+  app.delete("/connections/:id", async (context) => {
+    const id = parseInput(context.req.param("id"), name);
+    await own.endConnection(context.var.session.identity, connections, id);
+    return context.body(null, 204);
+  });
+  app.get("/tokens", async ({ var: { session } }) => Response.json({ tokens: await own.tokens(session.identity) }));
+  app.post("/tokens", async ({ req, var: { session } }) =>
+    Response.json(await own.makeToken(session.identity, await readBody(req.raw, newToken)), { status: 201 }),
+  );
+  app.delete("/tokens/:id", async (context) => {
+    await own.revokeToken(context.var.session.identity, parseInput(context.req.param("id"), name));
+    return context.body(null, 204);
+  });
+  addMemberRoutes(app, options);
+  app.all("*", () => {
+    throw new AppError("not_found", "There is nothing at this path of the API.");
+  });
+  return app;
+}
+
+function addMemberRoutes(app: Hono<ApiEnv>, { administration }: ApiOptions): void {
+  app.get("/members", async ({ var: { session } }) => Response.json(await administration.list(session.identity)));
+  app.put("/members/:email/roles/:role", async ({ req, var: { session } }) =>
+    Response.json(
+      await administration.addRole(
+        session.identity,
+        parseInput(req.param("email"), email),
+        parseInput(req.param("role"), name),
+      ),
+    ),
+  );
+  app.delete("/members/:email/roles/:role", async ({ req, var: { session } }) =>
+    Response.json(
+      await administration.removeRole(
+        session.identity,
+        parseInput(req.param("email"), email),
+        parseInput(req.param("role"), name),
+      ),
+    ),
+  );
+  app.patch("/members/:email/attributes", async ({ req, var: { session } }) =>
+    Response.json(
+      await administration.setAttributes(
+        session.identity,
+        parseInput(req.param("email"), email),
+        await readBody(req.raw, attributes),
+      ),
+    ),
+  );
+  app.delete("/members/:email", async ({ req, var: { session } }) =>
+    Response.json(await administration.remove(session.identity, parseInput(req.param("email"), email))),
+  );
+}

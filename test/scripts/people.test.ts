@@ -1,0 +1,122 @@
+// `npm run member` and `npm run token` beside a server that runs: what they write acts with its next request.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { freePort, startServer } from "../support/node/server.ts";
+import type { WorkerProcess } from "../support/node/worker.ts";
+import { tokensFor } from "../support/oauth.ts";
+
+const ROOT = path.resolve(import.meta.dirname, "../..");
+const REVIEWER = "reviewer@harbor.example";
+
+// A server of its own: other tests rely on who sees what.
+const stateDir = mkdtempSync(path.join(tmpdir(), "gatehouse-people-"));
+let server: WorkerProcess;
+
+beforeAll(async () => {
+  server = await startServer(await freePort(), stateDir);
+});
+
+afterAll(async () => {
+  await server.stop("SIGTERM");
+  rmSync(stateDir, { recursive: true, force: true });
+});
+
+function run(script: "member" | "token", ...args: readonly string[]) {
+  const env = { ...process.env, GATEHOUSE_STATE: stateDir, PORT: new URL(server.origin).port };
+  return spawnSync(process.execPath, [`scripts/${script}.ts`, ...args], { cwd: ROOT, env, encoding: "utf8" });
+}
+
+/** The lines of a command that worked. */
+function lines(script: "member" | "token", ...args: readonly string[]): readonly string[] {
+  const { status, stdout, stderr } = run(script, ...args);
+  if (status !== 0) throw new Error(stderr);
+  return stdout.trim().split("\n");
+}
+
+async function notesSeenBy(token: string): Promise<{ readonly status: number; readonly text: string }> {
+  const envelope = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientInfo": { name: "test", version: "1" },
+    "io.modelcontextprotocol/clientCapabilities": {},
+  };
+  const args = { source: "shop", sql: "SELECT notes FROM customers LIMIT 1" };
+  const response = await fetch(`${server.origin}/mcp`, {
+    method: "POST",
+    headers: {
+      authorization: `Bearer ${token}`,
+      "content-type": "application/json",
+      accept: "application/json, text/event-stream",
+      "mcp-protocol-version": "2026-07-28",
+      "mcp-method": "tools/call",
+      "mcp-name": "query",
+    },
+    body: JSON.stringify({
+      jsonrpc: "2.0",
+      id: 1,
+      method: "tools/call",
+      params: { name: "query", arguments: args, _meta: envelope },
+    }),
+  });
+  return { status: response.status, text: await response.text() };
+}
+
+describe("npm run member and npm run token", () => {
+  it("give and take what acts with the next request", async () => {
+    const { accessToken } = await tokensFor({ origin: server.origin, send: fetch }, REVIEWER);
+    expect((await notesSeenBy(accessToken)).text).toContain("There is no column notes");
+    const added = lines("member", "add", "Reviewer@harbor.example", "owner");
+    expect(added[0]).toMatch(/^reviewer@harbor\.example {2}owner \(by operator, \d{4}-\d\d-\d\d\)$/);
+    expect(added[1]).toBe("It acts from the next request on.");
+    expect((await notesSeenBy(accessToken)).text).toContain('"columns":["notes"]');
+
+    const [head = "", , token = ""] = lines("token", "create", "nightly", "--owner", REVIEWER, "--role", "owner");
+    const id = head.split(" ")[0] ?? "";
+    expect((await notesSeenBy(token)).text).toContain('"columns":["notes"]');
+    expect(lines("token", "list").join("\n")).toMatch(
+      new RegExp(`${id} {2}nightly {2}${REVIEWER} {2}owner .* last used 2`),
+    );
+    expect(lines("token", "list").join("\n")).not.toContain(token.slice(4));
+
+    expect(lines("member", "remove", REVIEWER, "owner")[0]).toBe(`${REVIEWER} is not in the members table.`);
+    expect((await notesSeenBy(accessToken)).text).toContain("There is no column notes");
+    expect((await notesSeenBy(token)).text).toContain("This access token has no role");
+
+    expect(lines("token", "revoke", id)[0]).toBe(`${id} is revoked. Its next request is refused.`);
+    expect((await notesSeenBy(token)).status).toBe(401);
+    expect(run("token", "revoke", id).stderr).toContain(`There is no token ${id} that could be revoked.`);
+  }, 120_000);
+
+  it("keep text as it was written, whatever stands in it", () => {
+    const email = "o'hara@x.example";
+    expect(lines("member", "set", email, "region=north' OR 1=1; ?1 --")[0]).toBe(
+      `${email}  no role  {"region":"north' OR 1=1; ?1 --"}`,
+    );
+    expect(lines("member", "list")).toContain(`  ${email}  no role  {"region":"north' OR 1=1; ?1 --"}`);
+    lines("member", "remove", email);
+    expect(lines("member", "list").join("\n")).not.toContain(email);
+  }, 60_000);
+
+  it.each<["member" | "token", readonly string[], string]>([
+    ["member", [], "Say what to do: add <email> <role>"],
+    ["member", ["add", "ann@x.example"], "Say what to do"],
+    ["member", ["add", "ann", "owner"], "ann is no email address."],
+    ["member", ["add", "ann@x.example", "ownr"], "There is no role ownr. There are: analyst, support, owner."],
+    ["member", ["set", "ann@x.example", "team=blue"], "The policy file knows no attribute team."],
+    ["member", ["list", "--local", "--remote"], "Choose one"],
+    ["token", ["create", "x", "--role", "owner"], "Say what to do: create"],
+    [
+      "token",
+      ["create", "x", "--owner", "nobody@x.example", "--role", "owner"],
+      "nobody@x.example has never been here.",
+    ],
+    ["token", ["create", "x", "--owner", REVIEWER, "--role", "owner", "--days", "91"], "from 1 to 90"],
+  ])("%s %j: %s", (script, args, problem) => {
+    const { status, stderr } = run(script, ...args);
+    expect(status).toBe(1);
+    expect(stderr).toContain(problem);
+    expect(stderr).not.toContain("    at ");
+  });
+});

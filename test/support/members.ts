@@ -1,0 +1,40 @@
+// Members and access tokens of the test's own database, and changes made to act as the Worker makes them.
+import { env } from "cloudflare:workers";
+import { createRoleChanges } from "../../src/access/role-changes.ts";
+import type { RoleChanges, RoleChangesDependencies } from "../../src/access/role-changes.ts";
+import { createHub } from "../../src/hub/hub.ts";
+import { identityOf } from "../../src/auth/subject.ts";
+import type { Policy } from "../../src/policy/model.ts";
+import { openSources } from "../../src/sources/registry.ts";
+import { openAccessTokens } from "../../src/storage/access-tokens.ts";
+import { openMembers } from "../../src/storage/members.ts";
+import { TOKEN_KEY } from "./governed.ts";
+import sample from "../../sample/gatehouse.config.ts";
+
+export const members = openMembers(env.GATEHOUSE_DB);
+export const accessTokens = openAccessTokens(env.GATEHOUSE_DB);
+
+/** The id of an account of the sample. */
+export async function subjectIdOf(email: string): Promise<string> {
+  return (await identityOf({ issuer: "urn:gatehouse:sample", subject: email, email, groups: [] })).subjectId;
+}
+
+export function ledgerOf(subjectId: string) {
+  return env.LEDGER.get(env.LEDGER.idFromName(subjectId));
+}
+
+export function roleChanges(
+  policy: Policy = sample.policy,
+  reach: RoleChangesDependencies["ledgerOf"] = ledgerOf,
+): RoleChanges {
+  const hub = createHub(env.HUB);
+  return createRoleChanges({
+    policy,
+    sources: openSources(policy, env, { maxQuerySteps: 1_000_000_000, tokenKey: TOKEN_KEY, log: () => {} }),
+    members,
+    tokens: accessTokens,
+    ledgerOf: reach,
+    listeners: { ...hub, listChanged: (subjectId) => hub.listChanged(subjectId, { kind: "resources_list_changed" }) },
+    now: Date.now,
+  });
+}
