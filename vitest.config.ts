@@ -52,6 +52,7 @@ export default defineConfig({
                 TEST_LIMIT_TOKEN: { namespace_id: "7303", simple: { limit: 70, period: 60 } },
                 TEST_LIMIT_MCP: { namespace_id: "7304", simple: { limit: 80, period: 60 } },
               },
+              kvNamespaces: ["ARCHIVE"],
               bindings: {
                 TEST_GATEHOUSE_MIGRATIONS: await readD1Migrations("migrations"),
                 TEST_SHOP_MIGRATIONS: await readD1Migrations("sample/migrations/shop"),

@@ -9,6 +9,7 @@ import sampleConfig from "../sample/gatehouse.config.ts";
 import type { Gatehouse } from "../src/config.ts";
 import { expressionsOf } from "../src/policy/conditions.ts";
 import { compareExpressions, compareSaved, compareSchema } from "../src/sources/shape.ts";
+import { SWEEPS_DUE_SQL } from "../src/storage/sweeps-due.ts";
 import { clientLines } from "../src/web/clients.ts";
 import { buildWorker, root } from "./build.ts";
 import { PolicyProblem, loadOwnConfig, requireBindings } from "./policy-file.ts";
@@ -53,6 +54,14 @@ async function main(): Promise<void> {
   // What was changed while nothing ran here, as no cron does it on this machine.
   await fetch(`${origin}/api/upkeep`, { method: "POST" });
   announce(config, origin, isSample, signIn["GATEHOUSE_SIGN_IN"]);
+  await runUpkeep(miniflare);
+}
+
+/** What the cron trigger does in a deployment, once: nothing triggers it here. Searches do the rest of the sweep. */
+async function runUpkeep(miniflare: Miniflare): Promise<void> {
+  const worker = await miniflare.getWorker();
+  const { outcome } = await worker.scheduled();
+  if (outcome !== "ok") console.error(`The upkeep ended with ${outcome}. What is served is complete all the same.`);
 }
 
 function wantsSample(passed: readonly string[]): boolean {
@@ -91,6 +100,8 @@ async function prepareStorage(
   try {
     await migrateLocal(storage, configPath);
     await migrateOwnTables(storage, config);
+    // Documents may have been edited while nothing was served.
+    await (await storage.getD1Database("GATEHOUSE_DB")).prepare(SWEEPS_DUE_SQL).run();
     if (isSample) await loadSample(storage, stateDir, console.log);
     await requireDeclaredShape(storage, config);
   } finally {

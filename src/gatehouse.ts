@@ -30,9 +30,10 @@ import type { RuntimeOptions } from "./mcp/runtime.ts";
 import { toAuthInfo } from "./server/caller.ts";
 import { createServerFactory } from "./server/server.ts";
 import type { SessionObjectClass } from "./session/session-object.ts";
-import { keepTokens, openSources } from "./sources/registry.ts";
+import { keepDocuments, keepTokens } from "./sources/registry.ts";
 import { createBrowserSessionStore } from "./storage/browser-sessions.ts";
-import { ledgersOf, logError, openPeople, tokenKeyOf } from "./people.ts";
+import { indexOptions, ledgersOf, logError, openOwnSources, tokenKeyOf } from "./opened.ts";
+import { openPeople } from "./people.ts";
 import type { People } from "./people.ts";
 import { createScratch } from "./sql/scratch.ts";
 import { createPages, notConfiguredPage, wrongHostPage } from "./web/pages.tsx";
@@ -74,7 +75,11 @@ export function createGatehouse(config: Gatehouse): GatehouseWorker {
         return handle(request, context);
       },
       scheduled: async (_event, env) => {
-        await everything([peopleOf(env).upkeep(), keepTokens(config.policy, env, tokenKeyOf(env))]);
+        await everything([
+          peopleOf(env).upkeep(),
+          keepTokens(config.policy, env, tokenKeyOf(env)),
+          keepDocuments(config.policy, env, indexOptions(config, env)),
+        ]);
       },
     },
     SessionObject: runtime.SessionObject,
@@ -123,8 +128,7 @@ function runtimeOptions(config: Gatehouse, env: Env): RuntimeOptions {
 
 function serverDependencies(config: Gatehouse, env: Env) {
   const { policy, organisation, limits } = config;
-  const { maxQuerySteps } = limits;
-  const sources = openSources(policy, env, { maxQuerySteps, tokenKey: tokenKeyOf(env), log: logError });
+  const sources = openOwnSources(config, env);
   const ledgerOf = ledgersOf(env);
   const logDefect = (id: string, error: unknown): void => logError(`internal error ${id}`, error);
   const workspaceOf = (subjectId: string) => env.WORKSPACE.get(env.WORKSPACE.idFromName(subjectId));

@@ -29,6 +29,10 @@ export const limitsSchema = z.strictObject({
     .default(24 * 3600),
   /** Characters of a document on one page of fetch. */
   pageCharacters: z.int().min(1000).default(20_000),
+  /** How old the index of documents may become before a sweep looks for edits made outside. */
+  indexSeconds: z.int().min(60).default(3600),
+  /** Documents that one run of a sweep looks at; the next goes on behind them. */
+  sweepDocuments: z.int().min(1000).default(20_000),
   /** Rows that may leave for one person per UTC day. */
   rowsPerDay: z.int().min(1).default(50_000),
   /** Bytes of records that may wait in one person's ledger. */

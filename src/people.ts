@@ -15,9 +15,7 @@ import type { Gatehouse } from "./config.ts";
 import { AppError } from "./errors.ts";
 import type { Hub } from "./hub/hub.ts";
 import { newId } from "./lib/ids.ts";
-import { openSources } from "./sources/registry.ts";
-import { parseTokenKey } from "./sources/tokens.ts";
-import type { TokenKey } from "./sources/tokens.ts";
+import { ledgersOf, logError, openOwnSources } from "./opened.ts";
 import { openAccessTokens } from "./storage/access-tokens.ts";
 import type { AccessTokens } from "./storage/access-tokens.ts";
 import { openMembers } from "./storage/members.ts";
@@ -77,15 +75,15 @@ export function openPeople(config: Gatehouse, env: Env, hub: Hub): People {
 }
 
 function openRoleChanges(
-  { policy, limits }: Gatehouse,
+  config: Gatehouse,
   env: Env,
   hub: Hub,
   stores: { readonly members: Members; readonly tokens: AccessTokens },
 ): RoleChanges {
   return createRoleChanges({
     ...stores,
-    policy,
-    sources: openSources(policy, env, { ...limits, tokenKey: tokenKeyOf(env), log: logError }),
+    policy: config.policy,
+    sources: openOwnSources(config, env),
     ledgerOf: ledgersOf(env),
     // Tools and prompts are the same for everybody.
     listeners: {
@@ -106,17 +104,4 @@ function refusalRecorder(record: Recorder): Parameters<typeof createAccessTokenC
       if (error !== refused) logError("access token", error);
     });
   };
-}
-
-/** The ledger of each subject. */
-export function ledgersOf(env: Env) {
-  return (subjectId: string) => env.LEDGER.get(env.LEDGER.idFromName(subjectId));
-}
-
-export function tokenKeyOf(env: Env): TokenKey | null {
-  return parseTokenKey(Reflect.get(env, "GATEHOUSE_TOKEN_KEY"));
-}
-
-export function logError(message: string, error?: unknown): void {
-  console.error(message, ...(error === undefined ? [] : [error]));
 }

@@ -49,7 +49,10 @@ export async function complete(
   };
   const keysOf = async (): Promise<readonly string[]> => {
     const open = sources.find((one) => one.kind === "kv" && one.source.declaration.name === source);
-    return open?.kind === "kv" ? (await open.source.keys(open.decision, MAX_DOCUMENTS)).keys : [];
+    if (open?.kind !== "kv") return [];
+    // As it is written, among all of them; in another case, among the first.
+    const { keys } = await open.source.keys(open.decision, MAX_DOCUMENTS, prefix);
+    return keys.length > 0 ? keys : (await open.source.keys(open.decision, MAX_DOCUMENTS)).keys;
   };
   const found = (await names()).filter((name) => foldName(name).startsWith(foldName(prefix)));
   return { answer: { values: found.slice(0, MAX_VALUES), total: found.length }, datasets: [], rules: [] };

@@ -1,14 +1,16 @@
 // The fetch operation: one thing by id, as text: a document page by page, a dataset's description, a row.
 import { AppError } from "../errors.ts";
 import { isToken } from "../sources/tokens.ts";
-import { documentUri, findTarget, notFound } from "./catalogue.ts";
-import type { Catalogue, OpenDocuments } from "./catalogue.ts";
+import type { TableBounds } from "../sources/tabular.ts";
+import { findTarget, notFound } from "./catalogue.ts";
+import type { Catalogue } from "./catalogue.ts";
+import { fetchDocument, listDocuments } from "./fetch-document.ts";
 import { fetchRow, fetchTable } from "./fetch-table.ts";
 import type { FetchAnswer } from "./fetched.ts";
 import type { Answered } from "./recorded.ts";
 import { revealToken } from "./reveal.ts";
 import { fetchResult, resultNameOf, resultUri } from "./results.ts";
-import { UNTRUSTED_NOTE, fence, noteOn } from "./untrusted.ts";
+import { UNTRUSTED_NOTE } from "./untrusted.ts";
 import type { WorkspaceAccess } from "./workspace.ts";
 
 export interface FetchRequest {
@@ -20,6 +22,8 @@ export interface FetchRequest {
   readonly maxBytes: number;
   /** Bytes of a result at most. */
   readonly keptBytes: number;
+  /** Of a document that is a table, what is kept; null for nothing. */
+  readonly tables: TableBounds | null;
 }
 
 /** What a URI names, as text, and what is to be known of it. */
@@ -29,8 +33,6 @@ export interface ResourceText {
 }
 
 const MAX_WHOLE_CHARACTERS = 1_000_000;
-/** Documents that the text of a document source lists. */
-const MAX_LISTED = 200;
 
 /** Reads what an id names. Errors: `not_found`, also for what exists but is not granted; `invalid_input` for a page. */
 export async function fetchOne(
@@ -56,7 +58,11 @@ export async function fetchOne(
     case "documents":
       return paged(await listDocuments(target.open), request);
     case "document":
-      return paged(await fetchDocument(catalogue, target.open, target.key, request.id), request);
+      // Kept with its first page, not again with each.
+      return paged(
+        await fetchDocument(catalogue, workspace, target, request.id, request.page === 1 ? request.tables : null),
+        request,
+      );
   }
 }
 
@@ -81,40 +87,6 @@ export async function fetchResource(
   const pages = Number(metadata["pages"]);
   const next = page < pages ? ` The next is ${resultUri(result.id, page + 1)}.` : "";
   return { ...answered, answer: { text, notes: [`Page ${page} of ${pages}.${next}`, ...notes] } };
-}
-
-async function fetchDocument(
-  catalogue: Catalogue,
-  open: OpenDocuments,
-  key: string,
-  id: string,
-): Promise<Answered<FetchAnswer>> {
-  const { dataset, decision } = open;
-  const [document] = await open.source.read(decision, [key]);
-  if (document === undefined) throw notFound(catalogue, id);
-  const untrusted = dataset.untrusted ? [dataset.id] : [];
-  const answer = {
-    id: `${dataset.id}/${key}`,
-    title: dataset.untrusted ? fence(document.title) : document.title,
-    text: dataset.untrusted ? fence(document.text) : document.text,
-    url: documentUri(dataset, key),
-    metadata: { kind: "document", ...noteOn(untrusted), rules: decision.rules },
-  };
-  return { answer, datasets: [dataset.id], rules: decision.rules, untrusted, rows: 1 };
-}
-
-async function listDocuments({ source, dataset, decision }: OpenDocuments): Promise<Answered<FetchAnswer>> {
-  const { keys, more } = await source.keys(decision, MAX_LISTED);
-  const lines = keys.map((key) => `- ${dataset.id}/${key}`);
-  const rest = more ? [`Only the first ${MAX_LISTED} documents are listed; search finds the others.`] : [];
-  const answer = {
-    id: dataset.id,
-    title: source.declaration.title,
-    text: [dataset.description, "", ...lines, ...rest].join("\n"),
-    url: `gatehouse://document/${encodeURIComponent(dataset.source)}`,
-    metadata: { kind: "documents", rules: decision.rules },
-  };
-  return { answer, datasets: [dataset.id], rules: decision.rules, cut: more };
 }
 
 /** Cuts the text to the page asked for and says how many pages there are. */

@@ -115,11 +115,17 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
         caller,
         { operation: "fetch", asked: id, maxRows: rowsOf(id) },
         ({ catalogue, workspace, call }) =>
-          fetchSaved(policy, call.subject, id) ?? fetchOne(catalogue, workspace, { id, page, ...fetching }),
+          fetchSaved(policy, call.subject, id) ??
+          fetchOne(catalogue, workspace, {
+            id,
+            page,
+            ...fetching,
+            tables: { maxRows: keptRows, maxValueBytes: maxBytes },
+          }),
       ),
     readResource: (caller, uri) =>
       run(caller, { operation: "read resource", asked: uri, maxRows: rowsOf(uri) }, ({ catalogue, workspace }) =>
-        fetchResource(catalogue, workspace, { id: uri, page: 1, ...fetching }),
+        fetchResource(catalogue, workspace, { id: uri, page: 1, ...fetching, tables: null }),
       ),
     listResources: (caller) =>
       run(caller, { operation: "list resources", asked: "", maxRows: 0 }, ({ catalogue, workspace }) =>

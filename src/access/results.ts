@@ -44,7 +44,9 @@ export function summarise({ rows, origin }: UsableResult): string {
 }
 
 /** Its columns with the types of their values. */
-export function columnsOf({ columns }: UsableResult): readonly { readonly name: string; readonly type: string }[] {
+export function columnsOf({
+  columns,
+}: Pick<UsableResult, "columns">): readonly { readonly name: string; readonly type: string }[] {
   return columns.map(({ name, types }) => ({ name, type: types.length === 0 ? "null" : types.join(" or ") }));
 }
 

@@ -1,6 +1,7 @@
-// The search operation: words to documents, datasets, columns and kept results, best first. It reads documents one bulk read at a
-// time and says when it could not look at all of them.
+// The search operation: words to documents, datasets, columns and kept results, best first. Documents come from their source,
+// which reads them as they are now; how old the index behind them is, or what it could not look at, is said.
 import type { SavedQuery } from "../policy/model.ts";
+import { scoreOf, snippetOf, wordsOf } from "../lib/words.ts";
 import type { GovernedDocument } from "../sources/source.ts";
 import { visibleColumns } from "../policy/views.ts";
 import { datasetUri, documentUri } from "./catalogue.ts";
@@ -33,9 +34,10 @@ interface Hit extends SearchResult {
   readonly untrusted: boolean;
 }
 
-/** Documents of one source that a search looks at. */
-const MAX_DOCUMENTS = 1000;
-const SNIPPET_LENGTH = 200;
+/** An index of this age is not worth a word. */
+const FRESH_SECONDS = 300;
+/** What a document counts that holds the words in a way of its own. */
+const LEAST_SCORE = 0.1;
 
 /** Finds by words: every hit holds at least one; those in titles and names come first. */
 export async function search(
@@ -47,18 +49,21 @@ export async function search(
 ): Promise<Answered<SearchAnswer>> {
   const words = wordsOf(text);
   const found = await Promise.all([
-    ...sources.map(async (open) => (open.kind === "d1" ? searchTables(open, words) : searchDocuments(open, words))),
+    ...sources.map(async (open) =>
+      open.kind === "d1" ? searchTables(open, words) : searchDocuments(open, words, limit),
+    ),
     workspace.open().then((opened) => searchResults(opened, words)),
   ]);
   const hits = [...found.flatMap((one) => one.hits), ...searchSaved(saved, words)];
-  const best = hits.toSorted((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1)).slice(0, limit);
+  const best = hits.toSorted((a, b) => b.score - a.score).slice(0, limit);
   const untrusted = [...new Set(best.flatMap((hit) => (hit.untrusted ? [hit.dataset] : [])))];
-  const seen = noteOf(
-    hits.length,
-    best.length,
-    found.some((one) => one.unseen),
-  );
-  const note = [seen, ...(untrusted.length > 0 ? [UNTRUSTED_NOTE] : [])].filter((part) => part !== "").join(" ");
+  const more = found.some((one) => one.more);
+  const counted = `${more ? "at least " : ""}${hits.length + (more && hits.length === best.length ? 1 : 0)}`;
+  const notes = found.flatMap((one) => one.notes);
+  const seen = noteOf(hits.length, more || best.length < hits.length ? `${best.length} of ${counted} hits shown.` : "");
+  const note = [seen, ...new Set(notes), ...(untrusted.length > 0 ? [UNTRUSTED_NOTE] : [])]
+    .filter((part) => part !== "")
+    .join(" ");
   return {
     answer: {
       results: best.map(({ id, title, url, snippet }) => ({ id, title, url, snippet })),
@@ -68,14 +73,16 @@ export async function search(
     rules: [...new Set(best.flatMap((hit) => hit.rules))],
     untrusted,
     rows: best.length,
-    cut: best.length < hits.length,
+    cut: more || best.length < hits.length,
   };
 }
 
 interface Found {
   readonly hits: readonly Hit[];
-  /** Whether there was more than could be looked at. */
-  readonly unseen: boolean;
+  /** Whether there are others. */
+  readonly more: boolean;
+  /** What is to be known of them. */
+  readonly notes: readonly string[];
 }
 
 function searchTables({ tables }: OpenTables, words: readonly string[]): Found {
@@ -92,7 +99,7 @@ function searchTables({ tables }: OpenTables, words: readonly string[]): Found {
     };
     return score > 0 ? [{ ...shown, score, rules: decision.rules, dataset: dataset.id }] : [];
   });
-  return { hits, unseen: false };
+  return { hits, more: false, notes: [] };
 }
 
 function searchResults({ results }: OpenWorkspace, words: readonly string[]): Found {
@@ -103,7 +110,7 @@ function searchResults({ results }: OpenWorkspace, words: readonly string[]): Fo
     const shown = { id, title: `Result ${id}`, url: resultUri(id), snippet: snippetOf(words, body), untrusted: false };
     return score > 0 ? [{ ...shown, score, rules: result.origin.rules, dataset: `workspace.${id}` }] : [];
   });
-  return { hits, unseen: false };
+  return { hits, more: false, notes: [] };
 }
 
 function searchSaved(saved: readonly SavedQuery[], words: readonly string[]): readonly Hit[] {
@@ -119,73 +126,36 @@ function searchSaved(saved: readonly SavedQuery[], words: readonly string[]): re
   });
 }
 
-async function searchDocuments(open: OpenDocuments, words: readonly string[]): Promise<Found> {
-  const { keys, more } = await open.source.keys(open.decision, MAX_DOCUMENTS);
-  const documents = await open.source.read(open.decision, keys);
-  return { hits: documents.flatMap((document) => documentHit(open, document, words)), unseen: more };
+async function searchDocuments(open: OpenDocuments, words: readonly string[], limit: number): Promise<Found> {
+  const { documents, more, ageSeconds, lookedAt } = await open.source.search(open.decision, words, limit);
+  const hits = documents.map((document) => documentHit(open, document, words));
+  if (ageSeconds === undefined) {
+    const isPart = `The documents of ${open.dataset.id} are being indexed; only the first ${lookedAt} were looked at.`;
+    return { hits, more, notes: lookedAt === undefined ? [] : [isPart] };
+  }
+  const isOld = `The index of ${open.dataset.id} is ${Math.floor(ageSeconds / 60)} min old.`;
+  return { hits: inRank(hits), more, notes: ageSeconds < FRESH_SECONDS ? [] : [isOld] };
 }
 
-function documentHit(open: OpenDocuments, document: GovernedDocument, words: readonly string[]): Hit[] {
-  const score = scoreOf(words, `${document.key} ${document.title}`, document.text);
-  const { dataset, decision } = open;
-  const found = {
-    title: dataset.untrusted ? fence(document.title) : document.title,
+/** Keeps the order among documents that the index gave: each counts at least as much as those behind it. */
+function inRank(hits: readonly Hit[]): readonly Hit[] {
+  return hits.map((hit, index) => ({ ...hit, score: Math.max(...hits.slice(index).map(({ score }) => score)) }));
+}
+
+function documentHit({ dataset, decision }: OpenDocuments, document: GovernedDocument, words: readonly string[]): Hit {
+  const shown = (text: string): string => (dataset.untrusted ? fence(text) : text);
+  return {
+    id: `${dataset.id}/${document.key}`,
+    title: shown(document.title),
     url: documentUri(dataset, document.key),
-    snippet: dataset.untrusted ? fence(snippetOf(words, document.text)) : snippetOf(words, document.text),
+    snippet: shown(snippetOf(words, document.text)),
     untrusted: dataset.untrusted,
+    score: Math.max(LEAST_SCORE, scoreOf(words, `${document.key} ${document.title}`, document.text)),
+    rules: decision.rules,
+    dataset: dataset.id,
   };
-  return score > 0
-    ? [{ ...found, id: `${dataset.id}/${document.key}`, score, rules: decision.rules, dataset: dataset.id }]
-    : [];
 }
 
-/** Words that say nothing about what is looked for. */
-const STOP_WORDS = new Set(
-  "a an and are as at be by can do does for from had has have how i if in is it its may me my of on or our shall so that the their then there these they this to was we were what when where which who why will with you your".split(
-    " ",
-  ),
-);
-
-function wordsOf(text: string): readonly string[] {
-  const words = [...new Set(text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [])];
-  const telling = words.filter((word) => !STOP_WORDS.has(word));
-  return telling.length > 0 ? telling : words;
-}
-
-/** How often words that begin like this one stand in the text: `return` finds returned and returns. */
-function countOf(word: string, text: string): number {
-  return text.toLowerCase().match(new RegExp(`(?<![\\p{L}\\p{N}])${word}`, "gu"))?.length ?? 0;
-}
-
-/** A word in the title counts ten times, in the text once and a little more for each repetition; the more of them are there, the more each counts. */
-function scoreOf(words: readonly string[], title: string, body: string): number {
-  const scores = words.map((word) => {
-    const count = countOf(word, body);
-    return (countOf(word, title) > 0 ? 10 : 0) + (count > 0 ? 1 + Math.log2(count) : 0);
-  });
-  const sum = scores.reduce((total, score) => total + score, 0);
-  const share = scores.filter((score) => score > 0).length / Math.max(1, scores.length);
-  return sum * share;
-}
-
-/** Text around the first word found. */
-function snippetOf(words: readonly string[], body: string): string {
-  const text = body.replace(/\s+/g, " ").trim();
-  const lower = text.toLowerCase();
-  const at = Math.min(
-    ...words.map((word) => lower.search(new RegExp(`(?<![\\p{L}\\p{N}])${word}`, "u"))).filter((index) => index >= 0),
-    text.length,
-  );
-  const start = at === text.length ? 0 : Math.max(0, at - SNIPPET_LENGTH / 4);
-  const end = Math.min(text.length, start + SNIPPET_LENGTH);
-  return `${start > 0 ? "…" : ""}${text.slice(start, end).toWellFormed()}${end < text.length ? "…" : ""}`;
-}
-
-function noteOf(found: number, shown: number, unseen: boolean): string {
-  const parts = [
-    found === 0 ? "Nothing matched. Try other words, or call describe for all datasets." : "",
-    shown < found ? `${shown} of ${found} hits shown.` : "",
-    unseen ? `Only the first ${MAX_DOCUMENTS} documents of a source were looked at.` : "",
-  ];
-  return parts.filter((part) => part !== "").join(" ");
+function noteOf(found: number, cut: string): string {
+  return found === 0 ? "Nothing matched. Try other words, or call describe for all datasets." : cut;
 }

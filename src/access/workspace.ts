@@ -93,7 +93,8 @@ export function accessWorkspace(
   };
 }
 
-function columnOf(name: string, rows: readonly GovernedRow[], index: number): ResultColumn {
+/** A column of rows to keep. */
+export function columnOf(name: string, rows: readonly GovernedRow[], index: number): ResultColumn {
   const types = new Set<StorageType>(rows.map((row) => typeOf(row[index] ?? null)));
   types.delete("null");
   return { name, types: [...types] };

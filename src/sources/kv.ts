@@ -1,84 +1,129 @@
 // A KV namespace as a source of documents. Keys name them, Markdown headings give them titles; bytes are sized, not shown.
+// Its search asks the index which documents hold the words, and reads those again before anything of them is shown.
+import { hasAny } from "../lib/words.ts";
 import { AppError } from "../errors.ts";
 import type { DocumentDataset, SourceDeclaration } from "../policy/model.ts";
+import type { IndexFound } from "../storage/documents.ts";
+import type { KvDocuments } from "./kv-documents.ts";
 import { governDocument } from "./source.ts";
-import type { AllowedDecision, DocumentSource } from "./source.ts";
+import type { AllowedDecision, DocumentContent, DocumentSource, FoundDocuments } from "./source.ts";
+import { indexAgain, sweep, toIndexed } from "./sweep.ts";
+import type { SweepParts } from "./sweep.ts";
 
-/** KV answers at most this many keys in one bulk read. */
-const KEYS_PER_READ = 100;
+export interface KvParts extends SweepParts {
+  /** Goes on with work after the answer has left. */
+  readonly background: (work: Promise<unknown>) => void;
+  /** Gets what the operator has to mend. */
+  readonly log: (message: string, error?: unknown) => void;
+}
+
+/** Documents that a search looks at while there is no index. */
+const MAX_UNINDEXED = 1000;
+/** Hits beyond those wanted, for some that are no more what was indexed. */
+const SPARE_HITS = 2;
+/** How often the index is asked again when too many of its hits were not. */
+const MAX_ROUNDS = 3;
 
 /** Builds the source of one declared KV binding. */
 export function createKvSource(
   declaration: SourceDeclaration,
   dataset: DocumentDataset,
-  namespace: KVNamespace,
+  parts: KvParts,
 ): DocumentSource {
+  const { documents, background, log } = parts;
+  const inBackground = (work: Promise<void>): void =>
+    background(work.catch((error: unknown) => log(`the document index of ${declaration.name}`, error)));
   return {
     kind: "kv",
     declaration,
     dataset,
-    async keys(decision, maxKeys) {
+    async keys(decision, maxKeys, prefix = "") {
       requireDecision(decision, dataset);
-      const listed = await answeredBy(declaration, namespace.list({ limit: maxKeys }));
-      return { keys: listed.keys.map((key) => key.name), more: !listed.list_complete };
+      const { keys, cursor } = await documents.list({ limit: maxKeys, prefix });
+      return { keys, more: cursor !== null };
     },
     async read(decision, keys) {
       requireDecision(decision, dataset);
-      const documents = [];
-      for (let start = 0; start < keys.length; start += KEYS_PER_READ) {
-        const batch = keys.slice(start, start + KEYS_PER_READ).filter(isKey);
-        if (batch.length === 0) continue;
-        const values = await answeredBy(declaration, namespace.get(batch, "text"));
-        for (const key of batch) {
-          const text = values.get(key) ?? null;
-          if (text === null) continue;
-          const shown = isBinary(text) ? await nameBinary(namespace, key) : text;
-          documents.push(governDocument({ key, title: titleOf(key, shown), text: shown }));
-        }
-      }
-      return documents;
+      return (await documents.read(keys)).map(governDocument);
+    },
+    async search(decision, words, maxDocuments) {
+      requireDecision(decision, dataset);
+      const { found, state, stale } = await searchIndex(parts, declaration.name, words, maxDocuments);
+      if (stale.length > 0) inBackground(indexAgain(documents, parts.index, stale));
+      if (state.isDue) inBackground(sweep(parts));
+      return found ?? searchAll(documents, words);
     },
   };
 }
 
-/** Share of characters that are no UTF-8 in a value that is no text. */
-const MIN_ILLEGIBLE = 0.01;
-
-/** Whether a value that was read as text is none: an image, an archive, a document of an office program. */
-function isBinary(text: string): boolean {
-  if (text.includes("\u0000")) return true;
-  const illegible = text.split("\uFFFD").length - 1;
-  return illegible > 0 && illegible >= text.length * MIN_ILLEGIBLE;
+interface IndexSearch {
+  /** Undefined when there is no index yet. */
+  readonly found: FoundDocuments | undefined;
+  readonly state: IndexFound;
+  /** Keys of which the index has something else than the namespace. */
+  readonly stale: readonly string[];
 }
 
-/** What stands for bytes that nobody could read. */
-async function nameBinary(namespace: KVNamespace, key: string): Promise<string> {
-  const bytes = (await namespace.get(key, "arrayBuffer"))?.byteLength ?? 0;
-  return `This is no text: ${bytes} bytes, which are not shown.`;
+async function searchIndex(
+  { documents, index, now }: KvParts,
+  name: string,
+  words: readonly string[],
+  maxDocuments: number,
+): Promise<IndexSearch> {
+  const wanted = maxDocuments + SPARE_HITS;
+  for (let round = 1; ; round += 1) {
+    const state = await answeredBy(name, index.find(words, wanted + 1, now()));
+    const { sweptMs, hits } = state;
+    if (sweptMs === null) return { found: undefined, state, stale: [] };
+    const asked = hits.slice(0, wanted);
+    const { fresh, stale } = await readAgain(documents, asked, words);
+    const more = hits.length > wanted || fresh.length > maxDocuments;
+    // Enough, or all there is: what is stale is mended behind the answer. Otherwise at once, and the index is asked again.
+    if (fresh.length >= maxDocuments || hits.length <= wanted || round === MAX_ROUNDS) {
+      const ageSeconds = Math.max(0, Math.round((now() - sweptMs) / 1000));
+      return { found: { documents: fresh.slice(0, maxDocuments).map(governDocument), more, ageSeconds }, state, stale };
+    }
+    await answeredBy(name, indexAgain(documents, index, stale));
+  }
 }
 
-/** KV refuses others instead of having nothing under them. */
-function isKey(key: string): boolean {
-  return key !== "" && key !== "." && key !== ".." && new TextEncoder().encode(key).length <= 512;
+/** The hits as they are now, without those that hold none of the words any more. */
+async function readAgain(
+  documents: KvDocuments,
+  hits: IndexFound["hits"],
+  words: readonly string[],
+): Promise<{ readonly fresh: readonly DocumentContent[]; readonly stale: readonly string[] }> {
+  const read = new Map((await documents.read(hits.map(({ key }) => key))).map((one) => [one.key, one]));
+  const fresh: DocumentContent[] = [];
+  const stale: string[] = [];
+  for (const { key, hash } of hits) {
+    const document = read.get(key);
+    const now = document === undefined ? undefined : await toIndexed(document);
+    if (now?.hash !== hash) stale.push(key);
+    if (document !== undefined && (now?.hash === hash || hasAny(words, `${key} ${document.title}\n${document.text}`)))
+      fresh.push(document);
+  }
+  return { fresh, stale };
+}
+
+/** The first documents one by one: what there is to do before the first sweep has ended. */
+async function searchAll(documents: KvDocuments, words: readonly string[]): Promise<FoundDocuments> {
+  const { keys, cursor } = await documents.list({ limit: MAX_UNINDEXED });
+  const read = await documents.read(keys);
+  const found = read.filter(({ key, title, text }) => hasAny(words, `${key} ${title}\n${text}`));
+  return { documents: found.map(governDocument), more: false, ...(cursor === null ? {} : { lookedAt: keys.length }) };
+}
+
+async function answeredBy<T>(name: string, answer: Promise<T>): Promise<T> {
+  return answer.catch((cause: unknown) => {
+    if (cause instanceof AppError) throw cause;
+    const message = `The index of ${name} does not answer at the moment. Try again in a minute.`;
+    throw new AppError("source_unavailable", message, { cause });
+  });
 }
 
 /** The decision in hand must be the one on this dataset: a mix-up is a defect, not a refusal. */
 function requireDecision(decision: AllowedDecision, dataset: DocumentDataset): void {
   if (decision.dataset.id !== dataset.id)
     throw new TypeError(`a decision on ${decision.dataset.id} does not open ${dataset.id}`);
-}
-
-async function answeredBy<T>({ name }: SourceDeclaration, answer: Promise<T>): Promise<T> {
-  return answer.catch((cause: unknown) => {
-    throw new AppError(
-      "source_unavailable",
-      `The source ${name} does not answer at the moment. Try again in a minute.`,
-      { cause },
-    );
-  });
-}
-
-/** The first Markdown heading, else the key. */
-function titleOf(key: string, text: string): string {
-  return /^#{1,3}[ \t]+(.+?)[ \t]*$/m.exec(text)?.[1] ?? key;
 }

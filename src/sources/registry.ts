@@ -4,9 +4,14 @@ import { expressionsOf } from "../policy/conditions.ts";
 import { tokenColumnsOf } from "../policy/tokens.ts";
 import { createD1Source } from "./d1.ts";
 import { createSchema } from "./d1-schema.ts";
+import { createKvDocuments } from "./kv-documents.ts";
 import { createKvSource } from "./kv.ts";
 import { governedLayers } from "./layers.ts";
 import type { Source } from "./source.ts";
+import { createDocumentIndex } from "../storage/documents.ts";
+import { createSweeps, forgetOtherSources } from "../storage/sweeps.ts";
+import { sweep } from "./sweep.ts";
+import type { SweepParts } from "./sweep.ts";
 import type { TableTokens } from "./tables.ts";
 import { createTokenStore } from "./tokens.ts";
 import type { TokenKey } from "./tokens.ts";
@@ -17,14 +22,22 @@ export interface SourceOptions {
   /** Null when there is none; needed when a rule has a token mask. */
   readonly tokenKey: TokenKey | null;
   /** Gets what the operator has to mend. */
-  readonly log: (message: string) => void;
+  readonly log: (message: string, error?: unknown) => void;
+  /** Goes on with work after the answer has left. */
+  readonly background: (work: Promise<unknown>) => void;
+  readonly index: IndexOptions;
+}
+
+/** Where the words of documents are kept, and how they are kept up to date. */
+export interface IndexOptions extends Pick<SweepParts, "now" | "sweepDocuments" | "indexSeconds"> {
+  readonly database: D1Database;
 }
 
 /** All sources in declared order. Throws `TypeError` naming the setting, what it got and what it takes. */
 export function openSources(
   policy: Policy,
   bindings: object,
-  { maxQuerySteps, tokenKey, log }: SourceOptions,
+  { maxQuerySteps, tokenKey, log, background, index }: SourceOptions,
 ): readonly Source[] {
   return policy.sources.map((declaration): Source => {
     const binding: unknown = Reflect.get(bindings, declaration.binding);
@@ -43,8 +56,28 @@ export function openSources(
     if (!isKv(binding)) throw wrongBinding(declaration, "a KV namespace", binding);
     const documents = datasets.find((dataset) => dataset.kind === "documents");
     if (documents === undefined) throw new TypeError(`sources.${declaration.name} has no document dataset`);
-    return createKvSource(declaration, documents, binding);
+    return createKvSource(declaration, documents, { ...sweepParts(declaration, binding, index), background, log });
   });
+}
+
+function sweepParts({ name }: SourceDeclaration, namespace: KVNamespace, index: IndexOptions): SweepParts {
+  const { database } = index;
+  const parts = { index: createDocumentIndex(database, name), sweeps: createSweeps(database, name) };
+  return { ...index, ...parts, documents: createKvDocuments(name, namespace) };
+}
+
+/** One run of the sweep over each document source, and nothing left of sources that the policy does not have any more. */
+export async function keepDocuments(policy: Policy, bindings: object, index: IndexOptions): Promise<void> {
+  const documents = policy.sources.filter(({ kind }) => kind === "kv");
+  await forgetOtherSources(
+    index.database,
+    documents.map(({ name }) => name),
+  );
+  for (const declaration of documents) {
+    const binding: unknown = Reflect.get(bindings, declaration.binding);
+    if (!isKv(binding)) throw wrongBinding(declaration, "a KV namespace", binding);
+    await sweep(sweepParts(declaration, binding, index));
+  }
 }
 
 /** Tokens that one run of the upkeep makes in a source at most. */

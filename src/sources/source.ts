@@ -76,13 +76,27 @@ export interface DocumentSource {
   readonly kind: "kv";
   readonly declaration: SourceDeclaration;
   readonly dataset: DocumentDataset;
-  /** The first keys in key order; `more` when there are others. */
+  /** The first keys in key order, of those that begin with the prefix; `more` when there are others. */
   keys(
     decision: AllowedDecision,
     maxKeys: number,
+    prefix?: string,
   ): Promise<{ readonly keys: readonly string[]; readonly more: boolean }>;
   /** The documents of these keys in the same order; keys without a value are left out. */
   read(decision: AllowedDecision, keys: readonly string[]): Promise<readonly GovernedDocument[]>;
+  /** Documents with words that begin with these, as of `wordsOf`, best first. Errors: `source_unavailable`. */
+  search(decision: AllowedDecision, words: readonly string[], maxDocuments: number): Promise<FoundDocuments>;
+}
+
+export interface FoundDocuments {
+  /** As they are now. Without an index they are in key order, and may be more than were wanted. */
+  readonly documents: readonly GovernedDocument[];
+  /** Whether there are others. */
+  readonly more: boolean;
+  /** How old the index is that was asked. */
+  readonly ageSeconds?: number;
+  /** How many documents were looked at, where those were not all. */
+  readonly lookedAt?: number;
 }
 
 export type Source = TableSource | DocumentSource;

@@ -30,6 +30,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   session: ["mcp", "hub", "errors", "lib"],
   hub: ["mcp", "session", "errors", "lib"],
   people: ["*"],
+  opened: ["*"],
   gatehouse: ["*"],
   index: ["gatehouse", "gatehouse.config"],
 };
@@ -46,6 +47,7 @@ const ONLY_IN: readonly (readonly [RegExp, readonly string[]])[] = [
     [
       "gatehouse",
       "people",
+      "opened",
       "lib",
       "session/session-object",
       "ledger/ledger-object",

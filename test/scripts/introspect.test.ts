@@ -1,13 +1,14 @@
 // A database of one's own, from a file to the first answer: read with everything hidden, two tables opened, served, signed in
 // to with a real client, and asked.
 import { execFile } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connectAs } from "../support/node/clients.ts";
+import { copyRepository, runScript } from "../support/node/copy.ts";
 import { freePort } from "../support/node/server.ts";
 import { ROOT, runProcess } from "../support/node/worker.ts";
 import type { WorkerProcess } from "../support/node/worker.ts";
@@ -58,20 +59,13 @@ function makeFile(): void {
   database.close();
 }
 
-const introspect = async (...args: readonly string[]) =>
-  run(process.execPath, [path.join(copy, "scripts/introspect.ts"), ...args], { cwd: copy }).catch((error: unknown) => {
-    const { stdout = "", stderr = "" } = Object(error);
-    return { stdout: String(stdout), stderr: String(stderr) };
-  });
+const introspect = async (...args: readonly string[]) => runScript(copy, "scripts/introspect.ts", ...args);
 const read = (): Catalogue => JSON.parse(readFileSync(catalogue, "utf8"));
 const write = (data: Catalogue): void => writeFileSync(catalogue, JSON.stringify(data));
 
 beforeAll(async () => {
   makeFile();
-  const { stdout } = await run("git", ["ls-files", "-co", "--exclude-standard"], { cwd: ROOT });
-  for (const name of stdout.split("\n").filter((one) => one !== "" && !one.startsWith("bench/node_modules")))
-    cpSync(path.join(ROOT, name), path.join(copy, name));
-  symlinkSync(path.join(ROOT, "node_modules"), path.join(copy, "node_modules"));
+  await copyRepository(copy);
 }, 60_000);
 
 afterAll(() => rmSync(dir, { recursive: true, force: true }));

@@ -5,11 +5,11 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { openSources } from "../../src/sources/registry.ts";
 import { parseStatement } from "../../src/sql/statement.ts";
 import sample from "../../sample/gatehouse.config.ts";
-import { TOKEN_KEY, createReader, openFor, tableSource } from "../support/governed.ts";
+import { KEEPING, TOKEN_KEY, createReader, openFor, tableSource } from "../support/governed.ts";
 import { SECRETS, seedShop } from "../support/seed.ts";
 
 const { policy } = sample;
-const OPTIONS = { maxQuerySteps: 1e9, tokenKey: TOKEN_KEY, log: () => {} };
+const OPTIONS = { maxQuerySteps: 1e9, tokenKey: TOKEN_KEY, log: () => {}, ...KEEPING };
 const LIMITS = { maxRows: 10, maxValueBytes: 10_000, maxTotalBytes: 10_000_000, bookmark: null };
 const shop = tableSource(sample, "shop");
 const { read, outcome } = createReader(sample, shop);

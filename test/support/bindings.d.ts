@@ -7,6 +7,8 @@ declare global {
       SHOP_DB: D1Database;
       OPS_DB: D1Database;
       HANDBOOK: KVNamespace;
+      /** A second source of documents, beside the sample. */
+      ARCHIVE: KVNamespace;
       TEST_GATEHOUSE_MIGRATIONS: D1Migration[];
       TEST_SHOP_MIGRATIONS: D1Migration[];
       TEST_OPS_MIGRATIONS: D1Migration[];

@@ -7,12 +7,17 @@ import { openSources } from "../../src/sources/registry.ts";
 import { TOKEN_KEY } from "./governed.ts";
 import { createScratch } from "../../src/sql/scratch.ts";
 
-export function gatewayFor({ policy, organisation, limits }: Gatehouse): Gateway {
+/** `background` gets what would go on behind the answer. */
+export function gatewayFor(
+  { policy, organisation, limits }: Gatehouse,
+  background: (work: Promise<unknown>) => void = () => {},
+): Gateway {
+  const index = { ...limits, database: env.GATEHOUSE_DB, now: Date.now };
   return createGateway({
     policy,
     organisation,
     limits,
-    sources: openSources(policy, env, { ...limits, tokenKey: TOKEN_KEY, log: () => {} }),
+    sources: openSources(policy, env, { ...limits, tokenKey: TOKEN_KEY, log: () => {}, background, index }),
     ledgerOf: (subjectId) => env.LEDGER.get(env.LEDGER.idFromName(subjectId)),
     workspaceOf: (subjectId) => env.WORKSPACE.get(env.WORKSPACE.idFromName(subjectId)),
     scratch: createScratch(),

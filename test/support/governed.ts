@@ -14,6 +14,11 @@ import { parseStatement } from "../../src/sql/statement.ts";
 type Policied = Pick<Gatehouse, "policy">;
 
 export const TOKEN_KEY = parseTokenKey("a key of tests, long enough to be one");
+/** What sources of documents need; nothing goes on behind an answer. */
+export const KEEPING = {
+  background: (): void => {},
+  index: { database: env.GATEHOUSE_DB, now: Date.now, indexSeconds: 3600, sweepDocuments: 20_000 },
+};
 export const MAX_BYTES = 100_000;
 export const MAX_TOTAL_BYTES = 1_000_000;
 
@@ -23,7 +28,7 @@ export function tableSource(
   name?: string,
   log: (message: string) => void = () => {},
 ): TableSource {
-  const source = openSources(policy, env, { maxQuerySteps: 1_000_000_000, tokenKey: TOKEN_KEY, log }).find(
+  const source = openSources(policy, env, { maxQuerySteps: 1_000_000_000, tokenKey: TOKEN_KEY, log, ...KEEPING }).find(
     ({ kind, declaration }) => kind === "d1" && (name === undefined || declaration.name === name),
   );
   if (source?.kind !== "d1") throw new Error(`no D1 source ${name}`);

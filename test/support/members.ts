@@ -8,7 +8,7 @@ import type { Policy } from "../../src/policy/model.ts";
 import { openSources } from "../../src/sources/registry.ts";
 import { openAccessTokens } from "../../src/storage/access-tokens.ts";
 import { openMembers } from "../../src/storage/members.ts";
-import { TOKEN_KEY } from "./governed.ts";
+import { KEEPING, TOKEN_KEY } from "./governed.ts";
 import sample from "../../sample/gatehouse.config.ts";
 
 export const members = openMembers(env.GATEHOUSE_DB);
@@ -30,7 +30,7 @@ export function roleChanges(
   const hub = createHub(env.HUB);
   return createRoleChanges({
     policy,
-    sources: openSources(policy, env, { maxQuerySteps: 1_000_000_000, tokenKey: TOKEN_KEY, log: () => {} }),
+    sources: openSources(policy, env, { maxQuerySteps: 1_000_000_000, tokenKey: TOKEN_KEY, log: () => {}, ...KEEPING }),
     members,
     tokens: accessTokens,
     ledgerOf: reach,

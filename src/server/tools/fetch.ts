@@ -7,7 +7,7 @@ export const fetchTool = defineReadTool({
   name: "fetch",
   title: "Fetch one thing",
   description:
-    "Read one thing by id: a document (an id from search), a table's description (source.table), a row (source.table/key) or a kept result as CSV (r1).",
+    "Read one thing by id: a document (an id from search), a table's description (source.table), a row (source.table/key) or a kept result as CSV (r1). A CSV or JSON document comes as a result to query, too.",
   input: z.strictObject({
     id: z.string().min(1).max(1000),
     page: z.int().min(1).optional().describe("of a long document or result, from 1"),

@@ -1,0 +1,12 @@
+// The entry of the product under measurement: nothing but the policy is different from a deployment.
+import { createGatehouse } from "../../../src/gatehouse.ts";
+import config from "./policy.ts";
+
+const gatehouse = createGatehouse(config);
+
+export class SessionObject extends gatehouse.SessionObject {}
+export class HubObject extends gatehouse.HubObject {}
+export class LedgerObject extends gatehouse.LedgerObject {}
+export class WorkspaceObject extends gatehouse.WorkspaceObject {}
+export class GrantObject extends gatehouse.GrantObject {}
+export default gatehouse.handler;

@@ -1,0 +1,39 @@
+// What several parts of the composition root open of an environment: sources, ledgers, the token key, the log.
+import { waitUntil } from "cloudflare:workers";
+import type { Gatehouse } from "./config.ts";
+import { openSources } from "./sources/registry.ts";
+import type { IndexOptions } from "./sources/registry.ts";
+import type { Source } from "./sources/source.ts";
+import { parseTokenKey } from "./sources/tokens.ts";
+import type { TokenKey } from "./sources/tokens.ts";
+
+/** The sources of the policy file. */
+export function openOwnSources(config: Gatehouse, env: Env): readonly Source[] {
+  const { policy, limits } = config;
+  return openSources(policy, env, {
+    maxQuerySteps: limits.maxQuerySteps,
+    tokenKey: tokenKeyOf(env),
+    log: logError,
+    background: waitUntil,
+    index: indexOptions(config, env),
+  });
+}
+
+/** Where and how often documents are indexed. */
+export function indexOptions({ limits }: Gatehouse, env: Env): IndexOptions {
+  const { indexSeconds, sweepDocuments } = limits;
+  return { database: env.GATEHOUSE_DB, now: Date.now, indexSeconds, sweepDocuments };
+}
+
+/** The ledger of each subject. */
+export function ledgersOf(env: Env) {
+  return (subjectId: string) => env.LEDGER.get(env.LEDGER.idFromName(subjectId));
+}
+
+export function tokenKeyOf(env: Env): TokenKey | null {
+  return parseTokenKey(Reflect.get(env, "GATEHOUSE_TOKEN_KEY"));
+}
+
+export function logError(message: string, error?: unknown): void {
+  console.error(message, ...(error === undefined ? [] : [error]));
+}
