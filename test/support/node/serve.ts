@@ -1,5 +1,5 @@
 // Runs in a process of its own: serves a built Worker until it is told to end, on PORT, and from a second isolate with the
-// same objects on TWIN_PORT. Reads CONFIG, BUNDLE and STATE besides.
+// same objects on TWIN_PORT. Reads CONFIG, BUNDLE and STATE besides, and BINDINGS, variables as JSON, if it is set.
 import { WORKER_NAME, freeAddresses, startWorkers, workerOf } from "../../../scripts/local.ts";
 
 function setting(name: string): string {
@@ -11,7 +11,8 @@ function setting(name: string): string {
 async function workerOn(port: number): Promise<ReturnType<typeof workerOf>> {
   const addresses = await freeAddresses(port);
   if (addresses === undefined) throw new Error(`port ${port} is taken`);
-  return workerOf({ configPath: setting("CONFIG"), bundleDir: setting("BUNDLE"), port, addresses });
+  const bindings: Record<string, string> = JSON.parse(process.env["BINDINGS"] ?? "{}");
+  return workerOf({ configPath: setting("CONFIG"), bundleDir: setting("BUNDLE"), port, addresses, bindings });
 }
 
 const first = await workerOn(Number(setting("PORT")));
