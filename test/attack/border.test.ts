@@ -56,7 +56,7 @@ describe("C3: the Content-Security-Policy of the consent page", () => {
 });
 
 describe("C4: forms of another kind", () => {
-  it.each(["/authorize", "/sign-in/callback"])("are a 400 page at %s, not a defect", async (path) => {
+  it.each(["/authorize", "/sign-in/callback", "/sign-out"])("are a 400 page at %s, not a defect", async (path) => {
     expect(
       (await send(`${ORIGIN}${path}`, { method: "POST", headers: { "content-type": "application/json" }, body: "{}" }))
         .status,
