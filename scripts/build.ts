@@ -24,6 +24,10 @@ export async function runTool(name: string, args: readonly string[]): Promise<st
 }
 
 /** Bundles the Worker of a wrangler configuration into a folder. Returns wrangler's report. */
-export async function buildWorker(configPath: string, outDir: string): Promise<string> {
-  return runTool("wrangler", ["deploy", "--dry-run", "--config", configPath, "--outdir", outDir]);
+export async function buildWorker(
+  configPath: string,
+  outDir: string,
+  options: readonly string[] = [],
+): Promise<string> {
+  return runTool("wrangler", ["deploy", "--dry-run", "--config", configPath, "--outdir", outDir, ...options]);
 }

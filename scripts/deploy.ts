@@ -1,23 +1,141 @@
-// `npm run deploy`: checks the policy file, makes Gatehouse's own tables in the databases, checks the types, then hands the deployment of ../wrangler.jsonc to wrangler.
-// `-- --dry-run` builds it without the network. The sample has a configuration of its own and is never deployed.
+// `npm run deploy`: brings the deployment of ../wrangler.jsonc to what the files here say: databases, their tables, secrets, the
+// Worker. Each step looks first at what is there, so a run that was cut off is resumed by the next, and one that changes nothing
+// makes nothing. `-- --env staging` does it for that environment, `-- --dry-run` builds without the network. The sample has a
+// configuration of its own and is never deployed.
 import path from "node:path";
-import { root, runTool } from "./build.ts";
-import { migrateRemote } from "./migrations.ts";
+import { parseArgs } from "node:util";
+import { SIGN_IN_SECRETS } from "../src/auth/settings.ts";
+import type { Gatehouse } from "../src/config.ts";
+import { runTool } from "./build.ts";
+import { chooseOrigin } from "./deploy/address.ts";
+import { connect } from "./deploy/account.ts";
+import { requireFreeDomains, requireOwnStores, requireSuccession } from "./deploy/checks.ts";
+import { ensureStores } from "./deploy/databases.ts";
+import type { StoreContext } from "./deploy/databases.ts";
+import { migrateStores } from "./deploy/migrate.ts";
+import { DeployProblem } from "./deploy/problem.ts";
+import { reportLines } from "./deploy/report.ts";
+import { SETUP_CODE, readGiven, readPending, secretsFile } from "./deploy/secrets.ts";
+import {
+  addEnvironment,
+  configPath,
+  environmentsBesides,
+  hasEnvironment,
+  readSettings,
+  writeUrl,
+} from "./deploy/settings.ts";
+import type { Secrets } from "./deploy/secrets.ts";
+import { sendWorker } from "./deploy/send.ts";
+import { wranglerArguments } from "./deploy/upload.ts";
 import { loadOwnConfig, requireBindings } from "./policy-file.ts";
-import { requireSignIn } from "./sign-in.ts";
+import { requireServable, requireSignIn } from "./sign-in.ts";
 
-const passed = process.argv.slice(2);
-const configPath = path.join(root, "wrangler.jsonc");
+const USAGE = "npm run deploy takes -- --env <name>, --secrets-file <file>, --dry-run and --outdir <folder>.";
 
-try {
-  const config = await loadOwnConfig();
-  requireBindings(config, configPath);
-  requireSignIn(configPath);
-  if (!passed.includes("--dry-run")) await migrateRemote(config, configPath, "--remote");
-  console.log("Checking types …");
-  await runTool("tsc", ["-p", "tsconfig.json"]);
-  console.log(await runTool("wrangler", ["deploy", "--config", configPath, ...passed]));
-} catch (error) {
-  console.error(error instanceof Error ? error.message : error);
-  process.exit(1);
+interface Options {
+  readonly environment: string | undefined;
+  readonly secretsFile: string | undefined;
 }
+
+const say = (line: string): void => console.log(line);
+
+async function main(): Promise<void> {
+  const { values } = readArguments();
+  const config = await loadOwnConfig();
+  const environment = values.env;
+  if (values["dry-run"]) return dryRun(config, environment, values.outdir);
+  if (environment !== undefined && !hasEnvironment(environment)) await declareEnvironment(environment);
+  requireBindings(config, configPath, environment);
+  await deploy(config, { environment, secretsFile: values["secrets-file"] });
+}
+
+function readArguments() {
+  try {
+    return parseArgs({
+      options: {
+        env: { type: "string" },
+        "secrets-file": { type: "string" },
+        "dry-run": { type: "boolean", default: false },
+        outdir: { type: "string" },
+      },
+    });
+  } catch (error) {
+    throw new DeployProblem(`${error instanceof Error ? error.message : "Unknown argument."} ${USAGE}`, {
+      cause: error,
+    });
+  }
+}
+
+async function dryRun(config: Gatehouse, environment: string | undefined, outDir: string | undefined): Promise<void> {
+  if (environment !== undefined && !hasEnvironment(environment))
+    throw new DeployProblem(`wrangler.jsonc has no environment ${environment}. The first deployment to it adds it.`);
+  requireBindings(config, configPath, environment);
+  requireServable(readSettings(environment).variables);
+  await checkTypes();
+  const out = outDir === undefined ? [] : ["--outdir", outDir];
+  say(await runTool("wrangler", [...wranglerArguments("deploy", environment), "--dry-run", ...out]));
+}
+
+async function checkTypes(): Promise<void> {
+  say("Checking types …");
+  await runTool("tsc", ["-p", "tsconfig.json"]);
+}
+
+async function declareEnvironment(environment: string): Promise<void> {
+  if (!/^[a-z][a-z0-9-]{0,30}$/.test(environment))
+    throw new DeployProblem(
+      `--env is ${JSON.stringify(environment)}. It takes a name of small letters, digits and hyphens.`,
+    );
+  await addEnvironment(environment);
+  await runTool("wrangler", ["types", "--include-runtime=false", "--strict-vars=false"]);
+  say(`wrangler.jsonc: added the environment ${environment}, with databases of its own.`);
+}
+
+async function deploy(config: Gatehouse, options: Options): Promise<void> {
+  const { context, given, origin } = await prepare(config, options);
+  const { settings } = context;
+  if (settings.variables["GATEHOUSE_URL"] !== origin) {
+    await writeUrl(settings, origin);
+    say(`GATEHOUSE_URL: ${origin}, now in wrangler.jsonc.`);
+  }
+  await ensureStores(context);
+  const ready = { ...context, settings: readSettings(options.environment) };
+  await migrateStores(ready, config);
+  const sent = await sendWorker(ready, config, given);
+  say(reportLines(config, origin, sent.secrets[SETUP_CODE]).join("\n"));
+  sent.finish();
+}
+
+interface Prepared {
+  readonly context: StoreContext;
+  readonly given: Secrets;
+  readonly origin: string;
+}
+
+/** All checks: nothing is made before they have passed. */
+async function prepare(config: Gatehouse, { environment, secretsFile: givenFile }: Options): Promise<Prepared> {
+  const settings = readSettings(environment);
+  const sourceBindings = config.policy.sources.map(({ binding }) => binding);
+  const given =
+    givenFile === undefined ? {} : readGiven(path.resolve(process.env["INIT_CWD"] ?? process.cwd(), givenFile));
+  requireSignIn(settings.variables, SIGN_IN_SECRETS);
+  requireOwnStores(settings, environmentsBesides(environment), sourceBindings);
+
+  const { platform, account } = await connect(settings);
+  const deployed = await platform.worker(account.id, settings.worker);
+  if (deployed !== undefined) requireSuccession(settings, deployed, sourceBindings);
+  const pending = readPending(secretsFile(account.id, settings.worker));
+  requireSignIn(settings.variables, [...(deployed?.secrets ?? []), ...Object.keys({ ...pending, ...given })]);
+  await requireFreeDomains(settings, platform, account.id);
+  const subdomain = settings.isOnWorkersDev ? await platform.subdomain(account.id) : undefined;
+  const origin = chooseOrigin(settings, subdomain);
+  await checkTypes();
+  say(`${settings.worker} in the account ${account.name}, at ${origin}`);
+  return { context: { platform, account: account.id, settings, deployed, sourceBindings, say }, given, origin };
+}
+
+await main().catch((error: unknown) => {
+  // Programmer mistakes keep their stack.
+  console.error(error instanceof Error && !(error instanceof TypeError) ? error.message : error);
+  process.exit(1);
+});

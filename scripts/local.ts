@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import path from "node:path";
 import { Log, LogLevel, Miniflare, convertV4MiniflareOptions } from "miniflare";
 import type { V4ModuleDefinition, V4WorkerOptionsShape } from "miniflare";
-import { unstable_getMiniflareWorkerOptions } from "wrangler";
+import { unstable_getMiniflareWorkerOptions, unstable_readConfig } from "wrangler";
 
 export interface LocalOptions {
   readonly configPath: string;
@@ -88,8 +88,17 @@ export function originOf(port: number): string {
 /** What a wrangler configuration says, without the rules for finding modules: the bundle has them all. */
 function readWorkerOptions(configPath: string): V4WorkerOptionsShape {
   const options: V4WorkerOptionsShape = unstable_getMiniflareWorkerOptions(configPath).workerOptions;
-  const { modulesRules: _rules, ...rest } = options;
-  return rest;
+  const { modulesRules: _rules, kvNamespaces, ...rest } = options;
+  return { ...rest, ...(kvNamespaces === undefined ? {} : { kvNamespaces: localNamespaces(configPath) }) };
+}
+
+/** A deployment writes real ids down; this machine goes on with the data that it had. wrangler does so for D1 alone. */
+function localNamespaces(configPath: string): Record<string, string> {
+  const { kv_namespaces: namespaces }: { kv_namespaces: { binding: string; id?: string; preview_id?: string }[] } =
+    unstable_readConfig({ config: configPath });
+  return Object.fromEntries(
+    namespaces.map(({ binding, id, preview_id: localId }) => [binding, localId ?? id ?? binding]),
+  );
 }
 
 /** The bundle's entry first, then what it imports. */

@@ -6,6 +6,7 @@ import { readD1Migrations } from "@cloudflare/vitest-plugin";
 import type { Miniflare } from "miniflare";
 import { unstable_readConfig } from "wrangler";
 import type { Gatehouse } from "../src/config.ts";
+import { TOKEN_TABLE } from "../src/policy/masks.ts";
 import { tokenColumnsOf } from "../src/policy/tokens.ts";
 import { TOKEN_TABLE_SQL } from "../src/sources/token-table.ts";
 import { runTool } from "./build.ts";
@@ -33,28 +34,38 @@ export async function migrateLocal(miniflare: Miniflare, configPath: string): Pr
   }
 }
 
+/** A source's database that Gatehouse keeps tables in, and statements that make them and can be repeated. */
+export interface OwnTables {
+  readonly source: string;
+  readonly binding: string;
+  readonly tables: readonly string[];
+  readonly sql: readonly string[];
+}
+
+export function ownTablesOf({ policy }: Gatehouse): readonly OwnTables[] {
+  return policy.sources
+    .filter(({ name }) => tokenColumnsOf(policy, name).length > 0)
+    .map(({ name, binding }) => ({ source: name, binding, tables: [TOKEN_TABLE], sql: TOKEN_TABLE_SQL }));
+}
+
 /** Makes Gatehouse's tables in the local databases of sources that need some. */
-export async function migrateOwnTables(miniflare: Miniflare, { policy }: Gatehouse): Promise<void> {
-  for (const { name, binding } of policy.sources) {
-    if (tokenColumnsOf(policy, name).length === 0) continue;
+export async function migrateOwnTables(miniflare: Miniflare, config: Gatehouse): Promise<void> {
+  for (const { binding, sql } of ownTablesOf(config)) {
     const database = await miniflare.getD1Database(binding);
-    await database.batch(TOKEN_TABLE_SQL.map((sql) => database.prepare(sql)));
+    await database.batch(sql.map((statement) => database.prepare(statement)));
   }
 }
 
-/** The same through wrangler, on this machine or in the account that it is logged in to. The names of the sources that needed some. */
-export async function migrateRemote(
-  { policy }: Gatehouse,
+/** The same through wrangler, on this machine or in an account: of the configuration's top, or of one of its environments. */
+export async function migrateByWrangler(
+  wanted: readonly OwnTables[],
   configPath: string,
   where: "--local" | "--remote",
-): Promise<readonly string[]> {
-  const { d1_databases: databases } = unstable_readConfig({ config: configPath });
-  const sources = policy.sources.filter(({ name }) => tokenColumnsOf(policy, name).length > 0);
-  for (const { binding } of sources) {
-    const database = databases.find((one: { readonly binding: string }) => one.binding === binding);
-    const command = `${TOKEN_TABLE_SQL.join("; ")};`;
-    const name = database?.database_name ?? binding;
-    await runTool("wrangler", ["d1", "execute", name, where, "--yes", "--config", configPath, "--command", command]);
+  environment?: string,
+): Promise<void> {
+  for (const { binding, sql } of wanted) {
+    const command = `${sql.join("; ")};`;
+    const options = ["--yes", "--config", configPath, "--env", environment ?? "", "--command", command];
+    await runTool("wrangler", ["d1", "execute", binding, where, ...options]);
   }
-  return sources.map(({ name }) => name);
 }

@@ -19,8 +19,11 @@ export async function loadOwnConfig(): Promise<Gatehouse> {
 }
 
 /** Throws `PolicyProblem` when a source names a binding that the wrangler configuration does not have, or of another kind. */
-export function requireBindings({ policy }: Gatehouse, configPath: string): void {
-  const { d1_databases: databases, kv_namespaces: namespaces } = unstable_readConfig({ config: configPath });
+export function requireBindings({ policy }: Gatehouse, configPath: string, environment?: string): void {
+  const { d1_databases: databases, kv_namespaces: namespaces } = unstable_readConfig({
+    config: configPath,
+    ...(environment === undefined ? {} : { env: environment }),
+  });
   const file = path.basename(configPath);
   const problems = policy.sources.flatMap(({ name, kind, binding }) => {
     const known = (kind === "d1" ? databases : namespaces).map((one: { readonly binding: string }) => one.binding);

@@ -3,12 +3,16 @@
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { parseEnv } from "node:util";
-import { unstable_readConfig } from "wrangler";
 import { SIGN_IN_SECRETS, SIGN_IN_VARIABLES, parseSignIn } from "../src/auth/settings.ts";
 import { PolicyProblem } from "./policy-file.ts";
 
 /** Some place that is not this machine, for checks that do not know the deployment's URL. */
 const ELSEWHERE = "https://gatehouse.example.com";
+
+/** Stands for a secret that nobody can read. */
+const IN_PLACE = "set already";
+const GIVE_SECRETS =
+  " It is a secret: write it as a line NAME=value into a file, and run npm run deploy -- --secrets-file <file>.";
 
 /**
  * The variables for `npm start`: those of the environment, before those of the file `.dev.vars` beside the configuration. When
@@ -26,18 +30,31 @@ export function localSignIn(configPath: string, origin: string): Readonly<Record
   return variables;
 }
 
-/** Throws `PolicyProblem` when the configuration's variables could not be served; its secrets are not known here. */
-export function requireSignIn(configPath: string): void {
-  const { vars } = unstable_readConfig({ config: configPath });
-  const secrets = Object.fromEntries(SIGN_IN_SECRETS.map((name) => [name, "set by wrangler secret put"]));
-  check({ ...secrets, ...vars }, ELSEWHERE);
+/** Throws `PolicyProblem` when the variables of a deployment could not be served, whatever its secrets are. */
+export function requireServable(variables: Readonly<Record<string, string>>): void {
+  const secrets = Object.fromEntries(SIGN_IN_SECRETS.map((name) => [name, IN_PLACE]));
+  check({ ...secrets, ...variables }, ELSEWHERE);
 }
 
-function check(variables: object, origin: string): void {
+/**
+ * Throws `PolicyProblem` unless people can sign in, by something that asks who they are. `secrets` are the names of those that
+ * the deployment has or is about to get.
+ */
+export function requireSignIn(variables: Readonly<Record<string, string>>, secrets: readonly string[]): void {
+  if (["", "none"].includes(variables["GATEHOUSE_SIGN_IN"] ?? ""))
+    throw new PolicyProblem(
+      'No sign-in method is chosen, so nobody could sign in: set GATEHOUSE_SIGN_IN under "vars" in wrangler.jsonc (docs/operating.md).',
+    );
+  requireServable(variables);
+  const known = SIGN_IN_SECRETS.filter((name) => secrets.includes(name));
+  check({ ...Object.fromEntries(known.map((name) => [name, IN_PLACE])), ...variables }, ELSEWHERE, GIVE_SECRETS);
+}
+
+function check(variables: object, origin: string, advice = ""): void {
   try {
     parseSignIn(variables, origin);
   } catch (error) {
-    if (error instanceof TypeError) throw new PolicyProblem(error.message, { cause: error });
+    if (error instanceof TypeError) throw new PolicyProblem(`${error.message}${advice}`, { cause: error });
     throw error;
   }
 }

@@ -72,7 +72,7 @@ function describeAll(
   const sources = open.map(summarise);
   const stepUp = stepUpHint(policy, subject, organisation);
   const next = hintFor(subject, sources.length > 0, own.length > 0, organisation.contact);
-  const hint = stepUp === "" ? next : `${next} ${stepUp}`;
+  const hint = policy.sources.length === 0 ? noSources(organisation) : stepUp === "" ? next : `${next} ${stepUp}`;
   const saved = own.map(describeSaved);
   const answer = {
     organisation: organisation.name,
@@ -162,6 +162,10 @@ function recordedOf(open: OpenSource): { readonly datasets: readonly string[]; r
     datasets: open.tables.map(({ dataset }) => dataset.id),
     rules: open.tables.flatMap(({ decision }) => decision.rules),
   };
+}
+
+function noSources({ contact }: Organisation): string {
+  return `This server has no data sources yet. ${contact} can change that: whoever runs it declares them in src/gatehouse.config.ts (npm run introspect reads a database) and deploys again.`;
 }
 
 function hintFor(subject: Subject, hasSources: boolean, hasSaved: boolean, contact: string): string {

@@ -132,3 +132,18 @@ describe("what a column refers to, and its examples", () => {
     expect(await tell(false, RULE)).not.toContain("planted-open");
   });
 });
+
+describe("a deployment without sources", () => {
+  it("says what to do next, whoever asks", async () => {
+    const empty = defineGatehouse({
+      organisation: { name: "Empty", contact: "it@empty.example" },
+      sources: {},
+      roles: {},
+      members: [],
+    });
+    const overview = await gatewayFor(empty).describe(callerAs("somebody@empty.example"), undefined);
+    expect(overview).toMatchObject({ sources: [], hint: expect.stringContaining("no data sources yet") });
+    for (const text of ["it@empty.example", "src/gatehouse.config.ts", "npm run introspect"])
+      expect(JSON.stringify(overview)).toContain(text);
+  });
+});

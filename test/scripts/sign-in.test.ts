@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { localSignIn, requireSignIn } from "../../scripts/sign-in.ts";
+import { localSignIn, requireServable, requireSignIn } from "../../scripts/sign-in.ts";
 
 const LOCAL = "http://localhost:8787";
 const OIDC = { OIDC_ISSUER: "https://login.example.com", OIDC_CLIENT_ID: "gatehouse", OIDC_CLIENT_SECRET: "secret" };
@@ -45,22 +45,27 @@ describe("npm start", () => {
 });
 
 describe("npm run deploy", () => {
-  const declare = (vars: Record<string, string>): void =>
-    writeFileSync(configPath(), JSON.stringify({ name: "x", compatibility_date: "2026-10-23", vars }));
-
-  it("takes a method with its variables, its secrets being elsewhere", () => {
+  it("takes a method with its variables, and with the secrets that the deployment has", () => {
     const { OIDC_CLIENT_SECRET: _secret, ...vars } = OIDC;
-    declare({ GATEHOUSE_SIGN_IN: "oidc", ...vars });
-    expect(() => requireSignIn(configPath())).not.toThrow();
-    declare({ GATEHOUSE_SIGN_IN: "none" });
-    expect(() => requireSignIn(configPath())).not.toThrow();
+    const variables = { GATEHOUSE_SIGN_IN: "oidc", ...vars };
+    expect(() => requireServable(variables)).not.toThrow();
+    expect(() => requireServable({ GATEHOUSE_SIGN_IN: "none" })).not.toThrow();
+    expect(() => requireSignIn(variables, ["OIDC_CLIENT_SECRET"])).not.toThrow();
+    expect(() => requireSignIn(variables, ["GITHUB_CLIENT_SECRET"])).toThrow("OIDC_CLIENT_SECRET is not set");
   });
 
   it.each([
     [{ GATEHOUSE_SIGN_IN: "sample" }, "It takes sample only where GATEHOUSE_URL is on localhost"],
     [{ GATEHOUSE_SIGN_IN: "github", GITHUB_CLIENT_ID: "x" }, "GITHUB_ORGANISATIONS is not set"],
   ])("refuses %o", (vars, message) => {
-    declare(vars);
-    expect(() => requireSignIn(configPath())).toThrow(message);
+    expect(() => requireServable(vars)).toThrow(message);
+    expect(() => requireSignIn(vars, ["GITHUB_CLIENT_SECRET"])).toThrow(message);
   });
+
+  it.each([{}, { GATEHOUSE_SIGN_IN: "" }, { GATEHOUSE_SIGN_IN: "none" }])(
+    "refuses %o, as nobody could sign in",
+    (vars) => {
+      expect(() => requireSignIn(vars, [])).toThrow("No sign-in method is chosen");
+    },
+  );
 });

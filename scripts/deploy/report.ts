@@ -1,0 +1,30 @@
+// What a deployment says when it is done: where it is, how its first owner is made, how clients are connected.
+import type { Gatehouse } from "../../src/config.ts";
+import { clientLines } from "../../src/web/clients.ts";
+
+/** `setupCode` is undefined when the Worker had one before. */
+export function reportLines(
+  { organisation, policy }: Gatehouse,
+  origin: string,
+  setupCode: string | undefined,
+): readonly string[] {
+  return [
+    "",
+    `Gatehouse serves ${organisation.name} at ${origin}`,
+    `MCP endpoint: ${origin}/mcp`,
+    setupCode === undefined
+      ? "Set-up code: the one that the first deployment showed. It makes the first owner, once."
+      : `Set-up code: ${setupCode}\n  Whoever signs in at ${origin} and enters it becomes the first owner. It works once; keep it until then.`,
+    ...(policy.sources.length === 0
+      ? [
+          "",
+          "It has no data sources yet: declare them in src/gatehouse.config.ts (docs/operating.md), and deploy again.",
+        ]
+      : []),
+    "",
+    "Add it to a client:",
+    ...clientLines(`${origin}/mcp`).map(({ client, how, paste }) => `  ${client} (${how}):\n    ${paste}`),
+    "",
+    "Commit wrangler.jsonc if it has changed, so that the next deployment finds the same databases.",
+  ];
+}

@@ -1,0 +1,41 @@
+// `npm run release:check`: everything that must hold before a version is released, each check with what it saw. Ends with 0 when
+// all passed, 1 when one failed, 2 when none failed but one could not be made here. `-- --without-tests` leaves out `npm test`.
+import { parseArgs } from "node:util";
+import { root } from "./build.ts";
+import { checkLicences, checkSize, checkStart, withBundle } from "./release/bundle.ts";
+import { checkCommitted, checkFirstUse, checkTests, withClone } from "./release/clone.ts";
+import type { Outcome, State } from "./release/outcome.ts";
+import { checkGeneratedTypes, checkVulnerabilities } from "./release/tools.ts";
+import { checkVersions } from "./release/versions.ts";
+
+const { values } = parseArgs({ options: { "without-tests": { type: "boolean", default: false } } });
+const MARKS: Readonly<Record<State, string>> = { passed: "ok     ", failed: "FAILED ", unknown: "UNKNOWN" };
+const states: State[] = [];
+
+/** A check that throws has failed, with its reason; the others go on. */
+async function check(name: string, look: () => Outcome | Promise<Outcome>): Promise<void> {
+  let outcome: Outcome;
+  try {
+    outcome = await look();
+  } catch (error) {
+    outcome = { state: "failed", saw: error instanceof Error ? error.message : "no reason given" };
+  }
+  states.push(outcome.state);
+  console.log(`${MARKS[outcome.state]} ${name}: ${outcome.saw}`);
+}
+
+await check("committed", checkCommitted);
+await check("versions", () => checkVersions(root));
+await check("generated types", checkGeneratedTypes);
+await check("vulnerabilities", checkVulnerabilities);
+await withBundle(async (bundle) => {
+  await check("size", () => checkSize(bundle));
+  await check("licences", () => checkLicences(bundle));
+  await check("start", () => checkStart(bundle));
+});
+await withClone(async (folder) => {
+  await check("first use", () => checkFirstUse(folder));
+  if (values["without-tests"]) console.log("left out tests: --without-tests");
+  else await check("tests", () => checkTests(folder));
+});
+process.exitCode = states.includes("failed") ? 1 : states.includes("unknown") ? 2 : 0;

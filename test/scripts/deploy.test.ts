@@ -1,0 +1,174 @@
+// `npm run deploy` against a stand-in for the platform's API: what it asks for, in which order, and that a run which is cut off
+// anywhere is resumed by the next.
+import { readFileSync, writeFileSync } from "node:fs";
+import { afterAll, describe, expect, it } from "vitest";
+import { createProject } from "../support/node/platform/project.ts";
+import type { Project, Run } from "../support/node/platform/project.ts";
+import { startPlatform } from "../support/node/platform/server.ts";
+import type { StandIn } from "../support/node/platform/server.ts";
+
+const MINUTES = 60_000;
+const cleanups: (() => unknown)[] = [];
+afterAll(async () => {
+  for (const cleanup of cleanups) await cleanup();
+});
+
+interface SetUp {
+  readonly platform: StandIn;
+  readonly project: Project;
+}
+
+async function setUp(change: object = {}): Promise<SetUp> {
+  const platform = await startPlatform();
+  const project = createProject(platform, change);
+  writeFileSync(project.file("migrations/9000_test.sql"), "CREATE TABLE expanded (id INTEGER PRIMARY KEY);\n");
+  cleanups.push(platform.close, project.remove);
+  return { platform, project };
+}
+
+function expectDone({ status, output }: Run): void {
+  expect(status, output).toBe(0);
+}
+
+/** The code that a run showed. */
+function codeIn({ output }: Run): string | undefined {
+  return /Set-up code: ([0-9A-Z-]{29})\n/.exec(output)?.[1];
+}
+
+function secretsOf({ account }: StandIn, worker = "gatehouse"): Readonly<Record<string, string>> {
+  return account.workers.has(worker) ? Object.fromEntries(account.deployedVersion(worker).secrets) : {};
+}
+
+function tablesOf({ account }: StandIn, database: string): readonly unknown[] {
+  const sql = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name";
+  return account
+    .databaseOf(database)
+    .content.prepare(sql)
+    .all()
+    .map(({ name }) => name);
+}
+
+/** What a deployment has when it is done, and nothing twice. */
+function expectWhole({ platform, project }: SetUp): void {
+  const { account } = platform;
+  expect(account.databases.map(({ name }) => name)).toEqual(["gatehouse", "crm"]);
+  expect(account.namespaces.map(({ title }) => title)).toEqual(["gatehouse-oauth-kv"]);
+  expect([...account.workers.keys()]).toEqual(["gatehouse"]);
+  const worker = account.workerOf("gatehouse");
+  expect({ crons: worker.crons, isOnWorkersDev: worker.isOnWorkersDev, tag: worker.migrationTag }).toEqual({
+    crons: ["*/10 * * * *"],
+    isOnWorkersDev: true,
+    tag: "v1",
+  });
+  expect(tablesOf(platform, "gatehouse")).toContain("expanded");
+  expect(tablesOf(platform, "crm")).toEqual(["_gatehouse_token"]);
+  expect(secretsOf(platform)).toEqual({
+    GATEHOUSE_SETUP_CODE: expect.stringMatching(/^(?:[2-9A-HJ-NP-Z]{5}-){4}[2-9A-HJ-NP-Z]{5}$/),
+    GATEHOUSE_TOKEN_KEY: expect.stringMatching(/^[0-9a-f]{64}$/),
+  });
+  expect(project.pending("gatehouse")).toBeUndefined();
+  const { vars, d1_databases: databases, kv_namespaces: namespaces } = project.configuration();
+  expect(vars).toMatchObject({ GATEHOUSE_URL: "https://gatehouse.acme.workers.dev" });
+  // This machine goes on with the data that it had.
+  expect(databases).toMatchObject(
+    account.databases.map(({ uuid, name }) => ({ database_id: uuid, preview_database_id: `local-${name}` })),
+  );
+  expect(namespaces).toEqual([{ binding: "OAUTH_KV", id: account.namespaces[0]?.id, preview_id: "OAUTH_KV" }]);
+}
+
+describe("npm run deploy", () => {
+  it(
+    "makes what is missing, once; the next run changes only what has changed",
+    async () => {
+      const { platform, project } = await setUp();
+      const first = await project.deploy();
+      expectDone(first);
+      expect(platform.changes.map((change) => change.replace(/[0-9a-f-]{36}/, "…"))).toEqual([
+        "POST /d1/database",
+        "POST /d1/database",
+        "POST /storage/kv/namespaces",
+        "POST /d1/database/…/query",
+        "POST /d1/database/…/query",
+        "POST /d1/database/…/query",
+        "PUT /workers/scripts/gatehouse",
+        "POST /workers/scripts/gatehouse/subdomain",
+        "PUT /workers/scripts/gatehouse/schedules",
+      ]);
+      expect(platform.refusals).toEqual([]);
+      expectWhole({ platform, project });
+      const secrets = secretsOf(platform);
+      expect(codeIn(first)).toBe(secrets["GATEHOUSE_SETUP_CODE"]);
+      for (const text of [
+        "claude mcp add --transport http gatehouse https://gatehouse.acme.workers.dev/mcp",
+        "It is empty",
+      ])
+        expect(first.output).toContain(text);
+      expect(first.output).not.toContain(secrets["GATEHOUSE_TOKEN_KEY"]);
+      expect(readFileSync(project.file("wrangler.jsonc"), "utf8")).toContain("// What outlives a person's objects");
+
+      const second = await project.deploy();
+      expectDone(second);
+      expect(platform.changes).toEqual([]);
+      expect(second.output).toContain("is deployed already, unchanged");
+      expect(codeIn(second)).toBeUndefined();
+
+      project.edit("src/gatehouse.config.ts", 'title: "CRM"', 'title: "Customers"');
+      expectDone(await project.deploy());
+      expect(platform.changes).toEqual([
+        "POST /workers/scripts/gatehouse/versions",
+        "POST /workers/scripts/gatehouse/deployments",
+        "PATCH /workers/scripts/gatehouse/script-settings",
+        "POST /workers/scripts/gatehouse/subdomain",
+        "PUT /workers/scripts/gatehouse/schedules",
+      ]);
+      expect(secretsOf(platform)).toEqual(secrets);
+      expectWhole({ platform, project });
+    },
+    3 * MINUTES,
+  );
+
+  it(
+    "is resumed wherever it is killed: nothing is made twice, no secret lost or changed",
+    async () => {
+      const { platform, project } = await setUp();
+      // Every run is killed at the first change that none before it was killed at, when it is made and its answer on the way.
+      const cutAt: string[] = [];
+      const isAt = (change: string): boolean => {
+        const asked = platform.changes.filter((one) => one === change).length;
+        const isNew = asked > cutAt.filter((one) => one === change).length || !cutAt.includes(change);
+        if (isNew) cutAt.push(change);
+        return isNew;
+      };
+      let secrets: Readonly<Record<string, string>> = {};
+      let last = await project.deploy([], { isAt, kind: "cut" });
+      while (last.status === null) {
+        // What the Worker was given, it keeps.
+        expect(secretsOf(platform)).toMatchObject(secrets);
+        secrets = secretsOf(platform);
+        last = await project.deploy([], { isAt, kind: "cut" });
+      }
+      expectDone(last);
+      expect(cutAt.length, cutAt.join("\n")).toBeGreaterThanOrEqual(8);
+      expectWhole({ platform, project });
+      expect(codeIn(last)).toBe(secretsOf(platform)["GATEHOUSE_SETUP_CODE"]);
+    },
+    8 * MINUTES,
+  );
+
+  it(
+    "tells what the platform refused, keeps what it was about to hand over, and goes on with it",
+    async () => {
+      const { platform, project } = await setUp();
+      const isAt = (change: string): boolean => change.startsWith("PUT /workers/scripts");
+      const refused = await project.deploy([], { isAt, kind: "refused" });
+      expect(refused.status).toBe(1);
+      expect(refused.output).toContain("told to fail");
+      const pending = JSON.parse(project.pending("gatehouse") ?? "{}");
+      expect(Object.keys(pending).toSorted()).toEqual(["GATEHOUSE_SETUP_CODE", "GATEHOUSE_TOKEN_KEY"]);
+      expectDone(await project.deploy());
+      expect(secretsOf(platform)).toEqual(pending);
+      expectWhole({ platform, project });
+    },
+    3 * MINUTES,
+  );
+});

@@ -1,0 +1,194 @@
+// What the stand-in for the platform's API keeps of one account, and what it refuses.
+import { randomUUID } from "node:crypto";
+import { DatabaseSync } from "node:sqlite";
+
+export const ACCOUNT = "0123456789abcdef0123456789abcdef";
+
+/** An answer that the API would give instead of doing what it was asked for. */
+export class Refusal extends Error {
+  readonly status: number;
+  readonly code: number;
+
+  constructor(status: number, code: number, message: string) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+export interface Database {
+  readonly uuid: string;
+  readonly name: string;
+  readonly content: DatabaseSync;
+}
+
+export interface MetadataBinding {
+  readonly name: string;
+  readonly type: string;
+  readonly [key: string]: unknown;
+}
+
+export interface Metadata {
+  readonly main_module: string;
+  readonly bindings: readonly MetadataBinding[];
+  readonly keep_bindings?: readonly string[];
+  readonly migrations?: {
+    readonly old_tag?: string;
+    readonly new_tag: string;
+    readonly steps: readonly {
+      readonly new_sqlite_classes?: readonly string[];
+      readonly new_classes?: readonly string[];
+    }[];
+  };
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly observability?: { readonly enabled: boolean };
+}
+
+export interface Version {
+  readonly id: string;
+  readonly bindings: readonly MetadataBinding[];
+  readonly secrets: ReadonlyMap<string, string>;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+export interface Worker {
+  readonly name: string;
+  readonly tag: string;
+  migrationTag: string | undefined;
+  classes: readonly string[];
+  readonly versions: Version[];
+  /** Newest first. */
+  readonly deployments: { readonly id: string; readonly version: string }[];
+  crons: readonly string[];
+  isOnWorkersDev: boolean;
+  observability: { readonly enabled: boolean } | undefined;
+}
+
+export type Account = ReturnType<typeof createAccount>;
+
+/** An account without anything but its subdomain. */
+export function createAccount(subdomain: string | undefined) {
+  const databases: Database[] = [];
+  const namespaces: { readonly id: string; readonly title: string; readonly keys: string[] }[] = [];
+  const workers = new Map<string, Worker>();
+  const domains: { readonly hostname: string; readonly service: string }[] = [];
+
+  const workerOf = (name: string): Worker => {
+    const worker = workers.get(name);
+    if (worker === undefined) throw new Refusal(404, 10007, "This Worker does not exist on your account.");
+    return worker;
+  };
+
+  const requireBindable = (bindings: readonly MetadataBinding[], classes: readonly string[]): void => {
+    for (const { name, type, ...rest } of bindings) {
+      const isThere =
+        type === "d1"
+          ? databases.some(({ uuid }) => uuid === rest["id"])
+          : type === "kv_namespace"
+            ? namespaces.some(({ id }) => id === rest["namespace_id"])
+            : type === "durable_object_namespace"
+              ? classes.includes(String(rest["class_name"]))
+              : true;
+      if (!isThere) throw new Refusal(400, 10021, `binding ${name} of type ${type} must have a valid target specified`);
+    }
+  };
+
+  /** Makes a version of an upload, and takes over the secrets that it keeps. */
+  const versionOf = (
+    worker: Worker | undefined,
+    { bindings, keep_bindings: kept = [], annotations = {} }: Metadata,
+  ): Version => {
+    const before = worker?.versions.at(-1);
+    const secrets = new Map(kept.includes("secret_text") ? before?.secrets : []);
+    for (const { name, type, text } of bindings) if (type === "secret_text") secrets.set(name, String(text));
+    return { id: randomUUID(), bindings: bindings.filter(({ type }) => type !== "secret_text"), secrets, annotations };
+  };
+
+  return {
+    subdomain,
+    databases,
+    namespaces,
+    workers,
+    domains,
+    workerOf,
+
+    databaseOf(id: string): Database {
+      const found = databases.find(({ uuid, name }) => uuid === id || name === id);
+      if (found === undefined) throw new Refusal(404, 7404, "The database does not exist.");
+      return found;
+    },
+
+    makeDatabase(name: string): Database {
+      if (databases.some((one) => one.name === name)) throw new Refusal(400, 7502, "Database with name already exists");
+      const made = { uuid: randomUUID(), name, content: new DatabaseSync(":memory:") };
+      databases.push(made);
+      return made;
+    },
+
+    makeNamespace(title: string): { readonly id: string; readonly title: string; readonly keys: string[] } {
+      if (namespaces.some((one) => one.title === title))
+        throw new Refusal(400, 10014, "a namespace with this account ID and title already exists");
+      const made = { id: randomUUID().replaceAll("-", ""), title, keys: [] };
+      namespaces.push(made);
+      return made;
+    },
+
+    /** `PUT /workers/scripts/x`: uploads and deploys at once; the only way that takes migrations of object classes. */
+    putWorker(name: string, metadata: Metadata): Version {
+      const known = workers.get(name);
+      const { migrations } = metadata;
+      if (migrations !== undefined && migrations.old_tag !== known?.migrationTag)
+        throw new Refusal(412, 10079, `Actor migration tag precondition failed: got ${migrations.old_tag ?? "none"}`);
+      const made =
+        migrations?.steps.flatMap((step) => [...(step.new_sqlite_classes ?? []), ...(step.new_classes ?? [])]) ?? [];
+      const again = made.find((one) => known?.classes.includes(one));
+      if (again !== undefined)
+        throw new Refusal(400, 10074, `Cannot apply new-class migration to ${again}, which exists.`);
+      const classes = [...(known?.classes ?? []), ...made];
+      requireBindable(metadata.bindings, classes);
+      const version = versionOf(known, metadata);
+      const worker: Worker = known ?? {
+        name,
+        tag: randomUUID(),
+        migrationTag: undefined,
+        classes,
+        versions: [],
+        deployments: [],
+        crons: [],
+        isOnWorkersDev: false,
+        observability: undefined,
+      };
+      worker.classes = classes;
+      worker.migrationTag = migrations?.new_tag ?? worker.migrationTag;
+      worker.observability = metadata.observability;
+      worker.versions.push(version);
+      worker.deployments.unshift({ id: randomUUID(), version: version.id });
+      workers.set(name, worker);
+      return version;
+    },
+
+    /** `POST …/versions`: uploads without deploying. */
+    postVersion(name: string, metadata: Metadata): Version {
+      const worker = workerOf(name);
+      if (metadata.migrations !== undefined)
+        throw new Refusal(400, 10211, "migrations must be fully applied by deploying before a version can be uploaded");
+      requireBindable(metadata.bindings, worker.classes);
+      const version = versionOf(worker, metadata);
+      worker.versions.push(version);
+      return version;
+    },
+
+    setDomains(service: string, hostnames: readonly string[]): void {
+      const others = domains.filter((one) => one.service !== service && !hostnames.includes(one.hostname));
+      domains.splice(0, domains.length, ...others, ...hostnames.map((hostname) => ({ hostname, service })));
+    },
+
+    /** The version that requests go to. */
+    deployedVersion(name: string): Version {
+      const worker = workerOf(name);
+      const version = worker.versions.find(({ id }) => id === worker.deployments[0]?.version);
+      if (version === undefined) throw new Refusal(404, 10007, "There is no deployment.");
+      return version;
+    },
+  };
+}

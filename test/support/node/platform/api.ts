@@ -1,0 +1,223 @@
+// The stand-in's answers to the requests that a deployment makes, by wrangler and by itself. A request that is not here is refused.
+import type { SQLInputValue } from "node:sqlite";
+import { ACCOUNT, Refusal } from "./account.ts";
+import type { Account, Database, Metadata } from "./account.ts";
+
+export interface ApiRequest {
+  readonly method: string;
+  /** Below the account: `/d1/database`. */
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly body: Buffer;
+  readonly contentType: string;
+}
+
+type Answer = (account: Account, parts: readonly string[], request: ApiRequest) => unknown;
+
+/** Method and path, where `*` is one part, to what the API does. */
+const ROUTES: readonly (readonly [string, Answer])[] = [
+  ["GET /workers/subdomain", ({ subdomain }) => subdomainOf(subdomain)],
+  ["GET /d1/database", ({ databases }, _, { query }) => page(databases.map(shownDatabase), query)],
+  ["POST /d1/database", (account, _, { body }) => shownDatabase(account.makeDatabase(textOf(jsonOf(body)["name"])))],
+  ["GET /d1/database/*", (account, [id = ""]) => shownDatabase(account.databaseOf(id))],
+  ["POST /d1/database/*/query", (account, [id = ""], { body }) => runSql(account.databaseOf(id), jsonOf(body))],
+  ["GET /storage/kv/namespaces", ({ namespaces }, _, { query }) => page(namespaces, query)],
+  ["POST /storage/kv/namespaces", (account, _, { body }) => account.makeNamespace(textOf(jsonOf(body)["title"]))],
+  ["GET /storage/kv/namespaces/*", (account, [id]) => namespaceOf(account, id)],
+  ["GET /storage/kv/namespaces/*/keys", (account, [id]) => namespaceOf(account, id).keys.map((name) => ({ name }))],
+  ["GET /workers/services/*", (account, [name = ""]) => shownService(account, name)],
+  [
+    "PUT /workers/scripts/*",
+    async (account, [name = ""], request) => shownUpload(account.putWorker(name, await metadataOf(request)).id),
+  ],
+  [
+    "POST /workers/scripts/*/versions",
+    async (account, [name = ""], request) => shownVersion(account.postVersion(name, await metadataOf(request)).id),
+  ],
+  [
+    "GET /workers/scripts/*/versions/*",
+    (account, [name = "", id]) => account.workerOf(name).versions.find((one) => one.id === id),
+  ],
+  ["GET /workers/scripts/*/deployments", (account, [name = ""]) => shownDeployments(account, name)],
+  [
+    "POST /workers/scripts/*/deployments",
+    (account, [name = ""], { body }) => addDeployment(account, name, jsonOf(body)),
+  ],
+  ["GET /workers/scripts/*/settings", (account, [name = ""]) => shownSettings(account, name)],
+  ["GET /workers/scripts/*/secrets", (account, [name = ""]) => secretNames(account, name)],
+  [
+    "GET /workers/scripts/*/script-settings",
+    (account, [name = ""]) => ({ observability: account.workerOf(name).observability ?? null }),
+  ],
+  [
+    "PATCH /workers/scripts/*/script-settings",
+    (account, [name = ""], { body }) => setObservability(account, name, jsonOf(body)),
+  ],
+  [
+    "GET /workers/scripts/*/schedules",
+    (account, [name = ""]) => ({ schedules: account.workerOf(name).crons.map((cron) => ({ cron })) }),
+  ],
+  ["PUT /workers/scripts/*/schedules", (account, [name = ""], { body }) => setCrons(account, name, body)],
+  ["GET /workers/scripts/*/subdomain", (account, [name = ""]) => shownSubdomain(account, name)],
+  ["POST /workers/scripts/*/subdomain", (account, [name = ""], { body }) => setSubdomain(account, name, jsonOf(body))],
+  ["GET /workers/workers/*", (account, [name = ""]) => ({ name, subdomain: shownSubdomain(account, name) })],
+  [
+    "GET /workers/domains",
+    ({ domains }, _, { query }) =>
+      domains.filter(
+        ({ service, hostname }) =>
+          [service, null].includes(query.get("service")) && [hostname, null].includes(query.get("hostname")),
+      ),
+  ],
+  ["POST /workers/scripts/*/domains/changeset", () => ({ added: [], removed: [], updated: [], conflicting: [] })],
+  [
+    "PUT /workers/scripts/*/domains/records",
+    (account, [name = ""], { body }) => setDomains(account, name, jsonOf(body)),
+  ],
+];
+
+/** The result of a request below the account. Throws `Refusal`. */
+export async function answerOf(account: Account, request: ApiRequest): Promise<unknown> {
+  const wanted = `${request.method} ${request.path}`;
+  for (const [pattern, answer] of ROUTES) {
+    const found = new RegExp(`^${pattern.replaceAll("*", "([^/]+)")}$`).exec(wanted);
+    if (found !== null) return answer(account, found.slice(1).map(decodeURIComponent), request);
+  }
+  throw new Refusal(404, 7000, `No route for that URI: ${wanted}`);
+}
+
+function subdomainOf(subdomain: string | undefined): unknown {
+  if (subdomain === undefined) throw new Refusal(404, 10007, "There is no workers.dev subdomain.");
+  return { subdomain };
+}
+
+function shownDatabase({ uuid, name }: Database): { readonly uuid: string; readonly name: string } {
+  return { uuid, name };
+}
+
+function page<T>(all: readonly T[], query: URLSearchParams): readonly T[] {
+  const size = Number(query.get("per_page") ?? 10);
+  const first = (Number(query.get("page") ?? 1) - 1) * size;
+  return all.slice(first, first + size);
+}
+
+/** All statements of a request are one transaction, as in D1. */
+function runSql({ content }: Database, { sql, params = [] }: Readonly<Record<string, unknown>>): unknown {
+  const text = textOf(sql);
+  content.exec("BEGIN");
+  try {
+    const isOne = !/;\s*\S/.test(text);
+    const results = isOne ? content.prepare(text).all(...(params as SQLInputValue[])) : (content.exec(text), []);
+    content.exec("COMMIT");
+    return [{ results, success: true, meta: { duration: 0 } }];
+  } catch (error) {
+    content.exec("ROLLBACK");
+    throw new Refusal(400, 7500, error instanceof Error ? error.message : "no reason");
+  }
+}
+
+function namespaceOf({ namespaces }: Account, id: string | undefined): Account["namespaces"][number] {
+  const found = namespaces.find((one) => one.id === id);
+  if (found === undefined) throw new Refusal(404, 10013, "namespace not found");
+  return found;
+}
+
+function shownService(account: Account, name: string): unknown {
+  const { tag, migrationTag } = account.workerOf(name);
+  const script = { id: name, tag, tags: [], migration_tag: migrationTag, last_deployed_from: "wrangler" };
+  return { id: name, default_environment: { environment: "production", script } };
+}
+
+function shownUpload(id: string): unknown {
+  return {
+    id: "x",
+    etag: "x",
+    pipeline_hash: null,
+    mutable_pipeline_id: null,
+    deployment_id: id.replaceAll("-", ""),
+    startup_time_ms: 12,
+  };
+}
+
+function shownVersion(id: string): unknown {
+  return { id, startup_time_ms: 12, resources: { script: { etag: "x" } } };
+}
+
+function shownDeployments(account: Account, name: string): unknown {
+  const { deployments } = account.workerOf(name);
+  return {
+    deployments: deployments.map(({ id, version }) => ({ id, versions: [{ version_id: version, percentage: 100 }] })),
+  };
+}
+
+function addDeployment(account: Account, name: string, { versions }: Readonly<Record<string, unknown>>): unknown {
+  const worker = account.workerOf(name);
+  const [{ version_id: version }] = versions as [{ version_id: string }];
+  if (!worker.versions.some(({ id }) => id === version)) throw new Refusal(400, 10146, "version not found");
+  worker.deployments.unshift({ id: crypto.randomUUID(), version });
+  return {};
+}
+
+function shownSettings(account: Account, name: string): unknown {
+  const { bindings, secrets } = account.deployedVersion(name);
+  return { bindings: [...bindings, ...[...secrets.keys()].map((secret) => ({ name: secret, type: "secret_text" }))] };
+}
+
+function secretNames(account: Account, name: string): unknown {
+  return [...account.deployedVersion(name).secrets.keys()].map((secret) => ({ name: secret, type: "secret_text" }));
+}
+
+function setObservability(
+  account: Account,
+  name: string,
+  { observability }: Readonly<Record<string, unknown>>,
+): unknown {
+  account.workerOf(name).observability = observability as { enabled: boolean };
+  return {};
+}
+
+function setCrons(account: Account, name: string, body: Buffer): unknown {
+  const crons: readonly { readonly cron: string }[] = JSON.parse(body.toString());
+  account.workerOf(name).crons = crons.map(({ cron }) => cron);
+  return { schedules: crons };
+}
+
+function shownSubdomain(account: Account, name: string): unknown {
+  return { enabled: account.workerOf(name).isOnWorkersDev, previews_enabled: account.workerOf(name).isOnWorkersDev };
+}
+
+function setSubdomain(account: Account, name: string, { enabled }: Readonly<Record<string, unknown>>): unknown {
+  account.workerOf(name).isOnWorkersDev = enabled === true;
+  return shownSubdomain(account, name);
+}
+
+function setDomains(account: Account, name: string, { origins }: Readonly<Record<string, unknown>>): unknown {
+  account.workerOf(name);
+  account.setDomains(
+    name,
+    (origins as readonly { readonly hostname: string }[]).map(({ hostname }) => hostname),
+  );
+  return [];
+}
+
+/** What an upload says of itself; its main module must be in it. */
+async function metadataOf({ body, contentType }: ApiRequest): Promise<Metadata> {
+  const form = await new Response(new Uint8Array(body), { headers: { "Content-Type": contentType } }).formData();
+  const metadata: Metadata = JSON.parse(textOf(form.get("metadata")));
+  if (!form.has(metadata.main_module)) throw new Refusal(400, 10021, `no such module: ${metadata.main_module}`);
+  return metadata;
+}
+
+function jsonOf(body: Buffer): Readonly<Record<string, unknown>> {
+  return JSON.parse(body.toString());
+}
+
+function textOf(value: unknown): string {
+  if (typeof value !== "string") throw new Refusal(400, 10001, "a text is missing");
+  return value;
+}
+
+export function accountPath(pathname: string): string | undefined {
+  const prefix = `/accounts/${ACCOUNT}`;
+  return pathname.startsWith(`${prefix}/`) ? pathname.slice(prefix.length) : undefined;
+}

@@ -1,0 +1,136 @@
+// A clone of this repository in a folder of its own, as an organisation has it, that is deployed to the stand-in.
+import { spawn } from "node:child_process";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { experimental_patchConfig, experimental_readRawConfig } from "wrangler";
+import * as z from "zod";
+import { ACCOUNT } from "./account.ts";
+import { TOKEN } from "./server.ts";
+import type { Fault, StandIn } from "./server.ts";
+
+const ROOT = path.resolve(import.meta.dirname, "../../../..");
+const COPIED = [
+  "src",
+  "scripts",
+  "migrations",
+  "sample",
+  "test",
+  "package.json",
+  "tsconfig.json",
+  "worker-configuration.d.ts",
+  "wrangler.jsonc",
+  ".prettierrc.json",
+];
+
+/** A sign-in that a deployment takes, without a secret. */
+const SIGN_IN = {
+  GATEHOUSE_SIGN_IN: "access",
+  ACCESS_TEAM_URL: "https://acme.cloudflareaccess.com",
+  ACCESS_AUD: "0".repeat(64),
+};
+
+/** A source with a column that comes as tokens, so that a key and a table of them are needed. */
+const POLICY = `import { defineGatehouse, mask } from "./config.ts";
+
+export default defineGatehouse({
+  organisation: { name: "Acme", contact: "it@acme.example" },
+  sources: {
+    crm: {
+      kind: "d1",
+      binding: "CRM_DB",
+      title: "CRM",
+      description: "Customers",
+      tables: {
+        customers: {
+          description: "One row per customer",
+          key: "id",
+          columns: {
+            id: { type: "integer", description: "Number" },
+            email: { type: "text", description: "Address" },
+          },
+        },
+      },
+    },
+  },
+  roles: {
+    sales: {
+      description: "Sees customers",
+      rules: [{ action: "read", datasets: ["crm.customers"], masks: { email: mask.token("email") } }],
+    },
+  },
+  members: [],
+});
+`;
+
+const partSchema = z.looseObject({
+  vars: z.record(z.string(), z.string()),
+  d1_databases: z.array(z.looseObject({ binding: z.string(), database_id: z.string() })),
+  kv_namespaces: z.array(z.looseObject({ binding: z.string() })),
+});
+const configurationSchema = partSchema.extend({ env: z.record(z.string(), partSchema).optional() });
+export type Configuration = z.output<typeof configurationSchema>;
+
+export interface Run {
+  readonly status: number | null;
+  readonly output: string;
+}
+
+export type Project = ReturnType<typeof createProject>;
+
+/** Deployable as it is; `change` is laid over wrangler.jsonc. */
+export function createProject(platform: StandIn, change: object = {}) {
+  const folder = mkdtempSync(path.join(tmpdir(), "gatehouse-clone-"));
+  for (const name of COPIED) cpSync(path.join(ROOT, name), path.join(folder, name), { recursive: true });
+  symlinkSync(path.join(ROOT, "node_modules"), path.join(folder, "node_modules"));
+  const file = (name: string): string => path.join(folder, name);
+  const configPath = file("wrangler.jsonc");
+  writeFileSync(file("src/gatehouse.config.ts"), POLICY);
+  experimental_patchConfig(configPath, {
+    d1_databases: [{ binding: "CRM_DB", database_name: "crm", database_id: "local-crm" }],
+  });
+  experimental_patchConfig(configPath, { vars: SIGN_IN, ...change }, false);
+
+  const run = (program: readonly string[], fault?: Omit<Fault, "onCut">, env: NodeJS.ProcessEnv = {}): Promise<Run> => {
+    const child = spawn(process.execPath, program, {
+      cwd: folder,
+      detached: true,
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, CLOUDFLARE_API_BASE_URL: platform.url, CLOUDFLARE_API_TOKEN: TOKEN, CI: "true", ...env },
+    });
+    platform.forget();
+    const kill = (): void => void (child.pid === undefined || process.kill(-child.pid, "SIGKILL"));
+    platform.fail(fault === undefined ? undefined : { ...fault, onCut: kill });
+    let output = "";
+    child.stdout.on("data", (chunk: Buffer) => void (output += chunk.toString()));
+    child.stderr.on("data", (chunk: Buffer) => void (output += chunk.toString()));
+    return new Promise((resolve, reject) => {
+      child.once("error", reject);
+      child.once("close", (status) => resolve({ status, output }));
+    });
+  };
+
+  return {
+    file,
+    /** `npm run deploy -- …`; a cut kills it with all that it has started. */
+    deploy: (args: readonly string[] = [], fault?: Omit<Fault, "onCut">, env?: NodeJS.ProcessEnv): Promise<Run> =>
+      run(["scripts/deploy.ts", ...args], fault, env),
+    wrangler: (args: readonly string[]): Promise<Run> =>
+      run([file("node_modules/.bin/wrangler"), ...args], undefined, { CLOUDFLARE_ACCOUNT_ID: ACCOUNT }),
+    configure: (more: object): void => void experimental_patchConfig(configPath, more, false),
+    configuration: (): Configuration =>
+      configurationSchema.parse(experimental_readRawConfig({ config: configPath }).rawConfig),
+    write: (name: string, text: string): void => writeFileSync(file(name), text),
+    edit: (name: string, from: string, to: string): void => {
+      const text = readFileSync(file(name), "utf8");
+      if (!text.includes(from)) throw new Error(`${name} has no ${from}`);
+      writeFileSync(file(name), text.replace(from, to));
+    },
+    /** Secrets that are on their way, if the file of them is there. */
+    pending: (worker: string): string | undefined => {
+      const at = file(`.wrangler/gatehouse/${ACCOUNT}/${worker}.secrets.json`);
+      return existsSync(at) ? readFileSync(at, "utf8") : undefined;
+    },
+    remove: (): void => rmSync(folder, { recursive: true, force: true }),
+  };
+}
