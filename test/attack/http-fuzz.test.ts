@@ -154,7 +154,7 @@ const ENDPOINTS: Readonly<Record<string, (random: Random) => Promise<Attempt>>> 
     return withBody(random, `${ORIGIN}/authorize?${all.toString()}`, method, random.pick(TYPES), all.toString());
   },
   async "sign-in"(random) {
-    const all = parameters(random, { state: "s", account: "analyst@harbor.example", code: "c", iss: ORIGIN });
+    const all = parameters(random, { to: "/", state: "s", account: "analyst@harbor.example", code: "c", iss: ORIGIN });
     return withBody(
       random,
       `${ORIGIN}/sign-in?${all.toString()}`,
@@ -327,7 +327,7 @@ describe.each(Object.entries(ENDPOINTS))("malformed requests to %s", (name, atte
   });
 });
 
-describe("D1: parts of a key that are longer than the store's keys", () => {
+describe("E1: parts of a key that are longer than the store's keys", () => {
   const long = "x".repeat(600);
   const form = (fields: Record<string, string>, headers: Record<string, string> = {}) =>
     send(`${ORIGIN}/oauth/token`, { method: "POST", headers, body: new URLSearchParams(fields) });
