@@ -1,4 +1,4 @@
-// Two kinds of tests: most run in workerd with real D1, KV and Durable Objects; `e2e`, `repo`, `runtime`, `scripts` and `survival` run in Node, where they
+// Two kinds of tests: most run in workerd with real D1, KV and Durable Objects; `browser`, `e2e`, `repo`, `runtime`, `scripts` and `survival` run in Node, where they
 // start the real server or read the repository.
 import { Response } from "miniflare";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
@@ -28,6 +28,7 @@ function outside({ url }: { readonly url: string }): Response {
 const UNREACHABLE_URL = "https://unreachable.example/metadata.json";
 const METADATA_URL = "https://client.example/metadata.json";
 const NODE_TESTS = [
+  "test/browser/**/*.test.ts",
   "test/e2e/**/*.test.ts",
   "test/scripts/**/*.test.ts",
   "test/repo/**/*.test.ts",

@@ -145,7 +145,7 @@ function announce(
       : []),
     ...(signIn === "none" ? ["Nobody can sign in: GATEHOUSE_SIGN_IN is none.", ""] : []),
     "Add it to a client:",
-    ...clientLines(`${origin}/mcp`).map(({ client, how, paste }) => `  ${client} (${how}):\n    ${paste}`),
+    ...clientLines(`${origin}/mcp`).map(({ client, how, paste }) => `  ${client}: ${how}\n    ${paste}`),
     "",
     "Press Ctrl+C to stop.",
   ];

@@ -2,6 +2,7 @@
 // per isolate and holds no request's or person's state.
 import { waitUntil } from "cloudflare:workers";
 import { createGateway } from "./access/gateway.ts";
+import type { Gateway } from "./access/gateway.ts";
 import { createBrowserSessions } from "./auth/browser-session.ts";
 import { defineGrantObject } from "./auth/grants/grant-object.ts";
 import type { GrantObjectClass, GrantOptions } from "./auth/grants/grant-object.ts";
@@ -29,6 +30,7 @@ import { defineRuntime } from "./mcp/runtime.ts";
 import type { RuntimeOptions } from "./mcp/runtime.ts";
 import { toAuthInfo } from "./server/caller.ts";
 import { createServerFactory } from "./server/server.ts";
+import type { ToolDependencies } from "./server/tool.ts";
 import type { SessionObjectClass } from "./session/session-object.ts";
 import { keepDocuments, keepTokens } from "./sources/registry.ts";
 import { createBrowserSessionStore } from "./storage/browser-sessions.ts";
@@ -42,6 +44,9 @@ import type { WorkspaceObjectClass } from "./workspace/workspace-object.ts";
 
 /** Waiting times that clients are used to; nothing an operator would tune. */
 const RUNTIME_TIMES = { jsonFirstMs: 150, parkAfterMs: 3000, keepAliveMs: 15_000, maxQueued: 500 };
+
+/** How records name the start page, where those of assistants have a client's id. */
+const HOME_PAGE = "start page";
 
 export interface GatehouseWorker {
   readonly handler: {
@@ -58,9 +63,13 @@ export interface GatehouseWorker {
 
 /** The Worker of a policy file: its request handler and the Durable Object classes that the entry must export. */
 export function createGatehouse(config: Gatehouse): GatehouseWorker {
-  const runtime = defineRuntime(oncePerEnv((env: Env) => runtimeOptions(config, env)));
+  const dependenciesOf = oncePerEnv((env: Env) => serverDependencies(config, env));
+  const runtime = defineRuntime(oncePerEnv((env: Env) => runtimeOptions(config, env, dependenciesOf(env))));
   const peopleOf = oncePerEnv((env: Env) => openPeople(config, env, runtime.hubOf(env)));
-  const providerOf = oncePerEnv((env: Env) => createOwnProvider(config, env, runtime.endpointOf(env), peopleOf(env)));
+  const providerOf = oncePerEnv((env: Env) => {
+    const { gateway } = dependenciesOf(env);
+    return createOwnProvider(config, env, { gateway, endpoint: runtime.endpointOf(env), people: peopleOf(env) });
+  });
   const handlerOf = oncePerEnv((env: Env) => createHandler(config, env, providerOf(env)));
   return {
     handler: {
@@ -111,10 +120,10 @@ function grantOptions(
   };
 }
 
-function runtimeOptions(config: Gatehouse, env: Env): RuntimeOptions {
+function runtimeOptions(config: Gatehouse, env: Env, dependencies: ToolDependencies): RuntimeOptions {
   const { sessionIdleSeconds: idleSeconds, ...limits } = config.limits;
   return {
-    createServer: createServerFactory(config.organisation, serverDependencies(config, env)),
+    createServer: createServerFactory(config.organisation, dependencies),
     // Nothing publishes changes yet, so the server does not offer subscriptions.
     maySubscribe: async () => false,
     sessions: env.SESSION,
@@ -126,7 +135,7 @@ function runtimeOptions(config: Gatehouse, env: Env): RuntimeOptions {
   };
 }
 
-function serverDependencies(config: Gatehouse, env: Env) {
+function serverDependencies(config: Gatehouse, env: Env): ToolDependencies {
   const { policy, organisation, limits } = config;
   const sources = openOwnSources(config, env);
   const ledgerOf = ledgersOf(env);
@@ -139,7 +148,13 @@ function serverDependencies(config: Gatehouse, env: Env) {
   };
 }
 
-function createOwnProvider(config: Gatehouse, env: Env, endpoint: McpEndpoint, people: People): Provider<Env> {
+interface ProviderParts {
+  readonly gateway: Gateway;
+  readonly endpoint: McpEndpoint;
+  readonly people: People;
+}
+
+function createOwnProvider(config: Gatehouse, env: Env, { gateway, endpoint, people }: ProviderParts): Provider<Env> {
   const { organisation, limits, policy } = config;
   const { origin, resource } = parseEnv(env);
   const rates = rateLimitsOf(origin, env);
@@ -165,6 +180,8 @@ function createOwnProvider(config: Gatehouse, env: Env, endpoint: McpEndpoint, p
     ...people.pages(),
     origin,
     organisation: organisation.name,
+    contact: organisation.contact,
+    introduce: (identity) => gateway.introduce({ identity, clientId: HOME_PAGE }),
     resource,
     hasSources: policy.sources.length > 0,
     signIn,

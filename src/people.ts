@@ -11,6 +11,7 @@ import { createSetUp, parseSetupCode } from "./access/set-up.ts";
 import { createAccessTokenCheck } from "./auth/access-tokens.ts";
 import type { AccessTokenCheck } from "./auth/access-tokens.ts";
 import { createConnections } from "./auth/connections.ts";
+import type { Connections } from "./auth/connections.ts";
 import type { Gatehouse } from "./config.ts";
 import { AppError } from "./errors.ts";
 import type { Hub } from "./hub/hub.ts";
@@ -29,7 +30,7 @@ export interface People {
   readonly changes: RoleChanges;
   readonly checkAccessToken: AccessTokenCheck;
   /** What the pages and the API need. Throws `TypeError` for a secret that cannot be used. */
-  pages(): Omit<ApiOptions & SetUpOptions, "sessions" | "origin">;
+  pages(): Omit<ApiOptions & SetUpOptions, "sessions" | "origin"> & { readonly connections: Connections };
   /** Makes act what nobody told, and forgets tokens that ended long ago. */
   upkeep(): Promise<void>;
 }

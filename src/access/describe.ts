@@ -64,15 +64,12 @@ export async function describe(
   throw notFound(catalogue, name);
 }
 
-function describeAll(
-  open: readonly OpenSource[],
-  { policy, subject, organisation }: Asker,
-  own: readonly SavedQuery[],
-): Answered<Overview> {
+function describeAll(open: readonly OpenSource[], asker: Asker, own: readonly SavedQuery[]): Answered<Overview> {
+  const { policy, subject, organisation } = asker;
   const sources = open.map(summarise);
-  const stepUp = stepUpHint(policy, subject, organisation);
-  const next = hintFor(subject, sources.length > 0, own.length > 0, organisation.contact);
-  const hint = policy.sources.length === 0 ? noSources(organisation) : stepUp === "" ? next : `${next} ${stepUp}`;
+  const stepUp = policy.sources.length === 0 ? "" : stepUpHint(policy, subject, organisation);
+  const next = hintFor(asker, sources.length > 0, own.length > 0);
+  const hint = stepUp === "" ? next : `${next} ${stepUp}`;
   const saved = own.map(describeSaved);
   const answer = {
     organisation: organisation.name,
@@ -164,11 +161,16 @@ function recordedOf(open: OpenSource): { readonly datasets: readonly string[]; r
   };
 }
 
-function noSources({ contact }: Organisation): string {
-  return `This server has no data sources yet. ${contact} can change that: whoever runs it declares them in src/gatehouse.config.ts (npm run introspect reads a database) and deploys again.`;
-}
+/** For a deployment that serves nothing yet. */
+const NO_SOURCES =
+  "This server has no data sources yet. Whoever runs it declares them: npm run introspect reads a database, and its start page lists the steps.";
 
-function hintFor(subject: Subject, hasSources: boolean, hasSaved: boolean, contact: string): string {
+function hintFor(
+  { policy, subject, organisation: { contact } }: Asker,
+  hasSources: boolean,
+  hasSaved: boolean,
+): string {
+  if (policy.sources.length === 0) return NO_SOURCES;
   if (!hasSources && hasSaved) return "Run a saved query: query with saved and params.";
   if (hasSources)
     return "Call describe with a dataset for its columns, then query. search finds documents and columns by words. Results of query are kept: describe workspace.";

@@ -19,6 +19,8 @@ import type { FetchAnswer } from "./fetched.ts";
 import { query } from "./query.ts";
 import { createRecorder } from "./recorded.ts";
 import type { Answered, Asked, Call, RecorderDependencies } from "./recorded.ts";
+import { introduce } from "./introduction.ts";
+import type { Introduction } from "./introduction.ts";
 import { listResources } from "./resources.ts";
 import type { ResourceEntry } from "./resources.ts";
 import { resultNameOf } from "./results.ts";
@@ -45,6 +47,8 @@ export interface Gateway {
   /** The text behind a `gatehouse://` URI. */
   readResource(caller: Caller, uri: string): Promise<ResourceText>;
   listResources(caller: Caller): Promise<readonly ResourceEntry[]>;
+  /** What a person may see, in words for a page, with questions to begin with. */
+  introduce(caller: Caller): Promise<Introduction>;
   /** Names that begin as somebody has begun to write them. */
   complete(caller: Caller, wanted: Wanted): Promise<Completions>;
 }
@@ -130,6 +134,10 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
     listResources: (caller) =>
       run(caller, { operation: "list resources", asked: "", maxRows: 0 }, ({ catalogue, workspace }) =>
         listResources(catalogue, workspace),
+      ),
+    introduce: (caller) =>
+      run(caller, { operation: "introduce", asked: "", maxRows: 0 }, ({ catalogue, call: { subject } }) =>
+        introduce(catalogue, savedFor(policy, subject), policy, subject),
       ),
     complete: (caller, wanted) =>
       run(

@@ -12,6 +12,7 @@ import { deny } from "./catalogue.ts";
 import type { Catalogue, OpenTables } from "./catalogue.ts";
 import { provenanceOf, uniteProvenance } from "./lineage.ts";
 import type { Provenance } from "./lineage.ts";
+import { inTime } from "./in-time.ts";
 import { StillRunning } from "./recorded.ts";
 import type { Answered } from "./recorded.ts";
 import { recordOf } from "./results.ts";
@@ -89,21 +90,6 @@ async function keepAndAnswer(
     cut: answer.cut !== undefined,
     bookmark: read.bookmark,
   };
-}
-
-/** Errors: `limit_reached` when the time is up; the reading goes on. */
-async function inTime<T>(reading: Promise<T>, seconds: number): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const message = `The query took longer than ${seconds} seconds and was given up on. Filter by an indexed column, or ask for less.`;
-  const timer = setTimeout(
-    () => reject(new StillRunning(new AppError("limit_reached", message), reading)),
-    seconds * 1000,
-  );
-  try {
-    return await Promise.race([reading, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function isNamed(statement: Statement, source: string, dataset: string): boolean {

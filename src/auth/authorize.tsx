@@ -62,10 +62,11 @@ async function showConsent(raw: Request, oauth: OAuthHelpers, options: Authorize
   const { handle, headers } = await oauth.beginConsent(request);
   const access = describeAccess(Math.floor(refreshTokenSeconds / 86_400));
   const body = <ConsentPage organisation={organisation} details={details} access={access} handle={handle} />;
-  return htmlPage({ title: consentTitle(organisation), body, headers, formTargets: FORM_TARGETS });
+  return htmlPage({ title: consentTitle(organisation), organisation, body, headers, formTargets: FORM_TARGETS });
 }
 
-async function takeDecision(raw: Request, oauth: OAuthHelpers, { signIn }: AuthorizeOptions): Promise<Response> {
+async function takeDecision(raw: Request, oauth: OAuthHelpers, options: AuthorizeOptions): Promise<Response> {
+  const { organisation, signIn } = options;
   const form = await raw.clone().formData();
   const handle = textField(form, "handle");
   switch (textField(form, "decision")) {
@@ -75,7 +76,7 @@ async function takeDecision(raw: Request, oauth: OAuthHelpers, { signIn }: Autho
       const request = { ...approved.request, scope: [...grantedScopes(approved.request.scope)] };
       const { data, next } = await signIn.start();
       const { state, headers } = await oauth.beginUpstream(request, { data, headers: approved.headers });
-      return firstStep(await next(state), headers, FORM_TARGETS);
+      return firstStep(await next(state), headers, { organisation, formTargets: FORM_TARGETS });
     }
     case "deny":
       return new Response(null, { status: 302, headers: (await oauth.denyConsent(raw, handle)).headers });

@@ -15,6 +15,7 @@ import { identityOf } from "./subject.ts";
 export interface BrowserSignInOptions {
   /** This deployment's own, from its settings. */
   readonly origin: string;
+  readonly organisation: string;
   readonly signIn: SignIn;
   readonly sessions: BrowserSessions;
 }
@@ -34,7 +35,7 @@ export function createBrowserSignInRoutes(options: BrowserSignInOptions): Hono {
 }
 
 async function begin(raw: Request, to: string | undefined, options: BrowserSignInOptions): Promise<Response> {
-  const { signIn, sessions, origin } = options;
+  const { signIn, sessions, origin, organisation } = options;
   const refusal = signIn.refusal(raw);
   if (refusal !== undefined) return problemPage(refusal, { status: 403 });
   if ((await sessions.read(raw)) !== undefined) return redirect(returnUrl(to, origin));
@@ -43,7 +44,7 @@ async function begin(raw: Request, to: string | undefined, options: BrowserSignI
   const { pathname, search } = new URL(returnUrl(to, origin));
   const { state, cookie } = openPending(`${pathname}${search}`, data);
   const headers = new Headers({ "Set-Cookie": cookie });
-  return firstStep(await next(state), headers);
+  return firstStep(await next(state), headers, { organisation });
 }
 
 async function finish({ req }: Context, state: string, options: BrowserSignInOptions): Promise<Response> {
@@ -66,15 +67,17 @@ async function finish({ req }: Context, state: string, options: BrowserSignInOpt
   return redirect(returnUrl(pending.to, origin), headers);
 }
 
-async function askToSignOut(raw: Request, { sessions, origin }: BrowserSignInOptions): Promise<Response> {
+async function askToSignOut(raw: Request, { sessions, origin, organisation }: BrowserSignInOptions): Promise<Response> {
   const session = await sessions.read(raw);
   if (session === undefined) return redirect(returnUrl("/", origin));
-  return htmlPage({ title: "Sign out?", body: <SignOutForm session={session} /> });
+  return htmlPage({ title: "Sign out?", organisation, body: <SignOutForm session={session} /> });
 }
 
 async function signOut(raw: Request, { sessions, origin }: BrowserSignInOptions): Promise<Response> {
   const session = await sessions.read(raw);
-  if (session !== undefined && !sessions.isOwnForm(session, await raw.clone().formData()))
+  // Another site's form comes without the cookie: taking it away would sign the person out for that site.
+  if (session === undefined) return redirect(returnUrl("/", origin));
+  if (!sessions.isOwnForm(session, await raw.clone().formData()))
     return problemPage("This form was not of our page, so nothing was done.", { status: 403 });
   return redirect(returnUrl("/", origin), await sessions.end(raw));
 }

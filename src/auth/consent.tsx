@@ -1,6 +1,7 @@
 // The consent page: which program asks, how far its name can be believed, where the answer goes, and what it will be
 // able to do. Every text of the client is untrusted; JSX escapes it.
 import type { ConsentDescription } from "@cloudflare/workers-oauth-provider";
+import { Notice } from "../ui/parts.tsx";
 
 export interface ConsentPageProps {
   readonly organisation: string;
@@ -20,36 +21,40 @@ export function ConsentPage({ organisation, details, access, handle }: ConsentPa
   const { clientName, clientDomain, redirectHost, redirectIsLoopback } = details;
   return (
     <>
-      <dl>
-        <dt>Program</dt>
-        <dd>
-          <strong>{clientName}</strong>
-        </dd>
-        <dt>Published by</dt>
-        <dd>
-          {clientDomain === undefined ? (
-            "unverified: the program chose this name itself"
-          ) : (
-            <strong>{clientDomain}</strong>
-          )}
-        </dd>
-        <dt>The answer goes to</dt>
-        <dd>
-          <strong>{redirectHost}</strong>
-        </dd>
-      </dl>
+      <div class="sheet">
+        <dl>
+          <dt>Program</dt>
+          <dd>
+            <strong>{clientName}</strong>
+          </dd>
+          <dt>Published by</dt>
+          <dd>
+            {clientDomain === undefined ? (
+              "unverified: the program chose this name itself"
+            ) : (
+              <strong>{clientDomain}</strong>
+            )}
+          </dd>
+          <dt>The answer goes to</dt>
+          <dd>
+            <strong>{redirectHost}</strong>
+          </dd>
+        </dl>
+      </div>
       {redirectIsLoopback && (
-        <p class="note">
-          The answer goes to a program on your own computer. Continue only if you just started connecting it.
-        </p>
+        <Notice>
+          <p>The answer goes to a program on your own computer. Continue only if you just started connecting it.</p>
+        </Notice>
       )}
-      <p>In your name, with the data of {organisation}, it will be able to:</p>
-      <ul>
-        {access.map((words) => (
-          <li>{words}</li>
-        ))}
-      </ul>
-      <p>It cannot change anything. What it reads is handled by the assistant you use it with.</p>
+      <div class="sheet">
+        <p>In your name, with the data of {organisation}, it will be able to:</p>
+        <ul>
+          {access.map((words) => (
+            <li>{words}</li>
+          ))}
+        </ul>
+        <p class="soft">It cannot change anything. What it reads is handled by the assistant you use it with.</p>
+      </div>
       <form method="post">
         <input type="hidden" name="handle" value={handle} />
         <button class="primary" type="submit" name="decision" value="approve">

@@ -1,6 +1,7 @@
 // The page of the sign-in flows for what went wrong, and the check that their forms are forms.
 import type { Context, Next } from "hono";
 import { htmlPage } from "../ui/layout.tsx";
+import type { PageOptions } from "../ui/layout.tsx";
 import type { NextStep } from "./sign-in.ts";
 
 export interface ProblemOptions {
@@ -20,14 +21,14 @@ export function problemPage(text: string, { next, status = 400, headers }: Probl
   return htmlPage({ title: "This did not work", body, status, ...(headers === undefined ? {} : { headers }) });
 }
 
-/** The first step of a sign-in. `formTargets` is where a form of our own page may lead, as for `htmlPage`. */
+/** The first step of a sign-in. `frame` is for a page of our own. */
 export async function firstStep(
   step: NextStep,
   headers: Headers,
-  formTargets: readonly string[] = [],
+  frame: Pick<PageOptions, "organisation" | "formTargets">,
 ): Promise<Response> {
   if ("refused" in step) return problemPage(step.refused, { status: 503, headers });
-  return "page" in step ? htmlPage({ ...step.page, headers, formTargets }) : redirect(step.redirectTo, headers);
+  return "page" in step ? htmlPage({ ...step.page, headers, ...frame }) : redirect(step.redirectTo, headers);
 }
 
 /** Lets a form through and nothing else: other types can be sent from other sites with more in them than a form has. */

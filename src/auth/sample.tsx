@@ -54,10 +54,10 @@ export function createSampleSignIn({ members }: SampleSignInOptions): SignIn {
 function AccountForm({ members, state }: { readonly members: readonly Member[]; readonly state: string }) {
   return (
     <>
-      <p>This is a sample sign-in without passwords. Choose the account to continue as.</p>
+      <p class="soft">This is a sample sign-in without passwords. Choose the account to continue as.</p>
       <form method="post" action={`${CALLBACK_PATH}?state=${encodeURIComponent(state)}`}>
         {members.map((member) => (
-          <button type="submit" name="account" value={member.email}>
+          <button class="choice" type="submit" name="account" value={member.email}>
             <strong>{member.name}</strong> <span>{member.email}</span>
           </button>
         ))}

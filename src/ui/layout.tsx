@@ -1,22 +1,8 @@
-// The frame of every page we show: one column, readable without scripts, light and dark. It knows nothing of its
-// content; hono/jsx escapes all text put into it.
+// The frame of every page we show: header, one column, footer; readable without scripts, light and dark. It knows nothing
+// of its content; hono/jsx escapes all text put into it.
 import { newId } from "../lib/ids.ts";
-
-const STYLE = `
-:root { color-scheme: light dark; --line: #8884; --accent: #2456c8; }
-@media (prefers-color-scheme: dark) { :root { --accent: #8fb0ff; } }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 40rem; margin: 0 auto; padding: 2rem 1rem; }
-h1 { font-size: 1.5rem; line-height: 1.25; }
-code, pre { font: 0.9em/1.5 ui-monospace, monospace; overflow-wrap: anywhere; }
-pre { border: 1px solid var(--line); border-radius: 6px; padding: 0.75rem; white-space: pre-wrap; }
-form { display: flex; flex-wrap: wrap; gap: 0.75rem; margin: 1.5rem 0; }
-button { font: inherit; padding: 0.6rem 1.1rem; border: 1px solid var(--line); border-radius: 6px; background: transparent; color: inherit; cursor: pointer; text-align: left; }
-button:hover { border-color: currentColor; }
-button.primary { border-color: var(--accent); color: var(--accent); font-weight: 600; }
-:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.25rem 1rem; } dd { margin: 0; overflow-wrap: anywhere; }
-.note { border-left: 3px solid var(--accent); padding-left: 0.75rem; }
-`;
+import { GateMark } from "./parts.tsx";
+import { STYLE } from "./style.ts";
 
 export interface PageOptions {
   readonly title: string;
@@ -26,6 +12,12 @@ export interface PageOptions {
   readonly headers?: Headers;
   /** CSP sources, besides this origin, that a form of the page may end up at after redirects. */
   readonly formTargets?: readonly string[];
+  /** Who serves the page, beside the mark at its top. */
+  readonly organisation?: string;
+  /** Who is signed in and how to sign out, at the top. */
+  readonly visitor?: unknown;
+  /** `wide` for pages with several columns. */
+  readonly width?: "narrow" | "wide";
 }
 
 /**
@@ -38,6 +30,9 @@ export async function htmlPage({
   status = 200,
   headers = new Headers(),
   formTargets = [],
+  organisation = "Gatehouse",
+  visitor,
+  width = "narrow",
 }: PageOptions): Promise<Response> {
   const nonce = newId();
   const document = (
@@ -48,9 +43,21 @@ export async function htmlPage({
         <title>{title}</title>
         <style nonce={nonce} dangerouslySetInnerHTML={{ __html: STYLE }} />
       </head>
-      <body>
-        <h1>{title}</h1>
-        <main>{body}</main>
+      <body class={width}>
+        <header>
+          <a class="brand" href="/">
+            <GateMark />
+            <span>{organisation}</span>
+          </a>
+          {visitor}
+        </header>
+        <main>
+          <h1>{title}</h1>
+          {body}
+        </main>
+        <footer>
+          <p>Gatehouse lets assistants work with an organisation’s data, as far as the person who asks may see it.</p>
+        </footer>
       </body>
     </html>
   );
@@ -58,12 +65,15 @@ export async function htmlPage({
   const html: string = await document;
   headers.set("Content-Type", "text/html; charset=utf-8");
   headers.set("Cache-Control", "no-store");
-  headers.set(
-    "Content-Security-Policy",
-    `default-src 'none'; style-src 'nonce-${nonce}'; form-action ${["'self'", ...formTargets].join(" ")}; frame-ancestors 'none'; base-uri 'none'`,
-  );
+  headers.set("Content-Security-Policy", policyOf(nonce, formTargets));
   headers.set("X-Frame-Options", "DENY");
   headers.set("X-Content-Type-Options", "nosniff");
   headers.set("Referrer-Policy", "no-referrer");
+  headers.set("Cross-Origin-Opener-Policy", "same-origin");
   return new Response(`<!doctype html>${html}`, { status, headers });
+}
+
+function policyOf(nonce: string, formTargets: readonly string[]): string {
+  const targets = ["'self'", ...formTargets].join(" ");
+  return `default-src 'none'; style-src 'nonce-${nonce}'; form-action ${targets}; frame-ancestors 'none'; base-uri 'none'`;
 }

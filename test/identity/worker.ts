@@ -42,7 +42,7 @@ const servedBy = oncePerEnv((env: IdentityEnv) => {
     // What was logged since the last time.
     .get("/log", (context) => context.json(messages.splice(0)))
     .get("/who", async (context) => context.json((await sessions.read(context.req.raw))?.identity ?? null))
-    .route("/", createBrowserSignInRoutes({ origin, signIn, sessions }))
+    .route("/", createBrowserSignInRoutes({ origin, organisation: "Test", signIn, sessions }))
     .route("/", createAuthorizeRoutes({ organisation: "Test", signIn, refreshTokenSeconds: 86_400 }));
   return createProvider<IdentityEnv>({
     ...LIMITS,

@@ -33,7 +33,7 @@ export function providerOver(store: GrantStore, origin: string): BareProvider {
     now: Date.now,
   });
   const pages = new Hono<AuthorizeEnv>()
-    .route("/", createBrowserSignInRoutes({ origin, signIn, sessions }))
+    .route("/", createBrowserSignInRoutes({ organisation: "Bare", origin, signIn, sessions }))
     .route("/", createAuthorizeRoutes({ organisation: "Bare", signIn, refreshTokenSeconds }));
   let helpers: OAuthHelpers | undefined;
   const oauth = createOAuth<Cloudflare.Env & { readonly OAUTH_PROVIDER?: OAuthHelpers }>({

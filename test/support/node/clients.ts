@@ -35,7 +35,11 @@ const INFO = { name: "gatehouse-tests", version: "1" };
 
 /** Connects as an account: the client meets the 401, registers, signs in, and comes back with a token. */
 export async function connectAs(kind: ClientKind, resource: string, account: string): Promise<TestClient> {
-  const auth = new TestAuth(account);
+  return connectWith(kind, resource, new TestAuth(account));
+}
+
+/** The same with a sign-in of one's own, such as one in a browser. */
+export async function connectWith(kind: ClientKind, resource: string, auth: TestAuth): Promise<TestClient> {
   switch (kind) {
     case "sdk v1":
       return connectV1(resource, auth);

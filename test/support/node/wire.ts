@@ -36,24 +36,26 @@ export async function nextMessage(stream: EventStream): Promise<SseEvent["messag
 export interface WireOptions {
   readonly protocolVersion?: string;
   readonly capabilities?: object;
+  /** Headers besides those of the protocol. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** Opens a session of the 2025 era whose client can be asked. `who` is a query such as `?subject=ann`. */
 export async function openWireSession(
   origin: string,
   who = "",
-  { protocolVersion = "2025-11-25", capabilities = { elicitation: {} } }: WireOptions = {},
+  { protocolVersion = "2025-11-25", capabilities = { elicitation: {} }, headers: own = {} }: WireOptions = {},
 ): Promise<WireSession> {
   const url = `${origin}/mcp${who}`;
   const params = { protocolVersion, capabilities, clientInfo: { name: "wire", version: "1" } };
   const opened = await fetch(url, {
     method: "POST",
-    headers: HEADERS,
+    headers: { ...HEADERS, ...own },
     body: JSON.stringify({ jsonrpc: "2.0", id: "init", method: "initialize", params }),
   });
   const id = opened.headers.get("mcp-session-id");
   if (id === null) throw new Error(`no session: ${opened.status} ${await opened.text()}`);
-  const headers = { ...HEADERS, "mcp-session-id": id, "mcp-protocol-version": protocolVersion };
+  const headers = { ...HEADERS, ...own, "mcp-session-id": id, "mcp-protocol-version": protocolVersion };
   const request = async (body: object): Promise<Response> =>
     fetch(url, { method: "POST", headers, body: JSON.stringify(body) });
   await request({ jsonrpc: "2.0", method: "notifications/initialized" });

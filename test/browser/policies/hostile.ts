@@ -1,0 +1,39 @@
+// A deployment whose every stored text tries to become markup, as if somebody had got at all of them.
+import { defineGatehouse } from "../../../src/config.ts";
+
+/** Ends whatever it stands in, and then tries to run. `where` tells which text it was. */
+export const attack = (where: string): string =>
+  `${where}'"></title></style></textarea><script>alert("${where}")</script><img src=x onerror="alert('${where}')">`;
+
+export default defineGatehouse({
+  organisation: { name: attack("organisation"), contact: attack("contact") },
+  sources: {
+    shop: {
+      kind: "d1",
+      binding: "SHOP_DB",
+      title: attack("source"),
+      description: attack("source description"),
+      tables: {
+        tickets: {
+          description: attack("table"),
+          key: "id",
+          columns: {
+            id: { type: "integer", description: attack("column") },
+            status: { type: "text", description: attack("column") },
+          },
+        },
+      },
+    },
+    handbook: { kind: "kv", binding: "HANDBOOK", title: attack("documents"), description: attack("documents") },
+  },
+  roles: {
+    reader: {
+      description: attack("role"),
+      rules: [{ action: "read", datasets: ["shop.tickets", "handbook"] }],
+    },
+  },
+  members: [
+    { email: "mallory@evil.example", name: attack("member"), roles: ["reader"] },
+    { email: "nobody@evil.example", name: attack("nobody"), roles: [] },
+  ],
+});

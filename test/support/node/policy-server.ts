@@ -1,0 +1,63 @@
+// Serves the sample's Worker under another policy file: the same bindings and objects, other words and rules. For what must hold
+// in any deployment.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import type { Miniflare } from "miniflare";
+import { afterAll, beforeAll } from "vitest";
+import { runTool } from "../../../scripts/build.ts";
+import { freeAddresses, openStorage, startLocal } from "../../../scripts/local.ts";
+import { migrateLocal } from "../../../scripts/migrations.ts";
+import { freePort } from "./server.ts";
+import { ROOT } from "./worker.ts";
+
+const CONFIG = path.join(ROOT, "sample/wrangler.jsonc");
+const ENTRY = path.join(ROOT, "sample/index.ts");
+
+export interface PolicyServerOptions {
+  /** Fills its databases and documents. */
+  readonly prepare?: (storage: Miniflare) => Promise<void>;
+  /** Variables besides those of the sample's configuration. */
+  readonly bindings?: Readonly<Record<string, string>>;
+}
+
+/** Runs one for the tests of a file. Returns its origin, known once it runs. */
+export function usePolicyServer(policyFile: string, { prepare, bindings }: PolicyServerOptions = {}): () => string {
+  const dir = mkdtempSync(path.join(tmpdir(), "gatehouse-policy-"));
+  let origin: string | undefined;
+  let running: Miniflare | undefined;
+  beforeAll(async () => {
+    const stateDir = path.join(dir, "state");
+    const storage = await openStorage(CONFIG, stateDir);
+    await migrateLocal(storage, CONFIG);
+    await prepare?.(storage);
+    await storage.dispose();
+    const bundleDir = path.join(dir, "bundle");
+    const args = ["deploy", entryFor(dir, policyFile), "--dry-run", "--config", CONFIG, "--outdir", bundleDir];
+    await runTool("wrangler", args);
+    const port = await freePort();
+    const addresses = await freeAddresses(port);
+    if (addresses === undefined) throw new Error(`port ${port} is taken`);
+    const started = await startLocal({ configPath: CONFIG, bundleDir, port, addresses, stateDir, bindings });
+    running = started.miniflare;
+    origin = started.origin;
+  }, 120_000);
+  afterAll(async () => {
+    await running?.dispose();
+    rmSync(dir, { recursive: true, force: true });
+  });
+  return () => {
+    if (origin === undefined) throw new Error("the server runs during tests only");
+    return origin;
+  };
+}
+
+/** The sample's entry, which exports all that a deployment needs, with another policy file. */
+function entryFor(dir: string, policyFile: string): string {
+  const text = readFileSync(ENTRY, "utf8")
+    .replace("../src/gatehouse.ts", path.join(ROOT, "src/gatehouse.ts"))
+    .replace("./gatehouse.config.ts", path.join(ROOT, policyFile));
+  const file = path.join(dir, "index.ts");
+  writeFileSync(file, text);
+  return file;
+}
