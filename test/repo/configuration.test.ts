@@ -85,6 +85,7 @@ describe("docs/configuration.md", () => {
       ...documented("Variables of `npm start"),
       ...documented("Variables of `npm run deploy"),
       ...documented("Variables of `npm run doctor"),
+      ...documented("Variables of `npm run screenshots"),
     ].map(([name]) => name);
     // npm says in INIT_CWD where it was called.
     const wanted = new Set(found.filter((name) => ![...bindings, "INIT_CWD"].includes(name)));
