@@ -67,7 +67,9 @@ export async function describe(
 function describeAll(open: readonly OpenSource[], asker: Asker, own: readonly SavedQuery[]): Answered<Overview> {
   const { policy, subject, organisation } = asker;
   const sources = open.map(summarise);
-  const stepUp = policy.sources.length === 0 ? "" : stepUpHint(policy, subject, organisation);
+  // Who has no role is told so by the hint itself.
+  const isTold = policy.sources.length === 0 || subject.roles.length === 0;
+  const stepUp = isTold ? "" : stepUpHint(policy, subject, organisation);
   const next = hintFor(asker, sources.length > 0, own.length > 0);
   const hint = stepUp === "" ? next : `${next} ${stepUp}`;
   const saved = own.map(describeSaved);
@@ -165,17 +167,13 @@ function recordedOf(open: OpenSource): { readonly datasets: readonly string[]; r
 const NO_SOURCES =
   "This server has no data sources yet. Whoever runs it declares them: npm run introspect reads a database, and its start page lists the steps.";
 
-function hintFor(
-  { policy, subject, organisation: { contact } }: Asker,
-  hasSources: boolean,
-  hasSaved: boolean,
-): string {
+function hintFor({ policy, subject, organisation }: Asker, hasSources: boolean, hasSaved: boolean): string {
+  const { contact } = organisation;
   if (policy.sources.length === 0) return NO_SOURCES;
   if (!hasSources && hasSaved) return "Run a saved query: query with saved and params.";
   if (hasSources)
     return "Call describe with a dataset for its columns, then query. search finds documents and columns by words. Results of query are kept: describe workspace.";
-  if (subject.roles.length === 0)
-    return `This person has no role here, so there is nothing to read. ${contact} can give one.`;
+  if (subject.roles.length === 0) return `There is nothing to read. ${stepUpHint(policy, subject, organisation)}`;
   return `The roles of this person open no data. ${contact} can change that.`;
 }
 

@@ -14,6 +14,8 @@ export function stepUpHint({ roles }: Policy, subject: Subject, { contact }: Org
   if (others.length === 0) return "";
   const more = others.length > MAX_LISTED ? ` and ${others.length - MAX_LISTED} more` : "";
   const list = `${others.slice(0, MAX_LISTED).join(", ")}${more}`;
+  if (subject.token === undefined && subject.roles.length === 0)
+    return `This person has no role here; there are ${list}. ${contact} gives roles.`;
   const held = subject.roles.length === 0 ? "no role" : `the role ${subject.roles.join(", ")}`;
   if (subject.token !== undefined)
     return `This access token has ${held}; another token of its owner can have others that the owner has. Ask ${contact}.`;

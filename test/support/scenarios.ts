@@ -325,7 +325,7 @@ export const SCENARIOS: readonly Scenario[] = [
     who: "guest",
     tool: "query",
     args: { source: "shop", sql: "SELECT * FROM customers" },
-    has: ["this person has no role, and there are analyst, support, owner. The data team"],
+    has: ["This person has no role here; there are analyst, support, owner. The data team"],
     recorded: { result: "denied", code: "not_found" },
   },
   {
