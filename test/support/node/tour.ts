@@ -49,7 +49,7 @@ export async function writeTour({ analyst, support, guest }: Guests): Promise<st
     await ada("query", { source: "ops", sql: FREE, limit: 1 }, ["result", "count"]),
     await ada("query", { source: "workspace", sql: SCARCE }, ["columns", "rows", "count"]),
     "## Documents\n\n*Who has to approve a refund?*",
-    await ada("search", { query: "refund approval", limit: 1 }, ["results"]),
+    await ada("search", { query: "who approves refunds", limit: 1 }, ["results"]),
     "## Text that gives orders\n\nCustomers write tickets, and some write to your assistant. It gets such text fenced, with a note that it is data:",
     await ada("query", { source: "shop", sql: ORDERS_IN_TEXT, limit: 1 }, ["rows", "untrusted", "note"]),
     "## Why?\n\nThe operator asks the policy file, `npm run policy -- explain support@harbor.example shop.customers email`:",
