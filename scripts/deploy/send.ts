@@ -49,7 +49,7 @@ export async function sendWorker(context: StoreContext, config: Gatehouse, given
     await deployTriggers(settings);
     say(`Worker: ${tag} is deployed already; its addresses and cron triggers were set again.`);
   }
-  return { secrets: pending, finish: () => dropPending(file) };
+  return { secrets: pending, finish: () => dropAll(file) };
 }
 
 /** All that has to be with the Worker after this: what is on its way, what the operator gives, what is made now. */
@@ -72,13 +72,24 @@ async function requireNoTokens(context: StoreContext, config: Gatehouse): Promis
   }
 }
 
+/** What wrangler is given to read. */
+function sentFile(file: string): string {
+  return `${file}.sent.json`;
+}
+
+/** The second, too, where an earlier run was killed while wrangler read it. */
+function dropAll(file: string): void {
+  dropPending(sentFile(file));
+  dropPending(file);
+}
+
 async function withSecretsFile(
   file: string,
   secrets: Secrets,
   run: (sent: string | undefined) => Promise<void>,
 ): Promise<void> {
   if (Object.keys(secrets).length === 0) return run(undefined);
-  const sent = `${file}.sent.json`;
+  const sent = sentFile(file);
   keepPending(sent, secrets);
   try {
     await run(sent);

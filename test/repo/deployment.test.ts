@@ -3,6 +3,7 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { experimental_readRawConfig } from "wrangler";
+import { SET_UP_PATH } from "../../scripts/deploy/report.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
 const read = (file: string): string => readFileSync(path.join(ROOT, file), "utf8");
@@ -38,6 +39,10 @@ describe("what a deployment takes from the repository", () => {
   it("wrangler.jsonc names no account, no real database, no sample and no sign-in without a password", () => {
     const text = read("wrangler.jsonc");
     expect(text).not.toMatch(/account_id|sample|SHOP_DB|[0-9a-f]{8}-[0-9a-f]{4}-|"[0-9a-f]{32}"/);
+  });
+
+  it("a deployment tells the page where its set-up code is entered", () => {
+    expect(read("src/web/set-up.tsx")).toContain(`SET_UP_PATH = "${SET_UP_PATH}"`);
   });
 
   it("no command deploys the sample", () => {

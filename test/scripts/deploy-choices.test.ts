@@ -154,7 +154,7 @@ describe("staging, and a domain of one's own", () => {
       expect(status, output).toBe(0);
       const { account } = platform;
       expect(account.databases.map(({ name }) => name)).toEqual(["gatehouse-staging", "crm-staging"]);
-      expect(account.namespaces.map(({ title }) => title)).toEqual(["gatehouse-staging-oauth-kv"]);
+      expect(account.namespaces.map(({ title }) => title)).toEqual(["gatehouse-staging-handbook"]);
       expect([...account.workers.keys()]).toEqual(["gatehouse-staging"]);
       expect(output).toContain("https://gatehouse-staging.acme.workers.dev/mcp");
       const { env, ...rest } = project.configuration();

@@ -52,7 +52,7 @@ function tablesOf({ account }: StandIn, database: string): readonly unknown[] {
 function expectWhole({ platform, project }: SetUp): void {
   const { account } = platform;
   expect(account.databases.map(({ name }) => name)).toEqual(["gatehouse", "crm"]);
-  expect(account.namespaces.map(({ title }) => title)).toEqual(["gatehouse-oauth-kv"]);
+  expect(account.namespaces.map(({ title }) => title)).toEqual(["gatehouse-handbook"]);
   expect([...account.workers.keys()]).toEqual(["gatehouse"]);
   const worker = account.workerOf("gatehouse");
   expect({ crons: worker.crons, isOnWorkersDev: worker.isOnWorkersDev, tag: worker.migrationTag }).toEqual({
@@ -66,14 +66,14 @@ function expectWhole({ platform, project }: SetUp): void {
     GATEHOUSE_SETUP_CODE: expect.stringMatching(/^(?:[2-9A-HJ-NP-Z]{5}-){4}[2-9A-HJ-NP-Z]{5}$/),
     GATEHOUSE_TOKEN_KEY: expect.stringMatching(/^[0-9a-f]{64}$/),
   });
-  expect(project.pending("gatehouse")).toBeUndefined();
+  expect(project.secretFiles()).toEqual([]);
   const { vars, d1_databases: databases, kv_namespaces: namespaces } = project.configuration();
   expect(vars).toMatchObject({ GATEHOUSE_URL: "https://gatehouse.acme.workers.dev" });
   // This machine goes on with the data that it had.
   expect(databases).toMatchObject(
     account.databases.map(({ uuid, name }) => ({ database_id: uuid, preview_database_id: `local-${name}` })),
   );
-  expect(namespaces).toEqual([{ binding: "OAUTH_KV", id: account.namespaces[0]?.id, preview_id: "OAUTH_KV" }]);
+  expect(namespaces).toEqual([{ binding: "HANDBOOK", id: account.namespaces[0]?.id, preview_id: "HANDBOOK" }]);
 }
 
 describe("npm run deploy", () => {

@@ -1,6 +1,15 @@
 // A clone of this repository in a folder of its own, as an organisation has it, that is deployed to the stand-in.
 import { spawn } from "node:child_process";
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { experimental_patchConfig, experimental_readRawConfig } from "wrangler";
@@ -52,6 +61,7 @@ export default defineGatehouse({
         },
       },
     },
+    handbook: { kind: "kv", binding: "HANDBOOK", title: "Handbook", description: "How things are done" },
   },
   roles: {
     sales: {
@@ -88,6 +98,7 @@ export function createProject(platform: StandIn, change: object = {}) {
   writeFileSync(file("src/gatehouse.config.ts"), POLICY);
   experimental_patchConfig(configPath, {
     d1_databases: [{ binding: "CRM_DB", database_name: "crm", database_id: "local-crm" }],
+    kv_namespaces: [{ binding: "HANDBOOK" }],
   });
   experimental_patchConfig(configPath, { vars: SIGN_IN, ...change }, false);
 
@@ -131,6 +142,8 @@ export function createProject(platform: StandIn, change: object = {}) {
       const at = file(`.wrangler/gatehouse/${ACCOUNT}/${worker}.secrets.json`);
       return existsSync(at) ? readFileSync(at, "utf8") : undefined;
     },
+    /** The names of all files that secrets are on their way in. */
+    secretFiles: (): readonly string[] => readdirSync(file(`.wrangler/gatehouse/${ACCOUNT}`)),
     remove: (): void => rmSync(folder, { recursive: true, force: true }),
   };
 }
