@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import * as z from "zod";
+import packageJson from "../../package.json" with { type: "json" };
 import { buildWorker, root } from "../build.ts";
 import { freeAddresses, originOf, startLocal } from "../local.ts";
 import { passedIf } from "./outcome.ts";
@@ -40,10 +41,11 @@ export function checkSize({ report }: Bundle): Outcome {
   return passedIf(Number(line[1]) <= MAX_GZIP_KIB, `${line[0]}, of at most ${MAX_GZIP_KIB} KiB`);
 }
 
-/** Every package that a file of the bundle comes from. */
+/** Every package that a file of the bundle comes from, and all that package.json depends on: compiled files are not told of. */
 export function checkLicences({ folder }: Bundle): Outcome {
   const { inputs } = metafileSchema.parse(JSON.parse(readFileSync(path.join(folder, "bundle-meta.json"), "utf8")));
-  const folders = new Set(Object.keys(inputs).flatMap((file) => packageFolder(file) ?? []));
+  const declared = Object.keys(packageJson.dependencies).map((name) => `node_modules/${name}`);
+  const folders = new Set([...declared, ...Object.keys(inputs).flatMap((file) => packageFolder(file) ?? [])]);
   const packages = [...folders].map((at) =>
     packageSchema.parse(JSON.parse(readFileSync(path.join(root, at, "package.json"), "utf8"))),
   );
