@@ -19,6 +19,11 @@ export function parseGrant(value: string): GrantRecord {
   return grantSchema.parse(JSON.parse(value));
 }
 
+/** A code that nobody has exchanged is no connection yet. */
+export function isInUse({ authCodeWrappedKey }: GrantRecord): boolean {
+  return authCodeWrappedKey === undefined;
+}
+
 const tokenSchema = z.object({ grant: z.object({ clientId: z.string() }) });
 
 /** The client that an access token was given to. */

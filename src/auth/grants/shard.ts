@@ -3,14 +3,12 @@
 import { createDuties, DUTY_SCHEMA } from "./duties.ts";
 import type { Duties } from "./duties.ts";
 import { createEntries, ENTRY_SCHEMA } from "./entries.ts";
-import type { Entries } from "./entries.ts";
-import { grantKey, ownedOf, parseGrant, parseTokenClient, tokenPrefix } from "./grant-record.ts";
-import type { GrantRecord } from "./grant-record.ts";
+import { createEndings } from "./endings.ts";
+import { grantKey, isInUse, ownedOf, parseGrant, tokenPrefix } from "./grant-record.ts";
 import { expiresMs } from "./kv.ts";
-import { endingNote, refusalNote } from "./notes.ts";
-import type { Ending, Refusal } from "./notes.ts";
+import type { Ending } from "./notes.ts";
 import { createPastTokens, earliest, PAST_SCHEMA } from "./past.ts";
-import type { PastTokens, Spent } from "./past.ts";
+import type { Spent } from "./past.ts";
 import type { Kept, StoredGrant, StoredPage } from "./protocol.ts";
 import { openTables } from "./tables.ts";
 
@@ -126,75 +124,4 @@ export function createShard(storage: DurableObjectStorage, { userId, graceMs, ne
     forget: () => tables.forget(),
     nextDueMs: () => earliest([entries.nextExpiryMs(), past.nextSweepMs(), duties.nextDueMs()]),
   };
-}
-
-/** A code that nobody has exchanged is no connection yet. */
-function isInUse({ authCodeWrappedKey }: GrantRecord): boolean {
-  return authCodeWrappedKey === undefined;
-}
-
-interface EndingParts {
-  readonly entries: Entries;
-  readonly past: PastTokens;
-  readonly duties: Duties;
-  readonly newId: () => string;
-  readonly userId: string | undefined;
-}
-
-/** What follows when something is over: tokens go with their grant, and other objects are owed word of it. */
-function createEndings({ entries, past, duties, newId, userId }: EndingParts) {
-  const bury = (key: string, value: string, refusal: Refusal, nowMs: number): void => {
-    const owned = ownedOf(key);
-    if (owned?.tokenHash === undefined) return;
-    past.bury(owned.tokenHash, { grantId: owned.grantId, clientId: parseTokenClient(value), refusal }, nowMs);
-  };
-
-  const overGrant = (subjectId: string, grantId: string, value: string, ending: Ending, nowMs: number): void => {
-    for (const token of entries.under(tokenPrefix(subjectId, grantId), nowMs)) {
-      entries.remove(token.key, nowMs);
-      bury(token.key, token.value, "revoked", nowMs);
-    }
-    past.forgetSpent(grantId);
-    const record = parseGrant(value);
-    if (!isInUse(record)) return;
-    duties.owe({ kind: "end", subjectId, grantId }, nowMs);
-    const note = endingNote(newId(), { subjectId, clientId: record.clientId, grantId }, ending, nowMs);
-    duties.owe({ kind: "note", note }, nowMs);
-  };
-
-  const over = (key: string, value: string, ending: Ending, nowMs: number): void => {
-    const owned = ownedOf(key);
-    if (owned === undefined || userId === undefined) return;
-    if (owned.tokenHash === undefined) overGrant(userId, owned.grantId, value, ending, nowMs);
-    else bury(key, value, ending === "expired" ? "expired" : "revoked", nowMs);
-  };
-
-  return {
-    remove(key: string, ending: Ending, nowMs: number): boolean {
-      const value = entries.remove(key, nowMs);
-      if (value !== undefined) over(key, value, ending, nowMs);
-      return value !== undefined;
-    },
-    expire(key: string, value: string, nowMs: number): void {
-      entries.sweep(key, nowMs);
-      over(key, value, "expired", nowMs);
-    },
-    refuse(user: string, grantId: string, hash: string, nowMs: number): void {
-      const found = past.takeFirst(hash) ?? refusedNow(user, grantId, hash, nowMs);
-      if (found === undefined) return;
-      const subject = { subjectId: user, clientId: found.clientId, grantId: found.grantId };
-      duties.owe({ kind: "note", note: refusalNote(newId(), subject, found.refusal, nowMs) }, nowMs);
-    },
-  };
-
-  /** A token that is here all the same: expired since the last sweep, or good for another resource. */
-  function refusedNow(user: string, grantId: string, hash: string, nowMs: number) {
-    const key = `${tokenPrefix(user, grantId)}${hash}`;
-    const stored = entries.stored(key);
-    if (stored === undefined) return undefined;
-    const isExpired = stored.expiresMs !== null && stored.expiresMs <= nowMs;
-    const refusal: Refusal = isExpired ? "expired" : "elsewhere";
-    const token = { grantId, clientId: parseTokenClient(stored.value), refusal };
-    return past.markRefused(hash, token, nowMs) ? token : undefined;
-  }
 }
