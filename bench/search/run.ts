@@ -132,6 +132,7 @@ try {
       "| --- | --- | --- | --- | --- | --- | --- |",
       ...lines,
     ].join("\n"),
+    "A word of none is the call without documents. What the others take more is, for the rarest word nearly all of it, reading the hits again from the local KV; ranking adds to it where a word is frequent, and is bounded (docs/operating.md).",
   ].join("\n\n");
   writeFileSync(path.join(import.meta.dirname, "results.md"), `${text}\n`);
   console.log(`\n${text}`);
