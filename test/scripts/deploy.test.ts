@@ -87,9 +87,8 @@ describe("npm run deploy", () => {
         "POST /d1/database",
         "POST /d1/database",
         "POST /storage/kv/namespaces",
-        "POST /d1/database/…/query",
-        "POST /d1/database/…/query",
-        "POST /d1/database/…/query",
+        // The table that remembers migrations, each migration, and the table of tokens.
+        ...Array.from({ length: project.migrations().length + 2 }, () => "POST /d1/database/…/query"),
         "PUT /workers/scripts/gatehouse",
         "POST /workers/scripts/gatehouse/subdomain",
         "PUT /workers/scripts/gatehouse/schedules",
@@ -134,6 +133,8 @@ describe("npm run deploy", () => {
       // Every run is killed at the first change that none before it was killed at, when it is made and its answer on the way.
       const cutAt: string[] = [];
       const isAt = (change: string): boolean => {
+        // Of many migrations, the first few stand for all.
+        if (cutAt.filter((one) => one === change).length === 3) return false;
         const asked = platform.changes.filter((one) => one === change).length;
         const isNew = asked > cutAt.filter((one) => one === change).length || !cutAt.includes(change);
         if (isNew) cutAt.push(change);

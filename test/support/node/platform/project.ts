@@ -142,6 +142,7 @@ export function createProject(platform: StandIn, change: object = {}) {
       const at = file(`.wrangler/gatehouse/${ACCOUNT}/${worker}.secrets.json`);
       return existsSync(at) ? readFileSync(at, "utf8") : undefined;
     },
+    migrations: (): readonly string[] => readdirSync(file("migrations")).filter((name) => name.endsWith(".sql")),
     /** The names of all files that secrets are on their way in. */
     secretFiles: (): readonly string[] => readdirSync(file(`.wrangler/gatehouse/${ACCOUNT}`)),
     remove: (): void => rmSync(folder, { recursive: true, force: true }),
