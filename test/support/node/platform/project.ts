@@ -107,7 +107,14 @@ export function createProject(platform: StandIn, change: object = {}) {
       cwd: folder,
       detached: true,
       stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, CLOUDFLARE_API_BASE_URL: platform.url, CLOUDFLARE_API_TOKEN: TOKEN, CI: "true", ...env },
+      env: {
+        ...process.env,
+        CLOUDFLARE_API_BASE_URL: platform.url,
+        CLOUDFLARE_API_TOKEN: TOKEN,
+        CI: "true",
+        INIT_CWD: folder,
+        ...env,
+      },
     });
     platform.forget();
     const kill = (): void => void (child.pid === undefined || process.kill(-child.pid, "SIGKILL"));
