@@ -5,6 +5,7 @@ import path from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { parseArgs } from "node:util";
 import { experimental_patchConfig, unstable_readConfig } from "wrangler";
+import { OWN_DATABASE } from "../src/policy/check.ts";
 import { reservedPrefixOf } from "../src/sql/identifier.ts";
 import { root, runTool } from "./build.ts";
 import { FileProblem, readSourceFile, sourceFile, writeSourceFile } from "./introspection/files.ts";
@@ -35,6 +36,12 @@ async function main(): Promise<void> {
   const isFile = /\.(?:sqlite3?|db|sql)$/i.test(target);
   if (values.remote) throw new IntrospectProblem(remoteText(target));
   const binding = isFile ? bindingOf(target) : target;
+  if (binding === OWN_DATABASE)
+    throw new IntrospectProblem(
+      isFile
+        ? `A database of this name would be Gatehouse's own. Give the file another name.`
+        : `${OWN_DATABASE} is Gatehouse's own database: who is a member, and what is kept of them. No source can be it.`,
+    );
   const source = sourceOf(binding);
   const before = readSourceFile(root, source);
   const opened = isFile ? openDump(path.resolve(process.env["INIT_CWD"] ?? process.cwd(), target)) : undefined;
@@ -83,9 +90,9 @@ function remoteText(target: string): string {
 }
 
 function bindings(): readonly string[] {
-  return unstable_readConfig({ config: configPath }).d1_databases.map(
-    (one: { readonly binding: string }) => one.binding,
-  );
+  return unstable_readConfig({ config: configPath })
+    .d1_databases.map((one: { readonly binding: string }) => one.binding)
+    .filter((binding: string) => binding !== OWN_DATABASE);
 }
 
 function requireBinding(binding: string): void {

@@ -152,6 +152,11 @@ describe("defineGatehouse", () => {
       "members[0].attributes.email: the name is built in.",
     ],
     [
+      "Gatehouse's own database as a source",
+      { ...good, sources: { ...good.sources, shop: { ...good.sources.shop, binding: "GATEHOUSE_DB" } } },
+      "sources.shop.binding: GATEHOUSE_DB is Gatehouse's own database, which no source can be.",
+    ],
+    [
       "a reserved source name",
       { ...good, sources: { ...good.sources, workspace: good.sources["docs"] } },
       "sources.workspace: the name is reserved.",

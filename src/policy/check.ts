@@ -17,6 +17,8 @@ export interface CheckedPolicy {
 const BUILT_IN_VALUES = ["id", "email"];
 /** The workspace, and the names of its results. */
 const RESERVED_SOURCE = /^(?:workspace|r[0-9]+)$/;
+/** Members, access tokens and sessions lie there: no SQL of a person may reach it. */
+export const OWN_DATABASE = "GATEHOUSE_DB";
 
 /** Turns a parsed policy into the one that is evaluated. */
 export function checkPolicy(input: ParsedPolicy): CheckedPolicy {
@@ -27,8 +29,10 @@ export function checkPolicy(input: ParsedPolicy): CheckedPolicy {
     return { name, kind, binding, recursion, title, description };
   });
   const datasets = Object.keys(input.sources).flatMap((name) => datasetsOf(name, input, problems));
-  for (const { name } of sources) {
+  for (const { name, binding } of sources) {
     if (RESERVED_SOURCE.test(name)) problems.push(`sources.${name}: the name is reserved. Choose another.`);
+    if (binding === OWN_DATABASE)
+      problems.push(`sources.${name}.binding: ${OWN_DATABASE} is Gatehouse's own database, which no source can be.`);
   }
   const rules = Object.entries(input.roles).flatMap(([role, { rules: parsed }]) =>
     parsed.flatMap((rule, index) => rulesOf(role, rule, `roles.${role}.rules[${index}]`, sources, datasets, problems)),

@@ -73,9 +73,9 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 describe("npm run introspect", () => {
   it("says what it takes", async () => {
     expect((await introspect()).stderr).toContain("npm run introspect -- CRM_DB");
-    expect((await introspect("CRM_DB")).stderr).toContain(
-      "wrangler.jsonc has no database CRM_DB. It has: GATEHOUSE_DB.",
-    );
+    expect((await introspect("CRM_DB")).stderr).toContain("wrangler.jsonc has no database CRM_DB. It has none.");
+    expect((await introspect("GATEHOUSE_DB")).stderr).toContain("GATEHOUSE_DB is Gatehouse's own database");
+    expect((await introspect("gatehouse.sqlite")).stderr).toContain("Give the file another name.");
     expect((await introspect("CRM_DB", "--remote")).stderr).toContain("npx wrangler d1 export");
     writeFileSync(path.join(dir, "no.sqlite"), "no database");
     expect((await introspect(path.join(dir, "no.sqlite"))).stderr).toContain("no.sqlite is no database: ");
