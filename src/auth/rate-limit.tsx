@@ -36,7 +36,7 @@ export interface RateLimits {
 export const RETRY_AFTER_SECONDS = 60;
 
 /** What is answered from memory, and read by every client and monitor. */
-const UNCOUNTED = /^\/$|^\/\.well-known\//;
+const METADATA = /^\/\.well-known\//;
 
 export function createRateLimits({ origin, isLocal, limiters, onError }: RateLimitOptions): RateLimits {
   const isOver = async (limiter: Limiter, who: string): Promise<boolean> => {
@@ -51,8 +51,10 @@ export function createRateLimits({ origin, isLocal, limiters, onError }: RateLim
   return {
     async refuseNetwork(request) {
       const { pathname } = new URL(request.url);
+      // The start page of somebody who is signed in asks the sources; of anybody else it does not.
+      const isPlainStart = pathname === "/" && !request.headers.has("Cookie");
       // A preflight costs nothing, and a browser cannot tell its page why one failed.
-      if (request.method === "OPTIONS" || UNCOUNTED.test(pathname)) return undefined;
+      if (request.method === "OPTIONS" || METADATA.test(pathname) || isPlainStart) return undefined;
       // Without an edge everybody is on this machine. Anywhere else that is a fault, and all such requests count as one network.
       const network = networkOf(request.headers) ?? (isLocal ? undefined : UNKNOWN_NETWORK);
       if (network === undefined) return undefined;

@@ -177,6 +177,14 @@ describe("a flood of the pages", () => {
     expect(refused[0]?.headers.get("content-security-policy")).toContain("default-src 'none'");
     expect(await refused[0]?.text()).toContain("Wait a minute");
   });
+
+  it("ends also at the start page, which asks the sources for who is signed in, and not for anybody else", async () => {
+    const { send: open } = flowFrom("203.0.113.21");
+    const signedIn = { headers: { cookie: `__Host-gatehouse-session=${"0".repeat(32)}` } };
+    const { passed } = await flood(PER_MINUTE.pages, () => open(`${ORIGIN}/`, signedIn));
+    expectWithin(passed.length, PER_MINUTE.pages);
+    expect((await open(`${ORIGIN}/`, {})).status).toBe(200);
+  });
 });
 
 describe("too many requests to /mcp", () => {
