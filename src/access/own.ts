@@ -1,5 +1,5 @@
-// What a signed-in person does about themselves on our own pages: their access tokens for programs, and their connections. Each is
-// one recorded operation; a program that shows an access token gets none of them.
+// What a signed-in person does about their access tokens for programs on our own pages. Each is one recorded operation; a program
+// that shows an access token gets none of them.
 import type { Organisation } from "../config.ts";
 import { AppError } from "../errors.ts";
 import { hashAccessToken, newAccessToken } from "../lib/access-token.ts";
@@ -8,20 +8,6 @@ import type { AccessTokens, ListedAccessToken } from "../storage/access-tokens.t
 import { Denied } from "./recorded.ts";
 import type { Answered, Call, Recorder } from "./recorded.ts";
 import type { RoleChanges } from "./role-changes.ts";
-
-/** A program that somebody signed in with. */
-export interface OwnConnection {
-  readonly id: string;
-  readonly clientName: string;
-  readonly createdMs: number;
-}
-
-/** The connections of people; whoever calls this has checked that it is that person. */
-export interface OwnConnections {
-  list(subjectId: string): Promise<readonly OwnConnection[]>;
-  /** Ends one, with its tokens, sessions and streams. False when the subject has none of that id. */
-  end(subjectId: string, id: string): Promise<boolean>;
-}
 
 export interface WantedToken {
   /** What its owner calls it. */
@@ -41,9 +27,6 @@ export interface Own {
   makeToken(person: Identity, wanted: WantedToken): Promise<MadeToken>;
   /** Errors: `not_found`. */
   revokeToken(person: Identity, id: string): Promise<void>;
-  connections(person: Identity, connections: OwnConnections): Promise<readonly OwnConnection[]>;
-  /** Errors: `not_found`. */
-  endConnection(person: Identity, connections: OwnConnections, id: string): Promise<void>;
 }
 
 export interface OwnDependencies {
@@ -123,15 +106,6 @@ export function createOwn({ record, organisation, tokens, changes, limits, newId
         if (!(await tokens.revoke(id, subjectId, email, now())))
           throw new AppError("not_found", "You have no token of this id that can still be used.");
         await changes.tell();
-      }),
-    connections: (person, connections) =>
-      recordedInBrowser(record, person, "list connections", "", async ({ subject }) =>
-        connections.list(subject.subjectId),
-      ),
-    endConnection: (person, connections, id) =>
-      recordedInBrowser(record, person, "end connection", id, async ({ subject }) => {
-        if (!(await connections.end(subject.subjectId, id)))
-          throw new AppError("not_found", "You have no connection of this id.");
       }),
   };
 }

@@ -6,6 +6,7 @@ import type { BrowserSession, BrowserSessions } from "../auth/browser-session.ts
 import { CSRF_HEADER } from "../auth/csrf.tsx";
 import { AppError } from "../errors.ts";
 import type { ErrorCode } from "../errors.ts";
+import { readText } from "../lib/body.ts";
 
 export interface ApiBorderOptions {
   readonly origin: string;
@@ -52,7 +53,8 @@ function notOurs(): AppError {
 export async function readBody<T>(request: Request, schema: z.ZodType<T>): Promise<T> {
   if (!/^application\/json(?:;|$)/i.test(request.headers.get("Content-Type") ?? ""))
     throw new AppError("invalid_input", "The body must be application/json.");
-  const text = await readText(request);
+  const text = await readText(request, MAX_BODY_BYTES);
+  if (text === undefined) throw new AppError("invalid_input", `The body is longer than ${MAX_BODY_BYTES} bytes.`);
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -69,18 +71,6 @@ export function parseInput<T>(value: unknown, schema: z.ZodType<T>): T {
   const [issue] = parsed.error.issues;
   const where = issue === undefined || issue.path.length === 0 ? "The input" : issue.path.map(String).join(".");
   throw new AppError("invalid_input", `${where}: ${issue?.message ?? "is not right"}.`);
-}
-
-async function readText(request: Request): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  let bytes = 0;
-  for await (const chunk of request.body ?? []) {
-    bytes += chunk.byteLength;
-    if (bytes > MAX_BODY_BYTES) throw new AppError("invalid_input", `The body is longer than ${MAX_BODY_BYTES} bytes.`);
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
 }
 
 /** Nothing of the API is kept by a browser or a cache. */

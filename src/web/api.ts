@@ -1,11 +1,12 @@
-// The JSON API of a signed-in person: their connections, their access tokens and, for administering roles, the members. Each route
-// makes one recorded operation. There is no CORS: only pages of this server may use it.
+// The JSON API of a signed-in person: their connections, their access tokens and, for administering roles, the members. Whatever
+// changes something is recorded. There is no CORS: only pages of this server may use it.
 import { Hono } from "hono";
 import * as z from "zod";
 import type { Administration } from "../access/administration.ts";
-import type { Own, OwnConnections } from "../access/own.ts";
+import type { Own } from "../access/own.ts";
 import type { RoleChanges } from "../access/role-changes.ts";
 import type { AuthorizeEnv } from "../auth/authorize.tsx";
+import type { Connections } from "../auth/connections.ts";
 import { AppError } from "../errors.ts";
 import { enter, errorResponse, neverStored, parseInput, readBody } from "./api-border.ts";
 import type { ApiBorderOptions, ErrorReporter, SignedIn } from "./api-border.ts";
@@ -14,7 +15,7 @@ export interface ApiOptions extends ApiBorderOptions {
   readonly own: Own;
   readonly administration: Administration;
   readonly changes: Pick<RoleChanges, "tell">;
-  readonly connections: OwnConnections;
+  readonly connections: Connections;
   readonly reporter: ErrorReporter;
 }
 
@@ -53,11 +54,13 @@ export function createApiRoutes(options: ApiOptions): Hono<ApiEnv> {
     Response.json({ email: session.identity.email, csrfToken: session.csrfToken }),
   );
   app.get("/connections", async ({ var: { session } }) =>
-    Response.json({ connections: await own.connections(session.identity, connections) }),
+    Response.json({ connections: await connections.list(session.identity.subjectId) }),
   );
   app.delete("/connections/:id", async (context) => {
     const id = parseInput(context.req.param("id"), name);
-    await own.endConnection(context.var.session.identity, connections, id);
+    // Recorded by the grant store, which tries again when it cannot: a full record keeps nobody from ending a connection.
+    if (!(await connections.end(context.var.session.identity.subjectId, id)))
+      throw new AppError("not_found", "You have no connection of this id.");
     return context.body(null, 204);
   });
   app.get("/tokens", async ({ var: { session } }) => Response.json({ tokens: await own.tokens(session.identity) }));
