@@ -16,7 +16,8 @@ import type { Gatehouse } from "./config.ts";
 import { AppError } from "./errors.ts";
 import type { Hub } from "./hub/hub.ts";
 import { newId } from "./lib/ids.ts";
-import { ledgersOf, logError, openOwnSources } from "./opened.ts";
+import { ledgersOf, logError } from "./opened.ts";
+import type { Source } from "./sources/source.ts";
 import { openAccessTokens } from "./storage/access-tokens.ts";
 import type { AccessTokens } from "./storage/access-tokens.ts";
 import { openMembers } from "./storage/members.ts";
@@ -35,15 +36,21 @@ export interface People {
   upkeep(): Promise<void>;
 }
 
+/** What changes of people reach. */
+export interface Reach {
+  readonly hub: Hub;
+  readonly sources: readonly Source[];
+}
+
 /** How long an access token that has ended is still listed. */
 const ENDED_TOKEN_MS = 90 * 86_400_000;
 
-export function openPeople(config: Gatehouse, env: Env, hub: Hub): People {
+export function openPeople(config: Gatehouse, env: Env, reach: Reach): People {
   const { policy, organisation, limits } = config;
   const members = openMembers(env.GATEHOUSE_DB);
   const tokens = openAccessTokens(env.GATEHOUSE_DB);
   const record = createRecorder({ policy, ledgerOf: ledgersOf(env), newId, waitUntil });
-  const changes = openRoleChanges(config, env, hub, { members, tokens });
+  const changes = openRoleChanges(config, env, reach, { members, tokens });
   const onError = (error: unknown): void => logError("people", error);
   const shared = { record, policy, organisation, members, tokens, changes, onError, newId, now: Date.now };
   return {
@@ -78,13 +85,13 @@ export function openPeople(config: Gatehouse, env: Env, hub: Hub): People {
 function openRoleChanges(
   config: Gatehouse,
   env: Env,
-  hub: Hub,
+  { hub, sources }: Reach,
   stores: { readonly members: Members; readonly tokens: AccessTokens },
 ): RoleChanges {
   return createRoleChanges({
     ...stores,
     policy: config.policy,
-    sources: openOwnSources(config, env),
+    sources,
     ledgerOf: ledgersOf(env),
     // Tools and prompts are the same for everybody.
     listeners: {

@@ -4,24 +4,28 @@ import type { Cell } from "../sql/exact.ts";
 import { integerOf, isExact } from "./numbers.ts";
 import type { RawTable } from "./tabular.ts";
 
-/** A number that no double holds, as it was written. TypeScript does not know it yet (ECMAScript, JSON.parse source text access). */
+/** A number that no double holds, as it was written. */
 interface RawJson {
   readonly rawJSON: string;
 }
 
-interface ExactJson {
-  parse(text: string, revive: (key: string, value: unknown, context: { readonly source?: string }) => unknown): unknown;
-  rawJSON(text: string): RawJson;
-  isRawJSON(value: unknown): value is RawJson;
+declare global {
+  /** ECMAScript, JSON.parse source text access, which TypeScript does not know yet. */
+  interface JSON {
+    parse(
+      text: string,
+      revive: (key: string, value: unknown, context: { readonly source?: string }) => unknown,
+    ): unknown;
+    rawJSON(text: string): RawJson;
+    isRawJSON(value: unknown): value is RawJson;
+  }
 }
-
-const exactJson = JSON as unknown as ExactJson;
 
 /** The first rows. A text that says why not, where it is malformed; undefined where it is no array. */
 export function readJsonArray(text: string, maxRows: number): RawTable | string | undefined {
   try {
-    const value = exactJson.parse(text.replace(/^\ufeff/, ""), (_key, read, { source }) =>
-      typeof read === "number" && source !== undefined && !isExact(source, read) ? exactJson.rawJSON(source) : read,
+    const value = JSON.parse(text.replace(/^\ufeff/, ""), (_key, read, { source }) =>
+      typeof read === "number" && source !== undefined && !isExact(source, read) ? JSON.rawJSON(source) : read,
     );
     return Array.isArray(value) ? tableOf(value.slice(0, maxRows)) : undefined;
   } catch (error) {
@@ -50,7 +54,7 @@ function tableOf(items: readonly unknown[]): RawTable | string {
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && !exactJson.isRawJSON(value);
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !JSON.isRawJSON(value);
 }
 
 /** As SQLite reads JSON: true is 1, and what is no plain value is its JSON. */
@@ -59,5 +63,5 @@ function cellOf(value: unknown): Cell {
   if (typeof value === "string") return value.toWellFormed();
   if (typeof value === "number") return Object.is(value, -0) ? 0 : value;
   if (typeof value === "boolean") return value ? 1 : 0;
-  return exactJson.isRawJSON(value) ? (integerOf(value.rawJSON) ?? value.rawJSON) : JSON.stringify(value);
+  return JSON.isRawJSON(value) ? (integerOf(value.rawJSON) ?? value.rawJSON) : JSON.stringify(value);
 }

@@ -4,7 +4,7 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import type { GrantStore } from "../../src/auth/grants/kv.ts";
 import { createDelayedStore } from "../support/delayed-store.ts";
-import { exchangeCode, readJson, register, requestToken, signIn } from "../support/oauth.ts";
+import { exchangeCode, readJson, register, requestToken, signIn, statusAtMcp } from "../support/oauth.ts";
 import type { Flow } from "../support/oauth.ts";
 import { providerOver } from "../support/provider.ts";
 import { flow as served } from "../support/worker.ts";
@@ -47,21 +47,6 @@ function overDelayedKv(delayMs: number): Places {
 /** The real Worker: every request is a place of its own. */
 const overGrants = (): Places => ({ here: served, there: served, pass: () => {} });
 
-async function mcp({ origin, send }: Flow, token: string): Promise<number> {
-  const headers = {
-    authorization: `Bearer ${token}`,
-    "content-type": "application/json",
-    accept: "application/json, text/event-stream",
-  };
-  const body = JSON.stringify({
-    jsonrpc: "2.0",
-    id: 1,
-    method: "initialize",
-    params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "t", version: "1" } },
-  });
-  return (await send(`${origin}/mcp`, { method: "POST", headers, body })).status;
-}
-
 interface Seen {
   /** `/mcp` elsewhere, with the new token. */
   readonly firstUse: number;
@@ -74,7 +59,7 @@ interface Seen {
 async function observe({ here, there, pass }: Places): Promise<Seen> {
   const client = await register(here);
   const tokens = await exchangeCode(here, client, await signIn(here, client, ANALYST));
-  const firstUse = await mcp(there, tokens.accessToken);
+  const firstUse = await statusAtMcp(there, tokens.accessToken);
   pass(60_000);
   const refresh = async (place: Flow, refreshToken: string): Promise<Response> =>
     requestToken(place, { grant_type: "refresh_token", refresh_token: refreshToken, client_id: client.clientId });

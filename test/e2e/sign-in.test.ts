@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, it } from "vitest";
 import { startIssuer, variablesFor } from "../support/node/issuer.ts";
+import { queryShop } from "../support/node/query.ts";
 import { freePort, startServer } from "../support/node/server.ts";
 import { createBrowser } from "../support/forms.ts";
 import { authorizeUrl, exchangeCode, readJson, register, requestToken } from "../support/oauth.ts";
@@ -46,28 +47,5 @@ it("a person of the identity provider reads what the policy gives their address,
 }, 90_000);
 
 async function orderCount(origin: string, token: string): Promise<string> {
-  const _meta = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientInfo": { name: "test", version: "1" },
-    "io.modelcontextprotocol/clientCapabilities": {},
-  };
-  const args = { source: "shop", sql: "SELECT count(*) FROM orders" };
-  const response = await fetch(`${origin}/mcp`, {
-    method: "POST",
-    headers: {
-      authorization: `Bearer ${token}`,
-      "content-type": "application/json",
-      accept: "application/json, text/event-stream",
-      "mcp-protocol-version": "2026-07-28",
-      "mcp-method": "tools/call",
-      "mcp-name": "query",
-    },
-    body: JSON.stringify({
-      jsonrpc: "2.0",
-      id: 1,
-      method: "tools/call",
-      params: { name: "query", arguments: args, _meta },
-    }),
-  });
-  return response.text();
+  return (await queryShop(origin, token, "SELECT count(*) FROM orders")).text();
 }

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { networkInterfaces, tmpdir } from "node:os";
 import path from "node:path";
 import { describe, expect, inject, it } from "vitest";
-import { tokensFor } from "../support/oauth.ts";
+import { statusAtMcp, tokensFor } from "../support/oauth.ts";
 import { freePort, startServer } from "../support/node/server.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
@@ -16,21 +16,6 @@ function start(env: Record<string, string>) {
     encoding: "utf8",
     timeout: 20_000,
   });
-}
-
-async function listTools(origin: string, token: string): Promise<number> {
-  const headers = {
-    authorization: `Bearer ${token}`,
-    "content-type": "application/json",
-    accept: "application/json, text/event-stream",
-  };
-  const body = JSON.stringify({
-    jsonrpc: "2.0",
-    id: 1,
-    method: "initialize",
-    params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "t", version: "1" } },
-  });
-  return (await fetch(`${origin}/mcp`, { method: "POST", headers, body })).status;
 }
 
 describe("npm start", () => {
@@ -75,13 +60,13 @@ describe("npm start", () => {
         expect(first.output()).toContain(text);
       }
       const { accessToken } = await tokensFor({ origin: first.origin, send: fetch }, "analyst@harbor.example");
-      expect(await listTools(first.origin, accessToken)).toBe(200);
+      expect(await statusAtMcp({ origin: first.origin, send: fetch }, accessToken)).toBe(200);
       await first.stop("SIGKILL");
       const began = performance.now();
       const second = await startServer(port, stateDir);
       expect(performance.now() - began).toBeLessThan(10_000);
       expect(second.output()).not.toContain("Loading the sample organisation");
-      expect(await listTools(second.origin, accessToken)).toBe(200);
+      expect(await statusAtMcp({ origin: second.origin, send: fetch }, accessToken)).toBe(200);
       await second.stop("SIGTERM");
     } finally {
       rmSync(stateDir, { recursive: true, force: true });

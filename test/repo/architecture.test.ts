@@ -31,6 +31,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   hub: ["mcp", "session", "errors", "lib"],
   people: ["*"],
   opened: ["*"],
+  http: ["*"],
   gatehouse: ["*"],
   index: ["gatehouse", "gatehouse.config"],
 };
@@ -48,6 +49,7 @@ const ONLY_IN: readonly (readonly [RegExp, readonly string[]])[] = [
       "gatehouse",
       "people",
       "opened",
+      "http",
       "lib",
       "session/session-object",
       "ledger/ledger-object",

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { queryShop } from "../support/node/query.ts";
 import { freePort, startServer } from "../support/node/server.ts";
 import type { WorkerProcess } from "../support/node/worker.ts";
 import { tokensFor } from "../support/oauth.ts";
@@ -37,29 +38,7 @@ function lines(script: "member" | "token", ...args: readonly string[]): readonly
 }
 
 async function notesSeenBy(token: string): Promise<{ readonly status: number; readonly text: string }> {
-  const envelope = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientInfo": { name: "test", version: "1" },
-    "io.modelcontextprotocol/clientCapabilities": {},
-  };
-  const args = { source: "shop", sql: "SELECT notes FROM customers LIMIT 1" };
-  const response = await fetch(`${server.origin}/mcp`, {
-    method: "POST",
-    headers: {
-      authorization: `Bearer ${token}`,
-      "content-type": "application/json",
-      accept: "application/json, text/event-stream",
-      "mcp-protocol-version": "2026-07-28",
-      "mcp-method": "tools/call",
-      "mcp-name": "query",
-    },
-    body: JSON.stringify({
-      jsonrpc: "2.0",
-      id: 1,
-      method: "tools/call",
-      params: { name: "query", arguments: args, _meta: envelope },
-    }),
-  });
+  const response = await queryShop(server.origin, token, "SELECT notes FROM customers LIMIT 1");
   return { status: response.status, text: await response.text() };
 }
 

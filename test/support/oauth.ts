@@ -111,6 +111,22 @@ export async function tokensFor(flow: Flow, account: string): Promise<Tokens> {
   return exchangeCode(flow, client, await signIn(flow, client, account));
 }
 
+/** What `/mcp` says to a client of the 2025 era that comes with this token. */
+export async function statusAtMcp({ origin, send }: Flow, token: string): Promise<number> {
+  const headers = {
+    authorization: `Bearer ${token}`,
+    "content-type": "application/json",
+    accept: "application/json, text/event-stream",
+  };
+  const body = JSON.stringify({
+    jsonrpc: "2.0",
+    id: 1,
+    method: "initialize",
+    params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "t", version: "1" } },
+  });
+  return (await send(`${origin}/mcp`, { method: "POST", headers, body })).status;
+}
+
 /** A JSON object; fails with the body when it is anything else. */
 export async function readJson(response: Response): Promise<Record<string, unknown>> {
   const text = await response.text();
