@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { buildWorker } from "../../scripts/build.ts";
 import { freeAddresses, openStorage, originOf, startWorkers, workerOf } from "../../scripts/local.ts";
+import { migrateLocal } from "../../scripts/migrations.ts";
 import { tokensFor } from "../../test/support/oauth.ts";
 import { call, initializeBody, runRound } from "../client.ts";
 import type { Target } from "../client.ts";
@@ -187,6 +188,7 @@ try {
   makeFile(file);
   const state = path.join(dir, "state");
   const storage = await openStorage(configPath, state);
+  await migrateLocal(storage, configPath);
   const database = await storage.getD1Database("LARGE_DB");
   for (const sql of DATA_SQL) await database.prepare(sql).run();
   await storage.dispose();
