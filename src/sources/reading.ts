@@ -1,5 +1,7 @@
 // A statement on its way to a database, and what comes back. Layers stand in a list before the database: each may look at
 // the statement, change how it is framed, add statements to its transaction, and look at what those say.
+import { ALLOWED_TABLE_FUNCTIONS } from "../sql/functions.ts";
+import { guardQuery } from "../sql/guard.ts";
 import type { GuardView, GuardedQuery } from "../sql/guard.ts";
 import type { SqlValue } from "../sql/parameters.ts";
 import type { Problem } from "../sql/problem.ts";
@@ -40,6 +42,20 @@ export interface Reading {
   readonly companions: readonly Companion[];
   /** The names of the result's columns, once a layer knows them. */
   readonly columns?: readonly string[];
+}
+
+/** The statement of a reading behind guard views, which are computed or ordered as is asked for. */
+export function guarded(
+  { request, query }: Reading,
+  { mustMaterialize, mustOrder }: Pick<ReadRequest, "mustMaterialize" | "mustOrder">,
+): GuardedQuery {
+  const { statement, views, nonce, maxRows } = request;
+  return guardQuery(statement, query, views, { nonce, maxRows, materialized: mustMaterialize, ordered: mustOrder });
+}
+
+/** Whether the SQL has the name of a table-valued function. */
+export function callsTableFunction({ statement }: ReadRequest): boolean {
+  return [...ALLOWED_TABLE_FUNCTIONS].some((name) => statement.names.has(name));
 }
 
 /** What is known of the schema of the database behind the layers. */

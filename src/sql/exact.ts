@@ -59,7 +59,8 @@ export function exactFrame(
       `ELSE '${nonce}${MARK.quoted}' || quote(${name}) END AS ${name}`,
   );
   const before = `WITH ${frame}(${names.join(", ")}) AS (`;
-  if (maxTotalBytes === null) return { before, after: `) SELECT ${cells.join(", ")} FROM ${frame}` };
+  // Two limits keep the statement from becoming part of this one, which would compute a mask anew for each mention of it.
+  if (maxTotalBytes === null) return { before, after: `) SELECT ${cells.join(", ")} FROM ${frame} LIMIT -1` };
   // The first row that passes the limit comes too, marked, so that its absence is known.
   const own = names.map((name) => `coalesce(octet_length(${name}), 0)`).join(" + ");
   const sum = quoteIdentifier(`sum_${nonce}`);

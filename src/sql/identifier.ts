@@ -16,7 +16,8 @@ export function reservedPrefixOf(name: string): string | undefined {
 
 /** SQLite folds case for ASCII letters alone: `É` and `é` are different names. */
 export function foldName(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+  // Nearly all names are folded already.
+  return /[A-Z]/.test(name) ? name.replace(/[A-Z]/g, (letter) => letter.toLowerCase()) : name;
 }
 
 const MAX_COLUMN_NAME_LENGTH = 100;

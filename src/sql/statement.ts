@@ -54,7 +54,8 @@ function meaningful(text: string): readonly Token[] {
 
 /** What is wrong with a text before it is read as SQL, and what would be right; undefined when nothing is. */
 export function textProblem(text: string): string | undefined {
-  if (new TextEncoder().encode(text).length > MAX_SQL_BYTES)
+  // A character has at most three bytes for each unit of its length.
+  if (text.length * 3 > MAX_SQL_BYTES && new TextEncoder().encode(text).length > MAX_SQL_BYTES)
     return `is longer than ${MAX_SQL_BYTES} bytes. Shorten it.`;
   if (FORBIDDEN_CHARACTER.test(text)) return "holds a control character. Remove it.";
   return text.isWellFormed() ? undefined : "holds half of a Unicode character. Remove it.";

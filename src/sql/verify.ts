@@ -1,6 +1,5 @@
 // Layer 4 of governed SQL: what the database itself says of the statement, in the transaction that runs it. Its schema must
 // be the one that was copied, and the program must read only the tables that were opened.
-import { foldName } from "./identifier.ts";
 import type { SchemaObject } from "./schema.ts";
 
 /** A line of EXPLAIN. */
@@ -13,10 +12,18 @@ export interface Instruction {
 
 /** Whether the database's objects are those that were copied, text for text. */
 export function isSameSchema(copied: readonly SchemaObject[], found: readonly SchemaObject[]): boolean {
-  const keyOf = ({ type, name, table, rootPage, sql }: SchemaObject): string =>
-    JSON.stringify([type, foldName(name), foldName(table), rootPage, sql]);
-  const known = new Set(copied.map(keyOf));
-  return copied.length === found.length && found.every((object) => known.has(keyOf(object)));
+  const known = new Map(copied.map((object) => [object.name, object]));
+  return copied.length === found.length && found.every((object) => isSameObject(known.get(object.name), object));
+}
+
+function isSameObject(one: SchemaObject | undefined, other: SchemaObject): boolean {
+  return (
+    one !== undefined &&
+    one.type === other.type &&
+    one.table === other.table &&
+    one.rootPage === other.rootPage &&
+    one.sql === other.sql
+  );
 }
 
 export interface ProgramOptions {

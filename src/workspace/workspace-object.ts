@@ -45,6 +45,8 @@ export function defineWorkspaceObject<E>(limitsOf: (env: E) => WorkspaceLimits):
   return class WorkspaceObject extends DurableObject<E> implements Workspace {
     readonly #storage: DurableObjectStorage;
     readonly #limits: WorkspaceLimits;
+    /** As it is stored, once it was read. */
+    #known: Index | undefined;
 
     constructor(ctx: DurableObjectState, env: E) {
       super(ctx, env);
@@ -53,7 +55,7 @@ export function defineWorkspaceObject<E>(limitsOf: (env: E) => WorkspaceLimits):
     }
 
     async open(used: readonly string[]): ReturnType<Workspace["open"]> {
-      return this.#storage.transactionSync(() => {
+      return this.#transact(() => {
         this.#drop(this.#expired());
         const results = this.#index().entries.map(({ id }) => this.#result(id));
         let objects = this.#objects();
@@ -74,7 +76,7 @@ export function defineWorkspaceObject<E>(limitsOf: (env: E) => WorkspaceLimits):
       const expiresAtMs = Date.now() + this.#limits.resultSeconds * 1000;
       // Before the result: an alarm that finds nothing to do is harmless. Where there are results, there is one already.
       if (this.#index().entries.length === 0) await this.#storage.setAlarm(expiresAtMs);
-      return this.#storage.transactionSync(() => {
+      return this.#transact(() => {
         const known = this.#index().entries.find(({ call }) => call === result.call);
         return known?.id ?? this.#add(result, expiresAtMs);
       });
@@ -91,22 +93,39 @@ export function defineWorkspaceObject<E>(limitsOf: (env: E) => WorkspaceLimits):
       for (const [index, part] of parts.entries()) kv.put(partKey(id, index), part);
       kv.put(resultKey(id), result);
       const entry: Entry = { id, call, bytes, parts: parts.length, expiresAtMs };
-      kv.put<Index>(INDEX, { counter: counter + 1, entries: [...entries, entry] });
+      this.#putIndex({ counter: counter + 1, entries: [...entries, entry] });
       return id;
     }
 
     async drop(ids: readonly string[]): Promise<void> {
-      this.#storage.transactionSync(() => this.#drop(ids));
+      this.#transact(() => this.#drop(ids));
     }
 
     override async alarm(): Promise<void> {
-      this.#storage.transactionSync(() => this.#drop(this.#expired()));
+      this.#transact(() => this.#drop(this.#expired()));
       const [next] = this.#index().entries;
       if (next !== undefined) await this.#storage.setAlarm(next.expiresAtMs);
     }
 
+    /** Does all of it or nothing, also to what is in memory. */
+    #transact<T>(work: () => T): T {
+      try {
+        return this.#storage.transactionSync(work);
+      } catch (error) {
+        this.#known = undefined;
+        throw error;
+      }
+    }
+
     #index(): Index {
-      return this.#storage.kv.get<Index>(INDEX) ?? { counter: 0, entries: [] };
+      this.#known ??= this.#storage.kv.get<Index>(INDEX) ?? { counter: 0, entries: [] };
+      return this.#known;
+    }
+
+    /** Callers hold the transaction. */
+    #putIndex(index: Index): void {
+      this.#storage.kv.put<Index>(INDEX, index);
+      this.#known = index;
     }
 
     #result(id: string): KeptResult {
@@ -157,7 +176,7 @@ export function defineWorkspaceObject<E>(limitsOf: (env: E) => WorkspaceLimits):
         for (let part = 0; part < parts; part += 1) kv.delete(partKey(id, part));
         kv.delete(resultKey(id));
       }
-      kv.put<Index>(INDEX, { counter, entries: entries.filter(({ id }) => !ids.includes(id)) });
+      this.#putIndex({ counter, entries: entries.filter(({ id }) => !ids.includes(id)) });
     }
   };
 }

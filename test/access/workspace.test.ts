@@ -1,6 +1,6 @@
 // Kept results: exact, pageable and joinable across databases, and gone as soon as today's grants do not cover what they
 // were made under.
-import { runInDurableObject } from "cloudflare:test";
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
 import { defineGatehouse, mask, subject } from "../../src/config.ts";
@@ -220,11 +220,14 @@ describe("a kept result", () => {
     const object = env.WORKSPACE.get(env.WORKSPACE.idFromName(crypto.randomUUID()));
     await object.keep({ call: "one", columns: [{ name: "a", types: [] }], rows: ["[1]"], pages: [0], origin: "{}" });
     await object.open(["r1"]);
-    await runInDurableObject(object, async (instance, { storage }) => {
+    await runInDurableObject(object, async (_instance, { storage }) => {
       expect(await storage.getAlarm()).not.toBeNull();
       expect(storage.sql.exec("SELECT count(*) AS n FROM r1").one()).toEqual({ n: 1 });
       const index = storage.kv.get<{ entries: object[] }>("index");
       storage.kv.put("index", { ...index, entries: index?.entries.map((entry) => ({ ...entry, expiresAtMs: 1 })) });
+    });
+    await evictDurableObject(object);
+    await runInDurableObject(object, async (instance, { storage }) => {
       await instance.alarm?.();
       expect(storage.sql.exec("SELECT name FROM sqlite_schema WHERE name LIKE 'r%'").toArray()).toEqual([]);
       expect([...storage.kv.list()]).toEqual([["index", { counter: 1, entries: [] }]]);

@@ -1,7 +1,8 @@
 // Every attack against a real D1, through all layers, and with each layer left out in turn: none may be idle.
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
-import { authorizer, exactValues, guard, planner, verification } from "../../../src/sources/layers.ts";
+import { authorizer, exactValues, guard, verification } from "../../../src/sources/layers.ts";
+import { planner } from "../../../src/sources/planner.ts";
 import { readStatement } from "../../../src/sql/statement.ts";
 import { ATTACKS, isForeign } from "./corpus.ts";
 import { SECRET, fingerprint, plant } from "./fixture.ts";
@@ -23,6 +24,9 @@ describe("through all layers", () => {
     for (const attack of ATTACKS) {
       const seen = await run(stack, account, attack.sql);
       if (leaks(seen, account, attack.sql) || isForeign(seen)) wrong.push(`${attack.sql} → ${seen.slice(0, 200)}`);
+      // What is remembered of the statement opens nothing.
+      const again = await run(stack, account, attack.sql);
+      if (again !== seen) wrong.push(`${attack.sql}, again → ${again.slice(0, 200)}`);
     }
     expect(wrong).toEqual([]);
     expect(await fingerprint()).toBe(before);

@@ -2,7 +2,8 @@
 // written, and nothing but our own refusals may come out. What it finds goes into the corpus.
 import { env } from "cloudflare:workers";
 import { beforeAll, expect, it } from "vitest";
-import { authorizer, exactValues, guard, planner, verification } from "../../../src/sources/layers.ts";
+import { authorizer, exactValues, guard, verification } from "../../../src/sources/layers.ts";
+import { planner } from "../../../src/sources/planner.ts";
 import { tokenize } from "../../../src/sql/tokenizer.ts";
 import { ATTACKS, isForeign } from "../attacks/corpus.ts";
 import { fingerprint, otherConfig, plant, plantOthers } from "../attacks/fixture.ts";

@@ -1,0 +1,160 @@
+// Statements that come again: they are planned, judged and explained once, and nothing that was found of them lets anybody see
+// more. What is sent to the database is listened to.
+import { env } from "cloudflare:workers";
+import { beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { defineGatehouse, mask, subject } from "../../src/config.ts";
+import { createD1Source } from "../../src/sources/d1.ts";
+import { createSchema } from "../../src/sources/d1-schema.ts";
+import { governedLayers } from "../../src/sources/layers.ts";
+import { createReader } from "../support/governed.ts";
+import type { Reader } from "../support/governed.ts";
+
+const TEXT = { type: "text", description: "Text" } as const;
+const NUMBER = { type: "integer", description: "Number" } as const;
+
+const config = defineGatehouse({
+  organisation: { name: "Test", contact: "Test" },
+  sources: {
+    shop: {
+      kind: "d1",
+      binding: "SHOP_DB",
+      title: "Shop",
+      description: "Shop",
+      tables: {
+        parcels: { description: "Parcels", key: "id", columns: { id: NUMBER, region: TEXT, note: TEXT } },
+        people: { description: "People", key: "id", columns: { id: NUMBER, email: TEXT } },
+      },
+    },
+  },
+  roles: {
+    all: {
+      description: "a",
+      rules: [
+        { action: "read", datasets: ["shop.parcels"] },
+        { action: "read", datasets: ["shop.people"], masks: { email: mask.email } },
+      ],
+    },
+    region: {
+      description: "r",
+      rules: [
+        {
+          action: "read",
+          datasets: ["shop.parcels"],
+          hidden: ["note"],
+          rows: { column: "region", op: "=", value: subject("region") },
+        },
+      ],
+    },
+  },
+  members: [
+    { email: "all@harbor.example", name: "a", roles: ["all"] },
+    { email: "north@harbor.example", name: "n", roles: ["region"], attributes: { region: "north" } },
+    { email: "south@harbor.example", name: "s", roles: ["region"], attributes: { region: "south" } },
+  ],
+});
+
+/** What was sent to the database since the test began. */
+let sent: string[] = [];
+let reader: Reader;
+
+/** The database, with everything that is prepared written down. */
+function listened(database: D1Database): D1Database {
+  const prepare = (of: { prepare: D1Database["prepare"] }) => (sql: string) => {
+    sent.push(sql);
+    return of.prepare(sql);
+  };
+  return new Proxy(database, {
+    get(target, name) {
+      if (name === "prepare") return prepare(target);
+      if (name !== "withSession") {
+        const value: unknown = Reflect.get(target, name);
+        return typeof value === "function" ? value.bind(target) : value;
+      }
+      return (bookmark: string) => {
+        const session = target.withSession(bookmark);
+        return {
+          prepare: prepare(session),
+          batch: session.batch.bind(session),
+          getBookmark: session.getBookmark.bind(session),
+        };
+      };
+    },
+  });
+}
+
+beforeAll(async () => {
+  await env.SHOP_DB.batch(
+    [
+      "CREATE TABLE parcels (id INTEGER PRIMARY KEY, region TEXT, note TEXT)",
+      "INSERT INTO parcels VALUES (1, 'north', 'one'), (2, 'south', 'two'), (3, 'north', 'three')",
+      "CREATE TABLE people (id INTEGER PRIMARY KEY, email TEXT)",
+      "CREATE INDEX people_email ON people (email)",
+      "INSERT INTO people VALUES (1, 'b@x.example'), (2, 'a@x.example')",
+    ].map((sql) => env.SHOP_DB.prepare(sql)),
+  );
+});
+
+beforeEach(() => {
+  const [declaration] = config.policy.sources;
+  if (declaration === undefined) throw new Error("no source");
+  const datasets = config.policy.datasets.filter((dataset) => dataset.kind === "table");
+  const database = listened(env.SHOP_DB);
+  const schema = createSchema(declaration, datasets, database, () => {});
+  const layers = governedLayers({ schema, allowsRecursion: false, maxSteps: 1e9 });
+  reader = createReader(config, createD1Source(declaration, datasets, database, schema, layers));
+  sent = [];
+});
+
+const explained = (): number => sent.filter((sql) => sql.startsWith("EXPLAIN ")).length;
+const rowsOf = async (account: string, sql: string, values: readonly (string | number)[] = []) =>
+  (await reader.read(account, sql, values)).rows;
+
+describe("a statement that comes again", () => {
+  const BY_ID = "SELECT region FROM parcels WHERE id = ?";
+
+  it("is explained once, whatever its values, and its schema is held against the copy each time", async () => {
+    expect(await rowsOf("all", BY_ID, [1])).toEqual([["north"]]);
+    expect(await rowsOf("all", BY_ID, [2])).toEqual([["south"]]);
+    expect(explained()).toBe(1);
+    const looks = sent.filter((sql) => sql.includes("sqlite_schema") && sql.includes("tbl_name COLLATE"));
+    expect(looks).toHaveLength(2);
+  });
+
+  it("shows each person their own rows, by values that are bound anew", async () => {
+    const sql = "SELECT id FROM parcels ORDER BY id";
+    for (let times = 0; times < 2; times += 1) {
+      expect(await rowsOf("north", sql)).toEqual([[1], [3]]);
+      expect(await rowsOf("south", sql)).toEqual([[2]]);
+      expect(await rowsOf("all", sql)).toEqual([[1], [2], [3]]);
+    }
+    expect(explained()).toBe(2);
+  });
+
+  it("is refused to who may not see what it names, though it was answered to another", async () => {
+    const sql = "SELECT note FROM parcels WHERE id = 1";
+    expect(await rowsOf("all", sql)).toEqual([["one"]]);
+    expect(await reader.outcome("north", sql)).toMatch(/^query_failed: There is no column note /);
+    expect(await rowsOf("all", "SELECT count(*) FROM people")).toEqual([[2]]);
+    expect(await reader.outcome("north", "SELECT count(*) FROM people")).toMatch(
+      /^query_failed: There is no table people /,
+    );
+  });
+
+  it("is judged anew when the schema is another", async () => {
+    const sql = "SELECT count(*) FROM parcels";
+    await rowsOf("all", sql);
+    await env.SHOP_DB.prepare("CREATE INDEX parcels_region ON parcels (region)").run();
+    expect(await rowsOf("all", sql)).toEqual([[3]]);
+    expect(explained()).toBe(2);
+    await env.SHOP_DB.prepare("DROP INDEX parcels_region").run();
+    expect(await rowsOf("all", sql)).toEqual([[3]]);
+    expect(explained()).toBe(3);
+  });
+
+  it("is explained each time where an index could order by what is masked: with other values it may be taken", async () => {
+    const sql = "SELECT id FROM people WHERE id < ?";
+    await rowsOf("all", sql, [10]);
+    await rowsOf("all", sql, [10]);
+    expect(explained()).toBe(2);
+  });
+});
