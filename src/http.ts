@@ -56,6 +56,9 @@ export function createOwnProvider(
   const log = (message: string, error?: unknown): void =>
     error === undefined ? console.warn(message) : logError(message, error);
   const settings = parseSignIn(env, origin);
+  const endAccount = async (subjectId: string): Promise<void> => {
+    await Promise.all([sessions.endAll(subjectId), people.endTokensOf(subjectId)]);
+  };
   const signIn = createSignIn({ settings, origin, members: policy.members, now: Date.now, log });
   const pages = createPages({
     ...people.pages(),
@@ -75,7 +78,7 @@ export function createOwnProvider(
     name: `${organisation.name} (Gatehouse)`,
     accessTokenSeconds: limits.accessTokenSeconds,
     refreshTokenSeconds: limits.refreshTokenSeconds,
-    exchangeTokens: createTokenExchange({ signIn, sessions, log }),
+    exchangeTokens: createTokenExchange({ signIn, endAccount, log }),
     serveMcp,
     servePages: (request, bindings, context) => pages.fetch(request, bindings, context),
     checkAccessToken: people.checkAccessToken,

@@ -30,6 +30,8 @@ export interface People {
   readonly members: Members;
   readonly changes: RoleChanges;
   readonly checkAccessToken: AccessTokenCheck;
+  /** Ends the access tokens of a person whose account has ended, then what runs under them. */
+  endTokensOf(subjectId: string): Promise<void>;
   /** What the pages and the API need. Throws `TypeError` for a secret that cannot be used. */
   pages(): Omit<ApiOptions & SetUpOptions, "sessions" | "origin"> & { readonly connections: Connections };
   /** Makes act what nobody told, and forgets tokens that ended long ago. */
@@ -63,6 +65,11 @@ export function openPeople(config: Gatehouse, env: Env, reach: Reach): People {
       waitUntil,
       recordRefusal: refusalRecorder(record),
     }),
+    async endTokensOf(subjectId) {
+      await tokens.revokeAll(subjectId, "account ended", Date.now());
+      // What cannot be told now is told by the upkeep.
+      waitUntil(changes.tell().catch(onError));
+    },
     pages: () => ({
       own: createOwn({ ...shared, limits }),
       administration: createAdministration(shared),

@@ -5,13 +5,13 @@ import { GrantType, OAuthError } from "@cloudflare/workers-oauth-provider";
 import type { TokenExchangeCallbackOptions, TokenExchangeCallbackResult } from "@cloudflare/workers-oauth-provider";
 import { parseIdentity } from "../lib/identity.ts";
 import type { Identity } from "../lib/identity.ts";
-import type { BrowserSessions } from "./browser-session.ts";
 import type { SignIn } from "./sign-in.ts";
 import { identityOf } from "./subject.ts";
 
 export interface RenewalOptions {
   readonly signIn: SignIn;
-  readonly sessions: Pick<BrowserSessions, "endAll">;
+  /** Ends what else a person has here by their account: sign-ins to our own pages, access tokens. May be called again. */
+  readonly endAccount: (userId: string) => Promise<void>;
   readonly log: (message: string) => void;
 }
 
@@ -32,7 +32,7 @@ const RETRY_SECONDS = 30;
  * For the provider's `tokenExchangeCallback`. Throws `OAuthError`: `invalid_grant`, which revokes the grant, when the identity
  * provider says that the person may no longer sign in; `temporarily_unavailable`, which leaves it, when it could not be asked.
  */
-export function createTokenExchange({ signIn, sessions, log }: RenewalOptions): ExchangeTokens {
+export function createTokenExchange({ signIn, endAccount, log }: RenewalOptions): ExchangeTokens {
   return async ({ grantType, props, userId, grantId }) => {
     const identity = parseIdentity(props);
     const renewal: unknown = Reflect.get(Object(props), "renewal");
@@ -50,8 +50,8 @@ export function createTokenExchange({ signIn, sessions, log }: RenewalOptions): 
       }
       case "ended":
         log(`sign-in: connection ${grantId} ended at its refresh: ${renewed.reason}`);
-        // The person's sign-in to our own pages came from the same account.
-        await sessions.endAll(userId);
+        // First: where it fails, the connection stays and its next refresh tries again.
+        await endAccount(userId);
         throw ended();
       case "unavailable":
         log(`sign-in: connection ${grantId} could not be renewed now: ${renewed.reason}`);

@@ -1,5 +1,5 @@
 // The product itself with a company's identity provider: `npm start` takes it from the environment, and a real client signs in
-// through it, asks, and comes back with a refreshed token.
+// through it, asks, comes back with a refreshed token, and is out with everything it made once the account has ended.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -8,9 +8,10 @@ import { startIssuer, variablesFor } from "../support/node/issuer.ts";
 import { queryShop } from "../support/node/query.ts";
 import { freePort, startServer } from "../support/node/server.ts";
 import { createBrowser } from "../support/forms.ts";
+import type { Browser, Page } from "../support/forms.ts";
 import { authorizeUrl, exchangeCode, readJson, register, requestToken } from "../support/oauth.ts";
 
-it("a person of the identity provider reads what the policy gives their address, also after a refresh", async () => {
+it("a person of the identity provider reads what the policy gives their address, for as long as the account lives", async () => {
   const stateDir = mkdtempSync(path.join(tmpdir(), "gatehouse-oidc-"));
   const port = await freePort();
   const origin = `http://localhost:${port}`;
@@ -22,29 +23,58 @@ it("a person of the identity provider reads what the policy gives their address,
     expect(server.output()).not.toContain("Accounts of the sample sign-in");
     const flow = { origin, send: fetch };
     const client = await register(flow);
+    const refresh = async (refreshToken: string): Promise<Response> =>
+      requestToken(flow, { grant_type: "refresh_token", refresh_token: refreshToken, client_id: client.clientId });
     const browser = createBrowser(fetch);
-    let page = await browser.press(await browser.open(await authorizeUrl(flow, client)), "decision", "approve");
-    for (;;) {
-      const location = new URL(page.response.headers.get("location") ?? "", page.url);
-      if (location.href.startsWith(client.redirectUri)) break;
-      page = await browser.open(location.href);
-    }
-    const tokens = await exchangeCode(flow, client, new URL(page.response.headers.get("location") ?? ""));
+    const consented = await browser.press(await browser.open(await authorizeUrl(flow, client)), "decision", "approve");
+    const tokens = await exchangeCode(flow, client, await redirectsTo(browser, consented, client.redirectUri));
     expect(await orderCount(origin, tokens.accessToken)).toContain("12000");
-    const refreshed = await readJson(
-      await requestToken(flow, {
-        grant_type: "refresh_token",
-        refresh_token: tokens.refreshToken,
-        client_id: client.clientId,
-      }),
-    );
+    const refreshed = await readJson(await refresh(tokens.refreshToken));
     expect(await orderCount(origin, String(refreshed["access_token"]))).toContain("12000");
+
+    const program = await makeProgramToken(origin);
+    expect(await orderCount(origin, program)).toContain("12000");
+    issuer.accounts.delete("u-1");
+    expect(await orderCount(origin, program)).toContain("12000");
+    expect((await refresh(String(refreshed["refresh_token"]))).status).toBe(400);
+    for (const token of [program, String(refreshed["access_token"])])
+      expect((await queryShop(origin, token, "SELECT 1")).status).toBe(401);
   } finally {
     await server.stop("SIGTERM");
     issuer.close();
     rmSync(stateDir, { recursive: true, force: true });
   }
 }, 90_000);
+
+/** Follows redirects until one leads to `end`, and gives that. */
+async function redirectsTo(browser: Browser, first: Page, end: string): Promise<URL> {
+  let page = first;
+  for (;;) {
+    const location = new URL(page.response.headers.get("location") ?? "", page.url);
+    if (location.href.startsWith(end)) return location;
+    page = await browser.open(location.href);
+  }
+}
+
+/** Signs in to the pages and makes an access token there, as a script of the page does. */
+async function makeProgramToken(origin: string): Promise<string> {
+  let cookie = "";
+  const browser = createBrowser(async (url, init) => {
+    const response = await fetch(url, init);
+    cookie = response.headers.getSetCookie().find((line) => line.startsWith("__Host-gatehouse-session=")) ?? cookie;
+    return response;
+  });
+  await redirectsTo(browser, await browser.open(`${origin}/sign-in?to=/after`), `${origin}/after`);
+  const headers = { cookie: cookie.split(";")[0] ?? "", origin, "content-type": "application/json" };
+  const { csrfToken } = await readJson(await fetch(`${origin}/api/session`, { headers }));
+  const made = await fetch(`${origin}/api/tokens`, {
+    method: "POST",
+    headers: { ...headers, "x-gatehouse-csrf": String(csrfToken) },
+    body: JSON.stringify({ name: "nightly", roles: ["analyst"], days: 1 }),
+  });
+  expect(made.status).toBe(201);
+  return String((await readJson(made))["token"]);
+}
 
 async function orderCount(origin: string, token: string): Promise<string> {
   return (await queryShop(origin, token, "SELECT count(*) FROM orders")).text();

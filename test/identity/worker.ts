@@ -49,7 +49,7 @@ const servedBy = oncePerEnv((env: IdentityEnv) => {
     origin,
     resource,
     name: "Test",
-    exchangeTokens: createTokenExchange({ signIn, sessions, log }),
+    exchangeTokens: createTokenExchange({ signIn, endAccount: async (userId) => sessions.endAll(userId), log }),
     checkAccessToken: async () => undefined,
     serveMcp: async (_request, { identity }) => Response.json(identity),
     servePages: (request, bindings, context) => pages.fetch(request, bindings, context),

@@ -42,7 +42,11 @@ export function providerOver(store: GrantStore, origin: string): BareProvider {
     name: "Bare",
     accessTokenSeconds,
     refreshTokenSeconds,
-    exchangeTokens: createTokenExchange({ signIn, sessions, log: () => {} }),
+    exchangeTokens: createTokenExchange({
+      signIn,
+      endAccount: async (userId) => sessions.endAll(userId),
+      log: () => {},
+    }),
     checkAccessToken: async () => undefined,
     serveMcp: async () => Response.json({}),
     async servePages(request, bindings, context) {
