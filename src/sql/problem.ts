@@ -46,6 +46,11 @@ const FORMS: readonly Form[] = [
     say: (name) => `The column ${name} is ambiguous. Put the table's name or alias before it.`,
   },
   { pattern: /^no such function: (.+)$/, say: (name) => `There is no function ${name} here.` },
+  // D1 has functions that it lets nobody call.
+  {
+    pattern: /^not authorized to use function: (.+)$/,
+    say: (name) => `The function ${name} is not available in this database.`,
+  },
   {
     pattern: /^wrong number of arguments to function (.+?)\(\)$/,
     say: (name) => `The function ${name} got the wrong number of arguments.`,
