@@ -1,6 +1,7 @@
 // The answer of a query: its first rows in the form that leaves, numbers that say what they count, and what is to be known
 // of them before anybody concludes something.
 import { AppError } from "../errors.ts";
+import { byteLength } from "../lib/bytes.ts";
 import { encodingOf, showCell } from "../sql/exact.ts";
 import type { ShownCell } from "../sql/exact.ts";
 import { mapRow } from "../sources/source.ts";
@@ -83,9 +84,8 @@ export function answerQuery({ read, rows, provenance, result, kept }: AnswerPart
 
 /** Whole rows from the start, as long as their JSON stays within the bytes. */
 function cutToBytes<Row>(rows: readonly Row[], maxBytes: number): readonly Row[] {
-  const encoder = new TextEncoder();
   let bytes = 0;
-  const end = rows.findIndex((row) => (bytes += encoder.encode(JSON.stringify(row)).length + 1) > maxBytes);
+  const end = rows.findIndex((row) => (bytes += byteLength(JSON.stringify(row)) + 1) > maxBytes);
   return end === -1 ? rows : rows.slice(0, end);
 }
 

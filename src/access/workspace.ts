@@ -1,6 +1,7 @@
 // A person's kept results as the gateway uses them: looked at anew for each call, with those that today's grants do not
 // cover any more dropped before anything is read.
 import { AppError } from "../errors.ts";
+import { byteLength } from "../lib/bytes.ts";
 import type { Policy, Subject } from "../policy/model.ts";
 import type { Scratch } from "../sql/scratch.ts";
 import type { GovernedRow } from "../sources/source.ts";
@@ -110,14 +111,13 @@ function encodeRows(
   rows: readonly GovernedRow[],
   { keptBytes, maxRows, maxResultBytes }: WorkspaceDependencies["limits"],
 ): EncodedRows {
-  const encoder = new TextEncoder();
   const texts: string[] = [];
   const pages = [0];
   let total = 0;
   let page = 0;
   for (const row of rows) {
     const text = encodeRow(row);
-    const bytes = encoder.encode(text).length;
+    const bytes = byteLength(text);
     total += bytes;
     if (total > keptBytes) break;
     const isFull = texts.length - (pages.at(-1) ?? 0) >= maxRows || page + bytes > maxResultBytes;

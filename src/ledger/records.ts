@@ -1,5 +1,6 @@
 // The records of one subject, with what is reserved for calls under way: the hash chain, leases and the day's rows. Callers hold
 // the transaction, and give the time.
+import { byteLength } from "../lib/bytes.ts";
 import { GENESIS, linkHash } from "./chain.ts";
 import { INTERRUPTED } from "./record.ts";
 import type { Attempt, BeginResult, CommitResult, LedgerRecord, NoteResult, Outcome } from "./record.ts";
@@ -152,10 +153,6 @@ export function createRecords(sql: SqlStorage, { outboxBytes, rowsPerDay, leaseS
 }
 
 const NO_LEASE = { ok: false, reason: "no_lease" } as const;
-
-function byteLength(text: string): number {
-  return new TextEncoder().encode(text).length;
-}
 
 /** The UTC day, `2026-11-21`. */
 function dayOf(ms: number): string {

@@ -1,5 +1,6 @@
 // A row rule in SQL, read strictly: words of a short list, declared columns, functions of one row, and subject values compared
 // with a column. What is not known is refused. SQLite's own authorizer judges the same text again in every query.
+import { byteLength } from "../lib/bytes.ts";
 import { foldName } from "../sql/identifier.ts";
 import { textProblem } from "../sql/statement.ts";
 import { tokenize } from "../sql/tokenizer.ts";
@@ -106,7 +107,7 @@ function namePart(token: Token, next: Token | undefined, dataset: TableDataset, 
 
 /** A pattern that is not written out could hold a wildcard of somebody's choice, or be too long for a row that nobody sees. */
 function refusePattern({ value }: Token, pattern: Token | undefined, after: Token | undefined): void {
-  const isWritten = pattern?.kind === "string" && new TextEncoder().encode(pattern.value).length <= MAX_PATTERN_BYTES;
+  const isWritten = pattern?.kind === "string" && byteLength(pattern.value) <= MAX_PATTERN_BYTES;
   if (!isWritten || !isEdge(after, ")"))
     throw new Refused(`has ${value} with something else than a text of at most ${MAX_PATTERN_BYTES} bytes behind it.`);
 }

@@ -1,6 +1,7 @@
 // What lies in a KV namespace, as documents: keys page by page, values as text. It decides nothing: people reach it through
 // kv.ts, the upkeep through sweep.ts.
 import { AppError } from "../errors.ts";
+import { byteLength } from "../lib/bytes.ts";
 import type { DocumentContent } from "./source.ts";
 
 export interface KeyPage {
@@ -79,7 +80,7 @@ async function nameBinary(namespace: KVNamespace, key: string): Promise<string> 
 
 /** KV refuses others instead of having nothing under them. */
 function isKey(key: string): boolean {
-  return key !== "" && key !== "." && key !== ".." && new TextEncoder().encode(key).length <= 512;
+  return key !== "" && key !== "." && key !== ".." && byteLength(key) <= 512;
 }
 
 async function answeredBy<T>(name: string, answer: Promise<T>): Promise<T> {

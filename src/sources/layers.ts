@@ -4,7 +4,7 @@ import { AppError } from "../errors.ts";
 import { ALLOW } from "../sql/engine/sqlite.ts";
 import { authorize } from "../sql/authorizer.ts";
 import type { Forbidden } from "../sql/authorizer.ts";
-import { exactFrame, hasTooLarge } from "../sql/exact.ts";
+import { exactFrame, findTooLarge } from "../sql/exact.ts";
 import { sqlOf, tablesOf } from "../sql/guard.ts";
 import type { GuardedQuery } from "../sql/guard.ts";
 import { invalidSql } from "../sql/problem.ts";
@@ -71,8 +71,7 @@ export function exactValues({ schema }: Pick<LayerOptions, "schema">): Layer {
     // larger one is met, the query runs again and is counted.
     const small = Math.floor(MAX_UNCOUNTED_BYTES / ((request.maxRows + 1) * Math.max(1, columns.length)));
     const execution = await run(Math.min(small, request.maxValueBytes), null);
-    const isComplete =
-      small >= request.maxValueBytes || !execution.records.some((one) => hasTooLarge(one, request.nonce));
+    const isComplete = small >= request.maxValueBytes || findTooLarge(execution.records, request.nonce) === -1;
     return isComplete ? execution : run(request.maxValueBytes, request.maxTotalBytes);
   };
 }

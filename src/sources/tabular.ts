@@ -1,5 +1,6 @@
 // Documents that are tables: CSV, and JSON that is an array. Read into rows that a workspace can keep; what is no table is
 // told in words, with its place.
+import { byteLength } from "../lib/bytes.ts";
 import { columnNames } from "../sql/identifier.ts";
 import type { Cell } from "../sql/exact.ts";
 import { CsvProblem, delimiterOf, readCsv } from "./csv.ts";
@@ -61,7 +62,7 @@ function bounded({ titles, rows }: RawTable, { maxRows, maxValueBytes }: TableBo
 
 function isLarger(cell: Cell, maxBytes: number): boolean {
   if (typeof cell !== "string" || cell.length * 3 <= maxBytes) return false;
-  return new TextEncoder().encode(cell).length > maxBytes;
+  return byteLength(cell) > maxBytes;
 }
 
 /** A text that says why not, where it is malformed. */

@@ -76,9 +76,13 @@ export function exactFrame(
   };
 }
 
-/** Whether a value of a row was left out for its size. */
-export function hasTooLarge(record: Readonly<Record<string, unknown>>, nonce: string): boolean {
-  return Object.values(record).includes(`${nonce}${MARK.tooLarge}`);
+/** The index of the first row of which a value was left out for its size, or -1. */
+export function findTooLarge(raw: readonly Readonly<Record<string, unknown>>[], nonce: string): number {
+  const mark = `${nonce}${MARK.tooLarge}`;
+  return raw.findIndex((record) => {
+    for (const name in record) if (record[name] === mark) return true;
+    return false;
+  });
 }
 
 /** Reads rows as they came, up to the first that holds a value which is too large. */
@@ -88,7 +92,7 @@ export function readExact(
   nonce: string,
 ): ExactRows {
   const names = Array.from({ length: columns }, (_value, index) => resultColumn(index));
-  const end = raw.findIndex((record) => hasTooLarge(record, nonce));
+  const end = findTooLarge(raw, nonce);
   const whole = end === -1 ? raw : raw.slice(0, end);
   return { rows: whole.map((record) => names.map((name) => readCell(record[name], nonce))), isCutByValue: end !== -1 };
 }

@@ -1,6 +1,7 @@
 // Layer 2 of governed SQL, the mechanical half: puts guard views in front of a person's SELECT. Unqualified names then
 // resolve to the views, and every other name that occurs resolves to something that cannot be read.
 import { AppError } from "../errors.ts";
+import { byteLength } from "../lib/bytes.ts";
 import type { Allowance } from "./authorizer.ts";
 import { ALLOWED_TABLE_FUNCTIONS } from "./functions.ts";
 import { foldName, quoteIdentifier } from "./identifier.ts";
@@ -78,8 +79,6 @@ export function sqlOf({ before, body, after }: Pick<GuardedQuery, "before" | "bo
 const MAX_STATEMENT_BYTES = 100_000;
 const MAX_PARAMETERS = 100;
 
-const encoder = new TextEncoder();
-
 /** The table, existing nowhere, that a deny-CTE reads. */
 export function deniedTable(nonce: string, index: number): string {
   return `denied_${nonce}_${index}`;
@@ -153,7 +152,7 @@ export function guardQuery(
     }),
     shadowed: new Set([...usedNames, ...denied.map(([name]) => name)]),
   };
-  if (encoder.encode(sqlOf(query)).length > MAX_STATEMENT_BYTES)
+  if (byteLength(sqlOf(query)) > MAX_STATEMENT_BYTES)
     throw new AppError("query_refused", "The SQL uses too many different names. Split it into smaller queries.");
   if (query.parameters.length > MAX_PARAMETERS) {
     const free = MAX_PARAMETERS - parameters.values.length;
@@ -174,8 +173,8 @@ export function positionOf(
   { before, body }: GuardedQuery,
   byteOffset: number,
 ): number | undefined {
-  const start = encoder.encode(before).length;
-  const bytes = encoder.encode(body);
+  const start = byteLength(before);
+  const bytes = new TextEncoder().encode(body);
   if (byteOffset < start || byteOffset >= start + bytes.length) return undefined;
   const character = new TextDecoder().decode(bytes.subarray(0, byteOffset - start)).length;
   // Each `?` of a whole number is longer in the body than in the text.

@@ -1,6 +1,7 @@
 // Layer 1 of governed SQL: reads one SELECT from the outside and refuses whatever could be more than that, before any
 // database sees it. It decides nothing about data: names are only collected.
 import { AppError } from "../errors.ts";
+import { byteLength } from "../lib/bytes.ts";
 import { foldName, reservedPrefixOf } from "./identifier.ts";
 import { tokenize } from "./tokenizer.ts";
 import type { Token } from "./tokenizer.ts";
@@ -54,9 +55,7 @@ function meaningful(text: string): readonly Token[] {
 
 /** What is wrong with a text before it is read as SQL, and what would be right; undefined when nothing is. */
 export function textProblem(text: string): string | undefined {
-  // A character has at most three bytes for each unit of its length.
-  if (text.length * 3 > MAX_SQL_BYTES && new TextEncoder().encode(text).length > MAX_SQL_BYTES)
-    return `is longer than ${MAX_SQL_BYTES} bytes. Shorten it.`;
+  if (byteLength(text) > MAX_SQL_BYTES) return `is longer than ${MAX_SQL_BYTES} bytes. Shorten it.`;
   if (FORBIDDEN_CHARACTER.test(text)) return "holds a control character. Remove it.";
   return text.isWellFormed() ? undefined : "holds half of a Unicode character. Remove it.";
 }

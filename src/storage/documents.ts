@@ -1,5 +1,6 @@
 // The document index in GATEHOUSE_DB: which words stand in which document of one source. It holds no text: what is found is
 // read again where it lies. Every step can be repeated and leaves the index whole; sweeps.ts has how far it is.
+import { byteLength } from "../lib/bytes.ts";
 
 /** What is indexed of a document. */
 export interface IndexedDocument {
@@ -169,12 +170,11 @@ function toState(row: StateRow | null, nowMs: number): Omit<IndexFound, "hits"> 
 
 /** The documents as JSON, in portions that one statement takes. */
 function batchesOf(documents: readonly IndexedDocument[]): readonly (readonly string[])[] {
-  const encoder = new TextEncoder();
   const batches: string[][] = [];
   let bytes = Infinity;
   for (const { key, hash, title, body } of documents) {
     const row = JSON.stringify([key, hash, title, body]);
-    const length = encoder.encode(row).length;
+    const length = byteLength(row);
     if (bytes + length > MAX_BATCH_BYTES) {
       batches.push([]);
       bytes = 0;

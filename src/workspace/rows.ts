@@ -5,7 +5,11 @@ import type { ResultColumn } from "./workspace.ts";
 
 /** A row as the text of a JSON array; bytes as `{"b": hex}`. */
 export function encodeRow(row: readonly Cell[]): string {
-  return `[${row.map(encodeCell).join(",")}]`;
+  return row.some(isExact) ? `[${row.map(encodeCell).join(",")}]` : JSON.stringify(row);
+}
+
+function isExact(cell: Cell): boolean {
+  return typeof cell === "object" && cell !== null;
 }
 
 function encodeCell(cell: Cell): string {

@@ -1,4 +1,5 @@
 // The face of a KV namespace, as far as the OAuth provider uses it, and the rules that KV holds its callers to.
+import { byteLength } from "../../lib/bytes.ts";
 import type { Expiry, Kept, StoredPage } from "./protocol.ts";
 
 export interface GrantStore {
@@ -98,8 +99,4 @@ export function pageOf({ keys: stored, cursor }: StoredPage): KeyPage {
 export function readAs(text: string | null, type: GetType | { readonly type?: GetType } = "text"): unknown {
   const wanted = typeof type === "string" ? type : (type.type ?? "text");
   return text === null || wanted === "text" ? text : JSON.parse(text);
-}
-
-function byteLength(text: string): number {
-  return new TextEncoder().encode(text).length;
 }
