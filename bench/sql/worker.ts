@@ -4,7 +4,7 @@ import { evaluate, resolveSubject } from "../../src/policy/evaluate.ts";
 import { NO_RECORD } from "../../src/policy/model.ts";
 import { tokenColumnsOf } from "../../src/policy/tokens.ts";
 import { createD1Source } from "../../src/sources/d1.ts";
-import { createSchema } from "../../src/sources/d1-schema.ts";
+import { createSchemaKeeper } from "../../src/sources/d1-schema.ts";
 import { authorizer, exactValues, guard, verification } from "../../src/sources/layers.ts";
 import { planner } from "../../src/sources/planner.ts";
 import type { LayerOptions } from "../../src/sources/layers.ts";
@@ -41,10 +41,10 @@ function createTokens(database: D1Database): TableTokens {
 function createSources(database: D1Database): ReadonlyMap<string, TableSource> {
   const [declaration] = policy.sources;
   if (declaration === undefined) throw new TypeError("the policy declares no source");
-  const schema = createSchema(declaration, datasets, database, console.error, { tokenColumns, expressions: [] });
+  const schemas = createSchemaKeeper(declaration, datasets, database, console.error, { tokenColumns, expressions: [] });
   const tokens = createTokens(database);
-  const o: LayerOptions = { schema, allowsRecursion: false, maxSteps: 1e12 };
-  const all = [planner(o), guard(o), authorizer(o), exactValues(o), verification(o)];
+  const o: LayerOptions = { allowsRecursion: false, maxSteps: 1e12 };
+  const all = [planner(o), guard(), authorizer(o), exactValues(), verification()];
   const without = (layer: number) => all.filter((_layer, index) => index !== layer);
   const stacks = {
     again: all,
@@ -56,7 +56,7 @@ function createSources(database: D1Database): ReadonlyMap<string, TableSource> {
   return new Map(
     Object.entries(stacks).map(([name, layers]) => [
       name,
-      createD1Source(declaration, datasets, database, schema, layers, tokens),
+      createD1Source(declaration, datasets, database, schemas, layers, tokens),
     ]),
   );
 }

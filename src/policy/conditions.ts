@@ -14,6 +14,15 @@ export function columnsOf(condition: BoundCondition): readonly string[] {
   return [condition.column];
 }
 
+/** The columns that equal one value in every row which the rule passes, and that value. */
+export function equalitiesOf(condition: BoundCondition): ReadonlyMap<string, Scalar> {
+  if ("all" in condition) return new Map(condition.all.flatMap((part) => [...equalitiesOf(part)]));
+  if (!("op" in condition)) return new Map();
+  if (condition.op === "=") return new Map([[condition.column, condition.value]]);
+  const [value, ...others] = condition.op === "in" ? condition.value : [];
+  return value === undefined || others.length > 0 ? new Map() : new Map([[condition.column, value]]);
+}
+
 /** The names of the subject values that a rule needs. */
 export function subjectValuesOf(condition: Condition): readonly string[] {
   if ("all" in condition) return condition.all.flatMap(subjectValuesOf);

@@ -1,10 +1,10 @@
 // Layer 2 of governed SQL, the policy's half: turns a decision into the SELECT of a guard view. Rows, masks and hidden
 // columns are applied inside it, so whatever is written around it sees only what the subject may see.
 import { quoteIdentifier } from "../sql/identifier.ts";
-import type { GuardView } from "../sql/guard.ts";
+import type { GuardView, Ordering } from "../sql/guard.ts";
 import type { Parameters } from "../sql/parameters.ts";
 import { TOKEN_COLUMNS, TOKEN_TABLE, disclosedType, disclosureName, disclosureRank, disclosureSql } from "./masks.ts";
-import { columnsOf, conditionSql } from "./conditions.ts";
+import { columnsOf, conditionSql, equalitiesOf } from "./conditions.ts";
 import type { NameOf } from "./conditions.ts";
 import type { Column, ColumnType, Decision, Disclosure, Grant, TableDataset } from "./model.ts";
 
@@ -53,12 +53,11 @@ export function guardViewOf(decision: Allowed, dataset: TableDataset, tokenDomai
   return {
     name: dataset.table,
     reads: [...new Set([...visible.map((column) => column.name), ...ruled])],
-    clear: visible.filter((column) => maskOf(column) === null).map((column) => column.name),
-    orderColumn: orderOf(dataset, visible),
+    clear: [...clearOf(visible), ...settledBy(decision.grants)],
     columns: visible.map((column) => column.name),
     isMasked: visible.some((column) => maskOf(column) !== null),
     lookup: visible.some(({ disclosures }) => disclosures.some(({ kind }) => kind === "token")) ? TOKENS : null,
-    select: (parameters, order) => guardViewSql(decision, dataset, { parameters, tokenDomain }, order),
+    select: (parameters, ordering) => guardViewSql(decision, dataset, { parameters, tokenDomain }, ordering),
   };
 }
 
@@ -82,7 +81,7 @@ export function guardViewSql(
   decision: Allowed,
   dataset: TableDataset,
   { parameters, tokenDomain }: ViewContext,
-  orderColumn: string | null,
+  ordering: Ordering,
 ): string {
   const boundDomain = (domain: string): string => parameters.bind(tokenDomain(domain));
   const from = `main.${quoteIdentifier(dataset.table)}`;
@@ -93,15 +92,31 @@ export function guardViewSql(
       `${columnSql(decision.grants, column, parameters, nameOf, boundDomain)} AS ${quoteIdentifier(column.name)}`,
   );
   const where = isRowRestricted(decision) ? ` WHERE ${anyGrantSql(decision.grants, parameters, nameOf)}` : "";
-  const order = orderColumn === null ? "" : ` ORDER BY ${nameOf(orderColumn)}`;
+  const indexes = ordering === "unindexed" ? " NOT INDEXED" : "";
+  const order =
+    ordering === "sorted" && visible.length > 0 ? ` ORDER BY ${orderSql(dataset, visible, nameOf)} LIMIT -1` : "";
   // A dataset whose every column is hidden still has rows to count.
-  return `SELECT ${columns.join(", ") || 'NULL AS "(no visible columns)"'} FROM ${from}${where}${order}`;
+  return `SELECT ${columns.join(", ") || 'NULL AS "(no visible columns)"'} FROM ${from}${indexes}${where}${order}`;
 }
 
-/** The column that sets the order of rows, where an index on a masked or hidden one might; null where none is needed or can be. */
-function orderOf(dataset: TableDataset, visible: readonly ViewColumn[]): string | null {
-  const isAllClear = visible.length === dataset.columns.length && visible.every((column) => maskOf(column) === null);
-  return isAllClear ? null : dataset.key;
+/** By the key, or else by all that is shown. A limit must go with it, or SQLite may leave it out: it counts what it need not keep. */
+function orderSql({ key }: TableDataset, visible: readonly ViewColumn[], nameOf: NameOf): string {
+  return key !== null && clearOf(visible).includes(key)
+    ? nameOf(key)
+    : visible.map((_column, index) => index + 1).join(", ");
+}
+
+/** The columns that every row shows as they are stored. */
+function clearOf(visible: readonly ViewColumn[]): readonly string[] {
+  return visible.filter((column) => maskOf(column) === null).map((column) => column.name);
+}
+
+/** The columns that have one value in all rows which these grants show. */
+function settledBy(grants: readonly Grant[]): readonly string[] {
+  const [first = new Map<string, never>(), ...others] = grants.map(({ rows }) =>
+    rows === null ? new Map() : equalitiesOf(rows),
+  );
+  return [...first].flatMap(([column, value]) => (others.every((one) => one.get(column) === value) ? [column] : []));
 }
 
 function disclosureOf(grant: Grant, column: Pick<Column, "name">): Disclosure {

@@ -6,16 +6,16 @@ import { TOKEN_TABLE } from "../policy/masks.ts";
 import type { SourceDeclaration, TableDataset } from "../policy/model.ts";
 import type { TokenColumn } from "../policy/tokens.ts";
 import { foldName, quoteIdentifier } from "../sql/identifier.ts";
-import { copySchema, SCHEMA_OBJECTS_SQL, toSchemaObject, useCopy } from "../sql/schema.ts";
-import type { SchemaCopy, SchemaObject, SchemaSnapshot, Statistic } from "../sql/schema.ts";
-import type { Schema } from "./reading.ts";
+import { SCHEMA_OBJECTS_SQL, copySchema, toSchemaObject, useCopy } from "../sql/schema.ts";
+import type { SchemaObject, SchemaSnapshot, Statistic } from "../sql/schema.ts";
+import type { Schema, SchemaKeeper } from "./reading.ts";
 import { compareExpressions, compareSchema } from "./shape.ts";
 import type { SchemaProblem } from "./shape.ts";
 
 type Row = Readonly<Record<string, unknown>>;
 
 interface Known {
-  readonly copy: SchemaCopy;
+  readonly schema: Schema;
   /** Folded names of tables that are not what was declared: the operator may mend them at any time. */
   readonly mismatched: ReadonlySet<string>;
   /** Folded names of tables that cannot be governed: of a form that is not known, or without the table of their tokens. */
@@ -29,14 +29,16 @@ export interface RuleNeeds {
 }
 
 /** `log` gets what the operator has to mend. */
-export function createSchema(
+export function createSchemaKeeper(
   declaration: SourceDeclaration,
   datasets: readonly TableDataset[],
   database: D1Database,
   log: (message: string) => void,
   { tokenColumns, expressions }: RuleNeeds = { tokenColumns: [], expressions: [] },
-): Schema {
+): SchemaKeeper {
   let known: Promise<Known> | undefined;
+  /** Of what is known; undefined while it is being read. */
+  let latest: Schema | undefined;
 
   async function compare(tables: readonly TableDataset[]): Promise<readonly SchemaProblem[]> {
     const own = expressions.filter(({ table }) => tables.some((dataset) => dataset.table === table));
@@ -53,8 +55,10 @@ export function createSchema(
       log(`sources.${declaration.name}: the database has no table ${TOKEN_TABLE}. Run \`npm run migrate\`.`);
     for (const { message } of problems) log(message);
     for (const { name, reason } of copy.refused) log(`sources.${declaration.name}.tables.${name}: ${reason}`);
+    const schema: Schema = { use: (work) => useCopy(copy, work, () => forget(schema)) };
+    latest = schema;
     return {
-      copy,
+      schema,
       mismatched: new Set(problems.map(({ table }) => foldName(table))),
       refused: new Set([
         ...copy.refused.map(({ table }) => foldName(table)),
@@ -86,25 +90,29 @@ export function createSchema(
     return problems.length === 0;
   }
 
+  function forget(schema: Schema): void {
+    if (schema !== latest) return;
+    known = undefined;
+    latest = undefined;
+  }
+
   return {
-    async require(tables) {
-      const { mismatched, refused } = await current();
+    async open(tables) {
+      const { mismatched, refused, schema } = await current();
       const wanted = tables.map(foldName);
       const wrong = datasets.filter(({ table }) => wanted.includes(foldName(table)) && mismatched.has(foldName(table)));
       const isRefused = wanted.some((table) => refused.has(table));
-      if (wrong.length === 0 && !isRefused) return;
+      if (wrong.length === 0 && !isRefused) return schema;
       // Looking again costs one query; a new copy, which takes memory, is made only when it will hold.
-      if (!isRefused && (await isMended(wrong))) return void (known = undefined);
-      throw new AppError(
-        "source_unavailable",
-        `The source ${declaration.name} does not match its declaration. Whoever runs this server finds the difference in its log.`,
-      );
+      if (isRefused || !(await isMended(wrong)))
+        throw new AppError(
+          "source_unavailable",
+          `The source ${declaration.name} does not match its declaration. Whoever runs this server finds the difference in its log.`,
+        );
+      forget(schema);
+      return (await current()).schema;
     },
-    async use(work) {
-      const { copy } = await current();
-      return useCopy(copy, work, () => (known = undefined));
-    },
-    forget: () => void (known = undefined),
+    forget,
   };
 }
 

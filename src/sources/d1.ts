@@ -4,7 +4,7 @@ import { sqlOf } from "../sql/guard.ts";
 import type { SqlValue } from "../sql/parameters.ts";
 import { readProblem } from "../sql/problem.ts";
 import { DatabaseProblem } from "./reading.ts";
-import type { Execute, Layer, Schema } from "./reading.ts";
+import type { Execute, Layer, SchemaKeeper } from "./reading.ts";
 import type { TableSource } from "./source.ts";
 import { createTableSource } from "./tables.ts";
 import type { TableTokens } from "./tables.ts";
@@ -14,11 +14,11 @@ export function createD1Source(
   declaration: SourceDeclaration,
   datasets: readonly TableDataset[],
   database: D1Database,
-  schema: Schema,
+  schemas: SchemaKeeper,
   layers: readonly Layer[],
   tokens: TableTokens | null = null,
 ): TableSource {
-  return createTableSource({ declaration, datasets, schema, layers, tokens, execute: executeOn(database) });
+  return createTableSource({ declaration, datasets, schemas, layers, tokens, execute: executeOn(database) });
 }
 
 /**

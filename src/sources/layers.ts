@@ -11,11 +11,12 @@ import { invalidSql } from "../sql/problem.ts";
 import { createMemory, keyOf } from "../sql/remembered.ts";
 import { objectsOfSql, toSchemaObject } from "../sql/schema.ts";
 import type { SchemaCopy } from "../sql/schema.ts";
+import { tableFunctionsOf } from "../sql/statement.ts";
 import { forbiddenInstruction, isSameSchema } from "../sql/verify.ts";
 import type { Instruction } from "../sql/verify.ts";
 import { planner } from "./planner.ts";
 import type { PlannerOptions } from "./planner.ts";
-import { Drift, callsTableFunction, guarded } from "./reading.ts";
+import { Drift, guarded } from "./reading.ts";
 import type { Execution, Layer, ReadRequest } from "./reading.ts";
 import { tellingPages } from "./telling.ts";
 
@@ -26,25 +27,21 @@ export interface LayerOptions extends PlannerOptions {
 
 /** All of them after the first, which is `parseStatement`: there is no statement without it. */
 export function governedLayers(options: LayerOptions): readonly Layer[] {
-  return [planner(options), guard(options), authorizer(options), exactValues(options), verification(options)];
+  return [planner(options), guard(), authorizer(options), exactValues(), verification()];
 }
 
 /** Layer 2. */
-export function guard({ schema }: Pick<LayerOptions, "schema">): Layer {
-  return (next) => async (reading) => {
-    const query = guarded(reading, reading.request);
-    await schema.require(query.used.map((view) => view.name));
-    return next({ ...reading, query });
-  };
+export function guard(): Layer {
+  return (next) => (reading) => next({ ...reading, query: guarded(reading, reading.request.form) });
 }
 
 /** Layer 3. */
-export function authorizer({ schema, allowsRecursion }: Pick<LayerOptions, "schema" | "allowsRecursion">): Layer {
-  const allowed = createMemory<readonly string[]>();
+export function authorizer({ allowsRecursion }: Pick<LayerOptions, "allowsRecursion">): Layer {
+  const allowed = createMemory<readonly string[]>((columns) => columns.join("").length);
   return (next) => async (reading) => {
-    const { query, request } = reading;
+    const { query, request, schema } = reading;
     const key = keyOf(query, request.nonce);
-    const columns = await schema.use((copy) => {
+    const columns = schema.use((copy) => {
       const known = allowed.get(copy, key);
       if (known !== undefined) return known;
       const verdict = authorize(sqlOf(query), copy, { ...query, allowsRecursion });
@@ -58,10 +55,10 @@ export function authorizer({ schema, allowsRecursion }: Pick<LayerOptions, "sche
 }
 
 /** Gives large integers, infinities and bytes as text that says what it is, and lets no value of any size out. */
-export function exactValues({ schema }: Pick<LayerOptions, "schema">): Layer {
+export function exactValues(): Layer {
   return (next) => async (reading) => {
-    const { query, request } = reading;
-    const columns = reading.columns ?? (await schema.use((copy) => columnsOf(copy, query, request)));
+    const { query, request, schema } = reading;
+    const columns = reading.columns ?? schema.use((copy) => columnsOf(copy, query, request));
     const run = async (maxValueBytes: number, maxTotalBytes: number | null): Promise<Execution> => {
       const frame = exactFrame(columns.length, { nonce: request.nonce, maxValueBytes, maxTotalBytes });
       const framed = { ...query, before: `${frame.before}${query.before}`, after: `${query.after}${frame.after}` };
@@ -86,28 +83,30 @@ function columnsOf(copy: SchemaCopy, query: GuardedQuery, request: ReadRequest):
 }
 
 /** Layer 4. The statement has run when the answer can be checked, so nothing may rest on it alone that writes. */
-export function verification({ schema }: Pick<LayerOptions, "schema">): Layer {
+export function verification(): Layer {
   const harmless = createMemory<true>();
   return (next) => async (reading) => {
-    const { query, companions, request } = reading;
-    const tables = tablesOf(query);
-    const key = `${request.mustOrder} ${keyOf(query, request.nonce)}`;
-    const known = await schema.use((copy) => (harmless.get(copy, key) === true ? copy : undefined));
+    const { query, companions, request, schema } = reading;
+    const tables = tablesOf(query.used);
+    const functions = tableFunctionsOf(request.statement);
+    // A table that is made with the name of a function would be read in its place.
+    const names = [...tables, ...functions];
+    const key = keyOf(query, request.nonce);
+    const isHarmless = schema.use((copy) => harmless.get(copy, key) === true);
     const explain = { sql: `EXPLAIN ${sqlOf(query)}`, parameters: query.parameters };
-    const own = [objectsOfSql(tables), ...(known === undefined ? [explain] : [])];
+    const own = [objectsOfSql(names), ...(isHarmless ? [] : [explain])];
     const execution = await next({ ...reading, companions: [...companions, ...own] });
     const [found = [], program = []] = execution.companions.slice(companions.length);
     const objects = found.map(toSchemaObject);
-    await schema.use((copy) => {
-      if (!isSameSchema(copy.objectsOf(tables), objects)) throw new Drift("the schema has changed");
-      if (known === copy) return;
-      // It was found over another copy than the one that this answer was held against.
-      if (known !== undefined) throw new Drift("the schema was read again");
-      // Where views set no order of their own, the database must not have taken an index that would.
-      const telling = request.mustOrder ? [] : tellingPages(copy, objects, query.used);
+    schema.use((copy) => {
+      if (!isSameSchema(copy.objectsOf(names), objects)) throw new Drift("the schema has changed");
+      if (isHarmless) return;
+      const open = copy.objectsOf(tables);
+      // Where views leave the order of rows open, the database must not have taken an index that tells by it.
+      const telling = request.form.ordering === "free" ? tellingPages(copy, open, query.used) : [];
       const problem = forbiddenInstruction(program.map(toInstruction), {
-        rootPages: new Set(objects.map(({ rootPage }) => rootPage).filter((page) => !telling.includes(page))),
-        allowsTableFunctions: callsTableFunction(request),
+        rootPages: new Set(open.map(({ rootPage }) => rootPage).filter((page) => !telling.includes(page))),
+        allowsTableFunctions: functions.length > 0,
       });
       if (problem !== undefined) throw new AppError("query_refused", REFUSED, { cause: problem });
       // With other values the database may take another index, so one that tells must be looked for each time.

@@ -1,8 +1,7 @@
 // A statement on its way to a database, and what comes back. Layers stand in a list before the database: each may look at
 // the statement, change how it is framed, add statements to its transaction, and look at what those say.
-import { ALLOWED_TABLE_FUNCTIONS } from "../sql/functions.ts";
 import { guardQuery } from "../sql/guard.ts";
-import type { GuardView, GuardedQuery } from "../sql/guard.ts";
+import type { GuardView, GuardedQuery, ViewForm } from "../sql/guard.ts";
 import type { SqlValue } from "../sql/parameters.ts";
 import type { Problem } from "../sql/problem.ts";
 import type { SchemaCopy } from "../sql/schema.ts";
@@ -21,10 +20,8 @@ export interface ReadRequest {
   readonly maxTotalBytes: number;
   /** Random text, new for each reading. */
   readonly nonce: string;
-  /** Whether views must be computed before the person's expressions see them. */
-  readonly mustMaterialize: boolean;
-  /** Whether views must set the order of their rows: unless it is known that no index tells about masked values. */
-  readonly mustOrder: boolean;
+  /** How views must be computed: in the safest order, until it is known which other serves. */
+  readonly form: ViewForm;
   /** How new the database must at least be: what the person's last read saw. Null when nothing is known. */
   readonly bookmark: string | null;
 }
@@ -37,6 +34,8 @@ export interface Companion {
 
 export interface Reading {
   readonly request: ReadRequest;
+  /** The one that all layers judge by, and that the database must still have when it answers. */
+  readonly schema: Schema;
   /** As it would run now. */
   readonly query: GuardedQuery;
   readonly companions: readonly Companion[];
@@ -44,28 +43,24 @@ export interface Reading {
   readonly columns?: readonly string[];
 }
 
-/** The statement of a reading behind guard views, which are computed or ordered as is asked for. */
-export function guarded(
-  { request, query }: Reading,
-  { mustMaterialize, mustOrder }: Pick<ReadRequest, "mustMaterialize" | "mustOrder">,
-): GuardedQuery {
+/** The statement of a reading behind guard views of this form. */
+export function guarded({ request, query }: Pick<Reading, "request" | "query">, form: ViewForm): GuardedQuery {
   const { statement, views, nonce, maxRows } = request;
-  return guardQuery(statement, query, views, { nonce, maxRows, materialized: mustMaterialize, ordered: mustOrder });
+  return guardQuery(statement, query, views, { nonce, maxRows, ...form });
 }
 
-/** Whether the SQL has the name of a table-valued function. */
-export function callsTableFunction({ statement }: ReadRequest): boolean {
-  return [...ALLOWED_TABLE_FUNCTIONS].some((name) => statement.names.has(name));
-}
-
-/** What is known of the schema of the database behind the layers. */
+/** A database's schema as it was at one moment. */
 export interface Schema {
+  /** Works with a copy of it. Throws `query_refused` when the copy gives up. */
+  use<T>(work: (copy: SchemaCopy) => T): T;
+}
+
+/** Knows the schema of the database behind the layers. */
+export interface SchemaKeeper {
   /** Throws `source_unavailable` when one of the tables is not what it was declared to be, or the database does not answer. */
-  require(tables: readonly string[]): Promise<void>;
-  /** Works with a copy of it. Throws `source_unavailable` when the database does not answer, `query_refused` when the copy gives up. */
-  use<T>(work: (copy: SchemaCopy) => T): Promise<T>;
-  /** Read it again at the next use. */
-  forget(): void;
+  open(tables: readonly string[]): Promise<Schema>;
+  /** It has changed: read it again at the next opening, unless that was done since this one was opened. */
+  forget(schema: Schema): void;
 }
 
 type Records = readonly Readonly<Record<string, unknown>>[];

@@ -3,7 +3,7 @@ import type { Policy, SourceDeclaration } from "../policy/model.ts";
 import { expressionsOf } from "../policy/conditions.ts";
 import { tokenColumnsOf } from "../policy/tokens.ts";
 import { createD1Source } from "./d1.ts";
-import { createSchema } from "./d1-schema.ts";
+import { createSchemaKeeper } from "./d1-schema.ts";
 import { createKvDocuments } from "./kv-documents.ts";
 import { createKvSource } from "./kv.ts";
 import { governedLayers } from "./layers.ts";
@@ -46,12 +46,12 @@ export function openSources(
       if (!isD1(binding)) throw wrongBinding(declaration, "a D1 database", binding);
       const tables = datasets.filter((dataset) => dataset.kind === "table");
       const tokens = openTokens(policy, declaration, binding, tokenKey);
-      const schema = createSchema(declaration, tables, binding, log, {
+      const schemas = createSchemaKeeper(declaration, tables, binding, log, {
         tokenColumns: tokens?.columns ?? [],
         expressions: expressionsOf(policy, declaration.name),
       });
-      const layers = governedLayers({ schema, allowsRecursion: declaration.recursion, maxSteps: maxQuerySteps });
-      return createD1Source(declaration, tables, binding, schema, layers, tokens);
+      const layers = governedLayers({ allowsRecursion: declaration.recursion, maxSteps: maxQuerySteps });
+      return createD1Source(declaration, tables, binding, schemas, layers, tokens);
     }
     if (!isKv(binding)) throw wrongBinding(declaration, "a KV namespace", binding);
     const documents = datasets.find((dataset) => dataset.kind === "documents");

@@ -5,14 +5,16 @@ import type { Column, SourceDeclaration, TableDataset } from "../policy/model.ts
 import type { TokenColumn } from "../policy/tokens.ts";
 import { guardViewOf, isRowRestricted } from "../policy/views.ts";
 import { readExact } from "../sql/exact.ts";
-import { frameQuery } from "../sql/guard.ts";
+import { frameQuery, usedViews } from "../sql/guard.ts";
 import { columnNames, foldName, quoteIdentifier } from "../sql/identifier.ts";
 import { readStatement } from "../sql/statement.ts";
 import { DatabaseProblem, Drift, stack } from "./reading.ts";
-import type { Execute, Layer, ReadRequest, Schema } from "./reading.ts";
+import type { Execute, Layer, ReadRequest, Schema, SchemaKeeper } from "./reading.ts";
 import { governRow } from "./source.ts";
 import type { GovernedRow, OpenTable, TableRead, TableSource } from "./source.ts";
 import type { TokenStore } from "./tokens.ts";
+
+type Request = Omit<ReadRequest, "nonce">;
 
 function isDrift(error: unknown): boolean {
   return error instanceof Drift || (error instanceof DatabaseProblem && error.problem.isDrift);
@@ -27,10 +29,13 @@ export interface TableTokens {
 /** Tokens that a query makes before it runs once more. */
 const TOKENS_PER_QUERY = 5000;
 
+/** Before anything is known of indexes. */
+const SAFE = { ordering: "sorted", harmless: [] } as const;
+
 export interface TableSourceParts {
   readonly declaration: SourceDeclaration;
   readonly datasets: readonly TableDataset[];
-  readonly schema: Pick<Schema, "forget">;
+  readonly schemas: SchemaKeeper;
   readonly layers: readonly Layer[];
   /** Null when no column comes as tokens for anybody. */
   readonly tokens: TableTokens | null;
@@ -40,21 +45,23 @@ export interface TableSourceParts {
 
 /** Builds a source of tables behind these layers. */
 export function createTableSource(parts: TableSourceParts): TableSource {
-  const { declaration, datasets, schema, tokens } = parts;
+  const { declaration, datasets, schemas, tokens } = parts;
   const tokenDomain = (domain: string): string => {
     if (tokens === null) throw new TypeError(`the source ${declaration.name} has no tokens`);
     return tokens.store.domainOf(domain);
   };
   const execute = stack(parts.layers, parts.execute);
 
-  async function attempt(request: Omit<ReadRequest, "nonce">): Promise<TableRead> {
+  /** The tables that a request is about must be what they were declared to be. */
+  function openSchema({ statement, views }: Request): Promise<Schema> {
+    return schemas.open(usedViews(statement, views).map((view) => view.name));
+  }
+
+  async function attempt(request: Request, schema: Schema): Promise<TableRead> {
     const nonce = newId();
     const query = frameQuery(request.statement, request.values, request);
-    const { records, columns, used, bookmark } = await execute({
-      request: { ...request, nonce },
-      query,
-      companions: [],
-    });
+    const reading = { request: { ...request, nonce }, query, schema, companions: [] };
+    const { records, columns, used, bookmark } = await execute(reading);
     const { rows, isCutByValue } = readExact(records, columns.length, nonce);
     return {
       columns: columnNames(columns),
@@ -67,15 +74,16 @@ export function createTableSource(parts: TableSourceParts): TableSource {
   }
 
   /** The schema may change between its copy and the run, or a copy of the database lag behind: then once more, at its source. */
-  async function attemptTwice(request: Omit<ReadRequest, "nonce">): Promise<TableRead> {
+  async function attemptTwice(request: Request): Promise<TableRead> {
+    const schema = await openSchema(request);
     try {
-      return await attempt(request);
+      return await attempt(request, schema);
     } catch (error) {
       if (!isDrift(error)) throw error;
-      schema.forget();
+      schemas.forget(schema);
     }
     try {
-      return await attempt({ ...request, bookmark: "first-primary" });
+      return await attempt({ ...request, bookmark: "first-primary" }, await openSchema(request));
     } catch (error) {
       if (!isDrift(error)) throw error;
       const message = `The tables of ${declaration.name} are being changed at the moment. Try again in a minute.`;
@@ -84,7 +92,7 @@ export function createTableSource(parts: TableSourceParts): TableSource {
   }
 
   /** A view fails on a value that has no token yet: they are made, and the query runs once more. */
-  async function attemptWithTokens(request: Omit<ReadRequest, "nonce">): Promise<TableRead> {
+  async function attemptWithTokens(request: Request): Promise<TableRead> {
     try {
       return await attemptTwice(request);
     } catch (error) {
@@ -112,9 +120,9 @@ export function createTableSource(parts: TableSourceParts): TableSource {
     async read(open, statement, values, { maxRows, maxValueBytes, maxTotalBytes, bookmark }) {
       const views = open.map(({ dataset, decision }) => guardViewOf(decision, dataset, tokenDomain));
       const limits = { maxRows, maxValueBytes, maxTotalBytes };
-      const request = { statement, values, views, ...limits, bookmark, mustOrder: true };
+      const request = { statement, values, views, ...limits, bookmark };
       try {
-        return await attemptWithTokens({ ...request, mustMaterialize: false });
+        return await attemptWithTokens({ ...request, form: { ...SAFE, materialized: false } });
       } catch (error) {
         if (!(error instanceof DatabaseProblem)) throw error;
         // An expression that fails on a row which the row rule hides would tell that the row exists. Computed after the
@@ -122,7 +130,7 @@ export function createTableSource(parts: TableSourceParts): TableSource {
         const tells = error.problem.phase === "run" && open.some(({ decision }) => isRowRestricted(decision));
         if (!tells) throw error.problem.error;
       }
-      return attemptWithTokens({ ...request, mustMaterialize: true }).catch((error: unknown) => {
+      return attemptWithTokens({ ...request, form: { ...SAFE, materialized: true } }).catch((error: unknown) => {
         throw error instanceof DatabaseProblem ? error.problem.error : error;
       });
     },

@@ -16,6 +16,11 @@ export function tells(copy: SchemaCopy, index: string, used: readonly GuardView[
   return columns.some((column) => !clear.has(column));
 }
 
+/** Whether the view's table has one that does. */
+export function hasTellingIndex(copy: SchemaCopy, view: GuardView): boolean {
+  return copy.objectsOf([view.name]).some(({ type, name }) => type === "index" && tells(copy, name, [view]));
+}
+
 /** The root pages of those that do. */
 export function tellingPages(
   copy: SchemaCopy,

@@ -9,7 +9,7 @@ import type { Scratch } from "../sql/scratch.ts";
 import type { KeptResult, Workspace } from "../workspace/workspace.ts";
 import { governedLayers } from "./layers.ts";
 import { DatabaseProblem } from "./reading.ts";
-import type { Execute, Schema } from "./reading.ts";
+import type { Execute, Schema, SchemaKeeper } from "./reading.ts";
 import type { OpenTable, TableSource } from "./source.ts";
 import { createTableSource } from "./tables.ts";
 
@@ -53,9 +53,9 @@ export function createWorkspaceSource(parts: WorkspaceParts): WorkspaceSource {
     async read(open, statement, values, options) {
       // Only what is named is copied, each time the schema is looked at.
       const named = results.filter(({ id }) => statement.names.has(foldName(id))).map(({ id }) => id);
-      const schema = schemaOf(snapshot, named, scratch);
-      const layers = governedLayers({ schema, allowsRecursion: DECLARATION.recursion, maxSteps });
-      const reader = createTableSource({ declaration: DECLARATION, datasets, schema, layers, tokens: null, execute });
+      const schemas = keeperOf(snapshot, named, scratch);
+      const layers = governedLayers({ allowsRecursion: DECLARATION.recursion, maxSteps });
+      const reader = createTableSource({ declaration: DECLARATION, datasets, schemas, layers, tokens: null, execute });
       return reader.read(open, statement, values, options);
     },
     reveal: async () => undefined,
@@ -93,12 +93,9 @@ function openResult({ id, columns }: KeptResult): OpenTable {
 }
 
 /** Nobody but its owner changes a workspace, so what was read of it at the beginning of a call holds until the batch tells otherwise. */
-function schemaOf(snapshot: SchemaSnapshot, tables: readonly string[], scratch: Scratch): Schema {
-  return {
-    require: async () => {},
-    use: async (work) => scratch.use(snapshot, tables, work),
-    forget: () => {},
-  };
+function keeperOf(snapshot: SchemaSnapshot, tables: readonly string[], scratch: Scratch): SchemaKeeper {
+  const schema: Schema = { use: (work) => scratch.use(snapshot, tables, work) };
+  return { open: async () => schema, forget: () => {} };
 }
 
 function executeOn(workspace: Workspace): Execute {

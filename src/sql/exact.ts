@@ -1,5 +1,5 @@
 // Results as they really are: a database binding gives numbers as doubles, so integers beyond 2^53 would come rounded and
-// infinities as null. Around the composed statement stands one that gives those as marked text, and cuts what is too large.
+// infinities as null. Around the composed statement stands one that gives those as marked text, and leaves out what is too large.
 import { quoteIdentifier } from "./identifier.ts";
 
 /** A value as the database has it. A plain number that is whole is an integer, any other a real; the rest says what it is. */

@@ -13,20 +13,18 @@ import type { Statement } from "./statement.ts";
 export interface GuardView {
   /** The public name, which is also the base table's. */
   readonly name: string;
-  /** Every column of the base table that `select` reads, besides the one that orders. */
+  /** Every column of the base table that `select` reads. */
   readonly reads: readonly string[];
-  /** Columns that every row shows as they are stored: an index of these alone tells nothing that the rows do not. */
+  /** Columns that tell nothing by their order: every row shows them as they are stored, or they are the same in all. */
   readonly clear: readonly string[];
-  /** The column of the base table that sets the order of rows; null when there is none. */
-  readonly orderColumn: string | null;
   /** The columns that it gives, for help with names. */
   readonly columns: readonly string[];
   /** Whether some column comes out other than it is stored, so that no index of the table serves it. */
   readonly isMasked: boolean;
   /** A table that `select` reads besides, with the columns; null when there is none. */
   readonly lookup: Lookup | null;
-  /** Reads the base table through the policy. `orderColumn`: the column to order by, if any. */
-  readonly select: (parameters: Parameters, orderColumn: string | null) => string;
+  /** Reads the base table through the policy. */
+  readonly select: (parameters: Parameters, ordering: Ordering) => string;
 }
 
 export interface Lookup {
@@ -35,21 +33,30 @@ export interface Lookup {
   readonly columns: ReadonlySet<string>;
 }
 
-export interface GuardOptions {
+/**
+ * How views keep an index on a column that is masked or not shown from setting the order of rows, which would tell which of two
+ * values is smaller. `free`: not at all, where no such index is used. `unindexed`: they read their tables without indexes, and may become
+ * part of the query around them. `sorted`: they read with any index and then sort by what is shown, before anything sees the rows.
+ */
+export type Ordering = "free" | "unindexed" | "sorted";
+
+/** How views are computed. */
+export interface ViewForm {
+  /**
+   * Each before the person's expressions see it. Slower, but an expression then cannot fail on a row that the row rule
+   * hides, which would tell that the row exists.
+   */
+  readonly materialized: boolean;
+  readonly ordering: Ordering;
+  /** The names of views that stay free whatever the ordering: no index of their tables tells anything. */
+  readonly harmless: readonly string[];
+}
+
+export interface GuardOptions extends ViewForm {
   /** Random text that nobody can guess, new for each query: letters and digits. */
   readonly nonce: string;
   /** Rows to return at most; one more is asked for, to tell that something was cut. */
   readonly maxRows: number;
-  /**
-   * Compute each view before the person's expressions see it. Slower, but an expression then cannot fail on a row that
-   * the row rule hides, which would tell that the row exists.
-   */
-  readonly materialized: boolean;
-  /**
-   * Give each view an order of its own, where an index on a masked or hidden column could set it: the order of rows would
-   * tell which of two values is smaller. It keeps views from becoming part of the query around them.
-   */
-  readonly ordered: boolean;
 }
 
 /** A composed statement: `before`, the person's text with `after` behind it, and what is known of it. */
@@ -126,7 +133,7 @@ export function guardQuery(
 ): GuardedQuery {
   // Numbered placeholders first: SQLite then numbers the person's plain ? after the highest of them.
   const parameters = createParameters();
-  const used = views.filter((view) => statement.names.has(foldName(view.name)));
+  const used = usedViews(statement, views);
   const usedNames = new Set(used.map((view) => foldName(view.name)));
   // A deny-CTE would break a table-valued function of its name, so there is none where it is called and nowhere named
   // without a call: a table may have the same name.
@@ -144,10 +151,8 @@ export function guardQuery(
     used,
     denied: denied.map(([, name]) => name),
     allowances: used.flatMap((view, index) => {
-      const order = orderOf(view, options);
-      const columns = order === null ? view.reads : [...view.reads, order];
       const context = nonceName(options.nonce, index);
-      const own = { context, table: view.name, columns: new Set(columns.map(foldName)) };
+      const own = { context, table: view.name, columns: new Set(view.reads.map(foldName)) };
       return view.lookup === null ? [own] : [own, { context, ...view.lookup }];
     }),
     shadowed: new Set([...usedNames, ...denied.map(([name]) => name)]),
@@ -196,8 +201,13 @@ function withTypes({ text, parameterOffsets }: Statement, values: readonly SqlVa
   }, text);
 }
 
-/** The tables of the database that a guarded query reads. */
-export function tablesOf({ used }: Pick<GuardedQuery, "used">): readonly string[] {
+/** The views that occur in the SQL. */
+export function usedViews({ names }: Statement, views: readonly GuardView[]): readonly GuardView[] {
+  return views.filter((view) => names.has(foldName(view.name)));
+}
+
+/** The tables of the database that these views read. */
+export function tablesOf(used: readonly GuardView[]): readonly string[] {
   return [...new Set(used.flatMap(({ name, lookup }) => (lookup === null ? [name] : [name, lookup.table])))];
 }
 
@@ -208,14 +218,11 @@ function nonceName(nonce: string, index: number): string {
 function viewCtes(view: GuardView, index: number, parameters: Parameters, options: GuardOptions): readonly string[] {
   const name = quoteIdentifier(nonceName(options.nonce, index));
   const materialized = options.materialized ? "MATERIALIZED " : "";
+  const ordering = options.harmless.includes(view.name) ? "free" : options.ordering;
   return [
-    `${name} AS ${materialized}(${view.select(parameters, orderOf(view, options))})`,
+    `${name} AS ${materialized}(${view.select(parameters, ordering)})`,
     `${quoteIdentifier(view.name)} AS (SELECT * FROM ${name})`,
   ];
-}
-
-function orderOf({ orderColumn }: GuardView, { ordered }: GuardOptions): string | null {
-  return ordered ? orderColumn : null;
 }
 
 function denyCte(name: string, index: number, options: GuardOptions): string {

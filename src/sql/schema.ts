@@ -62,7 +62,7 @@ export interface SchemaCopy {
   readonly engine: Engine;
   /** Whether the database has something of this folded name, copied or not. */
   has(name: string): boolean;
-  /** The objects of these tables, as they were copied. */
+  /** The database's tables of these names and their indexes, copied or not. */
   objectsOf(tables: readonly string[]): readonly SchemaObject[];
   /** The columns of an index of this name, folded; undefined when it is none, or not on columns alone. */
   columnsOfIndex(name: string): readonly string[] | undefined;
@@ -77,9 +77,7 @@ export function copySchema(
   engine: Engine = openEngine(),
 ): SchemaCopy {
   const wanted = new Set(tables.map(foldName));
-  const copied = snapshot.objects.filter(
-    ({ type, table }) => (type === "table" || type === "index") && wanted.has(foldName(table)),
-  );
+  const copied = tablesAndIndexes(snapshot).filter(({ table }) => wanted.has(foldName(table)));
   const refused = ["table", "index"].flatMap((type) =>
     copied.flatMap((object) => {
       const reason = object.type === type && object.sql !== null ? create(engine, object.sql) : undefined;
@@ -89,14 +87,19 @@ export function copySchema(
   if (snapshot.statistics.length > 0) loadStatistics(engine, snapshot.statistics);
   const indexes = indexColumns(engine);
   const names = new Set(snapshot.objects.map(({ name }) => foldName(name)));
+  const byTable = Map.groupBy(tablesAndIndexes(snapshot), ({ table }) => foldName(table));
   return {
     snapshot,
     engine,
     refused,
     columnsOfIndex: (name) => indexes.get(foldName(name)),
     has: (name) => names.has(name),
-    objectsOf: (asked) => copied.filter(({ table }) => asked.some((name) => foldName(name) === foldName(table))),
+    objectsOf: (asked) => [...new Set(asked.map(foldName))].flatMap((name) => byTable.get(name) ?? []),
   };
+}
+
+function tablesAndIndexes({ objects }: SchemaSnapshot): readonly SchemaObject[] {
+  return objects.filter(({ type }) => type === "table" || type === "index");
 }
 
 /**

@@ -2,6 +2,7 @@
 // database sees it. It decides nothing about data: names are only collected.
 import { AppError } from "../errors.ts";
 import { byteLength } from "../lib/bytes.ts";
+import { ALLOWED_TABLE_FUNCTIONS } from "./functions.ts";
 import { foldName, reservedPrefixOf } from "./identifier.ts";
 import { tokenize } from "./tokenizer.ts";
 import type { Token } from "./tokenizer.ts";
@@ -17,6 +18,11 @@ export interface Statement {
   readonly calledOnly: ReadonlySet<string>;
   /** Where each `?` stands in the text. */
   readonly parameterOffsets: readonly number[];
+}
+
+/** The table-valued functions that it may call: those of its names that are one's. */
+export function tableFunctionsOf({ names }: Statement): readonly string[] {
+  return [...ALLOWED_TABLE_FUNCTIONS].filter((name) => names.has(name));
 }
 
 /** UTF-8 bytes of SQL that a person may send. */

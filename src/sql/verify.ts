@@ -1,5 +1,5 @@
-// Layer 4 of governed SQL: what the database itself says of the statement, in the transaction that runs it. Its schema must
-// be the one that was copied, and the program must read only the tables that were opened.
+// Layer 4 of governed SQL: what the database itself says, in the transaction that runs the statement. Its schema must be the one that
+// was copied, and the program that it made, where this is not known over that copy yet, must read only the tables that were opened.
 import type { SchemaObject } from "./schema.ts";
 
 /** A line of EXPLAIN. */

@@ -117,7 +117,7 @@ describe("every yes", () => {
     };
     const rowsOf = async (one: BoundCondition): Promise<readonly string[]> => {
       const parameters = createParameters();
-      const sql = guardViewSql(today(grant(one)), dataset, { parameters, tokenDomain: String }, null);
+      const sql = guardViewSql(today(grant(one)), dataset, { parameters, tokenDomain: String }, "free");
       const { results } = await env.SHOP_DB.prepare(sql)
         .bind(...parameters.values)
         .all();

@@ -208,7 +208,7 @@ describe("an index on the column", () => {
     const decision = evaluate(policy, reader, dataset, "read");
     if (!decision.allowed) throw new Error("not allowed");
     const parameters = createParameters();
-    const view = guardViewSql(decision, dataset, { parameters, tokenDomain: String }, null);
+    const view = guardViewSql(decision, dataset, { parameters, tokenDomain: String }, "free");
     const plan = env.SHOP_DB.prepare(`EXPLAIN QUERY PLAN WITH v AS (${view}) SELECT count(owner) FROM v`);
     return JSON.stringify((await plan.bind(...parameters.values).all()).results);
   };

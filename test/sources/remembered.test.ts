@@ -4,10 +4,13 @@ import { env } from "cloudflare:workers";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { defineGatehouse, mask, subject } from "../../src/config.ts";
 import { createD1Source } from "../../src/sources/d1.ts";
-import { createSchema } from "../../src/sources/d1-schema.ts";
+import { createSchemaKeeper } from "../../src/sources/d1-schema.ts";
 import { governedLayers } from "../../src/sources/layers.ts";
+import { SCHEMA_OBJECTS_SQL } from "../../src/sql/schema.ts";
 import { createReader } from "../support/governed.ts";
 import type { Reader } from "../support/governed.ts";
+import { listen } from "../support/listened.ts";
+import type { Listened } from "../support/listened.ts";
 
 const TEXT = { type: "text", description: "Text" } as const;
 const NUMBER = { type: "integer", description: "Number" } as const;
@@ -34,6 +37,7 @@ const config = defineGatehouse({
         { action: "read", datasets: ["shop.people"], masks: { email: mask.email } },
       ],
     },
+    clear: { description: "c", rules: [{ action: "read", datasets: ["shop.people"] }] },
     region: {
       description: "r",
       rules: [
@@ -49,47 +53,23 @@ const config = defineGatehouse({
   members: [
     { email: "all@harbor.example", name: "a", roles: ["all"] },
     { email: "north@harbor.example", name: "n", roles: ["region"], attributes: { region: "north" } },
+    { email: "clear@harbor.example", name: "c", roles: ["clear"] },
+    { email: "both@harbor.example", name: "b", roles: ["clear", "all"] },
     { email: "south@harbor.example", name: "s", roles: ["region"], attributes: { region: "south" } },
   ],
 });
 
-/** What was sent to the database since the test began. */
-let sent: string[] = [];
+let listened: Listened;
 let reader: Reader;
-
-/** The database, with everything that is prepared written down. */
-function listened(database: D1Database): D1Database {
-  const prepare = (of: { prepare: D1Database["prepare"] }) => (sql: string) => {
-    sent.push(sql);
-    return of.prepare(sql);
-  };
-  return new Proxy(database, {
-    get(target, name) {
-      if (name === "prepare") return prepare(target);
-      if (name !== "withSession") {
-        const value: unknown = Reflect.get(target, name);
-        return typeof value === "function" ? value.bind(target) : value;
-      }
-      return (bookmark: string) => {
-        const session = target.withSession(bookmark);
-        return {
-          prepare: prepare(session),
-          batch: session.batch.bind(session),
-          getBookmark: session.getBookmark.bind(session),
-        };
-      };
-    },
-  });
-}
 
 beforeAll(async () => {
   await env.SHOP_DB.batch(
     [
       "CREATE TABLE parcels (id INTEGER PRIMARY KEY, region TEXT, note TEXT)",
       "INSERT INTO parcels VALUES (1, 'north', 'one'), (2, 'south', 'two'), (3, 'north', 'three')",
-      "CREATE TABLE people (id INTEGER PRIMARY KEY, email TEXT)",
+      "CREATE TABLE people (id INTEGER PRIMARY KEY, email TEXT, more TEXT, and_more TEXT)",
       "CREATE INDEX people_email ON people (email)",
-      "INSERT INTO people VALUES (1, 'b@x.example'), (2, 'a@x.example')",
+      "INSERT INTO people (id, email) VALUES (1, 'b@x.example'), (2, 'a@x.example')",
     ].map((sql) => env.SHOP_DB.prepare(sql)),
   );
 });
@@ -98,14 +78,14 @@ beforeEach(() => {
   const [declaration] = config.policy.sources;
   if (declaration === undefined) throw new Error("no source");
   const datasets = config.policy.datasets.filter((dataset) => dataset.kind === "table");
-  const database = listened(env.SHOP_DB);
-  const schema = createSchema(declaration, datasets, database, () => {});
-  const layers = governedLayers({ schema, allowsRecursion: false, maxSteps: 1e9 });
-  reader = createReader(config, createD1Source(declaration, datasets, database, schema, layers));
-  sent = [];
+  listened = listen(env.SHOP_DB);
+  const { database } = listened;
+  const schemas = createSchemaKeeper(declaration, datasets, database, () => {});
+  const layers = governedLayers({ allowsRecursion: false, maxSteps: 1e9 });
+  reader = createReader(config, createD1Source(declaration, datasets, database, schemas, layers));
 });
 
-const explained = (): number => sent.filter((sql) => sql.startsWith("EXPLAIN ")).length;
+const explained = (): number => listened.sent.filter((sql) => sql.startsWith("EXPLAIN ")).length;
 const rowsOf = async (account: string, sql: string, values: readonly (string | number)[] = []) =>
   (await reader.read(account, sql, values)).rows;
 
@@ -116,7 +96,7 @@ describe("a statement that comes again", () => {
     expect(await rowsOf("all", BY_ID, [1])).toEqual([["north"]]);
     expect(await rowsOf("all", BY_ID, [2])).toEqual([["south"]]);
     expect(explained()).toBe(1);
-    const looks = sent.filter((sql) => sql.includes("sqlite_schema") && sql.includes("tbl_name COLLATE"));
+    const looks = listened.sent.filter((sql) => sql.includes("sqlite_schema") && sql.includes("tbl_name COLLATE"));
     expect(looks).toHaveLength(2);
   });
 
@@ -156,5 +136,48 @@ describe("a statement that comes again", () => {
     await rowsOf("all", sql, [10]);
     await rowsOf("all", sql, [10]);
     expect(explained()).toBe(2);
+  });
+
+  it("has a plan of its own for who sees the same views with other masks", async () => {
+    const sql = "SELECT id FROM people";
+    // An index orders what is shown in clear; who has a mask as well must get an order that tells nothing.
+    const clear = await rowsOf("clear", sql);
+    const alone = await rowsOf("all", sql);
+    expect(await rowsOf("all", sql)).toEqual(alone);
+    expect(await rowsOf("both", sql)).toEqual(alone);
+    expect(await rowsOf("clear", sql)).toEqual(clear);
+    expect(clear).not.toEqual(alone);
+  });
+
+  it("is judged anew when a table takes the name of a function that it calls", async () => {
+    const sql = "SELECT value FROM json_each('word')";
+    expect(await reader.outcome("all", sql)).toMatch(/^query_failed: /);
+    const list = "SELECT value FROM json_each('[1]')";
+    expect(await rowsOf("all", list)).toEqual([[1]]);
+    await env.SHOP_DB.prepare("CREATE VIRTUAL TABLE json_each USING fts5(value)").run();
+    await env.SHOP_DB.prepare("INSERT INTO json_each VALUES ('word SECRET')").run();
+    for (const one of [sql, list, "SELECT json_each.value FROM json_each('word')"])
+      expect(await reader.outcome("all", one), one).toMatch(/^(?:query_refused|query_failed|source_unavailable): /);
+    await env.SHOP_DB.prepare("DROP TABLE json_each").run();
+    expect(await rowsOf("all", list)).toEqual([[1]]);
+  });
+});
+
+describe("a schema that changes while many ask", () => {
+  it("is read again once, and everybody is answered", async () => {
+    const sql = "SELECT count(*) FROM parcels";
+    await rowsOf("all", sql);
+    const before = listened.sent.filter((one) => one === SCHEMA_OBJECTS_SQL).length;
+    const release = listened.hold();
+    const first = Array.from({ length: 10 }, () => rowsOf("all", sql));
+    await env.SHOP_DB.prepare("CREATE INDEX parcels_note ON parcels (note)").run();
+    release();
+    // Others come while the first hear of the change, and read the schema anew.
+    const more: Promise<unknown>[] = [];
+    await Promise.all(first.map(async (answer) => more.push(rowsOf("all", sql), answer)));
+    for (const answer of [...first, ...more]) await answer;
+    for (const answer of first) expect(await answer).toEqual([[3]]);
+    expect(listened.sent.filter((one) => one === SCHEMA_OBJECTS_SQL)).toHaveLength(before + 1);
+    await env.SHOP_DB.prepare("DROP INDEX parcels_note").run();
   });
 });

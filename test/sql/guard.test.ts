@@ -1,11 +1,11 @@
 // How a guarded statement is composed, and the limits it keeps to.
 import { describe, expect, it } from "vitest";
 import { frameQuery, guardQuery, positionOf, sqlOf } from "../../src/sql/guard.ts";
-import type { GuardView, GuardedQuery } from "../../src/sql/guard.ts";
+import type { GuardOptions, GuardView, GuardedQuery } from "../../src/sql/guard.ts";
 import type { SqlValue } from "../../src/sql/parameters.ts";
 import { parseStatement } from "../../src/sql/statement.ts";
 
-const OPTIONS = { nonce: "abc", maxRows: 10, materialized: false, ordered: false };
+const OPTIONS = { nonce: "abc", maxRows: 10, materialized: false, ordering: "free", harmless: [] } as const;
 
 const viewOf = (name: string, select: GuardView["select"] = () => "SELECT 1"): GuardView => ({
   name,
@@ -13,7 +13,6 @@ const viewOf = (name: string, select: GuardView["select"] = () => "SELECT 1"): G
   columns: ["id"],
   clear: ["id"],
   lookup: null,
-  orderColumn: null,
   isMasked: false,
   select,
 });
@@ -23,7 +22,7 @@ function guard(
   sql: string,
   values: readonly SqlValue[] = [],
   views: readonly GuardView[] = [orders],
-  options = OPTIONS,
+  options: GuardOptions = OPTIONS,
 ): GuardedQuery & { readonly sql: string } {
   const statement = parseStatement(sql);
   const query = guardQuery(statement, frameQuery(statement, values, options), views, options);

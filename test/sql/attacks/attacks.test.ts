@@ -70,15 +70,15 @@ describe("with a layer left out", () => {
 
   it("1: the values that row rules bind can be read", async () => {
     const o = layerOptions();
-    const layers = [planner(o), guard(o), authorizer(o), exactValues(o), verification(o)];
-    const found = await further(stackOf(o, layers, readStatement));
+    const layers = [planner(o), guard(), authorizer(o), exactValues(), verification()];
+    const found = await further(stackOf(layers, readStatement));
     expect(found).toEqual(expect.arrayContaining(["SELECT ?2 || coalesce(?4, '') FROM people"]));
   });
 
   it("2: masks and row rules do not hold", async () => {
     const o = layerOptions();
-    const layers = [bareViews, planner(o), guard(o), authorizer(o), exactValues(o), verification(o)];
-    const found = await further(stackOf(o, layers));
+    const layers = [bareViews, planner(o), guard(), authorizer(o), exactValues(), verification()];
+    const found = await further(stackOf(layers));
     expect(found).toEqual(
       expect.arrayContaining([
         "SELECT group_concat(name) FROM people",
@@ -89,8 +89,8 @@ describe("with a layer left out", () => {
 
   it("3: functions run that do more than their arguments say", async () => {
     const o = layerOptions();
-    const layers = [planner(o), guard(o), exactValues(o), verification(o)];
-    const found = await further(stackOf(o, layers));
+    const layers = [planner(o), guard(), exactValues(), verification()];
+    const found = await further(stackOf(layers));
     expect(found).toEqual(
       expect.arrayContaining(["SELECT zeroblob(1000000) FROM people", "SELECT randomblob(1000000) FROM people"]),
     );
@@ -105,8 +105,8 @@ describe("with a layer left out", () => {
     const attack = "SELECT page FROM visits";
     const seenWith = async (isVerified: boolean): Promise<string> => {
       const o = layerOptions();
-      const layers = [planner(o), guard(o), authorizer(o), exactValues(o), ...(isVerified ? [verification(o)] : [])];
-      const stack = stackOf(o, layers);
+      const layers = [planner(o), guard(), authorizer(o), exactValues(), ...(isVerified ? [verification()] : [])];
+      const stack = stackOf(layers);
       expect(await run(stack, "mask", attack)).toContain("/home");
       await env.SHOP_DB.batch(exchange.map((sql) => env.SHOP_DB.prepare(sql)));
       const seen = await run(stack, "mask", attack);

@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { AppError } from "../../../src/errors.ts";
 import { tokenColumnsOf } from "../../../src/policy/tokens.ts";
 import { createD1Source } from "../../../src/sources/d1.ts";
-import { createSchema } from "../../../src/sources/d1-schema.ts";
+import { createSchemaKeeper } from "../../../src/sources/d1-schema.ts";
 import type { LayerOptions } from "../../../src/sources/layers.ts";
 import type { Layer } from "../../../src/sources/reading.ts";
 import type { TableSource } from "../../../src/sources/source.ts";
@@ -26,20 +26,16 @@ export interface Stack {
 export const governed = (of = config): Stack => ({ parse: parseStatement, source: tableSource(of) });
 
 /** What layers are made with. */
-export function layerOptions(): LayerOptions {
-  const { declaration, datasets } = tableSource(config);
-  const needs = { tokenColumns: tokenColumnsOf(config.policy, "shop"), expressions: [] };
-  const schema = createSchema(declaration, datasets, env.SHOP_DB, () => {}, needs);
-  return { schema, allowsRecursion: false, maxSteps: 1_000_000_000 };
-}
+export const layerOptions = (): LayerOptions => ({ allowsRecursion: false, maxSteps: 1_000_000_000 });
 
 /** These layers alone. */
-export function stackOf({ schema }: LayerOptions, layers: readonly Layer[], parse = parseStatement): Stack {
+export function stackOf(layers: readonly Layer[], parse = parseStatement): Stack {
   if (TOKEN_KEY === null) throw new Error("no key");
   const { declaration, datasets } = tableSource(config);
-  const store = createTokenStore(env.SHOP_DB, TOKEN_KEY);
-  const tokens = { store, columns: tokenColumnsOf(config.policy, "shop") };
-  return { parse, source: createD1Source(declaration, datasets, env.SHOP_DB, schema, layers, tokens) };
+  const tokenColumns = tokenColumnsOf(config.policy, "shop");
+  const schemas = createSchemaKeeper(declaration, datasets, env.SHOP_DB, () => {}, { tokenColumns, expressions: [] });
+  const tokens = { store: createTokenStore(env.SHOP_DB, TOKEN_KEY), columns: tokenColumns };
+  return { parse, source: createD1Source(declaration, datasets, env.SHOP_DB, schemas, layers, tokens) };
 }
 
 /** Layer 2 without the policy in it: names still resolve to views, but those show the table as it is. */
