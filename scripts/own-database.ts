@@ -8,6 +8,7 @@ import sampleConfig from "../sample/gatehouse.config.ts";
 import type { Gatehouse } from "../src/config.ts";
 import type { Change } from "../src/storage/member-statements.ts";
 import { root, runTool } from "./build.ts";
+import { notedPort, originOf } from "./local.ts";
 import { PolicyProblem, loadOwnConfig } from "./policy-file.ts";
 
 /** The options of every command on people. */
@@ -54,9 +55,7 @@ export async function openOwnDatabase(choice: DatabaseChoice): Promise<OwnDataba
   if (database === undefined) throw new PolicyProblem(`${path.basename(configPath)} has no database GATEHOUSE_DB.`);
   const where = remote ? ["--remote"] : ["--local", "--persist-to", stateDir()];
   const shared = ["--yes", "--json", "--config", configPath, ...where, ...(env === undefined ? [] : ["--env", env])];
-  const url = remote
-    ? String(wrangler.vars["GATEHOUSE_URL"] ?? "")
-    : `http://localhost:${process.env["PORT"] ?? "8787"}`;
+  const url = remote ? String(wrangler.vars["GATEHOUSE_URL"] ?? "") : originOf(notedPort(stateDir()));
   return {
     config,
     async run(statement) {
@@ -94,6 +93,6 @@ async function tellDeployment(url: string, isRemote: boolean): Promise<string> {
     // Nothing serves there, or it cannot be reached from here; the change stands in the database all the same.
     return isRemote
       ? `${url === "" ? "GATEHOUSE_URL is not set" : `${url} cannot be reached`}, so it acts within ten minutes.`
-      : "Nothing is served on this machine now; it acts when npm start serves again.";
+      : `Nothing is served at ${url} now; it acts when npm start serves again.`;
   }
 }

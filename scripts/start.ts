@@ -13,12 +13,10 @@ import { SWEEPS_DUE_SQL } from "../src/storage/sweeps-due.ts";
 import { clientLines } from "../src/web/clients.ts";
 import { buildWorker, root } from "./build.ts";
 import { PolicyProblem, loadOwnConfig, requireBindings } from "./policy-file.ts";
-import { freeAddresses, openStorage, originOf, startLocal } from "./local.ts";
+import { DEFAULT_PORT, freeAddresses, notePort, openStorage, originOf, startLocal } from "./local.ts";
 import { migrateLocal, migrateOwnTables } from "./migrations.ts";
 import { loadSample } from "./sample.ts";
 import { localSignIn } from "./sign-in.ts";
-
-const DEFAULT_PORT = 8787;
 
 /** Something the person who started this can mend; shown without a stack. */
 class StartProblem extends Error {}
@@ -48,6 +46,7 @@ async function main(): Promise<void> {
 
   const bindings = { ...signIn, GATEHOUSE_TOKEN_KEY: localTokenKey(stateDir) };
   const { miniflare, origin } = await startLocal({ configPath, bundleDir, port, addresses, stateDir, bindings });
+  notePort(stateDir, port);
   const stop = (): void => void miniflare.dispose().finally(() => process.exit(0));
   process.once("SIGINT", stop);
   process.once("SIGTERM", stop);

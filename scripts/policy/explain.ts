@@ -37,7 +37,7 @@ export function explain(
   const subject = resolveSubject(policy, { subjectId: "explained", email, groups }, record);
   const isMember = policy.members.some((member) => member.email === subject.email.toLowerCase());
   const isKnown = isMember || subject.roles.length > 0;
-  const who = `${email}: ${isKnown ? `roles ${subject.roles.join(", ") || "none"}` : "is no member, so has no role"}`;
+  const who = `${email}: ${isKnown ? `roles ${subject.roles.join(", ") || "none"}` : "is not in the policy file, so has no role from it"}`;
   const decision = evaluate(policy, subject, dataset, "read");
   if (!decision.allowed)
     return [who, `${datasetId}: not allowed, because ${REASONS[decision.reason]}.`, ...ruleLines(decision.rules)];

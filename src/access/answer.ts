@@ -6,6 +6,7 @@ import { encodingOf, showCell } from "../sql/exact.ts";
 import type { ShownCell } from "../sql/exact.ts";
 import { mapRow } from "../sources/source.ts";
 import type { GovernedRow, TableRead } from "../sources/source.ts";
+import { totalOf } from "./lineage.ts";
 import type { Provenance } from "./lineage.ts";
 import { UNTRUSTED_NOTE, fenceRow } from "./untrusted.ts";
 
@@ -19,6 +20,8 @@ export interface QueryAnswer {
   readonly encoded?: readonly string[];
   /** Why rows are missing, and what to do; absent when none are. */
   readonly cut?: string;
+  /** Results in the SQL that do not have all rows, nor then what is made from them; absent when all do. */
+  readonly incomplete?: readonly string[];
   /** Datasets of which the person sees only the rows that their rules allow. */
   readonly restricted?: readonly string[];
   /** Columns in reach of the SQL that are masked for this person. */
@@ -63,7 +66,7 @@ export interface AnswerParts {
 }
 
 export function answerQuery({ read, rows, provenance, result, kept }: AnswerParts): QueryAnswer {
-  const { restricted, masked, untrusted, rules } = provenance;
+  const { restricted, masked, untrusted, incomplete, rules } = provenance;
   const encoded = encodedColumns(read, rows.length);
   const counted = { shown: rows.length, kept };
   const count = read.more ? { ...counted, atLeast: read.rows.length + 1 } : { ...counted, total: read.rows.length };
@@ -75,6 +78,7 @@ export function answerQuery({ read, rows, provenance, result, kept }: AnswerPart
     count,
     ...(encoded.length > 0 ? { encoded } : {}),
     ...(isCut ? { cut: cutText(read, counted, result) } : {}),
+    ...(incomplete.length > 0 ? { incomplete } : {}),
     ...(restricted.length > 0 ? { restricted } : {}),
     ...(masked.length > 0 ? { masked } : {}),
     ...(untrusted.length > 0 ? { untrusted, note: UNTRUSTED_NOTE } : {}),
@@ -106,7 +110,7 @@ function cutText(
   count: { readonly shown: number; readonly kept: number },
   result: string,
 ): string {
-  const total = more ? `at least ${rows.length + 1}` : String(rows.length);
+  const total = totalOf(rows.length, more);
   const rest =
     count.kept > count.shown
       ? `${count.kept} are kept as ${result}: read on with fetch, or use it as a table of source workspace.`

@@ -2,7 +2,7 @@
 import { WORKSPACE } from "../sources/workspace.ts";
 import type { SourceOverview } from "./overview.ts";
 import type { Answered } from "./recorded.ts";
-import { columnsOf, recordOf, summarise as summariseResult } from "./results.ts";
+import { columnsOf, incompleteIn, recordOf, summarise as summariseResult } from "./results.ts";
 import type { OpenWorkspace, UsableResult } from "./workspace.ts";
 
 /** A kept result. */
@@ -13,6 +13,8 @@ export interface ResultDescription {
   readonly description: string;
   readonly use: string;
   readonly columns: readonly { readonly name: string; readonly type: string }[];
+  /** Of itself and of results that it was made from; absent when all rows are there. */
+  readonly incomplete?: readonly string[];
   /** When it goes, at the latest. */
   readonly until: string;
   readonly masked: readonly string[];
@@ -33,6 +35,7 @@ export function describeWorkspace({ source, results }: OpenWorkspace): Answered<
 /** One result in full. */
 export function describeResult(result: UsableResult): Answered<ResultDescription> {
   const { id, origin, expiresAtMs } = result;
+  const incomplete = incompleteIn(result);
   const answer = {
     kind: "result" as const,
     dataset: `${WORKSPACE}.${id}`,
@@ -40,6 +43,7 @@ export function describeResult(result: UsableResult): Answered<ResultDescription
     description: summariseResult(result),
     use: `query with source "${WORKSPACE}" and the table name ${id}, or fetch ${id}`,
     columns: columnsOf(result),
+    ...(incomplete.length > 0 ? { incomplete } : {}),
     until: new Date(expiresAtMs).toISOString(),
     masked: origin.masked,
     rules: origin.rules,

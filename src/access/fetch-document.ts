@@ -7,6 +7,7 @@ import { sha256Hex } from "../lib/crypto.ts";
 import { documentUri, notFound } from "./catalogue.ts";
 import type { Catalogue, OpenDocuments } from "./catalogue.ts";
 import type { FetchAnswer } from "./fetched.ts";
+import { totalOf } from "./lineage.ts";
 import type { Answered } from "./recorded.ts";
 import { columnsOf } from "./results.ts";
 import { fence, noteOn } from "./untrusted.ts";
@@ -63,6 +64,7 @@ async function keepTable(
   // Names that outsiders gave would stand unfenced in every answer of a query.
   const columns = dataset.untrusted ? table.titles.map((_title, index) => `column_${index + 1}`) : table.columns;
   const version = (await sha256Hex(document.text)).slice(0, 8);
+  const total = totalOf(table.rows.length, table.more);
   const origin = {
     source: dataset.source,
     sql: `document ${document.key}, version ${version}`,
@@ -71,6 +73,8 @@ async function keepTable(
     restricted: [],
     masked: [],
     untrusted: dataset.untrusted ? [dataset.id] : [],
+    incomplete: [],
+    total,
   };
   // Fetched again as it was, it is the result that it was.
   const known = (await workspace.open()).results.find(
@@ -81,7 +85,6 @@ async function keepTable(
       ? await workspace.keep({ columns, rows: table.rows, origin })
       : { id: known.id, kept: known.rows };
   const shown = columnsOf({ columns: columns.map((name, index) => columnOf(name, table.rows, index)) });
-  const total = table.more ? `at least ${table.rows.length + 1}` : String(table.rows.length);
   return {
     result: id,
     rows: kept,

@@ -19,9 +19,10 @@ const provenanceSchema = z.object({
   restricted: names,
   masked: names,
   untrusted: names,
+  incomplete: names,
 });
 
-const originSchema = provenanceSchema.extend({ source: z.string(), sql: z.string() });
+const originSchema = provenanceSchema.extend({ source: z.string(), sql: z.string(), total: z.string() });
 
 /** Under which grants rows were read, and what an answer with them says. */
 export interface Provenance {
@@ -34,12 +35,21 @@ export interface Provenance {
   readonly masked: readonly string[];
   /** Columns in reach of the SQL whose text outsiders write, as `source.table.column`. */
   readonly untrusted: readonly string[];
+  /** Results that it was made from and that do not have all rows, as `r1 has 10 of at least 11 rows`. */
+  readonly incomplete: readonly string[];
 }
 
 /** With what was asked of which source. */
 export interface Origin extends Provenance {
   readonly source: string;
   readonly sql: string;
+  /** How many rows there were, as of `totalOf`; fewer may be kept. */
+  readonly total: string;
+}
+
+/** So many rows that were read, and perhaps more. */
+export function totalOf(rows: number, more: boolean): string {
+  return more ? `at least ${rows + 1}` : String(rows);
 }
 
 /** Of tables that a statement reads under today's decisions. */
@@ -50,6 +60,7 @@ export function provenanceOf(tables: readonly OpenTable[], statement: Statement)
     restricted: tables.filter(({ decision }) => isRowRestricted(decision)).map(({ dataset }) => dataset.id),
     masked: tables.flatMap((table) => maskedColumns(table, statement)),
     untrusted: tables.flatMap((table) => untrustedIn(table, statement)),
+    incomplete: [],
   };
 }
 
@@ -63,6 +74,7 @@ export function uniteProvenance(all: readonly Provenance[]): Provenance {
     restricted: unite(({ restricted }) => restricted),
     masked: unite(({ masked }) => masked),
     untrusted: unite(({ untrusted }) => untrusted),
+    incomplete: unite(({ incomplete }) => incomplete),
   };
 }
 

@@ -10,12 +10,12 @@ import { answerQuery, showRows } from "./answer.ts";
 import type { QueryAnswer } from "./answer.ts";
 import { deny } from "./catalogue.ts";
 import type { Catalogue, OpenTables } from "./catalogue.ts";
-import { provenanceOf, uniteProvenance } from "./lineage.ts";
+import { provenanceOf, totalOf, uniteProvenance } from "./lineage.ts";
 import type { Provenance } from "./lineage.ts";
 import { inTime } from "./in-time.ts";
 import { StillRunning } from "./recorded.ts";
 import type { Answered } from "./recorded.ts";
-import { recordOf } from "./results.ts";
+import { incompleteIn, recordOf } from "./results.ts";
 import type { WorkspaceAccess } from "./workspace.ts";
 
 export interface QueryRequest {
@@ -79,7 +79,8 @@ async function keepAndAnswer(
   provenance: Provenance,
 ): Promise<Answered<QueryAnswer>> {
   const rows = showRows(read, provenance, request);
-  const origin = { source: request.source, sql: request.told ?? request.sql, ...provenance };
+  const total = totalOf(read.rows.length, read.more);
+  const origin = { source: request.source, sql: request.told ?? request.sql, total, ...provenance };
   const { id: result, kept } = await workspace.keep({ columns: read.columns, rows: read.rows, origin });
   const answer = answerQuery({ read, rows, provenance, result, kept });
   return {
@@ -98,7 +99,9 @@ function isNamed(statement: Statement, source: string, dataset: string): boolean
 
 async function openResults(workspace: WorkspaceAccess, { names }: Statement): Promise<Opened> {
   const { source, tables, results } = await workspace.open([...names.keys()]);
-  const originOf = new Map(results.map(({ id, origin }) => [id, origin]));
+  const originOf = new Map(
+    results.map((result) => [result.id, { ...result.origin, incomplete: incompleteIn(result) }]),
+  );
   return {
     source,
     tables,
@@ -111,9 +114,10 @@ function openTables(catalogue: Catalogue, name: string): Opened {
   const found = sources.find((open) => open.source.declaration.name === name);
   if (found !== undefined) return { ...found, provenanceOf };
   const names = sources.map((open) => open.source.declaration.name);
-  const choice =
-    names.length === 0 ? "There is none that you may query." : `There are: ${[...names, WORKSPACE].join(", ")}.`;
-  const message = `There is no source ${JSON.stringify(name)} that you may query. ${choice}`;
+  const message =
+    names.length === 0
+      ? "There is no source that you may query."
+      : `There is no source ${JSON.stringify(name)} that you may query. There are: ${[...names, WORKSPACE].join(", ")}.`;
   throw deny(new AppError("not_found", message, { isMissing: true }), catalogue, (dataset) =>
     dataset.startsWith(`${name}.`),
   );

@@ -37,10 +37,22 @@ export function findResult({ results }: OpenWorkspace, id: string): UsableResult
   throw new AppError("not_found", message);
 }
 
+/** Its rows, and of how many, where it does not have all. */
+function countOf({ rows, origin }: UsableResult): string {
+  return origin.total === String(rows) ? `${rows} rows` : `${rows} of ${origin.total} rows`;
+}
+
+/** What it lacks, or what it was made from did. */
+export function incompleteIn(result: UsableResult): readonly string[] {
+  const { id, rows, origin } = result;
+  return origin.total === String(rows) ? origin.incomplete : [...origin.incomplete, `${id} has ${countOf(result)}`];
+}
+
 /** One line on a result: how many rows of what. */
-export function summarise({ rows, origin }: UsableResult): string {
+export function summarise(result: UsableResult): string {
+  const { origin } = result;
   const sql = origin.sql.replace(/\s+/g, " ").trim();
-  return `${rows} rows of ${origin.source}: ${sql.length > 200 ? `${sql.slice(0, 199).toWellFormed()}…` : sql}`;
+  return `${countOf(result)} of ${origin.source}: ${sql.length > 200 ? `${sql.slice(0, 199).toWellFormed()}…` : sql}`;
 }
 
 /** Its columns with the types of their values. */
@@ -78,6 +90,7 @@ export async function fetchResult(workspace: OpenWorkspace, request: PageRequest
   const read = await workspace.source.read(workspace.tables, statement, [count, first], { ...limits, bookmark: null });
   const rows = showRows(read, origin, { maxRows: count, maxBytes: Infinity });
   const { masked, untrusted, restricted, rules } = origin;
+  const incomplete = incompleteIn(result);
   const answer: FetchAnswer = {
     id,
     title: `Result ${id}`,
@@ -91,6 +104,7 @@ export async function fetchResult(workspace: OpenWorkspace, request: PageRequest
       columns: columnsOf(result).map(({ name, type }) => `${name}: ${type}`),
       until: new Date(result.expiresAtMs).toISOString(),
       ...(pages.length > 1 ? { page, pages: pages.length } : {}),
+      ...(incomplete.length > 0 ? { incomplete } : {}),
       ...(restricted.length > 0 ? { restricted } : {}),
       ...(masked.length > 0 ? { masked } : {}),
       ...(untrusted.length > 0 ? { untrusted: UNTRUSTED_NOTE } : {}),

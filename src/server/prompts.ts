@@ -17,7 +17,7 @@ const datasetInput = memoised(
 const reportInput = memoised(z.object({ source: z.string().min(1).max(100).describe("the source to report on") }));
 
 const HOW =
-  "Use describe for columns you do not know, then query; aggregate in SQL. Say which rows and columns the person cannot see where it matters (restricted, masked, cut), and give the SQL that the figures come from.";
+  "Use describe for columns you do not know, then query; aggregate in SQL. Say which rows and columns the person cannot see where it matters (restricted, masked, cut, incomplete), and give the SQL that the figures come from.";
 
 export function registerPrompts(server: McpServer, { gateway, reporter }: ToolDependencies): void {
   const told = async (

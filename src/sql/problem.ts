@@ -38,6 +38,12 @@ const MAX_LISTED = 30;
 const FORMS: readonly Form[] = [
   {
     isMissing: true,
+    pattern: /^no such column: "(.+)" - should this be a string literal/,
+    say: (name, { columns }) =>
+      `There is no column ${name} here that you may read. If it is text, put it in single quotes.${choice(name, columns, "Columns")}`,
+  },
+  {
+    isMissing: true,
     pattern: /^no such column: (.+?)(?: - should this be a string literal.*)?$/,
     say: (name, { columns }) => `There is no column ${name} here that you may read.${choice(name, columns, "Columns")}`,
   },
@@ -56,8 +62,12 @@ const FORMS: readonly Form[] = [
     say: (name) => `The function ${name} got the wrong number of arguments.`,
   },
   {
-    pattern: /^misuse of (?:aggregate|window function|aliased aggregate|aliased window function):? (.+?)(?:\(\))?$/,
-    say: (name) => `${name} cannot be used in that place.`,
+    pattern: /^misuse of (?:aliased )?aggregate(?: function)?:? (.+?)(?:\(\))?$/,
+    say: (name) => `${name} cannot be used in that place. Filter groups with HAVING, or in a query around this one.`,
+  },
+  {
+    pattern: /^misuse of (?:aliased )?window function:? (.+?)(?:\(\))?$/,
+    say: (name) => `${name} cannot be used in that place. Filter by it in a query around this one.`,
   },
   { pattern: /^near "(.+)": syntax error$/, say: (name) => `There is a syntax error near ${name}.` },
   {

@@ -34,11 +34,13 @@ const RESERVED_SCHEMAS = new Set(["main", "temp"]);
 // oxlint-disable-next-line no-control-regex -- refusing control characters is the point
 const FORBIDDEN_CHARACTER = /[\u0000-\u0008\u000b\u000e-\u001f\u007f\ufeff]/;
 
-/** Parses a person's SQL. Throws `query_refused` with what is wrong and what would be right. */
+/** Parses a person's SQL; a semicolon at its end is left out. Throws `query_refused` with what is wrong and what would be right. */
 export function parseStatement(text: string): Statement {
   const problem = textProblem(text);
   if (problem !== undefined) refuse(problem);
-  const tokens = meaningful(text);
+  const all = meaningful(text);
+  const end = all.findLastIndex((token) => !isOperator(token, ";")) + 1;
+  const tokens = all.slice(0, end);
   const first = tokens[0];
   if (first === undefined || first.kind !== "word" || !FIRST_WORDS.has(foldName(first.value))) {
     refuse("must be one statement that begins with SELECT, WITH or VALUES.");
@@ -47,7 +49,7 @@ export function parseStatement(text: string): Statement {
   refuseUnbalanced(tokens);
   refuseQualifiers(tokens);
   refuseFunctions(tokens);
-  return statementOf(text, tokens);
+  return statementOf(text.slice(0, all[end]?.start), tokens);
 }
 
 /** Reads SQL without refusing any: for text of our own, and for showing what layer 1 alone stops. */
@@ -103,7 +105,8 @@ function refuseToken(token: Token): void {
       `has something unterminated or unreadable at character ${token.start + 1}: close the quote or comment there.`,
     );
   }
-  if (token.kind === "operator" && token.value === ";") refuse("must be one statement without a semicolon.");
+  if (token.kind === "operator" && token.value === ";")
+    refuse("must be one statement: there is more behind a semicolon.");
   if (token.kind === "variable" && token.value !== "?") {
     refuse(`has the parameter ${token.value}. Write each parameter as a plain ? and give the values in order.`);
   }

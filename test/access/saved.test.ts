@@ -171,7 +171,7 @@ describe("a policy file", () => {
     [query("SELECT ?"), "queries.x.sql: The SQL has the parameter ?."],
     [query("SELECT 1", { a: TEXT }), "queries.x.sql: The SQL does not use the parameter a."],
     [query("DELETE FROM customers"), "queries.x.sql: The SQL must be one statement that begins with SELECT"],
-    [query("SELECT 1; SELECT 2"), "queries.x.sql: The SQL must be one statement without a semicolon."],
+    [query("SELECT 1; SELECT 2"), "queries.x.sql: The SQL must be one statement: there is more behind a semicolon."],
     [
       { x: { description: "x", source: "ops", sql: "SELECT 1" } },
       "queries.x.source: there is no D1 source ops. There are: shop.",

@@ -321,6 +321,33 @@ describe("what is said of rows stays with them", () => {
   });
 });
 
+describe("what is made from a result that does not have all rows", () => {
+  it("says so, and so does what is made from that", async () => {
+    const [gateway, caller] = [
+      gatewayFor(world(ALL, "north", { keptRows: 2, maxRows: 2, defaultRows: 2 })),
+      callerAs(EMAIL),
+    ];
+    const numbers = await gateway.query(caller, query("shop", "SELECT value AS n FROM json_each('[1,2,3,4]')"));
+    expect(numbers.count).toEqual({ shown: 2, kept: 2, atLeast: 3 });
+    expect(numbers.incomplete).toBeUndefined();
+    const incomplete = ["r1 has 2 of at least 3 rows"];
+    const sum = await gateway.query(caller, query("workspace", "SELECT sum(n) AS s FROM r1"));
+    expect(sum).toMatchObject({ rows: [[3]], incomplete });
+    expect(await gateway.query(caller, query("workspace", "SELECT s * 2 FROM r2"))).toMatchObject({ incomplete });
+    expect(await gateway.describe(caller, "r1")).toMatchObject({
+      description: "2 of at least 3 rows of shop: SELECT value AS n FROM json_each('[1,2,3,4]')",
+      incomplete,
+    });
+    expect(await gateway.describe(caller, "r3")).toMatchObject({ incomplete });
+    expect((await gateway.fetch(caller, "r2", 1)).metadata).toMatchObject({ rows: 1, incomplete });
+    const whole = await gateway.query(caller, query("shop", "SELECT count(*) FROM customers"));
+    expect(whole.incomplete).toBeUndefined();
+    expect(await gateway.describe(caller, "r4")).not.toHaveProperty("incomplete");
+    const union = await gateway.query(caller, query("workspace", "SELECT * FROM r1 UNION ALL SELECT * FROM r3"));
+    expect(union.incomplete).toEqual(incomplete);
+  });
+});
+
 describe("SQL over the workspace", () => {
   it.each([
     "SELECT * FROM sqlite_schema",

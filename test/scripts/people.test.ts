@@ -1,8 +1,10 @@
 // `npm run member` and `npm run token` beside a server that runs: what they write acts with its next request.
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
+import { once } from "node:events";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { queryShop } from "../support/node/query.ts";
 import { freePort, startServer } from "../support/node/server.ts";
@@ -25,14 +27,23 @@ afterAll(async () => {
   rmSync(stateDir, { recursive: true, force: true });
 });
 
-function run(script: "member" | "token", ...args: readonly string[]) {
-  const env = { ...process.env, GATEHOUSE_STATE: stateDir, PORT: new URL(server.origin).port };
-  return spawnSync(process.execPath, [`scripts/${script}.ts`, ...args], { cwd: ROOT, env, encoding: "utf8" });
+interface Ended {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Without PORT: the command finds the server by its state. */
+async function run(script: "member" | "token", ...args: readonly string[]): Promise<Ended> {
+  const env = { ...process.env, GATEHOUSE_STATE: stateDir };
+  const child = spawn(process.execPath, [`scripts/${script}.ts`, ...args], { cwd: ROOT, env, stdio: "pipe" });
+  const [stdout, stderr, [status]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
+  return { status, stdout, stderr };
 }
 
 /** The lines of a command that worked. */
-function lines(script: "member" | "token", ...args: readonly string[]): readonly string[] {
-  const { status, stdout, stderr } = run(script, ...args);
+async function lines(script: "member" | "token", ...args: readonly string[]): Promise<readonly string[]> {
+  const { status, stdout, stderr } = await run(script, ...args);
   if (status !== 0) throw new Error(stderr);
   return stdout.trim().split("\n");
 }
@@ -46,36 +57,36 @@ describe("npm run member and npm run token", () => {
   it("give and take what acts with the next request", async () => {
     const { accessToken } = await tokensFor({ origin: server.origin, send: fetch }, REVIEWER);
     expect((await notesSeenBy(accessToken)).text).toContain("There is no column notes");
-    const added = lines("member", "add", "Reviewer@harbor.example", "owner");
+    const added = await lines("member", "add", "Reviewer@harbor.example", "owner");
     expect(added[0]).toMatch(/^reviewer@harbor\.example {2}owner \(by operator, \d{4}-\d\d-\d\d\)$/);
     expect(added[1]).toBe("It acts from the next request on.");
     expect((await notesSeenBy(accessToken)).text).toContain('"columns":["notes"]');
 
-    const [head = "", , token = ""] = lines("token", "create", "nightly", "--owner", REVIEWER, "--role", "owner");
+    const [head = "", , token = ""] = await lines("token", "create", "nightly", "--owner", REVIEWER, "--role", "owner");
     const id = head.split(" ")[0] ?? "";
     expect((await notesSeenBy(token)).text).toContain('"columns":["notes"]');
-    expect(lines("token", "list").join("\n")).toMatch(
+    expect((await lines("token", "list")).join("\n")).toMatch(
       new RegExp(`${id} {2}nightly {2}${REVIEWER} {2}owner .* last used 2`),
     );
-    expect(lines("token", "list").join("\n")).not.toContain(token.slice(4));
+    expect((await lines("token", "list")).join("\n")).not.toContain(token.slice(4));
 
-    expect(lines("member", "remove", REVIEWER, "owner")[0]).toBe(`${REVIEWER} is not in the members table.`);
+    expect((await lines("member", "remove", REVIEWER, "owner"))[0]).toBe(`${REVIEWER} is not in the members table.`);
     expect((await notesSeenBy(accessToken)).text).toContain("There is no column notes");
     expect((await notesSeenBy(token)).text).toContain("This access token has no role");
 
-    expect(lines("token", "revoke", id)[0]).toBe(`${id} is revoked. Its next request is refused.`);
+    expect((await lines("token", "revoke", id))[0]).toBe(`${id} is revoked. Its next request is refused.`);
     expect((await notesSeenBy(token)).status).toBe(401);
-    expect(run("token", "revoke", id).stderr).toContain(`There is no token ${id} that could be revoked.`);
+    expect((await run("token", "revoke", id)).stderr).toContain(`There is no token ${id} that could be revoked.`);
   }, 120_000);
 
-  it("keep text as it was written, whatever stands in it", () => {
+  it("keep text as it was written, whatever stands in it", async () => {
     const email = "o'hara@x.example";
-    expect(lines("member", "set", email, "region=north' OR 1=1; ?1 --")[0]).toBe(
+    expect((await lines("member", "set", email, "region=north' OR 1=1; ?1 --"))[0]).toBe(
       `${email}  no role  {"region":"north' OR 1=1; ?1 --"}`,
     );
-    expect(lines("member", "list")).toContain(`  ${email}  no role  {"region":"north' OR 1=1; ?1 --"}`);
-    lines("member", "remove", email);
-    expect(lines("member", "list").join("\n")).not.toContain(email);
+    expect(await lines("member", "list")).toContain(`  ${email}  no role  {"region":"north' OR 1=1; ?1 --"}`);
+    await lines("member", "remove", email);
+    expect((await lines("member", "list")).join("\n")).not.toContain(email);
   }, 60_000);
 
   it.each<["member" | "token", readonly string[], string]>([
@@ -92,8 +103,8 @@ describe("npm run member and npm run token", () => {
       "nobody@x.example has never been here.",
     ],
     ["token", ["create", "x", "--owner", REVIEWER, "--role", "owner", "--days", "91"], "from 1 to 90"],
-  ])("%s %j: %s", (script, args, problem) => {
-    const { status, stderr } = run(script, ...args);
+  ])("%s %j: %s", async (script, args, problem) => {
+    const { status, stderr } = await run(script, ...args);
     expect(status).toBe(1);
     expect(stderr).toContain(problem);
     expect(stderr).not.toContain("    at ");

@@ -117,7 +117,10 @@ describe("explain", () => {
       "stranger@x.example",
       "handbook",
       undefined,
-      ["stranger@x.example: is no member, so has no role", "handbook: not allowed, because the person has no role."],
+      [
+        "stranger@x.example: is not in the policy file, so has no role from it",
+        "handbook: not allowed, because the person has no role.",
+      ],
     ],
   ])("%s on %s %s", (email, dataset, column, lines) => {
     expect(explain(policy, email, dataset, column)).toEqual(lines);

@@ -23,8 +23,11 @@ describe("layer 1 refuses", () => {
     ["EXPLAIN", "EXPLAIN SELECT 1", "must be one statement that begins"],
     ["PRAGMA", "PRAGMA table_info(customers)", "must be one statement that begins"],
     ["ATTACH", "ATTACH 'x' AS y", "must be one statement that begins"],
-    ["stacked statements", "SELECT 1; DELETE FROM customers", "without a semicolon"],
-    ["a trailing semicolon", "SELECT 1;", "without a semicolon"],
+    ["stacked statements", "SELECT 1; DELETE FROM customers", "more behind a semicolon"],
+    ["a statement behind an empty one", "SELECT 1;; SELECT 2", "more behind a semicolon"],
+    ["a semicolon within", "SELECT (1; )", "more behind a semicolon"],
+    ["nothing but a semicolon", ";", "must be one statement that begins"],
+    ["an unterminated comment behind a semicolon", "SELECT 1; /* x", "more behind a semicolon"],
     ["an escape from the wrapping", "SELECT 1) UNION SELECT * FROM (SELECT 2", "that was not opened"],
     ["an open parenthesis", "SELECT (1", "leaves 1 parenthesis open"],
     ["an unterminated string", "SELECT 'a", "unterminated"],
@@ -57,6 +60,13 @@ describe("layer 1 refuses", () => {
 });
 
 describe("layer 1 accepts", () => {
+  it.each(["SELECT 1;", "SELECT 1 ; ;", "SELECT 1; -- done", "SELECT 1;\n/* done; */\n"])(
+    "a semicolon at the end, and leaves it out: %j",
+    (sql) => {
+      expect(parseStatement(sql).text.trim()).toBe("SELECT 1");
+    },
+  );
+
   it.each([
     "SELECT 1",
     "  select * from customers",

@@ -361,7 +361,7 @@ export const SCENARIOS: readonly Scenario[] = [
     who: "guest",
     tool: "query",
     args: { source: "shop", sql: "SELECT * FROM customers" },
-    has: ["not_found", "There is none"],
+    has: ["not_found", "There is no source that you may query."],
     recorded: { result: "denied" },
   },
   {

@@ -9,10 +9,10 @@ export const queryTool = defineReadTool({
   name: "query",
   title: "Query a source",
   description:
-    "Run one SELECT (SQLite dialect: joins, CTEs, window functions) over the tables of one source, with plain table names. Rows and columns the person may not see are absent; masked values look like a…@x.example. Check count, cut and restricted before concluding. The rows are kept as result (r1, r2, …): with source workspace, results are tables, so data of two sources can be joined.",
+    "Run one SELECT (SQLite dialect: joins, CTEs, window functions) over the tables of one source, with plain table names. Rows and columns the person may not see are absent; masked values look like a…@x.example. Check count, cut, incomplete and restricted before concluding. The rows are kept as result (r1, r2, …): with source workspace, results are tables, so data of two sources can be joined.",
   input: z.strictObject({
     source: z.string().max(100).optional().describe("e.g. shop, or workspace"),
-    sql: z.string().max(20_000).optional().describe("one SELECT, no semicolon"),
+    sql: z.string().max(20_000).optional().describe("one SELECT"),
     saved: z.string().max(100).optional().describe("name of a saved query, instead of source and sql"),
     params: z
       .array(z.unknown())
