@@ -124,7 +124,9 @@ async function readLocal(binding: string, opened: DatabaseSync | undefined): Pro
     const isEmpty = found.tables.length + found.leftOut.length === 0;
     if (!isEmpty) {
       if (opened !== undefined)
-        console.log(`${binding} on this machine has tables already, so the file was not loaded again.`);
+        console.log(
+          `${binding} on this machine has tables already, so the file was not loaded again. To load it anew, delete ${stateDir}, which holds all local data, and run this again.`,
+        );
       return found;
     }
     if (opened === undefined)

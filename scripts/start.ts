@@ -143,6 +143,12 @@ function announce(
         ]
       : []),
     ...(signIn === "none" ? ["Nobody can sign in: GATEHOUSE_SIGN_IN is none.", ""] : []),
+    ...(policy.datasets.every((dataset) => dataset.kind === "table" && dataset.hidden)
+      ? [
+          'Nobody can read anything yet: remove "hidden": true from what may be asked, in src/catalogue, and start again.',
+          "",
+        ]
+      : []),
     "Add it to a client:",
     ...clientLines(`${origin}/mcp`).map(({ client, how, paste }) => `  ${client}: ${how}\n    ${paste}`),
     "",

@@ -4,6 +4,8 @@ import { evaluate } from "../policy/evaluate.ts";
 import { AppError } from "../errors.ts";
 import type { Dataset, Decision, DocumentDataset, Policy, Subject, TableDataset } from "../policy/model.ts";
 import type { AllowedDecision, DocumentSource, OpenTable, Source, TableSource } from "../sources/source.ts";
+import { foldName } from "../sql/identifier.ts";
+import { nearest } from "../sql/near.ts";
 import { Denied } from "./recorded.ts";
 
 export interface OpenTables {
@@ -90,13 +92,24 @@ export function findTarget({ open: sources }: Catalogue, id: string): Target | u
 
 /** The refusal for an id that names nothing the subject may read; the same whether or not it exists. */
 export function notFound(catalogue: Catalogue, id: string): Denied {
-  const message = `There is nothing called ${JSON.stringify(id)} that you may read. Call describe or search for what there is.`;
   const path = pathOf(id);
+  const near = nearDataset(catalogue, path);
+  const meant = near === undefined ? "" : ` Did you mean ${near}?`;
+  const message = `There is nothing called ${JSON.stringify(id)} that you may read.${meant} Call describe or search for what there is.`;
   return deny(
     new AppError("not_found", message, { isMissing: true }),
     catalogue,
     (dataset) => keyBelow(path, dataset) !== undefined || dataset.startsWith(`${path}.`),
   );
+}
+
+/** The readable dataset that a name may have meant: a table without its source, or one in other letters. */
+function nearDataset({ open }: Catalogue, path: string): string | undefined {
+  const name = path.split("/")[0] ?? path;
+  const ids = open.flatMap((one) =>
+    one.kind === "kv" ? [one.dataset.id] : one.tables.map(({ dataset }) => dataset.id),
+  );
+  return ids.find((id) => foldName(id).endsWith(`.${foldName(name)}`)) ?? nearest(name, ids);
 }
 
 export function datasetUri(dataset: TableDataset): string {

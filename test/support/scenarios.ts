@@ -300,6 +300,17 @@ export const SCENARIOS: readonly Scenario[] = [
     ],
     recorded: { result: "denied", code: "not_found" },
   })),
+  ...[
+    ["customers", "shop.customers"],
+    ["Shop.Customers/1", "shop.customers"],
+    ["shop.custmers", "shop.customers"],
+  ].map(([id, meant]): Scenario => ({
+    who: "support",
+    tool: "describe",
+    args: { dataset: id },
+    has: [`that you may read. Did you mean ${meant}? Call describe`],
+    recorded: { result: "denied", code: "not_found" },
+  })),
   ...["orders", "ghosts"].map((table): Scenario => ({
     who: "support",
     tool: "query",

@@ -67,7 +67,7 @@ export async function writeTour({ analyst, support, guest }: Guests): Promise<st
 
 const INTRODUCTION = `# A tour in two minutes
 
-This is a session with the sample organisation that \`npm start\` serves, Harbor Supply, an online retailer. Every answer below is what the server said: a test
+This is a session with the sample organisation, Harbor Supply, an online retailer, which \`npm start -- --sample\` serves. Every answer below is what the server said: a test
 plays the session again and compares. Answers are shortened to the parts that are spoken of. To play it yourself: [README](../README.md#try-it).`;
 
 const CLOSING = `## And then
