@@ -1,5 +1,5 @@
 // Runs a built Worker on this machine: miniflare with the Worker's own socket on the loopback addresses, state on disk.
-import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import path from "node:path";
 import { Log, LogLevel, Miniflare, convertV4MiniflareOptions } from "miniflare";
@@ -89,13 +89,16 @@ export const DEFAULT_PORT = 8787;
 
 /** Tells commands on the same state where it is served. */
 export function notePort(stateDir: string, port: number): void {
-  writeFileSync(path.join(stateDir, "port"), String(port));
+  const file = path.join(stateDir, "port");
+  writeFileSync(`${file}.new`, String(port));
+  renameSync(`${file}.new`, file);
 }
 
 /** The port where this state is served, or was last. */
 export function notedPort(stateDir: string): number {
   const file = path.join(stateDir, "port");
-  return existsSync(file) ? Number(readFileSync(file, "utf8")) : DEFAULT_PORT;
+  const port = existsSync(file) ? Number(readFileSync(file, "utf8")) : 0;
+  return Number.isInteger(port) && port > 0 ? port : DEFAULT_PORT;
 }
 
 /** What a wrangler configuration says, without the rules for finding modules: the bundle has them all. */

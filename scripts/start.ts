@@ -143,11 +143,8 @@ function announce(
         ]
       : []),
     ...(signIn === "none" ? ["Nobody can sign in: GATEHOUSE_SIGN_IN is none.", ""] : []),
-    ...(policy.datasets.every((dataset) => dataset.kind === "table" && dataset.hidden)
-      ? [
-          'Nobody can read anything yet: remove "hidden": true from what may be asked, in src/catalogue, and start again.',
-          "",
-        ]
+    ...(policy.datasets.length > 0 && policy.datasets.every((dataset) => dataset.kind === "table" && dataset.hidden)
+      ? ["Nobody can read anything yet: take hidden away from the tables that may be asked, and start again.", ""]
       : []),
     "Add it to a client:",
     ...clientLines(`${origin}/mcp`).map(({ client, how, paste }) => `  ${client}: ${how}\n    ${paste}`),

@@ -41,7 +41,7 @@ function createTokens(database: D1Database): TableTokens {
 
 /** In place of the planner: the form that it chooses most often. */
 const unplanned: Layer = (next) => (reading) => {
-  const form = { materialized: false, ordering: "free", harmless: [] } as const;
+  const form = { materialized: false, ordering: "free", untelling: [] } as const;
   return next({ ...reading, request: { ...reading.request, form } });
 };
 

@@ -6,7 +6,6 @@ import { encodingOf, showCell } from "../sql/exact.ts";
 import type { ShownCell } from "../sql/exact.ts";
 import { mapRow } from "../sources/source.ts";
 import type { GovernedRow, TableRead } from "../sources/source.ts";
-import { totalOf } from "./lineage.ts";
 import type { Provenance } from "./lineage.ts";
 import { UNTRUSTED_NOTE, fenceRow } from "./untrusted.ts";
 
@@ -20,7 +19,7 @@ export interface QueryAnswer {
   readonly encoded?: readonly string[];
   /** Why rows are missing, and what to do; absent when none are. */
   readonly cut?: string;
-  /** Results in the SQL that do not have all rows, nor then what is made from them; absent when all do. */
+  /** The results behind this answer that do not have all rows, as `r1 has 10 of at least 11 rows`; absent when there are none. */
   readonly incomplete?: readonly string[];
   /** Datasets of which the person sees only the rows that their rules allow. */
   readonly restricted?: readonly string[];
@@ -86,6 +85,11 @@ export function answerQuery({ read, rows, provenance, result, kept }: AnswerPart
   };
 }
 
+/** How many rows there were. */
+export function totalText({ read, more }: { readonly read: number; readonly more: boolean }): string {
+  return more ? `at least ${read + 1}` : String(read);
+}
+
 /** Whole rows from the start, as long as their JSON stays within the bytes. */
 function cutToBytes<Row>(rows: readonly Row[], maxBytes: number): readonly Row[] {
   let bytes = 0;
@@ -110,7 +114,7 @@ function cutText(
   count: { readonly shown: number; readonly kept: number },
   result: string,
 ): string {
-  const total = totalOf(rows.length, more);
+  const total = totalText({ read: rows.length, more });
   const rest =
     count.kept > count.shown
       ? `${count.kept} are kept as ${result}: read on with fetch, or use it as a table of source workspace.`

@@ -103,13 +103,15 @@ export function notFound(catalogue: Catalogue, id: string): Denied {
   );
 }
 
-/** The readable dataset that a name may have meant: a table without its source, or one in other letters. */
+/** What a name may have meant: a readable table without its source, or one in other letters. */
 function nearDataset({ open }: Catalogue, path: string): string | undefined {
-  const name = path.split("/")[0] ?? path;
+  const [name = path] = path.split("/");
   const ids = open.flatMap((one) =>
     one.kind === "kv" ? [one.dataset.id] : one.tables.map(({ dataset }) => dataset.id),
   );
-  return ids.find((id) => foldName(id).endsWith(`.${foldName(name)}`)) ?? nearest(name, ids);
+  if (ids.includes(name)) return undefined;
+  const meant = ids.find((id) => foldName(id).endsWith(`.${foldName(name)}`)) ?? nearest(name, ids);
+  return meant === undefined ? undefined : `${meant}${path.slice(name.length)}`;
 }
 
 export function datasetUri(dataset: TableDataset): string {

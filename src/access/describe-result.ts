@@ -13,7 +13,7 @@ export interface ResultDescription {
   readonly description: string;
   readonly use: string;
   readonly columns: readonly { readonly name: string; readonly type: string }[];
-  /** Of itself and of results that it was made from; absent when all rows are there. */
+  /** The results behind it that do not have all rows, itself included; absent when there are none. */
   readonly incomplete?: readonly string[];
   /** When it goes, at the latest. */
   readonly until: string;

@@ -6,8 +6,8 @@ import type { GovernedDocument } from "../sources/source.ts";
 import { sha256Hex } from "../lib/crypto.ts";
 import { documentUri, notFound } from "./catalogue.ts";
 import type { Catalogue, OpenDocuments } from "./catalogue.ts";
+import { totalText } from "./answer.ts";
 import type { FetchAnswer } from "./fetched.ts";
-import { totalOf } from "./lineage.ts";
 import type { Answered } from "./recorded.ts";
 import { columnsOf } from "./results.ts";
 import { fence, noteOn } from "./untrusted.ts";
@@ -64,7 +64,6 @@ async function keepTable(
   // Names that outsiders gave would stand unfenced in every answer of a query.
   const columns = dataset.untrusted ? table.titles.map((_title, index) => `column_${index + 1}`) : table.columns;
   const version = (await sha256Hex(document.text)).slice(0, 8);
-  const total = totalOf(table.rows.length, table.more);
   const origin = {
     source: dataset.source,
     sql: `document ${document.key}, version ${version}`,
@@ -74,7 +73,8 @@ async function keepTable(
     masked: [],
     untrusted: dataset.untrusted ? [dataset.id] : [],
     incomplete: [],
-    total,
+    read: table.rows.length,
+    more: table.more,
   };
   // Fetched again as it was, it is the result that it was.
   const known = (await workspace.open()).results.find(
@@ -92,7 +92,7 @@ async function keepTable(
       dataset.untrusted ? `${name}: ${type}, titled ${fence(table.titles[index] ?? "")}` : `${name}: ${type}`,
     ),
     use: `query with source "workspace" and the table ${id}`,
-    ...(table.more || kept < table.rows.length ? { cut: `${kept} of ${total} rows are kept.` } : {}),
+    ...(table.more || kept < table.rows.length ? { cut: `${kept} of ${totalText(origin)} rows are kept.` } : {}),
   };
 }
 

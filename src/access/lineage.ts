@@ -22,7 +22,12 @@ const provenanceSchema = z.object({
   incomplete: names,
 });
 
-const originSchema = provenanceSchema.extend({ source: z.string(), sql: z.string(), total: z.string() });
+const originSchema = provenanceSchema.extend({
+  source: z.string(),
+  sql: z.string(),
+  read: z.number(),
+  more: z.boolean(),
+});
 
 /** Under which grants rows were read, and what an answer with them says. */
 export interface Provenance {
@@ -43,13 +48,10 @@ export interface Provenance {
 export interface Origin extends Provenance {
   readonly source: string;
   readonly sql: string;
-  /** How many rows there were, as of `totalOf`; fewer may be kept. */
-  readonly total: string;
-}
-
-/** So many rows that were read, and perhaps more. */
-export function totalOf(rows: number, more: boolean): string {
-  return more ? `at least ${rows + 1}` : String(rows);
+  /** Rows that were read; fewer may be kept. */
+  readonly read: number;
+  /** Whether there were more. */
+  readonly more: boolean;
 }
 
 /** Of tables that a statement reads under today's decisions. */

@@ -10,7 +10,7 @@ import { answerQuery, showRows } from "./answer.ts";
 import type { QueryAnswer } from "./answer.ts";
 import { deny } from "./catalogue.ts";
 import type { Catalogue, OpenTables } from "./catalogue.ts";
-import { provenanceOf, totalOf, uniteProvenance } from "./lineage.ts";
+import { provenanceOf, uniteProvenance } from "./lineage.ts";
 import type { Provenance } from "./lineage.ts";
 import { inTime } from "./in-time.ts";
 import { StillRunning } from "./recorded.ts";
@@ -79,8 +79,8 @@ async function keepAndAnswer(
   provenance: Provenance,
 ): Promise<Answered<QueryAnswer>> {
   const rows = showRows(read, provenance, request);
-  const total = totalOf(read.rows.length, read.more);
-  const origin = { source: request.source, sql: request.told ?? request.sql, total, ...provenance };
+  const asked = { source: request.source, sql: request.told ?? request.sql };
+  const origin = { ...asked, read: read.rows.length, more: read.more, ...provenance };
   const { id: result, kept } = await workspace.keep({ columns: read.columns, rows: read.rows, origin });
   const answer = answerQuery({ read, rows, provenance, result, kept });
   return {

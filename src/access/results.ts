@@ -3,7 +3,7 @@ import { AppError } from "../errors.ts";
 import { quoteIdentifier } from "../sql/identifier.ts";
 import { readStatement } from "../sql/statement.ts";
 import { toCsv } from "./csv.ts";
-import { showRows } from "./answer.ts";
+import { showRows, totalText } from "./answer.ts";
 import type { FetchAnswer } from "./fetched.ts";
 import type { Provenance } from "./lineage.ts";
 import type { Answered } from "./recorded.ts";
@@ -37,15 +37,20 @@ export function findResult({ results }: OpenWorkspace, id: string): UsableResult
   throw new AppError("not_found", message);
 }
 
-/** Its rows, and of how many, where it does not have all. */
-function countOf({ rows, origin }: UsableResult): string {
-  return origin.total === String(rows) ? `${rows} rows` : `${rows} of ${origin.total} rows`;
+/** How many rows it has, and of how many where those are not all. */
+function countOf(result: UsableResult): string {
+  const { rows, origin } = result;
+  return isWhole(result) ? `${rows} rows` : `${rows} of ${totalText(origin)} rows`;
 }
 
-/** What it lacks, or what it was made from did. */
+function isWhole({ rows, origin }: UsableResult): boolean {
+  return !origin.more && origin.read === rows;
+}
+
+/** The results that do not have all rows, of this one and those that it was made from. */
 export function incompleteIn(result: UsableResult): readonly string[] {
-  const { id, rows, origin } = result;
-  return origin.total === String(rows) ? origin.incomplete : [...origin.incomplete, `${id} has ${countOf(result)}`];
+  const { id, origin } = result;
+  return isWhole(result) ? origin.incomplete : [...origin.incomplete, `${id} has ${countOf(result)}`];
 }
 
 /** One line on a result: how many rows of what. */

@@ -17,10 +17,28 @@ export function columnsOf(condition: BoundCondition): readonly string[] {
 /** The columns that equal one value in every row which the rule passes, and that value. */
 export function equalitiesOf(condition: BoundCondition): ReadonlyMap<string, Scalar> {
   if ("all" in condition) return new Map(condition.all.flatMap((part) => [...equalitiesOf(part)]));
+  if ("parts" in condition) return equalitiesIn(condition.parts);
   if (!("op" in condition)) return new Map();
   if (condition.op === "=") return new Map([[condition.column, condition.value]]);
   const [value, ...others] = condition.op === "in" ? condition.value : [];
   return value === undefined || others.length > 0 ? new Map() : new Map([[condition.column, value]]);
+}
+
+type BoundParts = Extract<BoundCondition, { parts: unknown }>["parts"];
+
+/** Of `column = :name`, alone or with others joined by AND; a rule that says anything else is not looked into. */
+function equalitiesIn(parts: BoundParts): ReadonlyMap<string, Scalar> {
+  const isText = (part: BoundParts[number] | undefined, text: string): boolean =>
+    part?.kind === "text" && part.text.toLowerCase() === text;
+  const found = new Map<string, Scalar>();
+  for (let at = 0; at < parts.length; at += 4) {
+    const [column, operator, given, joint] = parts.slice(at, at + 4);
+    const isEquality = column?.kind === "column" && isText(operator, "=") && given?.kind === "value";
+    if (!isEquality || typeof given.value === "object" || !(joint === undefined || isText(joint, "and")))
+      return new Map();
+    found.set(column.column, given.value);
+  }
+  return found;
 }
 
 /** The names of the subject values that a rule needs. */

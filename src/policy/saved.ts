@@ -28,8 +28,7 @@ export function parseSaved(sql: string, parameters: readonly string[]): ParsedSa
   if (unused !== undefined)
     return { ok: false, problem: `does not use the parameter ${unused}. Remove it, or write :${unused}.` };
   try {
-    parseStatement(text);
-    return { ok: true, text, order };
+    return { ok: true, text: parseStatement(text).text, order };
   } catch (error) {
     return { ok: false, problem: error instanceof Error ? error.message : "cannot be read." };
   }

@@ -53,11 +53,13 @@ export function guardViewOf(decision: Allowed, dataset: TableDataset, tokenDomai
   return {
     name: dataset.table,
     reads: [...new Set([...visible.map((column) => column.name), ...ruled])],
-    clear: [...clearOf(visible), ...settledBy(decision.grants)],
+    clear: visible.filter((column) => maskOf(column) === null).map((column) => column.name),
+    settled: settledBy(decision.grants),
     columns: visible.map((column) => column.name),
     isMasked: visible.some((column) => maskOf(column) !== null),
     lookup: visible.some(({ disclosures }) => disclosures.some(({ kind }) => kind === "token")) ? TOKENS : null,
-    select: (parameters, ordering) => guardViewSql(decision, dataset, { parameters, tokenDomain }, ordering),
+    select: (parameters, ordering, ownOrder) =>
+      guardViewSql(decision, dataset, { parameters, tokenDomain }, ordering, ownOrder),
   };
 }
 
@@ -82,6 +84,7 @@ export function guardViewSql(
   dataset: TableDataset,
   { parameters, tokenDomain }: ViewContext,
   ordering: Ordering,
+  ownOrder: readonly string[] = [],
 ): string {
   const boundDomain = (domain: string): string => parameters.bind(tokenDomain(domain));
   const from = `main.${quoteIdentifier(dataset.table)}`;
@@ -93,22 +96,11 @@ export function guardViewSql(
   );
   const where = isRowRestricted(decision) ? ` WHERE ${anyGrantSql(decision.grants, parameters, nameOf)}` : "";
   const indexes = ordering === "unindexed" ? " NOT INDEXED" : "";
-  const order =
-    ordering === "sorted" && visible.length > 0 ? ` ORDER BY ${orderSql(dataset, visible, nameOf)} LIMIT -1` : "";
+  const by = ownOrder.map((column) => `${nameOf(column)} COLLATE BINARY`);
+  // The limit, which is none, keeps SQLite from leaving the order out, and the view apart from what is around it.
+  const order = by.length > 0 ? ` ORDER BY ${by.join(", ")} LIMIT -1` : "";
   // A dataset whose every column is hidden still has rows to count.
   return `SELECT ${columns.join(", ") || 'NULL AS "(no visible columns)"'} FROM ${from}${indexes}${where}${order}`;
-}
-
-/** By the key, or else by all that is shown. A limit must go with it, or SQLite may leave it out: it counts what it need not keep. */
-function orderSql({ key }: TableDataset, visible: readonly ViewColumn[], nameOf: NameOf): string {
-  return key !== null && clearOf(visible).includes(key)
-    ? nameOf(key)
-    : visible.map((_column, index) => index + 1).join(", ");
-}
-
-/** The columns that every row shows as they are stored. */
-function clearOf(visible: readonly ViewColumn[]): readonly string[] {
-  return visible.filter((column) => maskOf(column) === null).map((column) => column.name);
 }
 
 /** The columns that have one value in all rows which these grants show. */

@@ -7,7 +7,8 @@ import type { SourceDeclaration, TableDataset } from "../policy/model.ts";
 import type { TokenColumn } from "../policy/tokens.ts";
 import { foldName, quoteIdentifier } from "../sql/identifier.ts";
 import { SCHEMA_OBJECTS_SQL, copySchema, toSchemaObject, useCopy } from "../sql/schema.ts";
-import type { SchemaObject, SchemaSnapshot, Statistic } from "../sql/schema.ts";
+import type { SchemaCopy, SchemaObject, SchemaSnapshot, Statistic } from "../sql/schema.ts";
+import { Drift } from "./reading.ts";
 import type { Schema, SchemaKeeper } from "./reading.ts";
 import { compareExpressions, compareSchema } from "./shape.ts";
 import type { SchemaProblem } from "./shape.ts";
@@ -18,8 +19,10 @@ interface Known {
   readonly schema: Schema;
   /** Folded names of tables that are not what was declared: the operator may mend them at any time. */
   readonly mismatched: ReadonlySet<string>;
-  /** Folded names of tables that cannot be governed: of a form that is not known, or without the table of their tokens. */
+  /** Folded names of tables of a form that is not known. */
   readonly refused: ReadonlySet<string>;
+  /** Folded names of tables whose tokens have no table. */
+  readonly withoutTokens: ReadonlySet<string>;
 }
 
 /** What the rules on a source need of its database, besides the declared columns. */
@@ -55,16 +58,28 @@ export function createSchemaKeeper(
       log(`sources.${declaration.name}: the database has no table ${TOKEN_TABLE}. Run \`npm run migrate\`.`);
     for (const { message } of problems) log(message);
     for (const { name, reason } of copy.refused) log(`sources.${declaration.name}.tables.${name}: ${reason}`);
-    const schema: Schema = { use: (work) => useCopy(copy, work, () => forget(schema)) };
-    latest = schema;
+    latest = schemaOf(copy);
     return {
-      schema,
+      schema: latest,
       mismatched: new Set(problems.map(({ table }) => foldName(table))),
-      refused: new Set([
-        ...copy.refused.map(({ table }) => foldName(table)),
-        ...(lacksTokens ? tokenColumns.map(({ dataset }) => foldName(dataset.table)) : []),
-      ]),
+      refused: new Set(copy.refused.map(({ table }) => foldName(table))),
+      withoutTokens: new Set(lacksTokens ? tokenColumns.map(({ dataset }) => foldName(dataset.table)) : []),
     };
+  }
+
+  /** Readers that hold it when its engine breaks do not go on with it either. */
+  function schemaOf(copy: SchemaCopy): Schema {
+    let isBroken = false;
+    const schema: Schema = {
+      use(work) {
+        if (isBroken) throw new Drift("the copy of the schema is broken");
+        return useCopy(copy, work, () => {
+          isBroken = true;
+          forget(schema);
+        });
+      },
+    };
+    return schema;
   }
 
   async function current(): Promise<Known> {
@@ -82,12 +97,24 @@ export function createSchemaKeeper(
     return new AppError("source_unavailable", message, { cause });
   }
 
-  /** Compares tables once more; true when they are what was declared by now. */
-  async function isMended(tables: readonly TableDataset[]): Promise<boolean> {
-    const problems = await compare(tables).catch((cause: unknown) => {
+  /** What is wrong with these tables. */
+  function faultsOf({ mismatched, refused, withoutTokens }: Known, tables: readonly string[]): Faults {
+    const wanted = tables.map(foldName);
+    return {
+      wrong: datasets.filter(({ table }) => wanted.includes(foldName(table)) && mismatched.has(foldName(table))),
+      isRefused: wanted.some((table) => refused.has(table)),
+      lacksTokens: wanted.some((table) => withoutTokens.has(table)),
+    };
+  }
+
+  /** Looks once more, which costs a query; a new copy, which takes memory, is made only when it will hold. */
+  async function isMended({ wrong, isRefused, lacksTokens }: Faults): Promise<boolean> {
+    if (isRefused) return false;
+    try {
+      return (!lacksTokens || (await hasTokenTable(database))) && (await compare(wrong)).length === 0;
+    } catch (cause) {
       throw noAnswer(cause);
-    });
-    return problems.length === 0;
+    }
   }
 
   function forget(schema: Schema): void {
@@ -98,22 +125,41 @@ export function createSchemaKeeper(
 
   return {
     async open(tables) {
-      const { mismatched, refused, schema } = await current();
-      const wanted = tables.map(foldName);
-      const wrong = datasets.filter(({ table }) => wanted.includes(foldName(table)) && mismatched.has(foldName(table)));
-      const isRefused = wanted.some((table) => refused.has(table));
-      if (wrong.length === 0 && !isRefused) return schema;
-      // Looking again costs one query; a new copy, which takes memory, is made only when it will hold.
-      if (isRefused || !(await isMended(wrong)))
-        throw new AppError(
-          "source_unavailable",
-          `The source ${declaration.name} does not match its declaration. Whoever runs this server finds the difference in its log.`,
-        );
-      forget(schema);
-      return (await current()).schema;
+      const first = await current();
+      const faults = faultsOf(first, tables);
+      if (!isFaulty(faults)) return first.schema;
+      if (!(await isMended(faults))) throw mismatch();
+      forget(first.schema);
+      const again = await current();
+      if (isFaulty(faultsOf(again, tables))) throw mismatch();
+      return again.schema;
     },
     forget,
   };
+
+  function mismatch(): AppError {
+    return new AppError(
+      "source_unavailable",
+      `The source ${declaration.name} does not match its declaration. Whoever runs this server finds the difference in its log.`,
+    );
+  }
+}
+
+/** Why tables cannot be read now. */
+interface Faults {
+  /** Those that are not what was declared. */
+  readonly wrong: readonly TableDataset[];
+  readonly isRefused: boolean;
+  readonly lacksTokens: boolean;
+}
+
+function isFaulty({ wrong, isRefused, lacksTokens }: Faults): boolean {
+  return wrong.length > 0 || isRefused || lacksTokens;
+}
+
+async function hasTokenTable(database: D1Database): Promise<boolean> {
+  const sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?";
+  return (await database.prepare(sql).bind(TOKEN_TABLE).first()) !== null;
 }
 
 async function readSnapshot(database: D1Database, datasets: readonly TableDataset[]): Promise<SchemaSnapshot> {
@@ -121,11 +167,8 @@ async function readSnapshot(database: D1Database, datasets: readonly TableDatase
   const objects = results.map(toSchemaObject);
   const declared = new Set(datasets.map((dataset) => foldName(dataset.table)));
   const tables = objects.filter(({ type, name }) => type === "table" && declared.has(foldName(name)));
-  return {
-    objects,
-    statistics: objects.some(({ name }) => name === "sqlite_stat1") ? await readStatistics(database) : [],
-    rows: await countRows(database, tables),
-  };
+  const statistics = objects.some(({ name }) => name === "sqlite_stat1") ? await readStatistics(database) : [];
+  return { objects, statistics, rows: new Map([...countedRows(statistics), ...(await countRows(database, tables))]) };
 }
 
 async function readStatistics(database: D1Database): Promise<readonly Statistic[]> {
@@ -137,10 +180,15 @@ async function readStatistics(database: D1Database): Promise<readonly Statistic[
   }));
 }
 
+/** As `ANALYZE` last counted them. */
+function countedRows(statistics: readonly Statistic[]): readonly (readonly [string, number])[] {
+  return statistics.map(({ table, text }) => [foldName(table), Number.parseInt(text, 10)] as const);
+}
+
 /** Tables that one statement asks about: D1 gives at most 100 columns. */
 const TABLES_AT_ONCE = 50;
 
-/** By their highest row number, which costs one look; tables without row numbers stay unknown. */
+/** By their highest row number, which costs one look; of tables without row numbers nothing. */
 async function countRows(database: D1Database, tables: readonly SchemaObject[]): Promise<ReadonlyMap<string, number>> {
   const rows = new Map<string, number>();
   const numbered = tables.filter(({ sql }) => !/\bWITHOUT\s+ROWID\b/i.test(sql ?? ""));

@@ -7,6 +7,7 @@ import type { Forbidden } from "../sql/authorizer.ts";
 import { exactFrame, findTooLarge } from "../sql/exact.ts";
 import { sqlOf, tablesOf } from "../sql/guard.ts";
 import type { GuardedQuery } from "../sql/guard.ts";
+import { nestsLoops } from "../sql/plan.ts";
 import { invalidSql } from "../sql/problem.ts";
 import { createMemory, keyOf } from "../sql/remembered.ts";
 import { objectsOfSql, toSchemaObject } from "../sql/schema.ts";
@@ -16,9 +17,9 @@ import { forbiddenInstruction, isSameSchema } from "../sql/verify.ts";
 import type { Instruction } from "../sql/verify.ts";
 import { planner } from "./planner.ts";
 import type { PlannerOptions } from "./planner.ts";
-import { Drift, guarded } from "./reading.ts";
+import { Drift, TellingOrder, guarded } from "./reading.ts";
 import type { Execution, Layer, ReadRequest } from "./reading.ts";
-import { tellingPages } from "./telling.ts";
+import { couldTell, hasTellingIndex, programTells } from "./telling.ts";
 
 export interface LayerOptions extends PlannerOptions {
   /** Whether recursive queries may run: nothing bounds how long they do. */
@@ -84,7 +85,7 @@ function columnsOf(copy: SchemaCopy, query: GuardedQuery, request: ReadRequest):
 
 /** Layer 4. The statement has run when the answer can be checked, so nothing may rest on it alone that writes. */
 export function verification(): Layer {
-  const harmless = createMemory<true>();
+  const verified = createMemory<true>();
   return (next) => async (reading) => {
     const { query, companions, request, schema } = reading;
     const tables = tablesOf(query.used);
@@ -92,28 +93,35 @@ export function verification(): Layer {
     // A table that is made with the name of a function would be read in its place.
     const names = [...tables, ...functions];
     const key = keyOf(query, request.nonce);
-    const isHarmless = schema.use((copy) => harmless.get(copy, key) === true);
+    const isVerified = schema.use((copy) => verified.get(copy, key) === true);
     const explain = { sql: `EXPLAIN ${sqlOf(query)}`, parameters: query.parameters };
-    const own = [objectsOfSql(names), ...(isHarmless ? [] : [explain])];
+    const own = [objectsOfSql(names), ...(isVerified ? [] : [explain])];
     const execution = await next({ ...reading, companions: [...companions, ...own] });
     const [found = [], program = []] = execution.companions.slice(companions.length);
     const objects = found.map(toSchemaObject);
     schema.use((copy) => {
       if (!isSameSchema(copy.objectsOf(names), objects)) throw new Drift("the schema has changed");
-      if (isHarmless) return;
-      const open = copy.objectsOf(tables);
-      // Where views leave the order of rows open, the database must not have taken an index that tells by it.
-      const telling = request.form.ordering === "free" ? tellingPages(copy, open, query.used) : [];
-      const problem = forbiddenInstruction(program.map(toInstruction), {
-        rootPages: new Set(open.map(({ rootPage }) => rootPage).filter((page) => !telling.includes(page))),
+      if (isVerified) return;
+      const instructions = program.map(toInstruction);
+      const problem = forbiddenInstruction(instructions, {
+        rootPages: new Set(copy.objectsOf(tables).map(({ rootPage }) => rootPage)),
         allowsTableFunctions: functions.length > 0,
       });
       if (problem !== undefined) throw new AppError("query_refused", REFUSED, { cause: problem });
-      // With other values the database may take another index, so one that tells must be looked for each time.
-      if (telling.length === 0) harmless.set(copy, key, true);
+      // Views that sort do so whatever the database's plan is.
+      const isFree = request.form.ordering !== "sorted";
+      if (isFree && programTells(copy, instructions, query.used)) throw new TellingOrder("an index tells");
+      if (!isFree || isForAllPlans(copy, query)) verified.set(copy, key, true);
     });
     return { ...execution, companions: execution.companions.slice(0, companions.length) };
   };
+}
+
+/** Whether no other plan could tell either: the database makes another for other values, and after ANALYZE. */
+function isForAllPlans(copy: SchemaCopy, query: GuardedQuery): boolean {
+  const { used } = query;
+  if (!used.some((view) => couldTell(copy, view))) return true;
+  return !used.some((view) => hasTellingIndex(copy, view)) && !nestsLoops(copy.engine.plan(sqlOf(query)));
 }
 
 const REFUSED = "The SQL does something that is not available here. Call describe for the tables that you may read.";

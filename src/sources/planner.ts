@@ -1,15 +1,15 @@
-// The layer of governed SQL that plans: refuses what would take too much work, and says how views are best computed.
+// The layer of governed SQL that plans: says how views are best computed, and refuses what would take too much work.
 import { AppError } from "../errors.ts";
 import type { PlanLine } from "../sql/engine/sqlite.ts";
 import { sqlOf } from "../sql/guard.ts";
 import type { GuardedQuery, ViewForm } from "../sql/guard.ts";
-import { estimateWork, indexesOf, nestsScans } from "../sql/plan.ts";
+import { estimateWork, nestsScans } from "../sql/plan.ts";
 import { createMemory, keyOf } from "../sql/remembered.ts";
 import type { SchemaCopy } from "../sql/schema.ts";
 import { tableFunctionsOf } from "../sql/statement.ts";
-import { guarded } from "./reading.ts";
+import { TellingOrder, guarded } from "./reading.ts";
 import type { Layer, Reading, ReadRequest } from "./reading.ts";
-import { hasTellingIndex, tells } from "./telling.ts";
+import { couldTell, planTells } from "./telling.ts";
 
 export interface PlannerOptions {
   /** Steps that a query may take, by the plan's estimate. */
@@ -22,52 +22,86 @@ interface Plan {
   readonly work: number;
 }
 
-interface Planned extends Plan {
-  readonly lines: readonly PlanLine[];
-}
-
-/** Refuses what can only be a mistake, by the plan that SQLite makes over the copy. */
+/**
+ * Chooses the form of the views by the plans that SQLite makes over the copy, and refuses what can only be a mistake. Should the
+ * database plan otherwise and an index tell by the order of rows, the query runs once more with views that sort.
+ */
 export function planner({ maxSteps }: PlannerOptions): Layer {
   const plans = createMemory<Plan>();
   return (next) => async (reading) => {
     const { request, schema } = reading;
-    const query = guarded(reading, free(request.form));
+    const query = guarded(reading, { ...request.form, ordering: "free" });
     const key = keyOf(query, request.nonce);
-    const plan = schema.use((copy): Plan => {
-      const known = plans.get(copy, key);
-      if (known !== undefined) return known;
-      const { form, work } = choosePlan(copy, reading, query);
-      // What a table-valued function gives depends on the values.
-      if (tableFunctionsOf(request.statement).length === 0) plans.set(copy, key, { form, work });
-      return { form, work };
-    });
-    if (plan.work > Math.log2(maxSteps)) throw tooMuchWork(query);
-    return next({ ...reading, request: { ...request, form: plan.form } });
+    const plan = (choose: typeof cheapest, isKnown: boolean): Plan =>
+      schema.use((copy) => {
+        const known = isKnown ? plans.get(copy, key) : undefined;
+        if (known !== undefined) return known;
+        const { form, work } = choose(copy, reading, query);
+        // What a table-valued function gives depends on the values.
+        if (tableFunctionsOf(request.statement).length === 0) plans.set(copy, key, { form, work });
+        return { form, work };
+      });
+    const run = ({ form, work }: Plan) => {
+      if (work > Math.log2(maxSteps)) throw tooMuchWork(query);
+      return next({ ...reading, request: { ...request, form } });
+    };
+    try {
+      return await run(plan(cheapest, true));
+    } catch (error) {
+      if (!(error instanceof TellingOrder)) throw error;
+      return await run(plan(sorted, false));
+    }
   };
 }
 
-const free = (form: ViewForm): ViewForm => ({ ...form, ordering: "free" });
+interface Planned extends Plan {
+  readonly lines: readonly PlanLine[];
+}
 
-/**
- * The cheapest plan that keeps the order of rows from telling anything. Masked columns have no index: where passes over them are nested,
- * computing views first may be cheaper, too.
- */
-function choosePlan(copy: SchemaCopy, reading: Reading, freeQuery: GuardedQuery): Plan {
-  const { request } = reading;
-  const { used } = freeQuery;
-  const plan = (form: ViewForm, query = guarded(reading, form)) => {
-    const lines = copy.engine.plan(sqlOf(query));
-    return { form, lines, work: estimateWork(lines, workOptions(copy, request)) };
-  };
-  const ordered = (): Planned => {
-    const harmless = used.filter((view) => !hasTellingIndex(copy, view)).map((view) => view.name);
-    const form = { ...request.form, harmless };
-    return cheaper(plan({ ...form, ordering: "unindexed" }), plan({ ...form, ordering: "sorted" }));
-  };
-  const first = plan(free(request.form), freeQuery);
-  const best = indexesOf(first.lines).some((index) => tells(copy, index, used)) ? ordered() : first;
+/** Masked columns have no index: where passes over them are nested, computing views first may be cheaper. */
+function cheapest(copy: SchemaCopy, reading: Reading, { used }: GuardedQuery): Planned {
+  const { materialized } = reading.request.form;
+  const best = untelling(copy, reading, used, materialized);
   const isSlow = used.some((view) => view.isMasked) && nestsScans(best.lines);
-  return best.form.materialized || !isSlow ? best : cheaper(best, plan({ ...best.form, materialized: true }));
+  return materialized || !isSlow ? best : cheaper(best, untelling(copy, reading, used, true));
+}
+
+/** The cheapest plan in which the order of rows tells nothing. */
+function untelling(copy: SchemaCopy, reading: Reading, used: Views, materialized: boolean): Planned {
+  const free = planOf(copy, reading, { materialized, ordering: "free", untelling: [] });
+  if (!planTells(copy, free.lines, used)) return free;
+  const form = formFor(copy, used, materialized);
+  const unindexed = planOf(copy, reading, { ...form, ordering: "unindexed" });
+  if (!canSort(copy, used, form)) return unindexed;
+  const sorting = planOf(copy, reading, { ...form, ordering: "sorted" });
+  // A table without row numbers is read by an index all the same.
+  return planTells(copy, unindexed.lines, used) ? sorting : cheaper(unindexed, sorting);
+}
+
+/** With views that sort, which needs no luck with plans. */
+function sorted(copy: SchemaCopy, reading: Reading, { used }: GuardedQuery): Planned {
+  const form = formFor(copy, used, reading.request.form.materialized);
+  if (!canSort(copy, used, form))
+    throw new AppError(
+      "query_refused",
+      "The SQL cannot be run so that rows come in an order of their own. Simplify it.",
+    );
+  return planOf(copy, reading, { ...form, ordering: "sorted" });
+}
+
+type Views = GuardedQuery["used"];
+
+function formFor(copy: SchemaCopy, used: Views, materialized: boolean): Omit<ViewForm, "ordering"> {
+  return { materialized, untelling: used.filter((view) => !couldTell(copy, view)).map((view) => view.name) };
+}
+
+function canSort(copy: SchemaCopy, used: Views, form: Pick<ViewForm, "untelling">): boolean {
+  return used.every(({ name }) => form.untelling.includes(name) || copy.ownOrderOf(name) !== undefined);
+}
+
+function planOf(copy: SchemaCopy, reading: Reading, form: ViewForm): Planned {
+  const lines = copy.engine.plan(sqlOf(guarded(reading, form)));
+  return { form, lines, work: estimateWork(lines, workOptions(copy, reading.request)) };
 }
 
 /** The first, if they are alike. */

@@ -1,7 +1,7 @@
 // A statement on its way to a database, and what comes back. Layers stand in a list before the database: each may look at
 // the statement, change how it is framed, add statements to its transaction, and look at what those say.
 import { guardQuery } from "../sql/guard.ts";
-import type { GuardView, GuardedQuery, ViewForm } from "../sql/guard.ts";
+import type { GuardView, GuardedQuery, OwnOrder, ViewForm } from "../sql/guard.ts";
 import type { SqlValue } from "../sql/parameters.ts";
 import type { Problem } from "../sql/problem.ts";
 import type { SchemaCopy } from "../sql/schema.ts";
@@ -20,7 +20,7 @@ export interface ReadRequest {
   readonly maxTotalBytes: number;
   /** Random text, new for each reading. */
   readonly nonce: string;
-  /** How views must be computed: in the safest order, until it is known which other serves. */
+  /** How views are computed: in the safest form, until the planner has chosen one. */
   readonly form: ViewForm;
   /** How new the database must at least be: what the person's last read saw. Null when nothing is known. */
   readonly bookmark: string | null;
@@ -44,14 +44,15 @@ export interface Reading {
 }
 
 /** The statement of a reading behind guard views of this form. */
-export function guarded({ request, query }: Pick<Reading, "request" | "query">, form: ViewForm): GuardedQuery {
+export function guarded({ request, query, schema }: Reading, form: ViewForm): GuardedQuery {
   const { statement, views, nonce, maxRows } = request;
-  return guardQuery(statement, query, views, { nonce, maxRows, ...form });
+  const ownOrderOf = (table: string): OwnOrder | undefined => schema.use((copy) => copy.ownOrderOf(table));
+  return guardQuery(statement, query, views, { nonce, maxRows, ownOrderOf, ...form });
 }
 
 /** A database's schema as it was at one moment. */
 export interface Schema {
-  /** Works with a copy of it. Throws `query_refused` when the copy gives up. */
+  /** Works with a copy of it. Throws `query_refused` when the copy gives up, and `Drift` to whoever comes after that. */
   use<T>(work: (copy: SchemaCopy) => T): T;
 }
 
@@ -89,6 +90,9 @@ export function stack(layers: readonly Layer[], execute: Execute): Execute {
 
 /** The database is not what it was when its schema was read. */
 export class Drift extends Error {}
+
+/** The database chose another plan than the copy did, and one that would tell by the order of rows. */
+export class TellingOrder extends Error {}
 
 /** A problem that came from the database, on its way through the layers. */
 export class DatabaseProblem extends Error {

@@ -71,7 +71,14 @@ export async function compareSaved(
   const problems: SchemaProblem[] = [];
   for (const { name, text, order } of queries) {
     const statement = readStatement(text);
-    const options = { nonce: "start", maxRows: 1, materialized: false, ordering: "free", harmless: [] } as const;
+    const options = {
+      nonce: "start",
+      maxRows: 1,
+      materialized: false,
+      ordering: "free",
+      untelling: [],
+      ownOrderOf: () => undefined,
+    } as const;
     const framed = frameQuery(
       statement,
       order.map(() => null),

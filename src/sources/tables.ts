@@ -30,7 +30,7 @@ export interface TableTokens {
 const TOKENS_PER_QUERY = 5000;
 
 /** Before anything is known of indexes. */
-const SAFE = { ordering: "sorted", harmless: [] } as const;
+const SAFE = { ordering: "sorted", untelling: [] } as const;
 
 export interface TableSourceParts {
   readonly declaration: SourceDeclaration;

@@ -92,7 +92,7 @@ function openResult({ id, columns }: KeptResult): OpenTable {
   };
 }
 
-/** Nobody but its owner changes a workspace, so what was read of it at the beginning of a call holds until the batch tells otherwise. */
+/** What was read of a workspace when the call began: should a result have gone since, the call ends with that, however often it tries. */
 function keeperOf(snapshot: SchemaSnapshot, tables: readonly string[], scratch: Scratch): SchemaKeeper {
   const schema: Schema = { use: (work) => scratch.use(snapshot, tables, work) };
   return { open: async () => schema, forget: () => {} };

@@ -15,16 +15,18 @@ export interface GuardView {
   readonly name: string;
   /** Every column of the base table that `select` reads. */
   readonly reads: readonly string[];
-  /** Columns that tell nothing by their order: every row shows them as they are stored, or they are the same in all. */
+  /** Columns that every row shows as they are stored: their order tells nothing that the rows do not. */
   readonly clear: readonly string[];
+  /** Columns that a row rule leaves one value: by their collation they are equal in all rows. */
+  readonly settled: readonly string[];
   /** The columns that it gives, for help with names. */
   readonly columns: readonly string[];
   /** Whether some column comes out other than it is stored, so that no index of the table serves it. */
   readonly isMasked: boolean;
   /** A table that `select` reads besides, with the columns; null when there is none. */
   readonly lookup: Lookup | null;
-  /** Reads the base table through the policy. */
-  readonly select: (parameters: Parameters, ordering: Ordering) => string;
+  /** Reads the base table through the policy. `ownOrder`: columns to sort by, for `sorted`. */
+  readonly select: (parameters: Parameters, ordering: Ordering, ownOrder: readonly string[]) => string;
 }
 
 export interface Lookup {
@@ -36,20 +38,28 @@ export interface Lookup {
 /**
  * How views keep an index on a column that is masked or not shown from setting the order of rows, which would tell which of two
  * values is smaller. `free`: not at all, where no such index is used. `unindexed`: they read their tables without indexes, and may become
- * part of the query around them. `sorted`: they read with any index and then sort by what is shown, before anything sees the rows.
+ * part of the query around them. `sorted`: they read with any index, and put rows in their table's own order before anything sees them.
  */
 export type Ordering = "free" | "unindexed" | "sorted";
 
 /** How views are computed. */
 export interface ViewForm {
   /**
-   * Each before the person's expressions see it. Slower, but an expression then cannot fail on a row that the row rule
-   * hides, which would tell that the row exists.
+   * Whether each view is computed before the person's expressions see it. Slower, but an expression then cannot fail on a row
+   * that the row rule hides, which would tell that the row exists.
    */
   readonly materialized: boolean;
   readonly ordering: Ordering;
-  /** The names of views that stay free whatever the ordering: no index of their tables tells anything. */
-  readonly harmless: readonly string[];
+  /** The names of views that stay free whatever the ordering: no index on their tables could tell anything. */
+  readonly untelling: readonly string[];
+}
+
+/** The order that a table's rows have without an index. */
+export interface OwnOrder {
+  /** Columns to sort by; no two rows are the same in them. */
+  readonly by: readonly string[];
+  /** What SQLite calls the columns that are read for it. */
+  readonly reads: readonly string[];
 }
 
 export interface GuardOptions extends ViewForm {
@@ -57,6 +67,8 @@ export interface GuardOptions extends ViewForm {
   readonly nonce: string;
   /** Rows to return at most; one more is asked for, to tell that something was cut. */
   readonly maxRows: number;
+  /** Of a table, for views that sort; undefined when it cannot be named. */
+  readonly ownOrderOf: (table: string) => OwnOrder | undefined;
 }
 
 /** A composed statement: `before`, the person's text with `after` behind it, and what is known of it. */
@@ -152,7 +164,8 @@ export function guardQuery(
     denied: denied.map(([, name]) => name),
     allowances: used.flatMap((view, index) => {
       const context = nonceName(options.nonce, index);
-      const own = { context, table: view.name, columns: new Set(view.reads.map(foldName)) };
+      const columns = [...view.reads, ...(ownOrderOf(view, options)?.reads ?? [])];
+      const own = { context, table: view.name, columns: new Set(columns.map(foldName)) };
       return view.lookup === null ? [own] : [own, { context, ...view.lookup }];
     }),
     shadowed: new Set([...usedNames, ...denied.map(([name]) => name)]),
@@ -218,11 +231,16 @@ function nonceName(nonce: string, index: number): string {
 function viewCtes(view: GuardView, index: number, parameters: Parameters, options: GuardOptions): readonly string[] {
   const name = quoteIdentifier(nonceName(options.nonce, index));
   const materialized = options.materialized ? "MATERIALIZED " : "";
-  const ordering = options.harmless.includes(view.name) ? "free" : options.ordering;
-  return [
-    `${name} AS ${materialized}(${view.select(parameters, ordering)})`,
-    `${quoteIdentifier(view.name)} AS (SELECT * FROM ${name})`,
-  ];
+  const select = view.select(parameters, orderingOf(view, options), ownOrderOf(view, options)?.by ?? []);
+  return [`${name} AS ${materialized}(${select})`, `${quoteIdentifier(view.name)} AS (SELECT * FROM ${name})`];
+}
+
+function orderingOf({ name }: GuardView, { ordering, untelling }: GuardOptions): Ordering {
+  return untelling.includes(name) ? "free" : ordering;
+}
+
+function ownOrderOf(view: GuardView, options: GuardOptions): OwnOrder | undefined {
+  return orderingOf(view, options) === "sorted" ? options.ownOrderOf(view.name) : undefined;
 }
 
 function denyCte(name: string, index: number, options: GuardOptions): string {

@@ -9,6 +9,7 @@ export function nearest(name: string, candidates: readonly string[]): string | u
   const most = Math.max(1, Math.floor(name.length / LETTERS_PER_MISTAKE));
   let best: { readonly candidate: string; readonly distance: number } | undefined;
   for (const candidate of candidates) {
+    if (Math.abs(candidate.length - name.length) > most) continue;
     const distance = distanceOf(foldName(name), foldName(candidate));
     if (distance <= most && (best === undefined || distance < best.distance)) best = { candidate, distance };
   }

@@ -70,7 +70,7 @@ function loopOf({ cost, detail }: PlanLine, largestSubquery: number, options: Wo
   const constant = /^SCAN (\d+ )?CONSTANT ROWS?/.exec(detail);
   if (constant !== null)
     return { work: Math.log2(Number(constant[1] ?? 1)), rows: Math.log2(Number(constant[1] ?? 1)) };
-  const base = /^(?:SCAN|SEARCH) main\.(.+?)(?: USING .*)?$/.exec(detail)?.[1];
+  const base = /^(?:SCAN|SEARCH) main\.(.+?)(?: USING .*| LEFT-JOIN)?$/.exec(detail)?.[1];
   const rows =
     base === undefined ? largestSubquery : Math.log2(Math.max(1, options.rowsOf(foldName(base)) ?? UNKNOWN_ROWS));
   const all = { work: rows + Math.log2(STEPS_PER_ROW), rows };
@@ -78,7 +78,10 @@ function loopOf({ cost, detail }: PlanLine, largestSubquery: number, options: Wo
   if (!detail.startsWith("SEARCH ") || !/[(\s](?:[^()=<>]|<expr>)*=\?/.test(detail)) return all;
   // An equality on the row number finds one; any other search, as SQLite guesses, a part of what there is.
   const work = Math.min(cost / 10, all.work);
-  return { work, rows: detail.endsWith(" (rowid=?)") ? 0 : Math.max(0, Math.min(work - SEARCH_STEPS, rows)) };
+  return {
+    work,
+    rows: / \(rowid=\?\)(?: LEFT-JOIN)?$/.test(detail) ? 0 : Math.max(0, Math.min(work - SEARCH_STEPS, rows)),
+  };
 }
 
 /** log2(2^a + 2^b). */
@@ -89,7 +92,20 @@ function addLog(a: number, b: number): number {
 
 /** The names of the indexes that a plan uses. */
 export function indexesOf(lines: readonly PlanLine[]): readonly string[] {
-  return lines.flatMap(({ detail }) => / USING (?:COVERING )?INDEX (.+?)(?: \(.*\))?$/.exec(detail)?.[1] ?? []);
+  return lines.flatMap(
+    ({ detail }) => / USING (?:COVERING )?INDEX (.+?)(?: \(.*\))?(?: LEFT-JOIN)?$/.exec(detail)?.[1] ?? [],
+  );
+}
+
+/** The tables that a plan makes an index on, for this query alone. */
+export function indexedFor(lines: readonly PlanLine[]): readonly string[] {
+  return lines.flatMap(({ detail }) => /^SEARCH main\.(.+?) USING AUTOMATIC /.exec(detail)?.[1] ?? []);
+}
+
+/** Whether a loop stands inside another: only then is an index made for a query. */
+export function nestsLoops(lines: readonly PlanLine[]): boolean {
+  const parents = lines.filter(isLoop).map(({ parent }) => parent);
+  return new Set(parents).size < parents.length;
 }
 
 /** Whether a pass over a whole table stands inside another loop: masked columns have no index. */

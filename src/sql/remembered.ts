@@ -19,7 +19,9 @@ const MAX_CHARACTERS = 500_000;
  * that another order would tell. Bound values are no part of it, so nothing that depends on them may be remembered.
  */
 export function keyOf({ before, body, after, used }: GuardedQuery, nonce: string): string {
-  const views = used.map(({ name, reads, clear, isMasked, lookup }) => [name, reads, clear, isMasked, lookup?.table]);
+  const views = used.map(({ name, reads, clear, settled, isMasked, lookup }) => {
+    return [name, reads, clear, settled, isMasked, lookup?.table];
+  });
   return JSON.stringify([before.replaceAll(nonce, ""), body, after.replaceAll(nonce, ""), views]);
 }
 
@@ -62,6 +64,7 @@ function createShelf<Found>(maxCharacters: number): Shelf<Found> {
     },
     set(key, found, size) {
       remove(key);
+      if (size > maxCharacters) return;
       entries.set(key, { found, size });
       characters += size;
       for (const oldest of entries.keys()) {

@@ -2,6 +2,7 @@
 import { AppError } from "../errors.ts";
 import { openEngine } from "./engine/sqlite.ts";
 import type { Engine } from "./engine/sqlite.ts";
+import type { OwnOrder } from "./guard.ts";
 import { foldName } from "./identifier.ts";
 
 /** A row of `sqlite_schema`. */
@@ -66,6 +67,8 @@ export interface SchemaCopy {
   objectsOf(tables: readonly string[]): readonly SchemaObject[];
   /** The columns of an index of this name, folded; undefined when it is none, or not on columns alone. */
   columnsOfIndex(name: string): readonly string[] | undefined;
+  /** The order of a table without an index; undefined when it cannot be named, because a column is called rowid. */
+  ownOrderOf(table: string): OwnOrder | undefined;
   /** What could not be copied, and why: a form that is not known to hold. */
   readonly refused: readonly { readonly table: string; readonly name: string; readonly reason: string }[];
 }
@@ -87,12 +90,17 @@ export function copySchema(
   if (snapshot.statistics.length > 0) loadStatistics(engine, snapshot.statistics);
   const indexes = indexColumns(engine);
   const names = new Set(snapshot.objects.map(({ name }) => foldName(name)));
+  const orders = new Map<string, OwnOrder | undefined>();
   const byTable = Map.groupBy(tablesAndIndexes(snapshot), ({ table }) => foldName(table));
   return {
     snapshot,
     engine,
     refused,
     columnsOfIndex: (name) => indexes.get(foldName(name)),
+    ownOrderOf(table) {
+      if (!orders.has(table)) orders.set(table, ownOrderOf(engine, table));
+      return orders.get(table);
+    },
     has: (name) => names.has(name),
     objectsOf: (asked) => [...new Set(asked.map(foldName))].flatMap((name) => byTable.get(name) ?? []),
   };
@@ -142,6 +150,22 @@ function indexColumns(engine: Engine): ReadonlyMap<string, readonly string[]> {
     [...found].flatMap(([index, columns]) => (isNamed(columns) ? [[index, columns.map(foldName)] as const] : [])),
   );
 }
+
+function ownOrderOf(engine: Engine, table: string): OwnOrder | undefined {
+  const name = `'${table.replaceAll("'", "''")}'`;
+  const columns = engine.query(`SELECT name, pk FROM pragma_table_xinfo(${name})`);
+  const names = columns.map(([column]) => column ?? "");
+  const key = columns
+    .filter(([, place]) => place !== "0")
+    .toSorted(([, one], [, other]) => Number(one) - Number(other))
+    .map(([column]) => column ?? "");
+  const [[withoutRowid] = []] = engine.query(`SELECT wr FROM pragma_table_list(${name}) WHERE schema = 'main'`);
+  if (withoutRowid === "1") return { by: key, reads: key };
+  // A row number is reported by the name of the key that stands for it, if there is one.
+  return names.some((one) => foldName(one) === ROWID) ? undefined : { by: [ROWID], reads: [ROWID, ...key] };
+}
+
+const ROWID = "rowid";
 
 /** The copy then plans as the database does. */
 function loadStatistics(engine: Engine, statistics: readonly Statistic[]): void {

@@ -20,7 +20,7 @@ export interface Statement {
   readonly parameterOffsets: readonly number[];
 }
 
-/** The table-valued functions that it may call: those of its names that are one's. */
+/** The table-valued functions whose names occur in it. */
 export function tableFunctionsOf({ names }: Statement): readonly string[] {
   return [...ALLOWED_TABLE_FUNCTIONS].filter((name) => names.has(name));
 }

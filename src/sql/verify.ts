@@ -1,5 +1,5 @@
 // Layer 4 of governed SQL: what the database itself says, in the transaction that runs the statement. Its schema must be the one that
-// was copied, and the program that it made, where this is not known over that copy yet, must read only the tables that were opened.
+// was copied, and the program that it made must read only the tables that were opened, unless it was seen to over that copy before.
 import type { SchemaObject } from "./schema.ts";
 
 /** A line of EXPLAIN. */
@@ -73,5 +73,24 @@ export function forbiddenInstruction(
         if (WRITES_OWN.has(opcode)) return !own.has(p1) || foreign.has(p1);
         return !HARMLESS.has(opcode) && !OPENS_OWN.has(opcode);
     }
+  });
+}
+
+/** Whether it reads one of these root pages. */
+export function readsPages(program: readonly Instruction[], pages: ReadonlySet<number>): boolean {
+  return program.some(({ opcode, p2 }) => (opcode === "OpenRead" || opcode === "ReopenIdx") && pages.has(p2));
+}
+
+/** The root pages of tables on which it makes an index for itself: it fills that by a pass over the table. */
+export function indexedPages(program: readonly Instruction[]): readonly number[] {
+  const pageOf = new Map(program.flatMap(({ opcode, p1, p2 }) => (opcode === "OpenRead" ? [[p1, p2] as const] : [])));
+  return program.flatMap(({ opcode, p1 }, at) => {
+    if (opcode !== "OpenAutoindex") return [];
+    const rest = program.slice(at);
+    const filling = rest.slice(
+      0,
+      rest.findIndex((one) => one.opcode === "IdxInsert" && one.p1 === p1),
+    );
+    return filling.flatMap((one) => (one.opcode === "Rewind" ? (pageOf.get(one.p1) ?? []) : []));
   });
 }

@@ -163,6 +163,12 @@ describe("a role for saved queries only", () => {
 
 describe("a policy file", () => {
   const query = (sql: string, params = {}) => ({ x: { description: "x", source: "shop", sql, params } });
+
+  it("may end its SQL with a semicolon, which goes no further", () => {
+    const { policy } = world(query("SELECT :a; -- all", { a: TEXT }));
+    expect(policy.queries.find(({ name }) => name === "x")?.text).toBe("SELECT ?");
+  });
+
   it.each<[GatehouseInput["queries"], string]>([
     [
       query("SELECT :a"),

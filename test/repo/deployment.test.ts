@@ -45,11 +45,12 @@ describe("what a deployment takes from the repository", () => {
     expect(read("src/web/set-up.tsx")).toContain(`SET_UP_PATH = "${SET_UP_PATH}"`);
   });
 
-  it("every command of ours works in a fresh clone, whatever Node is there: it installs first", () => {
+  it("every command of an operator works in a fresh clone, whatever Node is there: it installs first", () => {
     const { scripts }: { scripts: Record<string, string> } = JSON.parse(read("package.json"));
     const own = Object.keys(scripts).filter((name) => /^(?:exec )?node scripts\/(?!install)/.test(scripts[name] ?? ""));
     expect(own.length).toBeGreaterThan(8);
-    for (const name of [...own, "test", "format"]) expect(scripts[`pre${name}`], name).toBe("node scripts/install.mjs");
+    for (const name of [...own, "test", "format", "bench", "bench:sql"])
+      expect(scripts[`pre${name}`], name).toBe("node scripts/install.mjs");
   });
 
   it("no command deploys the sample", () => {

@@ -6,6 +6,7 @@ import { defineGatehouse, mask, subject } from "../../src/config.ts";
 import { createD1Source } from "../../src/sources/d1.ts";
 import { createSchemaKeeper } from "../../src/sources/d1-schema.ts";
 import { governedLayers } from "../../src/sources/layers.ts";
+import { Drift } from "../../src/sources/reading.ts";
 import { SCHEMA_OBJECTS_SQL } from "../../src/sql/schema.ts";
 import { createReader } from "../support/governed.ts";
 import type { Reader } from "../support/governed.ts";
@@ -155,10 +156,13 @@ describe("a statement that comes again", () => {
     const list = "SELECT value FROM json_each('[1]')";
     expect(await rowsOf("all", list)).toEqual([[1]]);
     await env.SHOP_DB.prepare("CREATE VIRTUAL TABLE json_each USING fts5(value)").run();
-    await env.SHOP_DB.prepare("INSERT INTO json_each VALUES ('word SECRET')").run();
-    for (const one of [sql, list, "SELECT json_each.value FROM json_each('word')"])
-      expect(await reader.outcome("all", one), one).toMatch(/^(?:query_refused|query_failed|source_unavailable): /);
-    await env.SHOP_DB.prepare("DROP TABLE json_each").run();
+    try {
+      await env.SHOP_DB.prepare("INSERT INTO json_each VALUES ('word SECRET')").run();
+      for (const one of [sql, list, "SELECT json_each.value FROM json_each('word')"])
+        expect(await reader.outcome("all", one), one).toMatch(/^(?:query_refused|query_failed|source_unavailable): /);
+    } finally {
+      await env.SHOP_DB.prepare("DROP TABLE json_each").run();
+    }
     expect(await rowsOf("all", list)).toEqual([[1]]);
   });
 });
@@ -172,12 +176,30 @@ describe("a schema that changes while many ask", () => {
     const first = Array.from({ length: 10 }, () => rowsOf("all", sql));
     await env.SHOP_DB.prepare("CREATE INDEX parcels_note ON parcels (note)").run();
     release();
-    // Others come while the first hear of the change, and read the schema anew.
-    const more: Promise<unknown>[] = [];
-    await Promise.all(first.map(async (answer) => more.push(rowsOf("all", sql), answer)));
-    for (const answer of [...first, ...more]) await answer;
-    for (const answer of first) expect(await answer).toEqual([[3]]);
+    // Others come as the first are answered, by then with the schema as it is now.
+    const answers = await Promise.all(
+      first.map(async (answer) => {
+        const own = await answer;
+        return [own, await rowsOf("all", sql)];
+      }),
+    );
+    expect(answers.flat()).toEqual(Array.from({ length: 20 }, () => [[3]]));
     expect(listened.sent.filter((one) => one === SCHEMA_OBJECTS_SQL)).toHaveLength(before + 1);
     await env.SHOP_DB.prepare("DROP INDEX parcels_note").run();
+  });
+});
+
+describe("a copy whose engine broke", () => {
+  it("is used by nobody who holds it, and made anew for the next", async () => {
+    const [declaration] = config.policy.sources;
+    if (declaration === undefined) throw new Error("no source");
+    const schemas = createSchemaKeeper(declaration, [], env.SHOP_DB, () => {});
+    const [one, other] = await Promise.all([schemas.open([]), schemas.open([])]);
+    const trap = (): never => {
+      throw new RangeError("SQLite is out of memory");
+    };
+    expect(() => one.use(trap)).toThrow("The SQL is too large or too deeply nested");
+    expect(() => other.use(() => 1)).toThrow(Drift);
+    expect((await schemas.open([])).use(() => 1)).toBe(1);
   });
 });

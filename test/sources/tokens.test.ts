@@ -113,6 +113,14 @@ describe("a token", () => {
     await env.SHOP_DB.prepare("DELETE FROM people WHERE id = 6").run();
   });
 
+  it("has its table made while the Worker runs", async () => {
+    await env.SHOP_DB.prepare("ALTER TABLE _gatehouse_token RENAME TO away").run();
+    const late = createReader(world());
+    expect(await late.outcome("tokens", "SELECT email FROM people WHERE id = 1")).toMatch(/^source_unavailable: /);
+    await env.SHOP_DB.prepare("ALTER TABLE away RENAME TO _gatehouse_token").run();
+    expect(await late.outcome("tokens", "SELECT email FROM people WHERE id = 1")).toBe(JSON.stringify([[ANN]]));
+  });
+
   it("joins, groups and filters", async () => {
     const sql = "SELECT email, count(*) FROM people WHERE email LIKE 'tok%' GROUP BY email ORDER BY 2";
     expect(await outcome("tokens", sql)).toBe(

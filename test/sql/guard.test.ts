@@ -5,13 +5,21 @@ import type { GuardOptions, GuardView, GuardedQuery } from "../../src/sql/guard.
 import type { SqlValue } from "../../src/sql/parameters.ts";
 import { parseStatement } from "../../src/sql/statement.ts";
 
-const OPTIONS = { nonce: "abc", maxRows: 10, materialized: false, ordering: "free", harmless: [] } as const;
+const OPTIONS = {
+  nonce: "abc",
+  maxRows: 10,
+  materialized: false,
+  ordering: "free",
+  untelling: [],
+  ownOrderOf: () => undefined,
+} as const;
 
 const viewOf = (name: string, select: GuardView["select"] = () => "SELECT 1"): GuardView => ({
   name,
   reads: ["id"],
   columns: ["id"],
   clear: ["id"],
+  settled: [],
   lookup: null,
   isMasked: false,
   select,

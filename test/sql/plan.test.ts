@@ -1,7 +1,7 @@
-// Which plans go through a whole table again and again: where columns are masked, views are then computed first.
+// What is read off a plan: passes over whole tables inside loops, and the indexes that it uses or makes.
 import { describe, expect, it } from "vitest";
 import type { PlanLine } from "../../src/sql/engine/sqlite.ts";
-import { nestsScans } from "../../src/sql/plan.ts";
+import { indexedFor, indexesOf, nestsLoops, nestsScans } from "../../src/sql/plan.ts";
 
 const linesOf = (details: readonly string[]): readonly PlanLine[] =>
   details.map((detail, index) => ({ id: index + 1, parent: 0, cost: 100, detail }));
@@ -19,5 +19,25 @@ describe("nestsScans", () => {
     [["SCAN g1", "BLOOM FILTER ON g0 (email=?)", "SEARCH g0 USING AUTOMATIC COVERING INDEX (email=?)"], false],
   ])("%j: %s", (details, expected) => {
     expect(nestsScans(linesOf(details))).toBe(expected);
+  });
+});
+
+describe("the indexes of a plan", () => {
+  const lines = linesOf([
+    "SCAN main.people USING COVERING INDEX people_email",
+    "SEARCH main.visits USING INDEX visits_person (person_id=?) LEFT-JOIN",
+    "SEARCH main.labels USING AUTOMATIC PARTIAL COVERING INDEX (name=?)",
+    "SEARCH guard_1 USING AUTOMATIC COVERING INDEX (id=?)",
+    "SEARCH main.teams USING INTEGER PRIMARY KEY (rowid=?)",
+  ]);
+
+  it("are those of the database, and those that it makes on tables", () => {
+    expect(indexesOf(lines)).toEqual(["people_email", "visits_person"]);
+    expect(indexedFor(lines)).toEqual(["labels"]);
+  });
+
+  it("are made where loops are nested alone", () => {
+    expect(nestsLoops(lines)).toBe(true);
+    expect(nestsLoops(linesOf(["SCAN main.people", "USE TEMP B-TREE FOR ORDER BY"]))).toBe(false);
   });
 });

@@ -22,13 +22,22 @@ describe("the key of a statement", () => {
   });
 
   it("tells apart who sees the same text with other masks", () => {
-    const view = { name: "people", reads: ["email"], clear: ["email"], columns: [], isMasked: false, lookup: null };
+    const view = {
+      name: "people",
+      reads: ["email"],
+      clear: ["email"],
+      settled: [],
+      columns: [],
+      isMasked: false,
+      lookup: null,
+    };
     const seen = (change: Partial<GuardView>) =>
       keyOf({ ...query("", "SELECT 1"), used: [{ ...view, select: () => "", ...change }] }, "n");
     const changes: Partial<GuardView>[] = [
       {},
       { isMasked: true },
       { clear: [] },
+      { settled: ["email"] },
       { reads: [] },
       { lookup: { table: "t", columns: new Set() } },
     ];
@@ -76,7 +85,9 @@ describe("a memory", () => {
   it("keeps nothing that is larger than it", () => {
     const memory = createMemory<number>(() => 0, 3);
     const copy = copyOf();
+    memory.set(copy, "a", 1);
     memory.set(copy, "long key", 1);
+    expect(memory.get(copy, "a")).toBe(1);
     expect(memory.get(copy, "long key")).toBeUndefined();
   });
 });

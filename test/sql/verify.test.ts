@@ -1,7 +1,7 @@
 // Layer 4 by itself: programs that the database would run, from its own EXPLAIN.
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
-import { forbiddenInstruction, isSameSchema } from "../../src/sql/verify.ts";
+import { forbiddenInstruction, indexedPages, isSameSchema, readsPages } from "../../src/sql/verify.ts";
 import type { Instruction } from "../../src/sql/verify.ts";
 
 let rootPages: ReadonlySet<number>;
@@ -88,5 +88,27 @@ describe("the schema", () => {
     expect(isSameSchema([table, index], [table])).toBe(false);
     expect(isSameSchema([table], [table, index])).toBe(false);
     expect(isSameSchema([], [])).toBe(true);
+  });
+});
+
+describe("the indexes of a program", () => {
+  const programOf = async (sql: string) =>
+    (await env.SHOP_DB.prepare(`EXPLAIN ${sql}`).all<Record<string, unknown> & Instruction>()).results;
+  const pageOf = async (name: string) =>
+    Number(await env.SHOP_DB.prepare("SELECT rootpage FROM sqlite_schema WHERE name = ?").bind(name).first("rootpage"));
+
+  it("that it makes are those on tables, not those on what was computed", async () => {
+    await env.SHOP_DB.prepare("CREATE TABLE pairs (id INTEGER PRIMARY KEY, email TEXT, team TEXT)").run();
+    const join = "SELECT b.* FROM pairs a CROSS JOIN pairs b ON b.team = a.team";
+    expect(indexedPages(await programOf(join))).toEqual([await pageOf("pairs")]);
+    const computed = `WITH pairs AS MATERIALIZED (SELECT * FROM main.pairs) ${join}`;
+    expect((await programOf(computed)).some(({ opcode }) => opcode === "OpenAutoindex")).toBe(true);
+    expect(indexedPages(await programOf(computed))).toEqual([]);
+  });
+
+  it("that it reads are known by their pages", async () => {
+    const pages = new Set([await pageOf("customers")]);
+    expect(readsPages(await programOf("SELECT * FROM customers"), pages)).toBe(true);
+    expect(readsPages(await programOf("SELECT * FROM orders"), pages)).toBe(false);
   });
 });

@@ -1,9 +1,9 @@
-// A D1 database that is listened to: everything that is prepared is written down, and answers can be held back.
+// A D1 database that is listened to: everything that is prepared is written down, and transactions can be held back.
 export interface Listened {
   readonly database: D1Database;
   /** What was prepared, oldest first. */
   readonly sent: string[];
-  /** Holds back whatever is run from now on, until the function that it gives is called. */
+  /** Holds back transactions of sessions from now on, until the function that it gives is called. */
   readonly hold: () => () => void;
 }
 

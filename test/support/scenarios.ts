@@ -291,18 +291,20 @@ export const SCENARIOS: readonly Scenario[] = [
     ],
     recorded: { result: "answered" },
   },
-  ...["shop.orders", "shop.nothing", "ops.stock"].map((id): Scenario => ({
-    who: "support",
-    tool: "fetch",
-    args: { id },
-    has: [
-      `There is nothing called "${id}" that you may read. Call describe or search for what there is. ${STEP_UP_SUPPORT}`,
-    ],
-    recorded: { result: "denied", code: "not_found" },
-  })),
+  ...["shop.orders", "shop.nothing", "ops.stock", "shop.customers/999999", "handbook/nothing.md"].map(
+    (id): Scenario => ({
+      who: "support",
+      tool: "fetch",
+      args: { id },
+      has: [
+        `There is nothing called "${id}" that you may read. Call describe or search for what there is. ${STEP_UP_SUPPORT}`,
+      ],
+      recorded: { result: "denied", code: "not_found" },
+    }),
+  ),
   ...[
     ["customers", "shop.customers"],
-    ["Shop.Customers/1", "shop.customers"],
+    ["Shop.Customers/1", "shop.customers/1"],
     ["shop.custmers", "shop.customers"],
   ].map(([id, meant]): Scenario => ({
     who: "support",
