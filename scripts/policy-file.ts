@@ -14,6 +14,10 @@ export async function loadOwnConfig(): Promise<Gatehouse> {
   } catch (error) {
     if (error instanceof TypeError && error.message.startsWith("The policy file"))
       throw new PolicyProblem(`src/gatehouse.config.ts: ${error.message}`, { cause: error });
+    if (error instanceof SyntaxError && error.message.includes(".json:"))
+      throw new PolicyProblem(`${error.message}. Each entry but the last of an object ends with a comma.`, {
+        cause: error,
+      });
     throw error;
   }
 }

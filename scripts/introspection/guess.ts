@@ -36,9 +36,10 @@ function guessColumn(column: FoundColumn, table: FoundTable, tables: readonly Fo
   const references = column.references ?? guessReference(column, table, tables);
   const examples = reason === undefined ? choicesOf(column) : [];
   return {
+    // First, so that a person can take the line away and leave the file as JSON.
+    ...(reason === undefined ? {} : { hidden: true }),
     type: typeOf(column),
     description: reason === undefined ? meaningOf(column, table) : `${meaningOf(column, table)} (looks like ${reason})`,
-    ...(reason === undefined ? {} : { hidden: true }),
     ...(references === null ? {} : { references }),
     ...(examples.length === 0 ? {} : { examples: [...examples] }),
   };

@@ -32,7 +32,7 @@ export function mergeTables(known: Tables, found: Tables): Merged {
 function mergeTable(known: TableInput, found: TableInput): TableInput {
   const columns = Object.entries(found.columns).map(([name, column]): [string, ColumnInput] => [
     name,
-    Object.hasOwn(known.columns, name) ? (known.columns[name] ?? column) : { ...column, hidden: true },
+    Object.hasOwn(known.columns, name) ? (known.columns[name] ?? column) : { hidden: true, ...column },
   ]);
   const { key, ...rest } = known;
   const isKey = key !== undefined && Object.hasOwn(found.columns, key);

@@ -74,7 +74,11 @@ export async function fetchResource(
 ): Promise<Answered<ResourceText>> {
   const answered = await fetchOne(catalogue, workspace, { ...request, pageCharacters: MAX_WHOLE_CHARACTERS });
   const { text, metadata } = answered.answer;
-  const notes = "untrusted" in metadata ? [UNTRUSTED_NOTE] : [];
+  const { incomplete = [] } = metadata;
+  const notes = [
+    ...(typeof incomplete === "object" && incomplete.length > 0 ? [`Not all rows: ${incomplete.join("; ")}.`] : []),
+    ...("untrusted" in metadata ? [UNTRUSTED_NOTE] : []),
+  ];
   const result = resultNameOf(request.id);
   if (!("pages" in metadata)) return { ...answered, answer: { text, notes } };
   if (result === undefined) {

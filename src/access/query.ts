@@ -1,6 +1,7 @@
 // The query operation: a person's SELECT over one source of tables or over their kept results, governed, kept and answered.
 import { AppError } from "../errors.ts";
 import { foldName } from "../sql/identifier.ts";
+import { nearest } from "../sql/near.ts";
 import type { SqlValue } from "../sql/parameters.ts";
 import { parseStatement } from "../sql/statement.ts";
 import type { Statement } from "../sql/statement.ts";
@@ -65,11 +66,18 @@ export async function query(
     const isMeant = (dataset: string): boolean => isNamed(statement, request.source, dataset);
     const denied =
       error instanceof AppError && !(error instanceof StillRunning) ? deny(error, catalogue, isMeant) : undefined;
-    throw denied !== undefined && denied.denials.length > 0 ? denied : error;
+    if (denied !== undefined && denied.denials.length > 0) throw denied;
+    throw request.source === WORKSPACE ? ownFault(error) : error;
   });
   const used = opened.tables.filter((table) => read.used.includes(table.dataset.table));
   const provenance = opened.provenanceOf(used, statement);
   return keepAndAnswer(workspace, request, read, provenance);
+}
+
+/** Of one's own results, no role has more. */
+function ownFault(error: unknown): unknown {
+  if (!(error instanceof AppError) || !error.isMissing) return error;
+  return new AppError(error.code, error.publicMessage, { cause: error.cause });
 }
 
 async function keepAndAnswer(
@@ -113,12 +121,17 @@ function openTables(catalogue: Catalogue, name: string): Opened {
   const sources = catalogue.open.filter((open): open is OpenTables => open.kind === "d1");
   const found = sources.find((open) => open.source.declaration.name === name);
   if (found !== undefined) return { ...found, provenanceOf };
-  const names = sources.map((open) => open.source.declaration.name);
-  const message =
-    names.length === 0
-      ? "There is no source that you may query."
-      : `There is no source ${JSON.stringify(name)} that you may query. There are: ${[...names, WORKSPACE].join(", ")}.`;
-  throw deny(new AppError("not_found", message, { isMissing: true }), catalogue, (dataset) =>
+  if (catalogue.open.some((open) => open.source.declaration.name === name))
+    throw new AppError("invalid_input", `${name} holds documents: find them with search, and read them with fetch.`);
+  throw deny(new AppError("not_found", noSource(name, sources), { isMissing: true }), catalogue, (dataset) =>
     dataset.startsWith(`${name}.`),
   );
+}
+
+function noSource(name: string, sources: readonly OpenTables[]): string {
+  const names = sources.map((open) => open.source.declaration.name);
+  if (names.length === 0) return "There is no source that you may query.";
+  const meant = nearest(name, names);
+  const choice = `${meant === undefined ? "" : `Did you mean ${meant}? `}There are: ${[...names, WORKSPACE].join(", ")}.`;
+  return `There is no source ${JSON.stringify(name)} that you may query. ${choice}`;
 }

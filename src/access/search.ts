@@ -60,7 +60,10 @@ export async function search(
   const more = found.some((one) => one.more);
   const counted = `${more ? "at least " : ""}${hits.length + (more && hits.length === best.length ? 1 : 0)}`;
   const notes = found.flatMap((one) => one.notes);
-  const seen = noteOf(hits.length, more || best.length < hits.length ? `${best.length} of ${counted} hits shown.` : "");
+  const isNothing = sources.length === 0 && saved.length === 0 && found.every((one) => one.hits.length === 0);
+  const seen = isNothing
+    ? NOTHING
+    : noteOf(hits.length, more || best.length < hits.length ? `${best.length} of ${counted} hits shown.` : "");
   const note = [seen, ...new Set(notes), ...(untrusted.length > 0 ? [UNTRUSTED_NOTE] : [])]
     .filter((part) => part !== "")
     .join(" ");
@@ -155,6 +158,8 @@ function documentHit({ dataset, decision }: OpenDocuments, document: GovernedDoc
     dataset: dataset.id,
   };
 }
+
+const NOTHING = "There is nothing here that this person may read. describe tells whom to ask.";
 
 function noteOf(found: number, cut: string): string {
   return found === 0 ? "Nothing matched. Try other words, or call describe for all datasets." : cut;

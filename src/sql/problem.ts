@@ -27,7 +27,7 @@ interface Help {
 
 interface Form {
   readonly pattern: RegExp;
-  /** Whether a name is not there, for this person. */
+  /** Whether a name is not there, for this person, so that another role might have it. */
   readonly isMissing?: true;
   readonly say: (name: string, help: Help) => string;
 }
@@ -37,7 +37,6 @@ const MAX_LISTED = 30;
 
 const FORMS: readonly Form[] = [
   {
-    isMissing: true,
     pattern: /^no such column: "(.+)" - should this be a string literal/,
     say: (name, { columns }) =>
       `There is no column ${name} here that you may read. If it is text, put it in single quotes.${choice(name, columns, "Columns")}`,
@@ -51,7 +50,7 @@ const FORMS: readonly Form[] = [
     pattern: /^ambiguous column name: (.+)$/,
     say: (name) => `The column ${name} is ambiguous. Put the table's name or alias before it.`,
   },
-  { pattern: /^no such function: (.+)$/, say: (name) => `There is no function ${name} here.` },
+  { pattern: /^no such function: (.+)$/, say: (name) => `There is no function ${name} here. The dialect is SQLite's.` },
   // D1 has functions that it lets nobody call.
   {
     pattern: /^not authorized to use function: (.+)$/,
@@ -69,12 +68,16 @@ const FORMS: readonly Form[] = [
     pattern: /^misuse of (?:aliased )?window function:? (.+?)(?:\(\))?$/,
     say: (name) => `${name} cannot be used in that place. Filter by it in a query around this one.`,
   },
-  { pattern: /^near "(.+)": syntax error$/, say: (name) => `There is a syntax error near ${name}.` },
+  {
+    pattern: /^near "(.+)": syntax error$/,
+    say: (name) =>
+      `There is a syntax error near ${name}. The dialect is SQLite's; a name with a space stands in double quotes.`,
+  },
   {
     isMissing: true,
     pattern: /^no such table: (?:[^ ]+\.)?(.+)$/,
     say: (name, { tables }) =>
-      `There is no table ${name} here that you may read. Write table names without the source before them.${choice(name, tables, "Tables")}`,
+      `Write table names without the source before them; there is no table ${name} here that you may read.${choice(name, tables, "Tables")}`,
   },
   {
     pattern: /^circular reference: (.+)$/,
@@ -174,7 +177,10 @@ export function readProblem(thrown: unknown, asked: Asked, query: GuardedQuery):
 
 function readText(text: string, asked: Asked, query: GuardedQuery, cause: unknown): Problem {
   const { statement, views, nonce } = asked;
-  const help = { columns: query.used.flatMap((view) => view.columns), tables: views.map((view) => view.name) };
+  const help = {
+    columns: [...new Set(query.used.flatMap((view) => view.columns))],
+    tables: views.map((view) => view.name),
+  };
   const denied = new RegExp(`^no such table: (?:main\\.)?denied_${nonce}_([0-9]+)$`).exec(text);
   if (denied !== null) return prepared(deniedMessage(query.denied[Number(denied[1])] ?? "", help), cause, true);
   // Once SQLite has met one error it looks names up past the guard, and its last message then tells what exists. Whatever
@@ -186,6 +192,9 @@ function readText(text: string, asked: Asked, query: GuardedQuery, cause: unknow
       cause,
       true,
     );
+  const [, qualified = ""] = /^no such table: [^ ]+\.(.+)$/.exec(text) ?? [];
+  if (views.some(({ name }) => foldName(name) === foldName(qualified)) && wroteName(statement, qualified))
+    return prepared(`Write the table's name without the source before it: ${qualified}.`, cause);
   for (const { pattern, say, isMissing = false } of FORMS) {
     const name = pattern.exec(text)?.[1];
     if (name !== undefined && wroteName(statement, name)) return prepared(say(name, help), cause, isMissing);

@@ -225,3 +225,11 @@ it("keys complete among all documents, not the first thousand alone", async () =
   expect(await complete("AAA/99")).toContain("aaa/99");
   expect(await complete("zebra/S", NONE)).toEqual([]);
 }, 30_000);
+
+it("query says what reads them", async () => {
+  const asked = { what: { source: "open", sql: "SELECT 1" }, params: [], limit: undefined };
+  await expect(gatewayFor(library()).query(READER, asked)).rejects.toMatchObject({
+    code: "invalid_input",
+    publicMessage: "open holds documents: find them with search, and read them with fetch.",
+  });
+});

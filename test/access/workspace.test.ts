@@ -165,6 +165,7 @@ describe("a kept result", () => {
     });
     expect((await gateway.readResource(caller, "gatehouse://result/r1/2")).notes).toEqual([
       "Page 2 of 3. The next is gatehouse://result/r1/3.",
+      "Not all rows: r1 has 9 of at least 10 rows.",
     ]);
     expect(await failure(gateway.fetch(caller, "r1", 4))).toBe(
       'invalid_input: page 4 does not exist: "r1" has 3 page(s).',
@@ -340,11 +341,33 @@ describe("what is made from a result that does not have all rows", () => {
     });
     expect(await gateway.describe(caller, "r3")).toMatchObject({ incomplete });
     expect((await gateway.fetch(caller, "r2", 1)).metadata).toMatchObject({ rows: 1, incomplete });
+    expect((await gateway.readResource(caller, "gatehouse://result/r2")).notes).toEqual([
+      "Not all rows: r1 has 2 of at least 3 rows.",
+    ]);
     const whole = await gateway.query(caller, query("shop", "SELECT count(*) FROM customers"));
     expect(whole.incomplete).toBeUndefined();
     expect(await gateway.describe(caller, "r4")).not.toHaveProperty("incomplete");
     const union = await gateway.query(caller, query("workspace", "SELECT * FROM r1 UNION ALL SELECT * FROM r3"));
     expect(union.incomplete).toEqual(incomplete);
+  });
+});
+
+describe("what another role would not mend", () => {
+  it("is not told with the roles that there are", async () => {
+    const [gateway, caller] = [gatewayFor(world(ALL)), callerAs(EMAIL)];
+    const said = (source: string, sql: string) => failure(gateway.query(caller, query(source, sql)));
+    expect(await said("workspace", "SELECT * FROM r99")).toMatch(
+      /^query_failed: There is no table r99 here.*(?<!roles\.)$/,
+    );
+    expect(await said("shop", 'SELECT name FROM customers WHERE region = "north"')).toMatch(
+      /If it is text, put it in single quotes\..*(?<!roles\.)$/,
+    );
+    expect(await said("shop", "SELECT name FROM shop.customers")).toBe(
+      "query_failed: Write the table's name without the source before it: customers.",
+    );
+    expect(await said("shops", "SELECT 1")).toContain(
+      '"shops" that you may query. Did you mean shop? There are: shop, ops, workspace.',
+    );
   });
 });
 

@@ -206,7 +206,7 @@ describe("errors use the person's own words", () => {
     ["SELECT nam FROM customers", "There is no column nam here that you may read."],
     ["SELECT id FROM customers JOIN orders ON customer_id = customers.id", "The column id is ambiguous."],
     ["SELECT * FROM nowhere", "There is no table nowhere here that you may read. Tables: customers, "],
-    ["SELECT * FROM shop.customers", "Write table names without the source before them."],
+    ["SELECT * FROM shop.customers", "Write the table's name without the source before it: customers."],
     ["SELECT nosuch(1)", "There is no function nosuch here."],
     ["SELECT json_pretty('{}')", "The function json_pretty is not available in this database."],
     ["SELECT if(1, 2, 3)", "The function if is not available in this database."],

@@ -389,7 +389,7 @@ export const SCENARIOS: readonly Scenario[] = [
     who: "guest",
     tool: "search",
     args: { query: "returns" },
-    has: ["Nothing matched"],
+    has: ["There is nothing here that this person may read."],
     lacks: ["30 days"],
     recorded: { result: "answered", rows: 0 },
   },
