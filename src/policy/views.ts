@@ -1,7 +1,7 @@
 // Layer 2 of governed SQL, the policy's half: turns a decision into the SELECT of a guard view. Rows, masks and hidden
 // columns are applied inside it, so whatever is written around it sees only what the subject may see.
 import { quoteIdentifier } from "../sql/identifier.ts";
-import type { GuardView, Ordering } from "../sql/guard.ts";
+import type { GuardView, Ordering, Settled } from "../sql/guard.ts";
 import type { Parameters } from "../sql/parameters.ts";
 import { TOKEN_COLUMNS, TOKEN_TABLE, disclosedType, disclosureName, disclosureRank, disclosureSql } from "./masks.ts";
 import { columnsOf, conditionSql, equalitiesOf } from "./conditions.ts";
@@ -104,11 +104,12 @@ export function guardViewSql(
 }
 
 /** The columns that have one value in all rows which these grants show. */
-function settledBy(grants: readonly Grant[]): readonly string[] {
+function settledBy(grants: readonly Grant[]): readonly Settled[] {
   const [first = new Map<string, never>(), ...others] = grants.map(({ rows }) =>
     rows === null ? new Map() : equalitiesOf(rows),
   );
-  return [...first].flatMap(([column, value]) => (others.every((one) => one.get(column) === value) ? [column] : []));
+  const shared = [...first].filter(([column, value]) => others.every((one) => one.get(column) === value));
+  return shared.map(([name, value]) => ({ name, isNumber: typeof value !== "string" }));
 }
 
 function disclosureOf(grant: Grant, column: Pick<Column, "name">): Disclosure {

@@ -62,7 +62,8 @@ interface Planned extends Plan {
 function cheapest(copy: SchemaCopy, reading: Reading, { used }: GuardedQuery): Planned {
   const { materialized } = reading.request.form;
   const best = untelling(copy, reading, used, materialized);
-  const isSlow = used.some((view) => view.isMasked) && nestsScans(best.lines);
+  const isIndexLost = best.form.ordering !== "free" || used.some((view) => view.isMasked);
+  const isSlow = isIndexLost && nestsScans(best.lines);
   return materialized || !isSlow ? best : cheaper(best, untelling(copy, reading, used, true));
 }
 
@@ -72,7 +73,6 @@ function untelling(copy: SchemaCopy, reading: Reading, used: Views, materialized
   if (!planTells(copy, free.lines, used)) return free;
   const form = formFor(copy, used, materialized);
   const unindexed = planOf(copy, reading, { ...form, ordering: "unindexed" });
-  if (!canSort(copy, used, form)) return unindexed;
   const sorting = planOf(copy, reading, { ...form, ordering: "sorted" });
   // A table without row numbers is read by an index all the same.
   return planTells(copy, unindexed.lines, used) ? sorting : cheaper(unindexed, sorting);
@@ -80,23 +80,13 @@ function untelling(copy: SchemaCopy, reading: Reading, used: Views, materialized
 
 /** With views that sort, which needs no luck with plans. */
 function sorted(copy: SchemaCopy, reading: Reading, { used }: GuardedQuery): Planned {
-  const form = formFor(copy, used, reading.request.form.materialized);
-  if (!canSort(copy, used, form))
-    throw new AppError(
-      "query_refused",
-      "The SQL cannot be run so that rows come in an order of their own. Simplify it.",
-    );
-  return planOf(copy, reading, { ...form, ordering: "sorted" });
+  return planOf(copy, reading, { ...formFor(copy, used, reading.request.form.materialized), ordering: "sorted" });
 }
 
 type Views = GuardedQuery["used"];
 
 function formFor(copy: SchemaCopy, used: Views, materialized: boolean): Omit<ViewForm, "ordering"> {
   return { materialized, untelling: used.filter((view) => !couldTell(copy, view)).map((view) => view.name) };
-}
-
-function canSort(copy: SchemaCopy, used: Views, form: Pick<ViewForm, "untelling">): boolean {
-  return used.every(({ name }) => form.untelling.includes(name) || copy.ownOrderOf(name) !== undefined);
 }
 
 function planOf(copy: SchemaCopy, reading: Reading, form: ViewForm): Planned {
@@ -114,7 +104,7 @@ function tooMuchWork({ used }: GuardedQuery): AppError {
   const hint = used.some((view) => view.isMasked) ? " Masked columns have no index: prefer others." : "";
   return new AppError(
     "query_refused",
-    `The query would take too much work. ${names === "" ? "Join" : `Join ${names}`} on equal columns, or filter first.${hint}`,
+    `The query would take too much work. ${names === "" ? "Join" : `Join ${names}`} on equal columns, also in place of subqueries, or filter first.${hint}`,
   );
 }
 

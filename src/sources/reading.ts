@@ -1,10 +1,10 @@
 // A statement on its way to a database, and what comes back. Layers stand in a list before the database: each may look at
 // the statement, change how it is framed, add statements to its transaction, and look at what those say.
 import { guardQuery } from "../sql/guard.ts";
-import type { GuardView, GuardedQuery, OwnOrder, ViewForm } from "../sql/guard.ts";
+import type { GuardView, GuardedQuery, ViewForm } from "../sql/guard.ts";
 import type { SqlValue } from "../sql/parameters.ts";
 import type { Problem } from "../sql/problem.ts";
-import type { SchemaCopy } from "../sql/schema.ts";
+import type { OwnOrder, SchemaCopy } from "../sql/schema.ts";
 import type { Statement } from "../sql/statement.ts";
 
 /** What a person asks, under today's decisions. */
@@ -46,7 +46,7 @@ export interface Reading {
 /** The statement of a reading behind guard views of this form. */
 export function guarded({ request, query, schema }: Reading, form: ViewForm): GuardedQuery {
   const { statement, views, nonce, maxRows } = request;
-  const ownOrderOf = (table: string): OwnOrder | undefined => schema.use((copy) => copy.ownOrderOf(table));
+  const ownOrderOf = (table: string): OwnOrder | undefined => schema.use((copy) => copy.shapeOf(table).ownOrder);
   return guardQuery(statement, query, views, { nonce, maxRows, ownOrderOf, ...form });
 }
 

@@ -49,16 +49,24 @@ function indexTells(copy: SchemaCopy, index: string, used: readonly GuardView[])
   return columns === undefined || view === undefined || !columns.every((column) => isUntelling(copy, view, column));
 }
 
-/** Whether the order of all that the view reads tells nothing. */
+/** Whether nothing that an index for one query could hold of the table tells anything by its order. */
 function isOpen(copy: SchemaCopy, view: GuardView | undefined): boolean {
-  return view?.reads.every((column) => isUntelling(copy, view, foldName(column))) === true;
+  if (view === undefined) return false;
+  const { columns } = copy.shapeOf(view.name);
+  const isUsedAlone = columns.length < MANY_COLUMNS && !columns.some(({ isGenerated }) => isGenerated);
+  const held = isUsedAlone ? view.reads.map(foldName) : columns.map(({ name }) => name);
+  return held.every((column) => isUntelling(copy, view, column));
 }
 
+/** From so many columns on, and with columns that are computed, SQLite puts more into such an index than the query uses. */
+const MANY_COLUMNS = 64;
+
 function isUntelling(copy: SchemaCopy, view: GuardView, column: string): boolean {
-  const has = (names: readonly string[]): boolean => names.some((name) => foldName(name) === column);
-  if (has(view.clear)) return true;
+  if (view.clear.some((name) => foldName(name) === column)) return true;
+  const settled = view.settled.find(({ name }) => foldName(name) === column);
   // Values that are equal by one collation need not be by another, which an index may have.
-  return has(view.settled) && !/\bCOLLATE\b/i.test(tableOf(copy, view)?.sql ?? "COLLATE");
+  if (settled === undefined || /\bCOLLATE\b/i.test(tableOf(copy, view)?.sql ?? "COLLATE")) return false;
+  return !settled.isNumber || copy.shapeOf(view.name).columns.some((one) => one.name === column && one.isNumeric);
 }
 
 function tableOf(copy: SchemaCopy, { name }: GuardView): SchemaObject | undefined {

@@ -7,6 +7,7 @@ import { ALLOWED_TABLE_FUNCTIONS } from "./functions.ts";
 import { foldName, quoteIdentifier } from "./identifier.ts";
 import { createParameters, typed } from "./parameters.ts";
 import type { Parameters, SqlValue } from "./parameters.ts";
+import type { OwnOrder } from "./schema.ts";
 import type { Statement } from "./statement.ts";
 
 /** A table as the subject may see it. */
@@ -17,8 +18,8 @@ export interface GuardView {
   readonly reads: readonly string[];
   /** Columns that every row shows as they are stored: their order tells nothing that the rows do not. */
   readonly clear: readonly string[];
-  /** Columns that a row rule leaves one value: by their collation they are equal in all rows. */
-  readonly settled: readonly string[];
+  /** Columns that a row rule leaves one value. */
+  readonly settled: readonly Settled[];
   /** The columns that it gives, for help with names. */
   readonly columns: readonly string[];
   /** Whether some column comes out other than it is stored, so that no index of the table serves it. */
@@ -27,6 +28,12 @@ export interface GuardView {
   readonly lookup: Lookup | null;
   /** Reads the base table through the policy. `ownOrder`: columns to sort by, for `sorted`. */
   readonly select: (parameters: Parameters, ordering: Ordering, ownOrder: readonly string[]) => string;
+}
+
+export interface Settled {
+  readonly name: string;
+  /** Whether that is a number: a column of texts may then hold it in several spellings. */
+  readonly isNumber: boolean;
 }
 
 export interface Lookup {
@@ -52,14 +59,6 @@ export interface ViewForm {
   readonly ordering: Ordering;
   /** The names of views that stay free whatever the ordering: no index on their tables could tell anything. */
   readonly untelling: readonly string[];
-}
-
-/** The order that a table's rows have without an index. */
-export interface OwnOrder {
-  /** Columns to sort by; no two rows are the same in them. */
-  readonly by: readonly string[];
-  /** What SQLite calls the columns that are read for it. */
-  readonly reads: readonly string[];
 }
 
 export interface GuardOptions extends ViewForm {
@@ -231,7 +230,11 @@ function nonceName(nonce: string, index: number): string {
 function viewCtes(view: GuardView, index: number, parameters: Parameters, options: GuardOptions): readonly string[] {
   const name = quoteIdentifier(nonceName(options.nonce, index));
   const materialized = options.materialized ? "MATERIALIZED " : "";
-  const select = view.select(parameters, orderingOf(view, options), ownOrderOf(view, options)?.by ?? []);
+  const ordering = orderingOf(view, options);
+  const ownOrder = ownOrderOf(view, options);
+  // A table that can be sorted by nothing has row numbers, and without indexes is read by those.
+  const isUnsorted = ordering === "sorted" && ownOrder === undefined;
+  const select = view.select(parameters, isUnsorted ? "unindexed" : ordering, ownOrder?.by ?? []);
   return [`${name} AS ${materialized}(${select})`, `${quoteIdentifier(view.name)} AS (SELECT * FROM ${name})`];
 }
 

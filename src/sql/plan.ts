@@ -49,6 +49,11 @@ export function estimateWork(lines: readonly PlanLine[], options: WorkOptions): 
         continue;
       }
       const below = estimateBelow(line.id);
+      if (detail === ALTERNATIVES) {
+        work = addLog(work, (nesting ?? 0) + below.work);
+        nesting = (nesting ?? 0) + below.rows;
+        continue;
+      }
       if (/^(?:MATERIALIZE|CO-ROUTINE) /.test(detail)) largestSubquery = Math.max(largestSubquery, below.rows);
       parts = addLog(parts, below.rows);
       work = addLog(work, detail.startsWith("CORRELATED ") ? (nesting ?? 0) + below.work : below.work);
@@ -58,6 +63,9 @@ export function estimateWork(lines: readonly PlanLine[], options: WorkOptions): 
   };
   return estimateBelow(0).work;
 }
+
+/** A loop by several indexes, one after the other. */
+const ALTERNATIVES = "MULTI-INDEX OR";
 
 function isLoop({ detail }: PlanLine): boolean {
   return /^(?:SCAN|SEARCH) /.test(detail);
@@ -102,17 +110,19 @@ export function indexedFor(lines: readonly PlanLine[]): readonly string[] {
   return lines.flatMap(({ detail }) => /^SEARCH main\.(.+?) USING AUTOMATIC /.exec(detail)?.[1] ?? []);
 }
 
-/** Whether a loop stands inside another: only then is an index made for a query. */
-export function nestsLoops(lines: readonly PlanLine[]): boolean {
-  const parents = lines.filter(isLoop).map(({ parent }) => parent);
-  return new Set(parents).size < parents.length;
+/** Whether there is one source of rows and one way to them: only beside others an index is made for a query. */
+export function hasOneSource(lines: readonly PlanLine[]): boolean {
+  return (
+    lines.filter(({ detail }) => /^(?:SCAN|SEARCH) main\.| VIRTUAL TABLE INDEX | CONSTANT ROWS?/.test(detail)).length <=
+    1
+  );
 }
 
 /** Whether a pass over a whole table stands inside another loop: masked columns have no index. */
 export function nestsScans(lines: readonly PlanLine[]): boolean {
   const entered = new Set<number>();
   return lines.some((line) => {
-    if (!isLoop(line)) return false;
+    if (!isLoop(line) && line.detail !== ALTERNATIVES) return false;
     const isInner = entered.has(line.parent);
     entered.add(line.parent);
     return isInner && line.detail.startsWith("SCAN ");

@@ -2,7 +2,6 @@
 import { AppError } from "../errors.ts";
 import { openEngine } from "./engine/sqlite.ts";
 import type { Engine } from "./engine/sqlite.ts";
-import type { OwnOrder } from "./guard.ts";
 import { foldName } from "./identifier.ts";
 
 /** A row of `sqlite_schema`. */
@@ -58,6 +57,28 @@ export interface SchemaSnapshot {
   readonly rows: ReadonlyMap<string, number>;
 }
 
+/** The order that a table's rows have without an index. */
+export interface OwnOrder {
+  /** Columns to sort by; no two rows are the same in them. */
+  readonly by: readonly string[];
+  /** What SQLite calls the columns that are read for it. */
+  readonly reads: readonly string[];
+}
+
+export interface TableShape {
+  readonly columns: readonly ShapedColumn[];
+  /** Undefined when it cannot be named, because a column is called rowid. */
+  readonly ownOrder: OwnOrder | undefined;
+}
+
+export interface ShapedColumn {
+  /** Folded. */
+  readonly name: string;
+  readonly isGenerated: boolean;
+  /** Whether it turns texts that are numbers into numbers. */
+  readonly isNumeric: boolean;
+}
+
 export interface SchemaCopy {
   readonly snapshot: SchemaSnapshot;
   readonly engine: Engine;
@@ -67,8 +88,8 @@ export interface SchemaCopy {
   objectsOf(tables: readonly string[]): readonly SchemaObject[];
   /** The columns of an index of this name, folded; undefined when it is none, or not on columns alone. */
   columnsOfIndex(name: string): readonly string[] | undefined;
-  /** The order of a table without an index; undefined when it cannot be named, because a column is called rowid. */
-  ownOrderOf(table: string): OwnOrder | undefined;
+  /** What a table of this name is like. */
+  shapeOf(table: string): TableShape;
   /** What could not be copied, and why: a form that is not known to hold. */
   readonly refused: readonly { readonly table: string; readonly name: string; readonly reason: string }[];
 }
@@ -90,16 +111,17 @@ export function copySchema(
   if (snapshot.statistics.length > 0) loadStatistics(engine, snapshot.statistics);
   const indexes = indexColumns(engine);
   const names = new Set(snapshot.objects.map(({ name }) => foldName(name)));
-  const orders = new Map<string, OwnOrder | undefined>();
+  const shapes = new Map<string, TableShape>();
   const byTable = Map.groupBy(tablesAndIndexes(snapshot), ({ table }) => foldName(table));
   return {
     snapshot,
     engine,
     refused,
     columnsOfIndex: (name) => indexes.get(foldName(name)),
-    ownOrderOf(table) {
-      if (!orders.has(table)) orders.set(table, ownOrderOf(engine, table));
-      return orders.get(table);
+    shapeOf(table) {
+      const shape = shapes.get(table) ?? readShape(engine, table);
+      shapes.set(table, shape);
+      return shape;
     },
     has: (name) => names.has(name),
     objectsOf: (asked) => [...new Set(asked.map(foldName))].flatMap((name) => byTable.get(name) ?? []),
@@ -151,18 +173,29 @@ function indexColumns(engine: Engine): ReadonlyMap<string, readonly string[]> {
   );
 }
 
-function ownOrderOf(engine: Engine, table: string): OwnOrder | undefined {
+function readShape(engine: Engine, table: string): TableShape {
   const name = `'${table.replaceAll("'", "''")}'`;
-  const columns = engine.query(`SELECT name, pk FROM pragma_table_xinfo(${name})`);
-  const names = columns.map(([column]) => column ?? "");
-  const key = columns
-    .filter(([, place]) => place !== "0")
-    .toSorted(([, one], [, other]) => Number(one) - Number(other))
+  const found = engine.query(`SELECT name, type, pk, hidden FROM pragma_table_xinfo(${name})`);
+  const columns = found.map(([column, type, , hidden]) => ({
+    name: foldName(column ?? ""),
+    isGenerated: hidden !== "0",
+    isNumeric: isNumeric(type ?? ""),
+  }));
+  const key = found
+    .filter(([, , place]) => place !== "0")
+    .toSorted(([, , one], [, , other]) => Number(one) - Number(other))
     .map(([column]) => column ?? "");
   const [[withoutRowid] = []] = engine.query(`SELECT wr FROM pragma_table_list(${name}) WHERE schema = 'main'`);
-  if (withoutRowid === "1") return { by: key, reads: key };
+  if (withoutRowid === "1") return { columns, ownOrder: { by: key, reads: key } };
   // A row number is reported by the name of the key that stands for it, if there is one.
-  return names.some((one) => foldName(one) === ROWID) ? undefined : { by: [ROWID], reads: [ROWID, ...key] };
+  const ownOrder = columns.some((one) => one.name === ROWID) ? undefined : { by: [ROWID], reads: [ROWID, ...key] };
+  return { columns, ownOrder };
+}
+
+/** SQLite's rules of column affinity, as far as they tell numbers from the rest. */
+function isNumeric(type: string): boolean {
+  if (/INT/i.test(type)) return true;
+  return type !== "" && !/CHAR|CLOB|TEXT|BLOB/i.test(type);
 }
 
 const ROWID = "rowid";

@@ -153,7 +153,7 @@ describe("guard views", () => {
     ["one of two rules", [grant({ region: HIDDEN }, { any: [north, south] })], []],
   ] as const)("a column tells nothing by its order where rules leave it one value: %s", (_name, grants, expected) => {
     const { settled } = guardViewOf({ allowed: true, dataset: people, grants, rules: [] }, people, String);
-    expect(settled).toEqual(expected);
+    expect(settled.map(({ name }) => name)).toEqual(expected);
   });
 
   it("share equal values as one parameter", () => {

@@ -1,7 +1,7 @@
 // What is read off a plan: passes over whole tables inside loops, and the indexes that it uses or makes.
 import { describe, expect, it } from "vitest";
 import type { PlanLine } from "../../src/sql/engine/sqlite.ts";
-import { indexedFor, indexesOf, nestsLoops, nestsScans } from "../../src/sql/plan.ts";
+import { estimateWork, hasOneSource, indexedFor, indexesOf, nestsScans } from "../../src/sql/plan.ts";
 
 const linesOf = (details: readonly string[]): readonly PlanLine[] =>
   details.map((detail, index) => ({ id: index + 1, parent: 0, cost: 100, detail }));
@@ -36,8 +36,29 @@ describe("the indexes of a plan", () => {
     expect(indexedFor(lines)).toEqual(["labels"]);
   });
 
-  it("are made where loops are nested alone", () => {
-    expect(nestsLoops(lines)).toBe(true);
-    expect(nestsLoops(linesOf(["SCAN main.people", "USE TEMP B-TREE FOR ORDER BY"]))).toBe(false);
+  it.each([
+    [["SCAN main.people", "USE TEMP B-TREE FOR ORDER BY", "SCAN result"], true],
+    [["SCAN main.people", "SEARCH main.visits USING INTEGER PRIMARY KEY (rowid=?)"], false],
+    [["SCAN 2 CONSTANT ROWS", "SCAN main.visits"], false],
+    [["SCAN j VIRTUAL TABLE INDEX 1:", "SCAN main.visits"], false],
+  ])("are not made where there is one source of rows alone: %j %s", (details, expected) => {
+    expect(hasOneSource(linesOf(details))).toBe(expected);
+  });
+});
+
+describe("the work of a plan", () => {
+  it("counts a loop by several indexes as one that turns as often as they find rows", () => {
+    const or: readonly PlanLine[] = [
+      { id: 1, parent: 0, cost: 0, detail: "MULTI-INDEX OR" },
+      { id: 2, parent: 1, cost: 0, detail: "INDEX 1" },
+      { id: 3, parent: 2, cost: 200, detail: "SEARCH main.visits USING INDEX visits_k (k=?)" },
+      { id: 4, parent: 1, cost: 0, detail: "INDEX 2" },
+      { id: 5, parent: 4, cost: 200, detail: "SEARCH main.visits USING INDEX visits_k2 (k2=?)" },
+    ];
+    const scan: PlanLine = { id: 9, parent: 0, cost: 200, detail: "SCAN main.people" };
+    const options = { rowsOf: () => 1_000_000, maxElements: 100 };
+    const alone = estimateWork([scan], options);
+    expect(estimateWork([...or, scan], options)).toBeGreaterThan(alone + 15);
+    expect(nestsScans([...or, scan])).toBe(true);
   });
 });

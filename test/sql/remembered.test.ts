@@ -37,7 +37,7 @@ describe("the key of a statement", () => {
       {},
       { isMasked: true },
       { clear: [] },
-      { settled: ["email"] },
+      { settled: [{ name: "email", isNumber: false }] },
       { reads: [] },
       { lookup: { table: "t", columns: new Set() } },
     ];
