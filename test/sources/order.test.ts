@@ -3,13 +3,11 @@
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
 import { defineGatehouse, mask, subject } from "../../src/config.ts";
-import { createD1Source } from "../../src/sources/d1.ts";
-import { createSchemaKeeper } from "../../src/sources/d1-schema.ts";
 import { governedLayers } from "../../src/sources/layers.ts";
 import { TellingOrder } from "../../src/sources/reading.ts";
 import type { Layer } from "../../src/sources/reading.ts";
 import { createReader } from "../support/governed.ts";
-import { listen } from "../support/listened.ts";
+import { listenedReader } from "../support/listened.ts";
 
 const TEXT = { type: "text", description: "Text" } as const;
 const NUMBER = { type: "integer", description: "Number" } as const;
@@ -211,19 +209,9 @@ describe.each(["masked", "teams"])("the order of rows, for %s", (account) => {
   });
 });
 
-/** The source of a reader of its own, and what it sends. */
-function listenedReader(layers = governedLayers({ allowsRecursion: false, maxSteps: 1e9 })) {
-  const { database, sent } = listen(env.SHOP_DB);
-  const [declaration] = config.policy.sources;
-  if (declaration === undefined) throw new Error("no source");
-  const datasets = config.policy.datasets.filter((dataset) => dataset.kind === "table");
-  const schemas = createSchemaKeeper(declaration, datasets, database, () => {});
-  return { sent, reader: createReader(config, createD1Source(declaration, datasets, database, schemas, layers)) };
-}
-
 describe("what could set an order", () => {
   it("takes no index from a table without it", async () => {
-    const { reader, sent } = listenedReader();
+    const { reader, sent } = listenedReader(config, env.SHOP_DB);
     const sql =
       "SELECT people.id, labels.name FROM people LEFT JOIN labels ON labels.person = people.id WHERE people.id + 0 < 3 ORDER BY NULL";
     expect(await reader.outcome("masked", sql)).toBe('[[1,"one"],[2,"two"]]');
@@ -242,7 +230,7 @@ describe("what could set an order", () => {
         request: { ...reading.request, form: { materialized: false, ordering: "free", untelling: [] } },
       });
     const [, ...others] = governedLayers({ allowsRecursion: false, maxSteps: 1e9 });
-    const { reader } = listenedReader([unplanned, ...others]);
+    const { reader } = listenedReader(config, env.SHOP_DB, [unplanned, ...others]);
     await expect(reader.read("masked", sql)).rejects.toThrow(TellingOrder);
   });
 
@@ -262,7 +250,7 @@ describe("what could set an order", () => {
     "is met when the database plans by values that the copy does not know: %s with %s",
     async (sql, value, expected) => {
       await env.SHOP_DB.prepare("CREATE INDEX IF NOT EXISTS things_name ON things (name, weight)").run();
-      const { reader, sent } = listenedReader();
+      const { reader, sent } = listenedReader(config, env.SHOP_DB);
       expect(await reader.outcome("masked", sql, [value])).toBe(expected);
       const ran = () => sent.filter((one) => one.startsWith("WITH") && one.includes("octet_length")).length;
       const before = ran();
@@ -274,7 +262,7 @@ describe("what could set an order", () => {
   );
 
   it("is met when ANALYZE has run since the schema was read", async () => {
-    const { reader } = listenedReader();
+    const { reader } = listenedReader(config, env.SHOP_DB);
     const sql = "SELECT id FROM twos WHERE a = 'a' AND b = 'b3'";
     expect(await reader.outcome("masked", sql)).toBe("[[3],[13],[23],[33]]");
     await env.SHOP_DB.prepare("ANALYZE").run();

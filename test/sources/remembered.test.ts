@@ -3,15 +3,11 @@
 import { env } from "cloudflare:workers";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { defineGatehouse, mask, subject } from "../../src/config.ts";
-import { createD1Source } from "../../src/sources/d1.ts";
 import { createSchemaKeeper } from "../../src/sources/d1-schema.ts";
-import { governedLayers } from "../../src/sources/layers.ts";
 import { Drift } from "../../src/sources/reading.ts";
 import { SCHEMA_OBJECTS_SQL } from "../../src/sql/schema.ts";
-import { createReader } from "../support/governed.ts";
 import type { Reader } from "../support/governed.ts";
-import { listen } from "../support/listened.ts";
-import type { Listened } from "../support/listened.ts";
+import { listenedReader } from "../support/listened.ts";
 
 const TEXT = { type: "text", description: "Text" } as const;
 const NUMBER = { type: "integer", description: "Number" } as const;
@@ -60,7 +56,7 @@ const config = defineGatehouse({
   ],
 });
 
-let listened: Listened;
+let listened: ReturnType<typeof listenedReader>;
 let reader: Reader;
 
 beforeAll(async () => {
@@ -76,14 +72,8 @@ beforeAll(async () => {
 });
 
 beforeEach(() => {
-  const [declaration] = config.policy.sources;
-  if (declaration === undefined) throw new Error("no source");
-  const datasets = config.policy.datasets.filter((dataset) => dataset.kind === "table");
-  listened = listen(env.SHOP_DB);
-  const { database } = listened;
-  const schemas = createSchemaKeeper(declaration, datasets, database, () => {});
-  const layers = governedLayers({ allowsRecursion: false, maxSteps: 1e9 });
-  reader = createReader(config, createD1Source(declaration, datasets, database, schemas, layers));
+  listened = listenedReader(config, env.SHOP_DB);
+  ({ reader } = listened);
 });
 
 const explained = (): number => listened.sent.filter((sql) => sql.startsWith("EXPLAIN ")).length;
