@@ -57,10 +57,16 @@ export function guardViewOf(decision: Allowed, dataset: TableDataset, tokenDomai
     settled: settledBy(decision.grants),
     columns: visible.map((column) => column.name),
     isMasked: visible.some((column) => maskOf(column) !== null),
-    lookup: visible.some(({ disclosures }) => disclosures.some(({ kind }) => kind === "token")) ? TOKENS : null,
+    isRowRestricted: isRowRestricted(decision),
+    fragile: visible.filter(({ disclosures }) => disclosures.some(isToken)).map(({ name }) => name),
+    lookup: visible.some(({ disclosures }) => disclosures.some(isToken)) ? TOKENS : null,
     select: (parameters, ordering, ownOrder) =>
       guardViewSql(decision, dataset, { parameters, tokenDomain }, ordering, ownOrder),
   };
+}
+
+function isToken({ kind }: Disclosure): boolean {
+  return kind === "token";
 }
 
 /** What token masks read besides the table. */

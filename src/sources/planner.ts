@@ -1,12 +1,16 @@
 // The layer of governed SQL that plans: says how views are best computed, and refuses what would take too much work.
 import { AppError } from "../errors.ts";
 import type { PlanLine } from "../sql/engine/sqlite.ts";
-import { sqlOf } from "../sql/guard.ts";
-import type { GuardedQuery, ViewForm } from "../sql/guard.ts";
+import { sqlOf, usedViews } from "../sql/guard.ts";
+import type { GuardView, GuardedQuery, ViewForm } from "../sql/guard.ts";
+import { foldName } from "../sql/identifier.ts";
 import { estimateWork, nestsScans } from "../sql/plan.ts";
+import type { WorkOptions } from "../sql/plan.ts";
 import { createMemory, keyOf } from "../sql/remembered.ts";
+import { canFailOnRow } from "../sql/row-failures.ts";
 import type { SchemaCopy } from "../sql/schema.ts";
 import { tableFunctionsOf } from "../sql/statement.ts";
+import { costliestFrame } from "../sql/window-frames.ts";
 import { TellingOrder, guarded } from "./reading.ts";
 import type { Layer, Reading, ReadRequest } from "./reading.ts";
 import { couldTell, planTells } from "./telling.ts";
@@ -29,16 +33,16 @@ interface Plan {
 export function planner({ maxSteps }: PlannerOptions): Layer {
   const plans = createMemory<Plan>();
   return (next) => async (reading) => {
-    const { request, schema } = reading;
+    const { schema } = reading;
+    const request = { ...reading.request, form: { ...reading.request.form, fenced: needsFence(reading) } };
     const query = guarded(reading, { ...request.form, ordering: "free" });
     const key = keyOf(query, request.nonce);
     const plan = (choose: typeof cheapest, isKnown: boolean): Plan =>
       schema.use((copy) => {
         const known = isKnown ? plans.get(copy, key) : undefined;
         if (known !== undefined) return known;
-        const { form, work } = choose(copy, reading, query);
-        // What a table-valued function gives depends on the values.
-        if (tableFunctionsOf(request.statement).length === 0) plans.set(copy, key, { form, work });
+        const { form, work } = choose(copy, { ...reading, request }, query);
+        if (!dependsOnValues(request)) plans.set(copy, key, { form, work });
         return { form, work };
       });
     const run = ({ form, work }: Plan) => {
@@ -54,24 +58,45 @@ export function planner({ maxSteps }: PlannerOptions): Layer {
   };
 }
 
+/** What a table-valued function gives and how large a frame is may depend on the bound values, which the key leaves out. */
+function dependsOnValues({ statement, values }: ReadRequest): boolean {
+  return (
+    tableFunctionsOf(statement).length > 0 || (values.length > 0 && costliestFrame(statement, values) !== undefined)
+  );
+}
+
 interface Planned extends Plan {
   readonly lines: readonly PlanLine[];
 }
 
+/** Whether an expression could tell of hidden rows by failing. */
+function needsFence({ request, schema }: Reading): boolean {
+  const { statement, values, views } = request;
+  const restricted = usedViews(statement, views).filter((view) => view.isRowRestricted);
+  if (restricted.length === 0) return false;
+  const fragile = schema.use((copy) => restricted.flatMap((view) => [...view.fragile, ...computedColumns(copy, view)]));
+  return canFailOnRow(statement, values, new Set(fragile.map(foldName)));
+}
+
+/** Columns that the table computes when they are read, by an expression of any kind. */
+function computedColumns(copy: SchemaCopy, { name }: GuardView): readonly string[] {
+  return copy.shapeOf(name).columns.flatMap((column) => (column.isGenerated ? [column.name] : []));
+}
+
 /** Masked columns have no index: where passes over them are nested, computing views first may be cheaper. */
 function cheapest(copy: SchemaCopy, reading: Reading, { used }: GuardedQuery): Planned {
-  const { materialized } = reading.request.form;
+  const { materialized, fenced } = reading.request.form;
   const best = untelling(copy, reading, used, materialized);
-  const isIndexLost = best.form.ordering !== "free" || used.some((view) => view.isMasked);
+  const isIndexLost = fenced || best.form.ordering !== "free" || used.some((view) => view.isMasked);
   const isSlow = isIndexLost && nestsScans(best.lines);
   return materialized || !isSlow ? best : cheaper(best, untelling(copy, reading, used, true));
 }
 
 /** The cheapest plan in which the order of rows tells nothing. */
 function untelling(copy: SchemaCopy, reading: Reading, used: Views, materialized: boolean): Planned {
-  const free = planOf(copy, reading, { materialized, ordering: "free", untelling: [] });
+  const free = planOf(copy, reading, { ...reading.request.form, materialized, ordering: "free", untelling: [] });
   if (!planTells(copy, free.lines, used)) return free;
-  const form = formFor(copy, used, materialized);
+  const form = { ...reading.request.form, materialized, untelling: freeViews(copy, used) };
   const unindexed = planOf(copy, reading, { ...form, ordering: "unindexed" });
   const sorting = planOf(copy, reading, { ...form, ordering: "sorted" });
   // A table without row numbers is read by an index all the same.
@@ -80,18 +105,19 @@ function untelling(copy: SchemaCopy, reading: Reading, used: Views, materialized
 
 /** With views that sort, which needs no luck with plans. */
 function sorted(copy: SchemaCopy, reading: Reading, { used }: GuardedQuery): Planned {
-  return planOf(copy, reading, { ...formFor(copy, used, reading.request.form.materialized), ordering: "sorted" });
+  return planOf(copy, reading, { ...reading.request.form, untelling: freeViews(copy, used), ordering: "sorted" });
 }
 
 type Views = GuardedQuery["used"];
 
-function formFor(copy: SchemaCopy, used: Views, materialized: boolean): Omit<ViewForm, "ordering"> {
-  return { materialized, untelling: used.filter((view) => !couldTell(copy, view)).map((view) => view.name) };
+/** The names of views that no index could order by hidden values. */
+function freeViews(copy: SchemaCopy, used: Views): readonly string[] {
+  return used.filter((view) => !couldTell(copy, view)).map((view) => view.name);
 }
 
 function planOf(copy: SchemaCopy, reading: Reading, form: ViewForm): Planned {
   const lines = copy.engine.plan(sqlOf(guarded(reading, form)));
-  return { form, lines, work: estimateWork(lines, workOptions(copy, reading.request)) };
+  return { form, lines, work: estimateWork(lines, workOptions(copy, reading)) };
 }
 
 /** The first, if they are alike. */
@@ -108,10 +134,14 @@ function tooMuchWork({ used }: GuardedQuery): AppError {
   );
 }
 
-function workOptions({ snapshot }: SchemaCopy, { statement, values }: ReadRequest) {
+function workOptions({ snapshot }: SchemaCopy, { request: { statement, values, views } }: Reading): WorkOptions {
+  const used = usedViews(statement, views).filter((view) => view.isRowRestricted);
+  const restricted = new Set(used.map(({ name }) => foldName(name)));
   const given = values.reduce<number>((sum, value) => sum + (typeof value === "string" ? value.length : 0), 0);
   return {
-    rowsOf: (table: string) => snapshot.rows.get(table),
+    rowsOf: (table) => snapshot.rows.get(table),
+    isCoarse: (table) => (table === undefined ? restricted.size > 0 : restricted.has(table)),
+    frame: costliestFrame(statement, values),
     // A JSON array has at most one element for each two characters; one that stands in a row is taken to be small.
     maxElements: Math.max(100, (statement.text.length + given) / 2),
   };

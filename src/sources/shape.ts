@@ -75,6 +75,7 @@ export async function compareSaved(
       nonce: "start",
       maxRows: 1,
       materialized: false,
+      fenced: false,
       ordering: "free",
       untelling: [],
       ownOrderOf: () => undefined,

@@ -3,7 +3,7 @@ import { AppError } from "../errors.ts";
 import { newId } from "../lib/ids.ts";
 import type { Column, SourceDeclaration, TableDataset } from "../policy/model.ts";
 import type { TokenColumn } from "../policy/tokens.ts";
-import { guardViewOf, isRowRestricted } from "../policy/views.ts";
+import { guardViewOf } from "../policy/views.ts";
 import { readExact } from "../sql/exact.ts";
 import { frameQuery, usedViews } from "../sql/guard.ts";
 import { columnNames, foldName, quoteIdentifier } from "../sql/identifier.ts";
@@ -29,8 +29,8 @@ export interface TableTokens {
 /** Tokens that a query makes before it runs once more. */
 const TOKENS_PER_QUERY = 5000;
 
-/** Before anything is known of indexes. */
-const SAFE = { ordering: "sorted", untelling: [] } as const;
+/** Before anything is known of indexes, and of what the statement does. */
+const SAFE = { materialized: false, fenced: true, ordering: "sorted", untelling: [] } as const;
 
 export interface TableSourceParts {
   readonly declaration: SourceDeclaration;
@@ -120,17 +120,8 @@ export function createTableSource(parts: TableSourceParts): TableSource {
     async read(open, statement, values, { maxRows, maxValueBytes, maxTotalBytes, bookmark }) {
       const views = open.map(({ dataset, decision }) => guardViewOf(decision, dataset, tokenDomain));
       const limits = { maxRows, maxValueBytes, maxTotalBytes };
-      const request = { statement, values, views, ...limits, bookmark };
-      try {
-        return await attemptWithTokens({ ...request, form: { ...SAFE, materialized: false } });
-      } catch (error) {
-        if (!(error instanceof DatabaseProblem)) throw error;
-        // An expression that fails on a row which the row rule hides would tell that the row exists. Computed after the
-        // rule, it cannot see that row; the person gets this outcome.
-        const tells = error.problem.phase === "run" && open.some(({ decision }) => isRowRestricted(decision));
-        if (!tells) throw error.problem.error;
-      }
-      return attemptWithTokens({ ...request, form: { ...SAFE, materialized: true } }).catch((error: unknown) => {
+      const request = { statement, values, views, ...limits, bookmark, form: SAFE };
+      return attemptWithTokens(request).catch((error: unknown) => {
         throw error instanceof DatabaseProblem ? error.problem.error : error;
       });
     },

@@ -25,3 +25,26 @@ export const ALLOWED_FUNCTIONS: ReadonlySet<string> = new Set([
 
 /** Table-valued functions that read only their arguments. */
 export const ALLOWED_TABLE_FUNCTIONS: ReadonlySet<string> = new Set(["json_each", "json_tree"]);
+
+/**
+ * Functions that give a value for every argument: none raises an error at run time, whatever a row holds. All others of the list can,
+ * by text that is no JSON, an overflow, a pattern or a value that is too long, or an argument out of range. A test calls each one here
+ * with extreme values.
+ */
+export const TOTAL_FUNCTIONS: ReadonlySet<string> = new Set(
+  [
+    "char instr length lower ltrim octet_length rtrim substr substring trim unhex unicode upper",
+    "coalesce if ifnull iif likelihood likely max min nullif random round sign typeof unlikely",
+    "avg count total",
+    WINDOWS.replace("ntile", "").replace("nth_value", ""),
+    DATES.replace("strftime", ""),
+    MATH,
+  ].flatMap((names) => names.split(" ").filter((name) => name !== "")),
+);
+
+/** Those of the list that fail only while they aggregate: by an overflow, a text that is too long, or a value that does not fit. */
+export const FALLIBLE_AGGREGATES: ReadonlySet<string> = new Set(
+  "group_concat median percentile percentile_cont percentile_disc string_agg sum json_group_array json_group_object jsonb_group_array jsonb_group_object".split(
+    " ",
+  ),
+);

@@ -24,6 +24,10 @@ export interface GuardView {
   readonly columns: readonly string[];
   /** Whether some column comes out other than it is stored, so that no index of the table serves it. */
   readonly isMasked: boolean;
+  /** Whether a row rule hides rows of the table. */
+  readonly isRowRestricted: boolean;
+  /** Columns whose reading can fail by itself: a masking token that is still missing. */
+  readonly fragile: readonly string[];
   /** A table that `select` reads besides, with the columns; null when there is none. */
   readonly lookup: Lookup | null;
   /** Reads the base table through the policy. `ownOrder`: columns to sort by, for `sorted`. */
@@ -51,11 +55,13 @@ export type Ordering = "free" | "unindexed" | "sorted";
 
 /** How views are computed. */
 export interface ViewForm {
-  /**
-   * Whether each view is computed before the person's expressions see it. Slower, but an expression then cannot fail on a row
-   * that the row rule hides, which would tell that the row exists.
-   */
+  /** Whether each view is computed once, before the query around it: cheaper where that would compute it again and again. */
   readonly materialized: boolean;
+  /**
+   * Whether views with a row rule keep conditions of the query around them out. SQLite then cannot evaluate an expression on a row that
+   * the rule hides, where its failure would tell that the row exists; the indexes of such tables serve only the rule.
+   */
+  readonly fenced: boolean;
   readonly ordering: Ordering;
   /** The names of views that stay free whatever the ordering: no index on their tables could tell anything. */
   readonly untelling: readonly string[];
@@ -235,7 +241,10 @@ function viewCtes(view: GuardView, index: number, parameters: Parameters, option
   // A table that can be sorted by nothing has row numbers, and without indexes is read by those.
   const isUnsorted = ordering === "sorted" && ownOrder === undefined;
   const select = view.select(parameters, isUnsorted ? "unindexed" : ordering, ownOrder?.by ?? []);
-  return [`${name} AS ${materialized}(${select})`, `${quoteIdentifier(view.name)} AS (SELECT * FROM ${name})`];
+  // A limit, which is none, keeps SQLite from merging the view into the query around it and from moving conditions into it. The view is
+  // still read row by row. One that sorts has such a limit already.
+  const fence = options.fenced && view.isRowRestricted && (ownOrder?.by ?? []).length === 0 ? " LIMIT -1" : "";
+  return [`${name} AS ${materialized}(${select}${fence})`, `${quoteIdentifier(view.name)} AS (SELECT * FROM ${name})`];
 }
 
 function orderingOf({ name }: GuardView, { ordering, untelling }: GuardOptions): Ordering {

@@ -2,12 +2,28 @@
 // often each turns. An estimate for refusing what can only be a mistake, never told to anybody.
 import type { PlanLine } from "./engine/sqlite.ts";
 import { foldName } from "./identifier.ts";
+import type { FrameCost } from "./window-frames.ts";
 
 export interface WorkOptions {
   /** About how many rows the table of this folded name has; undefined when not known. */
   readonly rowsOf: (table: string) => number | undefined;
+  /**
+   * Whether the size of the table of this folded name, or of subqueries when there is none, counts by its class alone, because a row rule
+   * hides rows. A refusal must not tell how many: an attacker who varies the other side of a join would find the number by bisection.
+   */
+  readonly isCoarse: (table: string | undefined) => boolean;
   /** Elements that one call of a table-valued function can give, at most. */
   readonly maxElements: number;
+  /** What a window function goes through anew for each row. */
+  readonly frame: FrameCost | undefined;
+}
+
+/** Classes of size are powers of 16: this is log2 of the ratio between two of them. */
+const CLASS = 4;
+
+/** The upper end of the class that a size of this log2 is in. */
+function coarse(size: number): number {
+  return Math.ceil(size / CLASS) * CLASS;
 }
 
 /** SQLite's own guess for a table that it knows nothing about, in rows. */
@@ -79,17 +95,30 @@ function loopOf({ cost, detail }: PlanLine, largestSubquery: number, options: Wo
   if (constant !== null)
     return { work: Math.log2(Number(constant[1] ?? 1)), rows: Math.log2(Number(constant[1] ?? 1)) };
   const base = /^(?:SCAN|SEARCH) main\.(.+?)(?: USING .*| LEFT-JOIN)?$/.exec(detail)?.[1];
+  const rounded = options.isCoarse(base === undefined ? undefined : foldName(base))
+    ? coarse
+    : (size: number): number => size;
   const rows =
-    base === undefined ? largestSubquery : Math.log2(Math.max(1, options.rowsOf(foldName(base)) ?? UNKNOWN_ROWS));
-  const all = { work: rows + Math.log2(STEPS_PER_ROW), rows };
+    base === undefined
+      ? largestSubquery
+      : rounded(Math.log2(Math.max(1, options.rowsOf(foldName(base)) ?? UNKNOWN_ROWS)));
+  // SQLite keeps the rows that a window function goes through in a subquery of its own.
+  const frame = base === undefined ? frameWork(rows, options) : 0;
+  const all = { work: rows + frame + Math.log2(STEPS_PER_ROW), rows };
   // SQLite takes a range for a fixed part of its table; it may be all of it.
   if (!detail.startsWith("SEARCH ") || !/[(\s](?:[^()=<>]|<expr>)*=\?/.test(detail)) return all;
   // An equality on the row number finds one; any other search, as SQLite guesses, a part of what there is.
-  const work = Math.min(cost / 10, all.work);
+  const work = Math.min(rounded(cost / 10), all.work);
   return {
     work,
     rows: / \(rowid=\?\)(?: LEFT-JOIN)?$/.test(detail) ? 0 : Math.max(0, Math.min(work - SEARCH_STEPS, rows)),
   };
+}
+
+/** For each of so many rows, as log2. */
+function frameWork(rows: number, { frame }: WorkOptions): number {
+  if (frame === undefined) return 0;
+  return Math.max(0, Math.log2(frame.stepsPerRow) + Math.min(rows, Math.log2(frame.rows)));
 }
 
 /** log2(2^a + 2^b). */

@@ -19,8 +19,8 @@ const MAX_CHARACTERS = 500_000;
  * that another order would tell. Bound values are no part of it, so nothing that depends on them may be remembered.
  */
 export function keyOf({ before, body, after, used }: GuardedQuery, nonce: string): string {
-  const views = used.map(({ name, reads, clear, settled, isMasked, lookup }) => {
-    return [name, reads, clear, settled, isMasked, lookup?.table];
+  const views = used.map(({ name, reads, clear, settled, isMasked, isRowRestricted, lookup }) => {
+    return [name, reads, clear, settled, isMasked, isRowRestricted, lookup?.table];
   });
   return JSON.stringify([before.replaceAll(nonce, ""), body, after.replaceAll(nonce, ""), views]);
 }

@@ -10,6 +10,8 @@ import type { Token } from "./tokenizer.ts";
 /** A person's SQL that passed layer 1. */
 export interface Statement {
   readonly text: string;
+  /** Its lexer tokens, without spaces and comments. */
+  readonly tokens: readonly Token[];
   /** Every identifier and string literal: folded name → as first written. Any of them may stand where a table stands. */
   readonly names: ReadonlyMap<string, string>;
   /** Whether it selects with a star, so that columns come which it does not name. */
@@ -76,6 +78,7 @@ function statementOf(text: string, tokens: readonly Token[]): Statement {
   }
   return {
     text,
+    tokens,
     names,
     selectsAll: tokens.some((token, index) => isStar(token, tokens[index - 1])),
     calledOnly: calledOnly(tokens),

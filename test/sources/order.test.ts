@@ -227,7 +227,7 @@ describe("what could set an order", () => {
     const unplanned: Layer = (next) => (reading) =>
       next({
         ...reading,
-        request: { ...reading.request, form: { materialized: false, ordering: "free", untelling: [] } },
+        request: { ...reading.request, form: { materialized: false, fenced: false, ordering: "free", untelling: [] } },
       });
     const [, ...others] = governedLayers({ allowsRecursion: false, maxSteps: 1e9 });
     const { reader } = listenedReader(config, env.SHOP_DB, [unplanned, ...others]);

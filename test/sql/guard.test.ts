@@ -9,6 +9,7 @@ const OPTIONS = {
   nonce: "abc",
   maxRows: 10,
   materialized: false,
+  fenced: false,
   ordering: "free",
   untelling: [],
   ownOrderOf: () => undefined,
@@ -22,6 +23,8 @@ const viewOf = (name: string, select: GuardView["select"] = () => "SELECT 1"): G
   settled: [],
   lookup: null,
   isMasked: false,
+  isRowRestricted: false,
+  fragile: [],
   select,
 });
 const orders = viewOf("orders", () => 'SELECT "id" FROM main."orders"');

@@ -56,7 +56,7 @@ describe("the work of a plan", () => {
       { id: 5, parent: 4, cost: 200, detail: "SEARCH main.visits USING INDEX visits_k2 (k2=?)" },
     ];
     const scan: PlanLine = { id: 9, parent: 0, cost: 200, detail: "SCAN main.people" };
-    const options = { rowsOf: () => 1_000_000, maxElements: 100 };
+    const options = { rowsOf: () => 1_000_000, maxElements: 100, isCoarse: () => false, frame: undefined };
     const alone = estimateWork([scan], options);
     expect(estimateWork([...or, scan], options)).toBeGreaterThan(alone + 15);
     expect(nestsScans([...or, scan])).toBe(true);

@@ -29,6 +29,8 @@ describe("the key of a statement", () => {
       settled: [],
       columns: [],
       isMasked: false,
+      isRowRestricted: false,
+      fragile: [],
       lookup: null,
     };
     const seen = (change: Partial<GuardView>) =>

@@ -1,0 +1,226 @@
+// Error oracles: an expression that fails on one chosen name must not tell whether a row with that name is hidden by a row rule. Each
+// kind of failure is tried in each place of a query, over tables with and without an index on the name.
+import { beforeAll, describe, expect, it } from "vitest";
+import type { SqlValue } from "../../src/sql/parameters.ts";
+import type { Reader } from "../support/governed.ts";
+import { HIDDEN_NAME, NORTHERN, VISIBLE_NAME, createTwins } from "../support/twins.ts";
+
+/** Expressions over the name `n` that fail for the hidden name and give a value for any other. */
+type Oracle = readonly [title: string, sql: (n: string) => string];
+
+const when = (n: string, bad: string, good: string): string =>
+  `CASE WHEN ${n} = '${HIDDEN_NAME}' THEN ${bad} ELSE ${good} END`;
+
+const MINIMUM = "(-9223372036854775807 - 1)";
+const LONG_PATTERN = `'${"a".repeat(60)}'`;
+const HUGE = "printf('%2500000s', 'x')";
+
+const ORACLES: readonly Oracle[] = [
+  ["json of text that is no JSON", (n) => `json(${when(n, "'x'", "'1'")}) IS NOT NULL`],
+  ["jsonb of text that is no JSON", (n) => `jsonb(${when(n, "'x'", "'1'")}) IS NOT NULL`],
+  ["a JSON path that is none", (n) => `coalesce(json_extract('{"a":1}', ${when(n, "'a['", "'$.a'")}), 1) = 1`],
+  ["the operator ->", (n) => `(${when(n, "'x'", "'[1]'")} -> 0) IS NOT NULL`],
+  ["the operator ->>", (n) => `(${when(n, "'x'", "'[1]'")} ->> 0) = 1`],
+  ["json_array of bytes", (n) => `json_array(${when(n, "x'00'", "1")}) IS NOT NULL`],
+  ["json_valid with unknown flags", (n) => `json_valid('1', ${when(n, "99", "1")}) = 1`],
+  ["json_array_length", (n) => `json_array_length(${when(n, "'x'", "'[]'")}) = 0`],
+  ["json_each in a subquery", (n) => `(SELECT count(*) FROM json_each(${when(n, "'x'", "'[1]'")})) = 1`],
+  ["overflow of abs", (n) => `abs(${when(n, MINIMUM, "1")}) = 1`],
+  ["overflow of sum", (n) => `(SELECT sum(${when(n, "9223372036854775807", "1")} + 0 * words.id) FROM words) > 0`],
+  ["text too large by printf", (n) => `length(${when(n, HUGE, "'a'")}) = 1`],
+  [
+    "text too large by replace",
+    (n) =>
+      `length(replace(hex(${when(n, "'abc'", "''")}), '6', ${"replace('".concat("a".repeat(2000), `', 'a', '${"b".repeat(2000)}')`)})) = 0`,
+  ],
+  [
+    "text too large by ||",
+    (n) =>
+      `length((SELECT group_concat(body, '') FROM words) || ${when(n, "(SELECT group_concat(a.body || b.body || c.body, '') FROM words a, words b, words c)", "''")}) > 0`,
+  ],
+  [
+    "a row too large for a sorter",
+    (n) =>
+      `(${n} <> '${HIDDEN_NAME}' OR (SELECT count(*) FROM (SELECT DISTINCT ${Array.from({ length: 90 }, (_v, i) => `body AS b${i}`).join(", ")} FROM words)) >= 0)`,
+  ],
+  ["a LIKE pattern too long", (n) => `('a' LIKE ${when(n, LONG_PATTERN, "'a'")})`],
+  ["a LIKE pattern too long, written out", (n) => `(${n} <> '${HIDDEN_NAME}' OR ${n} LIKE ${LONG_PATTERN} OR 1)`],
+  ["a GLOB pattern too long", (n) => `('a' GLOB ${when(n, LONG_PATTERN, "'a'")})`],
+  ["like() as a function", (n) => `like(${when(n, LONG_PATTERN, "'a'")}, 'a')`],
+  ["an ESCAPE of two characters", (n) => `('a' LIKE 'a' ESCAPE ${when(n, "'ab'", "'b'")})`],
+  [
+    "an ESCAPE of two characters, written out",
+    (n) => `CASE WHEN ${n} = '${HIDDEN_NAME}' THEN 'a' LIKE 'a' ESCAPE 'ab' ELSE 1 END`,
+  ],
+  ["unistr with a bad escape", (n) => `unistr(${when(n, "'\\x'", "'a'")}) = 'a'`],
+  ["LIMIT of text in a subquery", (n) => `CASE WHEN ${n} = '${HIDDEN_NAME}' THEN (SELECT 1 LIMIT 'x') ELSE 1 END`],
+  [
+    "a negative window frame",
+    (n) => `CASE WHEN ${n} = '${HIDDEN_NAME}' THEN (SELECT count(*) OVER (ROWS -1 PRECEDING) FROM words) ELSE 1 END`,
+  ],
+  ["ntile of zero", (n) => `(SELECT max(t) FROM (SELECT ntile(${when(n, "0", "1")}) OVER () AS t)) = 1`],
+  ["nth_value of zero", (n) => `CASE WHEN ${n} = '${HIDDEN_NAME}' THEN (SELECT nth_value(1, 0) OVER ()) ELSE 1 END`],
+  [
+    "strftime with a format too long",
+    (n) =>
+      `strftime(${when(n, "replace(hex(printf('%90000s', 'x')), '20', '%Y-%m-%d %H:%M:%f')", "'a'")}, 'now') = 'a'`,
+  ],
+  [
+    "work in a CTE that only the name reaches",
+    (n) => `CASE WHEN ${n} = '${HIDDEN_NAME}' THEN (SELECT s FROM overflow) ELSE 1 END`,
+  ],
+];
+
+/** A CTE that fails whenever it is read; the queries that do not name it never do. */
+const OVERFLOW = "overflow AS (SELECT sum(9223372036854775807) AS s FROM words)";
+
+type Place = readonly [title: string, sql: (table: string, fails: (n: string) => string) => string];
+
+const from = `'${HIDDEN_NAME}'`;
+const PLACES: readonly Place[] = [
+  ["WHERE", (t, f) => `SELECT name FROM ${t} WHERE name >= ${from} AND ${f("name")} ORDER BY name LIMIT 1`],
+  [
+    "WHERE with the visible row failing as well",
+    (t, f) =>
+      `SELECT name FROM ${t} WHERE name >= ${from} AND ${f(`replace(name, '${VISIBLE_NAME}', ${from})`)} ORDER BY name LIMIT 1`,
+  ],
+  ["WHERE of an equality", (t, f) => `SELECT count(*) FROM ${t} WHERE name = ${from} AND ${f("name")}`],
+  ["WHERE beside OR", (t, f) => `SELECT count(*) FROM ${t} WHERE name = 'Ann' OR ${f("name")}`],
+  ["ON", (t, f) => `SELECT count(*) FROM words w JOIN ${t} c ON ${f("c.name")} AND c.name >= ${from}`],
+  [
+    "ON of a left join",
+    (t, f) => `SELECT count(c.name) FROM words w LEFT JOIN ${t} c ON ${f("c.name")} AND c.name >= w.word`,
+  ],
+  [
+    "ON of a full join",
+    (t, f) => `SELECT count(*) FROM words w FULL JOIN ${t} c ON ${f("c.name")} AND c.name = w.word`,
+  ],
+  ["ORDER BY", (t, f) => `SELECT name FROM ${t} WHERE name >= ${from} ORDER BY ${f("name")}, name LIMIT 2`],
+  ["GROUP BY", (t, f) => `SELECT count(*) FROM ${t} WHERE name >= 'A' GROUP BY ${f("name")}`],
+  ["HAVING", (t, f) => `SELECT name FROM ${t} GROUP BY name HAVING ${f("name")} ORDER BY name`],
+  ["HAVING by an alias", (t, f) => `SELECT name, ${f("name")} AS hit FROM ${t} GROUP BY name HAVING hit ORDER BY name`],
+  [
+    "WHERE by an alias",
+    (t, f) => `SELECT ${f("name")} AS hit FROM ${t} WHERE hit AND name >= ${from} ORDER BY name LIMIT 1`,
+  ],
+  [
+    "WHERE by an alias without AS",
+    (t, f) => `SELECT ${f("name")} hit FROM ${t} WHERE hit AND name >= ${from} ORDER BY name LIMIT 1`,
+  ],
+  [
+    "GROUP BY and HAVING by an alias",
+    (t, f) => `SELECT ${f("name")} AS hit, count(*) FROM ${t} GROUP BY hit HAVING hit`,
+  ],
+  [
+    "a window",
+    (t, f) =>
+      `SELECT name, row_number() OVER (ORDER BY ${f("name")}, name) FROM ${t} WHERE name >= ${from} ORDER BY name`,
+  ],
+  [
+    "a window's filter",
+    (t, f) => `SELECT count(*) FILTER (WHERE ${f("name")}) OVER () FROM ${t} ORDER BY name LIMIT 1`,
+  ],
+  [
+    "a query by a window",
+    (t, f) =>
+      `SELECT * FROM (SELECT name, ${f("name")} AS hit, row_number() OVER (PARTITION BY name) AS r FROM ${t}) WHERE name >= ${from} AND hit`,
+  ],
+  ["CASE", (t, f) => `SELECT count(*) FROM ${t} WHERE CASE WHEN name < 'B' THEN 1 ELSE ${f("name")} END`],
+  ["an IN list", (t, f) => `SELECT count(*) FROM ${t} WHERE 1 IN (${f("name")}, 2)`],
+  ["an IN subquery", (t, f) => `SELECT count(*) FROM words WHERE word IN (SELECT name FROM ${t} WHERE ${f("name")})`],
+  ["a correlated subquery", (t, f) => `SELECT count(*) FROM ${t} c WHERE (SELECT ${f("c.name")})`],
+  [
+    "a correlated EXISTS",
+    (t, f) =>
+      `SELECT count(*) FROM words w WHERE EXISTS (SELECT 1 FROM ${t} c WHERE c.name >= w.word AND ${f("c.name")})`,
+  ],
+  [
+    "a subquery in the select list",
+    (t, f) => `SELECT (SELECT max(c.name) FROM ${t} c WHERE c.name >= ${from} AND ${f("c.name")}) FROM words`,
+  ],
+  [
+    "a derived table",
+    (t, f) =>
+      `SELECT name FROM (SELECT name, ${f("name")} AS hit FROM ${t}) WHERE hit AND name >= ${from} ORDER BY name LIMIT 1`,
+  ],
+  [
+    "a derived table of a derived table",
+    (t, f) => `SELECT count(*) FROM (SELECT hit AS h FROM (SELECT ${f("name")} AS hit FROM ${t})) WHERE h`,
+  ],
+  ["a compound", (t, f) => `SELECT 'a' UNION ALL SELECT name FROM ${t} WHERE ${f("name")} ORDER BY 1`],
+  [
+    "a derived compound",
+    (t, f) =>
+      `SELECT * FROM (SELECT 1 AS hit, 'a' AS name UNION ALL SELECT ${f("name")}, name FROM ${t}) WHERE hit AND name >= ${from}`,
+  ],
+  ["the select list", (t, f) => `SELECT name, ${f("name")} FROM ${t} WHERE name >= ${from} ORDER BY name LIMIT 1`],
+  ["an aggregate", (t, f) => `SELECT max(${f("name")}) FROM ${t} WHERE name >= ${from}`],
+  ["a self-join", (t, f) => `SELECT count(*) FROM ${t} a JOIN ${t} b ON a.name = b.name WHERE ${f("b.name")}`],
+];
+
+/** With a CTE around it, and with one more. */
+const framed = (sql: string): readonly [title: string, sql: string][] => [
+  ["", `WITH ${OVERFLOW} ${sql}`],
+  [", in a CTE", `WITH ${OVERFLOW}, q AS (${sql}) SELECT * FROM q`],
+  [", in a CTE that is not materialized", `WITH ${OVERFLOW}, q AS NOT MATERIALIZED (${sql}) SELECT count(*) FROM q`],
+];
+
+let hidden: Reader;
+let absent: Reader;
+
+beforeAll(async () => {
+  [hidden, absent] = await createTwins();
+});
+
+const outcomes = async (sql: string, values: readonly SqlValue[] = []) =>
+  Promise.all([hidden.outcome(NORTHERN, sql, values), absent.outcome(NORTHERN, sql, values)]);
+
+describe.each(ORACLES)("%s", (_title, fails) => {
+  it.each(PLACES)("tells nothing of hidden rows in %s", async (_place, place) => {
+    for (const table of ["clients", "contacts"]) {
+      for (const [title, sql] of framed(place(table, fails))) {
+        const [one, other] = await outcomes(sql);
+        expect(one, `${table}${title}: ${sql}`).toBe(other);
+        expect(one, sql).not.toContain(HIDDEN_NAME);
+        // A query that SQLite does not take tells nothing in any case.
+        expect(one, sql).not.toMatch(/syntax error|no such|There is no|misuse|cannot be used in that place|must give/);
+      }
+    }
+  });
+});
+
+describe("a failure on a visible row", () => {
+  const CASES = `CASE WHEN name IN ('${HIDDEN_NAME}', '${VISIBLE_NAME}') THEN 'x' ELSE '1' END`;
+
+  it.each(["clients", "contacts"])(
+    "is the outcome for both twins, whatever hidden rows stand before it: %s",
+    async (table) => {
+      const sql = `SELECT name FROM ${table} WHERE name >= '${HIDDEN_NAME}' AND json(${CASES}) IS NOT NULL ORDER BY name LIMIT 1`;
+      const [one, other] = await outcomes(sql);
+      expect(one).toMatch(/^query_failed: A JSON function/);
+      expect(other).toBe(one);
+    },
+  );
+
+  it("is not met where the query ends before it", async () => {
+    const sql = `SELECT name FROM (SELECT * FROM clients LIMIT 3) WHERE json(${CASES}) IS NOT NULL`;
+    expect(await outcomes(sql)).toEqual(['[["Ann"],["Bob"],["Cleo"]]', '[["Ann"],["Bob"],["Cleo"]]']);
+  });
+});
+
+describe("parameters", () => {
+  it.each([
+    ["a LIKE pattern too long", `name <> '${HIDDEN_NAME}' OR name LIKE ?`, ["a".repeat(60)]],
+    ["parts of a LIKE pattern", `name <> '${HIDDEN_NAME}' OR name LIKE '%' || ? || '%'`, ["a".repeat(49)]],
+    ["JSON that is none", `name <> '${HIDDEN_NAME}' OR 1 IN (SELECT value FROM json_each(?))`, ["[1"]],
+    ["a LIMIT that is no number", `name <> '${HIDDEN_NAME}' OR (SELECT 1 LIMIT ?)`, ["x"]],
+    ["a strftime format", `name <> '${HIDDEN_NAME}' OR strftime(?, 'now') > ''`, ["%Y".repeat(9000)]],
+  ])("tell nothing of hidden rows by %s", async (_title, condition, values) => {
+    const [one, other] = await outcomes(
+      `SELECT name FROM clients WHERE name >= 'H' AND (${condition}) ORDER BY name LIMIT 1`,
+      values,
+    );
+    expect(one).toBe(other);
+    expect(one).toBe('[["Ida"]]');
+  });
+});
