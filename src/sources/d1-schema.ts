@@ -7,6 +7,7 @@ import type { SourceDeclaration, TableDataset } from "../policy/model.ts";
 import type { TokenColumn } from "../policy/tokens.ts";
 import { foldName, quoteIdentifier } from "../sql/identifier.ts";
 import { SCHEMA_OBJECTS_SQL, copySchema, toSchemaObject, useCopy } from "../sql/schema.ts";
+import { coarseStatistic } from "../sql/size-class.ts";
 import type { SchemaCopy, SchemaObject, SchemaSnapshot, Statistic } from "../sql/schema.ts";
 import { Drift } from "./reading.ts";
 import type { Schema, SchemaKeeper } from "./reading.ts";
@@ -29,7 +30,11 @@ interface Known {
 export interface RuleNeeds {
   readonly tokenColumns: readonly TokenColumn[];
   readonly expressions: readonly RowExpression[];
+  /** Names of tables of which some rule hides rows. */
+  readonly rowRestricted: readonly string[];
 }
+
+const NO_NEEDS: RuleNeeds = { tokenColumns: [], expressions: [], rowRestricted: [] };
 
 /** `log` gets what the operator has to mend. */
 export function createSchemaKeeper(
@@ -37,7 +42,7 @@ export function createSchemaKeeper(
   datasets: readonly TableDataset[],
   database: D1Database,
   log: (message: string) => void,
-  { tokenColumns, expressions }: RuleNeeds = { tokenColumns: [], expressions: [] },
+  { tokenColumns, expressions, rowRestricted }: RuleNeeds = NO_NEEDS,
 ): SchemaKeeper {
   let known: Promise<Known> | undefined;
   /** Of what is known; undefined while it is being read. */
@@ -50,7 +55,7 @@ export function createSchemaKeeper(
 
   async function load(): Promise<Known> {
     const problems = await compare(datasets);
-    const snapshot = await readSnapshot(database, datasets);
+    const snapshot = await readSnapshot(database, datasets, new Set(rowRestricted.map(foldName)));
     const lookups = tokenColumns.length > 0 ? [TOKEN_TABLE] : [];
     const copy = copySchema(snapshot, [...datasets.map((dataset) => dataset.table), ...lookups]);
     const lacksTokens = lookups.some((table) => !copy.has(table));
@@ -162,13 +167,23 @@ async function hasTokenTable(database: D1Database): Promise<boolean> {
   return (await database.prepare(sql).bind(TOKEN_TABLE).first()) !== null;
 }
 
-async function readSnapshot(database: D1Database, datasets: readonly TableDataset[]): Promise<SchemaSnapshot> {
+/** Plans over tables of `rowRestricted`, by folded name, are made with their size's class: which plan it is may be told apart. */
+async function readSnapshot(
+  database: D1Database,
+  datasets: readonly TableDataset[],
+  rowRestricted: ReadonlySet<string>,
+): Promise<SchemaSnapshot> {
   const { results } = await database.prepare(SCHEMA_OBJECTS_SQL).all<Row>();
   const objects = results.map(toSchemaObject);
   const declared = new Set(datasets.map((dataset) => foldName(dataset.table)));
   const tables = objects.filter(({ type, name }) => type === "table" && declared.has(foldName(name)));
   const statistics = objects.some(({ name }) => name === "sqlite_stat1") ? await readStatistics(database) : [];
-  return { objects, statistics, rows: new Map([...countedRows(statistics), ...(await countRows(database, tables))]) };
+  const used = statistics.map((one) => (rowRestricted.has(foldName(one.table)) ? coarseStatistic(one) : one));
+  return {
+    objects,
+    statistics: used,
+    rows: new Map([...countedRows(statistics), ...(await countRows(database, tables))]),
+  };
 }
 
 async function readStatistics(database: D1Database): Promise<readonly Statistic[]> {

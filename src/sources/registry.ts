@@ -1,5 +1,5 @@
 // Opens the bindings that the policy declares. A binding that is missing or of another kind fails here, by name.
-import type { Policy, SourceDeclaration } from "../policy/model.ts";
+import type { Policy, SourceDeclaration, TableDataset } from "../policy/model.ts";
 import { expressionsOf } from "../policy/conditions.ts";
 import { tokenColumnsOf } from "../policy/tokens.ts";
 import { createD1Source } from "./d1.ts";
@@ -49,6 +49,7 @@ export function openSources(
       const schemas = createSchemaKeeper(declaration, tables, binding, log, {
         tokenColumns: tokens?.columns ?? [],
         expressions: expressionsOf(policy, declaration.name),
+        rowRestricted: rowRestrictedTables(policy, tables),
       });
       const layers = governedLayers({ allowsRecursion: declaration.recursion, maxSteps: maxQuerySteps });
       return createD1Source(declaration, tables, binding, schemas, layers, tokens);
@@ -58,6 +59,12 @@ export function openSources(
     if (documents === undefined) throw new TypeError(`sources.${declaration.name} has no document dataset`);
     return createKvSource(declaration, documents, { ...sweepParts(declaration, binding, index), background, log });
   });
+}
+
+function rowRestrictedTables({ rules }: Policy, tables: readonly TableDataset[]): readonly string[] {
+  return tables
+    .filter(({ id }) => rules.some((rule) => rule.dataset === id && rule.rows !== null))
+    .map(({ table }) => table);
 }
 
 function sweepParts({ name }: SourceDeclaration, namespace: KVNamespace, index: IndexOptions): SweepParts {

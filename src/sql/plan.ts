@@ -2,6 +2,7 @@
 // often each turns. An estimate for refusing what can only be a mistake, never told to anybody.
 import type { PlanLine } from "./engine/sqlite.ts";
 import { foldName } from "./identifier.ts";
+import { classOfBits } from "./size-class.ts";
 import type { FrameCost } from "./window-frames.ts";
 
 export interface WorkOptions {
@@ -16,14 +17,6 @@ export interface WorkOptions {
   readonly maxElements: number;
   /** What a window function goes through anew for each row. */
   readonly frame: FrameCost | undefined;
-}
-
-/** Classes of size are powers of 16: this is log2 of the ratio between two of them. */
-const CLASS = 4;
-
-/** The upper end of the class that a size of this log2 is in. */
-function coarse(size: number): number {
-  return Math.ceil(size / CLASS) * CLASS;
 }
 
 /** SQLite's own guess for a table that it knows nothing about, in rows. */
@@ -96,7 +89,7 @@ function loopOf({ cost, detail }: PlanLine, largestSubquery: number, options: Wo
     return { work: Math.log2(Number(constant[1] ?? 1)), rows: Math.log2(Number(constant[1] ?? 1)) };
   const base = /^(?:SCAN|SEARCH) main\.(.+?)(?: USING .*| LEFT-JOIN)?$/.exec(detail)?.[1];
   const rounded = options.isCoarse(base === undefined ? undefined : foldName(base))
-    ? coarse
+    ? classOfBits
     : (size: number): number => size;
   const rows =
     base === undefined

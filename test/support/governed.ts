@@ -27,8 +27,9 @@ export function tableSource(
   { policy }: Policied,
   name?: string,
   log: (message: string) => void = () => {},
+  maxQuerySteps = 1_000_000_000,
 ): TableSource {
-  const source = openSources(policy, env, { maxQuerySteps: 1_000_000_000, tokenKey: TOKEN_KEY, log, ...KEEPING }).find(
+  const source = openSources(policy, env, { maxQuerySteps, tokenKey: TOKEN_KEY, log, ...KEEPING }).find(
     ({ kind, declaration }) => kind === "d1" && (name === undefined || declaration.name === name),
   );
   if (source?.kind !== "d1") throw new Error(`no D1 source ${name}`);

@@ -33,7 +33,11 @@ export function stackOf(layers: readonly Layer[], parse = parseStatement): Stack
   if (TOKEN_KEY === null) throw new Error("no key");
   const { declaration, datasets } = tableSource(config);
   const tokenColumns = tokenColumnsOf(config.policy, "shop");
-  const schemas = createSchemaKeeper(declaration, datasets, env.SHOP_DB, () => {}, { tokenColumns, expressions: [] });
+  const schemas = createSchemaKeeper(declaration, datasets, env.SHOP_DB, () => {}, {
+    tokenColumns,
+    expressions: [],
+    rowRestricted: [],
+  });
   const tokens = { store: createTokenStore(env.SHOP_DB, TOKEN_KEY), columns: tokenColumns };
   return { parse, source: createD1Source(declaration, datasets, env.SHOP_DB, schemas, layers, tokens) };
 }
