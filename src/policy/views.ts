@@ -112,14 +112,15 @@ function settledBy(grants: readonly Grant[]): readonly Settled[] {
   return shared.map(([name, value]) => ({ name, isNumber: typeof value !== "string" }));
 }
 
-function disclosureOf(grant: Grant, column: Pick<Column, "name">): Disclosure {
+/** What a grant shows of a column; of one that it does not name, nothing. */
+export function disclosureOf(grant: Grant, column: Pick<Column, "name">): Disclosure {
   return (Object.hasOwn(grant.columns, column.name) ? grant.columns[column.name] : undefined) ?? { kind: "hidden" };
 }
 
 /** Different disclosures, most shown first. */
 function distinct(disclosures: readonly Disclosure[]): readonly Disclosure[] {
-  const byRank = new Map(disclosures.map((disclosure) => [disclosureRank(disclosure), disclosure]));
-  return [...byRank].toSorted(([a], [b]) => b - a).map(([, disclosure]) => disclosure);
+  const byName = new Map(disclosures.map((disclosure) => [disclosureName(disclosure), disclosure]));
+  return [...byName.values()].toSorted((a, b) => disclosureRank(b) - disclosureRank(a));
 }
 
 function columnSql(
@@ -131,8 +132,9 @@ function columnSql(
 ): string {
   const branches: string[] = [];
   for (const disclosure of column.disclosures) {
-    const rank = disclosureRank(disclosure);
-    const giving = grants.filter((grant) => disclosureRank(disclosureOf(grant, column)) === rank);
+    // By name: ranks of very large steps are the same number, and a row must not show the form of a grant that does not reach it.
+    const name = disclosureName(disclosure);
+    const giving = grants.filter((grant) => disclosureName(disclosureOf(grant, column)) === name);
     const value = disclosureSql(disclosure, nameOf(column.name), tokenDomain);
     const always = giving.some((grant) => grant.rows === null) || giving.length === grants.length;
     if (always) return branches.length === 0 ? value : `CASE ${branches.join(" ")} ELSE ${value} END`;
