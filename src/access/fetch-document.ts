@@ -8,6 +8,7 @@ import { documentUri, notFound } from "./catalogue.ts";
 import type { Catalogue, OpenDocuments } from "./catalogue.ts";
 import { totalText } from "./answer.ts";
 import type { FetchAnswer } from "./fetched.ts";
+import { FREE_FORM } from "./lineage.ts";
 import type { Answered } from "./recorded.ts";
 import { columnsOf } from "./results.ts";
 import { fence, noteOn } from "./untrusted.ts";
@@ -67,7 +68,7 @@ async function keepTable(
   const origin = {
     source: dataset.source,
     sql: `document ${document.key}, version ${version}`,
-    lineage: [{ dataset: dataset.id, grants: decision.grants }],
+    lineage: [{ by: FREE_FORM, reads: [{ dataset: dataset.id, grants: decision.grants }] }],
     rules: decision.rules,
     restricted: [],
     masked: [],

@@ -69,7 +69,8 @@ export function columnsOf({
 
 /** What a record says of rows with this provenance. */
 export function recordOf({ lineage, rules, masked, untrusted }: Provenance) {
-  return { datasets: [...new Set(lineage.map(({ dataset }) => dataset))], rules, masked, untrusted };
+  const datasets = lineage.flatMap(({ reads }) => reads.map(({ dataset }) => dataset));
+  return { datasets: [...new Set(datasets)], rules, masked, untrusted };
 }
 
 export interface PageRequest {
