@@ -3,6 +3,7 @@
 import { tabulate } from "../sources/tabular.ts";
 import type { TableBounds, Tabulated } from "../sources/tabular.ts";
 import type { GovernedDocument } from "../sources/source.ts";
+import { grantingRules } from "../policy/views.ts";
 import { sha256Hex } from "../lib/crypto.ts";
 import { documentUri, notFound } from "./catalogue.ts";
 import type { Catalogue, OpenDocuments } from "./catalogue.ts";
@@ -37,7 +38,7 @@ export async function fetchDocument(
     title: dataset.untrusted ? fence(document.title) : document.title,
     text: dataset.untrusted ? fence(document.text) : document.text,
     url: documentUri(dataset, key),
-    metadata: { kind: "document", ...kept, ...noteOn(untrusted), rules: decision.rules },
+    metadata: { kind: "document", ...kept, ...noteOn(untrusted), rules: grantingRules(decision) },
   };
   const result = kept !== undefined && "result" in kept ? { result: kept.result } : {};
   return { answer, datasets: [dataset.id], rules: decision.rules, untrusted, rows: 1, ...result };
@@ -107,7 +108,7 @@ export async function listDocuments({ source, dataset, decision }: OpenDocuments
     title: source.declaration.title,
     text: [dataset.description, "", ...lines, ...rest].join("\n"),
     url: `gatehouse://document/${encodeURIComponent(dataset.source)}`,
-    metadata: { kind: "documents", rules: decision.rules },
+    metadata: { kind: "documents", rules: grantingRules(decision) },
   };
   return { answer, datasets: [dataset.id], rules: decision.rules, cut: more };
 }

@@ -7,7 +7,7 @@ import type { Grant, Policy, SavedQuery, Subject } from "../policy/model.ts";
 import { definitionOf, forSaved, freely, savedFor } from "../policy/saved.ts";
 import { grantSchema } from "../policy/schema.ts";
 import { tokenDomainsFor } from "../policy/tokens.ts";
-import { isRowRestricted, maskOf, visibleColumns } from "../policy/views.ts";
+import { grantingRules, isRowRestricted, maskOf, visibleColumns } from "../policy/views.ts";
 import { foldName } from "../sql/identifier.ts";
 import type { Statement } from "../sql/statement.ts";
 import type { OpenTable } from "../sources/source.ts";
@@ -64,7 +64,7 @@ export interface Reading {
 export interface Provenance {
   /** Of what was made from results, the readings of all of them. */
   readonly lineage: readonly Reading[];
-  /** The rules that decided, by id. */
+  /** The rules that decided, by id, also those that denied: for the record. */
   readonly rules: readonly string[];
   /** Datasets of which the person sees only the rows that their rules allow. */
   readonly restricted: readonly string[];
@@ -110,6 +110,11 @@ export function uniteProvenance(all: readonly Provenance[]): Provenance {
     untrusted: unite(({ untrusted }) => untrusted),
     incomplete: unite(({ incomplete }) => incomplete),
   };
+}
+
+/** The rules that granted what was read, by id: for the user. */
+export function grantingRulesOf({ lineage }: Pick<Provenance, "lineage">): readonly string[] {
+  return [...new Set(lineage.flatMap(({ reads }) => reads.flatMap(grantingRules)))];
 }
 
 /** Whether the subject could read today, each part in the way in which it was read, all that the lineage was read under. */

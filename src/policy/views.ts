@@ -43,6 +43,19 @@ export function isRowRestricted(decision: Allowed): boolean {
   return decision.grants.every((grant) => grant.rows !== null);
 }
 
+/**
+ * The rules that an answer may name: those that granted. A rule that denied is for the record alone, as its name tells the user what
+ * is kept from them.
+ */
+export function grantingRules({ grants }: Pick<Allowed, "grants">): readonly string[] {
+  return grants.map(({ rule }) => rule);
+}
+
+/** The key column of a table, if the subject may know that it is there. */
+export function visibleKey(decision: Allowed, dataset: TableDataset): ViewColumn | undefined {
+  return visibleColumns(decision, dataset).find(({ name }) => name === dataset.key);
+}
+
 /** The name under which the tokens of a domain are kept. */
 export type TokenDomain = (domain: string) => string;
 
