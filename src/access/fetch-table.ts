@@ -52,7 +52,7 @@ function fetchKeyOf({ dataset, decision }: OpenTable): ViewColumn | undefined {
 }
 
 /** The refusal with what its text must not say: that there is a key which this user does not see. */
-function withoutKey(refusal: Denied, { dataset, decision }: OpenTable): Denied {
+function explainHiddenKey(refusal: Denied, { dataset, decision }: OpenTable): Denied {
   if (dataset.key === null) return refusal;
   const key = visibleKey(decision, dataset);
   const reason = key === undefined ? "hidden" : "masked";
@@ -64,8 +64,8 @@ interface KeyCondition {
   readonly values: readonly SqlValue[];
 }
 
-/** Finds the row that has exactly this key, so that a row has one id. Undefined for what is no key of this type. */
-function keyIs({ name, type }: ViewColumn, key: string): KeyCondition | undefined {
+/** The condition for the row that has exactly this key, so that a row has one id. Undefined for what is no key of this type. */
+function parseKey({ name, type }: ViewColumn, key: string): KeyCondition | undefined {
   const column = quoteIdentifier(name);
   if (type === "integer")
     return /^(?:0|-?[1-9][0-9]{0,14})$/.test(key) ? { sql: `${column} = ?`, values: [Number(key)] } : undefined;
@@ -83,8 +83,8 @@ export async function fetchRow(
   const { dataset, decision } = table;
   const columns = visibleColumns(decision, dataset);
   const keyColumn = fetchKeyOf(table);
-  if (keyColumn === undefined) throw withoutKey(notFound(catalogue, id), table);
-  const wanted = keyIs(keyColumn, key);
+  if (keyColumn === undefined) throw explainHiddenKey(notFound(catalogue, id), table);
+  const wanted = parseKey(keyColumn, key);
   if (wanted === undefined) throw notFound(catalogue, id);
   const statement = readStatement(`SELECT * FROM ${quoteIdentifier(dataset.table)} WHERE ${wanted.sql}`);
   const read = await open.source.read([table], statement, wanted.values, {

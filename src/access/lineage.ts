@@ -54,16 +54,16 @@ export function readBySaved(query: SavedQuery): ReadBy {
   return { kind: "saved", query: query.name, definition: definitionOf(query) };
 }
 
-/** One reading, and the datasets that it read with the grants of then. */
-export interface Reading {
+/** One read, and the datasets that it read with the grants of then. */
+export interface PastRead {
   readonly by: ReadBy;
   readonly reads: readonly { readonly dataset: string; readonly grants: readonly Grant[] }[];
 }
 
 /** Under which grants rows were read, and what an answer with them says. */
 export interface Provenance {
-  /** Of what was made from results, the readings of all of them. */
-  readonly lineage: readonly Reading[];
+  /** Of what was made from results, the reads of all of them. */
+  readonly lineage: readonly PastRead[];
   /** The rules that decided, by id, also those that denied: for the record. */
   readonly rules: readonly string[];
   /** Datasets of which the person sees only the rows that their rules allow. */
@@ -135,7 +135,7 @@ export function isCovered({ lineage }: Provenance, policy: Policy, subject: Subj
 }
 
 /**
- * The subject as a reading of this kind sees them today. Undefined when they may not run the saved query, or it says something else
+ * The subject as a read of this kind sees them today. Undefined when they may not run the saved query, or it says something else
  * by now: an operator who narrows a query means its earlier results, too.
  */
 function readerOf(by: ReadBy, policy: Policy, subject: Subject): Subject | undefined {
