@@ -6,6 +6,7 @@ import { encodingOf, showCell } from "../sql/exact.ts";
 import type { ShownCell } from "../sql/exact.ts";
 import { mapRow } from "../sources/source.ts";
 import type { GovernedRow, TableRead } from "../sources/source.ts";
+import { grantingRulesOf } from "./lineage.ts";
 import type { Provenance } from "./lineage.ts";
 import { UNTRUSTED_NOTE, fenceRow } from "./untrusted.ts";
 
@@ -29,6 +30,7 @@ export interface QueryAnswer {
   readonly untrusted?: readonly string[];
   /** What the fence means; there with `untrusted`. */
   readonly note?: string;
+  /** The rules that granted what was read. */
   readonly rules: readonly string[];
 }
 
@@ -65,7 +67,7 @@ export interface AnswerParts {
 }
 
 export function answerQuery({ read, rows, provenance, result, kept }: AnswerParts): QueryAnswer {
-  const { restricted, masked, untrusted, incomplete, rules } = provenance;
+  const { restricted, masked, untrusted, incomplete } = provenance;
   const encoded = encodedColumns(read, rows.length);
   const counted = { shown: rows.length, kept };
   const count = read.more ? { ...counted, atLeast: read.rows.length + 1 } : { ...counted, total: read.rows.length };
@@ -81,7 +83,7 @@ export function answerQuery({ read, rows, provenance, result, kept }: AnswerPart
     ...(restricted.length > 0 ? { restricted } : {}),
     ...(masked.length > 0 ? { masked } : {}),
     ...(untrusted.length > 0 ? { untrusted, note: UNTRUSTED_NOTE } : {}),
-    rules,
+    rules: grantingRulesOf(provenance),
   };
 }
 

@@ -1,5 +1,6 @@
 // Kept results as describe tells of them: all that there are, and one with its columns.
 import { WORKSPACE } from "../sources/workspace.ts";
+import { grantingRulesOf } from "./lineage.ts";
 import type { SourceOverview } from "./overview.ts";
 import type { Answered } from "./recorded.ts";
 import { columnsOf, incompleteIn, recordOf, summarise as summariseResult } from "./results.ts";
@@ -46,7 +47,7 @@ export function describeResult(result: UsableResult): Answered<ResultDescription
     ...(incomplete.length > 0 ? { incomplete } : {}),
     until: new Date(expiresAtMs).toISOString(),
     masked: origin.masked,
-    rules: origin.rules,
+    rules: grantingRulesOf(origin),
   };
   const { datasets, rules, masked } = recordOf(origin);
   return { answer, datasets, rules, masked };

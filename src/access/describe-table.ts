@@ -1,5 +1,5 @@
 // One table in full, as a person sees it: columns with meanings, masks, typical values and what they refer to.
-import { isRowRestricted, maskOf, visibleColumns } from "../policy/views.ts";
+import { grantingRules, isRowRestricted, maskOf, visibleColumns, visibleKey } from "../policy/views.ts";
 import type { ViewColumn } from "../policy/views.ts";
 import type { OpenTable } from "../sources/source.ts";
 
@@ -27,6 +27,7 @@ export interface TableDescription {
   /** How to ask for it. */
   readonly use: string;
   readonly table: string;
+  /** Absent where the table has none, and for a user who does not see that column. */
   readonly key?: string;
   readonly rows: "all" | "only those your rules allow";
   readonly columns: readonly ColumnDescription[];
@@ -36,6 +37,7 @@ export interface TableDescription {
 /** One table with its columns as this subject sees them, beside the other tables of the source that they see. */
 export function describeTable({ dataset, decision }: OpenTable, tables: readonly OpenTable[]): TableDescription {
   const seen = new Set(tables.flatMap(columnsSeen));
+  const key = visibleKey(decision, dataset);
   return {
     dataset: dataset.id,
     source: dataset.source,
@@ -43,10 +45,10 @@ export function describeTable({ dataset, decision }: OpenTable, tables: readonly
     description: dataset.description,
     use: `query with source "${dataset.source}" and the table name ${dataset.table}`,
     table: dataset.table,
-    ...(dataset.key === null ? {} : { key: dataset.key }),
+    ...(key === undefined ? {} : { key: key.name }),
     rows: isRowRestricted(decision) ? "only those your rules allow" : "all",
     columns: visibleColumns(decision, dataset).map((column) => describeColumn({ dataset, decision }, column, seen)),
-    rules: decision.rules,
+    rules: grantingRules(decision),
   };
 }
 

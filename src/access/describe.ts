@@ -3,6 +3,7 @@ import type { Organisation } from "../config.ts";
 import { AppError } from "../errors.ts";
 import type { Policy, SavedQuery, Subject } from "../policy/model.ts";
 import { savedFor } from "../policy/saved.ts";
+import { grantingRules } from "../policy/views.ts";
 import type { OpenTable } from "../sources/source.ts";
 import { WORKSPACE } from "../sources/workspace.ts";
 import { findTarget, notFound } from "./catalogue.ts";
@@ -59,8 +60,8 @@ export async function describe(
   const group = sources.find((open) => name.endsWith("*") && name.startsWith(`${open.source.declaration.name}.`));
   if (group !== undefined) return describeGroup(group, name);
   const target = findTarget(catalogue, name);
-  if (target?.kind === "table") return answered(describeTable(target.table, target.open.tables));
-  if (target?.kind === "documents") return answered(describeDocuments(target.open));
+  if (target?.kind === "table") return answered(describeTable(target.table, target.open.tables), target.table);
+  if (target?.kind === "documents") return answered(describeDocuments(target.open), target.open);
   throw notFound(catalogue, name);
 }
 
@@ -139,7 +140,7 @@ function describeDocuments({ dataset, decision }: OpenDocuments): DocumentsDescr
     source: dataset.source,
     description: dataset.description,
     use: "search for words in it, then fetch a document by its id",
-    rules: decision.rules,
+    rules: grantingRules(decision),
   };
 }
 
@@ -177,6 +178,9 @@ function hintFor({ policy, subject, organisation }: Asker, hasSources: boolean, 
   return `The roles of this person open no data. ${contact} can change that.`;
 }
 
-function answered(answer: TableDescription | DocumentsDescription): Answered<Description> {
-  return { answer, datasets: [answer.dataset], rules: answer.rules };
+function answered(
+  answer: TableDescription | DocumentsDescription,
+  { decision }: OpenTable | OpenDocuments,
+): Answered<Description> {
+  return { answer, datasets: [answer.dataset], rules: decision.rules };
 }

@@ -3,11 +3,13 @@
 import { tabulate } from "../sources/tabular.ts";
 import type { TableBounds, Tabulated } from "../sources/tabular.ts";
 import type { GovernedDocument } from "../sources/source.ts";
+import { grantingRules } from "../policy/views.ts";
 import { sha256Hex } from "../lib/crypto.ts";
 import { documentUri, notFound } from "./catalogue.ts";
 import type { Catalogue, OpenDocuments } from "./catalogue.ts";
 import { totalText } from "./answer.ts";
 import type { FetchAnswer } from "./fetched.ts";
+import { FREE_FORM } from "./lineage.ts";
 import type { Answered } from "./recorded.ts";
 import { columnsOf } from "./results.ts";
 import { fence, noteOn } from "./untrusted.ts";
@@ -36,7 +38,7 @@ export async function fetchDocument(
     title: dataset.untrusted ? fence(document.title) : document.title,
     text: dataset.untrusted ? fence(document.text) : document.text,
     url: documentUri(dataset, key),
-    metadata: { kind: "document", ...kept, ...noteOn(untrusted), rules: decision.rules },
+    metadata: { kind: "document", ...kept, ...noteOn(untrusted), rules: grantingRules(decision) },
   };
   const result = kept !== undefined && "result" in kept ? { result: kept.result } : {};
   return { answer, datasets: [dataset.id], rules: decision.rules, untrusted, rows: 1, ...result };
@@ -67,7 +69,7 @@ async function keepTable(
   const origin = {
     source: dataset.source,
     sql: `document ${document.key}, version ${version}`,
-    lineage: [{ dataset: dataset.id, grants: decision.grants }],
+    lineage: [{ by: FREE_FORM, reads: [{ dataset: dataset.id, grants: decision.grants }] }],
     rules: decision.rules,
     restricted: [],
     masked: [],
@@ -106,7 +108,7 @@ export async function listDocuments({ source, dataset, decision }: OpenDocuments
     title: source.declaration.title,
     text: [dataset.description, "", ...lines, ...rest].join("\n"),
     url: `gatehouse://document/${encodeURIComponent(dataset.source)}`,
-    metadata: { kind: "documents", rules: decision.rules },
+    metadata: { kind: "documents", rules: grantingRules(decision) },
   };
   return { answer, datasets: [dataset.id], rules: decision.rules, cut: more };
 }

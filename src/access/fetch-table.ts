@@ -1,12 +1,16 @@
 // What fetch gives of tables: one as text, and one of its rows.
-import { maskOf, visibleColumns } from "../policy/views.ts";
+import { grantingRules, maskOf, visibleColumns, visibleKey } from "../policy/views.ts";
+import type { ViewColumn } from "../policy/views.ts";
 import { showCell } from "../sql/exact.ts";
 import { quoteIdentifier } from "../sql/identifier.ts";
+import type { SqlValue } from "../sql/parameters.ts";
 import { readStatement } from "../sql/statement.ts";
+import type { OpenTable } from "../sources/source.ts";
 import { datasetUri, notFound, rowUri } from "./catalogue.ts";
 import type { Catalogue, Target } from "./catalogue.ts";
 import { describeTable } from "./describe-table.ts";
 import type { FetchAnswer } from "./fetched.ts";
+import { Denied } from "./recorded.ts";
 import type { Answered } from "./recorded.ts";
 import { fence, noteOn, untrustedColumnsOf } from "./untrusted.ts";
 
@@ -21,7 +25,8 @@ export function fetchTable({ open, table }: Extract<Target, { kind: "table" }>):
     (column) =>
       `- ${column.name} (${column.type}${column.masked === undefined ? "" : `, masked: ${column.masked}`}${column.references === undefined ? "" : `, refers to ${column.references}`}): ${column.description}`,
   );
-  const key = dataset.key === null ? [] : [`Key: ${dataset.key}. A row is fetched as ${dataset.id}/<${dataset.key}>.`];
+  const name = fetchKeyOf(table)?.name;
+  const key = name === undefined ? [] : [`Key: ${name}. A row is fetched as ${dataset.id}/<${name}>.`];
   const text = [
     dataset.description,
     "",
@@ -35,9 +40,38 @@ export function fetchTable({ open, table }: Extract<Target, { kind: "table" }>):
     title: `Table ${dataset.id}`,
     text,
     url: datasetUri(dataset),
-    metadata: { kind: "dataset", rules: decision.rules },
+    metadata: { kind: "dataset", rules: grantingRules(decision) },
   };
   return { answer, datasets: [dataset.id], rules: decision.rules };
+}
+
+/** The key column, if rows can be fetched by it: every row must show it in clear. */
+function fetchKeyOf({ dataset, decision }: OpenTable): ViewColumn | undefined {
+  const key = visibleKey(decision, dataset);
+  return key === undefined || maskOf(key) !== null ? undefined : key;
+}
+
+/** The refusal with what its text must not say: that there is a key which this user does not see. */
+function explainHiddenKey(refusal: Denied, { dataset, decision }: OpenTable): Denied {
+  if (dataset.key === null) return refusal;
+  const key = visibleKey(decision, dataset);
+  const reason = key === undefined ? "hidden" : "masked";
+  return new Denied(refusal, [...refusal.denials, `${dataset.id}.${dataset.key}: ${reason}`], decision.rules);
+}
+
+interface KeyCondition {
+  readonly sql: string;
+  readonly values: readonly SqlValue[];
+}
+
+/** The condition for the row that has exactly this key, so that a row has one id. Undefined for what is no key of this type. */
+function parseKey({ name, type }: ViewColumn, key: string): KeyCondition | undefined {
+  const column = quoteIdentifier(name);
+  if (type === "integer")
+    return /^(?:0|-?[1-9][0-9]{0,14})$/.test(key) ? { sql: `${column} = ?`, values: [Number(key)] } : undefined;
+  if (type === "real" || type === "boolean") return { sql: `${column} = ?`, values: [key] };
+  // The column may call others equal: by NOCASE or RTRIM, or as numbers.
+  return { sql: `${column} = ? AND CAST(${column} AS TEXT) = ? COLLATE BINARY`, values: [key, key] };
 }
 
 /** A row by its key. Errors: `not_found`. */
@@ -48,16 +82,12 @@ export async function fetchRow(
 ): Promise<Answered<FetchAnswer>> {
   const { dataset, decision } = table;
   const columns = visibleColumns(decision, dataset);
-  const keyColumn = columns.find((column) => column.name === dataset.key);
-  if (keyColumn === undefined || keyColumn.disclosures.some((disclosure) => disclosure.kind !== "clear"))
-    throw notFound(catalogue, id);
-  // One way to write a number, so that a row has one id.
-  const isInteger = keyColumn.type === "integer";
-  if (isInteger && !/^(?:0|-?[1-9][0-9]{0,14})$/.test(key)) throw notFound(catalogue, id);
-  const statement = readStatement(
-    `SELECT * FROM ${quoteIdentifier(dataset.table)} WHERE ${quoteIdentifier(keyColumn.name)} = ?`,
-  );
-  const read = await open.source.read([table], statement, [isInteger ? Number(key) : key], {
+  const keyColumn = fetchKeyOf(table);
+  if (keyColumn === undefined) throw explainHiddenKey(notFound(catalogue, id), table);
+  const wanted = parseKey(keyColumn, key);
+  if (wanted === undefined) throw notFound(catalogue, id);
+  const statement = readStatement(`SELECT * FROM ${quoteIdentifier(dataset.table)} WHERE ${wanted.sql}`);
+  const read = await open.source.read([table], statement, wanted.values, {
     maxRows: 1,
     maxValueBytes: MAX_VALUE_BYTES,
     maxTotalBytes: MAX_VALUE_BYTES,
@@ -82,7 +112,7 @@ export async function fetchRow(
     title: `${dataset.id} ${key}`,
     text: JSON.stringify(values, null, 1),
     url: rowUri(dataset, key),
-    metadata: { kind: "row", masked, ...noteOn(untrusted), rules: decision.rules },
+    metadata: { kind: "row", masked, ...noteOn(untrusted), rules: grantingRules(decision) },
   };
   const marked = untrusted.map((column) => `${dataset.id}.${column}`);
   return { answer, datasets: [dataset.id], rules: decision.rules, masked, untrusted: marked, rows: 1 };

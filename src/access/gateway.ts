@@ -98,7 +98,7 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
       if ("sql" in what) {
         const asked = { operation: "query", asked: `${what.source}: ${what.sql}`, maxRows: shown, slot: what.source };
         return run(caller, asked, ({ catalogue, workspace, call: { bookmark } }) =>
-          query(catalogue, workspace, { ...what, params, ...bounds, bookmark }),
+          query(catalogue, workspace, { ...what, saved: null, params, ...bounds, bookmark }),
         );
       }
       const slot = policy.queries.find(({ name }) => name === what.saved)?.source ?? null;
@@ -106,8 +106,8 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
       return run(caller, asked, ({ workspace, call: { bookmark, subject } }) => {
         const saved = findSaved(policy, subject, what.saved);
         const catalogue = openCatalogue(policy, sources, forSaved(policy, subject, saved));
-        const request = { source: saved.source, sql: saved.text, params: bindSaved(saved, params), bookmark };
-        return query(catalogue, workspace, { ...request, ...bounds, told: `saved query ${saved.name}` });
+        const request = { source: saved.source, sql: saved.text, saved, params: bindSaved(saved, params), bookmark };
+        return query(catalogue, workspace, { ...request, ...bounds });
       });
     },
     search: (caller, text, limit) =>

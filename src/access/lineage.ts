@@ -1,11 +1,13 @@
-// Where a result came from, for itself and all it was made from: under which grants, and what is to be said of it. While
-// today's grants cover those, it may be used; when they no longer do, it is gone.
+// Where a result came from, for itself and all it was made from: how each part was read and under which grants, and what is to be
+// said of it. While the user could still read all of that in the same way, it may be used; when they no longer can, it is gone.
 import * as z from "zod";
-import { covers } from "../policy/coverage.ts";
+import { covers, resolvesTokens } from "../policy/coverage.ts";
 import { evaluate } from "../policy/evaluate.ts";
-import type { Grant, Policy, Subject } from "../policy/model.ts";
+import type { Grant, Policy, SavedQuery, Subject } from "../policy/model.ts";
+import { definitionOf, forSaved, freely, savedFor } from "../policy/saved.ts";
 import { grantSchema } from "../policy/schema.ts";
-import { isRowRestricted, maskOf, visibleColumns } from "../policy/views.ts";
+import { tokenDomainsFor } from "../policy/tokens.ts";
+import { grantingRules, isRowRestricted, maskOf, visibleColumns } from "../policy/views.ts";
 import { foldName } from "../sql/identifier.ts";
 import type { Statement } from "../sql/statement.ts";
 import type { OpenTable } from "../sources/source.ts";
@@ -13,8 +15,18 @@ import { untrustedIn } from "./untrusted.ts";
 
 const names = z.array(z.string());
 
+const readBySchema = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("free-form") }),
+  z.strictObject({ kind: z.literal("saved"), query: z.string(), definition: z.string() }),
+]);
+
 const provenanceSchema = z.object({
-  lineage: z.array(z.object({ dataset: z.string(), grants: z.array(grantSchema) })),
+  lineage: z.array(
+    z.strictObject({
+      by: readBySchema,
+      reads: z.array(z.strictObject({ dataset: z.string(), grants: z.array(grantSchema) })),
+    }),
+  ),
   rules: names,
   restricted: names,
   masked: names,
@@ -29,10 +41,30 @@ const originSchema = provenanceSchema.extend({
   more: z.boolean(),
 });
 
+/**
+ * How rows were read: by SQL that the user wrote, or another read of their own choice, under the roles that count there; or by a
+ * saved query, also under roles that count in it alone. `definition` is the digest of what the query said then.
+ */
+export type ReadBy =
+  { readonly kind: "free-form" } | { readonly kind: "saved"; readonly query: string; readonly definition: string };
+
+export const FREE_FORM: ReadBy = { kind: "free-form" };
+
+export function readBySaved(query: SavedQuery): ReadBy {
+  return { kind: "saved", query: query.name, definition: definitionOf(query) };
+}
+
+/** One read, and the datasets that it read with the grants of then. */
+export interface PastRead {
+  readonly by: ReadBy;
+  readonly reads: readonly { readonly dataset: string; readonly grants: readonly Grant[] }[];
+}
+
 /** Under which grants rows were read, and what an answer with them says. */
 export interface Provenance {
-  readonly lineage: readonly { readonly dataset: string; readonly grants: readonly Grant[] }[];
-  /** The rules that decided, by id. */
+  /** Of what was made from results, the reads of all of them. */
+  readonly lineage: readonly PastRead[];
+  /** The rules that decided, by id, also those that denied: for the record. */
   readonly rules: readonly string[];
   /** Datasets of which the person sees only the rows that their rules allow. */
   readonly restricted: readonly string[];
@@ -55,9 +87,9 @@ export interface Origin extends Provenance {
 }
 
 /** Of tables that a statement reads under today's decisions. */
-export function provenanceOf(tables: readonly OpenTable[], statement: Statement): Provenance {
+export function provenanceOf(tables: readonly OpenTable[], statement: Statement, by: ReadBy): Provenance {
   return {
-    lineage: tables.map(({ dataset, decision }) => ({ dataset: dataset.id, grants: decision.grants })),
+    lineage: [{ by, reads: tables.map(({ dataset, decision }) => ({ dataset: dataset.id, grants: decision.grants })) }],
     rules: tables.flatMap(({ decision }) => decision.rules),
     restricted: tables.filter(({ decision }) => isRowRestricted(decision)).map(({ dataset }) => dataset.id),
     masked: tables.flatMap((table) => maskedColumns(table, statement)),
@@ -80,20 +112,54 @@ export function uniteProvenance(all: readonly Provenance[]): Provenance {
   };
 }
 
-/** Whether the subject could read today all that the lineage was read under. */
+/** The rules that granted what was read, by id: for the user. */
+export function grantingRulesOf({ lineage }: Pick<Provenance, "lineage">): readonly string[] {
+  return [...new Set(lineage.flatMap(({ reads }) => reads.flatMap(grantingRules)))];
+}
+
+/** Whether the subject could read today, each part in the way in which it was read, all that the lineage was read under. */
 export function isCovered({ lineage }: Provenance, policy: Policy, subject: Subject): boolean {
-  return lineage.every(({ dataset: id, grants }) => {
-    const dataset = policy.datasets.find((candidate) => candidate.id === id);
-    if (dataset === undefined) return false;
-    const today = evaluate(policy, subject, dataset, "read");
-    return today.allowed && covers(today, grants);
+  const domains = tokenDomainsFor(policy, subject);
+  return lineage.every(({ by, reads }) => {
+    const reader = readerOf(by, policy, subject);
+    return (
+      reader !== undefined &&
+      reads.every(({ dataset: id, grants }) => {
+        const dataset = policy.datasets.find((candidate) => candidate.id === id);
+        if (dataset === undefined) return false;
+        const today = evaluate(policy, reader, dataset, "read");
+        return today.allowed && covers(today, grants) && !resolvesTokens(today, grants, domains);
+      })
+    );
   });
 }
 
-/** Reads a stored origin. Undefined when it is of a form that this version does not know: nobody can tell then what it may show. */
+/**
+ * The subject as a read of this kind sees them today. Undefined when they may not run the saved query, or it says something else
+ * by now: an operator who narrows a query means its earlier results, too.
+ */
+function readerOf(by: ReadBy, policy: Policy, subject: Subject): Subject | undefined {
+  if (by.kind === "free-form") return freely(policy, subject);
+  const query = savedFor(policy, subject).find(({ name }) => name === by.query);
+  return query !== undefined && definitionOf(query) === by.definition ? forSaved(policy, subject, query) : undefined;
+}
+
+/**
+ * Reads a stored origin. Undefined when it is of a form that this version does not know, such as one without how rows were read:
+ * nothing says then what it may show.
+ */
 export function parseOrigin(text: string): Origin | undefined {
-  const parsed = originSchema.safeParse(JSON.parse(text));
+  const parsed = originSchema.safeParse(parseJson(text));
   return parsed.success ? parsed.data : undefined;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // What is not JSON is of no form that is known.
+    return undefined;
+  }
 }
 
 /** Masked columns that the SQL names, or all of the table's when it selects with a star. */

@@ -1,5 +1,6 @@
 // The query operation: a person's SELECT over one source of tables or over their kept results, governed, kept and answered.
 import { AppError } from "../errors.ts";
+import type { SavedQuery } from "../policy/model.ts";
 import { foldName } from "../sql/identifier.ts";
 import { nearest } from "../sql/near.ts";
 import type { SqlValue } from "../sql/parameters.ts";
@@ -11,7 +12,7 @@ import { answerQuery, showRows } from "./answer.ts";
 import type { QueryAnswer } from "./answer.ts";
 import { deny } from "./catalogue.ts";
 import type { Catalogue, OpenTables } from "./catalogue.ts";
-import { provenanceOf, uniteProvenance } from "./lineage.ts";
+import { FREE_FORM, provenanceOf, readBySaved, uniteProvenance } from "./lineage.ts";
 import type { Provenance } from "./lineage.ts";
 import { inTime } from "./in-time.ts";
 import { StillRunning } from "./recorded.ts";
@@ -35,8 +36,8 @@ export interface QueryRequest {
   readonly querySeconds: number;
   /** What the person's last query on the source saw. */
   readonly bookmark: string | null;
-  /** How the result names what it came from, where that is not the SQL. */
-  readonly told?: string;
+  /** The saved query whose SQL it is; null for SQL that the user wrote. */
+  readonly saved: SavedQuery | null;
 }
 
 /** What a query runs over, and what is to be said of what it reads. */
@@ -54,7 +55,7 @@ export async function query(
 ): Promise<Answered<QueryAnswer>> {
   const statement = parseStatement(request.sql);
   const opened =
-    request.source === WORKSPACE ? await openResults(workspace, statement) : openTables(catalogue, request.source);
+    request.source === WORKSPACE ? await openResults(workspace, statement) : openTables(catalogue, request);
   const reading = opened.source.read(opened.tables, statement, request.params, {
     maxRows: request.keptRows,
     maxValueBytes: request.maxBytes,
@@ -87,7 +88,8 @@ async function keepAndAnswer(
   provenance: Provenance,
 ): Promise<Answered<QueryAnswer>> {
   const rows = showRows(read, provenance, request);
-  const asked = { source: request.source, sql: request.told ?? request.sql };
+  const { source, sql, saved } = request;
+  const asked = { source, sql: saved === null ? sql : `saved query ${saved.name}` };
   const origin = { ...asked, read: read.rows.length, more: read.more, ...provenance };
   const { id: result, kept } = await workspace.keep({ columns: read.columns, rows: read.rows, origin });
   const answer = answerQuery({ read, rows, provenance, result, kept });
@@ -117,10 +119,11 @@ async function openResults(workspace: WorkspaceAccess, { names }: Statement): Pr
   };
 }
 
-function openTables(catalogue: Catalogue, name: string): Opened {
+function openTables(catalogue: Catalogue, { source: name, saved }: QueryRequest): Opened {
   const sources = catalogue.open.filter((open): open is OpenTables => open.kind === "d1");
   const found = sources.find((open) => open.source.declaration.name === name);
-  if (found !== undefined) return { ...found, provenanceOf };
+  const by = saved === null ? FREE_FORM : readBySaved(saved);
+  if (found !== undefined) return { ...found, provenanceOf: (used, statement) => provenanceOf(used, statement, by) };
   if (catalogue.open.some((open) => open.source.declaration.name === name))
     throw new AppError("invalid_input", `${name} holds documents: find them with search, and read them with fetch.`);
   throw deny(new AppError("not_found", noSource(name, sources), { isMissing: true }), catalogue, (dataset) =>

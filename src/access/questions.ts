@@ -3,7 +3,7 @@
 import { quoteIdentifier } from "../sql/identifier.ts";
 import { parseStatement } from "../sql/statement.ts";
 import type { Cell } from "../sql/exact.ts";
-import { maskOf, visibleColumns } from "../policy/views.ts";
+import { maskOf, visibleColumns, visibleKey } from "../policy/views.ts";
 import type { ViewColumn } from "../policy/views.ts";
 import type { OpenTable, TableSource } from "../sources/source.ts";
 import type { OpenDocuments } from "./catalogue.ts";
@@ -43,7 +43,10 @@ export function askableColumns({ dataset, decision }: OpenTable): readonly ViewC
 /** How much a table promises before it is looked at: one of single things, with groups, a time and a number, comes first. */
 export function promiseOf(table: OpenTable): number {
   const kinds = askableColumns(table).map(({ type }) => kindOf(type));
-  return new Set(kinds.filter((kind) => kind !== "other")).size + (table.dataset.key === null ? 0 : 1);
+  return (
+    new Set(kinds.filter((kind) => kind !== "other")).size +
+    (visibleKey(table.decision, table.dataset) === undefined ? 0 : 1)
+  );
 }
 
 /** Looks at the first rows. Undefined for a table without any. Errors: those of `TableSource.read`. */

@@ -5,6 +5,7 @@ import { readStatement } from "../sql/statement.ts";
 import { toCsv } from "./csv.ts";
 import { showRows, totalText } from "./answer.ts";
 import type { FetchAnswer } from "./fetched.ts";
+import { grantingRulesOf } from "./lineage.ts";
 import type { Provenance } from "./lineage.ts";
 import type { Answered } from "./recorded.ts";
 import { UNTRUSTED_NOTE } from "./untrusted.ts";
@@ -69,7 +70,8 @@ export function columnsOf({
 
 /** What a record says of rows with this provenance. */
 export function recordOf({ lineage, rules, masked, untrusted }: Provenance) {
-  return { datasets: [...new Set(lineage.map(({ dataset }) => dataset))], rules, masked, untrusted };
+  const datasets = lineage.flatMap(({ reads }) => reads.map(({ dataset }) => dataset));
+  return { datasets: [...new Set(datasets)], rules, masked, untrusted };
 }
 
 export interface PageRequest {
@@ -94,7 +96,7 @@ export async function fetchResult(workspace: OpenWorkspace, request: PageRequest
   const limits = { maxRows: Math.max(1, count), maxValueBytes: maxBytes, maxTotalBytes: keptBytes };
   const read = await workspace.source.read(workspace.tables, statement, [count, first], { ...limits, bookmark: null });
   const rows = showRows(read, origin, { maxRows: count, maxBytes: Infinity });
-  const { masked, untrusted, restricted, rules } = origin;
+  const { masked, untrusted, restricted } = origin;
   const incomplete = incompleteIn(result);
   const answer: FetchAnswer = {
     id,
@@ -113,7 +115,7 @@ export async function fetchResult(workspace: OpenWorkspace, request: PageRequest
       ...(restricted.length > 0 ? { restricted } : {}),
       ...(masked.length > 0 ? { masked } : {}),
       ...(untrusted.length > 0 ? { untrusted: UNTRUSTED_NOTE } : {}),
-      rules,
+      rules: grantingRulesOf(origin),
     },
   };
   return { answer, ...recordOf(origin), rows: rows.length, cut: pages.length > 1 };

@@ -2,6 +2,7 @@
 // value now.
 import { AppError } from "../errors.ts";
 import type { Disclosure } from "../policy/model.ts";
+import { grantingRules } from "../policy/views.ts";
 import { showCell } from "../sql/exact.ts";
 import type { OpenTable } from "../sources/source.ts";
 import { datasetUri } from "./catalogue.ts";
@@ -37,21 +38,28 @@ function revealingOf({ dataset, decision }: OpenTable): readonly Revealing[] {
     if (disclosure?.kind !== "token") return [];
     const clear: Readonly<Record<string, Disclosure>> = { [column.name]: { kind: "clear" } };
     const narrowed = grants.map((grant) => ({ ...grant, columns: clear }));
-    const table = { dataset, decision: { ...decision, grants: narrowed, rules: narrowed.map(({ rule }) => rule) } };
+    // The rules that denied stay, for the record.
+    const others = new Set(decision.grants.flatMap((grant) => (grants.includes(grant) ? [] : [grant.rule])));
+    const rules = decision.rules.filter((rule) => !others.has(rule));
+    const table = { dataset, decision: { ...decision, grants: narrowed, rules } };
     return [{ table, column, domain: disclosure.domain }];
   });
 }
 
 function answerOf({ table, column }: Revealing, token: string, text: string): Answered<FetchAnswer> {
   const { dataset, decision } = table;
-  const { rules } = decision;
   const name = `${dataset.id}.${column.name}`;
   const answer = {
     id: token,
     title: `${name} of ${token}`,
     text: column.untrusted ? fence(text) : text,
     url: datasetUri(dataset),
-    metadata: { kind: "token", column: name, ...(column.untrusted ? { untrusted: UNTRUSTED_NOTE } : {}), rules },
+    metadata: {
+      kind: "token",
+      column: name,
+      ...(column.untrusted ? { untrusted: UNTRUSTED_NOTE } : {}),
+      rules: grantingRules(decision),
+    },
   };
-  return { answer, datasets: [dataset.id], rules, untrusted: column.untrusted ? [name] : [], rows: 1 };
+  return { answer, datasets: [dataset.id], rules: decision.rules, untrusted: column.untrusted ? [name] : [], rows: 1 };
 }

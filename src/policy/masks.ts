@@ -20,6 +20,17 @@ export function hasToken(identifier: string): string {
   return `(typeof(${c}) = 'integer' OR (typeof(${c}) = 'text' AND length(${c}) <= ${MAX_TOKEN_VALUE_LENGTH}))`;
 }
 
+/**
+ * The SQL condition under which a value is a number that masks compute with: in whole numbers, which are exact, and so far from
+ * their limits that none overflows. Division of doubles would put values near an edge on the wrong side of it.
+ */
+function isMaskableNumber(identifier: string): string {
+  return `typeof(${identifier}) IN ('integer', 'real') AND ${identifier} BETWEEN -${MAX_MASKED_NUMBER} AND ${MAX_MASKED_NUMBER}`;
+}
+
+/** 2^61. */
+const MAX_MASKED_NUMBER = "2305843009213693952";
+
 const FITS: Readonly<Record<Mask["kind"], readonly ColumnType[]>> = {
   null: COLUMN_TYPES,
   redact: COLUMN_TYPES,
@@ -64,7 +75,8 @@ export function disclosedType(column: Column, disclosure: Disclosure): ColumnTyp
 }
 
 /**
- * The place of a disclosure in the total order, higher shows more. `null` does not even tell that there is something, a
+ * The place of a disclosure in the total order by which a row with several grants chooses its form, higher first. Of two forms that
+ * have little to do with each other, a higher one need not show all that the lower shows: see disclosure-order. `null` does not even tell that there is something, a
  * token which values are equal. Of
  * numbers a coarser `bucket` or `round` shows less, and any range less than any rounding; of dates the year less than the
  * month; of text `last(n)` ranks by n, and below `email`, which shows a whole domain.
@@ -136,12 +148,18 @@ export function disclosureSql(
     case "null":
       return "NULL";
     case "bucket": {
+      const { size } = disclosure;
       // From the lower edge up to, not including, the upper.
-      const lower = `(CAST(floor(${c} / ${disclosure.size}.0) AS INTEGER) * ${disclosure.size})`;
-      return `CASE WHEN typeof(${c}) IN ('integer', 'real') THEN ${lower} || '–<' || (${lower} + ${disclosure.size}) END`;
+      const whole = `CAST(floor(${c}) AS INTEGER)`;
+      const lower = `(${whole} - (${whole} % ${size} + ${size}) % ${size})`;
+      return `CASE WHEN ${isMaskableNumber(c)} THEN ${lower} || '–<' || (${lower} + ${size}) END`;
     }
-    case "round":
-      return `CASE WHEN typeof(${c}) IN ('integer', 'real') THEN CAST(round(${c} / ${disclosure.step}.0) AS INTEGER) * ${disclosure.step} END`;
+    case "round": {
+      const { step } = disclosure;
+      // Halves are rounded away from zero.
+      const doubled = `CAST(floor(sign(${c}) * ${c} * 2) AS INTEGER)`;
+      return `CASE WHEN ${isMaskableNumber(c)} THEN sign(${c}) * ((${doubled} + ${step}) / ${2 * step} * ${step}) END`;
+    }
     case "redact":
       return `CASE WHEN ${c} IS NOT NULL THEN '${REDACTED}' END`;
     case "token": {

@@ -1,5 +1,7 @@
 // Saved queries: SQL that an operator has written, with named and typed parameters, for people to run by name. They run over the
 // same guard views as any SQL of the person.
+import { sha256 } from "@noble/hashes/sha2.js";
+import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import { tokenize } from "../sql/tokenizer.ts";
 import { parseStatement } from "../sql/statement.ts";
 import type { Policy, SavedQuery, Subject } from "./model.ts";
@@ -38,6 +40,12 @@ export function parseSaved(sql: string, parameters: readonly string[]): ParsedSa
 export function savedFor({ queries, roles }: Policy, subject: Subject): readonly SavedQuery[] {
   const own = new Set(roles.filter(({ name }) => subject.roles.includes(name)).flatMap((role) => role.queries));
   return queries.filter(({ name }) => own.has(name));
+}
+
+/** A digest of what a saved query does: its source, its SQL and its parameters. Descriptions do not count. */
+export function definitionOf({ source, text, order, parameters }: SavedQuery): string {
+  const definition = [source, text, order, parameters.map(({ name, type }) => [name, type])];
+  return bytesToHex(sha256(utf8ToBytes(JSON.stringify(definition))));
 }
 
 /** The person as free reads see them: without the roles that are for saved queries only. */

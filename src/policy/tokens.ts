@@ -1,5 +1,5 @@
 // Which columns of a source come as tokens for somebody, so that every value in them needs one.
-import type { Policy, TableDataset } from "./model.ts";
+import type { Policy, Subject, TableDataset } from "./model.ts";
 
 export interface TokenColumn {
   readonly dataset: TableDataset;
@@ -20,4 +20,10 @@ export function tokenColumnsOf(
     );
   });
   return [...new Map(found.map((one) => [`${one.dataset.id}.${one.column}`, one])).values()];
+}
+
+/** The domains of which some role of the subject shows tokens, also in saved queries alone. */
+export function tokenDomainsFor({ rules }: Pick<Policy, "rules">, { roles }: Subject): ReadonlySet<string> {
+  const masks = rules.flatMap((rule) => (roles.includes(rule.role) ? Object.values(rule.masks) : []));
+  return new Set(masks.flatMap((mask) => (mask.kind === "token" ? [mask.domain] : [])));
 }

@@ -43,6 +43,19 @@ export function isRowRestricted(decision: Allowed): boolean {
   return decision.grants.every((grant) => grant.rows !== null);
 }
 
+/**
+ * The rules that an answer may name: those that granted. A rule that denied is for the record alone, as its name tells the user what
+ * is kept from them.
+ */
+export function grantingRules({ grants }: Pick<Allowed, "grants">): readonly string[] {
+  return grants.map(({ rule }) => rule);
+}
+
+/** The key column of a table, if the subject may know that it is there. */
+export function visibleKey(decision: Allowed, dataset: TableDataset): ViewColumn | undefined {
+  return visibleColumns(decision, dataset).find(({ name }) => name === dataset.key);
+}
+
 /** The name under which the tokens of a domain are kept. */
 export type TokenDomain = (domain: string) => string;
 
@@ -118,14 +131,15 @@ function settledBy(grants: readonly Grant[]): readonly Settled[] {
   return shared.map(([name, value]) => ({ name, isNumber: typeof value !== "string" }));
 }
 
-function disclosureOf(grant: Grant, column: Pick<Column, "name">): Disclosure {
+/** What a grant shows of a column; of one that it does not name, nothing. */
+export function disclosureOf(grant: Grant, column: Pick<Column, "name">): Disclosure {
   return (Object.hasOwn(grant.columns, column.name) ? grant.columns[column.name] : undefined) ?? { kind: "hidden" };
 }
 
 /** Different disclosures, most shown first. */
 function distinct(disclosures: readonly Disclosure[]): readonly Disclosure[] {
-  const byRank = new Map(disclosures.map((disclosure) => [disclosureRank(disclosure), disclosure]));
-  return [...byRank].toSorted(([a], [b]) => b - a).map(([, disclosure]) => disclosure);
+  const byName = new Map(disclosures.map((disclosure) => [disclosureName(disclosure), disclosure]));
+  return [...byName.values()].toSorted((a, b) => disclosureRank(b) - disclosureRank(a));
 }
 
 function columnSql(
@@ -137,8 +151,9 @@ function columnSql(
 ): string {
   const branches: string[] = [];
   for (const disclosure of column.disclosures) {
-    const rank = disclosureRank(disclosure);
-    const giving = grants.filter((grant) => disclosureRank(disclosureOf(grant, column)) === rank);
+    // By name: ranks of very large steps are the same number, and a row must not show the form of a grant that does not reach it.
+    const name = disclosureName(disclosure);
+    const giving = grants.filter((grant) => disclosureName(disclosureOf(grant, column)) === name);
     const value = disclosureSql(disclosure, nameOf(column.name), tokenDomain);
     const always = giving.some((grant) => grant.rows === null) || giving.length === grants.length;
     if (always) return branches.length === 0 ? value : `CASE ${branches.join(" ")} ELSE ${value} END`;

@@ -5,6 +5,7 @@ import type { Column, SourceDeclaration, TableDataset } from "../policy/model.ts
 import type { TokenColumn } from "../policy/tokens.ts";
 import { guardViewOf } from "../policy/views.ts";
 import { readExact } from "../sql/exact.ts";
+import type { Cell } from "../sql/exact.ts";
 import { frameQuery, usedViews } from "../sql/guard.ts";
 import { columnNames, foldName, quoteIdentifier } from "../sql/identifier.ts";
 import { readStatement } from "../sql/statement.ts";
@@ -127,7 +128,11 @@ export function createTableSource(parts: TableSourceParts): TableSource {
     },
     reveal: async (table, column, domain, token) => {
       const value = await tokens?.store.valueOf(domain, token);
-      return value === undefined ? undefined : readValue(source, table, column, value);
+      if (tokens === null || value === undefined) return undefined;
+      const row = await readValue(source, table, column, value);
+      const found = row === undefined ? undefined : tokenValueOf(row[0] ?? null);
+      // The table of tokens lies beside the data, where others may write: what it says of a token must be true.
+      return found !== undefined && tokens.store.tokenOf(domain, found) === token ? row : undefined;
     },
   };
   return source;
@@ -136,7 +141,11 @@ export function createTableSource(parts: TableSourceParts): TableSource {
 /** Bytes of a value that has a token. */
 const MAX_TOKEN_VALUE_BYTES = 1000;
 
-/** The value as a row of its column, if the decision lets see a row that carries it now. */
+/**
+ * The value as a row of its column, if the decision lets see a row that carries exactly this value now. A column may call others
+ * equal, by NOCASE or RTRIM, by its affinity or as doubles: the first comparison finds all of those, by an index where there is
+ * one, and the second keeps those that have this token.
+ */
 async function readValue(
   source: TableSource,
   table: OpenTable,
@@ -145,14 +154,22 @@ async function readValue(
 ): Promise<GovernedRow | undefined> {
   const name = quoteIdentifier(column.name);
   const from = quoteIdentifier(table.dataset.table);
-  const statement = readStatement(`SELECT ${name} FROM ${from} WHERE ${name} = ? LIMIT 1`);
-  // As text, a number that JSON cannot hold finds its row by the column's affinity.
-  const isNumber = column.type === "integer" && Number.isSafeInteger(Number(value));
-  const { rows } = await source.read([table], statement, [isNumber ? Number(value) : value], {
+  const statement = readStatement(
+    `SELECT ${name} FROM ${from} WHERE ${name} IN (?, CAST(? AS INTEGER)) ` +
+      `AND typeof(${name}) IN ('integer', 'text') AND CAST(${name} AS TEXT) = ? COLLATE BINARY LIMIT 1`,
+  );
+  const { rows } = await source.read([table], statement, [value, value, value], {
     maxRows: 1,
     maxValueBytes: MAX_TOKEN_VALUE_BYTES,
     maxTotalBytes: MAX_TOKEN_VALUE_BYTES,
     bookmark: "first-primary",
   });
   return rows[0];
+}
+
+/** The text that a cell's token is made of; undefined for what has none. */
+function tokenValueOf(cell: Cell): string | undefined {
+  if (typeof cell === "string") return cell;
+  if (typeof cell === "number") return Number.isInteger(cell) ? String(cell) : undefined;
+  return cell?.kind === "integer" ? cell.digits : undefined;
 }

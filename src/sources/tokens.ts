@@ -17,6 +17,8 @@ export interface TokenKey {
 export interface TokenStore {
   /** The name under which tokens of a domain are kept. */
   readonly domainOf: (domain: string) => string;
+  /** The masking token of a value, whether it is kept or not. */
+  readonly tokenOf: (domain: string, value: string) => string;
   /** Makes missing tokens of these columns, at most so many. `isComplete` when none can be missing now. */
   fill(
     columns: readonly TokenColumn[],
@@ -68,7 +70,8 @@ export function createTokenStore(database: D1Database, key: TokenKey): TokenStor
     const name = `d.${quoteIdentifier(column)}`;
     const { results } = await database
       .prepare(
-        `SELECT DISTINCT CAST(${name} AS TEXT) AS value FROM main.${quoteIdentifier(dataset.table)} AS d WHERE ${hasToken(name)} ` +
+        // The column's collation reaches through CAST: of values that differ by case alone, one would get its token now.
+        `SELECT DISTINCT CAST(${name} AS TEXT) COLLATE BINARY AS value FROM main.${quoteIdentifier(dataset.table)} AS d WHERE ${hasToken(name)} ` +
           `AND NOT EXISTS (SELECT 1 FROM ${TOKEN_TABLE} AS t WHERE t.domain = ?1 AND t.value = CAST(${name} AS TEXT)) LIMIT ?2`,
       )
       .bind(domainOf(domain), limit)
@@ -85,6 +88,7 @@ export function createTokenStore(database: D1Database, key: TokenKey): TokenStor
 
   return {
     domainOf,
+    tokenOf: (domain, value) => tokenOf(key, domain, value),
     async fill(columns, maxTokens) {
       let filled = 0;
       for (const column of columns) {

@@ -83,6 +83,16 @@ describe("guard views", () => {
     ]);
   });
 
+  it("each row shows the form of a grant that reaches it, also where two forms have one rank", async () => {
+    const [one, other] = [9007199254740990, 9007199254740991].map((size): Disclosure => ({ kind: "bucket", size }));
+    if (one === undefined || other === undefined) throw new Error("no forms");
+    expect(disclosureRank(one)).toBe(disclosureRank(other));
+    expect(await see([grant({ id: one }, north), grant({ id: other }, south)])).toMatchObject([
+      { id: "0–<9007199254740990", region: "north" },
+      { id: "0–<9007199254740991", region: "south" },
+    ]);
+  });
+
   it("a column hidden by one grant and shown by another is null on the first one's rows", async () => {
     expect(await see([grant({ email: HIDDEN }, north), grant({ email: EMAIL }, south)])).toEqual([
       { id: 1, email: null, region: "north" },
@@ -198,6 +208,12 @@ describe("masks", () => {
     [{ kind: "bucket", size: 10 }, -1, "-10–<0"],
     [{ kind: "bucket", size: 10 }, "29", null],
     [{ kind: "bucket", size: 10 }, null, null],
+    [{ kind: "bucket", size: 10 }, 1e300, null],
+    [{ kind: "bucket", size: 3 }, 29.999999999999996, "27–<30"],
+    [{ kind: "round", step: 1 }, 0.49999999999999994, 0],
+    [{ kind: "round", step: 3 }, 1.4999999999999998, 0],
+    [{ kind: "round", step: 100 }, -150, -200],
+    [{ kind: "round", step: 100 }, 1e300, null],
     [{ kind: "round", step: 100 }, 149, 100],
     [{ kind: "round", step: 100 }, 150, 200],
     [{ kind: "round", step: 100 }, -149.9, -100],
