@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import inspector from "node:inspector";
 
 /** Of this Node: its inspector is open. Of workerd, on Linux: another process traces it (gdb, lldb, strace). */
-export function isDebugged(): boolean {
+export function isDebuggerAttached(): boolean {
   return inspector.url() !== undefined || childIds().some(isTraced);
 }
 

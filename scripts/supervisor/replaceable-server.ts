@@ -1,7 +1,7 @@
 // The local server as something that can be ended and started again on the same port and state, so that clients keep their URL. It
 // follows the log for the calls that are open, and keeps to the budget of restarts; when to restart is supervise.ts.
 import { setTimeout as delay } from "node:timers/promises";
-import { isDeepStrictEqual } from "node:util";
+import { isDeepStrictEqual, styleText } from "node:util";
 import type { Handover, RefusedStatement } from "../../src/access/refused-statements.ts";
 import type { LocalServer, RuntimeWatcher } from "../local.ts";
 import { createRestartBudget } from "./health.ts";
@@ -38,7 +38,7 @@ export async function startReplaceable(
   const watcher: RuntimeWatcher = {
     onLog(line, isError) {
       calls.read(line);
-      if (isError) console.error(line);
+      if (isError) console.error(styleText("red", line, { stream: process.stderr }));
       else console.log(line);
     },
     onCrash() {

@@ -2,7 +2,7 @@
 // every user of every database waiting, and nothing inside the server can end it. What is decided, and by what, is health.ts.
 import { setTimeout as delay } from "node:timers/promises";
 import type { LocalServer } from "../local.ts";
-import { isDebugged } from "./debugger.ts";
+import { isDebuggerAttached } from "./debugger.ts";
 import { watchHealth } from "./health.ts";
 import type { HealthCheck } from "./health.ts";
 import { startReplaceable } from "./replaceable-server.ts";
@@ -73,7 +73,7 @@ async function watch(
 async function check(origin: string, timeoutMs: number): Promise<HealthCheck> {
   const beganMs = performance.now();
   const isAnswered = await answers(`${origin}${HEALTH_PATH}`, timeoutMs);
-  return { beganMs, endedMs: performance.now(), wallMs: Date.now(), isAnswered, isDebugged: isDebugged() };
+  return { beganMs, endedMs: performance.now(), wallMs: Date.now(), isAnswered, isDebugged: isDebuggerAttached() };
 }
 
 /** Any answer will do: it shows that the thread is free. */

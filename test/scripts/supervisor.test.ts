@@ -1,10 +1,11 @@
 // What the supervisor of `npm start` decides, with times and log lines of the test. That it really restarts: test/survival.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
 import inspector from "node:inspector";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { isDebugged } from "../../scripts/supervisor/debugger.ts";
+import { isDebuggerAttached } from "../../scripts/supervisor/debugger.ts";
 import { createRestartBudget, watchHealth } from "../../scripts/supervisor/health.ts";
 import { followCalls } from "../../scripts/supervisor/open-calls.ts";
 import { openQuarantine } from "../../scripts/supervisor/quarantine-file.ts";
@@ -95,14 +96,14 @@ describe("the health watch", () => {
 
 describe("a debugger", () => {
   it("is attached while the inspector of this Node is open", () => {
-    expect(isDebugged()).toBe(false);
+    expect(isDebuggerAttached()).toBe(false);
     inspector.open(0, "127.0.0.1");
     try {
-      expect(isDebugged()).toBe(true);
+      expect(isDebuggerAttached()).toBe(true);
     } finally {
       inspector.close();
     }
-    expect(isDebugged()).toBe(false);
+    expect(isDebuggerAttached()).toBe(false);
   });
 });
 
@@ -226,4 +227,35 @@ describe("the file of refused statements", () => {
       expect(openQuarantine(dir).list()).toMatchObject([entry]);
     },
   );
+});
+
+describe("npm run quarantine", () => {
+  const dir = mkdtempSync(path.join(tmpdir(), "gatehouse-quarantine-"));
+  afterAll(() => rmSync(dir, { recursive: true, force: true }));
+  const run = (state: string, ...args: readonly string[]) =>
+    spawnSync(process.execPath, ["scripts/quarantine.ts", ...args], {
+      cwd: path.resolve(import.meta.dirname, "../.."),
+      env: { ...process.env, GATEHOUSE_STATE: state },
+      encoding: "utf8",
+    });
+
+  it.each([
+    [[], "Say what to do: list, clear <id>"],
+    [["list", "x"], "Say what to do: list, clear <id>"],
+    [["clear", "a", "b"], "Say what to do: list, clear <id>"],
+    [["clear", "0badcafe"], "There is no refused statement 0badcafe."],
+  ])("refuses %j and says why", (args, message) => {
+    const { status, stderr } = run(dir, ...args);
+    expect(status).toBe(1);
+    expect(stderr).toContain(message);
+  });
+
+  it("says that there is no state before the first start", () => {
+    expect(run(path.join(dir, "absent"), "list").stderr).toContain("Run npm start first.");
+  });
+
+  it("says that no statement is refused", () => {
+    expect(run(dir, "list").stdout).toBe("No statement is refused.\n");
+    expect(run(dir, "clear").stdout).toBe("0 statements are cleared.\n");
+  });
 });
