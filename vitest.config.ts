@@ -38,6 +38,8 @@ const NODE_TESTS = [
 
 export default defineConfig({
   test: {
+    // The Worker's log of calls: two lines for each call of every test.
+    onConsoleLog: (line) => !line.startsWith('{"event":"call_'),
     projects: [
       {
         plugins: [

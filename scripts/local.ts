@@ -16,6 +16,15 @@ export interface LocalOptions {
   readonly stateDir: string;
   /** Variables and secrets besides those of the configuration. */
   readonly bindings?: Readonly<Record<string, string>> | undefined;
+  readonly watcher?: RuntimeWatcher | undefined;
+}
+
+/** Who follows workerd from outside. */
+export interface RuntimeWatcher {
+  /** Takes a line that it has written; the Worker's log among them. */
+  onLog(line: string, isError: boolean): void;
+  /** It has ended by itself, and miniflare has started it again. */
+  onCrash(): void;
 }
 
 export interface LocalServer {
@@ -53,23 +62,44 @@ export async function startLocal({
   addresses,
   stateDir,
   bindings,
+  watcher,
 }: LocalOptions): Promise<LocalServer> {
-  const miniflare = await startWorkers(stateDir, [workerOf({ configPath, bundleDir, port, addresses, bindings })]);
+  const worker = workerOf({ configPath, bundleDir, port, addresses, bindings });
+  const miniflare = await startWorkers(stateDir, [worker], watcher);
   return { miniflare, origin: originOf(port) };
 }
 
 /** Starts several that share their storage; the first is the one whose objects the others may name. */
-export async function startWorkers(stateDir: string, workers: LocalWorker[]): Promise<Miniflare> {
-  const options = { ...SHARED, resourcePersistencePath: persistDir(stateDir), workers };
+export async function startWorkers(
+  stateDir: string,
+  workers: LocalWorker[],
+  watcher?: RuntimeWatcher,
+): Promise<Miniflare> {
+  const options = { ...SHARED, ...hooksOf(watcher), resourcePersistencePath: persistDir(stateDir), workers };
   const miniflare = new Miniflare(convertV4MiniflareOptions(options));
   await miniflare.ready;
   return miniflare;
 }
 
+function hooksOf(watcher: RuntimeWatcher | undefined) {
+  if (watcher === undefined) return {};
+  return {
+    handleStructuredLogs: ({ level, message }: { readonly level: string; readonly message: string }): void =>
+      watcher.onLog(message, level === "error" || level === "warn"),
+    unsafeHandleRuntimeRestart: (): void => watcher.onCrash(),
+  };
+}
+
 export type LocalWorker = ReturnType<typeof workerOf>;
 
 /** A Worker on its own sockets. */
-export function workerOf({ configPath, bundleDir, port, addresses, bindings }: Omit<LocalOptions, "stateDir">) {
+export function workerOf({
+  configPath,
+  bundleDir,
+  port,
+  addresses,
+  bindings,
+}: Omit<LocalOptions, "stateDir" | "watcher">) {
   const workerOptions = readWorkerOptions(configPath);
   return {
     ...workerOptions,

@@ -17,6 +17,10 @@ import { DEFAULT_PORT, freeAddresses, notePort, openStorage, originOf, startLoca
 import { migrateLocal, migrateOwnTables } from "./migrations.ts";
 import { loadSample } from "./sample.ts";
 import { localSignIn } from "./sign-in.ts";
+import { openQuarantine } from "./supervisor/quarantine-file.ts";
+import { SupervisorStopped } from "./supervisor/replaceable-server.ts";
+import { superviseServer } from "./supervisor/supervise.ts";
+import type { Supervisor } from "./supervisor/supervise.ts";
 
 /** Something the person who started this can mend; shown without a stack. */
 class StartProblem extends Error {}
@@ -44,23 +48,46 @@ async function main(): Promise<void> {
   await buildWorker(configPath, bundleDir);
   await prepareStorage(configPath, stateDir, config, isSample);
 
-  const bindings = { ...signIn, GATEHOUSE_TOKEN_KEY: localTokenKey(stateDir) };
-  const { miniflare, origin } = await startLocal({ configPath, bundleDir, port, addresses, stateDir, bindings });
+  const variables = { ...signIn, GATEHOUSE_TOKEN_KEY: localTokenKey(stateDir) };
+  const origin = originOf(port);
+  const supervisor = await superviseServer({
+    origin,
+    querySeconds: config.limits.querySeconds,
+    quarantine: openQuarantine(stateDir),
+    start: async (handover, watcher) => {
+      const bindings = { ...variables, GATEHOUSE_SUPERVISOR: JSON.stringify(handover) };
+      return startLocal({ configPath, bundleDir, port, addresses, stateDir, bindings, watcher });
+    },
+  });
   notePort(stateDir, port);
-  const stop = (): void => void miniflare.dispose().finally(() => process.exit(0));
+  const stop = (): void => void supervisor.stop().finally(() => process.exit(0));
   process.once("SIGINT", stop);
   process.once("SIGTERM", stop);
+  const announceServer = (): void => announce(config, origin, isSample, signIn["GATEHOUSE_SIGN_IN"]);
+  await Promise.race([supervisor.failed, serve(supervisor, announceServer)]);
+}
+
+async function serve(supervisor: Supervisor, announceServer: () => void): Promise<void> {
+  const { miniflare, origin } = supervisor.server();
   // What was changed while nothing ran here, as no cron does it on this machine.
-  await fetch(`${origin}/api/upkeep`, { method: "POST" });
-  announce(config, origin, isSample, signIn["GATEHOUSE_SIGN_IN"]);
-  await runUpkeep(miniflare);
+  await runUpkeep(async () => void (await fetch(`${origin}/api/upkeep`, { method: "POST" })));
+  announceServer();
+  await runUpkeep(async () => {
+    const { outcome } = await (await miniflare.getWorker()).scheduled();
+    if (outcome !== "ok") throw new Error(`it ended with ${outcome}`);
+  });
+  // Until it fails, or a signal ends the process.
+  await supervisor.failed;
 }
 
 /** What the cron trigger does in a deployment, once: nothing triggers it here. Searches do the rest of the sweep. */
-async function runUpkeep(miniflare: Miniflare): Promise<void> {
-  const worker = await miniflare.getWorker();
-  const { outcome } = await worker.scheduled();
-  if (outcome !== "ok") console.error(`The upkeep ended with ${outcome}. What is served is complete all the same.`);
+async function runUpkeep(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    // Users may already send queries, and a restart cuts it off. The next start does it.
+    console.error("The upkeep was not finished. What is served is complete all the same.", error);
+  }
 }
 
 function wantsSample(passed: readonly string[]): boolean {
@@ -155,6 +182,7 @@ function announce(
 }
 
 await main().catch((error: unknown) => {
-  console.error(error instanceof StartProblem || error instanceof PolicyProblem ? error.message : error);
+  const isExplained = [StartProblem, PolicyProblem, SupervisorStopped].some((known) => error instanceof known);
+  console.error(isExplained && error instanceof Error ? error.message : error);
   process.exit(1);
 });

@@ -21,7 +21,16 @@ import type { ToolDependencies } from "./server/tool.ts";
 import type { SessionObjectClass } from "./session/session-object.ts";
 import { keepDocuments, keepTokens } from "./sources/registry.ts";
 import type { Source } from "./sources/source.ts";
-import { indexOptions, ledgersOf, logError, openOwnSources, tokenKeyOf } from "./opened.ts";
+import {
+  handoverOf,
+  indexOptions,
+  ledgersOf,
+  logCall,
+  logError,
+  openOwnSources,
+  openStatements,
+  tokenKeyOf,
+} from "./opened.ts";
 import { openPeople } from "./people.ts";
 import { createScratch } from "./sql/scratch.ts";
 import { notConfiguredPage } from "./web/pages.tsx";
@@ -81,6 +90,7 @@ export function createGatehouse(config: Gatehouse): GatehouseWorker {
     HubObject: runtime.HubObject,
     LedgerObject: defineLedgerObject<Env>((env) => ({
       limits: config.limits,
+      aloneSinceMs: handoverOf(env).startedMs,
       members: peopleOf(env).members,
       onMemberChanged: async (identity, record) => peopleOf(env).changes.changed(identity, record),
       onError: (error) => logError("ledger", error),
@@ -128,7 +138,7 @@ function serverDependencies(config: Gatehouse, env: Env, sources: readonly Sourc
   const workspaceOf = (subjectId: string) => env.WORKSPACE.get(env.WORKSPACE.idFromName(subjectId));
   const parts = { policy, sources, organisation, limits, ledgerOf, workspaceOf, scratch: createScratch() };
   return {
-    gateway: createGateway({ ...parts, newId, waitUntil }),
+    gateway: createGateway({ ...parts, newId, waitUntil, logCall, statements: openStatements(config, env) }),
     reporter: { newId, logDefect },
   };
 }

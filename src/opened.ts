@@ -1,5 +1,8 @@
 // What several parts of the composition root open of an environment: sources, ledgers, the token key, the log.
 import { waitUntil } from "cloudflare:workers";
+import { createCallLog } from "./access/call-log.ts";
+import { createStatements, parseHandover } from "./access/refused-statements.ts";
+import type { Handover, Statements } from "./access/refused-statements.ts";
 import type { Gatehouse } from "./config.ts";
 import { openSources } from "./sources/registry.ts";
 import type { IndexOptions } from "./sources/registry.ts";
@@ -33,6 +36,20 @@ export function ledgersOf(env: Env) {
 export function tokenKeyOf(env: Env): TokenKey | null {
   return parseTokenKey(Reflect.get(env, "GATEHOUSE_TOKEN_KEY"));
 }
+
+/** Statements as the log names them, and those that `npm start` refuses. */
+export function openStatements({ organisation }: Gatehouse, env: Env): Statements {
+  const { refused } = handoverOf(env);
+  return createStatements({ key: tokenKeyOf(env)?.bytes ?? null, refused, contact: organisation.contact });
+}
+
+/** What the supervisor of `npm start` says at each start. */
+export function handoverOf(env: Env): Handover {
+  return parseHandover(Reflect.get(env, "GATEHOUSE_SUPERVISOR"));
+}
+
+/** In a deployment too: operators see in Workers Logs who runs what, how long it takes and what becomes of it. */
+export const logCall = createCallLog(Date.now, (line) => console.log(line));
 
 export function logError(message: string, error?: unknown): void {
   console.error(message, ...(error === undefined ? [] : [error]));

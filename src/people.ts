@@ -1,6 +1,7 @@
 // The part of the composition root that is about people: members, access tokens for programs, set-up, and the pages and API for
 // them. Built once per environment; holds nobody's state.
 import { waitUntil } from "cloudflare:workers";
+import { withCallLog } from "./access/call-log.ts";
 import { createAdministration } from "./access/administration.ts";
 import { createOwn } from "./access/own.ts";
 import { createRecorder } from "./access/recorded.ts";
@@ -16,7 +17,7 @@ import type { Gatehouse } from "./config.ts";
 import { AppError } from "./errors.ts";
 import type { Hub } from "./hub/hub.ts";
 import { newId } from "./lib/ids.ts";
-import { ledgersOf, logError } from "./opened.ts";
+import { ledgersOf, logCall, logError } from "./opened.ts";
 import type { Source } from "./sources/source.ts";
 import { openAccessTokens } from "./storage/access-tokens.ts";
 import type { AccessTokens } from "./storage/access-tokens.ts";
@@ -51,7 +52,8 @@ export function openPeople(config: Gatehouse, env: Env, reach: Reach): People {
   const { policy, organisation, limits } = config;
   const members = openMembers(env.GATEHOUSE_DB);
   const tokens = openAccessTokens(env.GATEHOUSE_DB);
-  const record = createRecorder({ policy, ledgerOf: ledgersOf(env), newId, waitUntil });
+  const framed = createRecorder({ policy, ledgerOf: ledgersOf(env), newId, waitUntil });
+  const record = withCallLog(framed, { logCall, newId, waitUntil });
   const changes = openRoleChanges(config, env, reach, { members, tokens });
   const onError = (error: unknown): void => logError("people", error);
   const shared = { record, policy, organisation, members, tokens, changes, onError, newId, now: Date.now };

@@ -5,6 +5,9 @@ import type { Policy } from "../policy/model.ts";
 import { forSaved, freely, savedFor } from "../policy/saved.ts";
 import type { SqlValue } from "../sql/parameters.ts";
 import type { Source } from "../sources/source.ts";
+import { WORKSPACE } from "../sources/workspace.ts";
+import { withCallLog } from "./call-log.ts";
+import type { AskedStatement, CallLogDependencies } from "./call-log.ts";
 import type { Caller } from "./caller.ts";
 import { openCatalogue } from "./catalogue.ts";
 import type { Catalogue } from "./catalogue.ts";
@@ -19,6 +22,7 @@ import type { FetchAnswer } from "./fetched.ts";
 import { query } from "./query.ts";
 import { createRecorder } from "./recorded.ts";
 import type { Answered, Asked, Call, RecorderDependencies } from "./recorded.ts";
+import type { Statements } from "./refused-statements.ts";
 import { introduce } from "./introduction.ts";
 import type { Introduction } from "./introduction.ts";
 import { listResources } from "./resources.ts";
@@ -31,11 +35,13 @@ import { stepUpHint, withStepUp } from "./step-up.ts";
 import { accessWorkspace } from "./workspace.ts";
 import type { WorkspaceAccess, WorkspaceDependencies } from "./workspace.ts";
 
-export interface GatewayDependencies extends RecorderDependencies, WorkspaceDependencies {
+export interface GatewayDependencies extends RecorderDependencies, CallLogDependencies, WorkspaceDependencies {
   readonly policy: Policy;
   readonly sources: readonly Source[];
   readonly organisation: Organisation;
   readonly limits: Limits;
+  /** Names statements in the log, and refuses those that stopped the server; without it neither happens. */
+  readonly statements?: Statements;
 }
 
 /** Every operation throws `AppError`s of the codes its file names, and those of the recorder. */
@@ -61,8 +67,8 @@ export interface QueryInput {
 }
 
 export function createGateway(dependencies: GatewayDependencies): Gateway {
-  const { policy, sources, organisation, limits } = dependencies;
-  const record = createRecorder(dependencies);
+  const { policy, sources, organisation, limits, statements } = dependencies;
+  const record = withCallLog(createRecorder(dependencies), dependencies);
   const { maxRows, maxResultBytes: maxBytes, keptBytes, keptRows, querySeconds, pageCharacters } = limits;
 
   interface Work {
@@ -84,6 +90,13 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
         throw withStepUp(error, () => stepUpHint(policy, call.subject, organisation));
       }
     });
+  const isSource = (name: string): boolean => name === WORKSPACE || policy.sources.some((known) => known.name === name);
+  const statementOf = (source: string, sql: string): AskedStatement => ({
+    source: isSource(source) ? source : null,
+    digest: statements?.digest(source, sql) ?? null,
+  });
+  const refusalOf = ({ identity }: Caller, statement: AskedStatement | undefined, isSaved: boolean) =>
+    statement && statements?.refusalOf(identity.token?.ownerId ?? identity.subjectId, statement.digest, isSaved);
   const fetching = { pageCharacters, maxBytes, keptBytes };
   const rowsOf = (id: string): number => (resultNameOf(id) === undefined ? 1 : maxRows);
 
@@ -96,14 +109,23 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
       const shown = Math.min(limit ?? limits.defaultRows, maxRows);
       const bounds = { maxRows: shown, maxBytes, keptRows, keptBytes, querySeconds };
       if ("sql" in what) {
-        const asked = { operation: "query", asked: `${what.source}: ${what.sql}`, maxRows: shown, slot: what.source };
-        return run(caller, asked, ({ catalogue, workspace, call: { bookmark } }) =>
-          query(catalogue, workspace, { ...what, saved: null, params, ...bounds, bookmark }),
-        );
+        const statement = statementOf(what.source, what.sql);
+        const refusal = refusalOf(caller, statement, false);
+        // What is refused anyway waits for no turn.
+        const slot = refusal === undefined ? what.source : null;
+        const asked = { operation: "query", asked: `${what.source}: ${what.sql}`, maxRows: shown, slot, statement };
+        return run(caller, asked, ({ catalogue, workspace, call: { bookmark } }) => {
+          if (refusal !== undefined) throw refusal;
+          return query(catalogue, workspace, { ...what, saved: null, params, ...bounds, bookmark });
+        });
       }
-      const slot = policy.queries.find(({ name }) => name === what.saved)?.source ?? null;
-      const asked = { operation: "query", asked: `saved ${what.saved}`, maxRows: shown, slot };
+      const declared = policy.queries.find(({ name }) => name === what.saved);
+      const statement = declared && statementOf(declared.source, declared.text);
+      const refusal = refusalOf(caller, statement, true);
+      const slot = refusal === undefined ? (declared?.source ?? null) : null;
+      const asked = { operation: "query", asked: `saved ${what.saved}`, maxRows: shown, slot, statement };
       return run(caller, asked, ({ workspace, call: { bookmark, subject } }) => {
+        if (refusal !== undefined) throw refusal;
         const saved = findSaved(policy, subject, what.saved);
         const catalogue = openCatalogue(policy, sources, forSaved(policy, subject, saved));
         const request = { source: saved.source, sql: saved.text, saved, params: bindSaved(saved, params), bookmark };

@@ -4,6 +4,7 @@ import { AppError } from "../errors.ts";
 import type { AfterCall, Ledger, Outcome } from "../ledger/record.ts";
 import { resolveSubject } from "../policy/evaluate.ts";
 import type { Policy, Subject } from "../policy/model.ts";
+import type { AskedStatement } from "./call-log.ts";
 import type { Caller } from "./caller.ts";
 
 /** What an operation hands back: the answer, and what the record says of it. */
@@ -35,6 +36,8 @@ export interface Asked {
   readonly maxRows: number;
   /** The source that it works on alone of all the person's calls; null for what costs a source little. */
   readonly slot: string | null;
+  /** Of a query, as the log names it. */
+  readonly statement?: AskedStatement | undefined;
 }
 
 export interface RecorderDependencies {

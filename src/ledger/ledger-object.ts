@@ -47,6 +47,8 @@ export type LedgerObjectClass<E> = new (
 
 export interface LedgerOptions {
   readonly limits: LedgerLimits;
+  /** When the only process that serves began. Absent in a deployment, where a call may outlive its ledger's memory. */
+  readonly aloneSinceMs?: number | undefined;
   readonly members: MemberDirectory;
   /** What the subject has is other than before, and nobody else knows. */
   readonly onMemberChanged: (identity: Identity, record: MemberRecord) => Promise<void>;
@@ -73,6 +75,7 @@ export function defineLedgerObject<E>(optionsOf: (env: E) => LedgerOptions): Led
       this.#records = createRecords(this.#sql, this.#options.limits);
       this.#handles = createHandleTable(this.#sql);
       this.#slots = createSlots(this.#sql, { queueSeconds, holdSeconds: leaseSeconds }, Date.now);
+      if (this.#options.aloneSinceMs !== undefined) this.#slots.releaseBefore(this.#options.aloneSinceMs);
       this.#member = createMemberCopy(this.#sql, this.#options.members, Date.now);
     }
 

@@ -13,6 +13,8 @@ export interface Slots {
   take(slot: string, call: string): Promise<boolean>;
   /** Gives the slots of a call to those who wait longest. */
   release(call: string): void;
+  /** Frees what was taken before: by calls of a process that has ended. Nobody waits yet. */
+  releaseBefore(takenMs: number): void;
   /** How new the source was when the subject last read it through this slot. */
   bookmark(slot: string): string | null;
   /** Keeps that for the slot that the call holds. */
@@ -89,6 +91,8 @@ export function createSlots(sql: SqlStorage, limits: SlotLimits, now: () => numb
       const freed = sql.exec<{ slot: string }>("DELETE FROM slot WHERE call = ? RETURNING slot", call).toArray();
       for (const { slot } of freed) advance(slot);
     },
+    releaseBefore: (takenMs) =>
+      void sql.exec("DELETE FROM slot WHERE until_ms < ?", takenMs + limits.holdSeconds * 1000),
     bookmark: (slot) =>
       sql.exec<{ bookmark: string }>("SELECT bookmark FROM bookmark WHERE slot = ?", slot).toArray()[0]?.bookmark ??
       null,

@@ -42,6 +42,21 @@ describe("a slot", () => {
       expect(order).toEqual(["b", "c", "d"]);
     }));
 
+  it("is free again when the process of its call has ended, and stays with a call of this process", () =>
+    withSlots(async (slots, clock) => {
+      expect(await slots.take("shop", "a")).toBe(true);
+      clock.ms += 10;
+      expect(await slots.take("ops", "b")).toBe(true);
+      slots.releaseBefore(NOW + 5);
+      expect(await slots.take("shop", "c")).toBe(true);
+      const waits = slots.take("ops", "d");
+      slots.release("b");
+      expect(await waits).toBe(true);
+      slots.releaseBefore(NOW + 10);
+      expect(await Promise.race([slots.take("ops", "e"), Promise.resolve("waits")])).toBe("waits");
+      slots.release("d");
+    }));
+
   it("of one source does not hold up another", () =>
     withSlots(async (slots) => {
       expect(await slots.take("shop", "a")).toBe(true);

@@ -1,16 +1,17 @@
 // A gateway over the test's own bindings for any policy, so that one person can be met under two policies in turn.
 import { env } from "cloudflare:workers";
 import { createGateway } from "../../src/access/gateway.ts";
-import type { Gateway } from "../../src/access/gateway.ts";
+import type { Gateway, GatewayDependencies } from "../../src/access/gateway.ts";
 import type { Gatehouse } from "../../src/config.ts";
 import { openSources } from "../../src/sources/registry.ts";
 import { TOKEN_KEY } from "./governed.ts";
 import { createScratch } from "../../src/sql/scratch.ts";
 
-/** `background` gets what would go on behind the answer. */
+/** `background` gets what would go on behind the answer; `watching` logs calls and refuses statements. */
 export function gatewayFor(
   { policy, organisation, limits }: Gatehouse,
   background: (work: Promise<unknown>) => void = () => {},
+  watching: Pick<GatewayDependencies, "logCall" | "statements"> = {},
 ): Gateway {
   const index = { ...limits, database: env.GATEHOUSE_DB, now: Date.now };
   return createGateway({
@@ -23,6 +24,7 @@ export function gatewayFor(
     scratch: createScratch(),
     newId: () => crypto.randomUUID().replaceAll("-", ""),
     waitUntil: () => {},
+    ...watching,
   });
 }
 

@@ -9,6 +9,10 @@ export interface WorkerProcess {
   readonly output: () => string;
   /** Ends the whole process group, workerd with it, and waits for that. */
   readonly stop: (signal: "SIGTERM" | "SIGKILL") => Promise<void>;
+  /** Of the process, and of its group. */
+  readonly pid: number;
+  /** With which status it has ended; null while it runs. */
+  readonly status: () => number | null;
 }
 
 /**
@@ -47,5 +51,7 @@ export async function runProcess(
       if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, signal);
       await ended;
     },
+    pid: child.pid ?? NaN,
+    status: () => child.exitCode,
   };
 }

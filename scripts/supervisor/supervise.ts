@@ -1,0 +1,89 @@
+// Runs the local server and starts it again when it does not answer. workerd has one thread: a query that runs for minutes keeps
+// every user of every database waiting, and nothing inside the server can end it. What is decided, and by what, is health.ts.
+import { setTimeout as delay } from "node:timers/promises";
+import type { LocalServer } from "../local.ts";
+import { isDebuggerAttached } from "./debugger.ts";
+import { watchHealth } from "./health.ts";
+import type { HealthCheck } from "./health.ts";
+import { startReplaceable } from "./replaceable-server.ts";
+import type { ReplaceableServer, ServerOptions } from "./replaceable-server.ts";
+
+export interface SupervisorOptions extends ServerOptions {
+  readonly origin: string;
+  /** How long the server may be silent: the limit of the policy file. */
+  readonly querySeconds: number;
+}
+
+export interface Supervisor {
+  /** The server that runs now. */
+  server(): LocalServer;
+  /** Rejects with `SupervisorStopped` when the server cannot be kept running. */
+  readonly failed: Promise<never>;
+  /** Ends the server for good. */
+  stop(): Promise<void>;
+}
+
+/** Answered from the Worker's memory, whoever asks, and not counted by any rate limit. */
+const HEALTH_PATH = "/.well-known/oauth-authorization-server";
+
+/** Starts the server and supervises it until it is stopped. Rejects when it cannot be started at all. */
+export async function superviseServer(options: SupervisorOptions): Promise<Supervisor> {
+  const stopping = new AbortController();
+  const failure = Promise.withResolvers<never>();
+  // It may fail before `failed` is awaited.
+  failure.promise.catch(() => {});
+  const server = await startReplaceable(options, stopping.signal, failure.reject);
+  const watching = watch(server, options, stopping.signal).catch((error: unknown) => {
+    if (!stopping.signal.aborted) failure.reject(error);
+  });
+  return {
+    server: () => server.current(),
+    failed: failure.promise,
+    async stop() {
+      stopping.abort();
+      await watching;
+      await server.current().miniflare.dispose();
+    },
+  };
+}
+
+async function watch(
+  server: ReplaceableServer,
+  { origin, querySeconds }: SupervisorOptions,
+  signal: AbortSignal,
+): Promise<never> {
+  const health = watchHealth(querySeconds);
+  for (;;) {
+    await delay(health.intervalMs, undefined, { signal });
+    if (server.isOutdated()) {
+      console.log("Refused statements were cleared: the server is replaced, which takes about a second.");
+      await server.update();
+      health.reset();
+    }
+    const isStuck = health.isStuck(await check(origin, health.timeoutMs));
+    signal.throwIfAborted();
+    if (!isStuck) continue;
+    await server.restart(
+      `The server did not answer for ${querySeconds} seconds (limits.querySeconds) and is started again.`,
+    );
+    health.reset();
+  }
+}
+
+async function check(origin: string, timeoutMs: number): Promise<HealthCheck> {
+  const beganMs = performance.now();
+  const isAnswered = await answers(`${origin}${HEALTH_PATH}`, timeoutMs);
+  return { beganMs, endedMs: performance.now(), wallMs: Date.now(), isAnswered, isDebugged: isDebuggerAttached() };
+}
+
+/** Any answer will do: it shows that the thread is free. */
+async function answers(url: string, timeoutMs: number): Promise<boolean> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(timeoutMs) });
+    await response.arrayBuffer();
+    return true;
+  } catch {
+    // Silent, or not there: the check is missed either way.
+    return false;
+  }
+}
