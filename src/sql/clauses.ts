@@ -87,7 +87,8 @@ export function subqueriesIn(tokens: readonly Token[], { start, end }: TokenRang
   return found;
 }
 
-function closingOf(tokens: readonly Token[], open: number): number {
+/** The index of the parenthesis that closes this one. */
+export function closingOf(tokens: readonly Token[], open: number): number {
   let depth = 0;
   for (let index = open; index < tokens.length; index += 1) {
     if (isOperator(tokens[index], "(")) depth += 1;

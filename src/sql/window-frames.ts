@@ -1,6 +1,6 @@
 // What window functions go through for each row, which EXPLAIN QUERY PLAN does not show. SQLite keeps a running value as the frame moves,
 // except for EXCLUDE, where it reads the whole frame again, and for aggregates that build text, whose value is copied each time.
-import { isOperator, isWord } from "./clauses.ts";
+import { closingOf, isOperator, isWord } from "./clauses.ts";
 import { foldName } from "./identifier.ts";
 import type { SqlValue } from "./parameters.ts";
 import type { Statement } from "./statement.ts";
@@ -11,7 +11,7 @@ const TEXT_AGGREGATES = new Set(
 );
 /** Measured against one row that is read in passing: reading a row of a frame again, and copying its part of a text. */
 const RESCAN_STEPS = 3;
-const COPY_STEPS = 1 / 8;
+const COPY_STEPS = 1;
 
 export interface FrameCost {
   /** Rows of the frame at most; infinite where only the partition bounds it. */
@@ -28,12 +28,19 @@ export function costliestFrame(
   const frames = tokens.flatMap((token, index) => {
     if (isWord(token, "exclude") && isWord(tokens[index + 1], "current", "group", "ties"))
       return [{ rows: frameRows(tokens, index, values), stepsPerRow: RESCAN_STEPS }];
-    const isTextWindow = TEXT_AGGREGATES.has(foldName(token.value)) && isOperator(tokens[index + 1], "(");
-    return isTextWindow && tokens.some((one) => isWord(one, "over"))
+    return TEXT_AGGREGATES.has(foldName(token.value)) && isWindowCall(tokens, index)
       ? [{ rows: Number.POSITIVE_INFINITY, stepsPerRow: COPY_STEPS }]
       : [];
   });
   return frames.toSorted((one, other) => sizeOf(other) - sizeOf(one))[0];
+}
+
+/** `name(…) OVER` or `name(…) FILTER (…) OVER`. */
+function isWindowCall(tokens: readonly Token[], name: number): boolean {
+  if (!isOperator(tokens[name + 1], "(")) return false;
+  const behind = closingOf(tokens, name + 1) + 1;
+  const end = isWord(tokens[behind], "filter") ? closingOf(tokens, behind + 1) + 1 : behind;
+  return isWord(tokens[end], "over");
 }
 
 function sizeOf({ rows, stepsPerRow }: FrameCost): number {

@@ -44,8 +44,11 @@ export const TABLES: Readonly<Record<string, readonly Column[]>> = {
 
 const WORDS = ["north", "south", "east", "/home", "/cart", "Ann", "Bob", "a", "", "[redacted]", "2020-01-02", "1990"];
 
-/** Makes a statement. Deeper ones nest more queries in each other. */
-export function generateSelect(random: () => number): string {
+/** A condition over a text that fails for some values and holds for others. */
+export type Oracle = (text: string) => string;
+
+/** Makes a statement. Deeper ones nest more queries in each other. With oracles, some of its conditions may fail while they run. */
+export function generateSelect(random: () => number, oracles: readonly Oracle[] = []): string {
   let names = 0;
   const below = (count: number): number => Math.floor(random() * count);
   const pick = <T>(list: readonly T[]): T => {
@@ -99,6 +102,7 @@ export function generateSelect(random: () => number): string {
   }
 
   function condition(columns: readonly Column[], depth: number): string {
+    if (oracles.length > 0 && chance(0.3)) return pick(oracles)(reference(columns, "text"));
     const type = pick(["number", "text"] as const);
     const value = (): string => (type === "number" ? number : text)(columns, depth - 1);
     return pick([
