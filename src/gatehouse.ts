@@ -16,6 +16,7 @@ import type { Hub } from "./hub/hub.ts";
 import type { HubObjectClass } from "./hub/hub-object.ts";
 import { defineRuntime } from "./mcp/runtime.ts";
 import type { RuntimeOptions } from "./mcp/runtime.ts";
+import { createReplayGuard } from "./server/replay-guard.ts";
 import { createServerFactory } from "./server/server.ts";
 import type { ToolDependencies } from "./server/tool.ts";
 import type { SessionObjectClass } from "./session/session-object.ts";
@@ -122,6 +123,7 @@ function runtimeOptions(config: Gatehouse, env: Env, dependencies: ToolDependenc
     createServer: createServerFactory(config.organisation, dependencies),
     // Nothing publishes changes yet, so the server does not offer subscriptions.
     maySubscribe: async () => false,
+    replays: createReplayGuard(dependencies.gateway, (error) => logError("replay", error)),
     sessions: env.SESSION,
     hub: env.HUB,
     limits: { ...limits, ...RUNTIME_TIMES, idleSeconds },

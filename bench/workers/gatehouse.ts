@@ -31,6 +31,7 @@ const runtime = defineRuntime(
   oncePerEnv((env: BenchEnv): RuntimeOptions => ({
     createServer,
     maySubscribe: async () => true,
+    replays: { authorize: async () => "current" },
     sessions: env.SESSION,
     hub: env.HUB,
     limits: {

@@ -25,6 +25,8 @@ import type { Answered, Asked, Call, RecorderDependencies } from "./recorded.ts"
 import type { Statements } from "./refused-statements.ts";
 import { introduce } from "./introduction.ts";
 import type { Introduction } from "./introduction.ts";
+import { replay } from "./replay.ts";
+import type { MadeAnswer } from "./replay.ts";
 import { listResources } from "./resources.ts";
 import type { ResourceEntry } from "./resources.ts";
 import { resultNameOf } from "./results.ts";
@@ -57,6 +59,8 @@ export interface Gateway {
   introduce(caller: Caller): Promise<Introduction>;
   /** Names that begin as somebody has begun to write them. */
   complete(caller: Caller, wanted: Wanted): Promise<Completions>;
+  /** Whether an answer that was made earlier may be delivered again; recorded either way. */
+  replay(caller: Caller, answer: MadeAnswer): Promise<boolean>;
 }
 
 export interface QueryInput {
@@ -167,5 +171,6 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
         { operation: "complete", asked: `${wanted.kind} ${wanted.prefix}`, maxRows: 0 },
         ({ catalogue, workspace }) => complete(catalogue, workspace, wanted),
       ),
+    replay: (caller, answer) => replay(record, caller, answer),
   };
 }

@@ -3,6 +3,7 @@
 import { AppError } from "../errors.ts";
 import type { AfterCall, Ledger, Outcome } from "../ledger/record.ts";
 import { resolveSubject } from "../policy/evaluate.ts";
+import { createGrantsDigest } from "../policy/grants-digest.ts";
 import type { Policy, Subject } from "../policy/model.ts";
 import type { AskedStatement } from "./call-log.ts";
 import type { Caller } from "./caller.ts";
@@ -79,6 +80,8 @@ export interface Call {
   readonly subject: Subject;
   /** How new the slot's source was when the subject last read it. */
   readonly bookmark: string | null;
+  /** Of the grants that decide this call: another one as soon as they change. */
+  readonly grantsDigest: () => string;
 }
 
 export type Recorder = <T>(caller: Caller, asked: Asked, work: (call: Call) => Promise<Answered<T>>) => Promise<T>;
@@ -89,6 +92,7 @@ export type Recorder = <T>(caller: Caller, asked: Asked, work: (call: Call) => P
  * Errors: `record_full`, `limit_reached`, `interrupted`, and the operation's own.
  */
 export function createRecorder({ policy, ledgerOf, newId, waitUntil }: RecorderDependencies): Recorder {
+  const digestOf = createGrantsDigest(policy);
   return async (caller, { operation, asked, maxRows, slot }, work) => {
     const { identity, clientId } = caller;
     const { subjectId, token } = identity;
@@ -99,9 +103,11 @@ export function createRecorder({ policy, ledgerOf, newId, waitUntil }: RecorderD
     if (!begun.ok) throw refusal(begun);
     const subject = resolveSubject(policy, identity, begun.member);
     const { roles } = subject;
+    const grantsDigest = (): string => digestOf(subject);
+    caller.noteGrants?.({ call, digest: grantsDigest() });
     let answered;
     try {
-      answered = await work({ id: call, subject, bookmark: begun.bookmark });
+      answered = await work({ id: call, subject, bookmark: begun.bookmark, grantsDigest });
     } catch (thrown) {
       const isRunning = thrown instanceof StillRunning;
       const after = { slot: isRunning ? "kept" : "freed", bookmark: null } as const;

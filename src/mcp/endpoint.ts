@@ -2,6 +2,8 @@
 // server per request; 2025 requests go to their session's object. Knows nothing of tools, policy or data.
 import { ProtocolError, createMcpHandler, isLegacyRequest } from "@modelcontextprotocol/server";
 import type { McpServer } from "@modelcontextprotocol/server";
+import { withGrantsNote } from "../lib/answer-grants.ts";
+import type { NoteGrants } from "../lib/answer-grants.ts";
 import type { SessionClient } from "../session/client.ts";
 import type { SessionCaller } from "../session/protocol.ts";
 import { readJson } from "./border.ts";
@@ -65,10 +67,11 @@ export function createEndpoint(options: EndpointOptions): McpEndpoint {
     if (request.method === "DELETE") return sessions.end(request, caller);
     const body = await readJson(request, maxBodyBytes);
     if ("refusal" in body) return body.refusal;
-    const serve = async (): Promise<Response> => {
+    const serve = async (note?: NoteGrants): Promise<Response> => {
       if (await isLegacyRequest(request, body.value)) return sessions.post(request, body, caller);
       if (isListen(body.value)) return serveListen(request, body.value, caller, options);
-      return modern.fetch(request, { authInfo: caller.authInfo, parsedBody: body.value });
+      const authInfo = note === undefined ? caller.authInfo : withGrantsNote(caller.authInfo, note);
+      return modern.fetch(request, { authInfo, parsedBody: body.value });
     };
     return isSessionless ? publicAnswers.answer(request, body.value, serve) : serve();
   };

@@ -1,9 +1,13 @@
 // Answers of the 2026 era that say of themselves that they are the same for everybody (`cacheScope: "public"`): kept in
 // the isolate for as long as they say, so that a list costs nothing to ask again. Never holds anything personal.
+import type { NoteGrants } from "../lib/answer-grants.ts";
 
 export interface PublicAnswers {
-  /** The kept answer to this request, or what `serve` answers, which is kept if it may be. `body` is the parsed one. */
-  answer(request: Request, body: unknown, serve: () => Promise<Response>): Promise<Response>;
+  /**
+   * The kept answer to this request, or what `serve` answers, which is kept if it may be: never one that grants decided,
+   * whatever it says of itself. `body` is the parsed one.
+   */
+  answer(request: Request, body: unknown, serve: (note?: NoteGrants) => Promise<Response>): Promise<Response>;
 }
 
 /** Requests without arguments of a person's: the lists, and what the server is. */
@@ -43,12 +47,13 @@ export function createPublicAnswers(now: () => number): PublicAnswers {
       if (asked === undefined) return serve();
       const known = answers.get(asked.key);
       if (known !== undefined && now() < known.untilMs) return json(asked.id, known.result);
-      const response = await serve();
+      let isGoverned = false;
+      const response = await serve(() => (isGoverned = true));
       const isJson = response.status === 200 && response.headers.get("Content-Type") === "application/json";
       if (!isJson) return response;
       const text = await response.text();
       const fresh = publicResult(text);
-      if (fresh !== undefined) keep(asked.key, { result: fresh.result, untilMs: now() + fresh.ttlMs });
+      if (fresh !== undefined && !isGoverned) keep(asked.key, { result: fresh.result, untilMs: now() + fresh.ttlMs });
       return new Response(text, { headers: response.headers });
     },
   };

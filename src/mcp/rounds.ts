@@ -10,8 +10,12 @@ import type {
   McpServer,
   ServerContext,
 } from "@modelcontextprotocol/server";
+import type { AnswerGrants } from "../lib/answer-grants.ts";
 import { sha256Hex } from "../lib/crypto.ts";
 import type { OpenedHandle, SpentHandle } from "../lib/handle.ts";
+import { authInfoOf, encodeKept, noteOf, parseKept, watch } from "./kept.ts";
+import type { Kept } from "./kept.ts";
+import type { ReplayGuard, ReplayVerdict } from "./replay.ts";
 
 /** Where handles are kept: durable, and the same for every isolate. */
 export interface Handles {
@@ -29,6 +33,8 @@ export interface RoundsOptions {
   /** How long a person may take to answer. */
   readonly ttlSeconds: number;
   readonly handles: Handles;
+  /** Asked before an outcome is delivered again, and before a round goes on with what an earlier one read. */
+  readonly replays: ReplayGuard;
   readonly subjectOf: (context: ServerContext) => string;
   readonly newId: () => string;
 }
@@ -60,6 +66,7 @@ export interface RoundTool<Input, State> {
 }
 
 type Answer = CallToolResult | InputRequiredResult;
+type Grants = readonly AnswerGrants[];
 
 export interface Rounds {
   /** For the server's `requestState.verify`. Throws on anything that was not signed here, for this person and method. */
@@ -76,13 +83,18 @@ const NOT_THIS =
   "This answer belongs to another request, or came too late. Call the tool again without requestState to ask anew.";
 const UNKNOWN_OUTCOME =
   "This was answered before, and what became of it is not known. Check before you ask for it again.";
+/** Not "call again": the tool did its work, and might do it twice. */
+const OUTCOME_WITHHELD =
+  "This was answered before. Your permissions have changed since, or could not be compared, so what became of it is not shown again. Check before you ask for it again.";
+const QUESTION_WITHHELD =
+  "Your permissions have changed since this question was asked, or could not be compared. Nothing was done; call the tool again.";
 
 /** What a round comes to, once it is known what the client can do. */
 type Step =
   | { readonly kind: "answer"; readonly result: CallToolResult }
-  | { readonly kind: "ask"; readonly requests: InputRequests; readonly state: string };
+  | { readonly kind: "ask"; readonly requests: InputRequests; readonly state: unknown };
 
-export function createRounds({ key, ttlSeconds, handles, subjectOf, newId }: RoundsOptions): Rounds {
+export function createRounds({ key, ttlSeconds, handles, replays, subjectOf, newId }: RoundsOptions): Rounds {
   const codec = createRequestStateCodec<string>({
     key,
     ttlSeconds,
@@ -93,21 +105,58 @@ export function createRounds({ key, ttlSeconds, handles, subjectOf, newId }: Rou
     inputRequired({ inputRequests, requestState: await codec.mint(handle, context) });
 
   /** After the first round: nothing was spent. */
-  async function begin(step: Step, binding: string, context: ServerContext): Promise<Answer> {
+  async function begin(step: Step, grants: Grants, binding: string, context: ServerContext): Promise<Answer> {
     if (step.kind === "answer") return step.result;
-    const opened = { handle: newId(), call: callOf(context), binding, state: step.state, ttlSeconds };
+    const state = encodeKept({ value: step.state, grants });
+    const opened = { handle: newId(), call: callOf(context), binding, state, ttlSeconds };
     const handle = await handles.open(subjectOf(context), opened);
     return handle === undefined ? failed(TOO_MANY) : ask(step.requests, handle, context);
   }
 
   /** After a later one: what became of the handle it spent is kept before it leaves. */
-  async function goOn(step: Step, spent: string, binding: string, context: ServerContext): Promise<Answer> {
+  async function goOn(
+    step: Step,
+    grants: Grants,
+    spent: string,
+    binding: string,
+    context: ServerContext,
+  ): Promise<Answer> {
     const next = newId();
     const answer = step.kind === "answer" ? step.result : await ask(step.requests, next, context);
-    const opened =
-      step.kind === "answer" ? undefined : { handle: next, call: undefined, binding, state: step.state, ttlSeconds };
-    const isKept = await handles.settle(subjectOf(context), spent, JSON.stringify(answer), opened);
+    const state = step.kind === "answer" ? undefined : encodeKept({ value: step.state, grants });
+    const opened = state === undefined ? undefined : { handle: next, call: undefined, binding, state, ttlSeconds };
+    const outcome = encodeKept({ value: answer, grants });
+    const isKept = await handles.settle(subjectOf(context), spent, outcome, opened);
     return isKept ? answer : failed(TOO_MANY);
+  }
+
+  /** Whether what was kept may be used now. */
+  const compare = async (what: string, grants: Grants, context: ServerContext): Promise<ReplayVerdict> =>
+    replays.authorize(authInfoOf(context), { what, grants });
+
+  /** An outcome that was delivered before, or was meant to be. */
+  async function repeat(text: string, tool: string, context: ServerContext): Promise<Answer> {
+    const kept = parseKept<Answer>(text);
+    if (kept?.grants === null) return kept.value;
+    const verdict = await compare(`outcome of ${tool}`, kept?.grants ?? [], context);
+    if (kept === undefined || verdict !== "current") return failed(OUTCOME_WITHHELD);
+    kept.grants.forEach(noteOf(context));
+    return kept.value;
+  }
+
+  /** What the round before handed on, if it may still be used. Without any grants it was made of nothing that is governed. */
+  async function takeState(text: string, tool: string, context: ServerContext): Promise<Kept<unknown> | undefined> {
+    const kept = parseKept<unknown>(text);
+    if (kept === undefined || kept.grants === null) return undefined;
+    if (kept.grants.length === 0) return kept;
+    return (await compare(`question of ${tool}`, kept.grants, context)) === "current" ? kept : undefined;
+  }
+
+  /** Ends a question that cannot go on. The refusal holds no data, so it can be repeated. */
+  async function refuse(spent: string, context: ServerContext): Promise<Answer> {
+    const refusal = failed(QUESTION_WITHHELD);
+    await handles.settle(subjectOf(context), spent, encodeKept({ value: refusal, grants: null }), undefined);
+    return refusal;
   }
 
   return {
@@ -117,16 +166,23 @@ export function createRounds({ key, ttlSeconds, handles, subjectOf, newId }: Rou
       async (input, context) => {
         const binding = await sha256Hex(JSON.stringify([name, input]));
         const handle = context.mcpReq.requestState<string>();
-        if (handle === undefined) return begin(stepOf(server, await run(input, undefined, context)), binding, context);
+        const noted: AnswerGrants[] = [];
+        const watched = watch(context, noted);
+        if (handle === undefined)
+          return begin(stepOf(server, await run(input, undefined, watched)), noted, binding, context);
         const spent = await handles.spend(subjectOf(context), handle, binding);
         switch (spent.kind) {
           case "unknown":
             return failed(NOT_THIS);
           case "spent":
-            return spent.outcome === null ? failed(UNKNOWN_OUTCOME) : parseOutcome(spent.outcome);
+            return spent.outcome === null ? failed(UNKNOWN_OUTCOME) : repeat(spent.outcome, name, context);
           case "fresh": {
-            const state = parseState(JSON.parse(spent.state));
-            return goOn(stepOf(server, await run(input, state, context)), handle, binding, context);
+            const kept = await takeState(spent.state, name, context);
+            if (kept === undefined) return refuse(handle, context);
+            // What the answer is made of, besides what this round reads.
+            kept.grants?.forEach(noteOf(watched));
+            const step = stepOf(server, await run(input, parseState(kept.value), watched));
+            return goOn(step, noted, handle, binding, context);
           }
         }
       },
@@ -138,7 +194,7 @@ function stepOf<State>(server: McpServer, answer: CallToolResult | Question<Stat
   const can = capabilitiesOf(server);
   const requests = answer.ways.find((way) => Object.values(way).every((request) => isDeclared(request, can)));
   if (requests === undefined) return { kind: "answer", result: answer.otherwise };
-  return { kind: "ask", requests, state: JSON.stringify(answer.state) };
+  return { kind: "ask", requests, state: answer.state };
 }
 
 function isQuestion<State>(answer: CallToolResult | Question<State>): answer is Question<State> {
@@ -170,12 +226,6 @@ function isDeclared({ method, params }: InputRequest, { elicitation, sampling, r
 function callOf({ mcpReq, http }: ServerContext): string | undefined {
   const call = http?.authInfo?.extra?.["call"];
   return typeof call === "string" ? JSON.stringify([call, mcpReq.id]) : undefined;
-}
-
-/** What `settle` was given, by this deployment. */
-function parseOutcome(text: string): Answer {
-  const answer: Answer = JSON.parse(text);
-  return answer;
 }
 
 function failed(message: string): CallToolResult {

@@ -12,6 +12,7 @@ import { defineSessionObject } from "../session/session-object.ts";
 import type { SessionLimits, SessionObjectClass } from "../session/session-object.ts";
 import { createEndpoint } from "./endpoint.ts";
 import type { CreateServer, McpEndpoint } from "./endpoint.ts";
+import type { ReplayGuard } from "./replay.ts";
 
 export interface RuntimeLimits extends SessionLimits, HubLimits {
   /** Bytes of a request body. */
@@ -27,6 +28,8 @@ export interface RuntimeOptions {
   readonly createServer: CreateServer;
   /** Whether the caller may hear of changes to this resource. */
   readonly maySubscribe: (caller: SessionCaller, uri: string) => Promise<boolean>;
+  /** Asked before a stored answer is delivered again. */
+  readonly replays: ReplayGuard;
   readonly sessions: SessionNamespace;
   readonly hub: HubNamespace;
   readonly limits: RuntimeLimits;

@@ -1,8 +1,12 @@
 // One POST with requests: first in memory, waiting to be answered as JSON; from the first message before the result, or
 // after a short while, as a stream whose calls and events are stored. It ends when each request has its response.
-import type { JSONRPCMessage, JSONRPCRequest, RequestId } from "@modelcontextprotocol/server";
+import type { JSONRPCNotification, JSONRPCRequest, RequestId } from "@modelcontextprotocol/server";
+import type { AnswerGrants } from "../lib/answer-grants.ts";
 import type { JSONRPCResponse } from "./messages.ts";
+import { liveAfter } from "./protocol.ts";
 import type { SessionCaller, SessionReply } from "./protocol.ts";
+import { grantsOfMessage, grantsOfResponse } from "./replays.ts";
+import type { EventGrants } from "./replays.ts";
 import type { SessionStore } from "./store.ts";
 import type { Streams } from "./streams.ts";
 
@@ -22,7 +26,9 @@ export class Exchange {
   readonly #waiting: Map<RequestId, JSONRPCRequest>;
   readonly #isBatch: boolean;
   readonly #dependencies: ExchangeDependencies;
-  readonly #responses: JSONRPCResponse[] = [];
+  readonly #responses: { readonly response: JSONRPCResponse; readonly grants: EventGrants }[] = [];
+  /** By request, what the calls that answer it noted of their grants. */
+  readonly #noted = new Map<RequestId, AnswerGrants[]>();
   #settle: (reply: SessionReply) => void = () => {};
   #stream: number | undefined;
 
@@ -55,11 +61,19 @@ export class Exchange {
     return this.#waiting.has(id);
   }
 
+  /** Notes under which grants a request is being answered. */
+  note(id: RequestId, grants: AnswerGrants): void {
+    this.#noted.set(id, [...this.#notedBy(id), grants]);
+  }
+
   /** Takes the response to one of the requests. */
   respond(id: RequestId, response: JSONRPCResponse): void {
-    if (!this.#waiting.delete(id)) return;
+    const request = this.#waiting.get(id);
+    if (request === undefined) return;
+    this.#waiting.delete(id);
+    const grants = grantsOfResponse(request.method, response, this.#notedBy(id));
     if (this.#stream === undefined) {
-      this.#responses.push(response);
+      this.#responses.push({ response, grants });
       if (this.#waiting.size === 0) this.#settle({ kind: "answer", body: this.#answer() });
       return;
     }
@@ -67,16 +81,17 @@ export class Exchange {
     const { store, streams, transaction } = this.#dependencies;
     transaction(() => {
       store.removeCall(stream, id);
-      streams.emit(stream, this.#bounded(id, response));
+      streams.emit(stream, this.#bounded(id, response), grants);
     });
     if (this.#waiting.size === 0) streams.close(stream);
   }
 
   /** Sends a message that belongs to one of the requests, before its response. */
-  emit(message: JSONRPCMessage): void {
+  emit(message: JSONRPCRequest | JSONRPCNotification, related: RequestId): void {
     const text = JSON.stringify(message);
     const stream = this.openStream();
-    if (text.length <= this.#dependencies.maxMessageBytes) this.#dependencies.streams.emit(stream, text);
+    const { maxMessageBytes, streams } = this.#dependencies;
+    if (text.length <= maxMessageBytes) streams.emit(stream, text, grantsOfMessage(message, this.#notedBy(related)));
   }
 
   /** Goes over to a stream, unless it did before: what is still to be answered is stored first. */
@@ -87,11 +102,11 @@ export class Exchange {
     const stream = transaction(() => {
       const created = store.newStream();
       for (const [id, message] of this.#waiting) store.addCall({ stream: created, message, caller: this.caller }, id);
-      for (const response of this.#responses) streams.emit(created, JSON.stringify(response));
+      for (const { response, grants } of this.#responses) streams.emit(created, JSON.stringify(response), grants);
       return created;
     });
     this.#stream = stream;
-    this.#settle({ kind: "stream", stream, after });
+    this.#settle({ kind: "stream", stream, after, pass: liveAfter(after) });
     return stream;
   }
 
@@ -101,7 +116,12 @@ export class Exchange {
   }
 
   #answer(): string {
-    return JSON.stringify(this.#isBatch ? this.#responses : this.#responses[0]);
+    const responses = this.#responses.map(({ response }) => response);
+    return JSON.stringify(this.#isBatch ? responses : responses[0]);
+  }
+
+  #notedBy(id: RequestId): readonly AnswerGrants[] {
+    return this.#noted.get(id) ?? [];
   }
 
   /** A response that the event log cannot hold says so instead. */

@@ -2,11 +2,15 @@
 // the store: what must survive is written there first.
 import { isSpecType } from "@modelcontextprotocol/server";
 import type { JSONRPCMessage, JSONRPCRequest, McpServer, RequestId } from "@modelcontextprotocol/server";
+import { withGrantsNote } from "../lib/answer-grants.ts";
+import { WITHHELD } from "../mcp/replay.ts";
 import type { Exchange } from "./exchange.ts";
 import { isRequest } from "./messages.ts";
 import type { JSONRPCResponse } from "./messages.ts";
+import { packCaller, withCallId } from "./protocol.ts";
 import type { SessionCaller } from "./protocol.ts";
 import { createPushes } from "./pushes.ts";
+import { grantsOfMessage } from "./replays.ts";
 import type { PushedRequest, SessionStore, StoredSession } from "./store.ts";
 import { STANDALONE } from "./streams.ts";
 import type { Streams } from "./streams.ts";
@@ -36,8 +40,13 @@ export interface Live {
   start(exchange: Exchange, requests: readonly JSONRPCRequest[]): void;
   /** Delivers a notification or a response of the client. */
   deliver(message: JSONRPCMessage, caller: SessionCaller): void;
-  /** Hands a person's answer to the call that waits for it. False when no call in memory does. */
+  /**
+   * Hands a person's answer to the call that waits for it. False when no call in memory does. A call goes on for the caller it
+   * began with, so it ends when another sign-in answers: their groups may be others by now.
+   */
   answer(pushed: PushedRequest, message: JSONRPCMessage, caller: SessionCaller): boolean;
+  /** Ends a call that is being worked on: its client reads the message. */
+  end(id: RequestId, message: string): void;
   isWaiting(id: RequestId): boolean;
   /** Whether every call in memory waits for a person, and at least one does. */
   isAskingOnly(): boolean;
@@ -83,9 +92,8 @@ export async function createLive({
       onChange();
     },
     notification(message, related) {
-      const exchange = related === undefined ? undefined : exchangeOf(related);
-      if (exchange !== undefined) exchange.emit(pushes.toClient(message));
-      else if (related === undefined) streams.emit(STANDALONE, JSON.stringify(message));
+      if (related === undefined) streams.emit(STANDALONE, JSON.stringify(message), grantsOfMessage(message, []));
+      else exchangeOf(related)?.emit(pushes.toClient(message), related);
     },
   };
   const transport = new SessionTransport(sessionId, outgoing);
@@ -129,20 +137,29 @@ export async function createLive({
     start(exchange, requests) {
       exchanges.add(exchange);
       // A handler may close the stream it is answered on; its client comes back to it (SEP-1699).
-      const extra = { authInfo: exchange.caller.authInfo, closeSSEStream: () => streams.close(exchange.openStream()) };
-      for (const request of requests) transport.deliver(request, extra);
+      const closeSSEStream = (): void => streams.close(exchange.openStream());
+      for (const request of requests) {
+        const authInfo = withGrantsNote(exchange.caller.authInfo, (grants) => exchange.note(request.id, grants));
+        transport.deliver(request, { authInfo, closeSSEStream });
+      }
     },
     deliver(message, caller) {
       transport.deliver(pushes.toServer(message), { authInfo: caller.authInfo });
       // The server sends nothing for a cancelled request, but whoever carried it still waits.
-      if (isSpecType.CancelledNotification(message)) settleCancelled(message.params.requestId);
+      if (isSpecType.CancelledNotification(message)) settle(message.params.requestId, CANCELLED);
     },
     answer(pushed, message, caller) {
       if (!pushes.isLive(pushed.wireId)) return false;
       pushes.answered(pushed);
+      const asker = exchangeOf(pushed.requestId)?.caller;
+      if (asker !== undefined && !isSameSignIn(asker, caller)) {
+        end(pushed.requestId, WITHHELD.changed);
+        return true;
+      }
       transport.deliver(pushes.toServer(message), { authInfo: caller.authInfo });
       return true;
     },
+    end,
     isWaiting: (id) => exchangeOf(id) !== undefined,
     isAskingOnly: () =>
       exchanges.size > 0 && [...exchanges].every((exchange) => exchange.waiting.every((id) => pushes.isAsking(id))),
@@ -154,8 +171,18 @@ export async function createLive({
     },
   };
 
-  function settleCancelled(id: RequestId | undefined): void {
-    if (id === undefined || exchangeOf(id) === undefined) return;
-    outgoing.response(id, { jsonrpc: "2.0", id, error: { code: -32000, message: CANCELLED } });
+  function end(id: RequestId, message: string): void {
+    transport.deliver({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: id } }, {});
+    settle(id, message);
   }
+
+  function settle(id: RequestId | undefined, message: string): void {
+    if (id === undefined || exchangeOf(id) === undefined) return;
+    outgoing.response(id, { jsonrpc: "2.0", id, error: { code: -32000, message } });
+  }
+}
+
+/** Whether two callers are one in all that handlers learn of them, but for the call. */
+function isSameSignIn(one: SessionCaller, other: SessionCaller): boolean {
+  return packCaller(withCallId(one, "")) === packCaller(withCallId(other, ""));
 }

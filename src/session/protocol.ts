@@ -14,13 +14,35 @@ export interface StreamPosition {
   readonly after: number;
 }
 
+/**
+ * What of the events after a position may leave: up to `until` they are delivered again, and those that grants decided only if
+ * all their grants have this digest; later ones are live.
+ */
+export interface ReplayPass {
+  readonly until: number;
+  /** Null when no event passed the guard. */
+  readonly digest: string | null;
+  /** Why the others are withheld. */
+  readonly reason: "changed" | "unchecked";
+}
+
+/** The pass of a stream that delivers nothing again: all that comes after a position is live. */
+export function liveAfter(after: number): ReplayPass {
+  return { until: after, digest: null, reason: "changed" };
+}
+
+/** What to attach to, and what of it may leave. */
+export interface Attachment extends StreamPosition {
+  readonly pass: ReplayPass;
+}
+
 export type SessionReply =
   /** The answer to `initialize`, and the session now exists. */
   | { readonly kind: "opened"; readonly body: string }
   /** A JSON body to answer with: one message, or an array for a batch. */
   | { readonly kind: "answer"; readonly body: string }
   /** The answer comes as events of a stream. */
-  | ({ readonly kind: "stream" } & StreamPosition)
+  | ({ readonly kind: "stream" } & Attachment)
   /** Notifications and responses were taken; there is nothing to say. */
   | { readonly kind: "accepted" }
   /** No such session for this caller: unknown, ended, expired or somebody else's. */
@@ -55,14 +77,19 @@ export const FIRST_WITHOUT_BATCHES = "2025-06-18";
 const ATTACH_ORIGIN = "https://session";
 
 /** The URL that attaches a WebSocket to a stream; only the Worker of this deployment can send it. */
-export function attachUrl({ stream, after }: StreamPosition): string {
-  return `${ATTACH_ORIGIN}/attach?stream=${stream}&after=${after}`;
+export function attachUrl({ stream, after, pass }: Attachment): string {
+  const { until, digest, reason } = pass;
+  const query = { stream: `${stream}`, after: `${after}`, until: `${until}`, reason };
+  const parameters = new URLSearchParams(digest === null ? query : { ...query, digest });
+  return `${ATTACH_ORIGIN}/attach?${parameters.toString()}`;
 }
 
-export function parseAttachUrl(url: string): StreamPosition {
+export function parseAttachUrl(url: string): Attachment {
   const { searchParams } = new URL(url);
   const number = (name: string): number => Number(searchParams.get(name));
-  return { stream: number("stream"), after: number("after") };
+  const reason = searchParams.get("reason") === "unchecked" ? "unchecked" : "changed";
+  const pass: ReplayPass = { until: number("until"), digest: searchParams.get("digest"), reason };
+  return { stream: number("stream"), after: number("after"), pass };
 }
 
 /** Event ids on the wire: the stream, and the event's number in the session. */
@@ -85,6 +112,12 @@ export function packCaller(caller: SessionCaller): string {
 export function unpackCaller(packed: string): SessionCaller {
   const caller: SessionCaller = JSON.parse(packed);
   return caller;
+}
+
+/** The id that `withCallId` gave to a call. Empty when it has none. */
+export function callIdOf({ authInfo }: SessionCaller): string {
+  const call = authInfo.extra?.["call"];
+  return typeof call === "string" ? call : "";
 }
 
 /**

@@ -55,7 +55,7 @@ export function createPushes({ store, newId, replay }: PushesDependencies): Push
       open.set(related, (open.get(related) ?? new Set()).add(wireId));
       if (known !== undefined) return;
       store.addPushed({ wireId, stream, requestId: related }, key);
-      exchange.emit(withToken({ ...request, id: wireId }, request.id, wireId));
+      exchange.emit(withToken({ ...request, id: wireId }, request.id, wireId), related);
     },
     toServer(message) {
       if ("method" in message) {

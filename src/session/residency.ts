@@ -7,7 +7,7 @@ import type { ExchangeDependencies } from "./exchange.ts";
 import { createLive } from "./live.ts";
 import type { Live } from "./live.ts";
 import type { SessionCaller } from "./protocol.ts";
-import type { StoredSession } from "./store.ts";
+import type { PushedRequest, StoredSession } from "./store.ts";
 import { createStoredCalls } from "./stored-calls.ts";
 import type { StoredCalls } from "./stored-calls.ts";
 import type { Subscriptions } from "./subscriptions.ts";
@@ -23,6 +23,8 @@ export interface Residency {
   keep(live: Live): void;
   /** The calls that are stored, for work on them. */
   stored(): StoredCalls;
+  /** Ends the call that waits for the answer to a pushed request, in memory or stored. */
+  endAsked(pushed: PushedRequest, message: string): void;
   /** Takes the server out of memory, if it is there. */
   leave(): Promise<void>;
 }
@@ -81,7 +83,7 @@ export function createResidency(options: ResidencyOptions): Residency {
     await live.restore(session, caller);
     present = live;
     stored().endInterrupted();
-    stored().resume(live);
+    stored().resume(live, caller);
     return live;
   };
 
@@ -108,6 +110,10 @@ export function createResidency(options: ResidencyOptions): Residency {
       present = live;
     },
     stored,
+    endAsked(pushed, message) {
+      if (present?.isRunning(pushed.stream) === true) present.end(pushed.requestId, message);
+      else stored().endAsked(pushed, message);
+    },
     leave,
   };
 }

@@ -9,11 +9,14 @@ import { createEventLog } from "./event-log.ts";
 import type { EventLog } from "./event-log.ts";
 import { Exchange } from "./exchange.ts";
 import type { ExchangeDependencies } from "./exchange.ts";
+import type { ReplayGuard } from "../mcp/replay.ts";
+import { WITHHELD } from "../mcp/replay.ts";
 import type { Live } from "./live.ts";
 import { isRequest, isResponse, parseMessages } from "./messages.ts";
 import {
   FIRST_WITHOUT_BATCHES,
   FIRST_WITH_POLLING,
+  liveAfter,
   parseAttachUrl,
   parseEventId,
   unpackCaller,
@@ -21,6 +24,8 @@ import {
 } from "./protocol.ts";
 import type { SessionCaller, SessionReply, SessionRpc } from "./protocol.ts";
 import { createResidency } from "./residency.ts";
+import { createReplays, grantsOfMessage } from "./replays.ts";
+import type { Replays } from "./replays.ts";
 import type { Residency } from "./residency.ts";
 import { createSessionStore } from "./store.ts";
 import type { SessionStore, StoredSession } from "./store.ts";
@@ -48,6 +53,8 @@ export interface SessionOptions {
   readonly hub: Pick<Hub, "addSession" | "removeSession" | "subscribe" | "unsubscribe">;
   /** Whether the caller may hear of changes to this resource. */
   readonly maySubscribe: (caller: SessionCaller, uri: string) => Promise<boolean>;
+  /** Asked before an answer is delivered again. */
+  readonly replays: ReplayGuard;
   readonly limits: SessionLimits;
   readonly onError: (error: unknown) => void;
 }
@@ -69,6 +76,7 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
     readonly #streams: Streams;
     readonly #exchange: ExchangeDependencies;
     readonly #residency: Residency;
+    readonly #replays: Replays;
     /** The stored session, once it was read. */
     #session: StoredSession | undefined;
 
@@ -82,7 +90,8 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
         this.#log,
         (stream) => stream !== STANDALONE && !this.#store.calls().some((call) => call.stream === stream),
       );
-      const { createServer, hub, limits, maySubscribe, onError } = this.#options;
+      const { createServer, hub, limits, maySubscribe, onError, replays } = this.#options;
+      this.#replays = createReplays({ log: this.#log, guard: replays, maySubscribe });
       const sessionId = ctx.id.toString();
       this.#exchange = {
         store: this.#store,
@@ -150,14 +159,21 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
       const caller = unpackCaller(packedCaller);
       const session = this.#enter(caller);
       if (session === undefined) return gone;
+      // What a call that goes on now says is live, not delivered again.
+      const until = this.#log.lastSeq();
       await this.#residency.recover(session, caller);
       const { maxStreams } = this.#options.limits;
       if (this.#streams.count() >= maxStreams)
         return { kind: "busy", message: `This session has ${maxStreams} open streams, which is the limit. Close one.` };
-      if (lastEventId === null) return { kind: "stream", stream: STANDALONE, after: this.#log.lastSeq() };
+      const after = this.#log.lastSeq();
+      if (lastEventId === null) return { kind: "stream", stream: STANDALONE, after, pass: liveAfter(after) };
       const position = parseEventId(lastEventId);
       if (position === undefined) return { kind: "refused", message: "Last-Event-ID is no id of this server." };
-      return { kind: "stream", ...position };
+      const { pass, withheldRequests, unheard } = await this.#replays.clear(position, until, caller);
+      if (this.#load() === undefined) return gone;
+      for (const seq of unheard) this.#log.forget(seq);
+      this.#endWithheld(withheldRequests, pass.reason);
+      return { kind: "stream", ...position, pass };
     }
 
     async end(packedCaller: string): Promise<SessionReply> {
@@ -168,7 +184,9 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
     }
 
     async notify(message: string): Promise<void> {
-      if (this.#load() !== undefined) this.#streams.emit(STANDALONE, message);
+      const parsed = parseMessages(message)?.messages[0];
+      if (parsed === undefined || !("method" in parsed)) throw new TypeError("only notifications are delivered");
+      if (this.#load() !== undefined) this.#streams.emit(STANDALONE, message, grantsOfMessage(parsed, []));
     }
 
     async revoke(): Promise<void> {
@@ -281,7 +299,15 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
       if (typeof message.id !== "string") return;
       const pushed = this.#store.answerPushed(message.id, JSON.stringify(message));
       if (pushed !== undefined && !live.answer(pushed, message, caller))
-        this.#residency.stored().resumeAfter(pushed, live);
+        this.#residency.stored().resumeAfter(pushed, live, caller);
+    }
+
+    /** The client never sees a question that is withheld, so its call would wait for ever: it ends here. */
+    #endWithheld(wireIds: readonly string[], reason: "changed" | "unchecked"): void {
+      for (const wireId of wireIds) {
+        const pushed = this.#store.findAsking(wireId);
+        if (pushed !== undefined) this.#residency.endAsked(pushed, WITHHELD[reason]);
+      }
     }
   };
 }

@@ -52,6 +52,8 @@ export interface SessionStore {
   pushed(stream: number, requestId: RequestId): readonly PushedRequest[];
   /** The request pushed under this key, if this was asked before. `key` tells requests of one call apart. */
   findPushed(stream: number, requestId: RequestId, key: string): PushedRequest | undefined;
+  /** The pushed request of this id, while it has no answer. */
+  findAsking(wireId: string): PushedRequest | undefined;
   addPushed(request: Omit<PushedRequest, "answer">, key: string): void;
   /** Keeps the first answer to a pushed request. Undefined when nobody waits for it. */
   answerPushed(wireId: string, answer: string): PushedRequest | undefined;
@@ -59,7 +61,7 @@ export interface SessionStore {
 
 const SCHEMA = `
   CREATE TABLE session (id INTEGER PRIMARY KEY CHECK (id = 1), subject_id TEXT NOT NULL, grant_id TEXT NOT NULL, protocol_version TEXT NOT NULL, initialize TEXT NOT NULL, set_level TEXT, used_ms INTEGER NOT NULL, streams INTEGER NOT NULL DEFAULT 0, is_ended INTEGER NOT NULL DEFAULT 0);
-  CREATE TABLE event (seq INTEGER PRIMARY KEY AUTOINCREMENT, stream INTEGER NOT NULL, message TEXT NOT NULL, bytes INTEGER NOT NULL);
+  CREATE TABLE event (seq INTEGER PRIMARY KEY AUTOINCREMENT, stream INTEGER NOT NULL, message TEXT NOT NULL, bytes INTEGER NOT NULL, grants TEXT NOT NULL DEFAULT '[]');
   CREATE INDEX event_stream ON event (stream, seq);
   CREATE TABLE call (stream INTEGER NOT NULL, request_id TEXT NOT NULL, message TEXT NOT NULL, caller TEXT NOT NULL, PRIMARY KEY (stream, request_id));
   CREATE TABLE pushed (wire_id TEXT PRIMARY KEY, stream INTEGER NOT NULL, request_id TEXT NOT NULL, key TEXT NOT NULL, answer TEXT, UNIQUE (stream, request_id, key));
@@ -84,7 +86,10 @@ export function createSessionStore(sql: SqlStorage): SessionStore {
       .map(toPushed);
   return {
     load() {
-      if (sql.exec("SELECT 1 FROM sqlite_schema WHERE name = 'session'").toArray().length === 0) return undefined;
+      const [event] = sql.exec<{ sql: string }>("SELECT sql FROM sqlite_schema WHERE name = 'event'").toArray();
+      if (event === undefined) return undefined;
+      // Of a session that is older than the column: the grants of its events are not known, so none is delivered again.
+      if (!event.sql.includes(" grants ")) sql.exec("ALTER TABLE event ADD COLUMN grants TEXT NOT NULL DEFAULT '[]'");
       return sql.exec<SessionRow>("SELECT * FROM session").toArray().map(toSession)[0];
     },
     create({ subjectId, grantId, protocolVersion, initialize, usedMs }) {
@@ -128,6 +133,7 @@ export function createSessionStore(sql: SqlStorage): SessionStore {
     pushed: (stream, requestId) => pushedWhere("stream = ? AND request_id = ?", stream, JSON.stringify(requestId)),
     findPushed: (stream, requestId, key) =>
       pushedWhere("stream = ? AND request_id = ? AND key = ?", stream, JSON.stringify(requestId), key)[0],
+    findAsking: (wireId) => pushedWhere("wire_id = ? AND answer IS NULL", wireId)[0],
     addPushed({ wireId, stream, requestId }, key) {
       sql.exec(
         "INSERT INTO pushed (wire_id, stream, request_id, key) VALUES (?, ?, ?, ?)",

@@ -5,6 +5,7 @@ import type { Exchange } from "./exchange.ts";
 import { CANCELLED } from "./live.ts";
 import type { Live } from "./live.ts";
 import { isRequest } from "./messages.ts";
+import { callIdOf, withCallId } from "./protocol.ts";
 import type { SessionCaller } from "./protocol.ts";
 import type { PushedRequest, SessionStore } from "./store.ts";
 
@@ -13,10 +14,15 @@ export interface StoredCalls {
   endInterrupted(): void;
   /** Whether a call has all its answers and can go on. */
   canResume(): boolean;
-  /** Runs the calls that can go on, again from their start; what they asked before is answered from the store. */
-  resume(live: Live): void;
+  /**
+   * Runs the calls that can go on, again from their start and for the caller who is here now: the sign-in that is stored with
+   * them may have had groups that this one lacks. What they asked before is answered from the store.
+   */
+  resume(live: Live, caller: SessionCaller): void;
   /** The same for the call of one pushed request, if that was the last answer it waited for. */
-  resumeAfter(pushed: PushedRequest, live: Live): void;
+  resumeAfter(pushed: PushedRequest, live: Live, caller: SessionCaller): void;
+  /** Ends the call of a pushed request, if it still waits for that. */
+  endAsked(pushed: PushedRequest, message: string): void;
   /** Ends a call that is not in memory because it waits for a person. */
   cancel(id: RequestId | undefined, live: Live): void;
 }
@@ -51,11 +57,11 @@ export function createStoredCalls(
       error: { code: -32000, message },
     });
 
-  const reenter = (ready: readonly Call[], live: Live): void => {
-    for (const { stream, caller } of new Map(ready.map((call) => [call.stream, call])).values()) {
+  const reenter = (ready: readonly Call[], live: Live, caller: SessionCaller): void => {
+    for (const { stream, caller: stored } of new Map(ready.map((call) => [call.stream, call])).values()) {
       if (live.isRunning(stream)) continue;
       const requests = ready.filter((call) => call.stream === stream).map((call) => call.request);
-      live.start(exchangeOn(stream, requests, caller), requests);
+      live.start(exchangeOn(stream, requests, withCallId(caller, callIdOf(stored))), requests);
     }
   };
 
@@ -64,12 +70,17 @@ export function createStoredCalls(
       for (const call of calls()) if (store.pushed(call.stream, call.request.id).length === 0) end(call, INTERRUPTED);
     },
     canResume: () => calls().some(isAnswered),
-    resume: (live) => reenter(calls().filter(isAnswered), live),
-    resumeAfter({ stream, requestId }, live) {
+    resume: (live, caller) => reenter(calls().filter(isAnswered), live, caller),
+    resumeAfter({ stream, requestId }, live, caller) {
       reenter(
         calls().filter((call) => call.stream === stream && call.request.id === requestId && isAnswered(call)),
         live,
+        caller,
       );
+    },
+    endAsked({ stream, requestId }, message) {
+      const asked = calls().find((call) => call.stream === stream && call.request.id === requestId);
+      if (asked !== undefined) end(asked, message);
     },
     cancel(id, live) {
       const call = calls().find(({ stream, request }) => request.id === id && !live.isRunning(stream));

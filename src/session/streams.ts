@@ -2,7 +2,9 @@
 // sent here is already in the event log.
 import type { EventLog } from "./event-log.ts";
 import { eventId } from "./protocol.ts";
-import type { StreamPosition } from "./protocol.ts";
+import type { Attachment } from "./protocol.ts";
+import { deliverable } from "./replays.ts";
+import type { EventGrants } from "./replays.ts";
 
 /** The stream of messages that belong to no request. */
 export const STANDALONE = 0;
@@ -13,12 +15,12 @@ const NORMAL_CLOSURE = 1000;
 
 export interface Streams {
   /**
-   * Takes a socket, sends what it missed, and closes it at once when the stream is over. `isPrimed`: begins with an empty
-   * event, for clients that know how to poll.
+   * Takes a socket, sends what it missed as far as that may leave, and closes it at once when the stream is over. `isPrimed`:
+   * begins with an empty event, for clients that know how to poll.
    */
-  attach(socket: WebSocket, position: StreamPosition, isPrimed: boolean): void;
-  /** Logs a message and sends it to whoever listens to the stream, if anybody does. */
-  emit(stream: number, message: string): void;
+  attach(socket: WebSocket, attachment: Attachment, isPrimed: boolean): void;
+  /** Logs a message with the grants under which it was made, and sends it to the client that listens to the stream, if one does. */
+  emit(stream: number, message: string, grants: EventGrants): void;
   /** Closes the stream's sockets. The stream itself may go on: its client can come back to it. */
   close(stream: number): void;
   closeAll(): void;
@@ -32,11 +34,14 @@ export function createStreams(state: DurableObjectState, log: EventLog, isOver: 
     attach(socket, position, isPrimed) {
       state.acceptWebSocket(socket, [String(position.stream)]);
       if (isPrimed) socket.send(`retry: ${RETRY_MS}\nid: ${eventId(position)}\ndata: \n\n`);
-      for (const { seq, message } of log.after(position)) socket.send(frame(position.stream, seq, message));
+      for (const event of log.after(position)) {
+        const message = deliverable(event, position.pass);
+        if (message !== undefined) socket.send(frame(position.stream, event.seq, message));
+      }
       if (isOver(position.stream)) socket.close(NORMAL_CLOSURE);
     },
-    emit(stream, message) {
-      const seq = log.append(stream, message);
+    emit(stream, message, grants) {
+      const seq = log.append(stream, message, grants);
       // A client may hold a stream more than once; each message goes out on one of them, the one opened last.
       socketsOf(stream)
         .at(-1)

@@ -1,4 +1,4 @@
-// Counts side effects in storage: how often each was tried, and under how many keys.
+// Counts side effects in storage: how often each was tried, and under how many keys. Keeps the grants of each subject, too.
 import { DurableObject } from "cloudflare:workers";
 
 export interface Count {
@@ -14,6 +14,7 @@ export class CounterObject extends DurableObject<Env> {
     ctx.storage.sql.exec(
       "CREATE TABLE IF NOT EXISTS effect (name TEXT NOT NULL, key TEXT NOT NULL, tries INTEGER NOT NULL, PRIMARY KEY (name, key))",
     );
+    ctx.storage.sql.exec("CREATE TABLE IF NOT EXISTS grants (subject TEXT PRIMARY KEY, digest TEXT NOT NULL)");
   }
 
   async add(name: string, key: string): Promise<void> {
@@ -22,6 +23,16 @@ export class CounterObject extends DurableObject<Env> {
       name,
       key,
     );
+  }
+
+  /** From now on a subject has other grants. */
+  async setGrants(subject: string, digest: string): Promise<void> {
+    this.ctx.storage.sql.exec("INSERT OR REPLACE INTO grants (subject, digest) VALUES (?, ?)", subject, digest);
+  }
+
+  async grantsOf(subject: string): Promise<string> {
+    const rows = this.ctx.storage.sql.exec<{ digest: string }>("SELECT digest FROM grants WHERE subject = ?", subject);
+    return rows.toArray()[0]?.digest ?? "first";
   }
 
   async counts(): Promise<Record<string, Count>> {

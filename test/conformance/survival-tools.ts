@@ -23,6 +23,11 @@ export function registerSurvivalTools(server: McpServer, rounds: Rounds, count: 
     rounds.callbackOf(server, pay(count)),
   );
   server.registerTool(
+    "survival_group",
+    { description: "Asks, then says in which group its caller is", inputSchema: nothing },
+    rounds.callbackOf(server, sayGroup),
+  );
+  server.registerTool(
     "survival_slow",
     { description: "Reports progress once, then takes long", inputSchema: nothing },
     async (_input, { mcpReq, http }): Promise<CallToolResult> => {
@@ -58,6 +63,16 @@ function pay(count: Count): RoundTool<Payment, null> {
     },
   };
 }
+
+const sayGroup: RoundTool<object, null> = {
+  name: "survival_group",
+  parseState: (value) => z.null().parse(value),
+  async run(_input, state, { http }) {
+    if (state === null) return text(`in ${String(http?.authInfo?.extra?.["group"])}`);
+    const confirm = formOf("Say it?", { ok: { type: "boolean" } }, ["ok"]);
+    return { kind: "question", ways: [{ confirm }], state: null, otherwise: text("there is no one to ask") };
+  },
+};
 
 const roundState = z.object({ first: z.string().nullable() });
 type RoundState = z.output<typeof roundState>;

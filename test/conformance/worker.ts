@@ -4,6 +4,7 @@ import { oncePerEnv } from "../../src/lib/once.ts";
 import { refuseHost, refuseOrigin } from "../../src/mcp/border.ts";
 import { defineRuntime } from "../../src/mcp/runtime.ts";
 import type { Runtime, RuntimeOptions } from "../../src/mcp/runtime.ts";
+import type { ReplayGuard } from "../../src/mcp/replay.ts";
 import { CounterObject } from "./counter.ts";
 import { SUBJECT, createFixtures } from "./fixtures.ts";
 
@@ -56,8 +57,11 @@ const runtime: Runtime<ConformanceEnv> = defineRuntime(
         spend: async (subject, handle, binding) => ledgerOf(env, subject).spendHandle(handle, binding),
         settle: async (subject, handle, outcome, next) => ledgerOf(env, subject).settleHandle(handle, outcome, next),
       },
+      replays: replaysOf(env),
+      grantsOf: async (subject) => counterOf(env).grantsOf(subject),
       count: async (name, key) => counterOf(env).add(name, key),
     }),
+    replays: replaysOf(env),
     maySubscribe: async () => true,
     sessions: env.SESSION,
     hub: env.HUB,
@@ -95,7 +99,9 @@ export default {
     // Tests of the hub come as several people; there is no sign-in to take them from.
     const subjectId = searchParams.get("subject") ?? SUBJECT;
     const grantId = searchParams.get("grant") ?? "conformance";
-    const authInfo = { token: "", clientId: "conformance", scopes: [], extra: { subject: subjectId } };
+    // As a renewed sign-in tells other groups than the one before.
+    const group = searchParams.get("group") ?? "none";
+    const authInfo = { token: "", clientId: "conformance", scopes: [], extra: { subject: subjectId, group } };
     return runtime.endpointOf(env)(request, { subjectId, grantId, authInfo });
   },
 };
@@ -121,12 +127,27 @@ async function control(request: Request, env: ConformanceEnv): Promise<Response>
     case "/list-changed":
       await runtime.hubOf(env).listChanged(searchParams.get("subject") ?? SUBJECT, { kind: "tools_list_changed" });
       return new Response(null, { status: 204 });
+    case "/grants":
+      await counterOf(env).setGrants(searchParams.get("subject") ?? SUBJECT, searchParams.get("digest") ?? "");
+      return new Response(null, { status: 204 });
     case "/publish":
       await runtime.hubOf(env).resourceUpdated(searchParams.get("uri") ?? "");
       return new Response(null, { status: 204 });
     default:
       return new Response(null, { status: 404 });
   }
+}
+
+/** Counts what is delivered again and what is withheld. */
+function replaysOf(env: ConformanceEnv): ReplayGuard {
+  return {
+    async authorize({ extra }, { grants }) {
+      const now = await counterOf(env).grantsOf(String(extra?.["subject"]));
+      const isCurrent = grants.length > 0 && grants.every(({ digest }) => digest === now);
+      await counterOf(env).add(isCurrent ? "replayed" : "withheld", crypto.randomUUID());
+      return isCurrent ? "current" : "changed";
+    },
+  };
 }
 
 function sessionOf(env: ConformanceEnv, id: string) {

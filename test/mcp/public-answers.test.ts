@@ -22,13 +22,23 @@ interface Asked {
   readonly params?: object;
   readonly headers?: Record<string, string>;
   readonly result?: object;
+  /** Whether grants decided the answer. */
+  readonly isGoverned?: boolean;
 }
 
 /** Asks, where a server would answer with `result`. */
-async function ask({ id = 1, method = "tools/list", params = {}, headers = {}, result = PUBLIC }: Asked = {}) {
+async function ask({
+  id = 1,
+  method = "tools/list",
+  params = {},
+  headers = {},
+  result = PUBLIC,
+  isGoverned = false,
+}: Asked = {}) {
   const request = new Request("http://localhost/mcp", { headers });
-  const response = await answers.answer(request, { jsonrpc: "2.0", id, method, params }, async () => {
+  const response = await answers.answer(request, { jsonrpc: "2.0", id, method, params }, async (note) => {
     served += 1;
+    if (isGoverned) note?.({ call: "c", digest: "d" });
     return Response.json({ jsonrpc: "2.0", id, result });
   });
   expect(response.headers.get("content-type")).toBe("application/json");
@@ -88,6 +98,7 @@ describe("a public answer", () => {
 
 describe("never kept is", () => {
   const cases: readonly (readonly [string, Asked])[] = [
+    ["an answer that says it is public although grants decided it", { isGoverned: true }],
     ["a private answer", { result: { ...PUBLIC, cacheScope: "private" } }],
     ["one that says nothing", { result: { tools: [] } }],
     ["one for no time", { result: { ...PUBLIC, ttlMs: 0 } }],

@@ -23,6 +23,8 @@ export interface WireSession {
   stream(body: object): Promise<EventStream>;
   /** GETs a stream, from now on or after an event. */
   listen(lastEventId?: string): Promise<EventStream>;
+  /** The same session, for a caller with another query. */
+  as(who: string): WireSession;
 }
 
 /** The next event that carries a message. */
@@ -56,9 +58,15 @@ export async function openWireSession(
   const id = opened.headers.get("mcp-session-id");
   if (id === null) throw new Error(`no session: ${opened.status} ${await opened.text()}`);
   const headers = { ...HEADERS, ...own, "mcp-session-id": id, "mcp-protocol-version": protocolVersion };
+  const session = sessionAt(`${origin}/mcp`, who, id, headers);
+  await session.request({ jsonrpc: "2.0", method: "notifications/initialized" });
+  return session;
+}
+
+function sessionAt(endpoint: string, who: string, id: string, headers: Readonly<Record<string, string>>): WireSession {
+  const url = `${endpoint}${who}`;
   const request = async (body: object): Promise<Response> =>
     fetch(url, { method: "POST", headers, body: JSON.stringify(body) });
-  await request({ jsonrpc: "2.0", method: "notifications/initialized" });
   return {
     id,
     request,
@@ -69,6 +77,7 @@ export async function openWireSession(
           headers: { ...headers, ...(lastEventId === undefined ? {} : { "last-event-id": lastEventId }) },
         }),
       ),
+    as: (other) => sessionAt(endpoint, other, id, headers),
   };
 }
 
