@@ -11,6 +11,7 @@ import { createTokenExchange } from "./auth/renewal.ts";
 import { parseSignIn } from "./auth/settings.ts";
 import { parseEnv } from "./config.ts";
 import type { Gatehouse } from "./config.ts";
+import { ownerIdOf } from "./lib/identity.ts";
 import { isLoopbackHost } from "./lib/loopback.ts";
 import { refuseHost, refuseOrigin } from "./mcp/border.ts";
 import type { McpEndpoint } from "./mcp/endpoint.ts";
@@ -43,7 +44,8 @@ export function createOwnProvider(
     request: Request,
     { identity, grantId, clientId, scopes }: VerifiedToken,
   ): Promise<Response> => {
-    const { subjectId } = identity;
+    // Requests, sessions and streams of access tokens count for their owner. The grant keeps their sessions apart.
+    const subjectId = ownerIdOf(identity);
     if (await rates.isTooMuch(subjectId)) return tooManyRequests();
     return endpoint(request, { subjectId, grantId, authInfo: toAuthInfo({ identity, clientId }, scopes) });
   };

@@ -4,17 +4,19 @@ import { waitUntil } from "cloudflare:workers";
 import { createAdministration } from "./access/administration.ts";
 import { createOwn } from "./access/own.ts";
 import { createRecorder } from "./access/recorded.ts";
-import type { Recorder } from "./access/recorded.ts";
 import { createRoleChanges } from "./access/role-changes.ts";
 import type { RoleChanges } from "./access/role-changes.ts";
 import { createSetUp, parseSetupCode } from "./access/set-up.ts";
 import { createAccessTokenCheck } from "./auth/access-tokens.ts";
-import type { AccessTokenCheck } from "./auth/access-tokens.ts";
+import type { AccessTokenCheck, AccessTokenEnd } from "./auth/access-tokens.ts";
 import { createConnections } from "./auth/connections.ts";
 import type { Connections } from "./auth/connections.ts";
 import type { Gatehouse } from "./config.ts";
-import { AppError } from "./errors.ts";
 import type { Hub } from "./hub/hub.ts";
+import { INTERRUPTED } from "./ledger/record.ts";
+import type { Outcome } from "./ledger/record.ts";
+import { ownerIdOf } from "./lib/identity.ts";
+import type { Identity } from "./lib/identity.ts";
 import { newId } from "./lib/ids.ts";
 import { ledgersOf, logError } from "./opened.ts";
 import type { Source } from "./sources/source.ts";
@@ -63,7 +65,7 @@ export function openPeople(config: Gatehouse, env: Env, reach: Reach): People {
       ownerSeenSeconds: limits.refreshTokenSeconds,
       now: Date.now,
       waitUntil,
-      recordRefusal: refusalRecorder(record),
+      recordRefusal: async (identity, reason) => recordRefusal(env, tokens, identity, reason),
     }),
     async endTokensOf(subjectId) {
       await tokens.revokeAll(subjectId, "account ended", Date.now());
@@ -109,14 +111,26 @@ function openRoleChanges(
   });
 }
 
-function refusalRecorder(record: Recorder): Parameters<typeof createAccessTokenCheck>[0]["recordRefusal"] {
-  return async (identity, reason) => {
-    const caller = { identity, clientId: `access-token ${identity.token?.id ?? ""}` };
-    const refused = new AppError("not_signed_in", `The access token is ${reason}.`);
-    const asked = { operation: "use access token", asked: reason, maxRows: 0, slot: null };
-    await record(caller, asked, async () => Promise.reject(refused)).catch((error: unknown) => {
-      // A full record keeps the token out all the same.
-      if (error !== refused) logError("access token", error);
-    });
-  };
+const REFUSED: Outcome = { ...INTERRUPTED, result: "failed", code: "not_signed_in" };
+
+/**
+ * Records the first use of an ended access token for a reason, in its owner's ledger. The call's name makes requests that come
+ * at once write one record. A full ledger takes none; then the next use tries again, and the token is refused all the same.
+ */
+async function recordRefusal(
+  env: Env,
+  tokens: AccessTokens,
+  identity: Identity,
+  reason: AccessTokenEnd,
+): Promise<void> {
+  const id = identity.token?.id ?? "";
+  const ownerId = ownerIdOf(identity);
+  const names = { subjectId: identity.subjectId, owner: ownerId, clientId: `access-token ${id}` };
+  const attempt = { call: `access-token ${id} ${reason}`, ...names, operation: "use access token", asked: reason };
+  try {
+    const noted = await ledgersOf(env)(ownerId).note(attempt, REFUSED, Date.now());
+    if (noted.ok) await tokens.markRefusalRecorded(id, reason);
+  } catch (error) {
+    logError("the use of an ended access token could not be recorded", error);
+  }
 }

@@ -4,6 +4,7 @@ import type { Organisation } from "../config.ts";
 import { AppError } from "../errors.ts";
 import { hashAccessToken, newAccessToken } from "../lib/access-token.ts";
 import type { Identity } from "../lib/identity.ts";
+import { describeCap } from "../storage/access-token-statements.ts";
 import type { AccessTokens, ListedAccessToken } from "../storage/access-tokens.ts";
 import { Denied } from "./recorded.ts";
 import type { Answered, Call, Recorder } from "./recorded.ts";
@@ -36,6 +37,7 @@ export interface OwnDependencies {
   readonly changes: Pick<RoleChanges, "tell">;
   readonly limits: {
     readonly maxProgramTokens: number;
+    readonly maxNewPatsPerDay: number;
     readonly programTokenSeconds: number;
   };
   readonly newId: () => string;
@@ -85,11 +87,9 @@ export function createOwn({ record, organisation, tokens, changes, limits, newId
     const [id, token] = [newId(), newAccessToken()];
     const expiresMs = nowMs + days * DAY_MS;
     const kept = { id, hash: await hashAccessToken(token), ownerId: subject.subjectId, name, roles, by: subject.email };
-    if (!(await tokens.add({ ...kept, nowMs, expiresMs }, limits.maxProgramTokens)))
-      throw new AppError(
-        "limit_reached",
-        `You have ${limits.maxProgramTokens} usable tokens, which is the limit. Revoke one.`,
-      );
+    const caps = { maxHeld: limits.maxProgramTokens, maxPerDay: limits.maxNewPatsPerDay };
+    const added = await tokens.add({ ...kept, nowMs, expiresMs }, caps.maxHeld, caps.maxPerDay);
+    if (!added.ok) throw new AppError("limit_reached", describeCap(added.madeToday, caps, nowMs));
     return { id, name, roles, expiresMs, token };
   };
   return {

@@ -2,6 +2,7 @@
 // What the operation does inside is its own file.
 import { AppError } from "../errors.ts";
 import type { AfterCall, Ledger, Outcome } from "../ledger/record.ts";
+import { ownerIdOf } from "../lib/identity.ts";
 import { resolveSubject } from "../policy/evaluate.ts";
 import type { Policy, Subject } from "../policy/model.ts";
 import type { Caller } from "./caller.ts";
@@ -39,7 +40,8 @@ export interface Asked {
 
 export interface RecorderDependencies {
   readonly policy: Policy;
-  readonly ledgerOf: (subjectId: string) => Ledger;
+  /** The ledger of a person, in which the calls of their access tokens are too. */
+  readonly ledgerOf: (ownerId: string) => Ledger;
   readonly newId: () => string;
   /** Goes on with work after the answer has left. */
   readonly waitUntil: (work: Promise<unknown>) => void;
@@ -91,8 +93,9 @@ export function createRecorder({ policy, ledgerOf, newId, waitUntil }: RecorderD
     const { subjectId, token } = identity;
     const call = newId();
     const owner = token?.ownerId ?? null;
+    const ledger = (): Ledger => ledgerOf(ownerIdOf(identity));
     const attempt = { call, subjectId, owner, clientId, operation, asked: asked.slice(0, MAX_ASKED) };
-    const begun = await ledgerOf(subjectId).begin(attempt, identity, maxRows, slot);
+    const begun = await ledger().begin(attempt, identity, maxRows, slot);
     if (!begun.ok) throw refusal(begun);
     const subject = resolveSubject(policy, identity, begun.member);
     const { roles } = subject;
@@ -102,14 +105,14 @@ export function createRecorder({ policy, ledgerOf, newId, waitUntil }: RecorderD
     } catch (thrown) {
       const isRunning = thrown instanceof StillRunning;
       const after = { slot: isRunning ? "kept" : "freed", bookmark: null } as const;
-      await commit(() => ledgerOf(subjectId), call, { ...failure(thrown), roles }, after, thrown);
-      const release = async (): Promise<void> => ledgerOf(subjectId).release(call);
+      await commit(ledger, call, { ...failure(thrown), roles }, after, thrown);
+      const release = async (): Promise<void> => ledger().release(call);
       // However it ends, nobody waits for its rows any more.
       if (isRunning) waitUntil(thrown.work.then(release, release));
       throw thrown;
     }
     await commit(
-      () => ledgerOf(subjectId),
+      ledger,
       call,
       { ...success(answered), roles },
       {
@@ -148,12 +151,12 @@ function refusal(begun: Extract<Awaited<ReturnType<Ledger["begin"]>>, { ok: fals
     case "busy":
       return new AppError(
         "limit_reached",
-        "Another query of yours is still running on this source. Wait for it, then try again; ask one thing at a time.",
+        "Another query of yours, or of one of your access tokens, is still running on this source. Wait for it, then try again; ask one thing at a time.",
       );
     case "rows_spent":
       return new AppError(
         "limit_reached",
-        `Your rows for today are used up (${begun.rowsPerDay} per UTC day). Ask for fewer rows with limit, or continue tomorrow.`,
+        `Your rows for today are used up (${begun.rowsPerDay} per UTC day, together with your access tokens). Ask for fewer rows with limit, or continue after 00:00 UTC.`,
       );
   }
 }

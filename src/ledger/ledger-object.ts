@@ -103,7 +103,8 @@ export function defineLedgerObject<E>(optionsOf: (env: E) => LedgerOptions): Led
 
     /** Behind the answer, so that it costs the caller nothing: what nobody told of is known to the next call at the latest. */
     #compareLater(identity: Identity): void {
-      if (this.#isComparing || !this.#member.isDue()) return;
+      const caller = identity.token === undefined ? "person" : "token";
+      if (this.#isComparing || !this.#member.isDue(caller)) return;
       this.#isComparing = true;
       const compare = async (): Promise<void> => {
         if (!(await this.#member.compare(identity))) return;
