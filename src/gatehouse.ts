@@ -84,6 +84,7 @@ export function createGatehouse(config: Gatehouse): GatehouseWorker {
       members: peopleOf(env).members,
       onMemberChanged: async (identity, record) => peopleOf(env).changes.changed(identity, record),
       onError: (error) => logError("ledger", error),
+      warn: (code, message) => console.warn(`${code}: ${message}`),
     })),
     WorkspaceObject: defineWorkspaceObject<Env>(() => config.limits),
     GrantObject: defineGrantObject<Env>((env) => grantOptions(config, env, providerOf, runtime.hubOf(env))),

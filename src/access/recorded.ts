@@ -1,7 +1,8 @@
 // The frame around every operation: exactly one ledger call before anything is read and one before anything leaves.
 // What the operation does inside is its own file.
 import { AppError } from "../errors.ts";
-import type { AfterCall, Ledger, Outcome } from "../ledger/record.ts";
+import { boundAsked } from "../ledger/record-size.ts";
+import type { AfterCall, Ledger, Outcome, Room } from "../ledger/record.ts";
 import { ownerIdOf } from "../lib/identity.ts";
 import { resolveSubject } from "../policy/evaluate.ts";
 import type { Policy, Subject } from "../policy/model.ts";
@@ -24,9 +25,6 @@ export interface Answered<T> {
   readonly bookmark?: string | null;
 }
 
-/** Characters of what was asked that the record keeps: any SQL that is accepted, whole. */
-const MAX_ASKED = 20_200;
-
 /** What a caller asks for, as the record names it. */
 export interface Asked {
   readonly operation: string;
@@ -36,6 +34,8 @@ export interface Asked {
   readonly maxRows: number;
   /** The source that it works on alone of all the person's calls; null for what costs a source little. */
   readonly slot: string | null;
+  /** `call` unless it is given. */
+  readonly room?: Room;
 }
 
 export interface RecorderDependencies {
@@ -88,14 +88,14 @@ export type Recorder = <T>(caller: Caller, asked: Asked, work: (call: Call) => P
  * Errors: `record_full`, `limit_reached`, `interrupted`, and the operation's own.
  */
 export function createRecorder({ policy, ledgerOf, newId, waitUntil }: RecorderDependencies): Recorder {
-  return async (caller, { operation, asked, maxRows, slot }, work) => {
+  return async (caller, { operation, asked, maxRows, slot, room = "call" }, work) => {
     const { identity, clientId } = caller;
     const { subjectId, token } = identity;
     const call = newId();
     const owner = token?.ownerId ?? null;
     const ledger = (): Ledger => ledgerOf(ownerIdOf(identity));
-    const attempt = { call, subjectId, owner, clientId, operation, asked: asked.slice(0, MAX_ASKED) };
-    const begun = await ledger().begin(attempt, identity, maxRows, slot);
+    const attempt = { call, subjectId, owner, clientId, operation, asked: await boundAsked(asked) };
+    const begun = await ledger().begin(attempt, identity, maxRows, slot, room);
     if (!begun.ok) throw refusal(begun);
     const subject = resolveSubject(policy, identity, begun.member);
     const { roles } = subject;
@@ -144,7 +144,7 @@ function refusal(begun: Extract<Awaited<ReturnType<Ledger["begin"]>>, { ok: fals
     case "record_full":
       return new AppError(
         "record_full",
-        "The record of your calls is full, so no new call can be recorded and none is served. Whoever runs this server can make room.",
+        "The record of your calls is full, so no new call of yours or of your access tokens can be recorded, and none is served. It does not empty by itself: the operator of this server makes room by raising limits.outboxBytes. On the server's own pages you can still end connections and revoke access tokens.",
       );
     case "members_unavailable":
       return new AppError("source_unavailable", "The list of members does not answer. Try again in a minute.");
