@@ -22,7 +22,7 @@ import type { SessionObjectClass } from "./session/session-object.ts";
 import { keepDocuments, keepTokens } from "./sources/registry.ts";
 import type { Source } from "./sources/source.ts";
 import { indexOptions, ledgersOf, logError, openOwnSources, tokenKeyOf } from "./opened.ts";
-import { openPeople } from "./people.ts";
+import { openPeople, openSetupCloser } from "./people.ts";
 import { createScratch } from "./sql/scratch.ts";
 import { notConfiguredPage } from "./web/pages.tsx";
 import { defineWorkspaceObject } from "./workspace/workspace-object.ts";
@@ -129,7 +129,7 @@ function serverDependencies(config: Gatehouse, env: Env, sources: readonly Sourc
   const workspaceOf = (subjectId: string) => env.WORKSPACE.get(env.WORKSPACE.idFromName(subjectId));
   const parts = { policy, sources, organisation, limits, ledgerOf, workspaceOf, scratch: createScratch() };
   return {
-    gateway: createGateway({ ...parts, newId, waitUntil }),
+    gateway: createGateway({ ...parts, newId, onSubject: openSetupCloser(config, env), waitUntil }),
     reporter: { newId, logDefect },
   };
 }

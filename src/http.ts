@@ -2,6 +2,7 @@
 // per environment; holds nobody's state.
 import type { Gateway } from "./access/gateway.ts";
 import { createBrowserSessions } from "./auth/browser-session.ts";
+import { noticeSignIns } from "./auth/noticed-sign-in.ts";
 import { createProvider } from "./auth/provider.ts";
 import type { Provider, VerifiedToken } from "./auth/provider.ts";
 import { createSignIn } from "./auth/providers.ts";
@@ -61,7 +62,10 @@ export function createOwnProvider(
   const endAccount = async (subjectId: string): Promise<void> => {
     await Promise.all([sessions.endAll(subjectId), people.endTokensOf(subjectId)]);
   };
-  const signIn = createSignIn({ settings, origin, members: policy.members, now: Date.now, log });
+  const signIn = noticeSignIns(
+    createSignIn({ settings, origin, members: policy.members, now: Date.now, log }),
+    people.onSignedIn,
+  );
   const pages = createPages({
     ...people.pages(),
     origin,

@@ -6,7 +6,8 @@ import { createOwn } from "./access/own.ts";
 import { createRecorder } from "./access/recorded.ts";
 import { createRoleChanges } from "./access/role-changes.ts";
 import type { RoleChanges } from "./access/role-changes.ts";
-import { createSetUp, parseSetupCode } from "./access/set-up.ts";
+import { createSetUp, createSetupCloser, parseSetupCode } from "./access/set-up.ts";
+import type { SetupCloser } from "./access/set-up.ts";
 import { createAccessTokenCheck } from "./auth/access-tokens.ts";
 import type { AccessTokenCheck, AccessTokenEnd } from "./auth/access-tokens.ts";
 import { createConnections } from "./auth/connections.ts";
@@ -19,6 +20,8 @@ import { ownerIdOf } from "./lib/identity.ts";
 import type { Identity } from "./lib/identity.ts";
 import { newId } from "./lib/ids.ts";
 import { ledgersOf, logError } from "./opened.ts";
+import { resolveSubject } from "./policy/evaluate.ts";
+import { NO_RECORD } from "./policy/model.ts";
 import type { Source } from "./sources/source.ts";
 import { openAccessTokens } from "./storage/access-tokens.ts";
 import type { AccessTokens } from "./storage/access-tokens.ts";
@@ -32,6 +35,8 @@ export interface People {
   readonly members: Members;
   readonly changes: RoleChanges;
   readonly checkAccessToken: AccessTokenCheck;
+  /** Closes set-up for good when a person who signs in has an administering role by policy file or group. */
+  readonly onSignedIn: (identity: Identity) => Promise<void>;
   /** Ends the access tokens of a person whose account has ended, then what runs under them. */
   endTokensOf(subjectId: string): Promise<void>;
   /** What the pages and the API need. Throws `TypeError` for a secret that cannot be used. */
@@ -53,7 +58,8 @@ export function openPeople(config: Gatehouse, env: Env, reach: Reach): People {
   const { policy, organisation, limits } = config;
   const members = openMembers(env.GATEHOUSE_DB);
   const tokens = openAccessTokens(env.GATEHOUSE_DB);
-  const record = createRecorder({ policy, ledgerOf: ledgersOf(env), newId, waitUntil });
+  const closeSetup = openSetupCloser(config, env);
+  const record = createRecorder({ policy, ledgerOf: ledgersOf(env), newId, onSubject: closeSetup, waitUntil });
   const changes = openRoleChanges(config, env, reach, { members, tokens });
   const onError = (error: unknown): void => logError("people", error);
   const shared = { record, policy, organisation, members, tokens, changes, onError, newId, now: Date.now };
@@ -67,6 +73,7 @@ export function openPeople(config: Gatehouse, env: Env, reach: Reach): People {
       waitUntil,
       recordRefusal: async (identity, reason) => recordRefusal(env, tokens, identity, reason),
     }),
+    onSignedIn: async (identity) => closeSetup(resolveSubject(policy, identity, NO_RECORD)),
     async endTokensOf(subjectId) {
       await tokens.revokeAll(subjectId, "account ended", Date.now());
       // What cannot be told now is told by the upkeep.
@@ -89,6 +96,12 @@ export function openPeople(config: Gatehouse, env: Env, reach: Reach): People {
       await tokens.purge(Date.now() - ENDED_TOKEN_MS);
     },
   };
+}
+
+/** What closes set-up in this environment. Each part of the composition root that resolves subjects opens one. */
+export function openSetupCloser({ policy }: Gatehouse, env: Env): SetupCloser {
+  const onError = (error: unknown): void => logError("set-up could not be closed", error);
+  return createSetupCloser({ policy, setup: openSetup(env.GATEHOUSE_DB), onError, now: Date.now });
 }
 
 function openRoleChanges(

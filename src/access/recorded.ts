@@ -43,6 +43,8 @@ export interface RecorderDependencies {
   /** The ledger of a person, in which the calls of their access tokens are too. */
   readonly ledgerOf: (ownerId: string) => Ledger;
   readonly newId: () => string;
+  /** Sees each subject as it was resolved, before it is served. Must not throw. */
+  readonly onSubject?: (subject: Subject) => Promise<void>;
   /** Goes on with work after the answer has left. */
   readonly waitUntil: (work: Promise<unknown>) => void;
 }
@@ -87,7 +89,7 @@ export type Recorder = <T>(caller: Caller, asked: Asked, work: (call: Call) => P
  * record cannot be written, the call fails and nothing leaves.
  * Errors: `record_full`, `limit_reached`, `interrupted`, and the operation's own.
  */
-export function createRecorder({ policy, ledgerOf, newId, waitUntil }: RecorderDependencies): Recorder {
+export function createRecorder({ policy, ledgerOf, newId, onSubject, waitUntil }: RecorderDependencies): Recorder {
   return async (caller, { operation, asked, maxRows, slot, room = "call" }, work) => {
     const { identity, clientId } = caller;
     const { subjectId, token } = identity;
@@ -99,6 +101,7 @@ export function createRecorder({ policy, ledgerOf, newId, waitUntil }: RecorderD
     if (!begun.ok) throw refusal(begun);
     const subject = resolveSubject(policy, identity, begun.member);
     const { roles } = subject;
+    await onSubject?.(subject);
     let answered;
     try {
       answered = await work({ id: call, subject, bookmark: begun.bookmark });

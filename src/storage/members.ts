@@ -40,8 +40,6 @@ export interface Members {
   /** In order of their emails. */
   list(): Promise<readonly ListedMember[]>;
   find(email: string): Promise<ListedMember | undefined>;
-  /** Whether anybody holds one of the roles. */
-  holdsAny(roles: readonly string[]): Promise<boolean>;
   apply(change: Change): Promise<void>;
   /** Members whose last change has not reached every ledger, at most `limit`. */
   untold(limit: number): Promise<readonly UntoldMember[]>;
@@ -100,10 +98,6 @@ export function openMembers(database: D1Database): Members {
     async find(email) {
       const row = await database.prepare(`${LISTED} WHERE email = ?`).bind(email).first<MemberRow>();
       return row === null ? undefined : listedOf(row);
-    },
-    async holdsAny(roles) {
-      const found = await database.prepare(HOLDER).bind(JSON.stringify(roles)).first();
-      return found !== null;
     },
     async apply({ sql, values }) {
       await database

@@ -4,3 +4,6 @@ ALTER TABLE access_token ADD COLUMN recorded_refusals TEXT NOT NULL DEFAULT '[]'
 
 -- Tokens that an owner made today are counted, revoked ones included.
 CREATE INDEX access_token_made ON access_token (owner_id, made_ms);
+
+-- Why set-up is closed: the code was `used`, an administering role was `held`, or an operator `voided` the code.
+ALTER TABLE setup ADD COLUMN reason TEXT NOT NULL DEFAULT 'used';
