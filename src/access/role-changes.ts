@@ -51,12 +51,12 @@ export function createRoleChanges(dependencies: RoleChangesDependencies): RoleCh
     const { email, groups } = identity;
     // A token's call may have found the change: it is its owner's, and concerns all that is theirs.
     const owner = resolveSubject(policy, { subjectId: ownerIdOf(identity), email, groups }, record);
-    const owned = await tokens.list(owner.subjectId);
-    await listeners.recheck(
-      owner.subjectId,
-      mayRead(policy, sources, owner),
-      owned.map(({ id }) => id),
+    const nowMs = now();
+    const usable = (await tokens.list(owner.subjectId)).filter(
+      ({ revokedMs, expiresMs }) => revokedMs === null && expiresMs > nowMs,
     );
+    const tokenIds = usable.map(({ id }) => id);
+    await listeners.recheck(owner.subjectId, mayRead(policy, sources, owner), tokenIds);
     await listeners.listChanged(owner.subjectId);
   };
 
