@@ -2,10 +2,11 @@
 // people, besides those of the policy file. `--remote` does it in the deployment.
 import { parseArgs } from "node:util";
 import * as z from "zod";
-import { requireAttributes, requireRole } from "../src/policy/names.ts";
+import { administeringRoles, requireAttributes, requireRole } from "../src/policy/names.ts";
 import { AppError } from "../src/errors.ts";
 import { addRole, removeMember, removeRole, setAttributes } from "../src/storage/member-statements.ts";
 import type { Change } from "../src/storage/member-statements.ts";
+import { closeSetup } from "../src/storage/setup-statements.ts";
 import { DATABASE_OPTIONS, OPERATOR, openOwnDatabase } from "./own-database.ts";
 import type { OwnDatabase } from "./own-database.ts";
 import { PolicyProblem } from "./policy-file.ts";
@@ -28,6 +29,9 @@ async function main(): Promise<readonly string[]> {
   const database = await openOwnDatabase(values);
   const who = parseEmail(email);
   await database.run(changeOf(database, command, who, rest));
+  // From now on an administering role is or was held, so the set-up code must not make another owner.
+  if (command === "add" && administeringRoles(database.config.policy).includes(rest[0] ?? ""))
+    await database.run(closeSetup({ by: OPERATOR, nowMs: Date.now(), reason: "held" }));
   const [now] = await rowsOf(database, who);
   return [now === undefined ? `${who} is not in the members table.` : lineOf(now), await database.tell()];
 }

@@ -6,7 +6,12 @@ import { requireRole } from "../src/policy/names.ts";
 import { AppError } from "../src/errors.ts";
 import { hashAccessToken, newAccessToken } from "../src/lib/access-token.ts";
 import { newId } from "../src/lib/ids.ts";
-import { addAccessToken, revokeAccessToken } from "../src/storage/access-token-statements.ts";
+import {
+  addAccessToken,
+  countMadeToday,
+  describeCap,
+  revokeAccessToken,
+} from "../src/storage/access-token-statements.ts";
 import { DATABASE_OPTIONS, OPERATOR, openOwnDatabase } from "./own-database.ts";
 import type { OwnDatabase } from "./own-database.ts";
 import { PolicyProblem } from "./policy-file.ts";
@@ -53,10 +58,13 @@ async function create(database: OwnDatabase, { name, owner, roles, days: text }:
   const [id, token, nowMs] = [newId(), newAccessToken(), Date.now()];
   const times = { nowMs, expiresMs: nowMs + days * 86_400_000 };
   const kept = { id, hash: await hashAccessToken(token), ownerId, name, roles, by: OPERATOR, ...times };
-  await database.run(addAccessToken(kept, limits.maxProgramTokens));
+  const caps = { maxHeld: limits.maxProgramTokens, maxPerDay: limits.maxNewPatsPerDay };
+  await database.run(addAccessToken(kept, caps));
   const added = await database.run({ sql: "SELECT id FROM access_token WHERE id = ?1", values: [id] });
-  if (added.length === 0)
-    throw new PolicyProblem(`${owner} has ${limits.maxProgramTokens} usable tokens, which is the limit. Revoke one.`);
+  if (added.length === 0) {
+    const [counted] = await database.run(countMadeToday(ownerId, nowMs));
+    throw new PolicyProblem(`${owner}: ${describeCap(Number(counted?.["made"]), caps, nowMs)}`);
+  }
   return [
     `${id}  ${name}: ${roles.join(", ")}, until ${dayOf(times.expiresMs)}`,
     "It has of these roles those that its owner has at each use. Its text, shown this once:",

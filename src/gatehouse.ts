@@ -32,7 +32,7 @@ import {
   openStatements,
   tokenKeyOf,
 } from "./opened.ts";
-import { openPeople } from "./people.ts";
+import { openPeople, openSetupCloser } from "./people.ts";
 import { createScratch } from "./sql/scratch.ts";
 import { notConfiguredPage } from "./web/pages.tsx";
 import { defineWorkspaceObject } from "./workspace/workspace-object.ts";
@@ -95,6 +95,7 @@ export function createGatehouse(config: Gatehouse): GatehouseWorker {
       members: peopleOf(env).members,
       onMemberChanged: async (identity, record) => peopleOf(env).changes.changed(identity, record),
       onError: (error) => logError("ledger", error),
+      warn: (code, message) => console.warn(`${code}: ${message}`),
     })),
     WorkspaceObject: defineWorkspaceObject<Env>(() => config.limits),
     GrantObject: defineGrantObject<Env>((env) => grantOptions(config, env, providerOf, runtime.hubOf(env))),
@@ -140,7 +141,14 @@ function serverDependencies(config: Gatehouse, env: Env, sources: readonly Sourc
   const workspaceOf = (subjectId: string) => env.WORKSPACE.get(env.WORKSPACE.idFromName(subjectId));
   const parts = { policy, sources, organisation, limits, ledgerOf, workspaceOf, scratch: createScratch() };
   return {
-    gateway: createGateway({ ...parts, newId, waitUntil, logCall, statements: openStatements(config, env) }),
+    gateway: createGateway({
+      ...parts,
+      newId,
+      onSubject: openSetupCloser(config, env),
+      waitUntil,
+      logCall,
+      statements: openStatements(config, env),
+    }),
     reporter: { newId, logDefect },
   };
 }

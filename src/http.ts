@@ -2,6 +2,7 @@
 // per environment; holds nobody's state.
 import type { Gateway } from "./access/gateway.ts";
 import { createBrowserSessions } from "./auth/browser-session.ts";
+import { noticeSignIns } from "./auth/noticed-sign-in.ts";
 import { createProvider } from "./auth/provider.ts";
 import type { Provider, VerifiedToken } from "./auth/provider.ts";
 import { createSignIn } from "./auth/providers.ts";
@@ -11,6 +12,7 @@ import { createTokenExchange } from "./auth/renewal.ts";
 import { parseSignIn } from "./auth/settings.ts";
 import { parseEnv } from "./config.ts";
 import type { Gatehouse } from "./config.ts";
+import { ownerIdOf } from "./lib/identity.ts";
 import { isLoopbackHost } from "./lib/loopback.ts";
 import { refuseHost, refuseOrigin } from "./mcp/border.ts";
 import type { McpEndpoint } from "./mcp/endpoint.ts";
@@ -43,7 +45,8 @@ export function createOwnProvider(
     request: Request,
     { identity, grantId, clientId, scopes }: VerifiedToken,
   ): Promise<Response> => {
-    const { subjectId } = identity;
+    // Requests, sessions and streams of access tokens count for their owner. The grant keeps their sessions apart.
+    const subjectId = ownerIdOf(identity);
     if (await rates.isTooMuch(subjectId)) return tooManyRequests();
     return endpoint(request, { subjectId, grantId, authInfo: toAuthInfo({ identity, clientId }, scopes) });
   };
@@ -59,7 +62,10 @@ export function createOwnProvider(
   const endAccount = async (subjectId: string): Promise<void> => {
     await Promise.all([sessions.endAll(subjectId), people.endTokensOf(subjectId)]);
   };
-  const signIn = createSignIn({ settings, origin, members: policy.members, now: Date.now, log });
+  const signIn = noticeSignIns(
+    createSignIn({ settings, origin, members: policy.members, now: Date.now, log }),
+    people.onSignedIn,
+  );
   const pages = createPages({
     ...people.pages(),
     origin,

@@ -92,6 +92,8 @@ export const limitsSchema = z.strictObject({
     .default(90 * 24 * 3600),
   /** Usable access tokens for programs that one person may have. */
   maxProgramTokens: z.int().min(0).default(20),
+  /** Personal access tokens that one person can make per UTC day; revoked ones count. */
+  maxNewPatsPerDay: z.int().min(0).default(50),
   /** Bytes of a request body to /mcp at most. */
   maxBodyBytes: z
     .int()

@@ -5,19 +5,24 @@ import { withCallLog } from "./access/call-log.ts";
 import { createAdministration } from "./access/administration.ts";
 import { createOwn } from "./access/own.ts";
 import { createRecorder } from "./access/recorded.ts";
-import type { Recorder } from "./access/recorded.ts";
 import { createRoleChanges } from "./access/role-changes.ts";
 import type { RoleChanges } from "./access/role-changes.ts";
-import { createSetUp, parseSetupCode } from "./access/set-up.ts";
+import { createSetUp, createSetupCloser, parseSetupCode } from "./access/set-up.ts";
+import type { SetupCloser } from "./access/set-up.ts";
 import { createAccessTokenCheck } from "./auth/access-tokens.ts";
-import type { AccessTokenCheck } from "./auth/access-tokens.ts";
+import type { AccessTokenCheck, AccessTokenEnd } from "./auth/access-tokens.ts";
 import { createConnections } from "./auth/connections.ts";
 import type { Connections } from "./auth/connections.ts";
 import type { Gatehouse } from "./config.ts";
-import { AppError } from "./errors.ts";
 import type { Hub } from "./hub/hub.ts";
+import { INTERRUPTED } from "./ledger/record.ts";
+import type { Outcome } from "./ledger/record.ts";
+import { ownerIdOf } from "./lib/identity.ts";
+import type { Identity } from "./lib/identity.ts";
 import { newId } from "./lib/ids.ts";
 import { ledgersOf, logCall, logError } from "./opened.ts";
+import { resolveSubject } from "./policy/evaluate.ts";
+import { NO_RECORD } from "./policy/model.ts";
 import type { Source } from "./sources/source.ts";
 import { openAccessTokens } from "./storage/access-tokens.ts";
 import type { AccessTokens } from "./storage/access-tokens.ts";
@@ -31,6 +36,8 @@ export interface People {
   readonly members: Members;
   readonly changes: RoleChanges;
   readonly checkAccessToken: AccessTokenCheck;
+  /** Closes set-up for good when a person who signs in has an administering role by policy file or group. */
+  readonly onSignedIn: (identity: Identity) => Promise<void>;
   /** Ends the access tokens of a person whose account has ended, then what runs under them. */
   endTokensOf(subjectId: string): Promise<void>;
   /** What the pages and the API need. Throws `TypeError` for a secret that cannot be used. */
@@ -52,7 +59,8 @@ export function openPeople(config: Gatehouse, env: Env, reach: Reach): People {
   const { policy, organisation, limits } = config;
   const members = openMembers(env.GATEHOUSE_DB);
   const tokens = openAccessTokens(env.GATEHOUSE_DB);
-  const framed = createRecorder({ policy, ledgerOf: ledgersOf(env), newId, waitUntil });
+  const closeSetup = openSetupCloser(config, env);
+  const framed = createRecorder({ policy, ledgerOf: ledgersOf(env), newId, onSubject: closeSetup, waitUntil });
   const record = withCallLog(framed, { logCall, newId, waitUntil });
   const changes = openRoleChanges(config, env, reach, { members, tokens });
   const onError = (error: unknown): void => logError("people", error);
@@ -65,8 +73,9 @@ export function openPeople(config: Gatehouse, env: Env, reach: Reach): People {
       ownerSeenSeconds: limits.refreshTokenSeconds,
       now: Date.now,
       waitUntil,
-      recordRefusal: refusalRecorder(record),
+      recordRefusal: async (identity, reason) => recordRefusal(env, tokens, identity, reason),
     }),
+    onSignedIn: async (identity) => closeSetup(resolveSubject(policy, identity, NO_RECORD)),
     async endTokensOf(subjectId) {
       await tokens.revokeAll(subjectId, "account ended", Date.now());
       // What cannot be told now is told by the upkeep.
@@ -91,6 +100,12 @@ export function openPeople(config: Gatehouse, env: Env, reach: Reach): People {
   };
 }
 
+/** What closes set-up in this environment. Each part of the composition root that resolves subjects opens one. */
+export function openSetupCloser({ policy }: Gatehouse, env: Env): SetupCloser {
+  const onError = (error: unknown): void => logError("set-up could not be closed", error);
+  return createSetupCloser({ policy, setup: openSetup(env.GATEHOUSE_DB), onError, now: Date.now });
+}
+
 function openRoleChanges(
   config: Gatehouse,
   env: Env,
@@ -111,14 +126,26 @@ function openRoleChanges(
   });
 }
 
-function refusalRecorder(record: Recorder): Parameters<typeof createAccessTokenCheck>[0]["recordRefusal"] {
-  return async (identity, reason) => {
-    const caller = { identity, clientId: `access-token ${identity.token?.id ?? ""}` };
-    const refused = new AppError("not_signed_in", `The access token is ${reason}.`);
-    const asked = { operation: "use access token", asked: reason, maxRows: 0, slot: null };
-    await record(caller, asked, async () => Promise.reject(refused)).catch((error: unknown) => {
-      // A full record keeps the token out all the same.
-      if (error !== refused) logError("access token", error);
-    });
-  };
+const REFUSED: Outcome = { ...INTERRUPTED, result: "failed", code: "not_signed_in" };
+
+/**
+ * Records the first use of an ended access token for a reason, in its owner's ledger. The call's name makes requests that come
+ * at once write one record. A full ledger takes none; then the next use tries again, and the token is refused all the same.
+ */
+async function recordRefusal(
+  env: Env,
+  tokens: AccessTokens,
+  identity: Identity,
+  reason: AccessTokenEnd,
+): Promise<void> {
+  const id = identity.token?.id ?? "";
+  const ownerId = ownerIdOf(identity);
+  const names = { subjectId: identity.subjectId, owner: ownerId, clientId: `access-token ${id}` };
+  const attempt = { call: `access-token ${id} ${reason}`, ...names, operation: "use access token", asked: reason };
+  try {
+    const noted = await ledgersOf(env)(ownerId).note(attempt, REFUSED, Date.now());
+    if (noted.ok) await tokens.markRefusalRecorded(id, reason);
+  } catch (error) {
+    logError("the use of an ended access token could not be recorded", error);
+  }
 }

@@ -2,6 +2,7 @@
 // it; the one whom it concerns gets a record in their own chain when their ledger hears of it.
 import type { Organisation } from "../config.ts";
 import { AppError } from "../errors.ts";
+import type { Room } from "../ledger/record.ts";
 import type { Identity } from "../lib/identity.ts";
 import { mayAdminister } from "../policy/evaluate.ts";
 import { administeringRoles, requireAttributes, requireRole } from "../policy/names.ts";
@@ -61,11 +62,19 @@ export interface AdministrationDependencies {
 
 export function createAdministration(dependencies: AdministrationDependencies): Administration {
   const { record, policy, organisation, members, now } = dependencies;
-  const administer = <T>(person: Identity, operation: string, asked: string, work: (call: Call) => Promise<T>) =>
-    recordedInBrowser(record, person, operation, asked, async (call) => {
+  const administer = <T>(
+    person: Identity,
+    operation: string,
+    asked: string,
+    work: (call: Call) => Promise<T>,
+    room: Room = "call",
+  ) => {
+    const administered = async (call: Call): Promise<T> => {
       if (!mayAdminister(policy, call.subject)) throw notAllowed(policy, organisation);
       return work(call);
-    });
+    };
+    return recordedInBrowser(record, person, operation, asked, administered, room);
+  };
   const at = ({ subject }: Call) => ({ by: subject.email, nowMs: now() });
   const make = async (change: Change): Promise<Acts> => applyAndTell(dependencies, change);
   const known = async (email: string): Promise<ListedMember> => {
@@ -75,17 +84,23 @@ export function createAdministration(dependencies: AdministrationDependencies): 
   };
   return {
     list: (person) =>
-      administer(person, "list members", "", async () => ({
-        declared: policy.members.map(({ email, roles }) => ({ email, roles })),
-        members: await members.list(),
-      })),
+      administer(
+        person,
+        "list members",
+        "",
+        async () => ({
+          declared: policy.members.map(({ email, roles }) => ({ email, roles })),
+          members: await members.list(),
+        }),
+        "revocation",
+      ),
     addRole: (person, email, role) =>
       administer(person, "add role", `${email} ${role}`, async (call) => {
         requireRole(policy, role);
         return make(addRole(email, role, at(call)));
       }),
-    removeRole: (person, email, role) =>
-      administer(person, "remove role", `${email} ${role}`, async (call) => {
+    removeRole: (person, email, role) => {
+      const remove = async (call: Call): Promise<Acts> => {
         const { roles } = await known(email);
         if (!roles.some((held) => held.role === role))
           throw new AppError(
@@ -93,12 +108,16 @@ export function createAdministration(dependencies: AdministrationDependencies): 
             `${email} does not have ${role} by the members table.${declaredHint(policy, email)}`,
           );
         return make(removeRole(email, role, at(call)));
-      }),
-    remove: (person, email) =>
-      administer(person, "remove member", email, async (call) => {
+      };
+      return administer(person, "remove role", `${email} ${role}`, remove, "revocation");
+    },
+    remove: (person, email) => {
+      const remove = async (call: Call): Promise<Acts> => {
         await known(email);
         return make(removeMember(email, at(call)));
-      }),
+      };
+      return administer(person, "remove member", email, remove, "revocation");
+    },
     setAttributes: (person, email, attributes) =>
       administer(person, "set attributes", `${email} ${Object.keys(attributes).join(" ")}`, async (call) => {
         requireAttributes(policy, Object.keys(attributes));

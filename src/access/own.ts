@@ -3,7 +3,9 @@
 import type { Organisation } from "../config.ts";
 import { AppError } from "../errors.ts";
 import { hashAccessToken, newAccessToken } from "../lib/access-token.ts";
+import type { Room } from "../ledger/record.ts";
 import type { Identity } from "../lib/identity.ts";
+import { describeCap } from "../storage/access-token-statements.ts";
 import type { AccessTokens, ListedAccessToken } from "../storage/access-tokens.ts";
 import { Denied } from "./recorded.ts";
 import type { Answered, Call, Recorder } from "./recorded.ts";
@@ -36,6 +38,7 @@ export interface OwnDependencies {
   readonly changes: Pick<RoleChanges, "tell">;
   readonly limits: {
     readonly maxProgramTokens: number;
+    readonly maxNewPatsPerDay: number;
     readonly programTokenSeconds: number;
   };
   readonly newId: () => string;
@@ -46,15 +49,19 @@ export interface OwnDependencies {
 /** How records name our own pages, where those of assistants have a client's id. */
 export const BROWSER = "browser";
 
-/** One recorded operation of a person at a browser; of nobody else. Errors: `not_allowed` for an access token. */
+/**
+ * One recorded operation of a person at a browser; of nobody else. What takes access away has the room of `revocation`: whoever
+ * fills a ledger with calls of a stolen token must not keep its owner from revoking it. Errors: `not_allowed` for an access token.
+ */
 export async function recordedInBrowser<T>(
   record: Recorder,
   identity: Identity,
   operation: string,
   asked: string,
   work: (call: Call) => Promise<T>,
+  room: Room = "call",
 ): Promise<T> {
-  return record({ identity, clientId: BROWSER }, { operation, asked, maxRows: 0, slot: null }, async (call) => {
+  return record({ identity, clientId: BROWSER }, { operation, asked, maxRows: 0, slot: null, room }, async (call) => {
     if (identity.token !== undefined)
       throw new Denied(new AppError("not_allowed", "An access token reads data and nothing else."), [], []);
     return nothingRead(await work(call));
@@ -85,27 +92,32 @@ export function createOwn({ record, organisation, tokens, changes, limits, newId
     const [id, token] = [newId(), newAccessToken()];
     const expiresMs = nowMs + days * DAY_MS;
     const kept = { id, hash: await hashAccessToken(token), ownerId: subject.subjectId, name, roles, by: subject.email };
-    if (!(await tokens.add({ ...kept, nowMs, expiresMs }, limits.maxProgramTokens)))
-      throw new AppError(
-        "limit_reached",
-        `You have ${limits.maxProgramTokens} usable tokens, which is the limit. Revoke one.`,
-      );
+    const caps = { maxHeld: limits.maxProgramTokens, maxPerDay: limits.maxNewPatsPerDay };
+    const added = await tokens.add({ ...kept, nowMs, expiresMs }, caps.maxHeld, caps.maxPerDay);
+    if (!added.ok) throw new AppError("limit_reached", describeCap(added.madeToday, caps, nowMs));
     return { id, name, roles, expiresMs, token };
   };
   return {
     tokens: (person) =>
-      recordedInBrowser(record, person, "list access tokens", "", async ({ subject }) =>
-        tokens.list(subject.subjectId),
+      recordedInBrowser(
+        record,
+        person,
+        "list access tokens",
+        "",
+        async ({ subject }) => tokens.list(subject.subjectId),
+        "revocation",
       ),
     makeToken: (person, wanted) => {
       const asked = JSON.stringify(wanted);
       return recordedInBrowser(record, person, "make access token", asked, async (call) => make(call, wanted));
     },
-    revokeToken: (person, id) =>
-      recordedInBrowser(record, person, "revoke access token", id, async ({ subject: { subjectId, email } }) => {
+    revokeToken: (person, id) => {
+      const revoke = async ({ subject: { subjectId, email } }: Call): Promise<void> => {
         if (!(await tokens.revoke(id, subjectId, email, now())))
           throw new AppError("not_found", "You have no token of this id that can still be used.");
         await changes.tell();
-      }),
+      };
+      return recordedInBrowser(record, person, "revoke access token", id, revoke, "revocation");
+    },
   };
 }

@@ -1,7 +1,9 @@
 // The frame around every operation: exactly one ledger call before anything is read and one before anything leaves.
 // What the operation does inside is its own file.
 import { AppError } from "../errors.ts";
-import type { AfterCall, Ledger, Outcome } from "../ledger/record.ts";
+import { boundAsked } from "../ledger/record-size.ts";
+import type { AfterCall, Ledger, Outcome, Room } from "../ledger/record.ts";
+import { ownerIdOf } from "../lib/identity.ts";
 import { resolveSubject } from "../policy/evaluate.ts";
 import { createGrantsDigest } from "../policy/grants-digest.ts";
 import type { Policy, Subject } from "../policy/model.ts";
@@ -25,9 +27,6 @@ export interface Answered<T> {
   readonly bookmark?: string | null;
 }
 
-/** Characters of what was asked that the record keeps: any SQL that is accepted, whole. */
-const MAX_ASKED = 20_200;
-
 /** What a caller asks for, as the record names it. */
 export interface Asked {
   readonly operation: string;
@@ -39,12 +38,17 @@ export interface Asked {
   readonly slot: string | null;
   /** Of a query, as the log names it. */
   readonly statement?: AskedStatement | undefined;
+  /** `call` unless it is given. */
+  readonly room?: Room;
 }
 
 export interface RecorderDependencies {
   readonly policy: Policy;
-  readonly ledgerOf: (subjectId: string) => Ledger;
+  /** The ledger of a person, in which the calls of their access tokens are too. */
+  readonly ledgerOf: (ownerId: string) => Ledger;
   readonly newId: () => string;
+  /** Sees each subject as it was resolved, before it is served. Must not throw. */
+  readonly onSubject?: (subject: Subject) => Promise<void>;
   /** Goes on with work after the answer has left. */
   readonly waitUntil: (work: Promise<unknown>) => void;
 }
@@ -91,34 +95,36 @@ export type Recorder = <T>(caller: Caller, asked: Asked, work: (call: Call) => P
  * record cannot be written, the call fails and nothing leaves.
  * Errors: `record_full`, `limit_reached`, `interrupted`, and the operation's own.
  */
-export function createRecorder({ policy, ledgerOf, newId, waitUntil }: RecorderDependencies): Recorder {
+export function createRecorder({ policy, ledgerOf, newId, onSubject, waitUntil }: RecorderDependencies): Recorder {
   const digestOf = createGrantsDigest(policy);
-  return async (caller, { operation, asked, maxRows, slot }, work) => {
+  return async (caller, { operation, asked, maxRows, slot, room = "call" }, work) => {
     const { identity, clientId } = caller;
     const { subjectId, token } = identity;
     const call = newId();
     const owner = token?.ownerId ?? null;
-    const attempt = { call, subjectId, owner, clientId, operation, asked: asked.slice(0, MAX_ASKED) };
-    const begun = await ledgerOf(subjectId).begin(attempt, identity, maxRows, slot);
+    const ledger = (): Ledger => ledgerOf(ownerIdOf(identity));
+    const attempt = { call, subjectId, owner, clientId, operation, asked: await boundAsked(asked) };
+    const begun = await ledger().begin(attempt, identity, maxRows, slot, room);
     if (!begun.ok) throw refusal(begun);
     const subject = resolveSubject(policy, identity, begun.member);
     const { roles } = subject;
     const grantsDigest = (): string => digestOf(subject);
     caller.noteGrants?.({ call, digest: grantsDigest() });
+    await onSubject?.(subject);
     let answered;
     try {
       answered = await work({ id: call, subject, bookmark: begun.bookmark, grantsDigest });
     } catch (thrown) {
       const isRunning = thrown instanceof StillRunning;
       const after = { slot: isRunning ? "kept" : "freed", bookmark: null } as const;
-      await commit(() => ledgerOf(subjectId), call, { ...failure(thrown), roles }, after, thrown);
-      const release = async (): Promise<void> => ledgerOf(subjectId).release(call);
+      await commit(ledger, call, { ...failure(thrown), roles }, after, thrown);
+      const release = async (): Promise<void> => ledger().release(call);
       // However it ends, nobody waits for its rows any more.
       if (isRunning) waitUntil(thrown.work.then(release, release));
       throw thrown;
     }
     await commit(
-      () => ledgerOf(subjectId),
+      ledger,
       call,
       { ...success(answered), roles },
       {
@@ -150,19 +156,19 @@ function refusal(begun: Extract<Awaited<ReturnType<Ledger["begin"]>>, { ok: fals
     case "record_full":
       return new AppError(
         "record_full",
-        "The record of your calls is full, so no new call can be recorded and none is served. Whoever runs this server can make room.",
+        "The record of your calls is full, so no new call of yours or of your access tokens can be recorded, and none is served. It does not empty by itself: the operator of this server makes room by raising limits.outboxBytes. On the server's own pages you can still end connections and revoke access tokens.",
       );
     case "members_unavailable":
       return new AppError("source_unavailable", "The list of members does not answer. Try again in a minute.");
     case "busy":
       return new AppError(
         "limit_reached",
-        "Another query of yours is still running on this source. Wait for it, then try again; ask one thing at a time.",
+        "Another query of yours, or of one of your access tokens, is still running on this source. Wait for it, then try again; ask one thing at a time.",
       );
     case "rows_spent":
       return new AppError(
         "limit_reached",
-        `Your rows for today are used up (${begun.rowsPerDay} per UTC day). Ask for fewer rows with limit, or continue tomorrow.`,
+        `Your rows for today are used up (${begun.rowsPerDay} per UTC day, together with your access tokens). Ask for fewer rows with limit, or continue after 00:00 UTC.`,
       );
   }
 }

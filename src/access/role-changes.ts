@@ -1,22 +1,22 @@
 // Makes changes of members and ends of access tokens act: tells every ledger that holds a copy, and ends what is not allowed any
 // more. What is to be told stands in GATEHOUSE_DB until it was, so that a crash in between loses nothing; it can be repeated.
 import type { ToldMember } from "../ledger/member-copy.ts";
-import { tokenSubjectId } from "../lib/access-token.ts";
+import { ownerIdOf } from "../lib/identity.ts";
 import type { Identity } from "../lib/identity.ts";
 import { resolveSubject } from "../policy/evaluate.ts";
 import type { MemberRecord, Policy, Subject } from "../policy/model.ts";
 import { freely } from "../policy/saved.ts";
 import type { Source } from "../sources/source.ts";
-import type { AccessTokens } from "../storage/access-tokens.ts";
+import type { AccessTokens, EndedAccessToken } from "../storage/access-tokens.ts";
 import type { KnownSubject, Members, UntoldMember } from "../storage/members.ts";
 import { findTarget, openCatalogue } from "./catalogue.ts";
 
-/** Whoever holds streams and sessions of a subject. */
+/** What holds streams and sessions of a person and their access tokens. */
 export interface Listeners {
   /** The lists that the subject's clients hold are old. */
   listChanged(subjectId: string): Promise<void>;
-  /** Ends subscriptions to what may not be read any more. */
-  recheck(subjectId: string, mayRead: (uri: string) => boolean): Promise<void>;
+  /** Ends subscriptions to what may not be read any more, and all of the access tokens `grantIds`. */
+  recheck(subjectId: string, mayRead: (uri: string) => boolean, grantIds: readonly string[]): Promise<void>;
   /** Ends the sessions and streams of a sign-in or an access token. */
   revoke(subjectId: string, grantId: string): Promise<void>;
 }
@@ -48,18 +48,22 @@ export function createRoleChanges(dependencies: RoleChangesDependencies): RoleCh
   const { policy, sources, members, tokens, ledgerOf, listeners, now } = dependencies;
 
   const changed: RoleChanges["changed"] = async (identity, record) => {
-    const subject = resolveSubject(policy, identity, record);
-    await listeners.recheck(subject.subjectId, mayRead(policy, sources, subject));
-    await listeners.listChanged(subject.subjectId);
+    const { email, groups } = identity;
+    // A token's call may have found the change: it is its owner's, and concerns all that is theirs.
+    const owner = resolveSubject(policy, { subjectId: ownerIdOf(identity), email, groups }, record);
+    const nowMs = now();
+    const usable = (await tokens.list(owner.subjectId)).filter(
+      ({ revokedMs, expiresMs }) => revokedMs === null && expiresMs > nowMs,
+    );
+    const tokenIds = usable.map(({ id }) => id);
+    await listeners.recheck(owner.subjectId, mayRead(policy, sources, owner), tokenIds);
+    await listeners.listChanged(owner.subjectId);
   };
 
-  async function tellSubject(member: UntoldMember, { subjectId, email, groups, ownerId }: KnownSubject): Promise<void> {
+  async function tellSubject(member: UntoldMember, { subjectId, email, groups }: KnownSubject): Promise<void> {
     const { changedBy, version, roles, attributes } = member;
     await ledgerOf(subjectId).takeMember({ email, version, roles, attributes }, changedBy);
-    // Which roles an access token is restricted to is not known here: it loses its subscriptions, and may ask for them again.
-    if (ownerId === null) return changed({ subjectId, email, groups }, member);
-    await listeners.recheck(subjectId, () => false);
-    await listeners.listChanged(subjectId);
+    await changed({ subjectId, email, groups }, member);
   }
 
   async function tellMember(member: UntoldMember): Promise<void> {
@@ -67,8 +71,8 @@ export function createRoleChanges(dependencies: RoleChangesDependencies): RoleCh
     await members.markTold(member.email, member.version);
   }
 
-  async function endToken(id: string): Promise<void> {
-    await listeners.revoke(await tokenSubjectId(id), id);
+  async function endToken({ id, ownerId }: EndedAccessToken): Promise<void> {
+    await listeners.revoke(ownerId, id);
     await tokens.markEndTold(id);
   }
 
@@ -78,7 +82,7 @@ export function createRoleChanges(dependencies: RoleChangesDependencies): RoleCh
       for (let round = 0; round < MAX_ROUNDS; round += 1) {
         const [untold, ended] = await Promise.all([members.untold(ROUND), tokens.untoldEnds(now(), ROUND)]);
         await all(
-          [...untold.map((member) => () => tellMember(member)), ...ended.map((id) => () => endToken(id))],
+          [...untold.map((member) => () => tellMember(member)), ...ended.map((token) => () => endToken(token))],
           (work) => work(),
         );
         if (untold.length < ROUND && ended.length < ROUND) return;

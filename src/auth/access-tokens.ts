@@ -12,9 +12,12 @@ export interface AccessTokenCheckOptions {
   readonly now: () => number;
   /** Goes on with work after the answer has left. */
   readonly waitUntil: (work: Promise<unknown>) => void;
-  /** Records that a token which is over was presented: it names a subject, so somebody may ask. */
-  readonly recordRefusal: (identity: Identity, reason: "revoked" | "expired") => Promise<void>;
+  /** Records that a token which has ended was used, and notes on the token that this is recorded. */
+  readonly recordRefusal: (identity: Identity, reason: AccessTokenEnd) => Promise<void>;
 }
+
+/** Why a token has ended. */
+export type AccessTokenEnd = "revoked" | "expired";
 
 /** The identity of a token that may be used now; undefined for every other text, whatever is wrong with it. */
 export type AccessTokenCheck = (text: string) => Promise<Identity | undefined>;
@@ -33,7 +36,8 @@ export function createAccessTokenCheck(options: AccessTokenCheckOptions): Access
     const identity = await identityOfToken(token, isOwnerKnown ? token.ownerGroups : []);
     const ended = token.revokedMs !== null ? "revoked" : token.expiresMs <= nowMs ? "expired" : undefined;
     if (ended !== undefined) {
-      await recordRefusal(identity, ended);
+      // Once for each reason: whoever has the text of an ended token could otherwise fill its owner's record.
+      if (!token.recordedRefusals.includes(ended)) await recordRefusal(identity, ended);
       return undefined;
     }
     if (token.usedMs === null || nowMs - token.usedMs >= TOUCH_INTERVAL_MS) waitUntil(tokens.touch(token.id, nowMs));

@@ -28,8 +28,8 @@ export interface RateLimitOptions {
 export interface RateLimits {
   /** Refuses a request outside of /mcp by its network: 429 in the form that the endpoint's clients read. */
   refuseNetwork(request: Request): Promise<Response | undefined>;
-  /** Counts a request to /mcp; whether it is one too many of this subject. */
-  isTooMuch(subjectId: string): Promise<boolean>;
+  /** Counts a request to /mcp; whether it is one too many of this person and their access tokens. */
+  isTooMuch(ownerId: string): Promise<boolean>;
 }
 
 /** The longer of the two periods that the platform offers: after it there is room in any case. It does not say when before. */
@@ -67,7 +67,7 @@ export function createRateLimits({ origin, isLocal, limiters, onError }: RateLim
           return (await isOver(limiters.pages, network)) ? pageRefusal() : undefined;
       }
     },
-    isTooMuch: (subjectId) => isOver(limiters.mcp, subjectId),
+    isTooMuch: (ownerId) => isOver(limiters.mcp, ownerId),
   };
 }
 

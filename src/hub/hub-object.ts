@@ -85,6 +85,16 @@ export function defineHubObject<E>(optionsOf: (env: E) => HubOptions): HubObject
       }
     }
 
+    async dropTopicsOf(grantIds: readonly string[]): Promise<void> {
+      const sessions = grantIds.flatMap((grantId) => this.#store.sessions(grantId));
+      const sockets = this.ctx
+        .getWebSockets()
+        .map(listenerOf)
+        .flatMap((listener) => (listener !== undefined && grantIds.includes(listener.grantId) ? [listener.id] : []));
+      for (const listener of [...sessions, ...sockets])
+        await this.#drop(this.#store.topics(listener).filter(isResourceTopic), listener);
+    }
+
     async revoke(grantId: string): Promise<void> {
       const nowMs = Date.now();
       this.#store.endGrant(grantId, nowMs, nowMs - REMEMBER_ENDED_MS);

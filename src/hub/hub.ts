@@ -19,8 +19,11 @@ export interface Hub extends Publisher {
   unsubscribe(subjectId: string, sessionId: string, uri: string): Promise<void>;
   /** Ends what a grant holds: its sessions and its streams. */
   revoke(subjectId: string, grantId: string): Promise<void>;
-  /** Ends the subject's subscriptions to resources that `mayRead` does not allow any more. */
-  recheck(subjectId: string, mayRead: (uri: string) => boolean): Promise<void>;
+  /**
+   * Ends the subject's subscriptions to resources that `mayRead` does not allow any more, and all that came by one of
+   * `grantIds`: access tokens, whose roles are not known here. They may ask for them again.
+   */
+  recheck(subjectId: string, mayRead: (uri: string) => boolean, grantIds?: readonly string[]): Promise<void>;
   /** An accepted socket to the subject's shard, nothing sent on it yet. */
   connect(subjectId: string): Promise<WebSocket>;
 }
@@ -38,7 +41,8 @@ export function createHub(namespace: HubNamespace): Hub {
     subscribe: async (subjectId, sessionId, uri) => subject(subjectId).subscribe(sessionId, resourceTopic(uri)),
     unsubscribe: async (subjectId, sessionId, uri) => subject(subjectId).unsubscribe(sessionId, resourceTopic(uri)),
     revoke: async (subjectId, grantId) => subject(subjectId).revoke(grantId),
-    async recheck(subjectId, mayRead) {
+    async recheck(subjectId, mayRead, grantIds = []) {
+      if (grantIds.length > 0) await subject(subjectId).dropTopicsOf(grantIds);
       const prefix = resourceTopic("");
       const resources = (await subject(subjectId).topics()).filter((topic) => topic.startsWith(prefix));
       await subject(subjectId).dropTopics(resources.filter((topic) => !mayRead(topic.slice(prefix.length))));

@@ -15,6 +15,8 @@ export interface HubRpc {
   topics(): Promise<readonly string[]>;
   /** Subject role: nobody of the subject hears of these any more. */
   dropTopics(topics: readonly string[]): Promise<void>;
+  /** Subject role: what came by these grants hears of no resource any more. */
+  dropTopicsOf(grantIds: readonly string[]): Promise<void>;
   /** Subject role: ends the grant's sessions and streams, for good. Throws when one is not ended yet; it will be. */
   revoke(grantId: string): Promise<void>;
   /** Subject role: hands an event to the subject's listeners. */

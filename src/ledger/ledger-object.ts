@@ -5,6 +5,8 @@ import type { OpenedHandle, SpentHandle } from "../lib/handle.ts";
 import type { Identity } from "../lib/identity.ts";
 import { newId } from "../lib/ids.ts";
 import type { MemberRecord } from "../policy/model.ts";
+import { createFillWarnings } from "./fill-warnings.ts";
+import type { FillWarnings, WarnOperator } from "./fill-warnings.ts";
 import { createHandleTable } from "./handles.ts";
 import type { HandleLedger, HandleTable } from "./handles.ts";
 import { createMemberCopy } from "./member-copy.ts";
@@ -24,6 +26,7 @@ import type {
   NoteLedger,
   NoteResult,
   Outcome,
+  Room,
 } from "./record.ts";
 
 export interface LedgerLimits extends RecordLimits {
@@ -53,6 +56,7 @@ export interface LedgerOptions {
   /** What the subject has is other than before, and nobody else knows. */
   readonly onMemberChanged: (identity: Identity, record: MemberRecord) => Promise<void>;
   readonly onError: (error: unknown) => void;
+  readonly warn: WarnOperator;
 }
 
 /** The ledger class of a deployment. `optionsOf` is called once per object in memory. */
@@ -64,6 +68,7 @@ export function defineLedgerObject<E>(optionsOf: (env: E) => LedgerOptions): Led
     readonly #slots: Slots;
     readonly #options: LedgerOptions;
     readonly #member: MemberCopy;
+    readonly #warnings: FillWarnings;
     #isComparing = false;
 
     constructor(ctx: DurableObjectState, env: E) {
@@ -71,15 +76,23 @@ export function defineLedgerObject<E>(optionsOf: (env: E) => LedgerOptions): Led
       this.#sql = ctx.storage.sql;
       this.#options = optionsOf(env);
       this.#sql.exec(MARKS);
-      const { queueSeconds, leaseSeconds } = this.#options.limits;
-      this.#records = createRecords(this.#sql, this.#options.limits);
+      const { limits, warn } = this.#options;
+      const { queueSeconds, leaseSeconds, outboxBytes } = limits;
+      this.#warnings = createFillWarnings(this.#sql, { owner: ctx.id.name ?? "", outboxBytes, warn });
+      this.#records = createRecords(this.#sql, limits, this.#warnings.halfFull);
       this.#handles = createHandleTable(this.#sql);
       this.#slots = createSlots(this.#sql, { queueSeconds, holdSeconds: leaseSeconds }, Date.now);
       if (this.#options.aloneSinceMs !== undefined) this.#slots.releaseBefore(this.#options.aloneSinceMs);
       this.#member = createMemberCopy(this.#sql, this.#options.members, Date.now);
     }
 
-    async begin(attempt: Attempt, identity: Identity, maxRows: number, slot: string | null): Promise<BeginResult> {
+    async begin(
+      attempt: Attempt,
+      identity: Identity,
+      maxRows: number,
+      slot: string | null,
+      room: Room = "call",
+    ): Promise<BeginResult> {
       try {
         await this.#member.ensure(identity);
       } catch (error) {
@@ -87,7 +100,7 @@ export function defineLedgerObject<E>(optionsOf: (env: E) => LedgerOptions): Led
         return { ok: false, reason: "members_unavailable" };
       }
       if (slot !== null && !(await this.#slots.take(slot, attempt.call))) return { ok: false, reason: "busy" };
-      const refused = this.ctx.storage.transactionSync(() => this.#records.reserve(attempt, maxRows, Date.now()));
+      const refused = this.ctx.storage.transactionSync(() => this.#records.reserve(attempt, maxRows, room, Date.now()));
       if (refused === undefined) {
         this.#compareLater(identity);
         const bookmark = slot === null ? null : this.#slots.bookmark(slot);
@@ -95,6 +108,7 @@ export function defineLedgerObject<E>(optionsOf: (env: E) => LedgerOptions): Led
         return { ok: true, bookmark, member: this.#member.current() };
       }
       this.#slots.release(attempt.call);
+      if (refused.reason === "record_full") this.#warnings.full(this.#records.bytes(), Date.now());
       return refused;
     }
 
@@ -106,7 +120,8 @@ export function defineLedgerObject<E>(optionsOf: (env: E) => LedgerOptions): Led
 
     /** Behind the answer, so that it costs the caller nothing: what nobody told of is known to the next call at the latest. */
     #compareLater(identity: Identity): void {
-      if (this.#isComparing || !this.#member.isDue()) return;
+      const caller = identity.token === undefined ? "person" : "token";
+      if (this.#isComparing || !this.#member.isDue(caller)) return;
       this.#isComparing = true;
       const compare = async (): Promise<void> => {
         if (!(await this.#member.compare(identity))) return;
@@ -158,7 +173,9 @@ export function defineLedgerObject<E>(optionsOf: (env: E) => LedgerOptions): Led
     }
 
     async note(attempt: Attempt, outcome: Outcome, atMs: number): Promise<NoteResult> {
-      return this.ctx.storage.transactionSync(() => this.#records.note(attempt, outcome, atMs, Date.now()));
+      const noted = this.ctx.storage.transactionSync(() => this.#records.note(attempt, outcome, atMs, Date.now()));
+      if (!noted.ok) this.#warnings.full(this.#records.bytes(), Date.now());
+      return noted;
     }
 
     /** Records in order, from `afterSeq` on, at most `limit`. */

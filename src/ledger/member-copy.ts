@@ -1,4 +1,4 @@
-// The copy of a member that one subject's ledger holds: read from the members table when the ledger is new or the email is another,
+// The copy of a member that one person's ledger holds, for them and their access tokens: read from the members table when the ledger is new or the email is another,
 // told anew by whoever changes it, and compared now and then behind an answer, so that no change that was not told stays unknown.
 import * as z from "zod";
 import type { Identity } from "../lib/identity.ts";
@@ -23,8 +23,11 @@ export interface MemberCopy {
   ensure(identity: Identity): Promise<void>;
   /** The copy; `ensure` came before. */
   current(): MemberRecord;
-  /** Whether the copy was compared with the table long ago. */
-  isDue(): boolean;
+  /**
+   * Whether the copy was compared with the table long ago. A comparison for an access token does not count for a person: a token
+   * in steady use would otherwise keep its owner's new groups from being noted.
+   */
+  isDue(caller?: "person" | "token"): boolean;
   /** Compares with the table. Whether roles, attributes or groups are others than before. */
   compare(identity: Identity): Promise<boolean>;
   /** Takes a newer version. Whether roles or attributes are others than before. */
@@ -84,16 +87,23 @@ export function createMemberCopy(sql: SqlStorage, directory: MemberDirectory, no
   /** What was told while the table was asked: its answer may be older. */
   const toldMeanwhile = new Map<string, ToldMember>();
   let asking = 0;
+  /** Not kept: after a restart a token's next call compares once more. */
+  let comparedForTokenMs = 0;
 
   async function askTable(identity: Identity, email: string, nowMs: number): Promise<MemberVersion> {
     const { subjectId, groups, token } = identity;
     const before = load();
+    // The table's note of when a person was seen, and with which groups, is what their tokens live by: no token renews it.
+    if (token !== undefined) return reading(directory.read(email));
     const isNoted = before?.email === email && before.groups === JSON.stringify(groups);
+    if (isNoted && nowMs - before.seenMs < SEEN_AFTER_MS) return reading(directory.read(email));
+    return reading(directory.know({ subjectId, email, groups, seenMs: nowMs }));
+  }
+
+  async function reading(answer: Promise<MemberVersion>): Promise<MemberVersion> {
     asking += 1;
     try {
-      if (isNoted && nowMs - before.seenMs < SEEN_AFTER_MS) return await directory.read(email);
-      const ownerId = token?.ownerId ?? null;
-      return await directory.know({ subjectId, email, groups: ownerId === null ? groups : [], seenMs: nowMs, ownerId });
+      return await answer;
     } finally {
       asking -= 1;
     }
@@ -101,7 +111,7 @@ export function createMemberCopy(sql: SqlStorage, directory: MemberDirectory, no
 
   /** Whether roles, attributes or groups are others than before. */
   async function ask(identity: Identity): Promise<boolean> {
-    const [email, groups, nowMs] = [identity.email.toLowerCase(), JSON.stringify(identity.groups), now()];
+    const [email, nowMs] = [identity.email.toLowerCase(), now()];
     const answer = await askTable(identity, email, nowMs);
     const before = load();
     const candidates = [answer, toldMeanwhile.get(email), before?.email === email ? before : undefined];
@@ -109,10 +119,27 @@ export function createMemberCopy(sql: SqlStorage, directory: MemberDirectory, no
     const { version, roles, attributes } = candidates
       .filter((one) => one !== undefined)
       .reduce((newest, one) => (one.version > newest.version ? one : newest));
-    const isNoted = before?.email === email && before.groups === groups && nowMs - before.seenMs < SEEN_AFTER_MS;
-    const seenMs = isNoted ? before.seenMs : nowMs;
-    keep({ email, version, roles, attributes, groups, comparedMs: nowMs, seenMs });
+    const noted = identity.token === undefined ? noteOfPerson(identity, email, nowMs) : noteForToken(email, nowMs);
+    const { groups } = noted;
+    keep({ email, version, roles, attributes, ...noted });
     return before !== null && (!isSame(before, { roles, attributes }) || before.groups !== groups);
+  }
+
+  type Noted = Pick<Held, "groups" | "comparedMs" | "seenMs">;
+
+  function noteOfPerson({ groups: told }: Identity, email: string, nowMs: number): Noted {
+    const [before, groups] = [load(), JSON.stringify(told)];
+    const isNoted = before?.email === email && before.groups === groups && nowMs - before.seenMs < SEEN_AFTER_MS;
+    return { groups, comparedMs: nowMs, seenMs: isNoted ? before.seenMs : nowMs };
+  }
+
+  /** As it was: where nothing was noted of the person, their next call does. */
+  function noteForToken(email: string, nowMs: number): Noted {
+    comparedForTokenMs = nowMs;
+    const before = load();
+    if (before === null) return { groups: "[]", comparedMs: 0, seenMs: 0 };
+    const { groups, comparedMs, seenMs } = before;
+    return before.email === email ? { groups, comparedMs, seenMs } : { groups, comparedMs: 0, seenMs: 0 };
   }
 
   return {
@@ -124,7 +151,10 @@ export function createMemberCopy(sql: SqlStorage, directory: MemberDirectory, no
       if (copy === null) throw new TypeError("the member was not asked for");
       return { roles: copy.roles, attributes: copy.attributes };
     },
-    isDue: () => now() - (load()?.comparedMs ?? 0) >= COMPARE_AFTER_MS,
+    isDue(caller = "person") {
+      const comparedMs = load()?.comparedMs ?? 0;
+      return now() - (caller === "token" ? Math.max(comparedMs, comparedForTokenMs) : comparedMs) >= COMPARE_AFTER_MS;
+    },
     compare: ask,
     take(told) {
       const { email, version, roles, attributes } = told;

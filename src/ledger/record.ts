@@ -15,7 +15,7 @@ export interface Attempt {
   readonly clientId: string;
   /** The operation: `query`, `fetch`, `list resources`, … */
   readonly operation: string;
-  /** What was asked, as the person wrote it: SQL, a search text, an id. Bound values are not kept. */
+  /** What was asked, as the person wrote it: SQL, a search text, an id; cut when it is long. Bound values are not kept. */
   readonly asked: string;
 }
 
@@ -64,6 +64,12 @@ export type BeginResult =
 export type CommitResult =
   { readonly ok: true; readonly seq: number } | { readonly ok: false; readonly reason: "no_lease" };
 
+/**
+ * What room in a ledger is for. Each kind may fill more of it than the one before, so that calls leave room for what happens to
+ * the person (`event`: a connection ended, an ended token used), and both for what takes access away (`revocation`).
+ */
+export type Room = "call" | "event" | "revocation";
+
 /** What stays of a call besides its record. */
 export interface AfterCall {
   /** A slot that is `kept` stays the call's until `release`, as its query still runs. */
@@ -76,9 +82,9 @@ export interface AfterCall {
 export interface Ledger {
   /**
    * Makes sure of the caller's record in the members table; reserves room for the record and `maxRows` of the day's rows, leased until a deadline; and the slot, if one is named,
-   * after waiting for a turn.
+   * after waiting for a turn. `room` is `call` unless it is given.
    */
-  begin(attempt: Attempt, identity: Identity, maxRows: number, slot: string | null): Promise<BeginResult>;
+  begin(attempt: Attempt, identity: Identity, maxRows: number, slot: string | null, room?: Room): Promise<BeginResult>;
   /** Writes the record and settles the reservation. Repeating it for the same call changes nothing. */
   commit(call: string, outcome: Outcome, after: AfterCall): Promise<CommitResult>;
   /** Frees the slot of a call that kept it. */

@@ -3,10 +3,11 @@
 import { byteLength } from "../lib/bytes.ts";
 import { GENESIS, linkHash } from "./chain.ts";
 import { INTERRUPTED } from "./record.ts";
-import type { Attempt, BeginResult, CommitResult, LedgerRecord, NoteResult, Outcome } from "./record.ts";
+import type { Attempt, BeginResult, CommitResult, LedgerRecord, NoteResult, Outcome, Room } from "./record.ts";
+import { OUTCOME_BYTES, boundAttempt, boundOutcome } from "./record-size.ts";
 
 export interface RecordLimits {
-  /** Bytes of records that may wait here; past them new work is refused. */
+  /** Bytes of records that may wait here; calls may fill three quarters of them. */
   readonly outboxBytes: number;
   /** Rows that may leave for one subject per UTC day. */
   readonly rowsPerDay: number;
@@ -18,19 +19,23 @@ export type Refused = Extract<BeginResult, { ok: false }>;
 
 export interface Records {
   /** Reserves room for the record and rows of the day; why not, if there is none. Closes what outlived its lease. */
-  reserve(attempt: Attempt, maxRows: number, nowMs: number): Refused | undefined;
+  reserve(attempt: Attempt, maxRows: number, room: Room, nowMs: number): Refused | undefined;
   /** Writes the record of a call that reserved. Repeated with the same outcome it changes nothing. */
   settle(call: string, outcome: Outcome, nowMs: number): CommitResult;
   /** Writes a record of something that happened `atMs` elsewhere, once. */
   note(attempt: Attempt, outcome: Outcome, atMs: number, nowMs: number): NoteResult;
   /** Writes one of the ledger's own, for which there is always room. */
   add(attempt: Attempt, outcome: Outcome, nowMs: number): void;
+  /** Bytes of all records. */
+  bytes(): number;
   /** In order, from `afterSeq` on. */
   list(afterSeq: number, limit: number): readonly LedgerRecord[];
 }
 
-/** Room kept for what commit adds to an attempt. */
-const OUTCOME_BYTES = 4096;
+/** The part of a ledger's room that each kind of record may fill. */
+const FILLS: Readonly<Record<Room, number>> = { call: 3 / 4, event: 7 / 8, revocation: 1 };
+/** The part at which the operator is warned. */
+const WARN_AT = 1 / 2;
 const BUDGET_DAYS_MS = 7 * 86_400_000;
 
 const SCHEMA = `
@@ -48,7 +53,12 @@ interface Lease {
   readonly day: string;
 }
 
-export function createRecords(sql: SqlStorage, { outboxBytes, rowsPerDay, leaseSeconds }: RecordLimits): Records {
+/** `onHalfFull` is called once, with the bytes held, each time that the records come to fill half of the room. */
+export function createRecords(
+  sql: SqlStorage,
+  { outboxBytes, rowsPerDay, leaseSeconds }: RecordLimits,
+  onHalfFull: (bytes: number) => void,
+): Records {
   sql.exec(SCHEMA);
 
   const leases = (where: string, value: string | number): readonly Lease[] =>
@@ -60,14 +70,16 @@ export function createRecords(sql: SqlStorage, { outboxBytes, rowsPerDay, leaseS
       .toArray();
 
   function append(lease: Lease, outcome: Outcome, nowMs: number): number {
-    const head = sql.exec<{ seq: number; hash: string }>("SELECT seq, hash FROM head").one();
+    const head = sql.exec<{ seq: number; hash: string; bytes: number }>("SELECT seq, hash, bytes FROM head").one();
     const seq = head.seq + 1;
     const attempt: unknown = JSON.parse(lease.attempt);
     const times = { began: new Date(lease.beganMs).toISOString(), ended: new Date(nowMs).toISOString() };
-    const body = JSON.stringify({ attempt, outcome, ...times });
+    const body = JSON.stringify({ attempt, outcome: boundOutcome(outcome), ...times });
     const hash = linkHash(head.hash, body);
     sql.exec("INSERT INTO record (seq, call, body, hash) VALUES (?, ?, ?, ?)", seq, lease.call, body, hash);
-    sql.exec("UPDATE head SET seq = ?, hash = ?, bytes = bytes + ?", seq, hash, byteLength(body));
+    const bytes = head.bytes + byteLength(body);
+    sql.exec("UPDATE head SET seq = ?, hash = ?, bytes = ?", seq, hash, bytes);
+    if (head.bytes < outboxBytes * WARN_AT && bytes >= outboxBytes * WARN_AT) onHalfFull(bytes);
     sql.exec("DELETE FROM lease WHERE call = ?", lease.call);
     sql.exec(
       "INSERT INTO budget (day, rows) VALUES (?1, ?2) ON CONFLICT (day) DO UPDATE SET rows = rows + ?2",
@@ -79,7 +91,11 @@ export function createRecords(sql: SqlStorage, { outboxBytes, rowsPerDay, leaseS
   }
 
   const appendNew = (attempt: Attempt, outcome: Outcome, atMs: number, nowMs: number): number =>
-    append({ call: attempt.call, attempt: JSON.stringify(attempt), beganMs: atMs, day: dayOf(nowMs) }, outcome, nowMs);
+    append(
+      { call: attempt.call, attempt: JSON.stringify(boundAttempt(attempt)), beganMs: atMs, day: dayOf(nowMs) },
+      outcome,
+      nowMs,
+    );
 
   /** The record of a call, if there is one. */
   const seqOf = (call: string): number | undefined =>
@@ -88,14 +104,14 @@ export function createRecords(sql: SqlStorage, { outboxBytes, rowsPerDay, leaseS
   function repeated(seq: number, outcome: Outcome): CommitResult {
     const [record] = sql.exec<{ body: string }>("SELECT body FROM record WHERE seq = ?", seq);
     const { outcome: written } = JSON.parse(record?.body ?? "{}") as { outcome?: Outcome };
-    return JSON.stringify(written) === JSON.stringify(outcome) ? { ok: true, seq } : NO_LEASE;
+    return JSON.stringify(written) === JSON.stringify(boundOutcome(outcome)) ? { ok: true, seq } : NO_LEASE;
   }
 
-  const hasRoom = (bytes: number): boolean => {
+  const hasRoom = (bytes: number, room: Room): boolean => {
     const held = sql
       .exec<{ bytes: number }>("SELECT (SELECT bytes FROM head) + (SELECT coalesce(sum(bytes), 0) FROM lease) AS bytes")
       .one().bytes;
-    return held + bytes <= outboxBytes;
+    return held + bytes <= outboxBytes * FILLS[room];
   };
 
   const rowsHeld = (day: string): number =>
@@ -107,12 +123,12 @@ export function createRecords(sql: SqlStorage, { outboxBytes, rowsPerDay, leaseS
       .one().rows;
 
   return {
-    reserve(attempt, maxRows, nowMs) {
+    reserve(attempt, maxRows, room, nowMs) {
       // A call whose process died, or that outlived its lease, left no answer; its attempt is recorded all the same.
       for (const lease of leases("deadline_ms <= ?", nowMs)) append(lease, INTERRUPTED, nowMs);
-      const body = JSON.stringify(attempt);
+      const body = JSON.stringify(boundAttempt(attempt));
       const bytes = byteLength(body) + OUTCOME_BYTES;
-      if (!hasRoom(bytes)) return { ok: false, reason: "record_full" };
+      if (!hasRoom(bytes, room)) return { ok: false, reason: "record_full" };
       const day = dayOf(nowMs);
       if (maxRows > 0 && rowsHeld(day) + maxRows > rowsPerDay) return { ok: false, reason: "rows_spent", rowsPerDay };
       sql.exec(
@@ -136,11 +152,13 @@ export function createRecords(sql: SqlStorage, { outboxBytes, rowsPerDay, leaseS
     },
     note(attempt, outcome, atMs, nowMs) {
       if (seqOf(attempt.call) !== undefined) return { ok: true };
-      if (!hasRoom(byteLength(JSON.stringify(attempt)) + OUTCOME_BYTES)) return { ok: false, reason: "record_full" };
+      if (!hasRoom(byteLength(JSON.stringify(boundAttempt(attempt))) + OUTCOME_BYTES, "event"))
+        return { ok: false, reason: "record_full" };
       appendNew(attempt, outcome, atMs, nowMs);
       return { ok: true };
     },
     add: (attempt, outcome, nowMs) => void appendNew(attempt, outcome, nowMs, nowMs),
+    bytes: () => sql.exec<{ bytes: number }>("SELECT bytes FROM head").one().bytes,
     list: (afterSeq, limit) =>
       sql
         .exec<{ seq: number; body: string; hash: string }>(

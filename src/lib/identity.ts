@@ -18,6 +18,14 @@ export interface TokenIdentity {
   readonly roles: readonly string[];
 }
 
+/**
+ * The subject id of the person behind a caller: an access token's owner, or the person. Ledger, budgets, query locks and limits
+ * are that person's, so that nobody gets more of them by making tokens.
+ */
+export function ownerIdOf({ subjectId, token }: Identity): string {
+  return token?.ownerId ?? subjectId;
+}
+
 /** Parses an identity. Throws `TypeError` when it is anything else. */
 export function parseIdentity(value: unknown): Identity {
   if (typeof value === "object" && value !== null && "subjectId" in value && "email" in value) {

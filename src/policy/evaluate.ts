@@ -1,5 +1,6 @@
 // The policy decision point: pure, no clock and no I/O. Given who asks, what and for which action, it says what they
 // may see and why.
+import { ownerIdOf } from "../lib/identity.ts";
 import type { Identity } from "../lib/identity.ts";
 import { fitsType } from "./masks.ts";
 import type {
@@ -161,7 +162,7 @@ function isSubjectValue(value: Scalar | SubjectValue | readonly Scalar[]): value
 
 function subjectValue(subject: Subject, name: string): Scalar | readonly Scalar[] | undefined {
   // An access token sees its owner's rows: "not mine" must not come to mean "the owner's".
-  if (name === "id") return subject.token?.ownerId ?? subject.subjectId;
+  if (name === "id") return ownerIdOf(subject);
   if (name === "email") return subject.email;
   return Object.hasOwn(subject.attributes, name) ? subject.attributes[name] : undefined;
 }

@@ -7,6 +7,14 @@ export function administeringRoles({ roles }: Policy): readonly string[] {
   return roles.filter(({ administers }) => administers).map(({ name }) => name);
 }
 
+/** The groups of the identity provider that give one of those roles. */
+export function administeringGroups(policy: Policy): readonly string[] {
+  const administering = administeringRoles(policy);
+  return policy.groups
+    .filter(({ roles }) => roles.some((role) => administering.includes(role)))
+    .map(({ group }) => group);
+}
+
 /** Errors: `invalid_input`, with the roles that there are. */
 export function requireRole({ roles }: Policy, role: string): void {
   const names = roles.map(({ name }) => name);

@@ -1,7 +1,7 @@
 // Access tokens for programs: what is kept of them, and which have ended without their sessions knowing. The text of a token is
 // nowhere; it is found by its hash.
 import * as z from "zod";
-import { addAccessToken, revokeAccessToken } from "./access-token-statements.ts";
+import { addAccessToken, countMadeToday, revokeAccessToken } from "./access-token-statements.ts";
 import type { NewAccessToken } from "./access-token-statements.ts";
 import { parseGroups } from "./members.ts";
 
@@ -25,13 +25,24 @@ export interface PresentedAccessToken extends ListedAccessToken {
   readonly ownerGroups: readonly string[];
   /** When the owner was last here with a sign-in of their own. */
   readonly ownerSeenMs: number;
+  /** The reasons for which a use of the token after its end is in the record. */
+  readonly recordedRefusals: readonly string[];
 }
+
+/** An access token that has ended. */
+export interface EndedAccessToken {
+  readonly id: string;
+  readonly ownerId: string;
+}
+
+/** `madeToday`: how many the owner has made on this UTC day; a token was not added when it is at a cap, or too many are usable. */
+export type AddedAccessToken = { readonly ok: true } | { readonly ok: false; readonly madeToday: number };
 
 export interface AccessTokens {
   /** The token of this hash, also one that has ended. */
   find(hash: string): Promise<PresentedAccessToken | undefined>;
-  /** False when the owner has `maxHeld` usable ones. */
-  add(token: NewAccessToken, maxHeld: number): Promise<boolean>;
+  /** Adds one unless the owner has `maxHeld` usable ones, or has made `maxPerDay` on this UTC day. */
+  add(token: NewAccessToken, maxHeld: number, maxPerDay?: number): Promise<AddedAccessToken>;
   /** Of one owner, newest first. */
   list(ownerId: string): Promise<readonly ListedAccessToken[]>;
   /** False when the owner has no such token that is not revoked. */
@@ -39,8 +50,10 @@ export interface AccessTokens {
   /** Ends all tokens of an owner, for one whose account has ended. */
   revokeAll(ownerId: string, by: string, nowMs: number): Promise<void>;
   touch(id: string, nowMs: number): Promise<void>;
-  /** Ids of those that were revoked or expired, and whose sessions have not been ended. */
-  untoldEnds(nowMs: number, limit: number): Promise<readonly string[]>;
+  /** Notes that a use of the ended token is in the record for this reason. */
+  markRefusalRecorded(id: string, reason: string): Promise<void>;
+  /** Those that were revoked or expired, and whose sessions have not been ended. */
+  untoldEnds(nowMs: number, limit: number): Promise<readonly EndedAccessToken[]>;
   markEndTold(id: string): Promise<void>;
   /** Forgets those that ended before. */
   purge(beforeMs: number): Promise<void>;
@@ -59,6 +72,7 @@ interface TokenRow {
 }
 
 interface PresentedRow extends TokenRow {
+  readonly recorded_refusals: string;
   readonly email: string;
   readonly groups: string;
   readonly seen_ms: number;
@@ -66,6 +80,7 @@ interface PresentedRow extends TokenRow {
 
 const COLUMNS = "id, owner_id, name, roles, made_by, made_ms, expires_ms, used_ms, revoked_ms";
 const rolesSchema = z.array(z.string());
+const refusalsSchema = z.array(z.string());
 
 export function openAccessTokens(database: D1Database): AccessTokens {
   const change = async (sql: string, values: readonly (string | number)[]): Promise<number> => {
@@ -83,17 +98,24 @@ export function openAccessTokens(database: D1Database): AccessTokens {
             .map((name) => `t.${name}`)
             .join(
               ", ",
-            )}, s.email, s.groups, s.seen_ms FROM access_token AS t JOIN subject AS s ON s.subject_id = t.owner_id WHERE t.hash = ?`,
+            )}, t.recorded_refusals, s.email, s.groups, s.seen_ms FROM access_token AS t JOIN subject AS s ON s.subject_id = t.owner_id WHERE t.hash = ?`,
         )
         .bind(hash)
         .first<PresentedRow>();
       if (row === null) return undefined;
       const { email: ownerEmail, groups, seen_ms: ownerSeenMs } = row;
-      return { ...listedOf(row), ownerEmail, ownerGroups: parseGroups(groups), ownerSeenMs };
+      const recordedRefusals = refusalsSchema.parse(JSON.parse(row.recorded_refusals));
+      return { ...listedOf(row), ownerEmail, ownerGroups: parseGroups(groups), ownerSeenMs, recordedRefusals };
     },
-    async add(token, maxHeld) {
-      const { sql, values } = addAccessToken(token, maxHeld);
-      return (await change(sql, values)) > 0;
+    async add(token, maxHeld, maxPerDay = maxHeld) {
+      const { sql, values } = addAccessToken(token, { maxHeld, maxPerDay });
+      if ((await change(sql, values)) > 0) return { ok: true };
+      const counted = countMadeToday(token.ownerId, token.nowMs);
+      const row = await database
+        .prepare(counted.sql)
+        .bind(...counted.values)
+        .first<{ made: number }>();
+      return { ok: false, madeToday: row?.made ?? 0 };
     },
     async list(ownerId) {
       const { results } = await database
@@ -115,14 +137,21 @@ export function openAccessTokens(database: D1Database): AccessTokens {
     async touch(id, nowMs) {
       await change("UPDATE access_token SET used_ms = ?2 WHERE id = ?1", [id, nowMs]);
     },
+    async markRefusalRecorded(id, reason) {
+      await change(
+        `UPDATE access_token SET recorded_refusals = json_insert(recorded_refusals, '$[#]', ?2)
+ WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM json_each(recorded_refusals) WHERE value = ?2)`,
+        [id, reason],
+      );
+    },
     async untoldEnds(nowMs, limit) {
       const { results } = await database
         .prepare(
-          "SELECT id FROM access_token WHERE is_end_told = 0 AND (revoked_ms IS NOT NULL OR expires_ms <= ?) LIMIT ?",
+          "SELECT id, owner_id FROM access_token WHERE is_end_told = 0 AND (revoked_ms IS NOT NULL OR expires_ms <= ?) LIMIT ?",
         )
         .bind(nowMs, limit)
-        .all<{ id: string }>();
-      return results.map(({ id }) => id);
+        .all<{ id: string; owner_id: string }>();
+      return results.map(({ id, owner_id: ownerId }) => ({ id, ownerId }));
     },
     async markEndTold(id) {
       await change("UPDATE access_token SET is_end_told = 1 WHERE id = ?", [id]);

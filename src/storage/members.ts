@@ -10,15 +10,13 @@ export interface MemberVersion extends MemberRecord {
   readonly version: number;
 }
 
-/** Somebody whose ledger holds a copy. */
+/** A person whose ledger holds a copy. */
 export interface KnownSubject {
   readonly subjectId: string;
-  /** In lower case; of an access token, its owner's. */
+  /** In lower case. */
   readonly email: string;
   readonly groups: readonly string[];
   readonly seenMs: number;
-  /** Of an access token. */
-  readonly ownerId: string | null;
 }
 
 export interface ListedMember {
@@ -42,12 +40,10 @@ export interface Members {
   /** In order of their emails. */
   list(): Promise<readonly ListedMember[]>;
   find(email: string): Promise<ListedMember | undefined>;
-  /** Whether anybody holds one of the roles. */
-  holdsAny(roles: readonly string[]): Promise<boolean>;
   apply(change: Change): Promise<void>;
   /** Members whose last change has not reached every ledger, at most `limit`. */
   untold(limit: number): Promise<readonly UntoldMember[]>;
-  /** Everybody with this email, access tokens of theirs with them. */
+  /** The people with this email. Their access tokens have no ledgers of their own. */
   subjectsOf(email: string): Promise<readonly KnownSubject[]>;
   markTold(email: string, version: number): Promise<void>;
 }
@@ -70,22 +66,21 @@ interface SubjectRow {
   readonly email: string;
   readonly groups: string;
   readonly seen_ms: number;
-  readonly owner_id: string | null;
 }
 
 const LISTED = "SELECT email, roles, attributes, changed_by, changed_ms, version FROM member";
 
 export function openMembers(database: D1Database): Members {
   return {
-    async know({ subjectId, email, groups, seenMs, ownerId }) {
+    async know({ subjectId, email, groups, seenMs }) {
       // One transaction: a change after it finds the subject, a change before it is read.
       const [, read] = await database.batch<MemberRow>([
         database
           .prepare(
-            `INSERT INTO subject (subject_id, email, groups, seen_ms, owner_id) VALUES (?, ?, ?, ?, ?)
+            `INSERT INTO subject (subject_id, email, groups, seen_ms) VALUES (?, ?, ?, ?)
  ON CONFLICT (subject_id) DO UPDATE SET email = excluded.email, groups = excluded.groups, seen_ms = excluded.seen_ms`,
           )
-          .bind(subjectId, email, JSON.stringify(groups), seenMs, ownerId),
+          .bind(subjectId, email, JSON.stringify(groups), seenMs),
         database.prepare(`${LISTED} WHERE email = ?`).bind(email),
       ]);
       return versionOf(read?.results[0]);
@@ -104,10 +99,6 @@ export function openMembers(database: D1Database): Members {
       const row = await database.prepare(`${LISTED} WHERE email = ?`).bind(email).first<MemberRow>();
       return row === null ? undefined : listedOf(row);
     },
-    async holdsAny(roles) {
-      const found = await database.prepare(HOLDER).bind(JSON.stringify(roles)).first();
-      return found !== null;
-    },
     async apply({ sql, values }) {
       await database
         .prepare(sql)
@@ -123,7 +114,7 @@ export function openMembers(database: D1Database): Members {
     },
     async subjectsOf(email) {
       const { results } = await database
-        .prepare("SELECT subject_id, email, groups, seen_ms, owner_id FROM subject WHERE email = ?")
+        .prepare("SELECT subject_id, email, groups, seen_ms FROM subject WHERE email = ? AND owner_id IS NULL")
         .bind(email)
         .all<SubjectRow>();
       return results.map((row) => ({
@@ -131,7 +122,6 @@ export function openMembers(database: D1Database): Members {
         email: row.email,
         groups: parseGroups(row.groups),
         seenMs: row.seen_ms,
-        ownerId: row.owner_id,
       }));
     },
     async markTold(email, version) {

@@ -52,7 +52,7 @@ async function enter(setUp: SetUp, { identity }: BrowserSession, code: string): 
 
 function closedPage(): Promise<Response> {
   return problemPage(
-    "There is nothing to set up: somebody owns this server, or it has no set-up code, or its policy file has no role with administers: true.",
+    "There is nothing to set up: this server has or had an owner, its set-up code was used or voided or there is none, or its policy file has no role with administers: true.",
     { status: 404, next: <a href="/">Go to the start page</a> },
   );
 }

@@ -88,7 +88,8 @@ describe("the log of calls", () => {
     const work = Promise.withResolvers<void>();
     const late = new StillRunning(new AppError("limit_reached", "late"), work.promise);
     const record = withCallLog(
-      async (_caller, _asked, run) => (await run({ id: "c1", subject: NOBODY, bookmark: null })).answer,
+      async (_caller, _asked, run) =>
+        (await run({ id: "c1", subject: NOBODY, bookmark: null, grantsDigest: () => "" })).answer,
       {
         logCall: createCallLog(
           () => 0,

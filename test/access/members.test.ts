@@ -247,6 +247,22 @@ describe("the copy in a ledger", () => {
       expect(copy.current().roles).toEqual([]);
     }));
 
+  it("is not kept from noting a person's new groups by the steady use of an access token", () =>
+    withCopy(async (copy, asked, clock) => {
+      const [subjectId, email] = [newId(), `${newId()}@x.example`];
+      const person = identity(subjectId, email, ["one"]);
+      const token = { ...identity(newId(), email), token: { id: newId(), ownerId: subjectId, roles: [] } };
+      await copy.ensure(person);
+      clock.ms += 60_000;
+      expect(copy.isDue("token")).toBe(true);
+      expect(await copy.compare(token)).toBe(false);
+      expect(asked).toEqual(["know", "read"]);
+      expect(copy.isDue("token")).toBe(false);
+      expect(copy.isDue()).toBe(true);
+      expect(await copy.compare({ ...person, groups: [] })).toBe(true);
+      expect(await members.subjectsOf(email)).toMatchObject([{ subjectId, groups: [] }]);
+    }));
+
   it("changes of groups are noted for the owner's tokens", () =>
     withCopy(async (copy, _asked, clock) => {
       const [subjectId, email] = [newId(), `${newId()}@x.example`];

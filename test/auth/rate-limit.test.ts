@@ -6,6 +6,7 @@ import { describe, expect, it, vi } from "vitest";
 import sample from "../../sample/gatehouse.config.ts";
 import { createRateLimits } from "../../src/auth/rate-limit.tsx";
 import { createGatehouse } from "../../src/gatehouse.ts";
+import { personAt } from "../support/browser.ts";
 import { authorizeUrl, exchangeCode, register, requestToken, signIn } from "../support/oauth.ts";
 import type { Flow } from "../support/oauth.ts";
 import { ACCEPT, ORIGIN, RESOURCE, tokenOf } from "../support/worker.ts";
@@ -202,8 +203,23 @@ describe("too many requests to /mcp", () => {
     expect((await list("2026", other, "203.0.113.1")).status).toBe(200);
   });
 
+  it("count the access tokens of a person together with that person", async () => {
+    const support = await personAt("support@harbor.example");
+    const make = async (): Promise<string> => {
+      const { body } = await support.api("POST", "/tokens", { name: "t", roles: ["support"], days: 1 });
+      return String(body["token"]);
+    };
+    const tokens = [await make(), await make(), await tokenOf("support")];
+    const { refused, passed } = await flood(PER_MINUTE.mcp, (count) =>
+      list("2026", tokens[count % tokens.length] ?? "", "203.0.113.40"),
+    );
+    expect(passed.every(({ status }) => status === 200)).toBe(true);
+    expectWithin(passed.length, PER_MINUTE.mcp);
+    expect(refused[0]?.headers.get("retry-after")).toBe("60");
+  });
+
   it("a forged token counts for nobody", async () => {
-    const token = await tokenOf("support");
+    const token = await tokenOf("analyst");
     const forged = `${token.split(":").slice(0, 2).join(":")}:guess`;
     const { refused, passed } = await flood(PER_MINUTE.mcp, () => list("2026", forged, "203.0.113.30"));
     expect(refused).toEqual([]);

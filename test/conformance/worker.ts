@@ -21,6 +21,7 @@ export class LedgerObject extends defineLedgerObject<ConformanceEnv>(() => ({
   members: { know: noMembers, read: noMembers },
   onMemberChanged: noMembers,
   onError: (error) => console.error(error),
+  warn: (code, message) => console.warn(code, message),
 })) {}
 
 export interface ConformanceEnv {

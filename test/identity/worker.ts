@@ -62,6 +62,7 @@ export class LedgerObject extends defineLedgerObject<IdentityEnv>(() => ({
   members: { know: noMembers, read: noMembers },
   onMemberChanged: noMembers,
   onError: (error) => console.error(error),
+  warn: (code, message) => console.warn(code, message),
 })) {}
 
 /** The product's grant store; nothing is held here that an ended connection would have to let go. */

@@ -1,4 +1,4 @@
-// `npm run member` and `npm run token` beside a server that runs: what they write acts with its next request.
+// `npm run member`, `npm run token` and `npm run setup:void` beside a server that runs: what they write acts with its next request.
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { once } from "node:events";
@@ -27,6 +27,8 @@ afterAll(async () => {
   rmSync(stateDir, { recursive: true, force: true });
 });
 
+type Script = "member" | "token" | "setup-void";
+
 interface Ended {
   readonly status: number | null;
   readonly stdout: string;
@@ -34,7 +36,7 @@ interface Ended {
 }
 
 /** Without PORT: the command finds the server by its state. */
-async function run(script: "member" | "token", ...args: readonly string[]): Promise<Ended> {
+async function run(script: Script, ...args: readonly string[]): Promise<Ended> {
   const env = { ...process.env, GATEHOUSE_STATE: stateDir };
   const child = spawn(process.execPath, [`scripts/${script}.ts`, ...args], { cwd: ROOT, env, stdio: "pipe" });
   const [stdout, stderr, [status]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
@@ -42,7 +44,7 @@ async function run(script: "member" | "token", ...args: readonly string[]): Prom
 }
 
 /** The lines of a command that worked. */
-async function lines(script: "member" | "token", ...args: readonly string[]): Promise<readonly string[]> {
+async function lines(script: Script, ...args: readonly string[]): Promise<readonly string[]> {
   const { status, stdout, stderr } = await run(script, ...args);
   if (status !== 0) throw new Error(stderr);
   return stdout.trim().split("\n");
@@ -52,6 +54,16 @@ async function notesSeenBy(token: string): Promise<{ readonly status: number; re
   const response = await queryShop(server.origin, token, "SELECT notes FROM customers LIMIT 1");
   return { status: response.status, text: await response.text() };
 }
+
+// First: giving an administering role, as the tests below do, closes set-up too.
+describe("npm run setup:void", () => {
+  it("voids the code for good, and says when that was", async () => {
+    const first = await lines("setup-void");
+    expect(first[0]).toMatch(/^Set-up is closed for good: the set-up code was voided on \d{4}-\d\d-\d\dT.*Z\.$/);
+    expect(first[1]).toContain("npm run member -- add");
+    expect(await lines("setup-void", "--local")).toEqual(first);
+  }, 60_000);
+});
 
 describe("npm run member and npm run token", () => {
   it("give and take what acts with the next request", async () => {
@@ -89,13 +101,15 @@ describe("npm run member and npm run token", () => {
     expect((await lines("member", "list")).join("\n")).not.toContain(email);
   }, 60_000);
 
-  it.each<["member" | "token", readonly string[], string]>([
+  it.each<[Script, readonly string[], string]>([
     ["member", [], "Say what to do: add <email> <role>"],
     ["member", ["add", "ann@x.example"], "Say what to do"],
     ["member", ["add", "ann", "owner"], "ann is no email address."],
     ["member", ["add", "ann@x.example", "ownr"], "There is no role ownr. There are: analyst, support, owner."],
     ["member", ["set", "ann@x.example", "team=blue"], "The policy file knows no attribute team."],
     ["member", ["list", "--local", "--remote"], "Choose one"],
+    ["setup-void", ["--local", "--remote"], "Choose one"],
+    ["setup-void", ["now"], "Unexpected argument 'now'"],
     ["token", ["create", "x", "--role", "owner"], "Say what to do: create"],
     [
       "token",
