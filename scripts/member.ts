@@ -2,7 +2,7 @@
 // people, besides those of the policy file. `--remote` does it in the deployment.
 import { parseArgs } from "node:util";
 import * as z from "zod";
-import { requireAttributes, requireRole } from "../src/policy/names.ts";
+import { requireAttributes, requireEmailAddress, requireRole } from "../src/policy/names.ts";
 import { AppError } from "../src/errors.ts";
 import { addRole, removeMember, removeRole, setAttributes } from "../src/storage/member-statements.ts";
 import type { Change } from "../src/storage/member-statements.ts";
@@ -26,7 +26,7 @@ async function main(): Promise<readonly string[]> {
       (command === "set" && rest.length > 0));
   if (!isRight) throw new PolicyProblem(USAGE);
   const database = await openOwnDatabase(values);
-  const who = parseEmail(email);
+  const who = requireEmailAddress(email);
   await database.run(changeOf(database, command, who, rest));
   const [now] = await rowsOf(database, who);
   return [now === undefined ? `${who} is not in the members table.` : lineOf(now), await database.tell()];
@@ -45,12 +45,6 @@ function changeOf({ config }: OwnDatabase, command: string, email: string, rest:
   if (command === "remove") return removeRole(email, role, at);
   requireRole(config.policy, role);
   return addRole(email, role, at);
-}
-
-function parseEmail(text: string): string {
-  const parsed = z.email().safeParse(text);
-  if (!parsed.success) throw new PolicyProblem(`${text} is no email address.`);
-  return parsed.data.toLowerCase();
 }
 
 const attributeValue = z.union([

@@ -35,7 +35,7 @@ export function explain(
   if (dataset === undefined)
     throw new Error(`There is no dataset ${datasetId}. There are: ${policy.datasets.map(({ id }) => id).join(", ")}.`);
   const subject = resolveSubject(policy, { subjectId: "explained", email, groups }, record);
-  const isMember = policy.members.some((member) => member.email === subject.email.toLowerCase());
+  const isMember = policy.members.some((member) => member.email === subject.email);
   const isKnown = isMember || subject.roles.length > 0;
   const who = `${email}: ${isKnown ? `roles ${subject.roles.join(", ") || "none"}` : "is not in the policy file, so has no role from it"}`;
   const decision = evaluate(policy, subject, dataset, "read");

@@ -65,7 +65,7 @@ export function createSetUp(dependencies: SetUpDependencies): SetUp {
         // Compared by their hashes, in a time that tells nothing, and before anything else that could tell.
         const isRight = equalTexts(await sha256Hex(normalised(entered)), await sha256Hex(normalised(code ?? "")));
         if (!(isRight && code !== undefined && (await isOpen()))) throw refused();
-        if (!(await setup.claim({ subjectId, email: email.toLowerCase(), roles, nowMs }))) throw refused();
+        if (!(await setup.claim({ subjectId, email, roles, nowMs }))) throw refused();
         await changes.tell().catch(onError);
         return roles;
       }),

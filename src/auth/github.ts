@@ -2,7 +2,16 @@
 // person's teams in them (`acme/platform`).
 import * as oidc from "openid-client";
 import * as z from "zod";
-import { DENIED_REFUSAL, UNVERIFIED_REFUSAL, VAGUE_REFUSAL, describeFault, providerDeadline } from "./fault.ts";
+import { parseEmailAddress } from "../lib/email-address.ts";
+import {
+  ADDRESS_REFUSAL,
+  DENIED_REFUSAL,
+  UNVERIFIED_REFUSAL,
+  VAGUE_REFUSAL,
+  describeAddressFault,
+  describeFault,
+  providerDeadline,
+} from "./fault.ts";
 import { GitHubFault, createGitHubApi } from "./github-api.ts";
 import type { GitHubApi, GitHubTokens } from "./github-api.ts";
 import type { GitHubSettings } from "./settings.ts";
@@ -118,9 +127,11 @@ async function readPerson(
     if (await api.isMember(accessToken, organisation)) member.push(organisation);
   if (member.length === 0)
     return { person: DENIED_REFUSAL, log: `user ${id} is in none of the organisations of GITHUB_ORGANISATIONS` };
-  const email = await api.verifiedEmail(accessToken);
-  if (email === undefined)
+  const verified = await api.verifiedEmail(accessToken);
+  if (verified === undefined)
     return { person: UNVERIFIED_REFUSAL, log: `user ${id} has no primary address that is verified` };
+  const email = parseEmailAddress(verified);
+  if (email === undefined) return { person: ADDRESS_REFUSAL, log: `of user ${id}, ${describeAddressFault(verified)}` };
   const teams = await api.teams(accessToken);
   const groups = [...member, ...teams.filter((team) => member.some((name) => team.startsWith(`${name}/`)))];
   return { claims: { issuer, subject: String(id), email, groups }, renewal: { ...tokens, id } satisfies Renewal };

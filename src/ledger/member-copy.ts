@@ -101,7 +101,7 @@ export function createMemberCopy(sql: SqlStorage, directory: MemberDirectory, no
 
   /** Whether roles, attributes or groups are others than before. */
   async function ask(identity: Identity): Promise<boolean> {
-    const [email, groups, nowMs] = [identity.email.toLowerCase(), JSON.stringify(identity.groups), now()];
+    const [email, groups, nowMs] = [identity.email, JSON.stringify(identity.groups), now()];
     const answer = await askTable(identity, email, nowMs);
     const before = load();
     const candidates = [answer, toldMeanwhile.get(email), before?.email === email ? before : undefined];
@@ -117,7 +117,7 @@ export function createMemberCopy(sql: SqlStorage, directory: MemberDirectory, no
 
   return {
     async ensure(identity) {
-      if (load()?.email !== identity.email.toLowerCase()) await ask(identity);
+      if (load()?.email !== identity.email) await ask(identity);
     },
     current() {
       const copy = load();

@@ -4,6 +4,7 @@ import { foldName } from "../sql/identifier.ts";
 import { subjectValuesOf } from "./conditions.ts";
 import { choice, rulesOf } from "./check-rule.ts";
 import type { Dataset, Member, Policy, Rule, SavedQuery, SourceDeclaration, TableDataset } from "./model.ts";
+import { groupName } from "./names.ts";
 import { parseSaved } from "./saved.ts";
 import type { ParsedPolicy } from "./schema.ts";
 
@@ -102,7 +103,7 @@ function membersOf(input: ParsedPolicy, problems: string[]): readonly Member[] {
       if (BUILT_IN_VALUES.includes(attribute))
         problems.push(`members[${index}].attributes.${attribute}: the name is built in. Choose another.`);
     }
-    return { email: email.toLowerCase(), name, roles: held, attributes };
+    return { email, name, roles: held, attributes };
   });
   refuseDuplicates(
     members.map((member) => [member.email, "members"]),
@@ -114,13 +115,19 @@ function membersOf(input: ParsedPolicy, problems: string[]): readonly Member[] {
 
 function groupsOf(input: ParsedPolicy, problems: string[]): Policy["groups"] {
   const known = Object.keys(input.roles);
-  return Object.entries(input.groups).map(([group, roles]) => {
+  const groups = Object.entries(input.groups).map(([group, roles]) => {
     for (const role of roles) {
       if (!known.includes(role))
         problems.push(`groups[${JSON.stringify(group)}]: there is no role ${role}. ${choice(known)}`);
     }
-    return { group, roles };
+    return { group: groupName(group), roles };
   });
+  refuseDuplicates(
+    groups.map(({ group }) => [group, "groups"]),
+    "has two spellings of one group",
+    problems,
+  );
+  return groups;
 }
 
 /** What `attributes` names, and what the declared members have. */

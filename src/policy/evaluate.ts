@@ -1,6 +1,8 @@
 // The policy decision point: pure, no clock and no I/O. Given who asks, what and for which action, it says what they
 // may see and why.
+import { parseEmailAddress } from "../lib/email-address.ts";
 import type { Identity } from "../lib/identity.ts";
+import { groupName } from "./names.ts";
 import { fitsType } from "./masks.ts";
 import type {
   Action,
@@ -27,17 +29,21 @@ import type {
  * - Roles are united: of the policy file's member, of the groups that the identity provider tells, of the members table.
  *   A role that the policy does not have counts for nothing.
  * - The policy file's attributes beat those of the members table.
+ * - Addresses, also as names of groups, are compared in their one spelling; a person without one has nothing.
  * - An access token has those of its own roles that its owner has now. All else it has from its owner.
  */
 export function resolveSubject(policy: Policy, identity: Identity, record: MemberRecord): Subject {
-  const email = identity.email.toLowerCase();
+  const email = parseEmailAddress(identity.email);
+  if (email === undefined) return { ...identity, roles: [], attributes: {} };
   const declared = policy.members.find((candidate) => candidate.email === email);
-  const ofGroups = policy.groups.filter(({ group }) => identity.groups.includes(group)).flatMap(({ roles }) => roles);
+  const inGroups = new Set(identity.groups.map(groupName));
+  const ofGroups = policy.groups.filter(({ group }) => inGroups.has(group)).flatMap(({ roles }) => roles);
   const held = new Set([...(declared?.roles ?? []), ...ofGroups, ...record.roles]);
   const counts = (role: string): boolean => identity.token === undefined || identity.token.roles.includes(role);
   const known = new Set(policy.roles.map(({ name }) => name));
   return {
     ...identity,
+    email,
     roles: [...held].filter((role) => known.has(role) && counts(role)),
     attributes: { ...record.attributes, ...declared?.attributes },
   };

@@ -13,7 +13,7 @@ export interface MemberVersion extends MemberRecord {
 /** Somebody whose ledger holds a copy. */
 export interface KnownSubject {
   readonly subjectId: string;
-  /** In lower case; of an access token, its owner's. */
+  /** In its one spelling; of an access token, its owner's. */
   readonly email: string;
   readonly groups: readonly string[];
   readonly seenMs: number;

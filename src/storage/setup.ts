@@ -12,7 +12,7 @@ export interface Setup {
 
 export interface Claim {
   readonly subjectId: string;
-  /** In lower case. */
+  /** In its one spelling. */
   readonly email: string;
   readonly roles: readonly string[];
   readonly nowMs: number;

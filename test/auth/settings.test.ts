@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { readOidcClaims } from "../../src/auth/claims.ts";
 import { describeFault } from "../../src/auth/fault.ts";
 import { SIGN_IN_SECRETS, parseSignIn } from "../../src/auth/settings.ts";
+import { LOOKALIKES } from "../support/lookalikes.ts";
 
 const ORIGIN = "https://data.example.com";
 const OIDC = {
@@ -105,6 +106,27 @@ describe("claims of an issuer", () => {
     expect(readOidcClaims({ email: "ann@example.com" }, {}, accepting).kind).toBe("verified");
     expect(readOidcClaims({ email: "ann@example.com", email_verified: false }, {}, accepting).kind).toBe("unverified");
   });
+
+  it("gives an address in its one spelling", () => {
+    expect(readOidcClaims({ ...address, email: "Zed@Red.Example" }, {}, settings)).toMatchObject({
+      email: "zed@red.example",
+    });
+  });
+
+  it.each(LOOKALIKES)("refuses a verified address that has %s, and takes no other in its place", (_name, email) => {
+    const isThere = email !== undefined && email !== null && email !== "";
+    expect(readOidcClaims({ email, email_verified: true }, isThere ? address : {}, settings).kind).not.toBe("verified");
+    expect(readOidcClaims({}, { email, email_verified: true }, settings).kind).not.toBe("verified");
+  });
+
+  it.each([1, "yes", "TRUE", null, [true], { verified: true }])(
+    "refuses an address whose email_verified is %j, whatever the operator accepts",
+    (verified) => {
+      const claims = { email: "ann@example.com", email_verified: verified };
+      for (const unverifiedEmails of ["accept", "refuse"] as const)
+        expect(readOidcClaims(claims, {}, { ...settings, unverifiedEmails }).kind).not.toBe("verified");
+    },
+  );
 
   it.each([
     [

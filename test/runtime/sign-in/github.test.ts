@@ -66,6 +66,11 @@ describe("sign-in with GitHub", () => {
     });
   });
 
+  it("gives the address in its one spelling", async () => {
+    github().person = { ...ANN, emails: [{ email: "Zed@Red.Example", primary: true, verified: true }] };
+    expect(await worker().identityOf((await worker().connect()).tokens)).toMatchObject({ email: "zed@red.example" });
+  });
+
   it("reads all teams, page by page", async () => {
     const teams = Array.from({ length: 230 }, (_value, index) => `acme/team-${index}`);
     github().person = { ...ANN, teams };
@@ -85,6 +90,12 @@ describe("sign-in with GitHub", () => {
       },
       "verified email address",
       "no primary address",
+    ],
+    [
+      "has an address with the Kelvin sign, which Unicode folds to k",
+      { emails: [{ email: "\u212Aate@red.example", primary: true, verified: true }] },
+      "this server cannot take",
+      "of user 4711, the email address cannot be taken: \\u{212a}ate@red.example",
     ],
   ] as const)("refuses who %s", async (_case, change, shown, logged) => {
     github().person = { ...ANN, ...change };
