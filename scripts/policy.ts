@@ -5,12 +5,14 @@ import { cpSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { signInWarnings } from "../src/auth/sign-in-warnings.ts";
 import type { Gatehouse } from "../src/config.ts";
 import { root } from "./build.ts";
 import { PolicyProblem, loadOwnConfig } from "./policy-file.ts";
 import { matrixOf, warningsOf } from "./policy/check.ts";
 import { diffPolicies } from "./policy/diff.ts";
 import { explain } from "./policy/explain.ts";
+import { configuredSignIn } from "./sign-in.ts";
 
 const USAGE =
   "Say what to do: check, explain <email> <dataset> [column], or diff <git revision>. --sample reads the sample's policy. With explain, --group <name> (also several) supposes groups of the identity provider, and --role <name> a role of the members table.";
@@ -20,6 +22,7 @@ async function main(): Promise<readonly string[]> {
     allowPositionals: true,
     options: {
       sample: { type: "boolean", default: false },
+      env: { type: "string" },
       group: { type: "string", multiple: true, default: [] },
       role: { type: "string", multiple: true, default: [] },
     },
@@ -31,7 +34,12 @@ async function main(): Promise<readonly string[]> {
   if (command === "check" && rest.length === 0) {
     if (policy.datasets.length === 0)
       return [`${file} declares no dataset. npm run introspect reads a database; --sample looks at the sample.`];
-    const warnings = warningsOf(policy).map((warning) => `warning: ${warning}`);
+    const signIn = configuredSignIn(
+      path.join(root, values.sample ? "sample/wrangler.jsonc" : "wrangler.jsonc"),
+      values.env,
+    );
+    const found = [...signInWarnings(signIn, policy.groups), ...warningsOf(policy)];
+    const warnings = found.map((warning) => `warning: ${warning}`);
     return [...matrixOf(policy), ...(warnings.length === 0 ? ["No warnings."] : warnings)];
   }
   if (command === "explain" && first !== undefined && second !== undefined && rest.length <= 3)
