@@ -2,6 +2,7 @@
 // them. Built once per environment; holds nobody's state.
 import { waitUntil } from "cloudflare:workers";
 import { createAdministration } from "./access/administration.ts";
+import { reportMemberProblems } from "./access/member-report.ts";
 import { createOwn } from "./access/own.ts";
 import { createRecorder } from "./access/recorded.ts";
 import type { Recorder } from "./access/recorded.ts";
@@ -34,7 +35,7 @@ export interface People {
   endTokensOf(subjectId: string): Promise<void>;
   /** What the pages and the API need. Throws `TypeError` for a secret that cannot be used. */
   pages(): Omit<ApiOptions & SetUpOptions, "sessions" | "origin"> & { readonly connections: Connections };
-  /** Makes act what nobody told, and forgets tokens that ended long ago. */
+  /** Makes act what nobody told, forgets tokens that ended long ago, and logs which members have less than the table says. */
   upkeep(): Promise<void>;
 }
 
@@ -85,6 +86,7 @@ export function openPeople(config: Gatehouse, env: Env, reach: Reach): People {
     async upkeep() {
       await changes.tell();
       await tokens.purge(Date.now() - ENDED_TOKEN_MS);
+      await reportMemberProblems({ policy, members, log: logError });
     },
   };
 }

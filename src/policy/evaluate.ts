@@ -3,7 +3,7 @@
 import { parseEmailAddress } from "../lib/email-address.ts";
 import type { Identity } from "../lib/identity.ts";
 import { groupName } from "./names.ts";
-import { fitsType } from "./masks.ts";
+import { attributeFits, fitsType } from "./masks.ts";
 import type {
   Action,
   BoundCondition,
@@ -130,15 +130,17 @@ function bind(condition: Condition, subject: Subject, dataset: Dataset): BoundCo
     return parts.some((part) => part === undefined) ? undefined : { parts: parts.filter((part) => part !== undefined) };
   }
   if (!("value" in condition)) return condition;
+  const check = isSubjectValue(condition.value) ? attributeFits : fitsType;
   if (condition.op === "in") {
     const value = isSubjectValue(condition.value) ? subjectValue(subject, condition.value.subject) : condition.value;
     const list = typeof value === "object" ? value : [value];
-    if (!list.every((item) => item !== undefined && fits(dataset, condition.column, item))) return undefined;
+    if (!list.every((item) => item !== undefined && fits(dataset, condition.column, item, check))) return undefined;
     return { column: condition.column, op: "in", value: list.filter((item) => item !== undefined) };
   }
   const value = isSubjectValue(condition.value) ? subjectValue(subject, condition.value.subject) : condition.value;
   // A list where the rule compares with one value is as useless as none: deny rather than guess which one is meant.
-  if (value === undefined || typeof value === "object" || !fits(dataset, condition.column, value)) return undefined;
+  if (value === undefined || typeof value === "object" || !fits(dataset, condition.column, value, check))
+    return undefined;
   return { column: condition.column, op: condition.op, value };
 }
 
@@ -151,14 +153,14 @@ function valueOf(
   const value = subjectValue(subject, name);
   if (value === undefined || (typeof value === "object" && !isList)) return undefined;
   const list = typeof value === "object" ? value : [value];
-  if (list.length === 0 || !list.every((one) => fits(dataset, column, one))) return undefined;
+  if (list.length === 0 || !list.every((one) => fits(dataset, column, one, attributeFits))) return undefined;
   return { kind: "value", value: isList ? list : value };
 }
 
 /** SQLite compares a number with text by type, not by value: `!=` would then hold for every row. */
-function fits(dataset: Dataset, column: string, value: Scalar): boolean {
+function fits(dataset: Dataset, column: string, value: Scalar, check: typeof fitsType): boolean {
   const type = dataset.kind === "table" ? dataset.columns.find(({ name }) => name === column)?.type : undefined;
-  return type !== undefined && fitsType(type, value);
+  return type !== undefined && check(type, value);
 }
 
 function isSubjectValue(value: Scalar | SubjectValue | readonly Scalar[]): value is SubjectValue {

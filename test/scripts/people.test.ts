@@ -34,7 +34,7 @@ interface Ended {
 }
 
 /** Without PORT: the command finds the server by its state. */
-async function run(script: "member" | "token", ...args: readonly string[]): Promise<Ended> {
+async function run(script: "member" | "token" | "policy", ...args: readonly string[]): Promise<Ended> {
   const env = { ...process.env, GATEHOUSE_STATE: stateDir };
   const child = spawn(process.execPath, [`scripts/${script}.ts`, ...args], { cwd: ROOT, env, stdio: "pipe" });
   const [stdout, stderr, [status]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
@@ -42,7 +42,7 @@ async function run(script: "member" | "token", ...args: readonly string[]): Prom
 }
 
 /** The lines of a command that worked. */
-async function lines(script: "member" | "token", ...args: readonly string[]): Promise<readonly string[]> {
+async function lines(script: "member" | "token" | "policy", ...args: readonly string[]): Promise<readonly string[]> {
   const { status, stdout, stderr } = await run(script, ...args);
   if (status !== 0) throw new Error(stderr);
   return stdout.trim().split("\n");
@@ -89,6 +89,24 @@ describe("npm run member and npm run token", () => {
     expect((await lines("member", "list")).join("\n")).not.toContain(email);
   }, 60_000);
 
+  it("warn of what is stored and gives nothing, explain it, and remove it under its own spelling", async () => {
+    await lines("member", "set", "typed@x.example", "region=7");
+    expect(await lines("member", "list")).toContain('  typed@x.example  no role  {"region":"7"}');
+    const [set = "", warning = ""] = await lines("member", "set", "typed@x.example", 'region=["north"]');
+    expect(set).toContain('{"region":["north"]}');
+    expect(warning).toContain("warning: The attribute region is");
+    const state = ["--local", "--sample"];
+    await lines("member", "add", "typed@x.example", "support");
+    const explained = (await lines("policy", "explain", "Typed@x.example", "shop.customers", ...state)).join("\n");
+    expect(explained).toContain("typed@x.example: roles support");
+    expect(explained).toContain('The attribute region is ["north"]. It is a list where the rule support/allow/read');
+    const checked = await lines("policy", "check", ...state);
+    expect(checked.filter((line) => line.startsWith("warning: typed@x.example in the members table"))).toHaveLength(1);
+    await lines("member", "remove", "typed@x.example");
+    const refused = await run("member", "remove", "\u212Aate@x.example");
+    expect(refused.stderr).toContain("\\u{212a}ate@x.example is no email address.");
+  }, 120_000);
+
   it.each<["member" | "token", readonly string[], string]>([
     ["member", [], "Say what to do: add <email> <role>"],
     ["member", ["add", "ann@x.example"], "Say what to do"],
@@ -96,6 +114,18 @@ describe("npm run member and npm run token", () => {
     ["member", ["add", "ann@x.example", "ownr"], "There is no role ownr. There are: analyst, support, owner."],
     ["member", ["set", "ann@x.example", "team=blue"], "The policy file knows no attribute team."],
     ["member", ["list", "--local", "--remote"], "Choose one"],
+    ["member", ["set", "ann@x.example", 'region=["north",5]'], 'The attribute region is ["north",5]. It must be text'],
+    [
+      "member",
+      ["set", "ann@x.example", "region=[5]"],
+      "because the rule support/allow/read/shop.customers compares it with",
+    ],
+    [
+      "member",
+      ["add", "ann@x.example ", "owner"],
+      "ann@x.example\\u{20} is no email address. An address is written in ASCII",
+    ],
+    ["token", ["create", "x", "--owner", "\u212Aate@x.example", "--role", "owner"], "is no email address."],
     ["token", ["create", "x", "--role", "owner"], "Say what to do: create"],
     [
       "token",
