@@ -5,6 +5,7 @@
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { SIGN_IN_SECRETS } from "../src/auth/settings.ts";
+import { signInWarnings } from "../src/auth/sign-in-warnings.ts";
 import type { Gatehouse } from "../src/config.ts";
 import { runTool } from "./build.ts";
 import { chooseOrigin } from "./deploy/address.ts";
@@ -125,7 +126,9 @@ async function prepare(config: Gatehouse, { environment, secretsFile: givenFile 
   const deployed = await platform.worker(account.id, settings.worker);
   if (deployed !== undefined) requireSuccession(settings, deployed, sourceBindings);
   const pending = readPending(secretsFile(account.id, settings.worker));
-  requireSignIn(settings.variables, [...(deployed?.secrets ?? []), ...Object.keys({ ...pending, ...given })]);
+  const secrets = [...(deployed?.secrets ?? []), ...Object.keys({ ...pending, ...given })];
+  const signIn = requireSignIn(settings.variables, secrets);
+  for (const warning of signInWarnings(signIn, config.policy.groups)) say(`warning: ${warning}`);
   await requireFreeDomains(settings, platform, account.id);
   const subdomain = settings.isOnWorkersDev ? await platform.subdomain(account.id) : undefined;
   const origin = chooseOrigin(settings, subdomain);

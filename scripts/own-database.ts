@@ -67,9 +67,16 @@ export async function openOwnDatabase(choice: DatabaseChoice): Promise<OwnDataba
   };
 }
 
+const stateFolder = (): string => path.resolve(root, process.env["GATEHOUSE_STATE"] ?? ".wrangler/state");
+
+/** Whether anything was ever served on this machine. */
+export function hasLocalState(): boolean {
+  return existsSync(stateFolder());
+}
+
 function stateDir(): string {
-  const folder = path.resolve(root, process.env["GATEHOUSE_STATE"] ?? ".wrangler/state");
-  if (!existsSync(folder)) throw new PolicyProblem(`There is no state in ${folder} yet. Run npm start first.`);
+  const folder = stateFolder();
+  if (!hasLocalState()) throw new PolicyProblem(`There is no state in ${folder} yet. Run npm start first.`);
   return folder;
 }
 

@@ -1,25 +1,35 @@
 // `npm run policy -- check | explain <email> <dataset> [column] | diff <git revision>`: the policy file read for people.
-// `--sample` reads that of the sample organisation.
+// `--sample` reads that of the sample organisation. `check` and `explain` also read the members table, of this machine or, with
+// `--remote`, of the deployment.
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { signInWarnings } from "../src/auth/sign-in-warnings.ts";
 import type { Gatehouse } from "../src/config.ts";
+import { foldAscii } from "../src/lib/email-address.ts";
+import type { MemberRecord, Policy } from "../src/policy/model.ts";
+import { requireEmailAddress } from "../src/policy/names.ts";
+import type { ListedMember } from "../src/storage/member-row.ts";
 import { root } from "./build.ts";
+import { problemLines, readMembersIfThere } from "./members-table.ts";
+import { DATABASE_OPTIONS } from "./own-database.ts";
+import type { DatabaseChoice } from "./own-database.ts";
 import { PolicyProblem, loadOwnConfig } from "./policy-file.ts";
 import { matrixOf, warningsOf } from "./policy/check.ts";
 import { diffPolicies } from "./policy/diff.ts";
-import { explain } from "./policy/explain.ts";
+import { explain, storedLines } from "./policy/explain.ts";
+import { configuredSignIn } from "./sign-in.ts";
 
 const USAGE =
-  "Say what to do: check, explain <email> <dataset> [column], or diff <git revision>. --sample reads the sample's policy. With explain, --group <name> (also several) supposes groups of the identity provider, and --role <name> a role of the members table.";
+  "Say what to do: check, explain <email> <dataset> [column], or diff <git revision>. --sample reads the sample's policy. check and explain read the members table of this machine, with --remote that of the deployment. With explain, --group <name> (also several) supposes groups of the identity provider, and --role <name> a role of the members table.";
 
 async function main(): Promise<readonly string[]> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
-      sample: { type: "boolean", default: false },
+      ...DATABASE_OPTIONS,
       group: { type: "string", multiple: true, default: [] },
       role: { type: "string", multiple: true, default: [] },
     },
@@ -31,20 +41,55 @@ async function main(): Promise<readonly string[]> {
   if (command === "check" && rest.length === 0) {
     if (policy.datasets.length === 0)
       return [`${file} declares no dataset. npm run introspect reads a database; --sample looks at the sample.`];
-    const warnings = warningsOf(policy).map((warning) => `warning: ${warning}`);
-    return [...matrixOf(policy), ...(warnings.length === 0 ? ["No warnings."] : warnings)];
+    return check(policy, values);
   }
-  if (command === "explain" && first !== undefined && second !== undefined && rest.length <= 3)
-    return explain(policy, first, second, third, {
-      groups: values.group,
-      record: { roles: values.role, attributes: {} },
-    });
+  if (command === "explain" && first !== undefined && second !== undefined && rest.length <= 3) {
+    const email = requireEmailAddress(first);
+    const members = await storedMembers(values);
+    const stored = members.find((member) => member.email === email);
+    const record = recordOf(stored, values.role);
+    return [
+      ...explain(policy, email, second, third, { groups: values.group, record }),
+      ...(stored === undefined ? [] : storedLines(stored)),
+      ...problemLines(policy, members.filter(isMisspelling(email))),
+    ];
+  }
   if (command === "diff" && first !== undefined && rest.length === 1) {
     const { opens, closes, changes } = diffPolicies((await loadRevision(first, file)).policy, policy);
     const lines = [...listed("Opens", opens), ...listed("Closes", closes), ...listed("Changes", changes)];
     return lines.length === 0 ? [`Nobody sees more or less than at ${first}.`] : lines;
   }
   throw new PolicyProblem(USAGE);
+}
+
+async function check(policy: Policy, choice: DatabaseChoice): Promise<readonly string[]> {
+  const configPath = path.join(root, choice.sample ? "sample/wrangler.jsonc" : "wrangler.jsonc");
+  const found = [
+    ...signInWarnings(configuredSignIn(configPath, choice.env), policy.groups),
+    ...warningsOf(policy),
+    ...problemLines(policy, await storedMembers(choice)),
+  ];
+  const warnings = found.map((warning) => `warning: ${warning}`);
+  return [...matrixOf(policy), ...(warnings.length === 0 ? ["No warnings."] : warnings)];
+}
+
+/** What the members table gives, with roles that are supposed besides. */
+function recordOf(stored: ListedMember | undefined, supposed: readonly string[]): MemberRecord {
+  const roles = (stored?.roles ?? []).map(({ role }) => role);
+  return { roles: [...roles, ...supposed], attributes: stored?.attributes ?? {} };
+}
+
+/** Whether a row seems to mean this address, but is in a spelling that matches no user. */
+function isMisspelling(address: string): (member: ListedMember) => boolean {
+  return ({ email }) => email !== address && foldAscii(email.trim()) === address;
+}
+
+/** What the members table holds. Where it is not read, that is said beside the output, which then is of the policy file alone. */
+async function storedMembers(choice: DatabaseChoice): Promise<readonly ListedMember[]> {
+  const table = await readMembersIfThere(choice);
+  if (table.kind === "read") return table.members;
+  console.error(`The members table was not read: ${table.reason}.`);
+  return [];
 }
 
 function listed(title: string, lines: readonly string[]): readonly string[] {

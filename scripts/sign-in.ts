@@ -3,7 +3,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { parseEnv } from "node:util";
+import { unstable_readConfig } from "wrangler";
 import { SIGN_IN_SECRETS, SIGN_IN_VARIABLES, parseSignIn } from "../src/auth/settings.ts";
+import type { SignInSettings } from "../src/auth/settings.ts";
 import { PolicyProblem } from "./policy-file.ts";
 
 /** Some place that is not this machine, for checks that do not know the deployment's URL. */
@@ -37,22 +39,36 @@ export function requireServable(variables: Readonly<Record<string, string>>): vo
 }
 
 /**
- * Throws `PolicyProblem` unless people can sign in, by something that asks who they are. `secrets` are the names of those that
+ * How people sign in. Throws `PolicyProblem` unless they can, by something that asks who they are. `secrets` are the names of those that
  * the deployment has or is about to get.
  */
-export function requireSignIn(variables: Readonly<Record<string, string>>, secrets: readonly string[]): void {
+export function requireSignIn(variables: Readonly<Record<string, string>>, secrets: readonly string[]): SignInSettings {
   if (["", "none"].includes(variables["GATEHOUSE_SIGN_IN"] ?? ""))
     throw new PolicyProblem(
       'No sign-in method is chosen, so nobody could sign in: set GATEHOUSE_SIGN_IN under "vars" in wrangler.jsonc (docs/operating.md).',
     );
   requireServable(variables);
   const known = SIGN_IN_SECRETS.filter((name) => secrets.includes(name));
-  check({ ...Object.fromEntries(known.map((name) => [name, IN_PLACE])), ...variables }, ELSEWHERE, GIVE_SECRETS);
+  return check({ ...Object.fromEntries(known.map((name) => [name, IN_PLACE])), ...variables }, ELSEWHERE, GIVE_SECRETS);
 }
 
-function check(variables: object, origin: string, advice = ""): void {
+/**
+ * How people sign in to the deployment of a configuration, or to one of its environments, as far as its variables say. Throws
+ * `PolicyProblem` when they do not fit together.
+ */
+export function configuredSignIn(configPath: string, environment?: string): SignInSettings {
+  const { vars } = unstable_readConfig({
+    config: configPath,
+    ...(environment === undefined ? {} : { env: environment }),
+  });
+  const secrets = Object.fromEntries(SIGN_IN_SECRETS.map((name) => [name, IN_PLACE]));
+  const origin = vars["GATEHOUSE_SIGN_IN"] === "sample" ? "http://localhost" : ELSEWHERE;
+  return check({ ...secrets, ...vars }, origin);
+}
+
+function check(variables: object, origin: string, advice = ""): SignInSettings {
   try {
-    parseSignIn(variables, origin);
+    return parseSignIn(variables, origin);
   } catch (error) {
     if (error instanceof TypeError) throw new PolicyProblem(`${error.message}${advice}`, { cause: error });
     throw error;

@@ -2,7 +2,7 @@
 // `--remote` does it in the deployment. A token is printed once; only its hash is kept.
 import { parseArgs } from "node:util";
 import * as z from "zod";
-import { requireRole } from "../src/policy/names.ts";
+import { requireEmailAddress, requireRole } from "../src/policy/names.ts";
 import { AppError } from "../src/errors.ts";
 import { hashAccessToken, newAccessToken } from "../src/lib/access-token.ts";
 import { newId } from "../src/lib/ids.ts";
@@ -54,7 +54,7 @@ async function create(database: OwnDatabase, { name, owner, roles, days: text }:
   if (!Number.isInteger(days) || days < 1 || days > maxDays)
     throw new PolicyProblem(`--days is ${text}. It takes a whole number from 1 to ${maxDays}.`);
   if (name.length > 100) throw new PolicyProblem("The name is longer than 100 characters.");
-  const ownerId = await ownerIdOf(database, owner.toLowerCase());
+  const ownerId = await ownerIdOf(database, requireEmailAddress(owner));
   const [id, token, nowMs] = [newId(), newAccessToken(), Date.now()];
   const times = { nowMs, expiresMs: nowMs + days * 86_400_000 };
   const kept = { id, hash: await hashAccessToken(token), ownerId, name, roles, by: OPERATOR, ...times };

@@ -10,6 +10,7 @@ import { RETRY_AFTER_SECONDS, createRateLimits } from "./auth/rate-limit.tsx";
 import type { RateLimits } from "./auth/rate-limit.tsx";
 import { createTokenExchange } from "./auth/renewal.ts";
 import { parseSignIn } from "./auth/settings.ts";
+import { signInWarnings } from "./auth/sign-in-warnings.ts";
 import { parseEnv } from "./config.ts";
 import type { Gatehouse } from "./config.ts";
 import { ownerIdOf } from "./lib/identity.ts";
@@ -59,6 +60,7 @@ export function createOwnProvider(
   const log = (message: string, error?: unknown): void =>
     error === undefined ? console.warn(message) : logError(message, error);
   const settings = parseSignIn(env, origin);
+  for (const warning of signInWarnings(settings, policy.groups)) log(`sign-in: ${warning}`);
   const endAccount = async (subjectId: string): Promise<void> => {
     await Promise.all([sessions.endAll(subjectId), people.endTokensOf(subjectId)]);
   };

@@ -3,6 +3,7 @@
 import { waitUntil } from "cloudflare:workers";
 import { withCallLog } from "./access/call-log.ts";
 import { createAdministration } from "./access/administration.ts";
+import { reportMemberProblems } from "./access/member-report.ts";
 import { createOwn } from "./access/own.ts";
 import { createRecorder } from "./access/recorded.ts";
 import { createRoleChanges } from "./access/role-changes.ts";
@@ -42,7 +43,7 @@ export interface People {
   endTokensOf(subjectId: string): Promise<void>;
   /** What the pages and the API need. Throws `TypeError` for a secret that cannot be used. */
   pages(): Omit<ApiOptions & SetUpOptions, "sessions" | "origin"> & { readonly connections: Connections };
-  /** Makes act what nobody told, and forgets tokens that ended long ago. */
+  /** Makes act what nobody told, forgets tokens that ended long ago, and logs which members have less than the table says. */
   upkeep(): Promise<void>;
 }
 
@@ -96,6 +97,7 @@ export function openPeople(config: Gatehouse, env: Env, reach: Reach): People {
     async upkeep() {
       await changes.tell();
       await tokens.purge(Date.now() - ENDED_TOKEN_MS);
+      await reportMemberProblems({ policy, members, log: logError });
     },
   };
 }

@@ -145,6 +145,16 @@ describe("defineGatehouse", () => {
       { ...good, members: [...good.members, { email: "A@x.example", name: "A", roles: [] }] },
       "members: has two entries for one email (a@x.example). Keep one.",
     ],
+    [
+      "an email that Unicode folds to another",
+      { ...good, members: [...good.members, { email: "\u212Aate@x.example", name: "K", roles: [] }] },
+      "\\u{212a}ate@x.example is no email address. An address is written in ASCII",
+    ],
+    [
+      "one group in two spellings",
+      { ...good, groups: { "Data@x.example": ["reader"], "data@x.example": ["reader"] } },
+      "groups: has two spellings of one group (data@x.example). Keep one.",
+    ],
     ["no email", { ...good, members: [{ email: "a", name: "A", roles: [] }] }, "members[0].email"],
     [
       "a built-in attribute",

@@ -1,4 +1,5 @@
 // `npm run policy -- check`: who sees what, and what in the policy has no effect.
+import { attributeProblems, describeProblem } from "../../src/policy/attributes.ts";
 import { subjectValuesOf } from "../../src/policy/conditions.ts";
 import type { Policy, Rule } from "../../src/policy/model.ts";
 import { disclosureText, roleView, rowsText } from "./words.ts";
@@ -64,6 +65,11 @@ export function warningsOf(policy: Policy): readonly string[] {
     ...members
       .filter((member) => member.roles.length === 0)
       .map(({ email }) => `${email}: holds no role and sees nothing.`),
+    ...members.flatMap(({ email, attributes }) =>
+      attributeProblems(policy, attributes).map(
+        (problem) => `${email}: the attribute ${problem.attribute} ${describeProblem(problem)}`,
+      ),
+    ),
     ...rules.flatMap((rule) => warningsOfRule(rule, policy)),
   ];
 }

@@ -1,8 +1,10 @@
 // `npm run policy -- explain <email> <dataset> [column]`: what one person sees, and which rules say so.
 import { evaluate, resolveSubject } from "../../src/policy/evaluate.ts";
 import { maskOf, visibleColumns } from "../../src/policy/views.ts";
+import { attributeProblems, describeProblem } from "../../src/policy/attributes.ts";
 import { NO_RECORD } from "../../src/policy/model.ts";
-import type { Decision, MemberRecord, Policy } from "../../src/policy/model.ts";
+import type { Decision, MemberRecord, Policy, Subject } from "../../src/policy/model.ts";
+import type { ListedMember } from "../../src/storage/member-row.ts";
 import { disclosureText, rowsText } from "./words.ts";
 
 const REASONS: Readonly<Record<Extract<Decision, { allowed: false }>["reason"], string>> = {
@@ -13,7 +15,7 @@ const REASONS: Readonly<Record<Extract<Decision, { allowed: false }>["reason"], 
   missing_attribute: "the person lacks an attribute that the rules need, or has it of another type",
 };
 
-/** What is supposed of the person besides what the policy file says of them. */
+/** What counts of the person besides what the policy file says of them. */
 export interface Supposed {
   /** Groups of the identity provider. */
   readonly groups: readonly string[];
@@ -31,11 +33,33 @@ export function explain(
   column?: string,
   { groups, record }: Supposed = NOTHING_SUPPOSED,
 ): readonly string[] {
+  const subject = resolveSubject(policy, { subjectId: "explained", email, groups }, record);
+  return [...decisionLines(policy, subject, datasetId, column), ...misfitLines(policy, subject, datasetId)];
+}
+
+/** Attributes that make a rule of this person's roles grant nothing, wherever they come from. */
+function misfitLines(policy: Policy, { roles, attributes }: Subject, dataset: string): readonly string[] {
+  const rules = policy.rules.filter((rule) => rule.dataset === dataset && roles.includes(rule.role));
+  return attributeProblems({ ...policy, rules }, attributes).map(
+    (problem) => `  The attribute ${problem.attribute} ${describeProblem(problem)}`,
+  );
+}
+
+/** What a row of the members table gives. */
+export function storedLines({ email, roles, attributes, unreadable }: ListedMember): readonly string[] {
+  const given = roles.map(({ role }) => role).join(", ") || "none";
+  return [
+    `The members table gives ${email}: roles ${given}; attributes ${JSON.stringify(attributes)}.`,
+    ...unreadable.map((name) => `In the members table, ${name} cannot be read, so it counts for nothing.`),
+  ];
+}
+
+function decisionLines(policy: Policy, subject: Subject, datasetId: string, column?: string): readonly string[] {
+  const { email } = subject;
   const dataset = policy.datasets.find(({ id }) => id === datasetId);
   if (dataset === undefined)
     throw new Error(`There is no dataset ${datasetId}. There are: ${policy.datasets.map(({ id }) => id).join(", ")}.`);
-  const subject = resolveSubject(policy, { subjectId: "explained", email, groups }, record);
-  const isMember = policy.members.some((member) => member.email === subject.email.toLowerCase());
+  const isMember = policy.members.some((member) => member.email === email);
   const isKnown = isMember || subject.roles.length > 0;
   const who = `${email}: ${isKnown ? `roles ${subject.roles.join(", ") || "none"}` : "is not in the policy file, so has no role from it"}`;
   const decision = evaluate(policy, subject, dataset, "read");

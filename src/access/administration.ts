@@ -5,11 +5,14 @@ import { AppError } from "../errors.ts";
 import type { Room } from "../ledger/record.ts";
 import type { Identity } from "../lib/identity.ts";
 import { mayAdminister } from "../policy/evaluate.ts";
+import { memberProblems } from "../policy/attributes.ts";
 import { administeringRoles, requireAttributes, requireRole } from "../policy/names.ts";
+import type { AttributeChanges } from "../policy/names.ts";
 import type { Policy } from "../policy/model.ts";
 import { addRole, removeMember, removeRole, setAttributes } from "../storage/member-statements.ts";
 import type { Change } from "../storage/member-statements.ts";
-import type { ListedMember, Members } from "../storage/members.ts";
+import type { ListedMember } from "../storage/member-row.ts";
+import type { Members } from "../storage/members.ts";
 import { recordedInBrowser } from "./own.ts";
 import { Denied } from "./recorded.ts";
 import type { Call, Recorder } from "./recorded.ts";
@@ -24,16 +27,18 @@ export interface DeclaredMember {
 export interface MemberList {
   readonly declared: readonly DeclaredMember[];
   readonly members: readonly ListedMember[];
+  /** Why members of the table have less than it says. */
+  readonly problems: readonly { readonly email: string; readonly problem: string }[];
 }
-
-/** Values by name; null takes one away. */
-export type AttributeChanges = Readonly<
-  Record<string, string | number | boolean | readonly (string | number | boolean)[] | null>
->;
 
 /** When a change acts. `later`: it is written, and acts within some minutes. */
 export interface Acts {
   readonly acts: "at the next request" | "later";
+}
+
+/** What was set, with what of it grants nothing. */
+export interface AttributesSet extends Acts {
+  readonly warnings: readonly string[];
 }
 
 /** Errors of each: `not_allowed`, and those of the recorder. */
@@ -45,8 +50,8 @@ export interface Administration {
   removeRole(person: Identity, email: string, role: string): Promise<Acts>;
   /** Takes all roles and attributes away. Errors: `not_found`. */
   remove(person: Identity, email: string): Promise<Acts>;
-  /** Errors: `invalid_input` for an attribute that the policy does not know. */
-  setAttributes(person: Identity, email: string, attributes: AttributeChanges): Promise<Acts>;
+  /** Errors: `invalid_input` for an attribute that the policy does not know, or that its rules cannot compare. */
+  setAttributes(person: Identity, email: string, attributes: AttributeChanges): Promise<AttributesSet>;
 }
 
 export interface AdministrationDependencies {
@@ -79,7 +84,7 @@ export function createAdministration(dependencies: AdministrationDependencies): 
   const make = async (change: Change): Promise<Acts> => applyAndTell(dependencies, change);
   const known = async (email: string): Promise<ListedMember> => {
     const found = await members.find(email);
-    if (found !== undefined && (found.roles.length > 0 || Object.keys(found.attributes).length > 0)) return found;
+    if (found !== undefined && holdsAnything(found)) return found;
     throw new AppError("not_found", `The members table does not name ${email}.${declaredHint(policy, email)}`);
   };
   return {
@@ -88,10 +93,16 @@ export function createAdministration(dependencies: AdministrationDependencies): 
         person,
         "list members",
         "",
-        async () => ({
-          declared: policy.members.map(({ email, roles }) => ({ email, roles })),
-          members: await members.list(),
-        }),
+        async () => {
+          const listed = await members.list();
+          return {
+            declared: policy.members.map(({ email, roles }) => ({ email, roles })),
+            members: listed,
+            problems: listed.flatMap((member) =>
+              memberProblems(policy, member).map((problem) => ({ email: member.email, problem })),
+            ),
+          };
+        },
         "revocation",
       ),
     addRole: (person, email, role) =>
@@ -120,8 +131,8 @@ export function createAdministration(dependencies: AdministrationDependencies): 
     },
     setAttributes: (person, email, attributes) =>
       administer(person, "set attributes", `${email} ${Object.keys(attributes).join(" ")}`, async (call) => {
-        requireAttributes(policy, Object.keys(attributes));
-        return make(setAttributes(email, attributes, at(call)));
+        const warnings = requireAttributes(policy, attributes);
+        return { ...(await make(setAttributes(email, attributes, at(call)))), warnings };
       }),
   };
 }
@@ -139,6 +150,11 @@ export async function applyAndTell(
     onError(error);
     return { acts: "later" };
   }
+}
+
+/** Who was removed keeps an empty row. */
+function holdsAnything({ roles, attributes, unreadable }: ListedMember): boolean {
+  return roles.length + Object.keys(attributes).length + unreadable.length > 0;
 }
 
 function declaredHint({ members }: Policy, email: string): string {

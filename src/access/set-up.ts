@@ -84,7 +84,7 @@ export function createSetUp(dependencies: SetUpDependencies): SetUp {
     return false;
   };
   const claim = async ({ subjectId, email }: Subject): Promise<boolean> =>
-    (await isOpen()) && setup.claim({ subjectId, email: email.toLowerCase(), names: { roles, groups }, nowMs: now() });
+    (await isOpen()) && setup.claim({ subjectId, email, names: { roles, groups }, nowMs: now() });
   return {
     isOpen,
     // What was entered is not recorded: it could be right.

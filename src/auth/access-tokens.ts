@@ -1,6 +1,7 @@
 // Access tokens for programs at the border: from the text that a request presents to the identity that everything behind it sees.
 // Reads no policy: which of the token's roles its owner has today is decided with every call.
 import { hashAccessToken, isAccessToken, tokenSubjectId } from "../lib/access-token.ts";
+import { readIdentity } from "../lib/identity.ts";
 import type { Identity } from "../lib/identity.ts";
 import type { AccessTokens, PresentedAccessToken } from "../storage/access-tokens.ts";
 
@@ -34,6 +35,7 @@ export function createAccessTokenCheck(options: AccessTokenCheckOptions): Access
     const nowMs = now();
     const isOwnerKnown = nowMs - token.ownerSeenMs < ownerSeenSeconds * 1000;
     const identity = await identityOfToken(token, isOwnerKnown ? token.ownerGroups : []);
+    if (identity === undefined) return undefined;
     const ended = token.revokedMs !== null ? "revoked" : token.expiresMs <= nowMs ? "expired" : undefined;
     if (ended !== undefined) {
       // Once for each reason: whoever has the text of an ended token could otherwise fill its owner's record.
@@ -45,7 +47,15 @@ export function createAccessTokenCheck(options: AccessTokenCheckOptions): Access
   };
 }
 
-async function identityOfToken(token: PresentedAccessToken, groups: readonly string[]): Promise<Identity> {
-  const { id, ownerId, ownerEmail, roles } = token;
-  return { subjectId: await tokenSubjectId(id), email: ownerEmail, groups, token: { id, ownerId, roles } };
+/** Undefined when the owner was seen last with an address that is refused today: a token has what its owner has, so nothing. */
+async function identityOfToken(
+  { id, ownerId, ownerEmail, roles }: PresentedAccessToken,
+  groups: readonly string[],
+): Promise<Identity | undefined> {
+  return readIdentity({
+    subjectId: await tokenSubjectId(id),
+    email: ownerEmail,
+    groups,
+    token: { id, ownerId, roles },
+  });
 }

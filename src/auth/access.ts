@@ -2,7 +2,8 @@
 // a signed token. Groups come from Access's own record of the person, which the token opens for as long as it lives.
 import { createRemoteJWKSet, decodeJwt, jwtVerify } from "jose";
 import * as z from "zod";
-import { VAGUE_REFUSAL, describeFault, providerDeadline } from "./fault.ts";
+import { parseEmailAddress } from "../lib/email-address.ts";
+import { ADDRESS_REFUSAL, VAGUE_REFUSAL, describeAddressFault, describeFault, providerDeadline } from "./fault.ts";
 import type { AccessSettings } from "./settings.ts";
 import { CALLBACK_PATH } from "./sign-in.ts";
 import type { Renewed, SignIn, SignInEnd, SignInParts, SignedIn } from "./sign-in.ts";
@@ -50,13 +51,13 @@ export function createAccessSignIn({ settings, origin, now, log }: SignInParts<A
       return await readPerson(token);
     } catch (error) {
       log(`sign-in: refused: ${describeFault(error)}`);
-      return { refused: VAGUE_REFUSAL };
+      return { refused: error instanceof AddressFault ? ADDRESS_REFUSAL : VAGUE_REFUSAL };
     }
   }
 
   /** Of a token that was verified, now or when it came. */
   async function readPerson(token: string): Promise<SignedIn> {
-    const { iss, sub, email } = claimsSchema.parse(decodeJwt(token));
+    const { iss, sub, email: claimed } = claimsSchema.parse(decodeJwt(token));
     const response = await fetch(new URL("/cdn-cgi/access/get-identity", team), {
       headers: { Cookie: `CF_Authorization=${token}` },
       redirect: "manual",
@@ -64,7 +65,10 @@ export function createAccessSignIn({ settings, origin, now, log }: SignInParts<A
     });
     if (!response.ok) throw new AccessFault(response.status);
     const identity = identitySchema.parse(await response.json());
-    if (identity.user_uuid !== sub || identity.email !== email) throw new TypeError("the identity is another person's");
+    if (identity.user_uuid !== sub || identity.email !== claimed)
+      throw new TypeError("the identity is another person's");
+    const email = parseEmailAddress(claimed);
+    if (email === undefined) throw new AddressFault(describeAddressFault(claimed));
     const groups = (identity.groups ?? []).map((group) => (typeof group === "string" ? group : group.name));
     return {
       claims: { issuer: iss, subject: sub, email, groups: [...new Set(groups)] },
@@ -82,7 +86,8 @@ export function createAccessSignIn({ settings, origin, now, log }: SignInParts<A
     try {
       return { kind: "current", signedIn: await readPerson(parsed.data.token) };
     } catch (error) {
-      const isEnded = error instanceof AccessFault && FINAL_STATUSES.includes(error.status);
+      const isEnded =
+        error instanceof AddressFault || (error instanceof AccessFault && FINAL_STATUSES.includes(error.status));
       return { kind: isEnded ? "ended" : "unavailable", reason: describeFault(error) };
     }
   }
@@ -97,6 +102,9 @@ export function createAccessSignIn({ settings, origin, now, log }: SignInParts<A
     renew,
   };
 }
+
+/** The person's address cannot be taken. */
+class AddressFault extends Error {}
 
 class AccessFault extends Error {
   readonly status: number;

@@ -1,4 +1,7 @@
 // From the claims of an OpenID Connect issuer to an address and groups. Pure.
+import { parseEmailAddress } from "../lib/email-address.ts";
+import type { EmailAddress } from "../lib/email-address.ts";
+import { describeAddressFault } from "./fault.ts";
 import type { OidcSettings } from "./settings.ts";
 
 type Claims = Readonly<Record<string, unknown>>;
@@ -6,11 +9,13 @@ type Claims = Readonly<Record<string, unknown>>;
 export type OidcClaims =
   | {
       readonly kind: "verified";
-      readonly email: string;
+      readonly email: EmailAddress;
       readonly groups: readonly string[];
       /** Whether the issuer says that there are groups which it did not send. */
       readonly isOverflow: boolean;
     }
+  /** `unusable`: verified, but no address that can be taken (see `parseEmailAddress`). */
+  | { readonly kind: "unusable"; readonly reason: string }
   | { readonly kind: "unverified"; readonly reason: string };
 
 /**
@@ -23,9 +28,9 @@ export function readOidcClaims(
   { groupsClaim, unverifiedEmails }: Pick<OidcSettings, "groupsClaim" | "unverifiedEmails">,
 ): OidcClaims {
   const places = [idToken, userInfo];
-  const addressed = places.find(({ email }) => typeof email === "string" && email !== "");
-  const email = addressed?.["email"];
-  if (addressed === undefined || typeof email !== "string")
+  // The first place that says anything decides, also when it says nonsense: the other one may be of another address.
+  const addressed = places.find(({ email }) => email !== undefined && email !== null && email !== "");
+  if (addressed === undefined)
     return { kind: "unverified", reason: "there is no email claim; OIDC_SCOPES may lack email" };
   const verified = addressed["email_verified"];
   // Some issuers send it as text. Said to be false, it is refused whatever the operator accepts.
@@ -33,6 +38,8 @@ export function readOidcClaims(
   const isUnsaid = verified === undefined && unverifiedEmails === "accept";
   if (!isVerified && !isUnsaid)
     return { kind: "unverified", reason: `email_verified is ${verified === undefined ? "not there" : "not true"}` };
+  const email = parseEmailAddress(addressed["email"]);
+  if (email === undefined) return { kind: "unusable", reason: describeAddressFault(addressed["email"]) };
   const grouped = places.find((claims) => claims[groupsClaim] !== undefined);
   const isOverflow = grouped === undefined && places.some((claims) => hasOverflow(claims, groupsClaim));
   return { kind: "verified", email, groups: groupsOf(grouped?.[groupsClaim]), isOverflow };

@@ -1,10 +1,14 @@
 // What went wrong at an identity provider: exact for the log, vague for the person.
+import { EMAIL_ADDRESS_FORM, describeAddress } from "../lib/email-address.ts";
 
 /** For everything between us and the provider: who probes the sign-in learns nothing of its checks. */
 export const VAGUE_REFUSAL =
   "The identity provider could not confirm who you are. Try again; if it stays so, tell whoever runs this server.";
 export const DENIED_REFUSAL = "The identity provider did not sign you in.";
 export const UNVERIFIED_REFUSAL = "The identity provider does not know a verified email address of yours.";
+
+/** Told plainly: the person sees their address at the provider anyway, and can have it changed there. */
+export const ADDRESS_REFUSAL = `The identity provider gave an email address of yours that this server cannot take. ${EMAIL_ADDRESS_FORM} Have it changed there, then sign in again.`;
 
 export const UNREACHABLE_REFUSAL = "The identity provider cannot be reached at the moment. Try again in a minute.";
 
@@ -33,6 +37,12 @@ export function describeFault(error: unknown): string {
   const { message, cause } = error instanceof Error ? error : { message: "", cause: undefined };
   const because = cause instanceof Error ? [`because ${describeFault(cause)}`] : [];
   return [quoted(message), ...details, ...because].join(", ");
+}
+
+/** For the log: a verified address that `parseEmailAddress` does not take. */
+export function describeAddressFault(email: unknown): string {
+  const got = typeof email === "string" ? describeAddress(email.slice(0, MAX_CHARACTERS)) : typeof email;
+  return `the email address cannot be taken: ${got}`;
 }
 
 function quoted(value: string | number): string {

@@ -1,6 +1,7 @@
 // GitHub's OAuth endpoints and the few calls of its REST API that sign-in needs, each answer parsed. Which faults are final
 // is told apart here, since GitHub answers some of them with status 200.
 import * as z from "zod";
+import { foldAscii } from "../lib/email-address.ts";
 import type { GitHubSettings } from "./settings.ts";
 
 export interface GitHubTokens {
@@ -14,11 +15,24 @@ export interface GitHubApi {
   refresh(refreshToken: string): Promise<GitHubTokens>;
   /** The account's number; names change hands. */
   user(token: string): Promise<{ readonly id: number }>;
-  isMember(token: string, organisation: string): Promise<boolean>;
+  /** The membership of the organisation that has this name today; undefined for who is no active member. */
+  membership(token: string, organisation: string): Promise<Membership | undefined>;
   /** The primary address, if it is verified. */
   verifiedEmail(token: string): Promise<string | undefined>;
-  /** `organisation/team`, in lower case, of every organisation that lets the app see it. */
-  teams(token: string): Promise<readonly string[]>;
+  /** Of every organisation that lets the app see it. */
+  teams(token: string): Promise<readonly Team[]>;
+}
+
+export interface Membership {
+  /** Undefined where a server does not tell it. */
+  readonly organisationId: number | undefined;
+}
+
+/** Names are in lower case: GitHub does not tell cases apart. */
+export interface Team {
+  readonly organisation: string;
+  readonly organisationId: number | undefined;
+  readonly slug: string;
 }
 
 /** What GitHub refused. `isFinal`: the token is no longer good, so its person has to sign in again. */
@@ -44,9 +58,11 @@ const tokensSchema = z.union([
   z.object({ error: z.string() }),
 ]);
 const userSchema = z.object({ id: z.int() });
-const membershipSchema = z.object({ state: z.string() });
+const membershipSchema = z.object({ state: z.string(), organization: z.object({ id: z.int().optional() }).optional() });
 const emailsSchema = z.array(z.object({ email: z.string(), primary: z.boolean(), verified: z.boolean() }));
-const teamsSchema = z.array(z.object({ slug: z.string(), organization: z.object({ login: z.string() }) }));
+const teamsSchema = z.array(
+  z.object({ slug: z.string(), organization: z.object({ login: z.string(), id: z.int().optional() }) }),
+);
 
 /** The calls of one sign-in or refresh, which `signal` ends all together. */
 export function createGitHubApi({ web, clientId, clientSecret }: GitHubSettings, signal: AbortSignal): GitHubApi {
@@ -89,22 +105,29 @@ export function createGitHubApi({ web, clientId, clientSecret }: GitHubSettings,
       tokensFor({ code, code_verifier: verifier, redirect_uri: redirectUri }),
     refresh: async (refreshToken) => tokensFor({ grant_type: "refresh_token", refresh_token: refreshToken }),
     user: async (token) => read(userSchema, token, "/user"),
-    async isMember(token, organisation) {
+    async membership(token, organisation) {
       const path = `/user/memberships/orgs/${organisation}`;
       const response = await get(token, path);
-      if (response.status === 404) return false;
+      if (response.status === 404) return undefined;
       if (!response.ok) throw new GitHubFault(`${path} answered ${response.status}`, false);
-      return membershipSchema.parse(await response.json()).state === "active";
+      const { state, organization } = membershipSchema.parse(await response.json());
+      return state === "active" ? { organisationId: organization?.id } : undefined;
     },
     async verifiedEmail(token) {
       const emails = await read(emailsSchema, token, "/user/emails?per_page=100");
       return emails.find(({ primary, verified }) => primary && verified)?.email;
     },
     async teams(token) {
-      const all: string[] = [];
+      const all: Team[] = [];
       for (let page = 1; page <= MAX_PAGES; page += 1) {
         const teams = await read(teamsSchema, token, `/user/teams?per_page=${PAGE_SIZE}&page=${page}`);
-        all.push(...teams.map(({ slug, organization }) => `${organization.login}/${slug}`.toLowerCase()));
+        all.push(
+          ...teams.map(({ slug, organization }) => ({
+            organisation: foldAscii(organization.login),
+            organisationId: organization.id,
+            slug: foldAscii(slug),
+          })),
+        );
         if (teams.length < PAGE_SIZE) break;
       }
       return all;

@@ -1,10 +1,19 @@
 // Sign-in with GitHub, through an OAuth app or a GitHub App. Groups are the organisations that may sign in (`acme`) and the
-// person's teams in them (`acme/platform`).
+// person's teams in them (`acme/platform`); of an organisation that is pinned by its id also with it (`acme#1001/platform`).
 import * as oidc from "openid-client";
 import * as z from "zod";
-import { DENIED_REFUSAL, UNVERIFIED_REFUSAL, VAGUE_REFUSAL, describeFault, providerDeadline } from "./fault.ts";
+import { parseEmailAddress } from "../lib/email-address.ts";
+import {
+  ADDRESS_REFUSAL,
+  DENIED_REFUSAL,
+  UNVERIFIED_REFUSAL,
+  VAGUE_REFUSAL,
+  describeAddressFault,
+  describeFault,
+  providerDeadline,
+} from "./fault.ts";
 import { GitHubFault, createGitHubApi } from "./github-api.ts";
-import type { GitHubApi, GitHubTokens } from "./github-api.ts";
+import type { GitHubApi, GitHubTokens, Team } from "./github-api.ts";
 import type { GitHubSettings } from "./settings.ts";
 import { CALLBACK_PATH } from "./sign-in.ts";
 import type { Renewed, SignIn, SignInEnd, SignInParts, SignedIn } from "./sign-in.ts";
@@ -24,7 +33,7 @@ const renewalSchema = z.object({
 type Renewal = z.output<typeof renewalSchema>;
 
 export function createGitHubSignIn({ settings, origin, now, log }: SignInParts<GitHubSettings>): SignIn {
-  const { clientId, organisations } = settings;
+  const { clientId } = settings;
   const issuer = settings.web.origin;
   const redirectUri = `${origin}${CALLBACK_PATH}`;
 
@@ -39,7 +48,7 @@ export function createGitHubSignIn({ settings, origin, now, log }: SignInParts<G
       const { verifier } = dataSchema.parse(data);
       const api = createGitHubApi(settings, providerDeadline());
       const tokens = await api.exchangeCode(code, verifier, redirectUri);
-      const end = await readPerson(api, organisations, renewalOf(tokens));
+      const end = await readPerson(api, settings, renewalOf(tokens));
       if ("claims" in end) return end;
       log(`sign-in: refused: ${end.log}`);
       return { refused: end.person };
@@ -64,7 +73,7 @@ export function createGitHubSignIn({ settings, origin, now, log }: SignInParts<G
       const api = createGitHubApi(settings, providerDeadline());
       const isOver = expiry !== null && expiry.atMs - EARLY_MS <= now();
       const current = isOver ? renewalOf(await api.refresh(expiry.refreshToken)) : parsed.data;
-      const end = await readPerson(api, organisations, current);
+      const end = await readPerson(api, settings, current);
       if (!("claims" in end)) return { kind: "ended", reason: end.log };
       if (end.claims.subject !== String(id)) return { kind: "ended", reason: "the token is another person's" };
       return { kind: "current", signedIn: end };
@@ -105,23 +114,65 @@ interface Refusal {
   readonly log: string;
 }
 
+type Organisations = Pick<GitHubSettings, "organisations" | "organisationIds">;
+
 /** Who the token is of, their verified address, and their groups among the organisations that may sign in. */
 async function readPerson(
   api: GitHubApi,
-  organisations: readonly string[],
+  settings: Organisations,
   tokens: Omit<Renewal, "id">,
 ): Promise<SignedIn | Refusal> {
   const { accessToken, issuer } = tokens;
   const { id } = await api.user(accessToken);
-  const member: string[] = [];
-  for (const organisation of organisations)
-    if (await api.isMember(accessToken, organisation)) member.push(organisation);
-  if (member.length === 0)
-    return { person: DENIED_REFUSAL, log: `user ${id} is in none of the organisations of GITHUB_ORGANISATIONS` };
-  const email = await api.verifiedEmail(accessToken);
-  if (email === undefined)
+  const { members, faults } = await readMemberships(api, settings, accessToken);
+  if (members.length === 0) {
+    const fault = [`user ${id} is in none of the organisations of GITHUB_ORGANISATIONS`, ...faults].join("; ");
+    return { person: DENIED_REFUSAL, log: fault };
+  }
+  const verified = await api.verifiedEmail(accessToken);
+  if (verified === undefined)
     return { person: UNVERIFIED_REFUSAL, log: `user ${id} has no primary address that is verified` };
-  const teams = await api.teams(accessToken);
-  const groups = [...member, ...teams.filter((team) => member.some((name) => team.startsWith(`${name}/`)))];
+  const email = parseEmailAddress(verified);
+  if (email === undefined) return { person: ADDRESS_REFUSAL, log: `of user ${id}, ${describeAddressFault(verified)}` };
+  const groups = groupsOf(members, settings, await api.teams(accessToken));
   return { claims: { issuer, subject: String(id), email, groups }, renewal: { ...tokens, id } satisfies Renewal };
+}
+
+/** The organisations that the person is a member of, by name, and for the log those that only have the name of a pinned one. */
+async function readMemberships(
+  api: GitHubApi,
+  { organisations, organisationIds }: Organisations,
+  accessToken: string,
+): Promise<{ readonly members: readonly string[]; readonly faults: readonly string[] }> {
+  const members: string[] = [];
+  const faults: string[] = [];
+  for (const name of organisations) {
+    const membership = await api.membership(accessToken, name);
+    if (membership === undefined) continue;
+    const [pinned, found] = [organisationIds.get(name), membership.organisationId];
+    // Whoever registers the name of a renamed or deleted organisation gets all names of its teams too.
+    if (pinned === undefined || pinned === found) members.push(name);
+    else faults.push(`${name} is organisation ${found ?? "without an id"}, not ${pinned} as GITHUB_ORGANISATIONS says`);
+  }
+  return { members, faults };
+}
+
+/** Of a pinned organisation each group stands twice: by its name, and with the id. */
+function groupsOf(
+  members: readonly string[],
+  { organisationIds }: Organisations,
+  teams: readonly Team[],
+): readonly string[] {
+  const namesOf = (name: string, team = ""): readonly string[] => {
+    const pinned = organisationIds.get(name);
+    return [`${name}${team}`, ...(pinned === undefined ? [] : [`${name}#${pinned}${team}`])];
+  };
+  const counting = teams.filter(({ organisation, organisationId }) => {
+    const pinned = organisationIds.get(organisation);
+    return members.includes(organisation) && (pinned === undefined || pinned === organisationId);
+  });
+  return [
+    ...members.flatMap((name) => namesOf(name)),
+    ...counting.flatMap(({ organisation, slug }) => namesOf(organisation, `/${slug}`)),
+  ];
 }

@@ -5,6 +5,7 @@ import * as z from "zod";
 import { isLoopbackHost } from "../lib/loopback.ts";
 import { readOidcClaims } from "./claims.ts";
 import {
+  ADDRESS_REFUSAL,
   DENIED_REFUSAL,
   UNREACHABLE_REFUSAL,
   UNVERIFIED_REFUSAL,
@@ -41,6 +42,7 @@ export function createOidcSignIn({ settings, origin, now, log }: SignInParts<Oid
     const userInfo = isWhole ? {} : await fetchUserInfo(config, tokens.access_token, subject);
     const read = readOidcClaims(idToken ?? {}, userInfo, settings);
     if (read.kind === "unverified") return { person: UNVERIFIED_REFUSAL, log: read.reason };
+    if (read.kind === "unusable") return { person: ADDRESS_REFUSAL, log: read.reason };
     if (read.isOverflow) log(`sign-in: the issuer left the groups out, as they are too many for a token`);
     const { issuer } = config.serverMetadata();
     const refreshToken = tokens.refresh_token ?? expected?.refreshToken;

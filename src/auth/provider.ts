@@ -2,7 +2,7 @@
 // checks every token before /mcp is reached; the pages are authorize.tsx.
 import { AuthorizationError, ExternalTokenError, OAuthProvider } from "@cloudflare/workers-oauth-provider";
 import * as z from "zod";
-import { parseIdentity } from "../lib/identity.ts";
+import { readIdentity } from "../lib/identity.ts";
 import type { Identity } from "../lib/identity.ts";
 import type { AccessTokenCheck } from "./access-tokens.ts";
 import { AUTHORIZE_PATH } from "./authorize.tsx";
@@ -104,6 +104,7 @@ export function createOAuth<E extends object>(options: ProviderOptions<E>): OAut
     apiHandler: {
       fetch: async (request, _env, context) => {
         const token = parseToken(context);
+        if (token === undefined) return unknownIdentity(options.resource);
         return token.scopes.includes(READ_SCOPE) ? options.serveMcp(request, token) : missingScope(options.resource);
       },
     },
@@ -136,9 +137,13 @@ export function createOAuth<E extends object>(options: ProviderOptions<E>): OAut
   });
 }
 
-/** Reads what the provider verified. Throws `TypeError` if it is not there, which means that nothing was verified. */
-function parseToken(context: object): VerifiedToken {
-  const identity = parseIdentity(Reflect.get(context, "props"));
+/**
+ * Reads what the provider verified; undefined for an identity that cannot be read, such as one that a version before this one stored
+ * with an address that is refused today.
+ */
+function parseToken(context: object): VerifiedToken | undefined {
+  const identity = readIdentity(Reflect.get(context, "props"));
+  if (identity === undefined) return undefined;
   // The provider gives an external token neither client nor scopes: it is its own client, and can read.
   if (identity.token !== undefined) {
     const { id } = identity.token;
@@ -166,11 +171,17 @@ async function checkOrUnavailable(
 }
 
 /** RFC 6750 §3.1. */
-function missingScope(resource: string): Response {
+function challenge(resource: string, status: 401 | 403, error: string, scope = ""): Response {
   const { origin, pathname } = new URL(resource);
-  const challenge = `Bearer error="insufficient_scope", scope="${READ_SCOPE}", resource_metadata="${origin}/.well-known/oauth-protected-resource${pathname}"`;
-  return Response.json(
-    { error: "insufficient_scope" },
-    { status: 403, headers: { "WWW-Authenticate": challenge, "Cache-Control": "no-store" } },
-  );
+  const header = `Bearer error="${error}"${scope}, resource_metadata="${origin}/.well-known/oauth-protected-resource${pathname}"`;
+  return Response.json({ error }, { status, headers: { "WWW-Authenticate": header, "Cache-Control": "no-store" } });
+}
+
+/** The client refreshes, and that refresh ends the connection: signing in again says why. */
+function unknownIdentity(resource: string): Response {
+  return challenge(resource, 401, "invalid_token");
+}
+
+function missingScope(resource: string): Response {
+  return challenge(resource, 403, "insufficient_scope", `, scope="${READ_SCOPE}"`);
 }

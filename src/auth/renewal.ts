@@ -34,9 +34,9 @@ const RETRY_SECONDS = 30;
  */
 export function createTokenExchange({ signIn, endAccount, log }: RenewalOptions): ExchangeTokens {
   return async ({ grantType, props, userId, grantId }) => {
-    const identity = parseIdentity(props);
     const renewal: unknown = Reflect.get(Object(props), "renewal");
     if (grantType !== GrantType.REFRESH_TOKEN) {
+      const identity = parseIdentity(props);
       // No refresh token for somebody who could not be asked for again.
       return { accessTokenProps: identity, ...(renewal === undefined ? { refreshTokenTTL: 0 } : {}) };
     }

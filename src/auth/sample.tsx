@@ -1,6 +1,7 @@
 // The sample sign-in: offers the people of the policy file, asks for no password. For trying things on one's own
 // machine, so it refuses on any host that is not loopback, whatever the configuration says.
 import * as z from "zod";
+import { parseEmailAddress } from "../lib/email-address.ts";
 import { isLoopbackHost } from "../lib/loopback.ts";
 import type { Member } from "../policy/model.ts";
 import { CALLBACK_PATH } from "./sign-in.ts";
@@ -17,9 +18,8 @@ export interface SampleSignInOptions {
 
 export function createSampleSignIn({ members }: SampleSignInOptions): SignIn {
   const signedIn = (account: unknown): SignedIn | undefined => {
-    const member = members.find(({ email }) => email === account);
-    if (member === undefined) return undefined;
-    const { email } = member;
+    const email = parseEmailAddress(account);
+    if (email === undefined || !members.some((member) => member.email === email)) return undefined;
     // At this issuer, and at no other, the address is the account's name.
     return {
       claims: { issuer: ISSUER, subject: email, email, groups: [] },

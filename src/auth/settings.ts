@@ -1,5 +1,6 @@
 // How people sign in, from the variables and secrets of the deployment. Parsed once; what is missing or wrong is told with its
 // name, what it got and what it takes. A secret's value is never told.
+import { foldAscii } from "../lib/email-address.ts";
 import { isLoopbackHost } from "../lib/loopback.ts";
 
 export interface OidcSettings {
@@ -23,6 +24,8 @@ export interface GitHubSettings {
   readonly clientSecret: string;
   /** Whose members may sign in; in lower case, as GitHub does not tell cases apart. */
   readonly organisations: readonly string[];
+  /** The ids of those that are pinned: an organisation of the same name and another id is another organisation. */
+  readonly organisationIds: ReadonlyMap<string, number>;
 }
 
 export interface AccessSettings {
@@ -130,20 +133,30 @@ function unverifiedEmailsOf(variables: object): "refuse" | "accept" {
 }
 
 function parseGitHub(variables: object): GitHubSettings {
-  const takes = "the organisations whose members may sign in, with commas between, such as acme,acme-labs";
-  const organisations = required(variables, "GITHUB_ORGANISATIONS", takes)
-    .toLowerCase()
-    .split(",")
-    .map((name) => name.trim());
-  if (organisations.some((name) => !/^[a-z0-9][a-z0-9-]{0,38}$/.test(name)))
-    throw wrong(variables, "GITHUB_ORGANISATIONS", takes);
   return {
     method: "github",
     web: originOf(variables, "GITHUB_URL", "the URL of a GitHub, such as https://github.com", "https://github.com"),
     clientId: required(variables, "GITHUB_CLIENT_ID", "the client id of your OAuth app or GitHub App"),
     clientSecret: required(variables, "GITHUB_CLIENT_SECRET", "a client secret of that app"),
-    organisations,
+    ...organisationsOf(variables),
   };
+}
+
+/** `acme#1001`: a name, and the id that GitHub has given to the organisation for ever. */
+const ORGANISATION = /^([A-Za-z0-9][A-Za-z0-9-]{0,38})(?:#([1-9][0-9]{0,14}))?$/;
+
+function organisationsOf(variables: object): Pick<GitHubSettings, "organisations" | "organisationIds"> {
+  const takes =
+    "the organisations whose members may sign in, with commas between and with one id each, such as acme#1001,acme-labs#1002";
+  const ids = new Map<string, string | undefined>();
+  for (const written of required(variables, "GITHUB_ORGANISATIONS", takes).split(",")) {
+    const [, spelt, id] = ORGANISATION.exec(written.trim()) ?? [];
+    const name = foldAscii(spelt ?? "");
+    if (name === "" || (ids.has(name) && ids.get(name) !== id)) throw wrong(variables, "GITHUB_ORGANISATIONS", takes);
+    ids.set(name, id);
+  }
+  const pinned = [...ids].flatMap(([name, id]): [string, number][] => (id === undefined ? [] : [[name, Number(id)]]));
+  return { organisations: [...ids.keys()], organisationIds: new Map(pinned) };
 }
 
 /** Unset and empty are the same: wrangler's variables cannot be taken away, only emptied. */

@@ -1,13 +1,14 @@
 // From what an identity provider says to the subject that everything else knows.
 import { sha256Hex } from "../lib/crypto.ts";
+import type { EmailAddress } from "../lib/email-address.ts";
 import type { Identity } from "../lib/identity.ts";
 
-/** What a sign-in learned: the provider, its own name for the person, and their address. */
+/** What a sign-in learned: the provider, its own name for the person, and their address, which the sign-in has parsed. */
 export interface VerifiedClaims {
   readonly issuer: string;
   /** The provider's stable name for the person (OpenID Connect Core §5.7: only issuer and subject together are). */
   readonly subject: string;
-  readonly email: string;
+  readonly email: EmailAddress;
   /** The person's groups, in the provider's names. */
   readonly groups: readonly string[];
 }

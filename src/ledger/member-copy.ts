@@ -111,7 +111,7 @@ export function createMemberCopy(sql: SqlStorage, directory: MemberDirectory, no
 
   /** Whether roles, attributes or groups are others than before. */
   async function ask(identity: Identity): Promise<boolean> {
-    const [email, nowMs] = [identity.email.toLowerCase(), now()];
+    const [email, nowMs] = [identity.email, now()];
     const answer = await askTable(identity, email, nowMs);
     const before = load();
     const candidates = [answer, toldMeanwhile.get(email), before?.email === email ? before : undefined];
@@ -144,7 +144,7 @@ export function createMemberCopy(sql: SqlStorage, directory: MemberDirectory, no
 
   return {
     async ensure(identity) {
-      if (load()?.email !== identity.email.toLowerCase()) await ask(identity);
+      if (load()?.email !== identity.email) await ask(identity);
     },
     current() {
       const copy = load();

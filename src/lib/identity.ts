@@ -1,8 +1,10 @@
 // Who somebody is, as it crosses borders: in the props of a grant, over RPC, and in what the protocol layer carries.
+import { parseEmailAddress } from "./email-address.ts";
 
 /** Who signed in, as the identity provider said. `subjectId` derives from issuer and subject claim, never the email. */
 export interface Identity {
   readonly subjectId: string;
+  /** In its one spelling, as `parseEmailAddress` gives it. */
   readonly email: string;
   /** What the identity provider last said of the person's groups, in its own names. */
   readonly groups: readonly string[];
@@ -26,17 +28,25 @@ export function ownerIdOf({ subjectId, token }: Identity): string {
   return token?.ownerId ?? subjectId;
 }
 
-/** Parses an identity. Throws `TypeError` when it is anything else. */
+/** Parses an identity. Throws `TypeError` when `readIdentity` reads none. */
 export function parseIdentity(value: unknown): Identity {
-  if (typeof value === "object" && value !== null && "subjectId" in value && "email" in value) {
-    const { subjectId, email } = value;
-    const groups = "groups" in value ? value.groups : [];
-    if (isName(subjectId) && typeof email === "string" && isTexts(groups)) {
-      const person = { subjectId, email, groups };
-      return "token" in value && value.token !== undefined ? { ...person, token: parseToken(value.token) } : person;
-    }
-  }
-  throw new TypeError("not an identity");
+  const identity = readIdentity(value);
+  if (identity === undefined) throw new TypeError("not an identity");
+  return identity;
+}
+
+/**
+ * Reads an identity that was stored or sent; undefined when it is anything else, or when its address has no one spelling: an older
+ * version took such addresses, and they could be taken for another person's.
+ */
+export function readIdentity(value: unknown): Identity | undefined {
+  if (typeof value !== "object" || value === null || !("subjectId" in value && "email" in value)) return undefined;
+  const { subjectId } = value;
+  const email = parseEmailAddress(value.email);
+  const groups = "groups" in value ? value.groups : [];
+  if (!isName(subjectId) || email === undefined || !isTexts(groups)) return undefined;
+  const person = { subjectId, email, groups };
+  return "token" in value && value.token !== undefined ? { ...person, token: parseToken(value.token) } : person;
 }
 
 /** What cannot be read must not pass for a person: their roles would not be restricted. */

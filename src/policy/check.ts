@@ -1,9 +1,11 @@
 // Builds the policy from its parsed form and checks what must fit across fields: every name that a rule uses exists,
 // every mask fits its column, no rule stands twice. Problems are collected, each with its path and what would be right.
 import { foldName } from "../sql/identifier.ts";
+import { BUILT_IN_VALUES, attributeProblems, comparisonProblems, describeProblem } from "./attributes.ts";
 import { subjectValuesOf } from "./conditions.ts";
 import { choice, rulesOf } from "./check-rule.ts";
 import type { Dataset, Member, Policy, Rule, SavedQuery, SourceDeclaration, TableDataset } from "./model.ts";
+import { groupName } from "./names.ts";
 import { parseSaved } from "./saved.ts";
 import type { ParsedPolicy } from "./schema.ts";
 
@@ -13,8 +15,6 @@ export interface CheckedPolicy {
   readonly problems: readonly string[];
 }
 
-/** Subject values that every person has, besides their attributes. */
-const BUILT_IN_VALUES = ["id", "email"];
 /** The workspace, and the names of its results. */
 const RESERVED_SOURCE = /^(?:workspace|r[0-9]+)$/;
 /** Members, access tokens and sessions lie there: no SQL of a person may reach it. */
@@ -46,6 +46,8 @@ export function checkPolicy(input: ParsedPolicy): CheckedPolicy {
   const members = membersOf(input, problems);
   const attributes = attributesOf(input, members, problems);
   refuseUnknownValues(rules, attributes, problems);
+  problems.push(...comparisonProblems({ rules, datasets }));
+  refuseMisfits(members, { rules, datasets }, problems);
   const groups = groupsOf(input, problems);
   const queries = Object.entries(input.queries).flatMap(([name, query]) => savedOf(name, query, sources, problems));
   const roles = Object.entries(input.roles).map(([name, { description, queries: given, savedOnly, administers }]) => {
@@ -102,7 +104,7 @@ function membersOf(input: ParsedPolicy, problems: string[]): readonly Member[] {
       if (BUILT_IN_VALUES.includes(attribute))
         problems.push(`members[${index}].attributes.${attribute}: the name is built in. Choose another.`);
     }
-    return { email: email.toLowerCase(), name, roles: held, attributes };
+    return { email, name, roles: held, attributes };
   });
   refuseDuplicates(
     members.map((member) => [member.email, "members"]),
@@ -114,13 +116,19 @@ function membersOf(input: ParsedPolicy, problems: string[]): readonly Member[] {
 
 function groupsOf(input: ParsedPolicy, problems: string[]): Policy["groups"] {
   const known = Object.keys(input.roles);
-  return Object.entries(input.groups).map(([group, roles]) => {
+  const groups = Object.entries(input.groups).map(([group, roles]) => {
     for (const role of roles) {
       if (!known.includes(role))
         problems.push(`groups[${JSON.stringify(group)}]: there is no role ${role}. ${choice(known)}`);
     }
-    return { group, roles };
+    return { group: groupName(group), roles };
   });
+  refuseDuplicates(
+    groups.map(({ group }) => [group, "groups"]),
+    "has two spellings of one group",
+    problems,
+  );
+  return groups;
 }
 
 /** What `attributes` names, and what the declared members have. */
@@ -189,6 +197,19 @@ function refuseUnknownValues(rules: readonly Rule[], attributes: readonly string
         );
     }
   }
+}
+
+/** What does not fit would make tables vanish for a member without any message. */
+function refuseMisfits(
+  members: readonly Member[],
+  policy: Pick<Policy, "rules" | "datasets">,
+  problems: string[],
+): void {
+  members.forEach(({ attributes }, index) => {
+    for (const problem of attributeProblems(policy, attributes))
+      if (problem.kind === "type")
+        problems.push(`members[${index}].attributes.${problem.attribute}: ${describeProblem(problem)}`);
+  });
 }
 
 function refuseDuplicates(entries: readonly (readonly [string, string])[], what: string, problems: string[]): void {

@@ -1,7 +1,7 @@
 // Row rules as data: the columns and subject values that they use, and the SQL of a bound one.
 import { quoteIdentifier } from "../sql/identifier.ts";
 import type { Parameters } from "../sql/parameters.ts";
-import type { BoundCondition, Condition, Policy, Scalar } from "./model.ts";
+import type { BoundCondition, Condition, Policy, Scalar, SubjectPart } from "./model.ts";
 
 /** The SQL of a column of the table that the rule is about. */
 export type NameOf = (column: string) => string;
@@ -41,13 +41,26 @@ function equalitiesIn(parts: BoundParts): ReadonlyMap<string, Scalar> {
   return found;
 }
 
+/** A subject value compared with a column: with one value, or with each of a list. */
+export type SubjectComparison = Omit<SubjectPart, "kind">;
+
+/** The comparisons of a rule with subject values. */
+export function subjectComparisonsOf(condition: Condition): readonly SubjectComparison[] {
+  if ("all" in condition) return condition.all.flatMap(subjectComparisonsOf);
+  if ("any" in condition) return condition.any.flatMap(subjectComparisonsOf);
+  if ("parts" in condition)
+    return condition.parts.flatMap((part) => {
+      if (part.kind !== "subject") return [];
+      const { subject, column, isList } = part;
+      return [{ subject, column, isList }];
+    });
+  if (!("value" in condition) || typeof condition.value !== "object" || !("subject" in condition.value)) return [];
+  return [{ subject: condition.value.subject, column: condition.column, isList: condition.op === "in" }];
+}
+
 /** The names of the subject values that a rule needs. */
 export function subjectValuesOf(condition: Condition): readonly string[] {
-  if ("all" in condition) return condition.all.flatMap(subjectValuesOf);
-  if ("any" in condition) return condition.any.flatMap(subjectValuesOf);
-  if ("parts" in condition) return condition.parts.flatMap((part) => (part.kind === "subject" ? [part.subject] : []));
-  if (!("value" in condition) || typeof condition.value !== "object" || !("subject" in condition.value)) return [];
-  return [condition.value.subject];
+  return subjectComparisonsOf(condition).map(({ subject }) => subject);
 }
 
 /** A row rule in SQL, for asking a database whether it takes it. */

@@ -1,8 +1,10 @@
 // The policy decision point: pure, no clock and no I/O. Given who asks, what and for which action, it says what they
 // may see and why.
 import { ownerIdOf } from "../lib/identity.ts";
+import { parseEmailAddress } from "../lib/email-address.ts";
 import type { Identity } from "../lib/identity.ts";
-import { fitsType } from "./masks.ts";
+import { groupName } from "./names.ts";
+import { attributeFits, fitsType } from "./masks.ts";
 import type {
   Action,
   BoundCondition,
@@ -28,17 +30,21 @@ import type {
  * - Roles are united: of the policy file's member, of the groups that the identity provider tells, of the members table.
  *   A role that the policy does not have counts for nothing.
  * - The policy file's attributes beat those of the members table.
+ * - Addresses, also as names of groups, are compared in their one spelling; a person without one has nothing.
  * - An access token has those of its own roles that its owner has now. All else it has from its owner.
  */
 export function resolveSubject(policy: Policy, identity: Identity, record: MemberRecord): Subject {
-  const email = identity.email.toLowerCase();
+  const email = parseEmailAddress(identity.email);
+  if (email === undefined) return { ...identity, roles: [], attributes: {} };
   const declared = policy.members.find((candidate) => candidate.email === email);
-  const ofGroups = policy.groups.filter(({ group }) => identity.groups.includes(group)).flatMap(({ roles }) => roles);
+  const inGroups = new Set(identity.groups.map(groupName));
+  const ofGroups = policy.groups.filter(({ group }) => inGroups.has(group)).flatMap(({ roles }) => roles);
   const held = new Set([...(declared?.roles ?? []), ...ofGroups, ...record.roles]);
   const counts = (role: string): boolean => identity.token === undefined || identity.token.roles.includes(role);
   const known = new Set(policy.roles.map(({ name }) => name));
   return {
     ...identity,
+    email,
     roles: [...held].filter((role) => known.has(role) && counts(role)),
     attributes: { ...record.attributes, ...declared?.attributes },
   };
@@ -125,15 +131,17 @@ function bind(condition: Condition, subject: Subject, dataset: Dataset): BoundCo
     return parts.some((part) => part === undefined) ? undefined : { parts: parts.filter((part) => part !== undefined) };
   }
   if (!("value" in condition)) return condition;
+  const check = isSubjectValue(condition.value) ? attributeFits : fitsType;
   if (condition.op === "in") {
     const value = isSubjectValue(condition.value) ? subjectValue(subject, condition.value.subject) : condition.value;
     const list = typeof value === "object" ? value : [value];
-    if (!list.every((item) => item !== undefined && fits(dataset, condition.column, item))) return undefined;
+    if (!list.every((item) => item !== undefined && fits(dataset, condition.column, item, check))) return undefined;
     return { column: condition.column, op: "in", value: list.filter((item) => item !== undefined) };
   }
   const value = isSubjectValue(condition.value) ? subjectValue(subject, condition.value.subject) : condition.value;
   // A list where the rule compares with one value is as useless as none: deny rather than guess which one is meant.
-  if (value === undefined || typeof value === "object" || !fits(dataset, condition.column, value)) return undefined;
+  if (value === undefined || typeof value === "object" || !fits(dataset, condition.column, value, check))
+    return undefined;
   return { column: condition.column, op: condition.op, value };
 }
 
@@ -146,14 +154,14 @@ function valueOf(
   const value = subjectValue(subject, name);
   if (value === undefined || (typeof value === "object" && !isList)) return undefined;
   const list = typeof value === "object" ? value : [value];
-  if (list.length === 0 || !list.every((one) => fits(dataset, column, one))) return undefined;
+  if (list.length === 0 || !list.every((one) => fits(dataset, column, one, attributeFits))) return undefined;
   return { kind: "value", value: isList ? list : value };
 }
 
 /** SQLite compares a number with text by type, not by value: `!=` would then hold for every row. */
-function fits(dataset: Dataset, column: string, value: Scalar): boolean {
+function fits(dataset: Dataset, column: string, value: Scalar, check: typeof fitsType): boolean {
   const type = dataset.kind === "table" ? dataset.columns.find(({ name }) => name === column)?.type : undefined;
-  return type !== undefined && fitsType(type, value);
+  return type !== undefined && check(type, value);
 }
 
 function isSubjectValue(value: Scalar | SubjectValue | readonly Scalar[]): value is SubjectValue {

@@ -50,8 +50,36 @@ export function typesFor(mask: Mask): readonly ColumnType[] {
 
 /** Whether a value of a row rule can be compared with a column of this type. */
 export function fitsType(type: ColumnType, value: Scalar): boolean {
-  const isNumeric = type === "integer" || type === "real" || type === "boolean";
-  return isNumeric ? typeof value !== "string" : typeof value === "string";
+  return isTextual(type) === (typeof value === "string");
+}
+
+/**
+ * Whether a subject value can be compared with a column of this type. Stricter than literals of a rule, which its author sees beside
+ * the column: a number that JSON has rounded could be another person's, and `soon` is before no date.
+ */
+export function attributeFits(type: ColumnType, value: Scalar): boolean {
+  switch (type) {
+    case "integer":
+      return Number.isSafeInteger(value);
+    case "real":
+      return typeof value === "number";
+    case "boolean":
+      return typeof value === "boolean" || value === 0 || value === 1;
+    case "date":
+    case "datetime":
+      return typeof value === "string" && ISO_DATE.test(value);
+    case "text":
+    case "json":
+      return typeof value === "string";
+  }
+}
+
+/** ISO 8601, from the year alone to a time; text of this form is in order of time. */
+const ISO_DATE = /^\d{4}(?:-\d{2}(?:-\d{2}(?:[T ]\d{2}.*)?)?)?$/;
+
+/** Whether the values of a column of this type are text. */
+export function isTextual(type: ColumnType): boolean {
+  return type !== "integer" && type !== "real" && type !== "boolean";
 }
 
 /** The type of the values that come out of a disclosure of this column. */

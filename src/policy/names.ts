@@ -1,6 +1,18 @@
 // Names that people give, held against those that the policy has.
 import { AppError } from "../errors.ts";
-import type { Policy } from "./model.ts";
+import { EMAIL_ADDRESS_FORM, describeAddress, parseEmailAddress } from "../lib/email-address.ts";
+import type { EmailAddress } from "../lib/email-address.ts";
+import { attributeProblems, describeProblem } from "./attributes.ts";
+import type { AttributeProblem } from "./attributes.ts";
+import type { Attributes, Policy } from "./model.ts";
+
+/** Of a text that is no address. */
+const MAX_SHOWN_CHARACTERS = 100;
+
+/** The name by which groups are compared: exactly as it is, but an address in its one spelling. */
+export function groupName(group: string): string {
+  return parseEmailAddress(group) ?? group;
+}
 
 /** The names of the roles whose holders may administer. */
 export function administeringRoles({ roles }: Policy): readonly string[] {
@@ -15,6 +27,18 @@ export function administeringGroups(policy: Policy): readonly string[] {
     .map(({ group }) => group);
 }
 
+/** An address that somebody typed, in its one spelling. Errors: `invalid_input`. */
+export function requireEmailAddress(text: string): EmailAddress {
+  const address = parseEmailAddress(text);
+  if (address !== undefined) return address;
+  throw new AppError("invalid_input", notAnAddress(text));
+}
+
+/** Why a text is no address, and what would be. */
+export function notAnAddress(text: string): string {
+  return `${describeAddress(text.slice(0, MAX_SHOWN_CHARACTERS))} is no email address. ${EMAIL_ADDRESS_FORM}`;
+}
+
 /** Errors: `invalid_input`, with the roles that there are. */
 export function requireRole({ roles }: Policy, role: string): void {
   const names = roles.map(({ name }) => name);
@@ -22,12 +46,29 @@ export function requireRole({ roles }: Policy, role: string): void {
     throw new AppError("invalid_input", `There is no role ${role}. There are: ${names.join(", ") || "none"}.`);
 }
 
-/** Errors: `invalid_input`, with the attributes that there are. */
-export function requireAttributes({ attributes }: Policy, names: readonly string[]): void {
-  const unknown = names.filter((name) => !attributes.includes(name));
+/**
+ * Holds attributes that somebody wants to set against the policy; null takes one away. Returns warnings: what is set, but grants
+ * nothing. Errors: `invalid_input`, for an attribute that there is not, with those that there are, and for a value that cannot be
+ * compared as the rules do, with the rule.
+ */
+export function requireAttributes(policy: Policy, wanted: AttributeChanges): readonly string[] {
+  const known = policy.attributes;
+  const unknown = Object.keys(wanted).filter((name) => !known.includes(name));
   if (unknown.length > 0)
     throw new AppError(
       "invalid_input",
-      `The policy file knows no attribute ${unknown.join(", ")}. It knows: ${attributes.join(", ") || "none"}. attributes names more.`,
+      `The policy file knows no attribute ${unknown.join(", ")}. It knows: ${known.join(", ") || "none"}. attributes names more.`,
     );
+  const set = Object.entries(wanted).flatMap(([name, value]) => (value === null ? [] : [[name, value] as const]));
+  const problems = attributeProblems(policy, Object.fromEntries(set));
+  const texts = (kind: AttributeProblem["kind"]): readonly string[] =>
+    problems
+      .filter((problem) => problem.kind === kind)
+      .map((problem) => `The attribute ${problem.attribute} ${describeProblem(problem)}`);
+  const misfits = texts("type");
+  if (misfits.length > 0) throw new AppError("invalid_input", misfits.join(" "));
+  return texts("list");
 }
+
+/** Values by name; null takes one away. */
+export type AttributeChanges = Readonly<Record<string, Attributes[string] | null>>;

@@ -1,8 +1,10 @@
 // The form of the policy part of `gatehouse.config.ts`, field by field. What must fit across fields is check.ts.
 import * as z from "zod";
+import { parseEmailAddress } from "../lib/email-address.ts";
 import { reservedPrefixOf } from "../sql/identifier.ts";
 import { COLUMN_TYPES, COMPARISONS } from "./model.ts";
 import type { BoundCondition, Condition, Disclosure, Grant } from "./model.ts";
+import { notAnAddress } from "./names.ts";
 
 const scalar = z.union([z.string(), z.number(), z.boolean()]);
 const subjectValue = z.strictObject({ subject: z.string().min(1) });
@@ -197,6 +199,14 @@ const roleSchema = z.strictObject({
 
 const queryName = z.string().regex(/^[a-z][a-z0-9-]*$/, "must be lower-case letters, digits and -");
 
+/** In its one spelling, so that a person cannot be declared twice. */
+const email = z.string().transform((text, context) => {
+  const address = parseEmailAddress(text);
+  if (address !== undefined) return address;
+  context.addIssue({ code: "custom", message: notAnAddress(text) });
+  return z.NEVER;
+});
+
 export const policySchema = z.strictObject({
   queries: z.record(queryName, savedQuery).default({}),
   sources: z.record(
@@ -210,7 +220,7 @@ export const policySchema = z.strictObject({
   attributes: z.array(z.string().min(1)).default([]),
   members: z.array(
     z.strictObject({
-      email: z.email(),
+      email,
       name: z.string().min(1),
       roles: z.array(z.string()),
       attributes: z.record(z.string(), z.union([scalar, z.array(scalar)])).optional(),

@@ -20,7 +20,7 @@ export interface ListedAccessToken {
 
 /** A token with what is known of its owner. */
 export interface PresentedAccessToken extends ListedAccessToken {
-  /** In lower case. */
+  /** As it was noted when the owner was last seen. */
   readonly ownerEmail: string;
   readonly ownerGroups: readonly string[];
   /** When the owner was last here with a sign-in of their own. */

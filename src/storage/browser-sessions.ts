@@ -1,6 +1,6 @@
 // The table of browser sessions in GATEHOUSE_DB. It knows hashes of their ids only, and no limits: what has expired is
 // decided by auth/browser-session.ts.
-import { parseIdentity } from "../lib/identity.ts";
+import { readIdentity } from "../lib/identity.ts";
 import type { Identity } from "../lib/identity.ts";
 
 export interface StoredBrowserSession {
@@ -12,6 +12,7 @@ export interface StoredBrowserSession {
 export interface BrowserSessionStore {
   /** Keeps a new session, and drops those last used at `staleMs` or before. */
   insert(idHash: string, session: StoredBrowserSession, staleMs: number): Promise<void>;
+  /** Undefined also when its identity cannot be read: who it was of signs in again. */
   find(idHash: string): Promise<StoredBrowserSession | undefined>;
   touch(idHash: string, usedMs: number): Promise<void>;
   remove(idHash: string): Promise<void>;
@@ -43,7 +44,8 @@ export function createBrowserSessionStore(database: D1Database): BrowserSessionS
         .bind(idHash)
         .first<Row>();
       if (row === null) return undefined;
-      return { identity: parseIdentity(JSON.parse(row.identity)), beganMs: row.began_ms, usedMs: row.used_ms };
+      const identity = readIdentity(JSON.parse(row.identity));
+      return identity === undefined ? undefined : { identity, beganMs: row.began_ms, usedMs: row.used_ms };
     },
     async touch(idHash, usedMs) {
       await database.prepare("UPDATE browser_session SET used_ms = ? WHERE id_hash = ?").bind(usedMs, idHash).run();

@@ -1,7 +1,9 @@
 // The members table: roles and attributes by email, besides those of the policy file, and which subjects have been here. Ledgers
 // hold copies; what they have not been told of yet is found by `untold`.
 import * as z from "zod";
-import type { Attributes, MemberRecord } from "../policy/model.ts";
+import type { MemberRecord } from "../policy/model.ts";
+import { MEMBER_COLUMNS, readMemberRow } from "./member-row.ts";
+import type { ListedMember } from "./member-row.ts";
 import type { Change } from "./member-statements.ts";
 
 /** A member with the version that tells newer from older. */
@@ -13,18 +15,10 @@ export interface MemberVersion extends MemberRecord {
 /** A person whose ledger holds a copy. */
 export interface KnownSubject {
   readonly subjectId: string;
-  /** In lower case. */
+  /** In its one spelling. */
   readonly email: string;
   readonly groups: readonly string[];
   readonly seenMs: number;
-}
-
-export interface ListedMember {
-  readonly email: string;
-  readonly roles: readonly { readonly role: string; readonly by: string; readonly atMs: number }[];
-  readonly attributes: Attributes;
-  readonly changedBy: string;
-  readonly changedMs: number;
 }
 
 export interface UntoldMember extends MemberVersion {
@@ -48,19 +42,6 @@ export interface Members {
   markTold(email: string, version: number): Promise<void>;
 }
 
-const rolesSchema = z.record(z.string(), z.object({ by: z.string(), atMs: z.number() }));
-const scalar = z.union([z.string(), z.number(), z.boolean()]);
-const attributesSchema = z.record(z.string(), z.union([scalar, z.array(scalar)]));
-
-interface MemberRow {
-  readonly email: string;
-  readonly roles: string;
-  readonly attributes: string;
-  readonly changed_by: string;
-  readonly changed_ms: number;
-  readonly version: number;
-}
-
 interface SubjectRow {
   readonly subject_id: string;
   readonly email: string;
@@ -68,13 +49,13 @@ interface SubjectRow {
   readonly seen_ms: number;
 }
 
-const LISTED = "SELECT email, roles, attributes, changed_by, changed_ms, version FROM member";
+const LISTED = `SELECT ${MEMBER_COLUMNS} FROM member`;
 
 export function openMembers(database: D1Database): Members {
   return {
     async know({ subjectId, email, groups, seenMs }) {
       // One transaction: a change after it finds the subject, a change before it is read.
-      const [, read] = await database.batch<MemberRow>([
+      const [, read] = await database.batch([
         database
           .prepare(
             `INSERT INTO subject (subject_id, email, groups, seen_ms) VALUES (?, ?, ?, ?)
@@ -86,18 +67,18 @@ export function openMembers(database: D1Database): Members {
       return versionOf(read?.results[0]);
     },
     async read(email) {
-      const row = await database.prepare(`${LISTED} WHERE email = ?`).bind(email).first<MemberRow>();
-      return versionOf(row ?? undefined);
+      const row = await database.prepare(`${LISTED} WHERE email = ?`).bind(email).first();
+      return versionOf(row);
     },
     async list() {
       const { results } = await database
         .prepare(`${LISTED} WHERE roles <> '{}' OR attributes <> '{}' ORDER BY email`)
-        .all<MemberRow>();
-      return results.map(listedOf);
+        .all();
+      return results.map(readMemberRow);
     },
     async find(email) {
-      const row = await database.prepare(`${LISTED} WHERE email = ?`).bind(email).first<MemberRow>();
-      return row === null ? undefined : listedOf(row);
+      const row = await database.prepare(`${LISTED} WHERE email = ?`).bind(email).first();
+      return row === null ? undefined : readMemberRow(row);
     },
     async apply({ sql, values }) {
       await database
@@ -106,11 +87,11 @@ export function openMembers(database: D1Database): Members {
         .run();
     },
     async untold(limit) {
-      const { results } = await database
-        .prepare(`${LISTED} WHERE told_version < version LIMIT ?`)
-        .bind(limit)
-        .all<MemberRow>();
-      return results.map((row) => ({ email: row.email, changedBy: row.changed_by, ...versionOf(row) }));
+      const { results } = await database.prepare(`${LISTED} WHERE told_version < version LIMIT ?`).bind(limit).all();
+      return results.map((row) => {
+        const { email, changedBy } = readMemberRow(row);
+        return { email, changedBy, ...versionOf(row) };
+      });
     },
     async subjectsOf(email) {
       const { results } = await database
@@ -142,23 +123,8 @@ export function parseGroups(text: string): readonly string[] {
   return z.array(z.string()).parse(JSON.parse(text));
 }
 
-function versionOf(row: MemberRow | undefined): MemberVersion {
-  if (row === undefined) return { roles: [], attributes: {}, version: 0 };
-  const { roles, attributes, version } = row;
-  return {
-    roles: Object.keys(rolesSchema.parse(JSON.parse(roles))),
-    attributes: attributesSchema.parse(JSON.parse(attributes)),
-    version,
-  };
-}
-
-function listedOf(row: MemberRow): ListedMember {
-  const roles = Object.entries(rolesSchema.parse(JSON.parse(row.roles)));
-  return {
-    email: row.email,
-    roles: roles.map(([role, given]) => ({ role, ...given })),
-    attributes: attributesSchema.parse(JSON.parse(row.attributes)),
-    changedBy: row.changed_by,
-    changedMs: row.changed_ms,
-  };
+function versionOf(row: unknown): MemberVersion {
+  if (row === undefined || row === null) return { roles: [], attributes: {}, version: 0 };
+  const { roles, attributes, version } = readMemberRow(row);
+  return { roles: roles.map(({ role }) => role), attributes, version };
 }

@@ -33,7 +33,7 @@ export interface Setup {
 
 export interface Claim {
   readonly subjectId: string;
-  /** In lower case. */
+  /** In its one spelling. */
   readonly email: string;
   readonly names: AdministeringNames;
   readonly nowMs: number;
@@ -44,9 +44,12 @@ const MAX_TRIES = 5;
 const MAX_TRIES_OF_ALL = 50;
 const HOUR_MS = 3_600_000;
 
-/** Whether a person who has signed in is in one of the groups of a JSON array. Compared exactly, as the policy does. */
+/**
+ * Whether a person who has signed in is in one of the groups of a JSON array. A group that is an address may have come in another spelling:
+ * letters of either case close set-up.
+ */
 const GROUP_MEMBER =
-  "SELECT 1 FROM subject, json_each(subject.groups) AS told WHERE subject.owner_id IS NULL AND told.value IN (SELECT value FROM json_each(?)) LIMIT 1";
+  "SELECT 1 FROM subject, json_each(subject.groups) AS told WHERE subject.owner_id IS NULL AND lower(told.value) IN (SELECT lower(value) FROM json_each(?)) LIMIT 1";
 
 export function openSetup(database: D1Database): Setup {
   return {

@@ -8,6 +8,7 @@ import type { RoleChanges } from "../access/role-changes.ts";
 import type { AuthorizeEnv } from "../auth/authorize.tsx";
 import type { Connections } from "../auth/connections.ts";
 import { AppError } from "../errors.ts";
+import { requireEmailAddress } from "../policy/names.ts";
 import { enter, errorResponse, neverStored, parseInput, readBody } from "./api-border.ts";
 import type { ApiBorderOptions, ErrorReporter, SignedIn } from "./api-border.ts";
 
@@ -27,7 +28,6 @@ interface ApiEnv extends AuthorizeEnv {
   readonly Variables: SignedIn;
 }
 
-const email = z.email().max(320).toLowerCase();
 const name = z.string().min(1).max(100);
 const newToken = z.strictObject({
   name: z.string().trim().min(1).max(100),
@@ -84,7 +84,7 @@ function addMemberRoutes(app: Hono<ApiEnv>, { administration }: ApiOptions): voi
     Response.json(
       await administration.addRole(
         session.identity,
-        parseInput(req.param("email"), email),
+        requireEmailAddress(req.param("email")),
         parseInput(req.param("role"), name),
       ),
     ),
@@ -93,7 +93,7 @@ function addMemberRoutes(app: Hono<ApiEnv>, { administration }: ApiOptions): voi
     Response.json(
       await administration.removeRole(
         session.identity,
-        parseInput(req.param("email"), email),
+        requireEmailAddress(req.param("email")),
         parseInput(req.param("role"), name),
       ),
     ),
@@ -102,12 +102,12 @@ function addMemberRoutes(app: Hono<ApiEnv>, { administration }: ApiOptions): voi
     Response.json(
       await administration.setAttributes(
         session.identity,
-        parseInput(req.param("email"), email),
+        requireEmailAddress(req.param("email")),
         await readBody(req.raw, attributes),
       ),
     ),
   );
   app.delete("/members/:email", async ({ req, var: { session } }) =>
-    Response.json(await administration.remove(session.identity, parseInput(req.param("email"), email))),
+    Response.json(await administration.remove(session.identity, requireEmailAddress(req.param("email")))),
   );
 }

@@ -2,7 +2,7 @@
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
 import { firstBrokenLink } from "../../src/ledger/chain.ts";
-import { identityOf } from "../../src/auth/subject.ts";
+import { subjectIdOf } from "../support/members.ts";
 import { ACCOUNTS, SCENARIOS } from "../support/scenarios.ts";
 import type { Account } from "../support/scenarios.ts";
 import { SECRETS, seedShop } from "../support/seed.ts";
@@ -20,9 +20,7 @@ function tokenFor(account: Account): string {
 }
 
 async function ledgerOf(account: Account) {
-  const email = `${account}@harbor.example`;
-  const { subjectId } = await identityOf({ issuer: "urn:gatehouse:sample", subject: email, email, groups: [] });
-  return env.LEDGER.get(env.LEDGER.idFromName(subjectId));
+  return env.LEDGER.get(env.LEDGER.idFromName(await subjectIdOf(`${account}@harbor.example`)));
 }
 
 interface RecordBody {

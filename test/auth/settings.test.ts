@@ -2,7 +2,9 @@
 import { describe, expect, it } from "vitest";
 import { readOidcClaims } from "../../src/auth/claims.ts";
 import { describeFault } from "../../src/auth/fault.ts";
+import { signInWarnings } from "../../src/auth/sign-in-warnings.ts";
 import { SIGN_IN_SECRETS, parseSignIn } from "../../src/auth/settings.ts";
+import { LOOKALIKES } from "../support/lookalikes.ts";
 
 const ORIGIN = "https://data.example.com";
 const OIDC = {
@@ -43,6 +45,14 @@ describe("parseSignIn", () => {
     expect(parseSignIn(ACCESS, ORIGIN)).toMatchObject({ audience: ACCESS.ACCESS_AUD });
   });
 
+  it("takes organisations of GitHub with their ids, each once", () => {
+    const organisations = "Acme#1001, acme-labs,acme#1001";
+    expect(parseSignIn({ ...GITHUB, GITHUB_ORGANISATIONS: organisations }, ORIGIN)).toMatchObject({
+      organisations: ["acme", "acme-labs"],
+      organisationIds: new Map([["acme", 1001]]),
+    });
+  });
+
   it.each(["https://data.example.com", "http://10.0.0.5:8787", "https://localhost.example.com"])(
     "refuses the sample at %s, as it asks for no password",
     (origin) => {
@@ -53,7 +63,7 @@ describe("parseSignIn", () => {
     },
   );
 
-  it.each([
+  it.each<readonly [object, string]>([
     [{ GATEHOUSE_SIGN_IN: "saml" }, 'GATEHOUSE_SIGN_IN is "saml". It takes none, sample, oidc, github or access.'],
     [{ ...OIDC, OIDC_ISSUER: undefined }, "OIDC_ISSUER is not set. It takes the issuer's URL"],
     [{ ...OIDC, OIDC_ISSUER: "login.example.com" }, 'OIDC_ISSUER is "login.example.com"'],
@@ -71,6 +81,20 @@ describe("parseSignIn", () => {
     [{ ...OIDC, OIDC_UNVERIFIED_EMAILS: "yes" }, 'OIDC_UNVERIFIED_EMAILS is "yes". It takes refuse or accept.'],
     [{ ...GITHUB, GITHUB_ORGANISATIONS: undefined }, "GITHUB_ORGANISATIONS is not set"],
     [{ ...GITHUB, GITHUB_ORGANISATIONS: "acme,../user" }, "GITHUB_ORGANISATIONS is"],
+    ...[
+      "acme#",
+      "acme#0",
+      "acme#01",
+      "acme#-1",
+      "acme#1.5",
+      "acme#1e3",
+      "#1001",
+      "acme#9007199254740993",
+      "acme#1#2",
+    ].map((organisations) => [{ ...GITHUB, GITHUB_ORGANISATIONS: organisations }, "GITHUB_ORGANISATIONS is"] as const),
+    [{ ...GITHUB, GITHUB_ORGANISATIONS: "acme#1,acme#2" }, "with one id each"],
+    [{ ...GITHUB, GITHUB_ORGANISATIONS: "acme#1,acme" }, "with one id each"],
+    [{ ...GITHUB, GITHUB_ORGANISATIONS: "\u212Aate" }, "GITHUB_ORGANISATIONS is"],
     [{ ...GITHUB, GITHUB_CLIENT_SECRET: "" }, "GITHUB_CLIENT_SECRET is not set"],
     [{ ...GITHUB, GITHUB_URL: "https://github.example.com/x" }, "without a path"],
     [{ ...ACCESS, ACCESS_AUD: "short" }, 'ACCESS_AUD is "short". It takes the AUD tag of the application'],
@@ -84,6 +108,58 @@ describe("parseSignIn", () => {
     const attempt = (): unknown => parseSignIn({ ...method, [name]: { value: "the-secret-itself" } }, ORIGIN);
     expect(attempt).toThrow(name);
     expect(attempt).not.toThrow("the-secret-itself");
+  });
+});
+
+describe("what an operator is warned of", () => {
+  const warningsFor = (variables: object, ...groups: readonly string[]): readonly string[] =>
+    signInWarnings(
+      parseSignIn(variables, ORIGIN),
+      groups.map((group) => ({ group })),
+    );
+
+  it("warns of an organisation of GitHub that is named without its id", () => {
+    expect(warningsFor({ ...GITHUB, GITHUB_ORGANISATIONS: "acme,acme-labs#1002" })).toEqual([
+      expect.stringMatching(/^GITHUB_ORGANISATIONS: acme is named without its id.*Write acme#<id>/),
+    ]);
+    expect(warningsFor({ ...GITHUB, GITHUB_ORGANISATIONS: "acme#1001" })).toEqual([]);
+  });
+
+  it.each([
+    ["Acme", "Write acme."],
+    ["acme/Platform", "Write acme/platform."],
+    ["Acme#1001/platform", "Write acme#1001/platform."],
+    ["other", "not one of GITHUB_ORGANISATIONS"],
+    ["other/platform", "not one of GITHUB_ORGANISATIONS"],
+    ["acme#1002", "not one of GITHUB_ORGANISATIONS"],
+    ["acme-labs#1002", "not one of GITHUB_ORGANISATIONS"],
+    ["acme/", "is no organisation and no team"],
+    ["acme/a/b", "is no organisation and no team"],
+    ["acme/platform team", "is no organisation and no team"],
+    ["data@x.example", "is no organisation and no team"],
+  ])("warns of the group %s, which GitHub can never give", (group, advice) => {
+    const variables = { ...GITHUB, GITHUB_ORGANISATIONS: "acme#1001,acme-labs#1003" };
+    const [warning = "", ...others] = warningsFor(variables, group);
+    expect(warning).toContain(`groups[${JSON.stringify(group)}]`);
+    expect(warning).toContain("can never match");
+    expect(warning).toContain(advice);
+    expect(others).toEqual([]);
+  });
+
+  it("does not warn of groups that can match", () => {
+    const groups = ["acme", "acme#1001", "acme/platform", "acme#1001/platform", "acme/data_team", "acme-labs"];
+    expect(warningsFor({ ...GITHUB, GITHUB_ORGANISATIONS: "acme#1001,acme-labs#1003" }, ...groups)).toEqual([]);
+  });
+
+  it("does not judge groups of issuers and Access, which choose their own names", () => {
+    for (const variables of [OIDC, ACCESS]) expect(warningsFor(variables, "Data Team", "Acme/Platform")).toEqual([]);
+  });
+
+  it("does not warn under the sample sign-in, which gives no groups but stands for another method", () => {
+    for (const GATEHOUSE_SIGN_IN of ["sample", "none"]) {
+      const settings = parseSignIn({ GATEHOUSE_SIGN_IN }, "http://localhost:8787");
+      expect(signInWarnings(settings, [{ group: "acme" }])).toEqual([]);
+    }
   });
 });
 
@@ -105,6 +181,27 @@ describe("claims of an issuer", () => {
     expect(readOidcClaims({ email: "ann@example.com" }, {}, accepting).kind).toBe("verified");
     expect(readOidcClaims({ email: "ann@example.com", email_verified: false }, {}, accepting).kind).toBe("unverified");
   });
+
+  it("gives an address in its one spelling", () => {
+    expect(readOidcClaims({ ...address, email: "Zed@Red.Example" }, {}, settings)).toMatchObject({
+      email: "zed@red.example",
+    });
+  });
+
+  it.each(LOOKALIKES)("refuses a verified address that has %s, and takes no other in its place", (_name, email) => {
+    const isThere = email !== undefined && email !== null && email !== "";
+    expect(readOidcClaims({ email, email_verified: true }, isThere ? address : {}, settings).kind).not.toBe("verified");
+    expect(readOidcClaims({}, { email, email_verified: true }, settings).kind).not.toBe("verified");
+  });
+
+  it.each([1, "yes", "TRUE", null, [true], { verified: true }])(
+    "refuses an address whose email_verified is %j, whatever the operator accepts",
+    (verified) => {
+      const claims = { email: "ann@example.com", email_verified: verified };
+      for (const unverifiedEmails of ["accept", "refuse"] as const)
+        expect(readOidcClaims(claims, {}, { ...settings, unverifiedEmails }).kind).not.toBe("verified");
+    },
+  );
 
   it.each([
     [

@@ -1,9 +1,11 @@
 // The law of the policy, one test a sentence.
 import { describe, expect, it } from "vitest";
 import { defineGatehouse, mask, subject } from "../../src/config.ts";
+import { parseEmailAddress } from "../../src/lib/email-address.ts";
 import { evaluate, mayAdminister, resolveSubject } from "../../src/policy/evaluate.ts";
 import { NO_RECORD } from "../../src/policy/model.ts";
 import type { Dataset, Decision, Policy } from "../../src/policy/model.ts";
+import { LOOKALIKES } from "../support/lookalikes.ts";
 
 const { policy } = defineGatehouse({
   organisation: { name: "Test", contact: "Test" },
@@ -107,6 +109,36 @@ describe("resolveSubject", () => {
     expect(resolveSubject(grouped, identity("none@x.example", ["Data-Team", "data-team "]), NO_RECORD).roles).toEqual(
       [],
     );
+  });
+
+  it.each(LOOKALIKES)("gives nothing to an identity whose address has %s", (_name, email) => {
+    const found = resolveSubject(
+      { ...grouped, members: policy.members.map((member) => ({ ...member, email: String(email) })) },
+      identity(String(email), ["data-team"]),
+      { roles: ["reader"], attributes: { region: "north" } },
+    );
+    // What cannot be read as an address at all may still turn into one as text.
+    if (parseEmailAddress(String(email)) === undefined) expect(found).toMatchObject({ roles: [], attributes: {} });
+  });
+
+  it("fills rules with the one spelling of the address", () => {
+    const others = { column: "email", op: "!=", value: { subject: "email" } } as const;
+    const rules = policy.rules.map((rule) => ({ ...rule, rows: others }));
+    expect(decide("READER", "shop.customers", { ...policy, rules })).toMatchObject({
+      grants: [{ rows: { ...others, value: "reader@x.example" } }],
+    });
+  });
+
+  it("compares groups that are addresses in their one spelling", () => {
+    const { policy: mailed } = defineGatehouse({
+      organisation: { name: "Test", contact: "Test" },
+      sources: {},
+      roles: { reader: { description: "r", rules: [] } },
+      groups: { "Data@X.example": ["reader"] },
+      members: [],
+    });
+    expect(resolveSubject(mailed, identity("none@x.example", ["dATA@x.example"]), NO_RECORD).roles).toEqual(["reader"]);
+    expect(resolveSubject(mailed, identity("none@x.example", ["data@x.example "]), NO_RECORD).roles).toEqual([]);
   });
 
   it("attributes of the policy file beat those of the table", () => {

@@ -27,7 +27,7 @@ afterAll(async () => {
   rmSync(stateDir, { recursive: true, force: true });
 });
 
-type Script = "member" | "token" | "setup-void";
+type Script = "member" | "token" | "policy" | "setup-void";
 
 interface Ended {
   readonly status: number | null;
@@ -101,6 +101,24 @@ describe("npm run member and npm run token", () => {
     expect((await lines("member", "list")).join("\n")).not.toContain(email);
   }, 60_000);
 
+  it("warn of what is stored and gives nothing, explain it, and remove it under its own spelling", async () => {
+    await lines("member", "set", "typed@x.example", "region=7");
+    expect(await lines("member", "list")).toContain('  typed@x.example  no role  {"region":"7"}');
+    const [set = "", warning = ""] = await lines("member", "set", "typed@x.example", 'region=["north"]');
+    expect(set).toContain('{"region":["north"]}');
+    expect(warning).toContain("warning: The attribute region is");
+    const state = ["--local", "--sample"];
+    await lines("member", "add", "typed@x.example", "support");
+    const explained = (await lines("policy", "explain", "Typed@x.example", "shop.customers", ...state)).join("\n");
+    expect(explained).toContain("typed@x.example: roles support");
+    expect(explained).toContain('The attribute region is ["north"]. It is a list where the rule support/allow/read');
+    const checked = await lines("policy", "check", ...state);
+    expect(checked.filter((line) => line.startsWith("warning: typed@x.example in the members table"))).toHaveLength(1);
+    await lines("member", "remove", "typed@x.example");
+    const refused = await run("member", "remove", "\u212Aate@x.example");
+    expect(refused.stderr).toContain("\\u{212a}ate@x.example is no email address.");
+  }, 120_000);
+
   it.each<[Script, readonly string[], string]>([
     ["member", [], "Say what to do: add <email> <role>"],
     ["member", ["add", "ann@x.example"], "Say what to do"],
@@ -110,6 +128,18 @@ describe("npm run member and npm run token", () => {
     ["member", ["list", "--local", "--remote"], "Choose one"],
     ["setup-void", ["--local", "--remote"], "Choose one"],
     ["setup-void", ["now"], "Unexpected argument 'now'"],
+    ["member", ["set", "ann@x.example", 'region=["north",5]'], 'The attribute region is ["north",5]. It must be text'],
+    [
+      "member",
+      ["set", "ann@x.example", "region=[5]"],
+      "because the rule support/allow/read/shop.customers compares it with",
+    ],
+    [
+      "member",
+      ["add", "ann@x.example ", "owner"],
+      "ann@x.example\\u{20} is no email address. An address is written in ASCII",
+    ],
+    ["token", ["create", "x", "--owner", "\u212Aate@x.example", "--role", "owner"], "is no email address."],
     ["token", ["create", "x", "--role", "owner"], "Say what to do: create"],
     [
       "token",

@@ -1,10 +1,13 @@
 // The policy read for people: who sees what, what has no effect, why, and what a change opens and closes.
 import { describe, expect, it } from "vitest";
 import { matrixOf, warningsOf } from "../../scripts/policy/check.ts";
+import { problemLines } from "../../scripts/members-table.ts";
 import { diffPolicies } from "../../scripts/policy/diff.ts";
-import { explain } from "../../scripts/policy/explain.ts";
+import { explain, storedLines } from "../../scripts/policy/explain.ts";
 import { defineGatehouse, mask, sql, subject } from "../../src/config.ts";
 import type { GatehouseInput } from "../../src/config.ts";
+import { readMemberRow } from "../../src/storage/member-row.ts";
+import type { ListedMember } from "../../src/storage/member-row.ts";
 
 const TEXT = { type: "text", description: "Text" } as const;
 type Rules = GatehouseInput["roles"][string]["rules"];
@@ -50,6 +53,10 @@ function policyOf(roles: Readonly<Record<string, Rules>>, held: Readonly<Record<
   }).policy;
 }
 
+function storedMember(email: string, roles: string, attributes: string): ListedMember {
+  return readMemberRow({ email, roles, attributes, changed_by: "operator", changed_ms: 1, version: 1 });
+}
+
 describe("check", () => {
   const policy = policyOf(
     {
@@ -82,6 +89,29 @@ describe("check", () => {
       "nobody@x.example: holds no role and sees nothing.",
       "north/allow/read/shop.people: bare@x.example lacks region, so the rule grants them nothing.",
       "idle/deny/read/shop.lonely: denies what no rule allows. Remove it.",
+    ]);
+  });
+});
+
+describe("check of attributes", () => {
+  it("warns of a list where a rule compares one value", () => {
+    const listed = policyOf({ north: NORTH }, { ann: ["north"] });
+    const members = listed.members.map((member) => ({ ...member, attributes: { region: ["north", "east"] } }));
+    expect(warningsOf({ ...listed, members })).toContainEqual(
+      'ann@x.example: the attribute region is ["north","east"]. It is a list where the rule north/allow/read/shop.people compares one value with shop.people.region, so that rule grants nothing.',
+    );
+  });
+
+  it("names every problem of the members table", () => {
+    const policy = policyOf({ north: NORTH }, { ann: ["north"] });
+    const rows = [
+      storedMember("bob@x.example", "{}", '{"region":2}'),
+      storedMember("Kate@x.example", "{}", "{}"),
+      storedMember("dan@x.example", '{"north":{"by":"operator","atMs":1}}', '{"region":"north"}'),
+    ];
+    expect(problemLines(policy, rows)).toEqual([
+      "bob@x.example in the members table: the attribute region does not fit. It must be text, because the rule north/allow/read/shop.people compares it with shop.people.region, which is text.",
+      "Kate@x.example in the members table: its address is in no spelling that is compared with, so it matches no user. Remove it.",
     ]);
   });
 });
@@ -124,6 +154,29 @@ describe("explain", () => {
     ],
   ])("%s on %s %s", (email, dataset, column, lines) => {
     expect(explain(policy, email, dataset, column)).toEqual(lines);
+  });
+
+  it("says why an attribute grants nothing, with its value, the rule and the column", () => {
+    const record = { roles: ["north", "analyst"], attributes: { region: 2 } };
+    const lines = explain(policy, "both@y.example", "shop.people", undefined, { groups: [], record });
+    expect(lines).toContain("shop.people: allowed.");
+    expect(lines).toContain(
+      "  The attribute region is 2. It must be text, because the rule north/allow/read/shop.people compares it with shop.people.region, which is text.",
+    );
+  });
+
+  it("does not speak of rules that the person does not have", () => {
+    const record = { roles: ["analyst"], attributes: { region: 2 } };
+    const lines = explain(policy, "c@x.example", "shop.people", undefined, { groups: [], record });
+    expect(lines.join()).not.toContain("must be text");
+  });
+
+  it("says what a row of the members table gives, and what in it cannot be read", () => {
+    const given = '{"north":{"by":"operator","atMs":1}}';
+    expect(storedLines(storedMember("c@x.example", given, '{"region":"east","team":{}}'))).toEqual([
+      'The members table gives c@x.example: roles north; attributes {"region":"east"}.',
+      "In the members table, the attribute team cannot be read, so it counts for nothing.",
+    ]);
   });
 
   it("names what there is when the dataset or column is not declared", () => {

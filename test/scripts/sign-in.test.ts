@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { localSignIn, requireServable, requireSignIn } from "../../scripts/sign-in.ts";
+import { configuredSignIn, localSignIn, requireServable, requireSignIn } from "../../scripts/sign-in.ts";
 
 const LOCAL = "http://localhost:8787";
 const OIDC = { OIDC_ISSUER: "https://login.example.com", OIDC_CLIENT_ID: "gatehouse", OIDC_CLIENT_SECRET: "secret" };
@@ -41,6 +41,27 @@ describe("npm start", () => {
   it("stops at once when a variable is missing, naming it", () => {
     write(".dev.vars", { GATEHOUSE_SIGN_IN: "oidc" });
     expect(() => localSignIn(configPath(), LOCAL)).toThrow("OIDC_ISSUER is not set. It takes the issuer's URL");
+  });
+});
+
+describe("npm run policy -- check", () => {
+  const configure = (vars: object, env: object = {}): void =>
+    writeFileSync(configPath(), JSON.stringify({ name: "x", compatibility_date: "2026-01-01", vars, env }));
+
+  it("reads how people sign in from the configuration, and from one of its environments", () => {
+    const github = { GATEHOUSE_SIGN_IN: "github", GITHUB_CLIENT_ID: "x", GITHUB_ORGANISATIONS: "Acme#1001" };
+    configure({ GATEHOUSE_SIGN_IN: "none" }, { staging: { vars: github } });
+    expect(configuredSignIn(configPath())).toEqual({ method: "none" });
+    expect(configuredSignIn(configPath(), "staging")).toMatchObject({ method: "github", organisations: ["acme"] });
+    configure({ GATEHOUSE_SIGN_IN: "sample" });
+    expect(configuredSignIn(configPath())).toEqual({ method: "sample" });
+  });
+
+  it("says which variable is wrong", () => {
+    configure({ GATEHOUSE_SIGN_IN: "github", GITHUB_CLIENT_ID: "x", GITHUB_ORGANISATIONS: "acme#x" });
+    expect(() => configuredSignIn(configPath())).toThrow(
+      'GITHUB_ORGANISATIONS is "acme#x". It takes the organisations',
+    );
   });
 });
 

@@ -5,6 +5,7 @@ import type { RoleChanges, RoleChangesDependencies } from "../../src/access/role
 import { createHub } from "../../src/hub/hub.ts";
 import { identityOf } from "../../src/auth/subject.ts";
 import type { Policy } from "../../src/policy/model.ts";
+import { requireEmailAddress } from "../../src/policy/names.ts";
 import { openSources } from "../../src/sources/registry.ts";
 import { openAccessTokens } from "../../src/storage/access-tokens.ts";
 import { openMembers } from "../../src/storage/members.ts";
@@ -16,7 +17,8 @@ export const accessTokens = openAccessTokens(env.GATEHOUSE_DB);
 
 /** The id of an account of the sample. */
 export async function subjectIdOf(email: string): Promise<string> {
-  return (await identityOf({ issuer: "urn:gatehouse:sample", subject: email, email, groups: [] })).subjectId;
+  const address = requireEmailAddress(email);
+  return (await identityOf({ issuer: "urn:gatehouse:sample", subject: address, email: address, groups: [] })).subjectId;
 }
 
 export function ledgerOf(subjectId: string) {

@@ -202,6 +202,20 @@ const SCENARIOS: readonly Scenario[] = [
     recorded: refused("add role", "invalid_input", "failed"),
   },
   { who: "owner", method: "PUT", path: "/members/not-an-email/roles/analyst", status: 400, recorded: "none" },
+  ...[
+    "\u212Aate@red.example",
+    "kate@red.example ",
+    "kate@red.example.",
+    '"kate"@red.example',
+    "kate@red.example\n",
+  ].map((address): Scenario => ({
+    who: "owner",
+    method: "PUT",
+    path: `/members/${encodeURIComponent(address)}/roles/analyst`,
+    status: 400,
+    has: ["is no email address. An address is written in ASCII"],
+    recorded: "none",
+  })),
   {
     who: "owner",
     method: "PUT",

@@ -10,6 +10,7 @@ import { defineGatehouse } from "../../src/config.ts";
 import { newId } from "../../src/lib/ids.ts";
 import { resolveSubject } from "../../src/policy/evaluate.ts";
 import { NO_RECORD } from "../../src/policy/model.ts";
+import { requireEmailAddress } from "../../src/policy/names.ts";
 import { createBrowserSessionStore } from "../../src/storage/browser-sessions.ts";
 import { addRole, removeMember } from "../../src/storage/member-statements.ts";
 import { closeSetup } from "../../src/storage/setup-statements.ts";
@@ -220,7 +221,12 @@ describe("set-up is closed for good", () => {
     async (group) => {
       const setup = openSetup(env.GATEHOUSE_DB);
       const closer = () => createSetupCloser({ setup, policy, now: Date.now, onError: () => expect.unreachable() });
-      const claims = { issuer: "https://id.example", subject: newId(), email: `${newId()}@x.example`, groups: [group] };
+      const claims = {
+        issuer: "https://id.example",
+        subject: newId(),
+        email: requireEmailAddress(`${newId()}@x.example`),
+        groups: [group],
+      };
       const signIn = () =>
         noticeSignIns(
           {

@@ -75,6 +75,16 @@ describe("sign-in behind Access", () => {
     expect(await worker().log()).toContain(logged);
   });
 
+  it("gives the address in its one spelling, and refuses plainly one that has none", async () => {
+    access().person = { ...ANN, email: "Zed@Red.Example" };
+    expect(await worker().identityOf((await worker().connect()).tokens)).toMatchObject({ email: "zed@red.example" });
+    access().person = { ...ANN, email: "\u212Aate@red.example" };
+    const { response, html } = await worker().signIn(await register(worker().flow));
+    expect(response.status).toBe(403);
+    expect(html).toContain("this server cannot take. An address is written in ASCII");
+    expect(await worker().log()).toContain("the email address cannot be taken: \\\\u{212a}ate@red.example");
+  });
+
   it("refuses a token that another key signed, and one without a signature", async () => {
     const { privateKey } = await generateKeyPair("RS256");
     access().alter = { claims: (claims) => claims, key: privateKey };

@@ -9,15 +9,17 @@ import { useIdentityWorker } from "../../support/node/identity-worker.ts";
 
 let started: GitHub | undefined;
 
+const variablesOf = (stand: GitHub, organisations: string) => ({
+  GATEHOUSE_SIGN_IN: "github",
+  GITHUB_URL: stand.url,
+  GITHUB_CLIENT_ID: APP.id,
+  GITHUB_CLIENT_SECRET: APP.secret,
+  GITHUB_ORGANISATIONS: organisations,
+});
+
 const worker = useIdentityWorker(async (origin) => {
   started = await startGitHub(`${origin}/sign-in/callback`);
-  return {
-    GATEHOUSE_SIGN_IN: "github",
-    GITHUB_URL: started.url,
-    GITHUB_CLIENT_ID: APP.id,
-    GITHUB_CLIENT_SECRET: APP.secret,
-    GITHUB_ORGANISATIONS: "Acme, acme-labs",
-  };
+  return variablesOf(started, "Acme, acme-labs");
 });
 
 function github(): GitHub {
@@ -36,7 +38,7 @@ const ANN: GitHubPerson = {
 };
 
 beforeEach(() => {
-  Object.assign(github(), { person: ANN, tokensExpire: false, refreshes: 0 });
+  Object.assign(github(), { person: ANN, tokensExpire: false, takenOver: new Map(), refreshes: 0 });
 });
 
 afterEach(() => {
@@ -66,6 +68,11 @@ describe("sign-in with GitHub", () => {
     });
   });
 
+  it("gives the address in its one spelling", async () => {
+    github().person = { ...ANN, emails: [{ email: "Zed@Red.Example", primary: true, verified: true }] };
+    expect(await worker().identityOf((await worker().connect()).tokens)).toMatchObject({ email: "zed@red.example" });
+  });
+
   it("reads all teams, page by page", async () => {
     const teams = Array.from({ length: 230 }, (_value, index) => `acme/team-${index}`);
     github().person = { ...ANN, teams };
@@ -85,6 +92,12 @@ describe("sign-in with GitHub", () => {
       },
       "verified email address",
       "no primary address",
+    ],
+    [
+      "has an address with the Kelvin sign, which Unicode folds to k",
+      { emails: [{ email: "\u212Aate@red.example", primary: true, verified: true }] },
+      "this server cannot take",
+      "of user 4711, the email address cannot be taken: \\u{212a}ate@red.example",
     ],
   ] as const)("refuses who %s", async (_case, change, shown, logged) => {
     github().person = { ...ANN, ...change };
@@ -170,5 +183,57 @@ describe.each([
     expect(refused.status).toBe(503);
     expect(await refused.json()).toMatchObject({ error: "temporarily_unavailable" });
     expect(await worker().identityOf(signedIn.tokens)).toBeDefined();
+  });
+});
+
+describe("an organisation that is pinned by its id", () => {
+  let pinnedTo: GitHub | undefined;
+  const pinned = useIdentityWorker(async (origin) => {
+    pinnedTo = await startGitHub(`${origin}/sign-in/callback`);
+    return variablesOf(pinnedTo, "Acme#1001, acme-labs");
+  });
+  const stand = (): GitHub => {
+    if (pinnedTo === undefined) throw new Error("GitHub runs during tests only");
+    return pinnedTo;
+  };
+
+  beforeEach(() => {
+    Object.assign(stand(), { person: ANN, takenOver: new Map(), refreshes: 0 });
+  });
+
+  afterEach(() => {
+    expect(stand().faults).toEqual([]);
+  });
+
+  afterAll(() => stand().close());
+
+  it("gives its groups by name, and with its id", async () => {
+    expect(await pinned().identityOf((await pinned().connect()).tokens)).toMatchObject({
+      groups: ["acme", "acme#1001", "acme/platform", "acme#1001/platform", "acme/oncall", "acme#1001/oncall"],
+    });
+  });
+
+  it("lets nobody in when another organisation has its name, and the log says so", async () => {
+    stand().takenOver = new Map([["acme", 666]]);
+    const { response, html } = await pinned().signIn(await register(pinned().flow));
+    expect(response.status).toBe(403);
+    expect(html).toContain("did not sign you in");
+    expect(html).not.toContain("666");
+    expect(await pinned().log()).toContain("acme is organisation 666, not 1001 as GITHUB_ORGANISATIONS says");
+  });
+
+  it("gives no groups of another organisation that has its name to a member of a second one", async () => {
+    stand().person = { ...ANN, organisations: { acme: "active", "acme-labs": "active" } };
+    stand().takenOver = new Map([["acme", 666]]);
+    expect(await pinned().identityOf((await pinned().connect()).tokens)).toMatchObject({
+      groups: ["acme-labs", "acme-labs/secret"],
+    });
+  });
+
+  it("ends connections at their refresh when another organisation takes over its name", async () => {
+    const signedIn = await pinned().connect();
+    stand().takenOver = new Map([["acme", 666]]);
+    expect(await (await pinned().refresh(signedIn)).json()).toMatchObject({ error: "invalid_grant" });
+    expect(await pinned().identityOf(signedIn.tokens)).toBeUndefined();
   });
 });

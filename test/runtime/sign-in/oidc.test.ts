@@ -171,7 +171,40 @@ describe.each([
     expect(await worker().log()).toMatch(/refused: (?:there is no email claim|email_verified is not)/);
   });
 
+  it("gives a verified address in its one spelling", async () => {
+    issuerOf().accounts.set("ann-1", { email: "Zed@Red.Example", email_verified: true, groups: [] });
+    const { tokens } = await worker().connect();
+    expect(await worker().identityOf(tokens)).toMatchObject({ email: "zed@red.example" });
+    expect(await worker().signInToPages(createBrowser(fetch))).toMatchObject({ email: "zed@red.example" });
+  });
+
+  it.each([
+    ["the Kelvin sign, which Unicode folds to k", "\u212Aate@red.example", "\\u{212a}ate@red.example"],
+    ["a trailing space", "kate@red.example ", "kate@red.example\\u{20}"],
+    ["a line feed", "kate@red.example\nsign-in: forged", "kate@red.example\\u{a}sign-in:\\u{20}forged"],
+    ["a quoted local part", '"kate"@red.example', '"kate"@red.example'],
+  ])("refuses a verified address with %s, plainly, for a client and for the pages", async (_case, email, logged) => {
+    issuerOf().accounts.set("ann-1", { email, email_verified: true, groups: ["sales"] });
+    const { response, html } = await worker().signIn(await register(worker().flow));
+    expect(response.status).toBe(403);
+    expect(textOf(html)).toContain("this server cannot take. An address is written in ASCII");
+    expect(await worker().log()).toContain(`refused: the email address cannot be taken: ${logged}`);
+    expect(
+      await worker()
+        .signInToPages(createBrowser(fetch))
+        .catch(() => undefined),
+    ).toBeUndefined();
+  });
+
   describe("at a refresh", () => {
+    it("an address that cannot be taken ends the grant", async () => {
+      const signedIn = await worker().connect();
+      issuerOf().accounts.set("ann-1", { email: "\u212Aate@red.example", email_verified: true, groups: [] });
+      expect(await (await worker().refresh(signedIn)).json()).toMatchObject({ error: "invalid_grant" });
+      expect(await worker().log()).toContain("the email address cannot be taken");
+      expect(await worker().identityOf(signedIn.tokens)).toBeUndefined();
+    });
+
     it("groups and address are those of today, again and again, though the issuer replaces its refresh token", async () => {
       const issuer = issuerOf();
       let signedIn = await worker().connect();

@@ -12,6 +12,9 @@ export interface GitHubPerson {
   readonly teams: readonly string[];
 }
 
+/** The ids of organisations by their names in lower case. */
+const IDS: Readonly<Record<string, number>> = { acme: 1001, "acme-labs": 1002, other: 1003 };
+
 export interface GitHub extends StandIn {
   /** Who signs in next, and whose tokens those are that were given out. */
   person: GitHubPerson;
@@ -19,6 +22,8 @@ export interface GitHub extends StandIn {
   tokensExpire: boolean;
   /** Makes every token worthless, as when the person takes the app's access back. */
   revokeTokens(): void;
+  /** Ids of organisations that are others than before: who took over the name of a renamed one. */
+  takenOver: ReadonlyMap<string, number>;
   /** How often tokens were refreshed. */
   refreshes: number;
 }
@@ -68,6 +73,11 @@ export async function startGitHub(redirectUri: string): Promise<GitHub> {
     return { access_token: token, expires_in: 30, refresh_token: refreshToken, refresh_token_expires_in: 15_897_600 };
   }
 
+  const organisationOf = (login: string) => {
+    const name = login.toLowerCase();
+    return { login, id: github.takenOver.get(name) ?? IDS[name] };
+  };
+
   function api(path: string, query: URLSearchParams): Response {
     const { id, emails, organisations, teams } = github.person;
     if (path === "/user") return Response.json({ id, login: "whoever", email: "public@elsewhere.example" });
@@ -76,13 +86,15 @@ export async function startGitHub(redirectUri: string): Promise<GitHub> {
       const page = Number(query.get("page"));
       const size = Number(query.get("per_page"));
       const all = teams.map((team) => {
-        const [login, slug] = team.split("/");
-        return { slug, organization: { login } };
+        const [login = "", slug] = team.split("/");
+        return { slug, organization: organisationOf(login) };
       });
       return Response.json(all.slice((page - 1) * size, page * size));
     }
-    const state = organisations[/^\/user\/memberships\/orgs\/([^/]+)$/.exec(path)?.[1] ?? ""];
-    return state === undefined ? Response.json({ message: "Not Found" }, { status: 404 }) : Response.json({ state });
+    const organisation = /^\/user\/memberships\/orgs\/([^/]+)$/.exec(path)?.[1] ?? "";
+    const state = organisations[organisation];
+    if (state === undefined) return Response.json({ message: "Not Found" }, { status: 404 });
+    return Response.json({ state, role: "member", organization: organisationOf(organisation) });
   }
 
   const standIn = await startStandIn(async (request, fault) => {
@@ -103,6 +115,7 @@ export async function startGitHub(redirectUri: string): Promise<GitHub> {
   const github: GitHub = Object.assign(standIn, {
     person: { id: 0, emails: [], organisations: {}, teams: [] },
     tokensExpire: false,
+    takenOver: new Map(),
     refreshes: 0,
     revokeTokens: () => {
       tokens.clear();

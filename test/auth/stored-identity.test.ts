@@ -1,0 +1,87 @@
+// Identities that an older version stored with an address that is refused today: they open nothing, and break nothing.
+import { env } from "cloudflare:workers";
+import { createExecutionContext } from "cloudflare:test";
+import { describe, expect, it } from "vitest";
+import { createAccessTokenCheck } from "../../src/auth/access-tokens.ts";
+import { createBrowserSessions } from "../../src/auth/browser-session.ts";
+import { createOAuth } from "../../src/auth/provider.ts";
+import { hashAccessToken, newAccessToken } from "../../src/lib/access-token.ts";
+import { newId } from "../../src/lib/ids.ts";
+import { createBrowserSessionStore } from "../../src/storage/browser-sessions.ts";
+import { accessTokens, members } from "../support/members.ts";
+import { ORIGIN } from "../support/worker.ts";
+
+/** The Kelvin sign, which Unicode folds to `k`. */
+const KELVIN = "\u212Aate@red.example";
+const MIXED = "Zed@Red.example";
+
+describe("an identity that was stored by an older version", () => {
+  it("answers 401 with a challenge when a token's address is refused today, and nothing is served", async () => {
+    let served = 0;
+    const oauth = createOAuth<object>({
+      origin: ORIGIN,
+      resource: `${ORIGIN}/mcp`,
+      name: "Test",
+      accessTokenSeconds: 600,
+      refreshTokenSeconds: 600,
+      exchangeTokens: async () => undefined,
+      checkAccessToken: async (text) => ({
+        subjectId: "s",
+        email: text === "kelvin" ? KELVIN : MIXED,
+        groups: [],
+        token: { id: "t", ownerId: "o", roles: [] },
+      }),
+      async serveMcp(_request, { identity }) {
+        served += 1;
+        return Response.json(identity);
+      },
+      servePages: () => new Response(null, { status: 404 }),
+      log: () => {},
+    });
+    const ask = async (token: string): Promise<Response> =>
+      oauth.fetch(
+        new Request(`${ORIGIN}/mcp`, { method: "POST", headers: { authorization: `Bearer ${token}` } }),
+        { ...env, OAUTH_KV: env.HANDBOOK },
+        createExecutionContext(),
+      );
+    const refused = await ask("kelvin");
+    expect(refused.status).toBe(401);
+    expect(refused.headers.get("www-authenticate")).toContain('error="invalid_token", resource_metadata="');
+    expect(served).toBe(0);
+    expect(await (await ask("mixed")).json()).toMatchObject({ email: "zed@red.example" });
+  });
+
+  it("is not signed in to our pages when its address is refused today, and has its one spelling otherwise", async () => {
+    const sessions = createBrowserSessions({
+      store: createBrowserSessionStore(env.GATEHOUSE_DB),
+      idleSeconds: 600,
+      maxSeconds: 600,
+      now: Date.now,
+    });
+    const readAs = async (email: string) => {
+      const headers = await sessions.begin({ subjectId: newId(), email, groups: [] });
+      const cookie = headers.getSetCookie()[0]?.split(";")[0] ?? "";
+      return sessions.read(new Request(ORIGIN, { headers: { cookie } }));
+    };
+    expect(await readAs(KELVIN)).toBeUndefined();
+    expect((await readAs(MIXED))?.identity.email).toBe("zed@red.example");
+  });
+
+  it.each([
+    [KELVIN, undefined],
+    [MIXED, "zed@red.example"],
+  ])("as the owner of an access token, %s is %s", async (email, expected) => {
+    const [ownerId, id, text, nowMs] = [newId(), newId(), newAccessToken(), Date.now()];
+    await members.know({ subjectId: ownerId, email, groups: [], seenMs: nowMs });
+    const kept = { id, hash: await hashAccessToken(text), ownerId, name: "t", roles: ["analyst"], by: "operator" };
+    await accessTokens.add({ ...kept, nowMs, expiresMs: nowMs + 1_000_000 }, 1);
+    const check = createAccessTokenCheck({
+      tokens: accessTokens,
+      ownerSeenSeconds: 1000,
+      now: () => nowMs,
+      waitUntil: () => {},
+      recordRefusal: async () => {},
+    });
+    expect((await check(text))?.email).toBe(expected);
+  });
+});
