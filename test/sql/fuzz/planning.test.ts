@@ -9,7 +9,7 @@ import { ACCOUNTS, governed, run } from "../attacks/stack.ts";
 import { createRandom } from "./generator.ts";
 
 const DEFAULT_STATEMENTS = 60;
-/** A call plans, runs and answers; the tables hold three rows. Ten times what planning may take, for a machine that does more. */
+/** A call plans, runs over no rows, and answers. Ten times what planning may take, for a machine that does more. */
 const MAX_CALL_MS = 1000;
 
 beforeAll(plant);
@@ -29,7 +29,12 @@ const STEPS: readonly ((before: string) => string)[] = [
   (q) => `SELECT x.v FROM ${q} x LEFT JOIN people p ON p.id = x.v AND p.email = x.v`,
   (q) => `SELECT v FROM ${q} x WHERE EXISTS (SELECT 1 FROM ${q} y WHERE y.v = x.v)`,
 ];
-const STARTS = ["SELECT id AS v FROM people", "SELECT email AS v FROM people", "SELECT 1 AS v", "VALUES (1), (2)"];
+/** No rows come of any: what a statement does with rows is not for planning to bound. */
+const STARTS = [
+  "SELECT id AS v FROM people WHERE id < 0",
+  "SELECT email AS v FROM people WHERE id < 0",
+  "SELECT 1 AS v WHERE 1 > 2",
+];
 
 /** A statement of so many levels, as WITH queries or as subqueries. */
 function grow(random: () => number, levels: number): string {
@@ -42,7 +47,7 @@ function grow(random: () => number, levels: number): string {
   const steps = Array.from({ length: 3 }, () => pick(STEPS));
   const at = (level: number): ((before: string) => string) => steps[level % steps.length] ?? pick(STEPS);
   if (random() < 0.3) {
-    let nested = start.startsWith("VALUES") ? "SELECT 1 AS v" : start;
+    let nested = start;
     for (let level = 0; level < levels; level += 1) {
       const next = at(level)(`(${nested})`);
       if (byteLength(next) > MAX_SQL_BYTES) break;
@@ -73,8 +78,7 @@ it(
       const account = ACCOUNTS[index % ACCOUNTS.length] ?? "mask";
       const start = Date.now();
       const seen = await run(stack, account, sql);
-      // What runs long is the work limit's to bound; a refusal comes of planning alone.
-      if (minutes > 0 && seen.startsWith("query_refused") && Date.now() - start > MAX_CALL_MS) slow.push(sql);
+      if (minutes > 0 && Date.now() - start > MAX_CALL_MS) slow.push(`${Date.now() - start} ms: ${sql}`);
       expect(seen).toMatch(/^(?:\{|query_refused: |query_failed: )/);
       if (seen.startsWith("query_refused: The SQL is too complex")) refused += 1;
     }
