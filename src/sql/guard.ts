@@ -104,7 +104,7 @@ export function deniedTable(nonce: string, index: number): string {
 
 /**
  * The person's text alone in its limited frame, without a view before it. Throws `invalid_input` when the number of
- * values is not the number of `?`.
+ * values is not the number of `?`, and `query_refused` when there are more than the database takes.
  */
 export function frameQuery(
   statement: Statement,

@@ -1,6 +1,7 @@
 // SQLite itself, compiled to WebAssembly, in the Worker's memory: opens an empty database, runs its DDL, and prepares
 // statements under an authorizer. Nothing of a person is ever run here. The package's own JavaScript compiles at run time,
 // which workerd refuses, so these are the few imports and strings that this needs.
+
 // 37 bytes: imports a function of six i32 and one result, and exports it. SQLite calls through its table, which takes
 // WebAssembly functions only.
 import callbackModule from "./callback.wasm";
@@ -82,8 +83,9 @@ const OPEN_READWRITE_CREATE = 6;
 /** Double-quoted text is a name and never a string, as in D1 (SQLITE_DBCONFIG_DQS_DML, _DDL). */
 const NO_DOUBLE_QUOTED_STRINGS = [1013, 1014];
 const ROW = 100;
-/** Codes of sqlite3.h: out of memory, denied by the authorizer's answer. */
+/** The result code of sqlite3.h. */
 const NO_MEMORY = 7;
+/** The authorizer's action code for a SELECT. */
 const SELECT = 21;
 
 type Exports = Readonly<Record<string, (...values: readonly number[]) => number>>;
