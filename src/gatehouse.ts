@@ -29,9 +29,11 @@ import {
   logCall,
   logError,
   openOwnSources,
+  openShared,
   openStatements,
   tokenKeyOf,
 } from "./opened.ts";
+import type { Shared } from "./opened.ts";
 import { openPeople, openSetupCloser } from "./people.ts";
 import { createScratch } from "./sql/scratch.ts";
 import { notConfiguredPage } from "./web/pages.tsx";
@@ -56,8 +58,11 @@ export interface GatehouseWorker {
 
 /** The Worker of a policy file: its request handler and the Durable Object classes that the entry must export. */
 export function createGatehouse(config: Gatehouse): GatehouseWorker {
-  const sourcesOf = oncePerEnv((env: Env) => openOwnSources(config, env));
-  const dependenciesOf = oncePerEnv((env: Env) => serverDependencies(config, env, sourcesOf(env)));
+  const shared = openShared();
+  const sourcesOf = oncePerEnv((env: Env) => openOwnSources(config, env, shared));
+  const dependenciesOf = oncePerEnv((env: Env) =>
+    serverDependencies(config, env, { ...shared, sources: sourcesOf(env) }),
+  );
   const runtime = defineRuntime(oncePerEnv((env: Env) => runtimeOptions(config, env, dependenciesOf(env))));
   const peopleOf = oncePerEnv((env: Env) =>
     openPeople(config, env, { hub: runtime.hubOf(env), sources: sourcesOf(env) }),
@@ -134,12 +139,17 @@ function runtimeOptions(config: Gatehouse, env: Env, dependencies: ToolDependenc
   };
 }
 
-function serverDependencies(config: Gatehouse, env: Env, sources: readonly Source[]): ToolDependencies {
+function serverDependencies(
+  config: Gatehouse,
+  env: Env,
+  { sources, engines, defenceLog }: Shared & { readonly sources: readonly Source[] },
+): ToolDependencies {
   const { policy, organisation, limits } = config;
   const ledgerOf = ledgersOf(env);
   const logDefect = (id: string, error: unknown): void => logError(`internal error ${id}`, error);
   const workspaceOf = (subjectId: string) => env.WORKSPACE.get(env.WORKSPACE.idFromName(subjectId));
-  const parts = { policy, sources, organisation, limits, ledgerOf, workspaceOf, scratch: createScratch() };
+  const scratch = createScratch(engines);
+  const parts = { policy, sources, organisation, limits, ledgerOf, workspaceOf, scratch, defenceLog };
   return {
     gateway: createGateway({
       ...parts,

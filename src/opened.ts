@@ -4,19 +4,37 @@ import { createCallLog } from "./access/call-log.ts";
 import { createStatements, parseHandover } from "./access/refused-statements.ts";
 import type { Handover, Statements } from "./access/refused-statements.ts";
 import type { Gatehouse } from "./config.ts";
+import { createDefenceLog } from "./sources/defence-log.ts";
 import { openSources } from "./sources/registry.ts";
 import type { IndexOptions } from "./sources/registry.ts";
 import type { Source } from "./sources/source.ts";
 import { parseTokenKey } from "./sources/tokens.ts";
 import type { TokenKey } from "./sources/tokens.ts";
+import type { OnRefusal } from "./sql/defence.ts";
+import { createEnginePool } from "./sql/engine/pool.ts";
+import type { EnginePool } from "./sql/engine/pool.ts";
+
+/** What an isolate has once, whatever it opens: the memory of its engines, and the log of refusals by a defence. */
+export interface Shared {
+  readonly engines: EnginePool;
+  readonly defenceLog: (source: string) => OnRefusal;
+}
+
+export function openShared(): Shared {
+  return {
+    engines: createEnginePool(),
+    defenceLog: createDefenceLog({ log: (line) => console.warn(line), now: Date.now }),
+  };
+}
 
 /** The sources of the policy file. */
-export function openOwnSources(config: Gatehouse, env: Env): readonly Source[] {
+export function openOwnSources(config: Gatehouse, env: Env, shared: Shared): readonly Source[] {
   const { policy, limits } = config;
   return openSources(policy, env, {
     maxQuerySteps: limits.maxQuerySteps,
     tokenKey: tokenKeyOf(env),
     log: logError,
+    ...shared,
     background: waitUntil,
     index: indexOptions(config, env),
   });

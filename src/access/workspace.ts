@@ -7,7 +7,8 @@ import type { Scratch } from "../sql/scratch.ts";
 import type { GovernedRow } from "../sources/source.ts";
 import { typeOf } from "../sql/exact.ts";
 import type { StorageType } from "../sql/exact.ts";
-import { createWorkspaceSource } from "../sources/workspace.ts";
+import type { OnRefusal } from "../sql/defence.ts";
+import { WORKSPACE, createWorkspaceSource } from "../sources/workspace.ts";
 import type { WorkspaceSource } from "../sources/workspace.ts";
 import { encodeRow } from "../workspace/rows.ts";
 import type { KeptResult, NewResult, ResultColumn, Workspace } from "../workspace/workspace.ts";
@@ -41,6 +42,8 @@ export interface WorkspaceDependencies {
   readonly policy: Policy;
   readonly workspaceOf: (subjectId: string) => Workspace;
   readonly scratch: Scratch;
+  /** Gives the workspaces, as one source, what their refusals by a defence are reported to. */
+  readonly defenceLog?: (source: string) => OnRefusal;
   readonly limits: {
     readonly maxQuerySteps: number;
     /** Bytes of one result's rows, as JSON. */
@@ -54,7 +57,7 @@ export interface WorkspaceDependencies {
 
 /** The workspace of one subject in one call. */
 export function accessWorkspace(
-  { policy, workspaceOf, scratch, limits }: WorkspaceDependencies,
+  { policy, workspaceOf, scratch, defenceLog, limits }: WorkspaceDependencies,
   subject: Subject,
   call: string,
 ): WorkspaceAccess {
@@ -76,7 +79,12 @@ export function accessWorkspace(
       const ids = new Set(usable.map(({ id }) => id));
       const lost = results.filter(({ id }) => !ids.has(id)).map(({ id }) => id);
       if (lost.length > 0) await ask((workspace) => workspace.drop(lost));
-      const parts = { workspace: workspaceOf(subject.subjectId), scratch, maxSteps: limits.maxQuerySteps };
+      const parts = {
+        workspace: workspaceOf(subject.subjectId),
+        scratch,
+        maxSteps: limits.maxQuerySteps,
+        onRefusal: defenceLog?.(WORKSPACE),
+      };
       const open = results.filter(({ id }) => ids.has(id));
       return { ...createWorkspaceSource({ ...parts, results: open, objects }), results: usable };
     },

@@ -6,10 +6,13 @@ import { TOKEN_TABLE } from "../policy/masks.ts";
 import type { SourceDeclaration, TableDataset } from "../policy/model.ts";
 import type { TokenColumn } from "../policy/tokens.ts";
 import { foldName, quoteIdentifier } from "../sql/identifier.ts";
-import { SCHEMA_OBJECTS_SQL, copySchema, toSchemaObject, useCopy } from "../sql/schema.ts";
+import { keepCopy } from "../sql/copies.ts";
+import type { KeptCopy } from "../sql/copies.ts";
+import { createEnginePool } from "../sql/engine/pool.ts";
+import { SCHEMA_OBJECTS_SQL, toSchemaObject } from "../sql/schema.ts";
+import type { SchemaObject, SchemaSnapshot, Statistic } from "../sql/schema.ts";
 import { coarseStatistic } from "../sql/size-class.ts";
-import type { SchemaCopy, SchemaObject, SchemaSnapshot, Statistic } from "../sql/schema.ts";
-import { Drift } from "./reading.ts";
+import { BrokenCopy } from "./reading.ts";
 import type { Schema, SchemaKeeper } from "./reading.ts";
 import { compareExpressions, compareSchema } from "./shape.ts";
 import type { SchemaProblem } from "./shape.ts";
@@ -17,7 +20,7 @@ import type { SchemaProblem } from "./shape.ts";
 type Row = Readonly<Record<string, unknown>>;
 
 interface Known {
-  readonly schema: Schema;
+  readonly schema: KeptCopy;
   /** Folded names of tables that are not what was declared: the operator may mend them at any time. */
   readonly mismatched: ReadonlySet<string>;
   /** Folded names of tables of a form that is not known. */
@@ -36,17 +39,18 @@ export interface RuleNeeds {
 
 const NO_NEEDS: RuleNeeds = { tokenColumns: [], expressions: [], rowRestricted: [] };
 
-/** `log` gets what the operator has to mend. */
+/** `log` gets what the operator has to mend. The copy stands in an engine of `pool`. */
 export function createSchemaKeeper(
   declaration: SourceDeclaration,
   datasets: readonly TableDataset[],
   database: D1Database,
   log: (message: string) => void,
   { tokenColumns, expressions, rowRestricted }: RuleNeeds = NO_NEEDS,
+  pool = createEnginePool(),
 ): SchemaKeeper {
   let known: Promise<Known> | undefined;
   /** Of what is known; undefined while it is being read. */
-  let latest: Schema | undefined;
+  let latest: KeptCopy | undefined;
 
   async function compare(tables: readonly TableDataset[]): Promise<readonly SchemaProblem[]> {
     const own = expressions.filter(({ table }) => tables.some((dataset) => dataset.table === table));
@@ -57,31 +61,35 @@ export function createSchemaKeeper(
     const problems = await compare(datasets);
     const snapshot = await readSnapshot(database, datasets, new Set(rowRestricted.map(foldName)));
     const lookups = tokenColumns.length > 0 ? [TOKEN_TABLE] : [];
-    const copy = copySchema(snapshot, [...datasets.map((dataset) => dataset.table), ...lookups]);
-    const lacksTokens = lookups.some((table) => !copy.has(table));
+    const schema = schemaOf(snapshot, [...datasets.map((dataset) => dataset.table), ...lookups]);
+    const { refused, lacksTokens } = schema.use((copy) => {
+      return { refused: copy.refused, lacksTokens: lookups.some((table) => !copy.has(table)) };
+    });
     if (lacksTokens)
       log(`sources.${declaration.name}: the database has no table ${TOKEN_TABLE}. Run \`npm run migrate\`.`);
     for (const { message } of problems) log(message);
-    for (const { name, reason } of copy.refused) log(`sources.${declaration.name}.tables.${name}: ${reason}`);
-    latest = schemaOf(copy);
+    for (const { name, reason } of refused) log(`sources.${declaration.name}.tables.${name}: ${reason}`);
+    latest = schema;
     return {
-      schema: latest,
+      schema,
       mismatched: new Set(problems.map(({ table }) => foldName(table))),
-      refused: new Set(copy.refused.map(({ table }) => foldName(table))),
+      refused: new Set(refused.map(({ table }) => foldName(table))),
       withoutTokens: new Set(lacksTokens ? tokenColumns.map(({ dataset }) => foldName(dataset.table)) : []),
     };
   }
 
-  /** Readers that hold it when its engine breaks do not go on with it either. */
-  function schemaOf(copy: SchemaCopy): Schema {
+  /** Readers that hold it when its engine breaks do not go on with it: what they know of it came from that engine. */
+  function schemaOf(snapshot: SchemaSnapshot, tables: readonly string[]): KeptCopy {
     let isBroken = false;
-    const schema: Schema = {
+    const kept = keepCopy(pool, snapshot, tables, () => {
+      isBroken = true;
+      forget(schema);
+    });
+    const schema: KeptCopy = {
+      close: () => kept.close(),
       use(work) {
-        if (isBroken) throw new Drift("the copy of the schema is broken");
-        return useCopy(copy, work, () => {
-          isBroken = true;
-          forget(schema);
-        });
+        if (isBroken) throw new BrokenCopy("the copy of the schema is broken");
+        return kept.use(work);
       },
     };
     return schema;
@@ -124,6 +132,7 @@ export function createSchemaKeeper(
 
   function forget(schema: Schema): void {
     if (schema !== latest) return;
+    latest?.close();
     known = undefined;
     latest = undefined;
   }

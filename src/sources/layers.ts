@@ -4,9 +4,12 @@ import { AppError } from "../errors.ts";
 import { ALLOW } from "../sql/engine/sqlite.ts";
 import { authorize } from "../sql/authorizer.ts";
 import type { Forbidden } from "../sql/authorizer.ts";
+import { DefenceRefusal } from "../sql/defence.ts";
+import type { OnRefusal } from "../sql/defence.ts";
 import { exactFrame, findTooLarge } from "../sql/exact.ts";
 import { sqlOf, tablesOf } from "../sql/guard.ts";
 import type { GuardedQuery } from "../sql/guard.ts";
+import { NO_PROGRAM, opcodeRefusal } from "../sql/opcodes.ts";
 import { hasOneSource } from "../sql/plan.ts";
 import { invalidSql } from "../sql/problem.ts";
 import { createMemory, keyOf } from "../sql/remembered.ts";
@@ -15,21 +18,29 @@ import type { SchemaCopy } from "../sql/schema.ts";
 import { tableFunctionsOf } from "../sql/statement.ts";
 import { forbiddenInstruction, isSameSchema } from "../sql/verify.ts";
 import type { Instruction } from "../sql/verify.ts";
+import { expansionLimit, reporting } from "./defences.ts";
 import { planner } from "./planner.ts";
 import type { PlannerOptions } from "./planner.ts";
-import { Drift, TellingOrder, guarded } from "./reading.ts";
+import { Drift, TellingOrder, guarded, stack } from "./reading.ts";
 import type { Execution, Layer, ReadRequest } from "./reading.ts";
 import { couldTell, hasTellingIndex, programTells } from "./telling.ts";
 
 export interface LayerOptions extends PlannerOptions {
+  /** Gets each refusal by a defence, for the operator. */
+  readonly onRefusal?: OnRefusal | undefined;
   /** Whether recursive queries may run: nothing bounds how long they do. */
   readonly allowsRecursion: boolean;
 }
 
 /** All of them after the first, which is `parseStatement`: there is no statement without it. */
 export function governedLayers(options: LayerOptions): readonly Layer[] {
-  return [planner(options), guard(), authorizer(options), exactValues(), verification()];
+  const { onRefusal = ignoreRefusal } = options;
+  // Nothing is planned that is not bounded, so these are one layer, and what any of the others refuses passes through it.
+  const planning: Layer = (next) => stack([reporting(onRefusal), expansionLimit(), planner(options)], next);
+  return [planning, guard(), authorizer(options), exactValues(), verification(onRefusal)];
 }
+
+const ignoreRefusal: OnRefusal = () => {};
 
 /** Layer 2. */
 export function guard(): Layer {
@@ -84,7 +95,7 @@ function columnsOf(copy: SchemaCopy, query: GuardedQuery, request: ReadRequest):
 }
 
 /** Layer 4. The statement has run when the answer can be checked, so nothing may rest on it alone that writes. */
-export function verification(): Layer {
+export function verification(onRefusal: OnRefusal = ignoreRefusal): Layer {
   const verified = createMemory<true>();
   return (next) => async (reading) => {
     const { query, companions, request, schema } = reading;
@@ -103,14 +114,19 @@ export function verification(): Layer {
       if (!isSameSchema(copy.objectsOf(names), objects)) throw new Drift("the schema has changed");
       if (isVerified) return;
       const instructions = program.map(toInstruction);
-      const problem = forbiddenInstruction(instructions, {
+      const allowed = {
         rootPages: new Set(copy.objectsOf(tables).map(({ rootPage }) => rootPage)),
         allowsTableFunctions: functions.length > 0,
-      });
-      if (problem !== undefined) throw new AppError("query_refused", REFUSED, { cause: problem });
+      };
+      const problem = instructions.length === 0 ? NO_PROGRAM : forbiddenInstruction(instructions, allowed);
+      if (problem !== undefined) throw new DefenceRefusal(opcodeRefusal(problem), REFUSED, { cause: problem });
       // Views that sort do so whatever the database's plan is.
       const isFree = request.form.ordering !== "sorted";
-      if (isFree && programTells(copy, instructions, query.used)) throw new TellingOrder("an index tells");
+      if (isFree && programTells(copy, instructions, query.used)) {
+        // The planner answers it with views that sort.
+        onRefusal({ code: "order_leak", detail: "plan" });
+        throw new TellingOrder("an index tells");
+      }
       if (!isFree || isForAllPlans(copy, query)) verified.set(copy, key, true);
     });
     return { ...execution, companions: execution.companions.slice(0, companions.length) };
@@ -129,15 +145,19 @@ const REFUSED = "The SQL does something that is not available here. Call describ
 function forbidden(what: Forbidden): AppError {
   switch (what.kind) {
     case "function":
-      return new AppError("query_refused", `The SQL calls ${what.name}(), which is not available.`);
+      return new DefenceRefusal(
+        { code: "forbidden_function", detail: what.name },
+        `The SQL calls ${what.name}(), which is not available.`,
+      );
     case "recursion":
       return new AppError(
         "query_refused",
         "The SQL is recursive (WITH RECURSIVE), which this source does not allow. List the steps with VALUES or json_each instead.",
       );
     case "read":
+      return new DefenceRefusal({ code: "forbidden_read", detail: "authorizer" }, REFUSED);
     case "other":
-      return new AppError("query_refused", REFUSED);
+      return new DefenceRefusal({ code: "forbidden_action", detail: "authorizer" }, REFUSED);
   }
 }
 

@@ -52,7 +52,7 @@ export function guarded({ request, query, schema }: Reading, form: ViewForm): Gu
 
 /** A database's schema as it was at one moment. */
 export interface Schema {
-  /** Works with a copy of it. Throws `query_refused` when the copy gives up, and `Drift` to whoever comes after that. */
+  /** Works with a copy of it. Throws `query_refused` when SQLite gives up over it, and `BrokenCopy` to whoever comes after that. */
   use<T>(work: (copy: SchemaCopy) => T): T;
 }
 
@@ -90,6 +90,9 @@ export function stack(layers: readonly Layer[], execute: Execute): Execute {
 
 /** The database is not what it was when its schema was read. */
 export class Drift extends Error {}
+
+/** SQLite in memory failed under another reading. */
+export class BrokenCopy extends Drift {}
 
 /** The database chose another plan than the copy did, and one that would tell by the order of rows. */
 export class TellingOrder extends Error {}

@@ -8,6 +8,9 @@ import { createKvDocuments } from "./kv-documents.ts";
 import { createKvSource } from "./kv.ts";
 import { governedLayers } from "./layers.ts";
 import type { Source } from "./source.ts";
+import type { OnRefusal } from "../sql/defence.ts";
+import { createEnginePool } from "../sql/engine/pool.ts";
+import type { EnginePool } from "../sql/engine/pool.ts";
 import { createDocumentIndex } from "../storage/documents.ts";
 import { createSweeps, forgetOtherSources } from "../storage/sweeps.ts";
 import { sweep } from "./sweep.ts";
@@ -23,6 +26,10 @@ export interface SourceOptions {
   readonly tokenKey: TokenKey | null;
   /** Gets what the operator has to mend. */
   readonly log: (message: string, error?: unknown) => void;
+  /** Gives each source, by name, what its refusals by a defence are reported to. */
+  readonly defenceLog?: (source: string) => OnRefusal;
+  /** The memory that its engines share with those of other parts of the isolate. */
+  readonly engines?: EnginePool;
   /** Goes on with work after the answer has left. */
   readonly background: (work: Promise<unknown>) => void;
   readonly index: IndexOptions;
@@ -37,7 +44,7 @@ export interface IndexOptions extends Pick<SweepParts, "now" | "sweepDocuments" 
 export function openSources(
   policy: Policy,
   bindings: object,
-  { maxQuerySteps, tokenKey, log, background, index }: SourceOptions,
+  { maxQuerySteps, tokenKey, log, defenceLog, engines = createEnginePool(), background, index }: SourceOptions,
 ): readonly Source[] {
   return policy.sources.map((declaration): Source => {
     const binding: unknown = Reflect.get(bindings, declaration.binding);
@@ -46,12 +53,17 @@ export function openSources(
       if (!isD1(binding)) throw wrongBinding(declaration, "a D1 database", binding);
       const tables = datasets.filter((dataset) => dataset.kind === "table");
       const tokens = openTokens(policy, declaration, binding, tokenKey);
-      const schemas = createSchemaKeeper(declaration, tables, binding, log, {
+      const needs = {
         tokenColumns: tokens?.columns ?? [],
         expressions: expressionsOf(policy, declaration.name),
         rowRestricted: rowRestrictedTables(policy, tables),
+      };
+      const schemas = createSchemaKeeper(declaration, tables, binding, log, needs, engines);
+      const layers = governedLayers({
+        allowsRecursion: declaration.recursion,
+        maxSteps: maxQuerySteps,
+        onRefusal: defenceLog?.(declaration.name),
       });
-      const layers = governedLayers({ allowsRecursion: declaration.recursion, maxSteps: maxQuerySteps });
       return createD1Source(declaration, tables, binding, schemas, layers, tokens);
     }
     if (!isKv(binding)) throw wrongBinding(declaration, "a KV namespace", binding);

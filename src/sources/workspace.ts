@@ -1,10 +1,11 @@
 // A person's kept results as a source of tables, behind the same layers of governed SQL as any database. Which results
 // they may still use is decided before: those given here are open.
 import type { SourceDeclaration, TableDataset } from "../policy/model.ts";
+import type { OnRefusal } from "../sql/defence.ts";
 import { sqlOf } from "../sql/guard.ts";
 import { foldName } from "../sql/identifier.ts";
 import { readProblem } from "../sql/problem.ts";
-import type { SchemaObject, SchemaSnapshot } from "../sql/schema.ts";
+import type { SchemaCopy, SchemaObject, SchemaSnapshot } from "../sql/schema.ts";
 import type { Scratch } from "../sql/scratch.ts";
 import type { KeptResult, Workspace } from "../workspace/workspace.ts";
 import { governedLayers } from "./layers.ts";
@@ -32,6 +33,8 @@ export interface WorkspaceParts {
   readonly objects: readonly SchemaObject[];
   readonly scratch: Scratch;
   readonly maxSteps: number;
+  /** Gets each refusal by a defence. */
+  readonly onRefusal: OnRefusal | undefined;
 }
 
 export interface WorkspaceSource {
@@ -40,7 +43,7 @@ export interface WorkspaceSource {
 }
 
 export function createWorkspaceSource(parts: WorkspaceParts): WorkspaceSource {
-  const { workspace, results, objects, scratch, maxSteps } = parts;
+  const { workspace, results, objects, scratch, maxSteps, onRefusal } = parts;
   const tables = results.map(openResult);
   const rows = new Map(results.map((result) => [result.id, result.rows]));
   const snapshot: SchemaSnapshot = { objects, statistics: [], rows };
@@ -54,7 +57,7 @@ export function createWorkspaceSource(parts: WorkspaceParts): WorkspaceSource {
       // Only what is named is copied, each time the schema is looked at.
       const named = results.filter(({ id }) => statement.names.has(foldName(id))).map(({ id }) => id);
       const schemas = keeperOf(snapshot, named, scratch);
-      const layers = governedLayers({ allowsRecursion: DECLARATION.recursion, maxSteps });
+      const layers = governedLayers({ allowsRecursion: DECLARATION.recursion, maxSteps, onRefusal });
       const reader = createTableSource({ declaration: DECLARATION, datasets, schemas, layers, tokens: null, execute });
       return reader.read(open, statement, values, options);
     },
@@ -94,7 +97,21 @@ function openResult({ id, columns }: KeptResult): OpenTable {
 
 /** What was read of a workspace when the call began: should a result have gone since, the call ends with that, however often it tries. */
 function keeperOf(snapshot: SchemaSnapshot, tables: readonly string[], scratch: Scratch): SchemaKeeper {
-  const schema: Schema = { use: (work) => scratch.use(snapshot, tables, work) };
+  let open: SchemaCopy | undefined;
+  const schema: Schema = {
+    use(work) {
+      // A layer may ask for a copy while it works with one.
+      if (open !== undefined) return work(open);
+      return scratch.use(snapshot, tables, (copy) => {
+        open = copy;
+        try {
+          return work(copy);
+        } finally {
+          open = undefined;
+        }
+      });
+    },
+  };
   return { open: async () => schema, forget: () => {} };
 }
 

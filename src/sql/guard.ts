@@ -110,7 +110,7 @@ export function deniedTable(nonce: string, index: number): string {
 
 /**
  * The person's text alone in its limited frame, without a view before it. Throws `invalid_input` when the number of
- * values is not the number of `?`.
+ * values is not the number of `?`, and `query_refused` when there are more than the database takes.
  */
 export function frameQuery(
   statement: Statement,
@@ -124,6 +124,12 @@ export function frameQuery(
       `The SQL has ${wanted} parameter(s) but params has ${values.length} value(s). Give one value for each ?.`,
     );
   }
+  // Before anything is made of them: there can be thousands.
+  if (wanted > MAX_PARAMETERS)
+    throw new AppError(
+      "query_refused",
+      `The SQL has ${wanted} parameters; at most ${MAX_PARAMETERS} are possible here.`,
+    );
   if (!Number.isSafeInteger(maxRows)) throw new TypeError("maxRows must be a whole number");
   return {
     before: "SELECT * FROM (\n",
@@ -214,9 +220,13 @@ export function positionOf(
 const TYPED = typed("?", 1);
 
 function withTypes({ text, parameterOffsets }: Statement, values: readonly SqlValue[]): string {
-  return parameterOffsets.reduceRight((result, offset, index) => {
-    return `${result.slice(0, offset)}${typed("?", values[index] ?? null)}${result.slice(offset + 1)}`;
-  }, text);
+  let end = 0;
+  const parts = parameterOffsets.map((offset, index) => {
+    const part = `${text.slice(end, offset)}${typed("?", values[index] ?? null)}`;
+    end = offset + 1;
+    return part;
+  });
+  return `${parts.join("")}${text.slice(end)}`;
 }
 
 /** The views that occur in the SQL. */

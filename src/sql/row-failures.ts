@@ -216,7 +216,7 @@ function createConstants(tokens: readonly Token[], values: readonly SqlValue[]) 
     },
     isOneCharacter: (index: number): boolean => {
       const next = tokens[index + 1];
-      return [...(textAt(index) ?? "")].length === 1 && !(next?.kind === "operator" && !isOperator(next, ")", ","));
+      return /^.$/su.test(textAt(index) ?? "") && !(next?.kind === "operator" && !isOperator(next, ")", ","));
     },
     /** `10`, `10 OFFSET 20` and `20, 10`; the word OFFSET is looked at by itself. */
     areWholeNumbers(index: number): boolean {

@@ -1,5 +1,5 @@
 // A database's schema as read from it, and an empty copy of the part that datasets are made of, in SQLite in memory.
-import { AppError } from "../errors.ts";
+import { EngineExhausted } from "./engine/meter.ts";
 import { openEngine } from "./engine/sqlite.ts";
 import type { Engine } from "./engine/sqlite.ts";
 import { foldName } from "./identifier.ts";
@@ -132,20 +132,6 @@ function tablesAndIndexes({ objects }: SchemaSnapshot): readonly SchemaObject[] 
   return objects.filter(({ type }) => type === "table" || type === "index");
 }
 
-/**
- * Works with a copy. When its engine fails, `discard` is called: whatever state it is in then, nobody else works with it.
- * Throws `query_refused`.
- */
-export function useCopy<T>(copy: SchemaCopy, work: (copy: SchemaCopy) => T, discard: () => void): T {
-  try {
-    return work(copy);
-  } catch (cause) {
-    if (!(cause instanceof WebAssembly.RuntimeError || cause instanceof RangeError)) throw cause;
-    discard();
-    throw new AppError("query_refused", "The SQL is too large or too deeply nested. Split it.", { cause });
-  }
-}
-
 /** Why the object could not be made, if it could not. */
 function create(engine: Engine, sql: string): string | undefined {
   if (/^CREATE\s+VIRTUAL\b/i.test(sql)) return "is a virtual table, which no dataset can be.";
@@ -153,6 +139,8 @@ function create(engine: Engine, sql: string): string | undefined {
     engine.execute(sql);
     return undefined;
   } catch (error) {
+    // That is no fault of the object's.
+    if (error instanceof EngineExhausted) throw error;
     return `has a form that is not known: ${error instanceof Error ? error.message : "no reason given"}.`;
   }
 }

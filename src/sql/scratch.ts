@@ -1,9 +1,10 @@
 // One SQLite in memory for databases that each have a schema of their own, such as people's workspaces: it holds a schema
 // only while that is looked at, and nothing of it afterwards.
-import { openEngine } from "./engine/sqlite.ts";
+import { MAX_GROWTH_BYTES, guardEngine, isBroken } from "./copies.ts";
+import { createEnginePool } from "./engine/pool.ts";
 import type { Engine } from "./engine/sqlite.ts";
 import { quoteIdentifier } from "./identifier.ts";
-import { copySchema, useCopy } from "./schema.ts";
+import { copySchema } from "./schema.ts";
 import type { SchemaCopy, SchemaSnapshot } from "./schema.ts";
 
 export interface Scratch {
@@ -11,25 +12,36 @@ export interface Scratch {
   use<T>(snapshot: SchemaSnapshot, tables: readonly string[], work: (copy: SchemaCopy) => T): T;
 }
 
-export function createScratch(): Scratch {
-  let kept: Engine | undefined;
+/** Takes its engine from this pool. */
+export function createScratch(pool = createEnginePool()): Scratch {
+  let kept: { readonly engine: Engine; readonly emptyBytes: number } | undefined;
+
+  const open = (): NonNullable<typeof kept> => {
+    const engine = pool.open(() => {
+      if (kept?.engine === engine) kept = undefined;
+    });
+    return { engine, emptyBytes: engine.memoryBytes() };
+  };
 
   return {
-    use(snapshot, tables, work) {
-      const engine = kept ?? openEngine();
-      // Kept again only when it is known to be empty.
-      kept = undefined;
-      let isSound = true;
-      const copy = copySchema(snapshot, tables, engine);
-      try {
-        return useCopy(copy, work, () => (isSound = false));
-      } finally {
-        if (isSound) {
-          clear(engine);
-          kept = engine;
+    use: (snapshot, tables, work) =>
+      guardEngine(() => {
+        const { engine, emptyBytes } = kept ?? open();
+        // Kept again only when it is known to be empty.
+        kept = undefined;
+        let isSound = true;
+        try {
+          return pool.use(engine, () => work(copySchema(snapshot, tables, engine)));
+        } catch (error) {
+          isSound = !isBroken(error);
+          throw error;
+        } finally {
+          if (isSound && kept === undefined && engine.memoryBytes() <= emptyBytes + MAX_GROWTH_BYTES) {
+            clear(engine);
+            kept = { engine, emptyBytes };
+          } else pool.close(engine);
         }
-      }
-    },
+      }),
   };
 }
 

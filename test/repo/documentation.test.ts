@@ -6,6 +6,7 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
 import { ERROR_CODES } from "../../src/errors.ts";
+import { DEFENCE_CODES } from "../../src/sql/defence.ts";
 import { defineGatehouse } from "../../src/config.ts";
 import type { Gatehouse } from "../../src/config.ts";
 import { codeBlocks } from "../support/node/markdown.ts";
@@ -41,6 +42,11 @@ function anchorsOf(page: string): readonly string[] {
 describe("documentation", () => {
   it("explains every error code, and no other", () => {
     expect(firstCells(read("docs/errors.md")).toSorted()).toEqual([...ERROR_CODES].toSorted());
+  });
+
+  it("explains every code that the log has for a refusal by a defence, and no other", () => {
+    const [, section = ""] = /^## Refusals by a defence\n([^]*?)^## /m.exec(read("docs/operating.md")) ?? [];
+    expect(firstCells(section).toSorted()).toEqual([...DEFENCE_CODES].toSorted());
   });
 
   it("explains every limit with its default", () => {

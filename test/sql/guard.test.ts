@@ -77,6 +77,12 @@ describe("guardQuery", () => {
     const parameters = `SELECT ${Array(100).fill("?").join(",")}`;
     expect(() => guard(parameters, Array<number>(100).fill(1), oneBound)).toThrow("at most 99");
   });
+
+  it("refuses thousands of parameters before it composes anything of them", () => {
+    const parameters = `SELECT ${Array(9000).fill("?").join(",")}`;
+    expect(() => guard(parameters, Array<number>(9000).fill(1))).toThrow("9000 parameters; at most 100");
+    expect(() => guard(parameters, [1])).toThrow("has 9000 parameter(s) but params has 1");
+  });
 });
 
 describe("positionOf", () => {
