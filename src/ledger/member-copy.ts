@@ -1,6 +1,7 @@
 // The copy of a member that one person's ledger holds, for them and their access tokens: read from the members table when the ledger is new or the email is another,
 // told anew by whoever changes it, and compared now and then behind an answer, so that no change that was not told stays unknown.
 import * as z from "zod";
+import { parseEmailAddress } from "../lib/email-address.ts";
 import type { Identity } from "../lib/identity.ts";
 import type { Attributes, MemberRecord } from "../policy/model.ts";
 import type { KnownSubject, MemberVersion } from "../storage/members.ts";
@@ -111,7 +112,7 @@ export function createMemberCopy(sql: SqlStorage, directory: MemberDirectory, no
 
   /** Whether roles, attributes or groups are others than before. */
   async function ask(identity: Identity): Promise<boolean> {
-    const [email, nowMs] = [identity.email, now()];
+    const [email, nowMs] = [spellingOf(identity), now()];
     const answer = await askTable(identity, email, nowMs);
     const before = load();
     const candidates = [answer, toldMeanwhile.get(email), before?.email === email ? before : undefined];
@@ -144,7 +145,7 @@ export function createMemberCopy(sql: SqlStorage, directory: MemberDirectory, no
 
   return {
     async ensure(identity) {
-      if (load()?.email !== identity.email) await ask(identity);
+      if (load()?.email !== spellingOf(identity)) await ask(identity);
     },
     current() {
       const copy = load();
@@ -166,6 +167,11 @@ export function createMemberCopy(sql: SqlStorage, directory: MemberDirectory, no
       return !isSame(copy, { roles, attributes });
     },
   };
+}
+
+/** An identity comes over RPC, from whichever version of the Worker runs. What is no address is in no member's spelling. */
+function spellingOf({ email }: Identity): string {
+  return parseEmailAddress(email) ?? email;
 }
 
 function isSame(one: MemberRecord, other: MemberRecord): boolean {
