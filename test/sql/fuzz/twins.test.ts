@@ -1,4 +1,5 @@
-// The fuzzer of twins: two databases that differ only in rows that row rules hide. Whatever a user asks, and whatever in it may fail on
+// The fuzzer of twins: two databases that differ only in what no user here may see: rows that row rules hide, a hidden column, and masked
+// parts of values, each in opposite orders. Whatever a user asks, and whatever in it may fail on
 // chosen values, both give the same answer with the same counts and notes, the same error, or the same refusal. Bounded here;
 // `npm run fuzz:sql -- --minutes 60` runs it for longer.
 import { env } from "cloudflare:workers";
@@ -32,12 +33,12 @@ const configOf = (binding: string) =>
           people: {
             description: "People",
             key: "id",
-            columns: { id: NUMBER, name: TEXT, region: TEXT, email: TEXT, born: NUMBER },
+            columns: { id: NUMBER, name: TEXT, region: TEXT, email: TEXT, born: NUMBER, notes: TEXT },
           },
           visits: {
             description: "Visits",
             key: "id",
-            columns: { id: NUMBER, person_id: NUMBER, page: TEXT, seconds: NUMBER, day: TEXT },
+            columns: { id: NUMBER, person_id: NUMBER, page: TEXT, seconds: NUMBER, day: TEXT, notes: TEXT },
           },
         },
       },
@@ -49,6 +50,8 @@ const configOf = (binding: string) =>
           {
             action: "read",
             datasets: ["shop.people"],
+            masks: { email: mask.email },
+            hidden: ["notes"],
             rows: {
               any: [
                 { column: "region", op: "!=", value: "west" },
@@ -56,7 +59,12 @@ const configOf = (binding: string) =>
               ],
             },
           },
-          { action: "read", datasets: ["shop.visits"], rows: { column: "seconds", op: "<", value: 90 } },
+          {
+            action: "read",
+            datasets: ["shop.visits"],
+            hidden: ["notes"],
+            rows: { column: "seconds", op: "<", value: 90 },
+          },
         ],
       },
       northern: {
@@ -65,9 +73,16 @@ const configOf = (binding: string) =>
           {
             action: "read",
             datasets: ["shop.people"],
+            masks: { email: mask.email },
+            hidden: ["notes"],
             rows: { column: "region", op: "=", value: subject("region") },
           },
-          { action: "read", datasets: ["shop.visits"], rows: { column: "seconds", op: "<", value: 90 } },
+          {
+            action: "read",
+            datasets: ["shop.visits"],
+            hidden: ["notes"],
+            rows: { column: "seconds", op: "<", value: 90 },
+          },
         ],
       },
       masked: {
@@ -76,13 +91,15 @@ const configOf = (binding: string) =>
           {
             action: "read",
             datasets: ["shop.people"],
-            masks: { email: mask.token("email"), name: mask.last(1) },
+            masks: { email: mask.email, name: mask.token("name") },
+            hidden: ["notes"],
             rows: { column: "region", op: "in", value: ["north", "south"] },
           },
           {
             action: "read",
             datasets: ["shop.visits"],
             masks: { page: mask.redact },
+            hidden: ["notes"],
             rows: { column: "seconds", op: "<", value: 90 },
           },
         ],
@@ -128,20 +145,25 @@ interface Hidden {
   readonly names: readonly string[];
   /** Rows of each table. */
   readonly count: number;
+  /** What is hidden of a visible row: four digits. */
+  readonly secretOf: (index: number) => number;
 }
 
-async function plant(database: D1Database, { names, count }: Hidden): Promise<void> {
-  const person = database.prepare("INSERT INTO people VALUES (?, ?, ?, ?, ?)");
-  const visit = database.prepare("INSERT INTO visits VALUES (?, ?, ?, ?, ?)");
+async function plant(database: D1Database, { names, count, secretOf }: Hidden): Promise<void> {
+  const person = database.prepare("INSERT INTO people VALUES (?, ?, ?, ?, ?, ?)");
+  const visit = database.prepare("INSERT INTO visits VALUES (?, ?, ?, ?, ?, ?)");
   const range = (length: number): readonly number[] => Array.from({ length }, (_value, index) => index);
   const nameOf = (index: number): string => names[index % names.length] ?? "";
   await database.batch([
     ...[
-      "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT, region TEXT, email TEXT, born INTEGER)",
-      "CREATE TABLE visits (id INTEGER PRIMARY KEY, person_id INTEGER, page TEXT, seconds INTEGER, day TEXT)",
+      "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT, region TEXT, email TEXT, born INTEGER, notes TEXT)",
+      "CREATE TABLE visits (id INTEGER PRIMARY KEY, person_id INTEGER, page TEXT, seconds INTEGER, day TEXT, notes TEXT)",
       "CREATE INDEX people_name ON people (name)",
       "CREATE INDEX people_region ON people (region)",
       "CREATE INDEX people_born ON people (born, name)",
+      "CREATE INDEX people_email ON people (email)",
+      "CREATE INDEX people_notes ON people (notes, name)",
+      "CREATE INDEX visits_notes ON visits (notes)",
       "CREATE INDEX visits_person ON visits (person_id)",
       "CREATE INDEX visits_page ON visits (page, seconds)",
       "CREATE INDEX visits_day ON visits (day)",
@@ -151,12 +173,13 @@ async function plant(database: D1Database, { names, count }: Hidden): Promise<vo
         3 * index,
         ["Ann", "Bob", "Cleo", "Zoe", null][index % 5] ?? null,
         ["north", "south", "east", null][index % 4] ?? null,
-        [`u${index}@a.example`, null, "x@b.example"][index % 3] ?? null,
+        [`u${secretOf(index)}@a.example`, null, "x@b.example"][index % 3] ?? null,
         1960 + (index % 9),
+        String(secretOf(index)),
       ),
     ),
     ...range(count).map((index) =>
-      person.bind(3 * index + 1, nameOf(index), "west", `${nameOf(index)}@west.example`, 1900 + index),
+      person.bind(3 * index + 1, nameOf(index), "west", `${nameOf(index)}@west.example`, 1900 + index, String(index)),
     ),
     ...range(70).map((index) =>
       visit.bind(
@@ -165,10 +188,18 @@ async function plant(database: D1Database, { names, count }: Hidden): Promise<vo
         ["/home", "/cart", "/a/b", null][index % 4] ?? null,
         index,
         `2026-0${1 + (index % 9)}-11`,
+        String(secretOf(index)),
       ),
     ),
     ...range(count).map((index) =>
-      visit.bind(2 * index + 1, index, index % 2 === 0 ? nameOf(index) : "/admin", 90 + index, "1999-01-01"),
+      visit.bind(
+        2 * index + 1,
+        index,
+        index % 2 === 0 ? nameOf(index) : "/admin",
+        90 + index,
+        "1999-01-01",
+        String(index),
+      ),
     ),
   ]);
 }
@@ -177,8 +208,12 @@ let first: Gateway;
 let second: Gateway;
 
 beforeAll(async () => {
-  await plant(env.SHOP_DB, { names: ["Hugo", "h1@west.example", "/admin"], count: 30 });
-  await plant(env.OPS_DB, { names: ["Gus", "Ann", "Ulf", "Vera"], count: 55 });
+  await plant(env.SHOP_DB, {
+    names: ["Hugo", "h1@west.example", "/admin"],
+    count: 30,
+    secretOf: (index) => 1000 + index,
+  });
+  await plant(env.OPS_DB, { names: ["Gus", "Ann", "Ulf", "Vera"], count: 55, secretOf: (index) => 9000 - index });
   first = gatewayFor(configOf("SHOP_DB"));
   second = gatewayFor(configOf("OPS_DB"));
 });
