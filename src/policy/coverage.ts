@@ -21,9 +21,11 @@ export function covers(today: Allowed, then: readonly Grant[]): boolean {
 
 /**
  * Whether a masking token from then could be matched with the value that today's grants show in its place. That would give away
- * the tokens of its domain in other columns, which the user sees as tokens today: `domains` names those domains.
+ * the tokens of its domain in other columns, which the user sees as tokens today: `domains` names those domains. Where nothing has
+ * changed, today's rows show in each place what those of then did.
  */
 export function resolvesTokens(today: Allowed, then: readonly Grant[], domains: ReadonlySet<string>): boolean {
+  if (isUnchanged(today.grants, then)) return false;
   return then.some(({ columns }) =>
     Object.entries(columns).some(
       ([name, disclosure]) =>

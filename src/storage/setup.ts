@@ -45,11 +45,11 @@ const MAX_TRIES_OF_ALL = 50;
 const HOUR_MS = 3_600_000;
 
 /**
- * Whether a person who has signed in is in one of the groups of a JSON array. A group that is an address may have come in another spelling:
- * letters of either case close set-up.
+ * Whether a user who has signed in is in one of the groups of a JSON array. Compared exactly, as the policy does, but a group that is an
+ * address may be stored in another spelling.
  */
 const GROUP_MEMBER =
-  "SELECT 1 FROM subject, json_each(subject.groups) AS told WHERE subject.owner_id IS NULL AND lower(told.value) IN (SELECT lower(value) FROM json_each(?)) LIMIT 1";
+  "SELECT 1 FROM subject, json_each(subject.groups) AS told, json_each(?) AS wanted WHERE subject.owner_id IS NULL AND (told.value = wanted.value OR (instr(told.value, '@') > 0 AND lower(told.value) = lower(wanted.value))) LIMIT 1";
 
 export function openSetup(database: D1Database): Setup {
   return {

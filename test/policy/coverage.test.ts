@@ -133,6 +133,12 @@ describe("masking tokens", () => {
     expect(covers(today(...now), [grant(null, TOKEN)])).toBe(true);
     expect(resolvesTokens(today(...now), [grant(null, TOKEN)], shown)).toBe(expected);
   });
+
+  it("may stand beside values of other rows while the grants are those that showed both", () => {
+    const both = [grant(null, TOKEN), grant(is("b", "1"))];
+    expect(covers(today(...both), both)).toBe(true);
+    expect(resolvesTokens(today(...both), both, domains)).toBe(false);
+  });
 });
 
 describe("every yes", () => {
