@@ -8,6 +8,7 @@ import { estimateWork, nestsScans } from "../sql/plan.ts";
 import type { WorkOptions } from "../sql/plan.ts";
 import { createMemory, keyOf } from "../sql/remembered.ts";
 import { canFailOnRow } from "../sql/row-failures.ts";
+import { canStallOnRow, mayRunSubqueryOnHiddenRow } from "../sql/row-stalls.ts";
 import type { SchemaCopy } from "../sql/schema.ts";
 import { tableFunctionsOf } from "../sql/statement.ts";
 import { costliestFrame } from "../sql/window-frames.ts";
@@ -67,13 +68,21 @@ function dependsOnValues({ statement, values }: ReadRequest): boolean {
 
 interface Planned extends Plan {
   readonly lines: readonly PlanLine[];
+  /** As of `WorkEstimate`. */
+  readonly subqueryWork: number;
 }
 
-/** Whether an expression could tell of hidden rows by failing. */
+/** Views in the statement whose tables have rows that the user does not see. */
+function restrictedViews({ statement, views }: ReadRequest): Views {
+  return usedViews(statement, views).filter((view) => view.isRowRestricted);
+}
+
+/** Whether an expression could tell of hidden rows by failing, or by the time that it takes. */
 function needsFence({ request, schema }: Reading): boolean {
-  const { statement, values, views } = request;
-  const restricted = usedViews(statement, views).filter((view) => view.isRowRestricted);
+  const { statement, values } = request;
+  const restricted = restrictedViews(request);
   if (restricted.length === 0) return false;
+  if (canStallOnRow(statement, values)) return true;
   const fragile = schema.use((copy) => restricted.flatMap((view) => [...view.fragile, ...computedColumns(copy, view)]));
   return canFailOnRow(statement, values, new Set(fragile.map(foldName)));
 }
@@ -83,8 +92,20 @@ function computedColumns(copy: SchemaCopy, { name }: GuardView): readonly string
   return copy.shapeOf(name).columns.flatMap((column) => (column.isGenerated ? [column.name] : []));
 }
 
+/** As log2, steps that take some milliseconds: too little to be told from the noise of a request. */
+const UNNOTICED_STEPS = 17;
+
+/** With the views fenced where a subquery that a hidden row may reach takes noticeably long. */
+function cheapest(copy: SchemaCopy, reading: Reading, query: GuardedQuery): Planned {
+  const { request } = reading;
+  const best = cheapestForm(copy, reading, query);
+  if (request.form.fenced || best.subqueryWork <= UNNOTICED_STEPS || restrictedViews(request).length === 0) return best;
+  if (!mayRunSubqueryOnHiddenRow(request.statement)) return best;
+  return cheapestForm(copy, { ...reading, request: { ...request, form: { ...request.form, fenced: true } } }, query);
+}
+
 /** Masked columns have no index: where passes over them are nested, computing views first may be cheaper. */
-function cheapest(copy: SchemaCopy, reading: Reading, { used }: GuardedQuery): Planned {
+function cheapestForm(copy: SchemaCopy, reading: Reading, { used }: GuardedQuery): Planned {
   const { materialized, fenced } = reading.request.form;
   const best = untelling(copy, reading, used, materialized);
   const isIndexLost = fenced || best.form.ordering !== "free" || used.some((view) => view.isMasked);
@@ -103,9 +124,14 @@ function untelling(copy: SchemaCopy, reading: Reading, used: Views, materialized
   return planTells(copy, unindexed.lines, used) ? sorting : cheaper(unindexed, sorting);
 }
 
-/** With views that sort, which needs no luck with plans. */
+/** With views that sort, and are fenced, which needs no luck with plans. */
 function sorted(copy: SchemaCopy, reading: Reading, { used }: GuardedQuery): Planned {
-  return planOf(copy, reading, { ...reading.request.form, untelling: freeViews(copy, used), ordering: "sorted" });
+  return planOf(copy, reading, {
+    ...reading.request.form,
+    fenced: true,
+    untelling: freeViews(copy, used),
+    ordering: "sorted",
+  });
 }
 
 type Views = GuardedQuery["used"];
@@ -117,7 +143,7 @@ function freeViews(copy: SchemaCopy, used: Views): readonly string[] {
 
 function planOf(copy: SchemaCopy, reading: Reading, form: ViewForm): Planned {
   const lines = copy.engine.plan(sqlOf(guarded(reading, form)));
-  return { form, lines, work: estimateWork(lines, workOptions(copy, reading)) };
+  return { form, lines, ...estimateWork(lines, workOptions(copy, reading)) };
 }
 
 /** The first, if they are alike. */
@@ -134,9 +160,9 @@ function tooMuchWork({ used }: GuardedQuery): AppError {
   );
 }
 
-function workOptions({ snapshot }: SchemaCopy, { request: { statement, values, views } }: Reading): WorkOptions {
-  const used = usedViews(statement, views).filter((view) => view.isRowRestricted);
-  const restricted = new Set(used.map(({ name }) => foldName(name)));
+function workOptions({ snapshot }: SchemaCopy, { request }: Reading): WorkOptions {
+  const { statement, values } = request;
+  const restricted = new Set(restrictedViews(request).map(({ name }) => foldName(name)));
   const given = values.reduce<number>((sum, value) => sum + (typeof value === "string" ? value.length : 0), 0);
   return {
     rowsOf: (table) => snapshot.rows.get(table),

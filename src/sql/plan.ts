@@ -35,15 +35,20 @@ interface Estimate {
 /** What finding a row costs: that much of a search's estimate is not for the rows that it finds. */
 const SEARCH_STEPS = 3;
 
-/**
- * Estimated steps, as log2. Loops that follow each other under one parent are nested; a correlated subquery runs for each
- * turn of the loops before it, any other once.
- */
-export function estimateWork(lines: readonly PlanLine[], options: WorkOptions): number {
+/** Estimated steps, as log2. */
+export interface WorkEstimate {
+  readonly work: number;
+  /** Of one run of the subquery that takes most, among those that run when a row first reaches them. */
+  readonly subqueryWork: number;
+}
+
+/** Loops that follow each other under one parent are nested; a correlated subquery runs for each turn of the loops before it, any other once. */
+export function estimateWork(lines: readonly PlanLine[], options: WorkOptions): WorkEstimate {
   const children = new Map<number, PlanLine[]>();
   for (const line of lines) children.set(line.parent, [...(children.get(line.parent) ?? []), line]);
   /** The most that any subquery of the statement gives: SQLite does not say which one a scan is of. */
   let largestSubquery = 0;
+  let subqueryWork = 0;
 
   const estimateBelow = (parent: number): Estimate => {
     let work = 0;
@@ -64,13 +69,15 @@ export function estimateWork(lines: readonly PlanLine[], options: WorkOptions): 
         continue;
       }
       if (/^(?:MATERIALIZE|CO-ROUTINE) /.test(detail)) largestSubquery = Math.max(largestSubquery, below.rows);
+      if (/^(?:CORRELATED )?(?:SCALAR|LIST) SUBQUERY /.test(detail)) subqueryWork = Math.max(subqueryWork, below.work);
       parts = addLog(parts, below.rows);
       work = addLog(work, detail.startsWith("CORRELATED ") ? (nesting ?? 0) + below.work : below.work);
     }
     // Without loops of its own it is made of parts, such as the two sides of a UNION.
     return { work, rows: nesting ?? parts };
   };
-  return estimateBelow(0).work;
+  const { work } = estimateBelow(0);
+  return { work, subqueryWork };
 }
 
 /** A loop by several indexes, one after the other. */

@@ -1,23 +1,17 @@
 // Error oracles: an expression that fails on one chosen value tells whether a row that a row rule hides has it, because SQLite may
 // evaluate a user's condition before the rule, on the entry of an index. Before a query runs, this decides whether anything in it could
 // fail on a row that its guard views do not show. If so, such views are fenced, and only visible rows reach what may fail.
-import { byteLength } from "../lib/bytes.ts";
 import { isName, isOperator, isWord, outermostSelect, subqueriesIn, valueSubqueriesIn } from "./clauses.ts";
 import type { TokenRange } from "./clauses.ts";
+import { createConstants } from "./constants.ts";
 import { ALLOWED_FUNCTIONS, ALLOWED_TABLE_FUNCTIONS, FALLIBLE_AGGREGATES, TOTAL_FUNCTIONS } from "./functions.ts";
 import { foldName } from "./identifier.ts";
 import type { SqlValue } from "./parameters.ts";
 import type { Statement } from "./statement.ts";
 import type { Token } from "./tokenizer.ts";
 
-/** SQLite's limit on a pattern of LIKE or GLOB, past which it fails. */
-const MAX_PATTERN_BYTES = 50;
 /** Of a format that cannot make a text too long: no directive of strftime gives more than some twenty characters. */
 const MAX_FORMAT_BYTES = 20_000;
-/** SQLite reads JSON down to 1,000 levels. */
-const MAX_JSON_LEVELS = 1000;
-/** More digits are a real number, which LIMIT does not take. */
-const MAX_DIGITS = 15;
 
 /**
  * Whether something could fail on a row before the row rule has been applied to it. The outermost select list is computed last, so
@@ -38,7 +32,10 @@ export function canFailOnRow(
  * The tokens of the outermost select list, outside of subqueries. An alias gives an expression to the clauses that name it, and WHERE
  * and HAVING are evaluated before the rule.
  */
-function exemptTokens(tokens: readonly Token[], failsAt: (index: number) => boolean): (index: number) => boolean {
+export function exemptTokens(
+  tokens: readonly Token[],
+  failsAt: (index: number) => boolean,
+): (index: number) => boolean {
   const outermost = outermostSelect(tokens);
   if (outermost === undefined) return () => false;
   const { list, items, keys } = outermost;
@@ -153,95 +150,4 @@ function bodyOf(tokens: readonly Token[], name: number): Token | undefined {
 function isStar(tokens: readonly Token[], index: number): boolean {
   if (!isOperator(tokens[index], "*")) return false;
   return isOperator(tokens[index - 1], ",", ".") || isWord(tokens[index - 1], "select", "distinct", "all");
-}
-
-/** Literals and bound values. */
-function createConstants(tokens: readonly Token[], values: readonly SqlValue[]) {
-  const valueOf = new Map<Token, SqlValue>(
-    tokens.filter(({ kind }) => kind === "variable").map((token, index) => [token, values[index] ?? null]),
-  );
-
-  const textAt = (index: number): string | undefined => {
-    const token = tokens[index];
-    if (token?.kind === "string" || token?.kind === "number") return token.value;
-    const value = token === undefined ? undefined : valueOf.get(token);
-    return value === undefined ? undefined : String(value ?? "");
-  };
-  const isAt = (index: number): boolean => textAt(index) !== undefined;
-
-  /** Bytes of a constant, or of constants joined by `||`, and the index behind them; undefined when there is anything else. */
-  const joinedAt = (index: number): { readonly bytes: number; readonly end: number } | undefined => {
-    const text = textAt(index);
-    if (text === undefined) return undefined;
-    const bytes = byteLength(text);
-    if (!isOperator(tokens[index + 1], "||")) return { bytes, end: index + 1 };
-    const rest = joinedAt(index + 2);
-    return rest && { bytes: bytes + rest.bytes, end: rest.end };
-  };
-
-  const isWhole = (index: number): boolean => {
-    const sign = isOperator(tokens[index], "-", "+") ? 1 : 0;
-    return (
-      new RegExp(`^-?[0-9]{1,${MAX_DIGITS}}$`).test(textAt(index + sign) ?? "") && tokens[index]?.kind !== "string"
-    );
-  };
-
-  return {
-    isAt,
-    /** Infinite unless there is a constant with one of these operators behind it. */
-    bytesAt(index: number, ends: readonly string[]): number {
-      const joined = joinedAt(index);
-      return joined !== undefined && isOperator(tokens[joined.end], ...ends) ? joined.bytes : Number.POSITIVE_INFINITY;
-    },
-    isOneArgument: (open: number): boolean => {
-      let depth = 0;
-      for (let index = open; index < tokens.length; index += 1) {
-        if (isOperator(tokens[index], "(")) depth += 1;
-        if (isOperator(tokens[index], ")")) depth -= 1;
-        if (depth === 0) return true;
-        if (depth === 1 && isOperator(tokens[index], ",")) return false;
-      }
-      return false;
-    },
-    isJson: (index: number): boolean => isPlainJson(textAt(index)),
-    /** A pattern that is written out or bound, with nothing behind it that could become part of it. */
-    isShortPattern(index: number): boolean {
-      const joined = joinedAt(index);
-      const next = joined === undefined ? undefined : tokens[joined.end];
-      return (
-        joined !== undefined &&
-        joined.bytes <= MAX_PATTERN_BYTES &&
-        !(next?.kind === "operator" && !isOperator(next, ")", ","))
-      );
-    },
-    isOneCharacter: (index: number): boolean => {
-      const next = tokens[index + 1];
-      return /^.$/su.test(textAt(index) ?? "") && !(next?.kind === "operator" && !isOperator(next, ")", ","));
-    },
-    /** `10`, `10 OFFSET 20` and `20, 10`; the word OFFSET is looked at by itself. */
-    areWholeNumbers(index: number): boolean {
-      if (!isWhole(index)) return false;
-      const end = index + (isOperator(tokens[index], "-", "+") ? 2 : 1);
-      const next = tokens[end];
-      if (next === undefined || isOperator(next, ")") || isWord(next, "offset")) return true;
-      return isOperator(next, ",") && isWhole(end + 1) && !isOperator(tokens[end + 2], "+", "-", "*", "/", "%", "||");
-    },
-    isFrameBound: (index: number): boolean => {
-      if (isWord(tokens[index], "unbounded")) return true;
-      const isNumber = isWhole(index) && !(textAt(index) ?? "").startsWith("-");
-      return isNumber && isWord(tokens[index - 1], "between", "and", "rows", "range", "groups");
-    },
-  };
-}
-
-/** Text that JSON.parse takes is JSON to SQLite, if it is not nested too deeply. */
-function isPlainJson(text: string | undefined): boolean {
-  if (text === undefined) return false;
-  try {
-    JSON.parse(text);
-  } catch {
-    // Not JSON: SQLite may fail on it.
-    return false;
-  }
-  return (text.match(/[[{]/g) ?? []).length <= MAX_JSON_LEVELS;
 }
