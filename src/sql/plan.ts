@@ -109,10 +109,9 @@ function loopOf({ cost, detail }: PlanLine, largestSubquery: number, options: Wo
   if (!detail.startsWith("SEARCH ") || !/[(\s](?:[^()=<>]|<expr>)*=\?/.test(detail)) return all;
   // An equality on the row number finds one; any other search, as SQLite guesses, a part of what there is.
   const work = Math.min(rounded(cost / 10), all.work);
-  return {
-    work,
-    rows: / \(rowid=\?\)(?: LEFT-JOIN)?$/.test(detail) ? 0 : Math.max(0, Math.min(work - SEARCH_STEPS, rows)),
-  };
+  if (/ \(rowid=\?\)(?: LEFT-JOIN)?$/.test(detail)) return { work, rows: 0 };
+  // Without statistics SQLite guesses ten rows. A frame goes through those that there are, squared, so they count as they may be.
+  return { work, rows: options.frame === undefined ? Math.max(0, Math.min(work - SEARCH_STEPS, rows)) : rows };
 }
 
 /** For each of so many rows, as log2. */

@@ -23,14 +23,21 @@ const config = defineGatehouse({
       },
     },
   },
-  roles: { reader: { description: "Reads", rules: [{ action: "read", datasets: ["shop.sales"] }] } },
-  members: [{ email: "reader@harbor.example", name: "R", roles: ["reader"] }],
+  roles: {
+    reader: { description: "Reads", rules: [{ action: "read", datasets: ["shop.sales"] }] },
+    ruled: {
+      description: "Reads by an indexed column",
+      rules: [{ action: "read", datasets: ["shop.sales"], rows: { column: "note", op: "=", value: "a" } }],
+    },
+  },
+  members: ["reader", "ruled"].map((role) => ({ email: `${role}@harbor.example`, name: role, roles: [role] })),
 });
 const { outcome } = createReader(config);
 
 beforeAll(async () => {
   await env.SHOP_DB.batch([
     env.SHOP_DB.prepare("CREATE TABLE sales (id INTEGER PRIMARY KEY, day INTEGER, total INTEGER, note TEXT)"),
+    env.SHOP_DB.prepare("CREATE INDEX sales_note ON sales (note)"),
     env.SHOP_DB.prepare("INSERT INTO sales VALUES (1, 1, 5, 'a'), (30000, 2, 7, 'b')"),
   ]);
 });
@@ -52,6 +59,12 @@ describe("a window that goes through its frame for every row is refused as too m
     const message = /^query_refused: The query would take too much work/;
     expect(await outcome("reader", `SELECT max(w) FROM (SELECT ${window} AS w FROM sales)`, values)).toMatch(message);
     expect(await outcome("reader", `SELECT ${window} FROM sales`, values)).toMatch(message);
+  });
+
+  it("also where an index finds the rows of a row rule or of a condition", async () => {
+    const over = "sum(total) OVER (ORDER BY id ROWS BETWEEN 10000 PRECEDING AND 10000 FOLLOWING EXCLUDE CURRENT ROW)";
+    expect(await outcome("ruled", `SELECT ${over} FROM sales`)).toMatch(/too much work/);
+    expect(await outcome("reader", `SELECT ${over} FROM sales WHERE note = 'a'`)).toMatch(/too much work/);
   });
 
   it("also by the name of a window, and in a CTE", async () => {
