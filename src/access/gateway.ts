@@ -129,8 +129,9 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
       const slot = refusal === undefined ? (declared?.source ?? null) : null;
       const asked = { operation: "query", asked: `saved ${what.saved}`, maxRows: shown, slot, statement };
       return run(caller, asked, ({ workspace, call: { bookmark, subject } }) => {
-        if (refusal !== undefined) throw refusal;
+        // Whether there is such a query comes first: its refusal says that there is.
         const saved = findSaved(policy, subject, what.saved);
+        if (refusal !== undefined) throw refusal;
         const catalogue = openCatalogue(policy, sources, forSaved(policy, subject, saved));
         const request = { source: saved.source, sql: saved.text, saved, params: bindSaved(saved, params), bookmark };
         return query(catalogue, workspace, { ...request, ...bounds });

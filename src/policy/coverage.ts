@@ -21,8 +21,8 @@ export function covers(today: Allowed, then: readonly Grant[]): boolean {
 
 /**
  * Whether a masking token from then could be matched with the value that today's grants show in its place. That would give away
- * the tokens of its domain in other columns, which the user sees as tokens today: `domains` names those domains. Where nothing has
- * changed, today's rows show in each place what those of then did.
+ * the tokens of its domain in other columns, which the user sees as tokens today: `domains` names those domains. While the grants
+ * are the same, the user could have kept both answers; a row that has since moved from one grant to another resolves its token.
  */
 export function resolvesTokens(today: Allowed, then: readonly Grant[], domains: ReadonlySet<string>): boolean {
   if (isUnchanged(today.grants, then)) return false;

@@ -37,12 +37,16 @@ export function createConstants(tokens: readonly Token[], values: readonly SqlVa
     return rest && { bytes: bytes + rest.bytes, end: rest.end };
   };
 
+  /** A number that is written out or bound as one: text in its place may fail. */
   const isWhole = (index: number): boolean => {
-    const sign = isOperator(tokens[index], "-", "+") ? 1 : 0;
-    return (
-      new RegExp(`^-?[0-9]{1,${MAX_DIGITS}}$`).test(textAt(index + sign) ?? "") && tokens[index]?.kind !== "string"
-    );
+    const at = isOperator(tokens[index], "-", "+") ? index + 1 : index;
+    const token = tokens[at];
+    const isNumber = token?.kind === "number" || (token !== undefined && typeof valueOf.get(token) === "number");
+    return isNumber && new RegExp(`^-?[0-9]{1,${MAX_DIGITS}}$`).test(textAt(at) ?? "");
   };
+
+  const behindNumber = (index: number): number => index + (isOperator(tokens[index], "-", "+") ? 2 : 1);
+  const isEnd = (index: number): boolean => tokens[index] === undefined || isOperator(tokens[index], ")");
 
   return {
     isAt,
@@ -75,15 +79,14 @@ export function createConstants(tokens: readonly Token[], values: readonly SqlVa
     },
     isOneCharacter: (index: number): boolean => {
       const next = tokens[index + 1];
-      return /^.$/su.test(textAt(index) ?? "") && !(next?.kind === "operator" && !isOperator(next, ")", ","));
+      return /^[^\0]$/su.test(textAt(index) ?? "") && !(next?.kind === "operator" && !isOperator(next, ")", ","));
     },
     /** `10`, `10 OFFSET 20` and `20, 10`; the word OFFSET is looked at by itself. */
     areWholeNumbers(index: number): boolean {
       if (!isWhole(index)) return false;
-      const end = index + (isOperator(tokens[index], "-", "+") ? 2 : 1);
-      const next = tokens[end];
-      if (next === undefined || isOperator(next, ")") || isWord(next, "offset")) return true;
-      return isOperator(next, ",") && isWhole(end + 1) && !isOperator(tokens[end + 2], "+", "-", "*", "/", "%", "||");
+      const end = behindNumber(index);
+      if (!isOperator(tokens[end], ",")) return isEnd(end) || isWord(tokens[end], "offset");
+      return isWhole(end + 1) && isEnd(behindNumber(end + 1));
     },
     isFrameBound: (index: number): boolean => {
       if (isWord(tokens[index], "unbounded")) return true;

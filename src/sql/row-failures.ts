@@ -13,6 +13,9 @@ import type { Token } from "./tokenizer.ts";
 /** Of a format that cannot make a text too long: no directive of strftime gives more than some twenty characters. */
 const MAX_FORMAT_BYTES = 20_000;
 
+/** Hidden columns of table-valued functions: their arguments by name. */
+const ARGUMENT_COLUMNS = new Set(["json", "root"]);
+
 /**
  * Whether something could fail on a row before the row rule has been applied to it. The outermost select list is computed last, so
  * what stands in it may fail: that is about rows that are shown. `fragile`: folded names of columns whose reading can fail by itself.
@@ -22,6 +25,8 @@ export function canFailOnRow(
   values: readonly SqlValue[],
   fragile: ReadonlySet<string>,
 ): boolean {
+  // SQLite may leave the rule on the left side of such a join for later, and compute what stands on the right before it.
+  if (tokens.some((token) => isWord(token, "right", "full"))) return true;
   const failures = createFailures(tokens, values, fragile);
   if (failures.inLazySubquery()) return true;
   const isExempt = exemptTokens(tokens, (index) => failures.at(index));
@@ -69,6 +74,7 @@ interface Failures {
 function createFailures(tokens: readonly Token[], values: readonly SqlValue[], fragile: ReadonlySet<string>): Failures {
   const constants = createConstants(tokens, values);
   const lazy = valueSubqueriesIn(tokens);
+  const hasTableFunction = tokens.some((token) => isName(token) && ALLOWED_TABLE_FUNCTIONS.has(foldName(token.value)));
 
   const callFails = (name: string, open: number): boolean => {
     // An aggregate sees only rows that passed the conditions beside it; in a subquery, a hidden row around it decides whether it runs.
@@ -87,7 +93,8 @@ function createFailures(tokens: readonly Token[], values: readonly SqlValue[], f
     if (fragile.size > 0 && (isWord(token, "natural") || isStar(tokens, index))) return true;
     if (!isName(token)) return false;
     const name = foldName(token.value);
-    if (fragile.has(name)) return true;
+    // A condition on a hidden column of json_each becomes its argument.
+    if (fragile.has(name) || (hasTableFunction && ARGUMENT_COLUMNS.has(name))) return true;
     if (isOperator(tokens[index + 1], "(")) {
       if (callFails(name, index + 1)) return true;
     }

@@ -66,6 +66,12 @@ const ORACLES: readonly Oracle[] = [
       `strftime(${when(n, "replace(hex(printf('%90000s', 'x')), '20', '%Y-%m-%d %H:%M:%f')", "'a'")}, 'now') = 'a'`,
   ],
   [
+    "a path by the column root",
+    (n) =>
+      `CASE WHEN ${n} = '${HIDDEN_NAME}' THEN (SELECT count(*) FROM json_each('[1]') WHERE root = 'a[') ELSE 1 END`,
+  ],
+  ["LIMIT of a condition", (n) => `CASE WHEN ${n} = '${HIDDEN_NAME}' THEN (SELECT 1 LIMIT 1, 1 AND NULL) ELSE 1 END`],
+  [
     "work in a CTE that only the name reaches",
     (n) => `CASE WHEN ${n} = '${HIDDEN_NAME}' THEN (SELECT s FROM overflow) ELSE 1 END`,
   ],
@@ -213,6 +219,7 @@ describe("parameters", () => {
     ["a LIKE pattern too long", `name <> '${HIDDEN_NAME}' OR name LIKE ?`, ["a".repeat(60)]],
     ["parts of a LIKE pattern", `name <> '${HIDDEN_NAME}' OR name LIKE '%' || ? || '%'`, ["a".repeat(49)]],
     ["JSON that is none", `name <> '${HIDDEN_NAME}' OR 1 IN (SELECT value FROM json_each(?))`, ["[1"]],
+    ["an ESCAPE of NUL", `name <> '${HIDDEN_NAME}' OR 'a' LIKE 'a' ESCAPE ?`, ["\u0000"]],
     ["a LIMIT that is no number", `name <> '${HIDDEN_NAME}' OR (SELECT 1 LIMIT ?)`, ["x"]],
     ["a strftime format", `name <> '${HIDDEN_NAME}' OR strftime(?, 'now') > ''`, ["%Y".repeat(9000)]],
   ])("tell nothing of hidden rows by %s", async (_title, condition, values) => {

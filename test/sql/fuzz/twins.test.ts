@@ -13,8 +13,8 @@ import type { Oracle } from "./generator.ts";
 
 const DEFAULT_STATEMENTS = 250;
 const ACCOUNTS = ["ruled", "northern", "masked"] as const;
-/** Statements that one subject sends, before a new one starts with an empty workspace. */
-const STATEMENTS_PER_SUBJECT = 40;
+/** Statements that one subject sends, before a new one starts with an empty workspace. Each subject's objects keep files open. */
+const STATEMENTS_PER_SUBJECT = 1000;
 
 const TEXT = { type: "text", description: "Text" } as const;
 const NUMBER = { type: "integer", description: "Number" } as const;
