@@ -105,7 +105,7 @@ export function defineLedgerObject<E>(optionsOf: (env: E) => LedgerOptions): Led
         this.#compareLater(identity);
         const bookmark = slot === null ? null : this.#slots.bookmark(slot);
         // Read last: while the call waited for its slot the roles may have changed.
-        return { ok: true, bookmark, member: this.#member.current() };
+        return { ok: true, bookmark, member: this.#member.current(identity) };
       }
       this.#slots.release(attempt.call);
       if (refused.reason === "record_full") this.#warnings.full(this.#records.bytes(), Date.now());

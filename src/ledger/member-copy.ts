@@ -22,8 +22,8 @@ export interface ToldMember extends MemberVersion {
 export interface MemberCopy {
   /** Makes sure that there is a copy for this identity. Asks the table only if there is none. Throws when that fails. */
   ensure(identity: Identity): Promise<void>;
-  /** The copy; `ensure` came before. */
-  current(): MemberRecord;
+  /** The copy; `ensure` came before. Given an identity, no roles when the copy has come to be of another address. */
+  current(identity?: Identity): MemberRecord;
   /**
    * Whether the copy was compared with the table long ago. A comparison for an access token does not count for a person: a token
    * in steady use would otherwise keep its owner's new groups from being noted.
@@ -147,9 +147,11 @@ export function createMemberCopy(sql: SqlStorage, directory: MemberDirectory, no
     async ensure(identity) {
       if (load()?.email !== spellingOf(identity)) await ask(identity);
     },
-    current() {
+    current(identity) {
       const copy = load();
       if (copy === null) throw new TypeError("the member was not asked for");
+      // While a call waits for its turn, one with another address of the same subject may replace the copy: its roles are not this one's.
+      if (identity !== undefined && copy.email !== spellingOf(identity)) return { roles: [], attributes: {} };
       return { roles: copy.roles, attributes: copy.attributes };
     },
     isDue(caller = "person") {
