@@ -21,7 +21,11 @@ export function createConstants(tokens: readonly Token[], values: readonly SqlVa
 
   const textAt = (index: number): string | undefined => {
     const token = tokens[index];
-    if (token?.kind === "string" || token?.kind === "number") return token.value;
+    // SQLite takes a string as a name, too: beside a dot, and of a collation, whose operator binds tighter than any other.
+    const isString =
+      token?.kind === "string" && !isOperator(tokens[index - 1], ".") && !isOperator(tokens[index + 1], ".");
+    if (isWord(tokens[index - 1], "collate") || isWord(tokens[index + 1], "collate")) return undefined;
+    if (isString || token?.kind === "number") return token?.value;
     const value = token === undefined ? undefined : valueOf.get(token);
     return value === undefined ? undefined : String(value ?? "");
   };
