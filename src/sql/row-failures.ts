@@ -47,11 +47,11 @@ export function exemptTokens(
   const nested = subqueriesIn(tokens, list);
   const isIn = (index: number, ranges: readonly TokenRange[]): boolean =>
     ranges.some(({ start, end }) => index >= start && index < end);
-  const aliases = items
-    .filter((item) => tokens.some((_token, index) => isIn(index, [item]) && failsAt(index)))
-    .flatMap((item) => aliasOf(tokens, item) ?? []);
+  const fails = ({ start, end }: TokenRange): boolean =>
+    Array.from({ length: end - start }, (_value, offset) => start + offset).some(failsAt);
+  const aliases = new Set(items.filter(fails).flatMap((item) => aliasOf(tokens, item) ?? []));
   const isNamed = tokens.some(
-    (token, index) => !isIn(index, [list, ...keys]) && isName(token) && aliases.includes(foldName(token.value)),
+    (token, index) => isName(token) && aliases.has(foldName(token.value)) && !isIn(index, [list, ...keys]),
   );
   return isNamed ? () => false : (index) => isIn(index, [list]) && !isIn(index, nested);
 }
@@ -106,7 +106,10 @@ function createFailures(tokens: readonly Token[], values: readonly SqlValue[], f
   };
   return {
     at,
-    inLazySubquery: () => lazy.some((range) => mayStoreWideRow(tokens, range) || isRowValueList(tokens, range)),
+    inLazySubquery() {
+      const ctes = cteNames(tokens);
+      return lazy.some((range) => mayStoreWideRow(tokens, range, ctes) || isRowValueList(tokens, range));
+    },
   };
 }
 
@@ -125,19 +128,22 @@ function isRowValueList(tokens: readonly Token[], { start, end }: TokenRange): b
  * Whether a subquery stores rows of several values, which together may be larger than SQLite takes: to sort them, to tell them apart,
  * or as another query inside it. A name that a WITH gives may stand for such a query.
  */
-function mayStoreWideRow(tokens: readonly Token[], range: TokenRange): boolean {
-  const ctes = new Set(
-    tokens.flatMap((token, index) => {
-      const isCte = isName(token) && isOperator(bodyOf(tokens, index), "(");
-      return isCte ? [foldName(token.value)] : [];
-    }),
-  );
+function mayStoreWideRow(tokens: readonly Token[], range: TokenRange, ctes: ReadonlySet<string>): boolean {
   return tokens.slice(range.start, range.end).some((token, offset) => {
     const index = range.start + offset;
     if (isWord(token, "distinct", "order", "group", "union", "intersect", "except", "over")) return true;
     if (isOperator(token, "(") && offset > 0 && isWord(tokens[index + 1], "select", "with", "values")) return true;
     return isName(token) && ctes.has(foldName(token.value));
   });
+}
+
+/** The folded names that WITH clauses give. */
+function cteNames(tokens: readonly Token[]): ReadonlySet<string> {
+  return new Set(
+    tokens.flatMap((token, index) =>
+      isName(token) && isOperator(bodyOf(tokens, index), "(") ? [foldName(token.value)] : [],
+    ),
+  );
 }
 
 /** What follows `name AS`, `name(columns) AS` or `name AS MATERIALIZED`, if it is a CTE's. */

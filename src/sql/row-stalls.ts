@@ -30,9 +30,9 @@ export function canStallOnRow({ tokens }: Pick<Statement, "tokens">, values: rea
  * rule hides reaches it.
  */
 export function mayRunSubqueryOnHiddenRow({ tokens }: Pick<Statement, "tokens">): boolean {
-  const opens = valueSubqueriesIn(tokens).map(({ start }) => start - 1);
-  const isExempt = exemptTokens(tokens, (index) => opens.includes(index));
-  return opens.some((index) => !isExempt(index));
+  const opens = new Set(valueSubqueriesIn(tokens).map(({ start }) => start - 1));
+  const isExempt = exemptTokens(tokens, (index) => opens.has(index));
+  return [...opens].some((index) => !isExempt(index));
 }
 
 function stalls(tokens: readonly Token[], constants: Constants, index: number): boolean {
