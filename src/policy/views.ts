@@ -71,6 +71,7 @@ export function guardViewOf(decision: Allowed, dataset: TableDataset, tokenDomai
     columns: visible.map((column) => column.name),
     isMasked: visible.some((column) => maskOf(column) !== null),
     isRowRestricted: isRowRestricted(decision),
+    ruled,
     fragile: visible.filter(({ disclosures }) => disclosures.some(isToken)).map(({ name }) => name),
     lookup: visible.some(({ disclosures }) => disclosures.some(isToken)) ? TOKENS : null,
     select: (parameters, ordering, ownOrder) =>

@@ -98,16 +98,23 @@ function computedColumns(copy: SchemaCopy, { name }: GuardView): readonly string
   return copy.shapeOf(name).columns.flatMap((column) => (column.isGenerated ? [column.name] : []));
 }
 
+const NO_COLUMNS: ReadonlySet<string> = new Set();
+
 /** As log2, steps that take some milliseconds: too little to be told from the noise of a request. */
 const UNNOTICED_STEPS = 17;
+/** As log2, steps from which on another form is worth the time to plan it. */
+const SLOW_STEPS = 24;
 
 /** With the views fenced where a subquery that a hidden row may reach takes noticeably long. */
 function cheapest(copy: SchemaCopy, reading: Reading, query: GuardedQuery): Planned {
   const { request } = reading;
   const best = cheapestForm(copy, reading, query);
-  if (request.form.fenced || best.subqueryWork <= UNNOTICED_STEPS || restrictedViews(request).length === 0) return best;
-  if (!mayRunSubqueryOnHiddenRow(request.statement)) return best;
-  return cheapestForm(copy, { ...reading, request: { ...request, form: { ...request.form, fenced: true } } }, query);
+  if (request.form.fenced || restrictedViews(request).length === 0) return best;
+  const fenced = () =>
+    cheapestForm(copy, { ...reading, request: { ...request, form: { ...request.form, fenced: true } } }, query);
+  if (best.subqueryWork > UNNOTICED_STEPS && mayRunSubqueryOnHiddenRow(request.statement)) return fenced();
+  // An index on a rule's column in an inner loop finds all visible rows each time; behind a fence, SQLite indexes them for the join.
+  return best.work > SLOW_STEPS ? cheaper(best, fenced()) : best;
 }
 
 /** Masked columns have no index: where passes over them are nested, computing views first may be cheaper. */
@@ -168,11 +175,14 @@ function tooMuchWork({ used }: GuardedQuery): AppError {
 
 function workOptions({ snapshot }: SchemaCopy, { request }: Reading): WorkOptions {
   const { statement, values } = request;
-  const restricted = new Set(restrictedViews(request).map(({ name }) => foldName(name)));
+  const restricted = new Map(
+    restrictedViews(request).map(({ name, ruled }) => [foldName(name), new Set(ruled.map(foldName))]),
+  );
   const given = values.reduce<number>((sum, value) => sum + (typeof value === "string" ? value.length : 0), 0);
   return {
     rowsOf: (table) => snapshot.rows.get(table),
     isCoarse: (table) => (table === undefined ? restricted.size > 0 : restricted.has(table)),
+    ruledColumns: (table) => restricted.get(table) ?? NO_COLUMNS,
     frame: costliestFrame(statement, values),
     // A JSON array has at most one element for each two characters; one that stands in a row is taken to be small.
     maxElements: Math.max(100, (statement.text.length + given) / 2),

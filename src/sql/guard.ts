@@ -26,6 +26,8 @@ export interface GuardView {
   readonly isMasked: boolean;
   /** Whether a row rule hides rows of the table. */
   readonly isRowRestricted: boolean;
+  /** Columns that the row rules read; an index on them alone finds all rows that the user sees. */
+  readonly ruled: readonly string[];
   /** Columns whose reading can fail by itself: a masking token that is still missing. */
   readonly fragile: readonly string[];
   /** A table that `select` reads besides, with the columns; null when there is none. */

@@ -13,6 +13,8 @@ export interface WorkOptions {
    * hides rows. A refusal must not tell how many: an attacker who varies the other side of a join would find the number by bisection.
    */
   readonly isCoarse: (table: string | undefined) => boolean;
+  /** Folded names of the columns that row rules on the table of this folded name read. */
+  readonly ruledColumns: (table: string) => ReadonlySet<string>;
   /** Elements that one call of a table-valued function can give, at most. */
   readonly maxElements: number;
   /** What a window function goes through anew for each row. */
@@ -110,8 +112,17 @@ function loopOf({ cost, detail }: PlanLine, largestSubquery: number, options: Wo
   // An equality on the row number finds one; any other search, as SQLite guesses, a part of what there is.
   const work = Math.min(rounded(cost / 10), all.work);
   if (/ \(rowid=\?\)(?: LEFT-JOIN)?$/.test(detail)) return { work, rows: 0 };
-  // Without statistics SQLite guesses ten rows. A frame goes through those that there are, squared, so they count as they may be.
-  return { work, rows: options.frame === undefined ? Math.max(0, Math.min(work - SEARCH_STEPS, rows)) : rows };
+  // Without statistics SQLite guesses ten rows. What a row rule finds by an index is all that the user sees; and a frame goes through the
+  // rows that there are, squared.
+  const isGuess = options.frame !== undefined || (base !== undefined && findsByRuleAlone(detail, base, options));
+  return isGuess ? all : { work, rows: Math.max(0, Math.min(work - SEARCH_STEPS, rows)) };
+}
+
+/** Whether a search compares nothing but columns of the table's row rules. */
+function findsByRuleAlone(detail: string, base: string, { ruledColumns }: WorkOptions): boolean {
+  const terms = / \(([^()]*)\)(?: LEFT-JOIN)?$/.exec(detail)?.[1]?.split(" AND ") ?? [];
+  const ruled = ruledColumns(foldName(base));
+  return terms.length > 0 && terms.every((term) => ruled.has(foldName(term.replace(/[<>=]+\?$/, ""))));
 }
 
 /** For each of so many rows, as log2. */

@@ -24,6 +24,7 @@ const viewOf = (name: string, select: GuardView["select"] = () => "SELECT 1"): G
   lookup: null,
   isMasked: false,
   isRowRestricted: false,
+  ruled: [],
   fragile: [],
   select,
 });

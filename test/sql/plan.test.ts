@@ -56,7 +56,13 @@ describe("the work of a plan", () => {
       { id: 5, parent: 4, cost: 200, detail: "SEARCH main.visits USING INDEX visits_k2 (k2=?)" },
     ];
     const scan: PlanLine = { id: 9, parent: 0, cost: 200, detail: "SCAN main.people" };
-    const options = { rowsOf: () => 1_000_000, maxElements: 100, isCoarse: () => false, frame: undefined };
+    const options = {
+      rowsOf: () => 1_000_000,
+      maxElements: 100,
+      isCoarse: () => false,
+      ruledColumns: () => new Set<string>(),
+      frame: undefined,
+    };
     const alone = estimateWork([scan], options).work;
     expect(estimateWork([...or, scan], options).work).toBeGreaterThan(alone + 15);
     expect(nestsScans([...or, scan])).toBe(true);

@@ -30,6 +30,7 @@ describe("the key of a statement", () => {
       columns: [],
       isMasked: false,
       isRowRestricted: false,
+      ruled: [],
       fragile: [],
       lookup: null,
     };

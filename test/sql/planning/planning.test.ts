@@ -14,9 +14,10 @@ const REFUSED = /^query_(?:refused: The SQL is too complex to plan|failed: The S
 beforeAll(plant);
 
 describe.each(ACCOUNTS)("planning as %s", (account) => {
-  it.each(SHAPES)("refuses a statement that $name too often", async ({ sql, excessive }) => {
+  it.each(SHAPES)("refuses a statement that $name too often", async ({ sql, excessive, isQuickFenced }) => {
     expect(byteLength(sql(excessive))).toBeLessThanOrEqual(MAX_SQL_BYTES);
-    expect(await run(governed(), account, sql(excessive))).toMatch(REFUSED);
+    const isAnswered = isQuickFenced === true && account === "north";
+    expect(await run(governed(), account, sql(excessive))).toMatch(isAnswered ? /^\{/ : REFUSED);
   });
 });
 
