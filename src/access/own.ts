@@ -93,7 +93,7 @@ export function createOwn({ record, organisation, tokens, changes, limits, newId
     const expiresMs = nowMs + days * DAY_MS;
     const kept = { id, hash: await hashAccessToken(token), ownerId: subject.subjectId, name, roles, by: subject.email };
     const caps = { maxHeld: limits.maxProgramTokens, maxPerDay: limits.maxNewPatsPerDay };
-    const added = await tokens.add({ ...kept, nowMs, expiresMs }, caps.maxHeld, caps.maxPerDay);
+    const added = await tokens.add({ ...kept, nowMs, expiresMs }, caps);
     if (!added.ok) throw new AppError("limit_reached", describeCap(added.madeToday, caps, nowMs));
     return { id, name, roles, expiresMs, token };
   };
