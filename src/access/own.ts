@@ -50,8 +50,8 @@ export interface OwnDependencies {
 export const BROWSER = "browser";
 
 /**
- * One recorded operation of a person at a browser; of nobody else. What takes access away has the room of `revocation`: whoever
- * fills a ledger with calls of a stolen token must not keep its owner from revoking it. Errors: `not_allowed` for an access token.
+ * One recorded operation of a person at a browser, never of an access token. What takes access away has the room of `revocation`: an
+ * attacker who fills a ledger with calls of a stolen token must not keep its owner from revoking it. Errors: `not_allowed` for an access token.
  */
 export async function recordedInBrowser<T>(
   record: Recorder,
