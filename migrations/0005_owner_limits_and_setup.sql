@@ -1,5 +1,5 @@
--- Each reason for which the use of an ended personal access token is already in the record, as a JSON array: whoever has
--- the text of such a token could otherwise fill its owner's record.
+-- Each reason for which the use of an ended personal access token is already in the record, as a JSON array: an
+-- attacker who has the text of such a token could otherwise fill its owner's record.
 ALTER TABLE access_token ADD COLUMN recorded_refusals TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(recorded_refusals));
 
 -- Tokens that an owner made today are counted, revoked ones included.

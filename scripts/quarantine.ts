@@ -41,7 +41,7 @@ async function list(entries: readonly Quarantined[], isSample: boolean): Promise
 
 const row = z.object({ subject_id: z.string(), email: z.string() });
 
-/** Of everybody who has signed in, by subject id. */
+/** Of each user who has signed in at least once, by subject id. */
 async function emailsOf(isSample: boolean): Promise<ReadonlyMap<string, string>> {
   const database = await openOwnDatabase({ local: true, remote: false, sample: isSample });
   const rows = await database.run({ sql: "SELECT subject_id, email FROM subject", values: [] });

@@ -1,4 +1,4 @@
-// `npm run setup:void`: voids the set-up code, so that whoever has read it in a build's log becomes nothing by it. `--remote` does it in
+// `npm run setup:void`: voids the set-up code, so that having read it in a build's log is of no use. `--remote` does it in
 // the deployment. It cannot be taken back; `npm run member` gives roles at any time.
 import { parseArgs } from "node:util";
 import * as z from "zod";

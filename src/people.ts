@@ -43,7 +43,7 @@ export interface People {
   endTokensOf(subjectId: string): Promise<void>;
   /** What the pages and the API need. Throws `TypeError` for a secret that cannot be used. */
   pages(): Omit<ApiOptions & SetUpOptions, "sessions" | "origin"> & { readonly connections: Connections };
-  /** Makes act what nobody told, forgets tokens that ended long ago, and logs which members have less than the table says. */
+  /** Propagates pending changes, forgets tokens that ended long ago, and logs which members have less than the table says. */
   upkeep(): Promise<void>;
 }
 

@@ -18,7 +18,7 @@ export function reportLines(
     `MCP endpoint: ${origin}/mcp`,
     setupCode === undefined
       ? "Set-up code: the one that the first deployment showed. It makes the first owner, once."
-      : `Set-up code: ${setupCode}\n  Whoever signs in at ${origin}${SET_UP_PATH} and enters it becomes the first owner. It works once; keep it until then.\n  If others can read this log, void it once you are the owner, or at once: npm run setup:void -- --remote`,
+      : `Set-up code: ${setupCode}\n  The first user who signs in at ${origin}${SET_UP_PATH} and enters it becomes the owner. It works once; keep it until then.\n  If others can read this log, void it once you are the owner, or at once: npm run setup:void -- --remote`,
     ...(administeringRoles(policy).length === 0
       ? ["  For that a role of the policy file needs administers: true; none has it yet."]
       : []),

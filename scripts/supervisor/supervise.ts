@@ -23,7 +23,7 @@ export interface Supervisor {
   stop(): Promise<void>;
 }
 
-/** Answered from the Worker's memory, whoever asks, and not counted by any rate limit. */
+/** Answered from the Worker's memory without a sign-in, and not counted by any rate limit. */
 const HEALTH_PATH = "/.well-known/oauth-authorization-server";
 
 /** Starts the server and supervises it until it is stopped. Rejects when it cannot be started at all. */

@@ -1,6 +1,7 @@
 // The policy enforcement point: the one door between the server's tools and the data. Each operation is recorded,
 // decided by the policy, read through guards, and bounded by the operator's limits.
 import type { Limits, Organisation } from "../config.ts";
+import { ownerIdOf } from "../lib/identity.ts";
 import type { Policy } from "../policy/model.ts";
 import { forSaved, freely, savedFor } from "../policy/saved.ts";
 import type { SqlValue } from "../sql/parameters.ts";
@@ -100,7 +101,7 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
     digest: statements?.digest(source, sql) ?? null,
   });
   const refusalOf = ({ identity }: Caller, statement: AskedStatement | undefined, isSaved: boolean) =>
-    statement && statements?.refusalOf(identity.token?.ownerId ?? identity.subjectId, statement.digest, isSaved);
+    statement && statements?.refusalOf(ownerIdOf(identity), statement.digest, isSaved);
   const fetching = { pageCharacters, maxBytes, keptBytes };
   const rowsOf = (id: string): number => (resultNameOf(id) === undefined ? 1 : maxRows);
 

@@ -50,8 +50,8 @@ export interface OwnDependencies {
 export const BROWSER = "browser";
 
 /**
- * One recorded operation of a person at a browser; of nobody else. What takes access away has the room of `revocation`: whoever
- * fills a ledger with calls of a stolen token must not keep its owner from revoking it. Errors: `not_allowed` for an access token.
+ * One recorded operation of a person at a browser, never of an access token. What takes access away has the room of `revocation`: an
+ * attacker who fills a ledger with calls of a stolen token must not keep its owner from revoking it. Errors: `not_allowed` for an access token.
  */
 export async function recordedInBrowser<T>(
   record: Recorder,
@@ -93,7 +93,7 @@ export function createOwn({ record, organisation, tokens, changes, limits, newId
     const expiresMs = nowMs + days * DAY_MS;
     const kept = { id, hash: await hashAccessToken(token), ownerId: subject.subjectId, name, roles, by: subject.email };
     const caps = { maxHeld: limits.maxProgramTokens, maxPerDay: limits.maxNewPatsPerDay };
-    const added = await tokens.add({ ...kept, nowMs, expiresMs }, caps.maxHeld, caps.maxPerDay);
+    const added = await tokens.add({ ...kept, nowMs, expiresMs }, caps);
     if (!added.ok) throw new AppError("limit_reached", describeCap(added.madeToday, caps, nowMs));
     return { id, name, roles, expiresMs, token };
   };

@@ -27,11 +27,11 @@ const handoverText = z.string().transform((text, context): unknown => {
   }
 });
 
-/** Statements of one user after which none of their SQL is run: each new one would cost everybody another restart. */
+/** Statements of one user after which none of their SQL is run: each new one would cost all users another restart. */
 export const MAX_REFUSED_STATEMENTS = 3;
 
 export interface Statements {
-  /** Names a statement in logs. Only who has the key can tell whether a digest is of some statement. Null without a key. */
+  /** Names a statement in logs. Testing whether a digest is of some statement needs the key. Null without a key. */
   digest(source: string, sql: string): string | null;
   /** Why this user may not run the statement: `query_refused`. Undefined when they may. `isSaved`: its text is the operator's. */
   refusalOf(subject: string, statement: string | null, isSaved: boolean): AppError | undefined;
@@ -41,7 +41,7 @@ export interface StatementsOptions {
   /** The deployment's secret; null when it has none. */
   readonly key: Uint8Array | null;
   readonly refused: readonly RefusedStatement[];
-  /** Whom users ask. */
+  /** The contact that the refusal names. */
   readonly contact: string;
 }
 

@@ -38,7 +38,7 @@ export function createAccessTokenCheck(options: AccessTokenCheckOptions): Access
     if (identity === undefined) return undefined;
     const ended = token.revokedMs !== null ? "revoked" : token.expiresMs <= nowMs ? "expired" : undefined;
     if (ended !== undefined) {
-      // Once for each reason: whoever has the text of an ended token could otherwise fill its owner's record.
+      // Once for each reason: an attacker who has the text of an ended token could otherwise fill its owner's record.
       if (!token.recordedRefusals.includes(ended)) await recordRefusal(identity, ended);
       return undefined;
     }

@@ -150,7 +150,7 @@ async function readMemberships(
     const membership = await api.membership(accessToken, name);
     if (membership === undefined) continue;
     const [pinned, found] = [organisationIds.get(name), membership.organisationId];
-    // Whoever registers the name of a renamed or deleted organisation gets all names of its teams too.
+    // An attacker who registers the name of a renamed or deleted organisation gets all names of its teams too.
     if (pinned === undefined || pinned === found) members.push(name);
     else faults.push(`${name} is organisation ${found ?? "without an id"}, not ${pinned} as GITHUB_ORGANISATIONS says`);
   }

@@ -30,7 +30,7 @@ function unpinnedWarnings({ organisations, organisationIds, web }: GitHubSetting
     .filter((name) => !organisationIds.has(name))
     .map(
       (name) =>
-        `GITHUB_ORGANISATIONS: ${name} is named without its id. GitHub gives the name of a renamed or deleted organisation to whoever asks for it next, and its members could sign in here. Write ${name}#<id>; the id is at ${web.origin === "https://github.com" ? "https://api.github.com" : `${web.origin}/api/v3`}/orgs/${name}.`,
+        `GITHUB_ORGANISATIONS: ${name} is named without its id. GitHub gives the name of a renamed or deleted organisation to the next account that asks for it, and its members could sign in here. Write ${name}#<id>; the id is at ${web.origin === "https://github.com" ? "https://api.github.com" : `${web.origin}/api/v3`}/orgs/${name}.`,
     );
 }
 

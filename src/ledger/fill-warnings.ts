@@ -1,4 +1,4 @@
-// What a ledger tells the operator about its room: at half of it, before anybody is refused, and when it is full.
+// What a ledger tells the operator about its room: at half of it, before any call is refused, and when it is full.
 
 /** A ledger fills half of its room; a ledger is full, and its person and their access tokens are refused. */
 export type LedgerWarning = "ledger_half_full" | "ledger_full";

@@ -13,7 +13,7 @@ export interface Slots {
   take(slot: string, call: string): Promise<boolean>;
   /** Gives the slots of a call to those who wait longest. */
   release(call: string): void;
-  /** Frees what was taken before: by calls of a process that has ended. Nobody waits yet. */
+  /** Frees what was taken before: by calls of a process that has ended. No call waits yet. */
   releaseBefore(takenMs: number): void;
   /** How new the source was when the subject last read it through this slot. */
   bookmark(slot: string): string | null;

@@ -22,7 +22,7 @@ export interface TokenIdentity {
 
 /**
  * The subject id of the person behind a caller: an access token's owner, or the person. Ledger, budgets, query locks and limits
- * are that person's, so that nobody gets more of them by making tokens.
+ * are that person's, so that making tokens gains no more of them.
  */
 export function ownerIdOf({ subjectId, token }: Identity): string {
   return token?.ownerId ?? subjectId;

@@ -27,7 +27,7 @@ export function administeringGroups(policy: Policy): readonly string[] {
     .map(({ group }) => group);
 }
 
-/** An address that somebody typed, in its one spelling. Errors: `invalid_input`. */
+/** An address as it was typed, in its one spelling. Errors: `invalid_input`. */
 export function requireEmailAddress(text: string): EmailAddress {
   const address = parseEmailAddress(text);
   if (address !== undefined) return address;
@@ -47,7 +47,7 @@ export function requireRole({ roles }: Policy, role: string): void {
 }
 
 /**
- * Holds attributes that somebody wants to set against the policy; null takes one away. Returns warnings: what is set, but grants
+ * Checks attributes that are to be set against the policy; null takes one away. Returns warnings: what is set, but grants
  * nothing. Errors: `invalid_input`, for an attribute that there is not, with those that there are, and for a value that cannot be
  * compared as the rules do, with the rule.
  */

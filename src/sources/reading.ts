@@ -52,7 +52,7 @@ export function guarded({ request, query, schema }: Reading, form: ViewForm): Gu
 
 /** A database's schema as it was at one moment. */
 export interface Schema {
-  /** Works with a copy of it. Throws `query_refused` when SQLite gives up over it, and `BrokenCopy` to whoever comes after that. */
+  /** Works with a copy of it. Throws `query_refused` when SQLite gives up over it, and `BrokenCopy` to each later reader. */
   use<T>(work: (copy: SchemaCopy) => T): T;
 }
 

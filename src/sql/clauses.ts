@@ -25,7 +25,7 @@ export function isOperator(token: Token | undefined, ...values: readonly string[
   return token?.kind === "operator" && values.includes(token.value);
 }
 
-/** SQLite takes 'strings' as names in several places, too. */
+/** SQLite takes 'strings' as names in several places, so that every rule on names holds for them as well. */
 export function isName(token: Token | undefined): token is Token {
   return token?.kind === "word" || token?.kind === "quoted" || token?.kind === "string";
 }

@@ -1,5 +1,6 @@
 // How large a statement becomes when SQLite puts the text of each WITH query in place of its name, which it does before anything
 // bounds it: 14 queries that each name the one before twice come to 16,384 copies. Counted over tokens, and never too low.
+import { isName, isOperator, isWord } from "./clauses.ts";
 import { foldName } from "./identifier.ts";
 import { tokenize } from "./tokenizer.ts";
 import type { Token } from "./tokenizer.ts";
@@ -108,7 +109,7 @@ function readQueries(text: string): Query {
       groups.pop();
       group = groups.at(-1) ?? group;
       if (isBody && isOperator(tokens[at + 1], ",") && enterDefinition(at + 2)) continue;
-    } else if (isWord(token, "select") || isWord(token, "values")) {
+    } else if (isWord(token, "select", "values")) {
       group.query.selects += 1;
     } else if (token !== undefined && mayNameTable(before, token, tokens[at + 1])) {
       group.query.references.push({ name: foldName(token.value), scope: group.scope });
@@ -128,7 +129,7 @@ function readDefinition(
   start: number,
 ): { readonly name: string; readonly bodyStart: number } | undefined {
   const name = tokens[start];
-  if (name === undefined || !isName(name)) return undefined;
+  if (!isName(name)) return undefined;
   let at = start + 1;
   if (isOperator(tokens[at], "(")) {
     while (at < tokens.length && !isOperator(tokens[at], ")")) at += 1;
@@ -147,20 +148,5 @@ function readDefinition(
  */
 function mayNameTable(before: Token | undefined, token: Token, after: Token | undefined): boolean {
   if (!isName(token) || isOperator(after, ".") || isOperator(after, "(")) return false;
-  return (
-    isOperator(before, ",") || isOperator(before, "(") || ["from", "join", "in"].some((word) => isWord(before, word))
-  );
-}
-
-/** SQLite takes 'strings' as names, too. */
-function isName({ kind }: Token): boolean {
-  return kind === "word" || kind === "quoted" || kind === "string";
-}
-
-function isWord(token: Token | undefined, word: string): boolean {
-  return token?.kind === "word" && foldName(token.value) === word;
-}
-
-function isOperator(token: Token | undefined, value: string): boolean {
-  return token?.kind === "operator" && token.value === value;
+  return isOperator(before, ",", "(") || isWord(before, "from", "join", "in");
 }

@@ -2,6 +2,7 @@
 // database sees it. It decides nothing about data: names are only collected.
 import { AppError } from "../errors.ts";
 import { byteLength } from "../lib/bytes.ts";
+import { isName, isOperator } from "./clauses.ts";
 import { ALLOWED_TABLE_FUNCTIONS } from "./functions.ts";
 import { foldName, reservedPrefixOf } from "./identifier.ts";
 import { tokenize } from "./tokenizer.ts";
@@ -97,11 +98,6 @@ function isStar(token: Token, before: Token | undefined): boolean {
   return before.kind === "word" && ["select", "distinct", "all"].includes(foldName(before.value));
 }
 
-/** SQLite takes 'strings' as table names too, so every rule on names holds for them as well. */
-function isName(token: Token): boolean {
-  return token.kind === "word" || token.kind === "quoted" || token.kind === "string";
-}
-
 function refuseToken(token: Token): void {
   if (token.kind === "illegal") {
     refuse(
@@ -152,10 +148,6 @@ function calledOnly(tokens: readonly Token[]): ReadonlySet<string> {
     (isOperator(next, "(") || isOperator(next, ".") ? called : bare).add(foldName(token.value));
   });
   return new Set([...called].filter((name) => !bare.has(name)));
-}
-
-function isOperator(token: Token | undefined, value: string): boolean {
-  return token?.kind === "operator" && token.value === value;
 }
 
 /** `main.x` would step around the guard views, and so would any three-part name. */

@@ -2,7 +2,7 @@
 // nowhere; it is found by its hash.
 import * as z from "zod";
 import { addAccessToken, countMadeToday, revokeAccessToken } from "./access-token-statements.ts";
-import type { NewAccessToken } from "./access-token-statements.ts";
+import type { AccessTokenCaps, NewAccessToken } from "./access-token-statements.ts";
 import { parseGroups } from "./members.ts";
 
 export interface ListedAccessToken {
@@ -41,8 +41,8 @@ export type AddedAccessToken = { readonly ok: true } | { readonly ok: false; rea
 export interface AccessTokens {
   /** The token of this hash, also one that has ended. */
   find(hash: string): Promise<PresentedAccessToken | undefined>;
-  /** Adds one unless the owner has `maxHeld` usable ones, or has made `maxPerDay` on this UTC day. */
-  add(token: NewAccessToken, maxHeld: number, maxPerDay?: number): Promise<AddedAccessToken>;
+  /** Adds one unless the owner has reached a cap. */
+  add(token: NewAccessToken, caps: AccessTokenCaps): Promise<AddedAccessToken>;
   /** Of one owner, newest first. */
   list(ownerId: string): Promise<readonly ListedAccessToken[]>;
   /** False when the owner has no such token that is not revoked. */
@@ -107,8 +107,8 @@ export function openAccessTokens(database: D1Database): AccessTokens {
       const recordedRefusals = refusalsSchema.parse(JSON.parse(row.recorded_refusals));
       return { ...listedOf(row), ownerEmail, ownerGroups: parseGroups(groups), ownerSeenMs, recordedRefusals };
     },
-    async add(token, maxHeld, maxPerDay = maxHeld) {
-      const { sql, values } = addAccessToken(token, { maxHeld, maxPerDay });
+    async add(token, caps) {
+      const { sql, values } = addAccessToken(token, caps);
       if ((await change(sql, values)) > 0) return { ok: true };
       const counted = countMadeToday(token.ownerId, token.nowMs);
       const row = await database

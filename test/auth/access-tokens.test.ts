@@ -233,7 +233,7 @@ describe("the check", () => {
     const times = { nowMs, expiresMs: nowMs + 1_000_000_000 };
     await accessTokens.add(
       { id, hash: await hashAccessToken(text), ownerId, name: "t", roles: ["analyst"], by: "operator", ...times },
-      1,
+      { maxHeld: 1, maxPerDay: 1 },
     );
     const groupsAt = async (atMs: number): Promise<Identity["groups"] | undefined> => {
       const check = createAccessTokenCheck({

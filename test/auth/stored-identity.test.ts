@@ -74,7 +74,7 @@ describe("an identity that was stored by an older version", () => {
     const [ownerId, id, text, nowMs] = [newId(), newId(), newAccessToken(), Date.now()];
     await members.know({ subjectId: ownerId, email, groups: [], seenMs: nowMs });
     const kept = { id, hash: await hashAccessToken(text), ownerId, name: "t", roles: ["analyst"], by: "operator" };
-    await accessTokens.add({ ...kept, nowMs, expiresMs: nowMs + 1_000_000 }, 1);
+    await accessTokens.add({ ...kept, nowMs, expiresMs: nowMs + 1_000_000 }, { maxHeld: 1, maxPerDay: 1 });
     const check = createAccessTokenCheck({
       tokens: accessTokens,
       ownerSeenSeconds: 1000,
