@@ -28,6 +28,10 @@ export function keepCopy(
     if (kept !== undefined) pool.close(kept.copy.engine);
     kept = undefined;
   };
+  /** Unless other work has replaced it meanwhile. */
+  const closeCopy = (copy: SchemaCopy): void => {
+    if (kept?.copy === copy) close();
+  };
   const open = (): NonNullable<typeof kept> => {
     const engine = pool.open(() => (kept = undefined));
     try {
@@ -49,12 +53,12 @@ export function keepCopy(
           return pool.use(copy.engine, () => work(copy));
         } catch (error) {
           if (isBroken(error)) {
-            close();
+            closeCopy(copy);
             onBroken();
           }
           throw error;
         } finally {
-          if (copy.engine.memoryBytes() > emptyBytes + MAX_GROWTH_BYTES) close();
+          if (copy.engine.memoryBytes() > emptyBytes + MAX_GROWTH_BYTES) closeCopy(copy);
         }
       }),
   };

@@ -139,8 +139,9 @@ function create(engine: Engine, sql: string): string | undefined {
     engine.execute(sql);
     return undefined;
   } catch (error) {
-    // That is no fault of the object's.
-    if (error instanceof EngineExhausted) throw error;
+    // That is no fault of the object's: the engine is out of its allowance, or broken by a trap or the end of the stack.
+    if (error instanceof EngineExhausted || error instanceof WebAssembly.RuntimeError || error instanceof RangeError)
+      throw error;
     return `has a form that is not known: ${error instanceof Error ? error.message : "no reason given"}.`;
   }
 }
