@@ -47,7 +47,8 @@ export function planner({ maxSteps }: PlannerOptions): Layer {
         return { form, work };
       });
     const run = ({ form, work }: Plan) => {
-      if (work > Math.log2(maxSteps)) throw tooMuchWork(query);
+      if (work > Math.log2(maxSteps))
+        throw tooMuchWork(query, costliestFrame(request.statement, request.values) !== undefined);
       return next({ ...reading, request: { ...request, form } });
     };
     try {
@@ -164,7 +165,12 @@ function cheaper(one: Planned, other: Planned): Planned {
   return other.work < one.work ? other : one;
 }
 
-function tooMuchWork({ used }: GuardedQuery): AppError {
+function tooMuchWork({ used }: GuardedQuery, hasCostlyFrame: boolean): AppError {
+  if (hasCostlyFrame)
+    return new AppError(
+      "query_refused",
+      "The query would take too much work. A window frame with EXCLUDE, and a window function that builds text, goes through its whole frame for each row: make the frame smaller, leave EXCLUDE out, or filter first.",
+    );
   const names = used.map((view) => view.name).join(" and ");
   const hint = used.some((view) => view.isMasked) ? " Masked columns have no index: prefer others." : "";
   return new AppError(

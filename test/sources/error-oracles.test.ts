@@ -13,7 +13,9 @@ const when = (n: string, bad: string, good: string): string =>
 
 const MINIMUM = "(-9223372036854775807 - 1)";
 const LONG_PATTERN = `'${"a".repeat(60)}'`;
-const HUGE = "printf('%2500000s', 'x')";
+const LARGE = "replace(printf('%.*c', 4000, 'x'), 'x', printf('%.*c', 2000, 'y'))";
+/** Beyond any limit on a value: each of 100,000 characters becomes 2,000. */
+const HUGE = "replace(printf('%.*c', 100000, 'x'), 'x', printf('%.*c', 2000, 'y'))";
 
 const ORACLES: readonly Oracle[] = [
   ["json of text that is no JSON", (n) => `json(${when(n, "'x'", "'1'")}) IS NOT NULL`],
@@ -21,7 +23,7 @@ const ORACLES: readonly Oracle[] = [
   ["a JSON path that is none", (n) => `coalesce(json_extract('{"a":1}', ${when(n, "'a['", "'$.a'")}), 1) = 1`],
   ["the operator ->", (n) => `(${when(n, "'x'", "'[1]'")} -> 0) IS NOT NULL`],
   ["the operator ->>", (n) => `(${when(n, "'x'", "'[1]'")} ->> 0) = 1`],
-  ["json_array of bytes", (n) => `json_array(${when(n, "x'00'", "1")}) IS NOT NULL`],
+  ["json_array of bytes", (n) => `json_array(${when(n, "x'ffff'", "1")}) IS NOT NULL`],
   ["json_valid with unknown flags", (n) => `json_valid('1', ${when(n, "99", "1")}) = 1`],
   ["json_array_length", (n) => `json_array_length(${when(n, "'x'", "'[]'")}) = 0`],
   ["json_each in a subquery", (n) => `(SELECT count(*) FROM json_each(${when(n, "'x'", "'[1]'")})) = 1`],
@@ -36,7 +38,8 @@ const ORACLES: readonly Oracle[] = [
   [
     "text too large by ||",
     (n) =>
-      `length((SELECT group_concat(body, '') FROM words) || ${when(n, "(SELECT group_concat(a.body || b.body || c.body, '') FROM words a, words b, words c)", "''")}) > 0`,
+      // 8,000,000 characters are within the limit on a value, and twice as many are not.
+      `length(${LARGE} || ${when(n, LARGE, "''")}) > 0`,
   ],
   [
     "a row too large for a sorter",
@@ -44,7 +47,10 @@ const ORACLES: readonly Oracle[] = [
       `(${n} <> '${HIDDEN_NAME}' OR (SELECT count(*) FROM (SELECT DISTINCT ${Array.from({ length: 90 }, (_v, i) => `body AS b${i}`).join(", ")} FROM words)) >= 0)`,
   ],
   ["a LIKE pattern too long", (n) => `('a' LIKE ${when(n, LONG_PATTERN, "'a'")})`],
-  ["a LIKE pattern too long, written out", (n) => `(${n} <> '${HIDDEN_NAME}' OR ${n} LIKE ${LONG_PATTERN} OR 1)`],
+  [
+    "a LIKE pattern too long, written out",
+    (n) => `CASE WHEN ${n} = '${HIDDEN_NAME}' THEN ${n} LIKE ${LONG_PATTERN} ELSE 1 END`,
+  ],
   ["a GLOB pattern too long", (n) => `('a' GLOB ${when(n, LONG_PATTERN, "'a'")})`],
   ["like() as a function", (n) => `like(${when(n, LONG_PATTERN, "'a'")}, 'a')`],
   ["an ESCAPE of two characters", (n) => `('a' LIKE 'a' ESCAPE ${when(n, "'ab'", "'b'")})`],
@@ -53,7 +59,10 @@ const ORACLES: readonly Oracle[] = [
     (n) => `CASE WHEN ${n} = '${HIDDEN_NAME}' THEN 'a' LIKE 'a' ESCAPE 'ab' ELSE 1 END`,
   ],
   ["unistr with a bad escape", (n) => `unistr(${when(n, "'\\x'", "'a'")}) = 'a'`],
-  ["LIMIT of text in a subquery", (n) => `CASE WHEN ${n} = '${HIDDEN_NAME}' THEN (SELECT 1 LIMIT 'x') ELSE 1 END`],
+  [
+    "OFFSET of text in a subquery",
+    (n) => `CASE WHEN ${n} = '${HIDDEN_NAME}' THEN (SELECT 1 LIMIT 1 OFFSET 'x') ELSE 1 END`,
+  ],
   [
     "a negative window frame",
     (n) => `CASE WHEN ${n} = '${HIDDEN_NAME}' THEN (SELECT count(*) OVER (ROWS -1 PRECEDING) FROM words) ELSE 1 END`,
@@ -61,9 +70,25 @@ const ORACLES: readonly Oracle[] = [
   ["ntile of zero", (n) => `(SELECT max(t) FROM (SELECT ntile(${when(n, "0", "1")}) OVER () AS t)) = 1`],
   ["nth_value of zero", (n) => `CASE WHEN ${n} = '${HIDDEN_NAME}' THEN (SELECT nth_value(1, 0) OVER ()) ELSE 1 END`],
   [
-    "strftime with a format too long",
+    "a LIKE pattern grown behind a collation",
+    (n) => `CASE WHEN ${n} = '${HIDDEN_NAME}' THEN 'a' LIKE 'x' COLLATE 'nocase' || ${LONG_PATTERN} ELSE 1 END`,
+  ],
+  [
+    "an ESCAPE grown behind a collation",
+    (n) => `CASE WHEN ${n} = '${HIDDEN_NAME}' THEN 'a' LIKE 'x' ESCAPE 'b' COLLATE 'nocase' || 'c' ELSE 1 END`,
+  ],
+  [
+    "an ESCAPE multiplied behind a collation",
+    (n) => `CASE WHEN ${n} = '${HIDDEN_NAME}' THEN 'a' LIKE 'x' ESCAPE '5' COLLATE nocase * 10 ELSE 1 END`,
+  ],
+  [
+    "a signed LIMIT that is a text",
+    (n) => `CASE WHEN ${n} = '${HIDDEN_NAME}' THEN 1 IN (SELECT id FROM words LIMIT 0, -5 || 'x') ELSE 1 END`,
+  ],
+  [
+    "a LIMIT multiplied behind a collation",
     (n) =>
-      `strftime(${when(n, "replace(hex(printf('%90000s', 'x')), '20', '%Y-%m-%d %H:%M:%f')", "'a'")}, 'now') = 'a'`,
+      `CASE WHEN ${n} = '${HIDDEN_NAME}' THEN 1 IN (SELECT id FROM words LIMIT 0, 5 COLLATE nocase * 1e300) ELSE 1 END`,
   ],
   [
     "a path by the column root",
@@ -180,6 +205,13 @@ beforeAll(async () => {
 
 const outcomes = async (sql: string, values: readonly SqlValue[] = []) =>
   Promise.all([hidden.outcome(NORTHERN, sql, values), absent.outcome(NORTHERN, sql, values)]);
+
+describe("each kind of failure", () => {
+  it.each(ORACLES)("happens where it is reached: %s", async (_title, fails) => {
+    const sql = `WITH ${OVERFLOW} SELECT ${fails("n")} FROM (SELECT word, '${HIDDEN_NAME}' AS n FROM words LIMIT 1)`;
+    expect(await hidden.outcome(NORTHERN, sql)).toMatch(/^query_failed: /);
+  });
+});
 
 describe.each(ORACLES)("%s", (_title, fails) => {
   it.each(PLACES)("tells nothing of hidden rows in %s", async (_place, place) => {

@@ -83,7 +83,7 @@ async function plant(database: D1Database, hiddenName: string): Promise<void> {
       ),
     ),
     ...["Ann", "Bob", VISIBLE_NAME].map((word, id) =>
-      database.prepare("INSERT INTO words VALUES (?, ?, ?)").bind(id, word, "x".repeat(30_000)),
+      database.prepare("INSERT INTO words VALUES (?, ?, ?)").bind(id, word, "x".repeat(100_000)),
     ),
   ]);
 }
