@@ -11,14 +11,14 @@ import type { RoleChanges } from "./access/role-changes.ts";
 import { createSetUp, createSetupCloser, parseSetupCode } from "./access/set-up.ts";
 import type { SetupCloser } from "./access/set-up.ts";
 import { createAccessTokenCheck } from "./auth/access-tokens.ts";
-import type { AccessTokenCheck, AccessTokenEnd } from "./auth/access-tokens.ts";
+import type { AccessTokenCheck, AccessTokenEnd, EndedAccessToken } from "./auth/access-tokens.ts";
 import { createConnections } from "./auth/connections.ts";
 import type { Connections } from "./auth/connections.ts";
 import type { Gatehouse } from "./config.ts";
 import type { Hub } from "./hub/hub.ts";
 import { INTERRUPTED } from "./ledger/record.ts";
 import type { Outcome } from "./ledger/record.ts";
-import { ownerIdOf } from "./lib/identity.ts";
+import { tokenSubjectId } from "./lib/access-token.ts";
 import type { Identity } from "./lib/identity.ts";
 import { newId } from "./lib/ids.ts";
 import { ledgersOf, logCall, logError } from "./opened.ts";
@@ -74,7 +74,7 @@ export function openPeople(config: Gatehouse, env: Env, reach: Reach): People {
       ownerSeenSeconds: limits.refreshTokenSeconds,
       now: Date.now,
       waitUntil,
-      recordRefusal: async (identity, reason) => recordRefusal(env, tokens, identity, reason),
+      recordRefusal: async (token, reason) => recordRefusal(env, tokens, token, reason),
     }),
     onSignedIn: async (identity) => closeSetup(resolveSubject(policy, identity, NO_RECORD)),
     async endTokensOf(subjectId) {
@@ -137,12 +137,10 @@ const REFUSED: Outcome = { ...INTERRUPTED, result: "failed", code: "not_signed_i
 async function recordRefusal(
   env: Env,
   tokens: AccessTokens,
-  identity: Identity,
+  { id, ownerId }: EndedAccessToken,
   reason: AccessTokenEnd,
 ): Promise<void> {
-  const id = identity.token?.id ?? "";
-  const ownerId = ownerIdOf(identity);
-  const names = { subjectId: identity.subjectId, owner: ownerId, clientId: `access-token ${id}` };
+  const names = { subjectId: await tokenSubjectId(id), owner: ownerId, clientId: `access-token ${id}` };
   const attempt = { call: `access-token ${id} ${reason}`, ...names, operation: "use access token", asked: reason };
   try {
     const noted = await ledgersOf(env)(ownerId).note(attempt, REFUSED, Date.now());

@@ -103,7 +103,7 @@ export function createAdministration(dependencies: AdministrationDependencies): 
             ),
           };
         },
-        "revocation",
+        "listing",
       ),
     addRole: (person, email, role) =>
       administer(person, "add role", `${email} ${role}`, async (call) => {

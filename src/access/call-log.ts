@@ -77,10 +77,17 @@ export function withCallLog(record: Recorder, { logCall, newId, waitUntil }: Cal
         statement: digest,
       });
     let logEnd: ReturnType<CallLog> | undefined;
+    /** Of a query that the user no longer waits for, whatever else fails behind it. */
+    let running: Promise<unknown> | undefined;
     try {
       const answer = await record(caller, asked, async (call) => {
         logEnd = begin(call.id);
-        return work(call);
+        try {
+          return await work(call);
+        } catch (thrown) {
+          if (thrown instanceof StillRunning) running = thrown.work;
+          throw thrown;
+        }
       });
       logEnd?.("answered");
       return answer;
@@ -88,8 +95,8 @@ export function withCallLog(record: Recorder, { logCall, newId, waitUntil }: Cal
       // What the ledger refused has no record, so no id either.
       const end = logEnd ?? begin(newId());
       const isOver = (): void => end(thrown instanceof AppError ? thrown.code : "internal");
-      if (thrown instanceof StillRunning) waitUntil(thrown.work.then(isOver, isOver));
-      else isOver();
+      if (running === undefined) isOver();
+      else waitUntil(running.then(isOver, isOver));
       throw thrown;
     }
   };

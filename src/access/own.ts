@@ -105,7 +105,7 @@ export function createOwn({ record, organisation, tokens, changes, limits, newId
         "list access tokens",
         "",
         async ({ subject }) => tokens.list(subject.subjectId),
-        "revocation",
+        "listing",
       ),
     makeToken: (person, wanted) => {
       const asked = JSON.stringify(wanted);

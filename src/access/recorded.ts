@@ -110,17 +110,17 @@ export function createRecorder({ policy, ledgerOf, newId, onSubject, waitUntil }
     const { roles } = subject;
     const grantsDigest = (): string => digestOf(subject);
     caller.noteGrants?.({ call, digest: grantsDigest() });
-    await onSubject?.(subject);
     let answered;
     try {
+      await onSubject?.(subject);
       answered = await work({ id: call, subject, bookmark: begun.bookmark, grantsDigest });
     } catch (thrown) {
       const isRunning = thrown instanceof StillRunning;
       const after = { slot: isRunning ? "kept" : "freed", bookmark: null } as const;
-      await commit(ledger, call, { ...failure(thrown), roles }, after, thrown);
       const release = async (): Promise<void> => ledger().release(call);
-      // However it ends, nobody waits for its rows any more.
+      // However the query ends, and also when its record fails, the next one may run then.
       if (isRunning) waitUntil(thrown.work.then(release, release));
+      await commit(ledger, call, { ...failure(thrown), roles }, after, thrown);
       throw thrown;
     }
     await commit(

@@ -14,8 +14,10 @@ export interface AccessTokenCheckOptions {
   /** Goes on with work after the answer has left. */
   readonly waitUntil: (work: Promise<unknown>) => void;
   /** Records that a token which has ended was used, and notes on the token that this is recorded. */
-  readonly recordRefusal: (identity: Identity, reason: AccessTokenEnd) => Promise<void>;
+  readonly recordRefusal: (token: EndedAccessToken, reason: AccessTokenEnd) => Promise<void>;
 }
+
+export type EndedAccessToken = Pick<PresentedAccessToken, "id" | "ownerId">;
 
 /** Why a token has ended. */
 export type AccessTokenEnd = "revoked" | "expired";
@@ -33,15 +35,15 @@ export function createAccessTokenCheck(options: AccessTokenCheckOptions): Access
     const token = await tokens.find(await hashAccessToken(text));
     if (token === undefined) return undefined;
     const nowMs = now();
-    const isOwnerKnown = nowMs - token.ownerSeenMs < ownerSeenSeconds * 1000;
-    const identity = await identityOfToken(token, isOwnerKnown ? token.ownerGroups : []);
-    if (identity === undefined) return undefined;
     const ended = token.revokedMs !== null ? "revoked" : token.expiresMs <= nowMs ? "expired" : undefined;
     if (ended !== undefined) {
       // Once for each reason: an attacker who has the text of an ended token could otherwise fill its owner's record.
-      if (!token.recordedRefusals.includes(ended)) await recordRefusal(identity, ended);
+      if (!token.recordedRefusals.includes(ended)) await recordRefusal(token, ended);
       return undefined;
     }
+    const isOwnerKnown = nowMs - token.ownerSeenMs < ownerSeenSeconds * 1000;
+    const identity = await identityOfToken(token, isOwnerKnown ? token.ownerGroups : []);
+    if (identity === undefined) return undefined;
     if (token.usedMs === null || nowMs - token.usedMs >= TOUCH_INTERVAL_MS) waitUntil(tokens.touch(token.id, nowMs));
     return identity;
   };

@@ -99,7 +99,17 @@ export function defineLedgerObject<E>(optionsOf: (env: E) => LedgerOptions): Led
         this.#options.onError(error);
         return { ok: false, reason: "members_unavailable" };
       }
-      if (slot !== null && !(await this.#slots.take(slot, attempt.call))) return { ok: false, reason: "busy" };
+      if (slot !== null) {
+        if (!(await this.#slots.take(slot, attempt.call))) return { ok: false, reason: "busy" };
+        // While it waited, a call with another address of the same person may have replaced the copy.
+        try {
+          await this.#member.ensure(identity);
+        } catch (error) {
+          this.#options.onError(error);
+          this.#slots.release(attempt.call);
+          return { ok: false, reason: "members_unavailable" };
+        }
+      }
       const refused = this.ctx.storage.transactionSync(() => this.#records.reserve(attempt, maxRows, room, Date.now()));
       if (refused === undefined) {
         this.#compareLater(identity);

@@ -66,9 +66,10 @@ export type CommitResult =
 
 /**
  * What room in a ledger is for. Each kind may fill more of it than the one before, so that calls leave room for what happens to
- * the person (`event`: a connection ended, an ended token used), and both for what takes access away (`revocation`).
+ * the person (`event`: a connection ended, an ended token used), both for a look at what could be taken away (`listing`), and all for
+ * what takes access away (`revocation`).
  */
-export type Room = "call" | "event" | "revocation";
+export type Room = "call" | "event" | "listing" | "revocation";
 
 /** What stays of a call besides its record. */
 export interface AfterCall {

@@ -33,7 +33,7 @@ export interface Records {
 }
 
 /** The part of a ledger's room that each kind of record may fill. */
-const FILLS: Readonly<Record<Room, number>> = { call: 3 / 4, event: 7 / 8, revocation: 1 };
+const FILLS: Readonly<Record<Room, number>> = { call: 3 / 4, event: 7 / 8, listing: 15 / 16, revocation: 1 };
 /** The part at which the operator is warned. */
 const WARN_AT = 1 / 2;
 const BUDGET_DAYS_MS = 7 * 86_400_000;

@@ -82,6 +82,34 @@ describe("the log of calls", () => {
     expect(calls()).toMatchObject([{ event: "call_begin" }, { event: "call_end", outcome: "limit_reached" }]);
   });
 
+  it("ends a call whose record failed only when the database is done", async () => {
+    const lines: string[] = [];
+    const background: Promise<unknown>[] = [];
+    const work = Promise.withResolvers<void>();
+    const late = new StillRunning(new AppError("limit_reached", "late"), work.promise);
+    const interrupted = new AppError("interrupted", "the lease is gone");
+    const record = withCallLog(
+      async (_caller, _asked, run) => {
+        await run({ id: "c1", subject: NOBODY, bookmark: null, grantsDigest: () => "" }).catch(() => {});
+        throw interrupted;
+      },
+      {
+        logCall: createCallLog(
+          () => 0,
+          (line) => lines.push(line),
+        ),
+        newId: () => "other",
+        waitUntil: (promise) => background.push(promise),
+      },
+    );
+    const asked = { operation: "query", asked: "", maxRows: 0, slot: null };
+    await expect(record(callerAs("a@b.example"), asked, async () => Promise.reject(late))).rejects.toBe(interrupted);
+    expect(lines).toHaveLength(1);
+    work.resolve();
+    await Promise.all(background);
+    expect(parseCallLine(lines[1] ?? "")).toMatchObject({ event: "call_end", call: "c1", outcome: "interrupted" });
+  });
+
   it("ends a call that the user no longer waits for only when the database is done", async () => {
     const lines: string[] = [];
     const background: Promise<unknown>[] = [];

@@ -94,4 +94,34 @@ describe("a query that outlasts its person's patience", () => {
       expect(slots).toEqual(["kept", "released"]);
     }
   });
+
+  it.each([
+    ["its lease is gone", async () => ({ ok: false, reason: "no_lease" }) as const],
+    ["the ledger does not answer", lost],
+  ])("frees its slot once the database is done, also when %s", async (_title, commit) => {
+    const { record, slots, after } = ledgerThat(ok, commit);
+    const work = Promise.withResolvers<void>();
+    const late = new StillRunning(new AppError("limit_reached", "late"), work.promise);
+    await expect(record(caller, request, async () => Promise.reject(late))).rejects.toThrow();
+    expect(slots).not.toContain("released");
+    work.resolve();
+    await Promise.all(after);
+    expect(slots.at(-1)).toBe("released");
+  });
+});
+
+describe("what is done with the subject before the work", () => {
+  it("is recorded as a failure of the call when it fails", async () => {
+    const committed: Outcome[] = [];
+    const ledger: Ledger = {
+      begin: ok,
+      commit: async (_call, outcome) => (committed.push(outcome), ok()),
+      release: async () => {},
+    };
+    const onSubject = async () => Promise.reject(new Error("the table is locked"));
+    const parts = { policy: sample.policy, ledgerOf: () => ledger, newId: () => "call", waitUntil: () => {} };
+    const record = createRecorder({ ...parts, onSubject });
+    await expect(record(caller, request, async () => answered)).rejects.toThrow("the table is locked");
+    expect(committed).toMatchObject([{ result: "failed", code: "internal" }]);
+  });
 });

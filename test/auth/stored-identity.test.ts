@@ -84,4 +84,21 @@ describe("an identity that was stored by an older version", () => {
     });
     expect((await check(text))?.email).toBe(expected);
   });
+
+  it("does not keep the use of its ended access token out of the record", async () => {
+    const [ownerId, id, text, nowMs] = [newId(), newId(), newAccessToken(), Date.now()];
+    await members.know({ subjectId: ownerId, email: KELVIN, groups: [], seenMs: nowMs });
+    const kept = { id, hash: await hashAccessToken(text), ownerId, name: "t", roles: ["analyst"], by: "operator" };
+    await accessTokens.add({ ...kept, nowMs, expiresMs: nowMs + 1000 }, { maxHeld: 1, maxPerDay: 1 });
+    const refusals: string[] = [];
+    const check = createAccessTokenCheck({
+      tokens: accessTokens,
+      ownerSeenSeconds: 1000,
+      now: () => nowMs + 2000,
+      waitUntil: () => {},
+      recordRefusal: async (token, reason) => void refusals.push(`${token.id} ${reason}`),
+    });
+    expect(await check(text)).toBeUndefined();
+    expect(refusals).toEqual([`${id} expired`]);
+  });
 });

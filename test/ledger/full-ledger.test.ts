@@ -125,6 +125,17 @@ describe("a ledger that fills up", () => {
     expect(await ledger.note(attempt(), answered, Date.now())).toEqual({ ok: false, reason: "record_full" });
     expect(await ledger.begin(attempt(), ANN, 0, null, "revocation")).toMatchObject({ ok: true });
   });
+
+  it("keeps room for revocations when listings have used up theirs", async () => {
+    const subjectId = newId();
+    const ledger = ledgerOf(subjectId);
+    await ledger.begin(attempt(), ANN, 0, null);
+    await setBytes(subjectId, Math.floor((outboxBytes * 7) / 8));
+    expect(await ledger.begin(attempt(), ANN, 0, null, "listing")).toMatchObject({ ok: true });
+    await setBytes(subjectId, Math.floor((outboxBytes * 15) / 16));
+    expect(await ledger.begin(attempt(), ANN, 0, null, "listing")).toEqual({ ok: false, reason: "record_full" });
+    expect(await ledger.begin(attempt(), ANN, 0, null, "revocation")).toMatchObject({ ok: true });
+  });
 });
 
 describe("a person whose ledger is full of calls", () => {

@@ -4,6 +4,8 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { firstBrokenLink } from "../../src/ledger/chain.ts";
 import type { Attempt, Outcome } from "../../src/ledger/record.ts";
+import { addRole } from "../../src/storage/member-statements.ts";
+import { openMembers } from "../../src/storage/members.ts";
 import { newId } from "../../src/lib/ids.ts";
 import sample from "../../sample/gatehouse.config.ts";
 
@@ -43,6 +45,24 @@ describe("LedgerObject", () => {
     expect(bodies(await object.records(0, 10))).toEqual([
       { attempt: call, outcome, began: expect.any(String), ended: expect.any(String) },
     ]);
+  });
+
+  it("decides a call that waited by the roles of its own address, when another address of the subject came in between", async () => {
+    const object = ledger();
+    const [ann, bob] = [`${newId()}@x.example`, `${newId()}@x.example`];
+    const members = openMembers(env.GATEHOUSE_DB);
+    const by = { by: "test", nowMs: 1 };
+    await members.apply(addRole(ann, "analyst", by));
+    await members.apply(addRole(bob, "owner", by));
+    const [running, waiting] = [attempt(), attempt()];
+    await object.begin(running, { ...ANN, email: ann }, 0, "shop");
+    const begun = object.begin(waiting, { ...ANN, email: ann }, 0, "shop");
+    // This one does not wait, and makes the ledger's copy that of its own address.
+    expect(await object.begin(attempt(), { ...ANN, email: bob }, 0, null)).toMatchObject({
+      member: { roles: ["owner"] },
+    });
+    await object.release(running.call);
+    expect(await begun).toMatchObject({ ok: true, member: { roles: ["analyst"] } });
   });
 
   it("writes a note of what nobody called for once, in the chain, and not into a full record", async () => {
