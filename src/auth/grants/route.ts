@@ -2,6 +2,7 @@
 // to whose they are.
 import { readText } from "../../lib/body.ts";
 import { sha256Hex } from "../../lib/crypto.ts";
+import { dropRepeatedClientId } from "./client-identification.ts";
 import { readPresented } from "./presented.ts";
 import { userShard } from "./protocol.ts";
 import type { GrantNamespace } from "./protocol.ts";
@@ -22,8 +23,9 @@ const FORM = /^application\/x-www-form-urlencoded\s*(?:;|$)/i;
 export async function routeToken(request: Request, { grants, serveHere, onError }: TokenRoute): Promise<Response> {
   const isForm = request.method === "POST" && FORM.test(request.headers.get("Content-Type") ?? "");
   if (!isForm) return serveHere(request);
-  const body = await readText(request, MAX_FORM_BYTES);
-  if (body === undefined) return Response.json({ error: "invalid_request" }, { status: 413 });
+  const form = await readText(request, MAX_FORM_BYTES);
+  if (form === undefined) return Response.json({ error: "invalid_request" }, { status: 413 });
+  const body = dropRepeatedClientId(form, request.headers.get("Authorization"));
   const { "content-length": _length, ...headers } = Object.fromEntries(request.headers);
   const presented = readPresented(new URLSearchParams(body));
   try {
