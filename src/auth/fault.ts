@@ -12,6 +12,10 @@ export const ADDRESS_REFUSAL = `The identity provider gave an email address of y
 
 export const UNREACHABLE_REFUSAL = "The identity provider cannot be reached at the moment. Try again in a minute.";
 
+/** For faults of the settings: trying again does not help, and what is wrong concerns the operator alone. */
+export const CONFIGURATION_REFUSAL =
+  "The sign-in of this server is not set up correctly. Tell the people who run this server; its log says what is wrong.";
+
 /**
  * How long all requests to a provider may take together, for one sign-in or one refresh; longer counts as a passing fault. A
  * refresh holds its grant meanwhile, so whatever serialises refreshes must wait longer.

@@ -6,6 +6,7 @@ import { isLoopbackHost } from "../lib/loopback.ts";
 import { readOidcClaims } from "./claims.ts";
 import {
   ADDRESS_REFUSAL,
+  CONFIGURATION_REFUSAL,
   DENIED_REFUSAL,
   UNREACHABLE_REFUSAL,
   UNVERIFIED_REFUSAL,
@@ -13,6 +14,7 @@ import {
   describeFault,
   providerDeadline,
 } from "./fault.ts";
+import { IssuerMismatchError, describeIssuerMismatch, describeReplacedIssuer } from "./issuer-mismatch.ts";
 import type { OidcSettings } from "./settings.ts";
 import { CALLBACK_PATH } from "./sign-in.ts";
 import type { NextStep, Renewed, SignIn, SignInEnd, SignInParts, SignedIn } from "./sign-in.ts";
@@ -21,6 +23,21 @@ import type { NextStep, Renewed, SignIn, SignInEnd, SignInParts, SignedIn } from
 const METADATA_MS = 600_000;
 /** How far the issuer's clock may be from ours. */
 const CLOCK_TOLERANCE_SECONDS = 30;
+
+/**
+ * Errors of a refresh that are about the user, who must sign in again: RFC 6749 §5.2, and those by which OpenID Connect asks for the
+ * user (Core §3.1.2.6, Unmet Authentication Requirements §2), which some issuers answer a refresh with too. `access_denied` comes from
+ * issuers whose rules run at each refresh. Every other error is about this server or passes: an expired client secret, for example.
+ */
+const FINAL_ERRORS = [
+  "invalid_grant",
+  "interaction_required",
+  "consent_required",
+  "login_required",
+  "account_selection_required",
+  "unmet_authentication_requirements",
+  "access_denied",
+];
 
 const dataSchema = z.object({ verifier: z.string(), nonce: z.string() });
 const renewalSchema = z.object({ issuer: z.string(), subject: z.string(), refreshToken: z.string() });
@@ -61,6 +78,11 @@ export function createOidcSignIn({ settings, origin, now, log }: SignInParts<Oid
       });
       return { redirectTo: url.href };
     } catch (error) {
+      const mismatch = describeIssuerMismatch(error);
+      if (mismatch !== undefined) {
+        log(`sign-in: ${mismatch}`);
+        return { refused: CONFIGURATION_REFUSAL };
+      }
       log(`sign-in: the issuer cannot be reached: ${describeFault(error)}`);
       return { refused: UNREACHABLE_REFUSAL };
     }
@@ -73,6 +95,7 @@ export function createOidcSignIn({ settings, origin, now, log }: SignInParts<Oid
     try {
       const { verifier: pkceCodeVerifier, nonce: expectedNonce } = dataSchema.parse(data);
       const config = await configure();
+      requireIssuer(config, searchParams.get("iss"));
       const checks = { pkceCodeVerifier, expectedNonce, expectedState, idTokenExpected: true };
       const tokens = await oidc.authorizationCodeGrant(config, new URL(`${redirectUri}${search}`), checks);
       const end = await signedIn(config, tokens);
@@ -83,7 +106,7 @@ export function createOidcSignIn({ settings, origin, now, log }: SignInParts<Oid
       log(`sign-in: refused: ${end.log}`);
       return { refused: end.person };
     } catch (error) {
-      log(`sign-in: refused: ${describeFault(error)}`);
+      log(`sign-in: refused: ${describeIssuerMismatch(error) ?? describeFault(error)}`);
       return { refused: error instanceof oidc.AuthorizationResponseError ? DENIED_REFUSAL : VAGUE_REFUSAL };
     }
   }
@@ -93,15 +116,16 @@ export function createOidcSignIn({ settings, origin, now, log }: SignInParts<Oid
     if (!parsed.success) return { kind: "ended", reason: "it is of another sign-in method" };
     try {
       const config = await configure();
-      if (config.serverMetadata().issuer !== parsed.data.issuer)
-        return { kind: "ended", reason: "it is of another issuer" };
+      const { issuer } = config.serverMetadata();
+      if (issuer !== parsed.data.issuer)
+        return { kind: "ended", reason: describeReplacedIssuer(parsed.data.issuer, issuer) };
       const tokens = await oidc.refreshTokenGrant(config, parsed.data.refreshToken);
       const end = await signedIn(config, tokens, parsed.data);
       return "claims" in end ? { kind: "current", signedIn: end } : { kind: "ended", reason: end.log };
     } catch (error) {
-      // RFC 6749 §5.2: only this one is about the person; an expired client secret, for one, is about us.
-      const isEnded = error instanceof oidc.ResponseBodyError && error.error === "invalid_grant";
-      return { kind: isEnded ? "ended" : "unavailable", reason: describeFault(error) };
+      const isEnded = error instanceof oidc.ResponseBodyError && FINAL_ERRORS.includes(error.error);
+      const reason = describeIssuerMismatch(error) ?? describeFault(error);
+      return { kind: isEnded ? "ended" : "unavailable", reason };
     }
   }
 
@@ -118,6 +142,12 @@ export function createOidcSignIn({ settings, origin, now, log }: SignInParts<Oid
     finish,
     renew,
   };
+}
+
+/** RFC 9207 §2.4. The library checks it too, without naming the values. Throws `IssuerMismatchError`. */
+function requireIssuer(config: oidc.Configuration, answered: string | null): void {
+  const { issuer } = config.serverMetadata();
+  if (answered !== null && answered !== issuer) throw new IssuerMismatchError(issuer, answered);
 }
 
 type Renewal = z.output<typeof renewalSchema>;

@@ -1,0 +1,155 @@
+// What a refresh makes of the identity provider's errors: which end the connection, which pass, and which are faults of the settings.
+import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { createOidcSignIn } from "../../../src/auth/oidc.ts";
+import { parseSignIn } from "../../../src/auth/settings.ts";
+import type { Renewed, SignIn } from "../../../src/auth/sign-in.ts";
+import { register } from "../../support/oauth.ts";
+import { useIdentityWorker } from "../../support/node/identity-worker.ts";
+import { startIssuer, variablesFor } from "../../support/node/issuer.ts";
+import type { Issuer } from "../../support/node/issuer.ts";
+
+const OTHER = "https://login.other.example";
+const issuers: Issuer[] = [];
+
+function issuerOf(): Issuer {
+  const issuer = issuers.at(-1);
+  if (issuer === undefined) throw new Error("no issuer runs");
+  return issuer;
+}
+
+const worker = useIdentityWorker(async (origin) => {
+  issuers.push(await startIssuer({ redirectUri: `${origin}/sign-in/callback`, claimsInIdToken: true }));
+  return variablesFor(issuerOf());
+});
+
+beforeEach(async () => {
+  const issuer = issuerOf();
+  issuer.alter = undefined;
+  issuer.instead.clear();
+  issuer.accounts.set("ann-1", { email: "ann@example.com", email_verified: true, groups: ["sales"] });
+  issuer.person = "ann-1";
+  await worker().log();
+});
+
+afterAll(() => {
+  for (const issuer of issuers) issuer.close();
+});
+
+/** The sign-in of a deployment with these settings, in this process, and what it logged. */
+function signInWith(variables: Record<string, string>): { readonly signIn: SignIn; readonly log: string[] } {
+  const origin = "http://localhost:8787";
+  const settings = parseSignIn(variables, origin);
+  if (settings.method !== "oidc") throw new Error("not an OpenID Connect sign-in");
+  const log: string[] = [];
+  const parts = { settings, origin, now: Date.now, log: (message: string) => void log.push(message) };
+  return { signIn: createOidcSignIn(parts), log };
+}
+
+const reasonOf = (renewed: Renewed): string => ("reason" in renewed ? renewed.reason : "none");
+
+describe("a refresh that the identity provider refuses because the user must act", () => {
+  it.each([
+    ["interaction_required", 400],
+    ["consent_required", 400],
+    ["login_required", 400],
+    ["account_selection_required", 400],
+    ["unmet_authentication_requirements", 400],
+    ["access_denied", 403],
+    ["interaction_required", 401],
+  ])("ends the connection with invalid_grant when the error is %s with status %i", async (error, status) => {
+    const signedIn = await worker().connect();
+    issuerOf().instead.set("/token", { status, body: { error, error_description: "AADSTS50076" } });
+    const refused = await worker().refresh(signedIn);
+    expect(refused.status).toBe(400);
+    expect(await refused.json()).toMatchObject({ error: "invalid_grant" });
+    expect(await worker().log()).toMatch(new RegExp(`ended at its refresh: .*${error}`));
+    expect(await worker().identityOf(signedIn.tokens)).toBeUndefined();
+    issuerOf().instead.clear();
+    expect((await worker().refresh(signedIn)).status).toBe(400);
+    // The user signs in again, with the same client, and is in.
+    expect(await worker().identityOf((await worker().connect()).tokens)).toBeDefined();
+  });
+
+  it.each([
+    ["invalid_client", 401],
+    ["unauthorized_client", 400],
+    ["invalid_request", 400],
+    ["invalid_scope", 400],
+    ["unsupported_grant_type", 400],
+    ["temporarily_unavailable", 503],
+    ["server_error", 500],
+    ["interaction_required_soon", 400],
+  ])("leaves the connection when the error is %s, which is not about the user", async (error, status) => {
+    const signedIn = await worker().connect();
+    issuerOf().instead.set("/token", { status, body: { error } });
+    const refused = await worker().refresh(signedIn);
+    expect(refused.status).toBe(503);
+    expect(await refused.json()).toMatchObject({ error: "temporarily_unavailable" });
+    issuerOf().instead.clear();
+    expect((await worker().refresh(signedIn)).status).toBe(200);
+  });
+});
+
+describe("an issuer that does not match its settings", () => {
+  it("leaves the connection and logs both values when a refresh brings an ID token of another issuer", async () => {
+    const signedIn = await worker().connect();
+    issuerOf().alter = { claims: (claims) => ({ ...claims, iss: OTHER }) };
+    const refused = await worker().refresh(signedIn);
+    expect(refused.status).toBe(503);
+    expect(await refused.json()).toMatchObject({ error: "temporarily_unavailable" });
+    const log = await worker().log();
+    expect(log).toContain("configuration fault");
+    expect(log).toContain(JSON.stringify(issuerOf().url));
+    expect(log).toContain(JSON.stringify(OTHER));
+    expect(await worker().identityOf(signedIn.tokens)).toBeDefined();
+  });
+
+  it("logs both values and stays vague to the user when a sign-in brings an ID token of another issuer", async () => {
+    issuerOf().alter = { claims: (claims) => ({ ...claims, iss: OTHER }) };
+    const { response, html } = await worker().signIn(await register(worker().flow));
+    expect(response.status).toBe(403);
+    expect(html).not.toContain(OTHER);
+    expect(await worker().log()).toMatch(new RegExp(`configuration fault.*${issuerOf().url}.*${OTHER}`));
+  });
+
+  it("logs both values when the answer to a sign-in names another issuer", async () => {
+    const { response, html } = await worker().signIn(await register(worker().flow), (url) => {
+      if (url.pathname === "/sign-in/callback") url.searchParams.set("iss", OTHER);
+      return url;
+    });
+    expect(response.status).toBe(403);
+    expect(html).not.toContain(OTHER);
+    expect(await worker().log()).toMatch(new RegExp(`configuration fault.*${issuerOf().url}.*${OTHER}`));
+  });
+
+  it.each([OTHER, `${OTHER}/tenant`])(
+    "is not called unreachable when its discovery document names the issuer %j",
+    async (issuer) => {
+      const metadata = await (await fetch(`${issuerOf().url}/.well-known/openid-configuration`)).json();
+      const body = { ...Object(metadata), issuer };
+      issuerOf().instead.set("/.well-known/openid-configuration", { status: 200, body });
+      const { signIn, log } = signInWith(variablesFor(issuerOf()));
+      const { next } = await signIn.start();
+      const step = await next("state");
+      expect("refused" in step ? step.refused : "").toContain("not set up correctly");
+      expect("refused" in step ? step.refused : "").not.toContain(issuer);
+      expect(log.join("\n")).toContain("configuration fault");
+      expect(log.join("\n")).toContain(issuerOf().url);
+      expect(log.join("\n")).toContain(issuer);
+
+      const renewed = await signIn.renew({ issuer: issuerOf().url, subject: "ann-1", refreshToken: "r" });
+      expect(renewed.kind).toBe("unavailable");
+      expect(reasonOf(renewed)).toContain("configuration fault");
+      expect(reasonOf(renewed)).toContain(issuerOf().url);
+      expect(reasonOf(renewed)).toContain(issuer);
+    },
+  );
+
+  it("ends a connection of the issuer that the settings named before, and names both", async () => {
+    const { signIn } = signInWith(variablesFor(issuerOf()));
+    const renewed = await signIn.renew({ issuer: OTHER, subject: "ann-1", refreshToken: "r" });
+    expect(renewed.kind).toBe("ended");
+    expect(reasonOf(renewed)).toContain(JSON.stringify(OTHER));
+    expect(reasonOf(renewed)).toContain(JSON.stringify(issuerOf().url));
+  });
+});
