@@ -52,7 +52,7 @@ export async function examineFirstSteps(
       ),
     ];
   return [
-    fine("registration", `registered ${quote(CLIENT_NAME)}, which nobody uses and which goes by itself in 90 days`),
+    fine("registration", `registered ${quote(CLIENT_NAME)}, which nobody uses and which goes by itself in 7 days`),
     await examineConsent(target, server, clientId, send),
     await examineTokenRefusal(server, clientId, send),
   ];

@@ -7,13 +7,14 @@ import type { Identity } from "../lib/identity.ts";
 import type { AccessTokenCheck } from "./access-tokens.ts";
 import { AUTHORIZE_PATH } from "./authorize.tsx";
 import { boundKeys } from "./bounded-keys.ts";
+import { watchClientLife } from "./client-life.ts";
 import type { ExchangeTokens } from "./renewal.ts";
 import type { GrantStore } from "./grants/kv.ts";
 import type { GrantNamespace } from "./grants/protocol.ts";
 import { invalidClient, toResponse, unavailable } from "./grants/replies.ts";
 import { routeToken, tellRefused } from "./grants/route.ts";
 import { createGrantStore } from "./grants/store.ts";
-import { withUsableRedirects } from "./registration.ts";
+import { UNUSED_CLIENT_SECONDS, prepareRegistration } from "./registration.ts";
 import { READ_SCOPE, SCOPES } from "./scopes.ts";
 
 export const TOKEN_PATH = "/oauth/token";
@@ -35,6 +36,8 @@ export interface ProviderOptions<E> {
   readonly name: string;
   readonly accessTokenSeconds: number;
   readonly refreshTokenSeconds: number;
+  /** Private-use schemes that redirect URIs may have, such as `cursor`; none when it is left out. */
+  readonly allowedRedirectSchemes?: readonly string[];
   /** Asks the identity provider again, at each refresh. */
   readonly exchangeTokens: ExchangeTokens;
   readonly serveMcp: (request: Request, token: VerifiedToken) => Promise<Response>;
@@ -59,9 +62,13 @@ export function createProvider<E extends object>(options: ProviderOptions<E>): P
   const oauth = createOAuth(options);
   const tokens: TokenServer<E> = oauth;
   const resourcePath = new URL(options.resource).pathname;
+  const { allowedRedirectSchemes = [] } = options;
   const serveToken: Provider<E>["serveToken"] = async (request, env, store) => {
+    const life = watchClientLife(store);
     try {
-      return await tokens.fetch(request, over(env, store), {});
+      const response = await tokens.fetch(request, over(env, life.store), {});
+      await life.keepIfUsed(options.refreshTokenSeconds);
+      return response;
     } catch (error) {
       // Of two requests with one client assertion, the one that came second.
       if (error instanceof AuthorizationError) return toResponse(invalidClient());
@@ -77,9 +84,10 @@ export function createProvider<E extends object>(options: ProviderOptions<E>): P
         const serveHere = async (plain: Request): Promise<Response> => serveToken(plain, env, store);
         return routeToken(request, { grants, serveHere, onError: options.log });
       }
-      const usable = pathname === REGISTRATION_PATH ? await withUsableRedirects(request) : request;
-      if (usable instanceof Response) return usable;
-      const response = await oauth.fetch(usable, over(env, store), context);
+      const isRegistration = pathname === REGISTRATION_PATH;
+      const accepted = isRegistration ? await prepareRegistration(request, allowedRedirectSchemes) : request;
+      if (accepted instanceof Response) return accepted;
+      const response = await oauth.fetch(accepted, over(env, store), context);
       if (response.status === 401 && pathname === resourcePath)
         await tellRefused(request, { grants, onError: options.log });
       return response;
@@ -112,6 +120,9 @@ export function createOAuth<E extends object>(options: ProviderOptions<E>): OAut
     authorizeEndpoint: AUTHORIZE_PATH,
     tokenEndpoint: TOKEN_PATH,
     clientRegistrationEndpoint: REGISTRATION_PATH,
+    clientRegistrationTTL: UNUSED_CLIENT_SECONDS,
+    // The provider takes all schemes or none; registration.ts and authorize.tsx check each.
+    allowPrivateUseRedirectUris: (options.allowedRedirectSchemes ?? []).length > 0,
     clientIdMetadataDocumentEnabled: true,
     scopesSupported: [...SCOPES],
     requiredScopes: [READ_SCOPE],

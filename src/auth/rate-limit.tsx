@@ -3,6 +3,7 @@
 // as the day's rows, is in the ledger.
 import { htmlPage } from "../ui/layout.tsx";
 import { UNKNOWN_NETWORK, networkOf } from "./address.ts";
+import { refuseOAuth } from "./oauth-refusal.ts";
 import { REGISTRATION_PATH, TOKEN_PATH } from "./provider.ts";
 
 /** The platform's limiter, as the bindings give it. */
@@ -71,21 +72,14 @@ export function createRateLimits({ origin, isLocal, limiters, onError }: RateLim
   };
 }
 
-/**
- * The error form of RFC 6749 §5.2, which RFC 7591 §3.2.2 shares. No client takes `temporarily_unavailable` for the end of its
- * sign-in, as they do with `invalid_grant` and `server_error`.
- */
+/** No client takes `temporarily_unavailable` for the end of its sign-in, as they do with `invalid_grant` and `server_error`. */
 function oauthRefusal(request: Request): Response {
-  const error = { error: "temporarily_unavailable", error_description: "Too many requests from this network" };
-  const headers = new Headers({ "Cache-Control": "no-store", "Retry-After": String(RETRY_AFTER_SECONDS) });
-  const origin = request.headers.get("Origin");
-  if (origin !== null) {
-    // As the provider answers pages of any origin: without it a browser's client sees a network error.
-    headers.set("Access-Control-Allow-Origin", origin);
-    headers.set("Access-Control-Expose-Headers", "Retry-After");
-    headers.set("Vary", "Origin");
-  }
-  return Response.json(error, { status: 429, headers });
+  return refuseOAuth(request, {
+    status: 429,
+    error: "temporarily_unavailable",
+    description: "Too many requests from this network",
+    retryAfterSeconds: RETRY_AFTER_SECONDS,
+  });
 }
 
 function pageRefusal(): Promise<Response> {
