@@ -16,6 +16,10 @@ export interface Organisation {
   readonly contact: string;
 }
 
+/** Schemes that browsers open themselves, or that could run or read something there: none leads back to a program. */
+const BROWSER_SCHEMES =
+  /^(?:https?|wss?|ftp|javascript|vbscript|data|blob|file|filesystem|about|mailto|tel|sms|intent|view-source)$/;
+
 /** The form of the policy file; `docs/configuration.md` explains every key, and a test compares the two. */
 export const gatehouseSchema = z.strictObject({
   organisation: z.strictObject({ name: z.string().min(1), contact: z.string().min(1) }),
@@ -23,6 +27,17 @@ export const gatehouseSchema = z.strictObject({
   allowedOrigins: z
     .array(z.url().refine((url) => new URL(url).origin === url, "must be an origin, such as https://app.example.com"))
     .default([]),
+  /** Private-use schemes that the redirect URIs of clients may have (RFC 8252 §7.1), besides https and loopback http. */
+  allowedRedirectSchemes: z
+    .array(
+      z
+        .string()
+        .refine(
+          (scheme) => /^[a-z][a-z0-9+.-]*$/.test(scheme) && !BROWSER_SCHEMES.test(scheme),
+          "must be the scheme of a program in lower case and without a colon, such as cursor, and none of the web",
+        ),
+    )
+    .default(["cursor", "claude"]),
   limits: limitsSchema.prefault({}),
   ...policySchema.shape,
 });
@@ -33,6 +48,7 @@ export type GatehouseInput = z.input<typeof gatehouseSchema>;
 export interface Gatehouse {
   readonly organisation: Organisation;
   readonly allowedOrigins: readonly string[];
+  readonly allowedRedirectSchemes: readonly string[];
   readonly limits: Limits;
   readonly policy: Policy;
 }
@@ -45,11 +61,12 @@ export function defineGatehouse(input: GatehouseInput): Gatehouse {
   const parsed = gatehouseSchema.safeParse(input);
   if (!parsed.success)
     throw invalid(parsed.error.issues.map((issue) => `${pathText(issue.path)}: ${issueText(issue)}`));
-  const { organisation, allowedOrigins, limits, sources, roles, members, groups, attributes, queries } = parsed.data;
+  const { organisation, allowedOrigins, allowedRedirectSchemes, limits, ...rest } = parsed.data;
+  const { sources, roles, members, groups, attributes, queries } = rest;
   const { policy, problems } = checkPolicy({ sources, roles, members, groups, attributes, queries });
   const limitProblems = checkLimits(limits);
   if (problems.length + limitProblems.length > 0) throw invalid([...problems, ...limitProblems]);
-  return { organisation, allowedOrigins, limits, policy };
+  return { organisation, allowedOrigins, allowedRedirectSchemes, limits, policy };
 }
 
 /**

@@ -39,7 +39,7 @@ export function createOwnProvider(
   env: Env,
   { gateway, endpoint, people }: ProviderParts,
 ): Provider<Env> {
-  const { organisation, limits, policy } = config;
+  const { organisation, limits, policy, allowedRedirectSchemes } = config;
   const { origin, resource } = parseEnv(env);
   const rates = rateLimitsOf(origin, env);
   const serveMcp = async (
@@ -79,6 +79,7 @@ export function createOwnProvider(
     signIn,
     sessions,
     refreshTokenSeconds: limits.refreshTokenSeconds,
+    allowedRedirectSchemes,
   });
   return createProvider<Env>({
     origin,
@@ -86,6 +87,7 @@ export function createOwnProvider(
     name: `${organisation.name} (Gatehouse)`,
     accessTokenSeconds: limits.accessTokenSeconds,
     refreshTokenSeconds: limits.refreshTokenSeconds,
+    allowedRedirectSchemes,
     exchangeTokens: createTokenExchange({ signIn, endAccount, log }),
     serveMcp,
     servePages: (request, bindings, context) => pages.fetch(request, bindings, context),

@@ -8,6 +8,7 @@ import { htmlPage } from "../ui/layout.tsx";
 import type { ConnectionMetadata } from "./connections.ts";
 import { ConsentPage, consentTitle } from "./consent.tsx";
 import { firstStep, problemPage, redirect, requireForm, textField } from "./problem.tsx";
+import { hasFloatingPort, isUsableRedirectUri, privateUseScheme } from "./redirect-uri.ts";
 import type { GrantProps } from "./renewal.ts";
 import { describeAccess, grantedScopes } from "./scopes.ts";
 import { CALLBACK_PATH } from "./sign-in.ts";
@@ -19,6 +20,8 @@ export interface AuthorizeOptions {
   readonly signIn: SignIn;
   /** How long a connection lives unused. */
   readonly refreshTokenSeconds: number;
+  /** Private-use schemes that redirect URIs may have, such as `cursor`; none when it is left out. */
+  readonly allowedRedirectSchemes?: readonly string[];
 }
 
 /** The OAuth provider puts its helpers into the environment of the default handler. */
@@ -50,7 +53,9 @@ export function createAuthorizeRoutes(options: AuthorizeOptions): Hono<Authorize
 
 async function showConsent(raw: Request, oauth: OAuthHelpers, options: AuthorizeOptions): Promise<Response> {
   const { organisation, signIn, refreshTokenSeconds } = options;
+  requireAllowedScheme(raw, options);
   const request = await oauth.parseAuthRequest(raw);
+  await requireExactRedirect(request, oauth);
   // OAuth 2.1 §4.1.1: PKCE is for every client, also for those that could authenticate.
   if (request.codeChallenge === undefined || request.codeChallengeMethod !== "S256") {
     const description = "code_challenge with method S256 is required";
@@ -62,7 +67,28 @@ async function showConsent(raw: Request, oauth: OAuthHelpers, options: Authorize
   const { handle, headers } = await oauth.beginConsent(request);
   const access = describeAccess(Math.floor(refreshTokenSeconds / 86_400));
   const body = <ConsentPage organisation={organisation} details={details} access={access} handle={handle} />;
-  return htmlPage({ title: consentTitle(organisation), organisation, body, headers, formTargets: FORM_TARGETS });
+  const formTargets = formTargetsOf(request);
+  return htmlPage({ title: consentTitle(organisation), organisation, body, headers, formTargets });
+}
+
+/**
+ * Before the provider looks at the request, as it would lead errors to any scheme of a program: metadata documents may list others, and
+ * so may clients that were registered when schemes were not checked or others were allowed. Throws `AuthorizationError`.
+ */
+function requireAllowedScheme(raw: Request, { allowedRedirectSchemes = [] }: AuthorizeOptions): void {
+  const uri = new URL(raw.url).searchParams.get("redirect_uri") ?? "";
+  if (privateUseScheme(uri) !== undefined && !isUsableRedirectUri(uri, allowedRedirectSchemes)) throw invalidRedirect();
+}
+
+/** The provider lets the port of a loopback host float, whatever the scheme. Throws `AuthorizationError`. */
+async function requireExactRedirect({ clientId, redirectUri }: AuthRequest, oauth: OAuthHelpers): Promise<void> {
+  if (privateUseScheme(redirectUri) === undefined || !hasFloatingPort(redirectUri)) return;
+  const client = await oauth.lookupClient(clientId);
+  if (client?.redirectUris.includes(redirectUri) !== true) throw invalidRedirect();
+}
+
+function invalidRedirect(): AuthorizationError {
+  return new AuthorizationError("invalid_request", { description: "Invalid redirect URI" });
 }
 
 async function takeDecision(raw: Request, oauth: OAuthHelpers, options: AuthorizeOptions): Promise<Response> {
@@ -76,7 +102,7 @@ async function takeDecision(raw: Request, oauth: OAuthHelpers, options: Authoriz
       const request = { ...approved.request, scope: [...grantedScopes(approved.request.scope)] };
       const { data, next } = await signIn.start();
       const { state, headers } = await oauth.beginUpstream(request, { data, headers: approved.headers });
-      return firstStep(await next(state), headers, { organisation, formTargets: FORM_TARGETS });
+      return firstStep(await next(state), headers, { organisation, formTargets: formTargetsOf(request) });
     }
     case "deny":
       return new Response(null, { status: 302, headers: (await oauth.denyConsent(raw, handle)).headers });
@@ -120,7 +146,10 @@ function refuse(request: AuthRequest, text: string, headers: Headers): Promise<R
  * Where forms of the flow may lead: the client's redirect URI, and wherever that redirects to. Browsers hold the whole
  * chain to form-action, so anything narrower than the schemes breaks clients whose callback is not the last stop.
  */
-const FORM_TARGETS = ["http:", "https:"];
+function formTargetsOf({ redirectUri }: AuthRequest): readonly string[] {
+  const scheme = privateUseScheme(redirectUri);
+  return ["http:", "https:", ...(scheme === undefined ? [] : [scheme])];
+}
 
 /**
  * Before anybody has agreed to anything, only a program on the person's own computer is sent back to by itself: anybody
@@ -128,13 +157,14 @@ const FORM_TARGETS = ["http:", "https:"];
  */
 function sendBack(location: string, description: string): Response | Promise<Response> {
   const { hostname, host } = new URL(location);
-  if (isLoopbackHost(hostname)) return redirect(location);
+  const scheme = privateUseScheme(location);
+  if (scheme === undefined && isLoopbackHost(hostname)) return redirect(location);
   const body = (
     <>
       <p>The program's request was not right: {description}.</p>
       <p>
         <a href={location} rel="noreferrer">
-          Go back to {host}
+          Go back to {scheme === undefined ? host : `the program for ${scheme} links`}
         </a>
       </p>
     </>

@@ -2,6 +2,7 @@
 // able to do. Every text of the client is untrusted; JSX escapes it.
 import type { ConsentDescription } from "@cloudflare/workers-oauth-provider";
 import { Notice } from "../ui/parts.tsx";
+import { privateUseScheme } from "./redirect-uri.ts";
 
 export interface ConsentPageProps {
   readonly organisation: string;
@@ -18,7 +19,8 @@ export function consentTitle(organisation: string): string {
 }
 
 export function ConsentPage({ organisation, details, access, handle }: ConsentPageProps) {
-  const { clientName, clientDomain, redirectHost, redirectIsLoopback } = details;
+  const { clientName, clientDomain, redirectUri, redirectHost, redirectIsLoopback } = details;
+  const scheme = privateUseScheme(redirectUri);
   return (
     <>
       <div class="sheet">
@@ -37,11 +39,26 @@ export function ConsentPage({ organisation, details, access, handle }: ConsentPa
           </dd>
           <dt>The answer goes to</dt>
           <dd>
-            <strong>{redirectHost}</strong>
+            {scheme === undefined ? (
+              <strong>{redirectHost}</strong>
+            ) : (
+              // Its host is a name that the program chose: no site, and no computer.
+              <>
+                the program on your computer that opens <strong>{scheme}</strong> links: {new URL(redirectUri).href}
+              </>
+            )}
           </dd>
         </dl>
       </div>
-      {redirectIsLoopback && (
+      {scheme !== undefined && (
+        <Notice>
+          <p>
+            Any program on your computer can claim {scheme} links. Continue only if you just started connecting from the
+            program that they belong to.
+          </p>
+        </Notice>
+      )}
+      {scheme === undefined && redirectIsLoopback && (
         <Notice>
           <p>The answer goes to a program on your own computer. Continue only if you just started connecting it.</p>
         </Notice>

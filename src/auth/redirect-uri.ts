@@ -1,8 +1,8 @@
 // Which redirect URIs a client may register, and how one of a program is told from one of the web. The OAuth provider compares the URI of
 // a request with the registered ones.
 
-/** As the provider has it (RFC 8252 §7.3), of a host that the URL parser has normalised. */
-const LOOPBACK_HOST = /^(?:localhost|\[::1\]|127(?:\.\d{1,3}){3})$/;
+/** As the provider has it (RFC 8252 §7.3). The URL parser leaves the case of hosts as it is where the scheme is not of the web. */
+const LOOPBACK_HOST = /^(?:localhost|\[::1\]|127(?:\.\d{1,3}){3})$/i;
 
 /**
  * Whether a client may return to it: https, http on a loopback host, or a private-use scheme that the operator allows (RFC 8252

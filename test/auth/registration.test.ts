@@ -39,7 +39,7 @@ const CLIENTS: readonly (readonly [
     "Cursor",
     {
       asks: [CURSOR, "https://www.cursor.com/agents/mcp/oauth/callback", "http://localhost:8787/callback"],
-      usable: ["https://www.cursor.com/agents/mcp/oauth/callback", "http://localhost:8787/callback"],
+      usable: [CURSOR, "https://www.cursor.com/agents/mcp/oauth/callback", "http://localhost:8787/callback"],
     },
   ],
   [
@@ -112,7 +112,7 @@ describe("a redirect URI that nobody could use", () => {
     expect(registered).toEqual([GOOD]);
   });
 
-  it.each([...BAD, CURSOR, "http://client.example/callback", "http://192.168.1.7/callback"])(
+  it.each([...BAD, "cursors://a.b/callback", "http://client.example/callback", "http://192.168.1.7/callback"])(
     "%j alone is refused",
     async (bad) => {
       const response = await ask(publicClient([bad]));

@@ -1,8 +1,5 @@
 // What a refresh makes of the identity provider's errors: which end the connection, which pass, and which are faults of the settings.
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
-import { createOidcSignIn } from "../../../src/auth/oidc.ts";
-import { parseSignIn } from "../../../src/auth/settings.ts";
-import type { Renewed, SignIn } from "../../../src/auth/sign-in.ts";
 import { register } from "../../support/oauth.ts";
 import { useIdentityWorker } from "../../support/node/identity-worker.ts";
 import { startIssuer, variablesFor } from "../../support/node/issuer.ts";
@@ -34,18 +31,6 @@ beforeEach(async () => {
 afterAll(() => {
   for (const issuer of issuers) issuer.close();
 });
-
-/** The sign-in of a deployment with these settings, in this process, and what it logged. */
-function signInWith(variables: Record<string, string>): { readonly signIn: SignIn; readonly log: string[] } {
-  const origin = "http://localhost:8787";
-  const settings = parseSignIn(variables, origin);
-  if (settings.method !== "oidc") throw new Error("not an OpenID Connect sign-in");
-  const log: string[] = [];
-  const parts = { settings, origin, now: Date.now, log: (message: string) => void log.push(message) };
-  return { signIn: createOidcSignIn(parts), log };
-}
-
-const reasonOf = (renewed: Renewed): string => ("reason" in renewed ? renewed.reason : "none");
 
 describe("a refresh that the identity provider refuses because the user must act", () => {
   it.each([
@@ -120,36 +105,5 @@ describe("an issuer that does not match its settings", () => {
     expect(response.status).toBe(403);
     expect(html).not.toContain(OTHER);
     expect(await worker().log()).toMatch(new RegExp(`configuration fault.*${issuerOf().url}.*${OTHER}`));
-  });
-
-  it.each([OTHER, `${OTHER}/tenant`])(
-    "is not called unreachable when its discovery document names the issuer %j",
-    async (issuer) => {
-      const metadata = await (await fetch(`${issuerOf().url}/.well-known/openid-configuration`)).json();
-      const body = { ...Object(metadata), issuer };
-      issuerOf().instead.set("/.well-known/openid-configuration", { status: 200, body });
-      const { signIn, log } = signInWith(variablesFor(issuerOf()));
-      const { next } = await signIn.start();
-      const step = await next("state");
-      expect("refused" in step ? step.refused : "").toContain("not set up correctly");
-      expect("refused" in step ? step.refused : "").not.toContain(issuer);
-      expect(log.join("\n")).toContain("configuration fault");
-      expect(log.join("\n")).toContain(issuerOf().url);
-      expect(log.join("\n")).toContain(issuer);
-
-      const renewed = await signIn.renew({ issuer: issuerOf().url, subject: "ann-1", refreshToken: "r" });
-      expect(renewed.kind).toBe("unavailable");
-      expect(reasonOf(renewed)).toContain("configuration fault");
-      expect(reasonOf(renewed)).toContain(issuerOf().url);
-      expect(reasonOf(renewed)).toContain(issuer);
-    },
-  );
-
-  it("ends a connection of the issuer that the settings named before, and names both", async () => {
-    const { signIn } = signInWith(variablesFor(issuerOf()));
-    const renewed = await signIn.renew({ issuer: OTHER, subject: "ann-1", refreshToken: "r" });
-    expect(renewed.kind).toBe("ended");
-    expect(reasonOf(renewed)).toContain(JSON.stringify(OTHER));
-    expect(reasonOf(renewed)).toContain(JSON.stringify(issuerOf().url));
   });
 });
