@@ -84,7 +84,8 @@ function findProblem(metadata: Metadata, allowedSchemes: readonly string[]): str
 }
 
 function isTooLong(value: unknown): boolean {
-  return typeof value === "string" && [...value].length > MAX_NAME_CHARACTERS;
+  // Characters are code points, as a person counts them: an emoji is one.
+  return typeof value === "string" && Array.from(value).length > MAX_NAME_CHARACTERS;
 }
 
 function describeUsable(allowedSchemes: readonly string[]): string {

@@ -87,7 +87,10 @@ describe("a client that sends Basic and its client_id in the body", () => {
   });
 
   it.each([
-    ["percent-encodes the Basic user", (id: string) => [...id].map((c) => `%${c.charCodeAt(0).toString(16)}`).join("")],
+    [
+      "percent-encodes the Basic user",
+      (id: string) => Array.from(id, (c) => `%${c.charCodeAt(0).toString(16)}`).join(""),
+    ],
     ["writes the Basic user as it is", (id: string) => id],
   ])("is recognised when it %s", async (_what, encode) => {
     const client = await registerConfidential();
@@ -202,7 +205,7 @@ const REFUSED: readonly (readonly [
 ];
 
 function swapCase(text: string): string {
-  return [...text].map((c) => (c === c.toLowerCase() ? c.toUpperCase() : c.toLowerCase())).join("");
+  return Array.from(text, (c) => (c === c.toLowerCase() ? c.toUpperCase() : c.toLowerCase())).join("");
 }
 
 describe.each(REFUSED)("refuses Basic with %s", (_what, build) => {
