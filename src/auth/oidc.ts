@@ -25,12 +25,12 @@ const METADATA_MS = 600_000;
 const CLOCK_TOLERANCE_SECONDS = 30;
 
 /**
- * Errors of a refresh that are about the user, who must sign in again: RFC 6749 §5.2, and those by which OpenID Connect asks for the
- * user (Core §3.1.2.6, Unmet Authentication Requirements §2), which some issuers answer a refresh with too. `access_denied` comes from
- * issuers whose rules run at each refresh. Every other error is about this server or passes: an expired client secret, for example.
+ * Errors by which OpenID Connect asks for the user (Core §3.1.2.6, Unmet Authentication Requirements §2), and which some issuers answer a
+ * refresh with too. `access_denied` comes from issuers whose rules run at each refresh. The connection ends, because only a new sign-in
+ * brings the user there; the account goes on. Every other error but `invalid_grant` (RFC 6749 §5.2) is about this server or passes: an
+ * expired client secret, for example.
  */
-const FINAL_ERRORS = [
-  "invalid_grant",
+const SIGN_IN_ERRORS = [
   "interaction_required",
   "consent_required",
   "login_required",
@@ -123,9 +123,10 @@ export function createOidcSignIn({ settings, origin, now, log }: SignInParts<Oid
       const end = await signedIn(config, tokens, parsed.data);
       return "claims" in end ? { kind: "current", signedIn: end } : { kind: "ended", reason: end.log };
     } catch (error) {
-      const isEnded = error instanceof oidc.ResponseBodyError && FINAL_ERRORS.includes(error.error);
       const reason = describeIssuerMismatch(error) ?? describeFault(error);
-      return { kind: isEnded ? "ended" : "unavailable", reason };
+      const code = error instanceof oidc.ResponseBodyError ? error.error : undefined;
+      if (code === "invalid_grant") return { kind: "ended", reason };
+      return { kind: code !== undefined && SIGN_IN_ERRORS.includes(code) ? "sign_in_required" : "unavailable", reason };
     }
   }
 

@@ -53,6 +53,9 @@ export function createTokenExchange({ signIn, endAccount, log }: RenewalOptions)
         // First: where it fails, the connection stays and its next refresh tries again.
         await endAccount(userId);
         throw ended();
+      case "sign_in_required":
+        log(`sign-in: connection ${grantId} ended at its refresh: ${renewed.reason}`);
+        throw ended();
       case "unavailable":
         log(`sign-in: connection ${grantId} could not be renewed now: ${renewed.reason}`);
         throw new OAuthError("temporarily_unavailable", {

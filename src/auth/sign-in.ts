@@ -35,6 +35,8 @@ export type Renewed =
   | { readonly kind: "current"; readonly signedIn: SignedIn }
   /** The account is disabled, or has taken its consent back: for good, until the person signs in again. */
   | { readonly kind: "ended"; readonly reason: string }
+  /** The provider wants to see the user. That says nothing of the account, which may have other sign-ins and access tokens. */
+  | { readonly kind: "sign_in_required"; readonly reason: string }
   /** The provider did not answer, or not to us: nothing is known of the account. */
   | { readonly kind: "unavailable"; readonly reason: string };
 

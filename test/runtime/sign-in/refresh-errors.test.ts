@@ -1,6 +1,7 @@
 // What a refresh makes of the identity provider's errors: which end the connection, which pass, and which are faults of the settings.
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { register } from "../../support/oauth.ts";
+import { createBrowser } from "../../support/forms.ts";
 import { useIdentityWorker } from "../../support/node/identity-worker.ts";
 import { startIssuer, variablesFor } from "../../support/node/issuer.ts";
 import type { Issuer } from "../../support/node/issuer.ts";
@@ -42,13 +43,17 @@ describe("a refresh that the identity provider refuses because the user must act
     ["access_denied", 403],
     ["interaction_required", 401],
   ])("ends the connection with invalid_grant when the error is %s with status %i", async (error, status) => {
+    const browser = createBrowser(fetch);
     const signedIn = await worker().connect();
+    expect(await worker().signInToPages(browser)).toBeDefined();
     issuerOf().instead.set("/token", { status, body: { error, error_description: "AADSTS50076" } });
     const refused = await worker().refresh(signedIn);
     expect(refused.status).toBe(400);
     expect(await refused.json()).toMatchObject({ error: "invalid_grant" });
     expect(await worker().log()).toMatch(new RegExp(`ended at its refresh: .*${error}`));
     expect(await worker().identityOf(signedIn.tokens)).toBeUndefined();
+    // The account goes on: an issuer that wants a second factor must not end automations and other sign-ins.
+    expect((await browser.open(`${worker().flow.origin}/who`)).html).toContain("ann@example.com");
     issuerOf().instead.clear();
     expect((await worker().refresh(signedIn)).status).toBe(400);
     // The user signs in again, with the same client, and is in.
