@@ -10,6 +10,7 @@ import { readJson } from "./border.ts";
 import { isListen, serveListen } from "./listen.ts";
 import type { ListenOptions } from "./listen.ts";
 import { RPC, rpcError } from "./json-rpc.ts";
+import { withoutNullArguments } from "./null-arguments.ts";
 import { createPublicAnswers } from "./public-answers.ts";
 
 /** What a request asks, as its headers say: the SDK has held them against the body. */
@@ -65,8 +66,9 @@ export function createEndpoint(options: EndpointOptions): McpEndpoint {
     }
     if (request.method === "GET") return sessions.listen(request, caller);
     if (request.method === "DELETE") return sessions.end(request, caller);
-    const body = await readJson(request, maxBodyBytes);
-    if ("refusal" in body) return body.refusal;
+    const read = await readJson(request, maxBodyBytes);
+    if ("refusal" in read) return read.refusal;
+    const body = withoutNullArguments(read);
     const serve = async (note?: NoteGrants): Promise<Response> => {
       if (await isLegacyRequest(request, body.value)) return sessions.post(request, body, caller);
       if (isListen(body.value)) return serveListen(request, body.value, caller, options);
