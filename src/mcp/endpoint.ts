@@ -7,6 +7,7 @@ import type { NoteGrants } from "../lib/answer-grants.ts";
 import type { SessionClient } from "../session/client.ts";
 import type { SessionCaller } from "../session/protocol.ts";
 import { readJson } from "./border.ts";
+import { decodeHeaders, readName } from "./header-values.ts";
 import { isListen, serveListen } from "./listen.ts";
 import type { ListenOptions } from "./listen.ts";
 import { RPC, rpcError } from "./json-rpc.ts";
@@ -56,7 +57,9 @@ export function createEndpoint(options: EndpointOptions): McpEndpoint {
     onerror,
   });
   const publicAnswers = createPublicAnswers(now);
-  return async (request, caller) => {
+  return async (received, caller) => {
+    const request = decodeHeaders(received);
+    if (request instanceof Response) return request;
     const isSessionless = request.headers.get("MCP-Protocol-Version") === FIRST_WITHOUT_SESSIONS;
     const methods = isSessionless ? ["POST"] : METHODS;
     if (!methods.includes(request.method)) {
@@ -81,7 +84,7 @@ export function createEndpoint(options: EndpointOptions): McpEndpoint {
 
 function askedBy(request: Request | undefined): Asked | undefined {
   const method = request?.headers.get("Mcp-Method") ?? null;
-  return method === null ? undefined : { method, name: request?.headers.get("Mcp-Name") ?? null };
+  return request === undefined || method === null ? undefined : { method, name: readName(request) };
 }
 
 function isRefusal(error: Error): boolean {
