@@ -17,7 +17,7 @@ export function accepts(header: string | null, mediaType: string): boolean {
 }
 
 /** Whether the header takes a media type by name or family. "Anything" is what clients say that have not thought of it. */
-export function names(header: string | null, mediaType: string): boolean {
+export function acceptsByName(header: string | null, mediaType: string): boolean {
   return takes(parseRanges(header ?? ""), mediaType, []);
 }
 

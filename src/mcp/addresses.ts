@@ -1,5 +1,5 @@
 // Addresses that people type and clients guess in the place of the endpoint's own: other spellings of it, and those of other servers.
-import { accepts, names } from "./accept.ts";
+import { accepts, acceptsByName } from "./accept.ts";
 import { RPC, rpcError } from "./json-rpc.ts";
 
 const METADATA = "/.well-known/oauth-protected-resource";
@@ -31,7 +31,7 @@ export function isMisdirected({ method, url, headers }: Request): boolean {
   if (pathname !== "/") return false;
   if (method !== "GET" && method !== "HEAD") return true;
   const accept = headers.get("Accept");
-  return names(accept, "text/event-stream") && !accepts(accept, "text/html");
+  return acceptsByName(accept, "text/event-stream") && !accepts(accept, "text/html");
 }
 
 /**

@@ -1,7 +1,7 @@
 // The Worker's side of 2025-era sessions: HTTP in and out, the session's object behind. The session id is the object's
 // id, so a forged one fails before any object is reached.
 import { SUPPORTED_PROTOCOL_VERSIONS } from "@modelcontextprotocol/server";
-import { accepts, names } from "../mcp/accept.ts";
+import { accepts, acceptsByName } from "../mcp/accept.ts";
 import type { JsonBody } from "../mcp/border.ts";
 import { RPC, rpcError } from "../mcp/json-rpc.ts";
 import { sseResponse } from "../mcp/sse.ts";
@@ -49,7 +49,7 @@ export function createSessionClient(namespace: SessionNamespace, options: Sessio
       const refusal = refuseAccept(request, JSON_TYPE) ?? refuseVersion(request);
       if (refusal !== undefined) return refusal;
       const packed = packCaller(caller);
-      const form = names(request.headers.get("Accept"), SSE_TYPE) ? "any" : "json";
+      const form = acceptsByName(request.headers.get("Accept"), SSE_TYPE) ? "any" : "json";
       if (!isInitialize(body.value))
         return withSession(request, async (session) => session.post(body.text, packed, form));
       const id = namespace.newUniqueId();
