@@ -106,6 +106,10 @@ describe("from outside", () => {
   );
 });
 
+it.each(["", "/", "/mcp", "/mcp/"])("reads the URL https://a.example%s as the endpoint's", (path) => {
+  expect(parseTarget(`https://a.example${path}`).resource).toBe("https://a.example/mcp");
+});
+
 describe("over TLS", () => {
   interface Shown {
     readonly name: string;
