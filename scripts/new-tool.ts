@@ -30,6 +30,8 @@ export const ${camel(name)}Tool = defineReadTool({
     source: z.string().max(100).describe("e.g. shop"),
     table: z.string().max(100).regex(/^[A-Za-z_][A-Za-z0-9_]*$/).describe("a table that describe names"),
   }),
+  // Arguments that name something: clients that send "" for one of these do not give it.
+  names: ["source", "table"],
   // The gateway is all that a tool gets: what it reads is decided for the caller, and recorded.
   run: async (gateway, caller, { source, table }) => {
     const sql = \`SELECT count(*) AS rows FROM "\${table}"\`;

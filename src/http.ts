@@ -15,6 +15,7 @@ import { parseEnv } from "./config.ts";
 import type { Gatehouse } from "./config.ts";
 import { ownerIdOf } from "./lib/identity.ts";
 import { isLoopbackHost } from "./lib/loopback.ts";
+import { isMisdirected, nameEndpoint, withOwnPath } from "./mcp/addresses.ts";
 import { refuseHost, refuseOrigin } from "./mcp/border.ts";
 import type { McpEndpoint } from "./mcp/endpoint.ts";
 import { RPC, rpcError } from "./mcp/json-rpc.ts";
@@ -102,17 +103,21 @@ export function createHandler(config: Gatehouse, env: Env, provider: Provider<En
   const { host, pathname: path } = new URL(resource);
   const origins = [origin, ...config.allowedOrigins];
   const rates = rateLimitsOf(origin, env);
-  return async (request: Request, context: ExecutionContext): Promise<Response> => {
+  return async (received: Request, context: ExecutionContext): Promise<Response> => {
+    const request = withOwnPath(received, path);
+    const serve = async (asked: Request): Promise<Response> => provider.fetch(asked, env, context, env.GRANT);
     const url = new URL(request.url);
     const isMcp = url.pathname === path || url.pathname.startsWith(`${path}/`);
+    const isLost = isMisdirected(request);
     if (!isMcp && url.host !== host) return wrongHostPage(origin);
-    const refusal = isMcp
-      ? (refuseHost(request, host) ?? refuseOrigin(request, origins))
-      : await rates.refuseNetwork(request);
+    const refusal =
+      isMcp || isLost
+        ? (refuseHost(request, host) ?? refuseOrigin(request, origins))
+        : await rates.refuseNetwork(request);
     if (refusal !== undefined) return refusal;
     // The provider takes every path below the endpoint for the endpoint.
     if (isMcp && url.pathname !== path) return rpcError(404, RPC.server, `The endpoint is ${path}.`);
-    return provider.fetch(request, env, context, env.GRANT);
+    return isLost ? nameEndpoint(request, resource, serve) : serve(request);
   };
 }
 

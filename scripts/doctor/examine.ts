@@ -1,8 +1,10 @@
 // The order of the examination: each step needs what the one before found out.
+import { examineAddresses } from "./addresses.ts";
 import { examineAttacks } from "./attacks.ts";
 import { examineChallenges, examineCors, examineOrigin } from "./challenge.ts";
 import { skipped } from "./finding.ts";
 import type { Finding } from "./finding.ts";
+import { examineHeaderForms } from "./header-forms.ts";
 import type { Send } from "./http.ts";
 import { examineAuthorizationServer, examineResource } from "./metadata.ts";
 import { examineFirstSteps } from "./registration.ts";
@@ -36,6 +38,11 @@ export async function examine({ target, token, send, onFinding }: Examination): 
   add([await examineOrigin(target, send)]);
   const { findings: resource, issuer } = await examineResource(target, send);
   add(resource);
+  add([
+    all.some(({ state }) => state === "problem")
+      ? skipped("addresses", "the endpoint's own address comes first")
+      : await examineAddresses(target, send),
+  ]);
   if (issuer !== undefined) {
     const { findings: metadata, server } = await examineAuthorizationServer(target, issuer, send);
     add(metadata);
@@ -67,6 +74,6 @@ async function inside(
   const post = createPost(target, token, send);
   const handshakes = await examineHandshakes(post);
   return handshakes.every(({ state }) => state === "fine")
-    ? [...handshakes, ...(await examineAttacks(post))]
+    ? [...handshakes, ...(await examineHeaderForms(post)), ...(await examineAttacks(post))]
     : handshakes;
 }

@@ -1,5 +1,5 @@
-// The first steps of a client that has never been here: it registers (RFC 7591), opens the consent page, and is refused
-// a token for a code that is none. Nobody signs in.
+// The first steps of a client that has never been here: it registers (RFC 7591) as Python clients do, opens the consent page, and is
+// refused a token for a code that is none. Nobody signs in.
 import { createHash, randomBytes } from "node:crypto";
 import { fine, problem, quote, warning } from "./finding.ts";
 import type { Finding } from "./finding.ts";
@@ -10,6 +10,8 @@ import type { Target } from "./target.ts";
 
 const CLIENT_NAME = "npm run doctor (throw-away)";
 const REDIRECT_URI = "http://127.0.0.1:33418/callback";
+/** A request for a token that no code stands behind. */
+const GRANT = { grant_type: "authorization_code", code: "none", redirect_uri: REDIRECT_URI };
 const WAIT = "Wait a minute, then run this again. If it stays so, raise the limit: docs/operating.md, Rate limits.";
 
 export async function examineFirstSteps(
@@ -33,7 +35,6 @@ export async function examineFirstSteps(
       redirect_uris: [REDIRECT_URI],
       grant_types: ["authorization_code", "refresh_token"],
       response_types: ["code"],
-      token_endpoint_auth_method: "none",
     }),
   });
   const clientId = objectOf(answer)?.["client_id"];
@@ -54,7 +55,7 @@ export async function examineFirstSteps(
   return [
     fine("registration", `registered ${quote(CLIENT_NAME)}, which nobody uses and which goes by itself in 7 days`),
     await examineConsent(target, server, clientId, send),
-    await examineTokenRefusal(server, clientId, send),
+    ...(await examineTokenEndpoint(server, { clientId, authorization: basicOf(clientId, objectOf(answer)) }, send)),
   ];
 }
 
@@ -99,31 +100,52 @@ async function examineConsent(
   return fine("consent", "the page opens, and cannot be framed");
 }
 
-async function examineTokenRefusal(
+interface RegisteredClient {
+  readonly clientId: string;
+  /** Undefined when the client was given no secret. */
+  readonly authorization: string | undefined;
+}
+
+/** RFC 6749 §2.3.1. */
+function basicOf(clientId: string, registered: Readonly<Record<string, unknown>> | undefined): string | undefined {
+  const secret = registered?.["client_secret"];
+  if (typeof secret !== "string") return undefined;
+  return `Basic ${btoa(`${encodeURIComponent(clientId)}:${encodeURIComponent(secret)}`)}`;
+}
+
+async function examineTokenEndpoint(
   { tokenEndpoint }: AuthorizationServer,
-  clientId: string,
+  { clientId, authorization }: RegisteredClient,
   send: Send,
-): Promise<Finding> {
-  const answer = await send(tokenEndpoint, {
-    method: "POST",
-    headers: { accept: "application/json" },
-    body: new URLSearchParams({
-      grant_type: "authorization_code",
-      code: "none",
-      client_id: clientId,
-      redirect_uri: REDIRECT_URI,
-      code_verifier: randomBytes(32).toString("hex"),
-    }),
-  });
-  if (answer.status === 400 && objectOf(answer)?.["error"] === "invalid_grant")
-    return fine("token endpoint", "refuses a code that is none, in the form that clients read");
-  return problem(
-    "token endpoint",
-    refusalText(answer),
-    answer.status === 429
-      ? WAIT
-      : "Clients cannot finish a sign-in. Look for rules in front that change POST requests or their answers.",
-  );
+): Promise<readonly Finding[]> {
+  const ask = async (fields: Record<string, string>): Promise<Answer> =>
+    send(tokenEndpoint, {
+      method: "POST",
+      headers: { accept: "application/json", ...(authorization === undefined ? {} : { authorization }) },
+      body: new URLSearchParams({ ...fields, ...GRANT, code_verifier: randomBytes(32).toString("hex") }),
+    });
+  const first = await ask(authorization === undefined ? { client_id: clientId } : {});
+  if (!isInvalidGrant(first)) {
+    const mend =
+      "Clients cannot finish a sign-in. Look for rules in front that change POST requests, the Authorization header or the answers.";
+    return [problem("token endpoint", refusalText(first), first.status === 429 ? WAIT : mend)];
+  }
+  const finding = fine("token endpoint", "refuses a code that is none, in the form that clients read");
+  if (authorization === undefined) return [finding];
+  // RFC 6749 §3.2.1: a client may identify itself by client_id also where it authenticates by Basic.
+  return [finding, judgePythonClient(await ask({ client_id: clientId }))];
+}
+
+function judgePythonClient(answer: Answer): Finding {
+  const check = "token endpoint (Python clients)";
+  if (isInvalidGrant(answer)) return fine(check, "takes Basic and client_id in one request");
+  const says = `${refusalText(answer)} to a client that sends Basic and client_id`;
+  const mend = "The official Python SDK and FastMCP cannot sign in. Deploy a current version of this repository.";
+  return problem(check, says, answer.status === 429 ? WAIT : mend);
+}
+
+function isInvalidGrant(answer: Answer): boolean {
+  return answer.status === 400 && objectOf(answer)?.["error"] === "invalid_grant";
 }
 
 function refusalText(answer: Answer): string {

@@ -20,8 +20,10 @@ export function parseTarget(argument: string | undefined): Target {
   if (!["https:", "http:"].includes(url.protocol) || url.search !== "" || url.hash !== "")
     throw new UsageProblem(takes);
   if (url.username !== "" || url.password !== "") throw new UsageProblem(`${takes}. It takes no name and password.`);
+  // Clients that are given /mcp/ are served like those of /mcp, and its metadata is that of /mcp.
+  const path = url.pathname.replace(/\/$/, "");
   return {
-    resource: `${url.origin}${url.pathname === "/" ? "/mcp" : url.pathname}`,
+    resource: `${url.origin}${path === "" ? "/mcp" : path}`,
     origin: url.origin,
     hostname: url.hostname,
     isSecure: url.protocol === "https:",

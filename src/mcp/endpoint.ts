@@ -7,9 +7,11 @@ import type { NoteGrants } from "../lib/answer-grants.ts";
 import type { SessionClient } from "../session/client.ts";
 import type { SessionCaller } from "../session/protocol.ts";
 import { readJson } from "./border.ts";
+import { decodeHeaders, readName } from "./header-values.ts";
 import { isListen, serveListen } from "./listen.ts";
 import type { ListenOptions } from "./listen.ts";
 import { RPC, rpcError } from "./json-rpc.ts";
+import { withoutNullArguments } from "./null-arguments.ts";
 import { createPublicAnswers } from "./public-answers.ts";
 
 /** What a request asks, as its headers say: the SDK has held them against the body. */
@@ -55,7 +57,9 @@ export function createEndpoint(options: EndpointOptions): McpEndpoint {
     onerror,
   });
   const publicAnswers = createPublicAnswers(now);
-  return async (request, caller) => {
+  return async (received, caller) => {
+    const request = decodeHeaders(received);
+    if (request instanceof Response) return request;
     const isSessionless = request.headers.get("MCP-Protocol-Version") === FIRST_WITHOUT_SESSIONS;
     const methods = isSessionless ? ["POST"] : METHODS;
     if (!methods.includes(request.method)) {
@@ -65,8 +69,9 @@ export function createEndpoint(options: EndpointOptions): McpEndpoint {
     }
     if (request.method === "GET") return sessions.listen(request, caller);
     if (request.method === "DELETE") return sessions.end(request, caller);
-    const body = await readJson(request, maxBodyBytes);
-    if ("refusal" in body) return body.refusal;
+    const read = await readJson(request, maxBodyBytes);
+    if ("refusal" in read) return read.refusal;
+    const body = withoutNullArguments(read);
     const serve = async (note?: NoteGrants): Promise<Response> => {
       if (await isLegacyRequest(request, body.value)) return sessions.post(request, body, caller);
       if (isListen(body.value)) return serveListen(request, body.value, caller, options);
@@ -79,7 +84,7 @@ export function createEndpoint(options: EndpointOptions): McpEndpoint {
 
 function askedBy(request: Request | undefined): Asked | undefined {
   const method = request?.headers.get("Mcp-Method") ?? null;
-  return method === null ? undefined : { method, name: request?.headers.get("Mcp-Name") ?? null };
+  return request === undefined || method === null ? undefined : { method, name: readName(request) };
 }
 
 function isRefusal(error: Error): boolean {

@@ -6,8 +6,7 @@ export const RPC = { parseError: -32700, invalidRequest: -32600, server: -32000,
 /** An error without a request to belong to: `id` is null. */
 export function rpcError(status: number, code: number, message: string, headers: HeadersInit = {}): Response {
   const body = { jsonrpc: "2.0", error: { code, message }, id: null };
-  return Response.json(body, {
-    status,
-    headers: { "Cache-Control": "no-store", ...Object.fromEntries(new Headers(headers)) },
-  });
+  const all = new Headers(headers);
+  all.set("Cache-Control", "no-store");
+  return Response.json(body, { status, headers: all });
 }

@@ -13,8 +13,11 @@ const questionInput = memoised(
 );
 const datasetInput = memoised(
   z.object({ dataset: z.string().min(1).max(300).describe("source.table, or a document source") }),
+  ["dataset"],
 );
-const reportInput = memoised(z.object({ source: z.string().min(1).max(100).describe("the source to report on") }));
+const reportInput = memoised(z.object({ source: z.string().min(1).max(100).describe("the source to report on") }), [
+  "source",
+]);
 
 const HOW =
   "Use describe for columns you do not know, then query; aggregate in SQL. Say which rows and columns the person cannot see where it matters (restricted, masked, cut, incomplete), and give the SQL that the figures come from.";

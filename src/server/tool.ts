@@ -8,6 +8,7 @@ import { callerOf } from "./caller.ts";
 import { toolError } from "./result.ts";
 import type { ErrorReporter } from "./result.ts";
 import { memoised } from "./memoised.ts";
+import type { NameArguments } from "./memoised.ts";
 
 export interface ToolDependencies {
   readonly gateway: Gateway;
@@ -28,6 +29,8 @@ export interface ToolDefinition<Input extends z.ZodObject> {
   readonly description: string;
   /** A plain object: no unions, which some clients refuse. */
   readonly input: Input;
+  /** Those of its arguments that name something: "" for one of them means "not given". */
+  readonly names?: NameArguments<Input>;
   /** Makes exactly one gateway call. */
   readonly run: (gateway: Gateway, caller: Caller, input: z.output<Input>) => Promise<CallToolResult>;
 }
@@ -35,7 +38,7 @@ export interface ToolDefinition<Input extends z.ZodObject> {
 /** Defines a tool that only reads. */
 export function defineReadTool<Input extends z.ZodObject>(definition: ToolDefinition<Input>): Tool {
   const { name, title, description, run } = definition;
-  const inputSchema = memoised(definition.input);
+  const inputSchema = memoised(definition.input, definition.names);
   return {
     name,
     register(server, { gateway, reporter }) {

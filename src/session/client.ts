@@ -1,6 +1,7 @@
 // The Worker's side of 2025-era sessions: HTTP in and out, the session's object behind. The session id is the object's
 // id, so a forged one fails before any object is reached.
 import { SUPPORTED_PROTOCOL_VERSIONS } from "@modelcontextprotocol/server";
+import { accepts, acceptsByName } from "../mcp/accept.ts";
 import type { JsonBody } from "../mcp/border.ts";
 import { RPC, rpcError } from "../mcp/json-rpc.ts";
 import { sseResponse } from "../mcp/sse.ts";
@@ -45,16 +46,18 @@ export function createSessionClient(namespace: SessionNamespace, options: Sessio
 
   return {
     async post(request, body, caller) {
-      const refusal = refuseAccept(request, [JSON_TYPE, SSE_TYPE]) ?? refuseVersion(request);
+      const refusal = refuseAccept(request, JSON_TYPE) ?? refuseVersion(request);
       if (refusal !== undefined) return refusal;
       const packed = packCaller(caller);
-      if (!isInitialize(body.value)) return withSession(request, async (session) => session.post(body.text, packed));
+      const form = acceptsByName(request.headers.get("Accept"), SSE_TYPE) ? "any" : "json";
+      if (!isInitialize(body.value))
+        return withSession(request, async (session) => session.post(body.text, packed, form));
       const id = namespace.newUniqueId();
       const stub = namespace.get(id);
       return respond(await stub.open(body.text, packed), stub, id.toString(), options);
     },
     async listen(request, caller) {
-      const refusal = refuseAccept(request, [SSE_TYPE]) ?? refuseVersion(request);
+      const refusal = refuseAccept(request, SSE_TYPE) ?? refuseVersion(request);
       const lastEventId = request.headers.get("Last-Event-ID");
       return refusal ?? withSession(request, async (session) => session.listen(lastEventId, packCaller(caller)));
     },
@@ -119,11 +122,13 @@ function isInitialize(body: unknown): boolean {
   return typeof body === "object" && body !== null && "method" in body && body.method === "initialize";
 }
 
-/** The client must be ready for every form of answer. */
-function refuseAccept(request: Request, types: readonly string[]): Response | undefined {
-  const accept = request.headers.get("Accept") ?? "";
-  if (accept.includes("*/*") || types.every((type) => accept.includes(type))) return undefined;
-  return rpcError(406, RPC.server, `Not Acceptable: Accept must list ${types.join(" and ")}.`);
+/**
+ * Refuses a client that cannot read what is sent at least. The specification asks clients to list both types; many list one or
+ * none, and a call's answer is JSON in any case unless it takes long.
+ */
+function refuseAccept(request: Request, type: string): Response | undefined {
+  if (accepts(request.headers.get("Accept"), type)) return undefined;
+  return rpcError(406, RPC.server, `Not Acceptable: Accept must allow ${type}.`);
 }
 
 /** A missing header means 2025-03-26, which knew none. */

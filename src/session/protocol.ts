@@ -53,12 +53,15 @@ export type SessionReply =
   /** A limit of the deployment is reached. */
   | { readonly kind: "busy"; readonly message: string };
 
+/** What a call that takes long may become: `json` for clients that do not say that they read event streams. */
+export type AnswerForm = "any" | "json";
+
 /** The object's face. Messages cross as the JSON that came in; `caller` as JSON too, see `packCaller`. */
 export interface SessionRpc {
   /** Creates the session with its `initialize` request. The answer may be an error; then nothing was kept. */
   open(body: string, caller: string): Promise<SessionReply>;
   /** Any other message, or a batch. */
-  post(body: string, caller: string): Promise<SessionReply>;
+  post(body: string, caller: string, form: AnswerForm): Promise<SessionReply>;
   /** Opens the stream of messages that belong to no request, or goes on after an event of any stream. */
   listen(lastEventId: string | null, caller: string): Promise<SessionReply>;
   end(caller: string): Promise<SessionReply>;

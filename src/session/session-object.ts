@@ -22,7 +22,7 @@ import {
   unpackCaller,
   withCallId,
 } from "./protocol.ts";
-import type { SessionCaller, SessionReply, SessionRpc } from "./protocol.ts";
+import type { AnswerForm, SessionCaller, SessionReply, SessionRpc } from "./protocol.ts";
 import { createResidency } from "./residency.ts";
 import { createReplays, grantsOfMessage } from "./replays.ts";
 import type { Replays } from "./replays.ts";
@@ -136,7 +136,7 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
       return { kind: "opened", body: JSON.stringify(response) };
     }
 
-    async post(body: string, packedCaller: string): Promise<SessionReply> {
+    async post(body: string, packedCaller: string, form: AnswerForm): Promise<SessionReply> {
       const caller = unpackCaller(packedCaller);
       const session = this.#enter(caller);
       if (session === undefined) return gone;
@@ -152,7 +152,7 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
       for (const message of messages) if (!isRequest(message)) this.#takeOther(message, caller, live);
       for (const request of requests)
         if (request.method === "logging/setLevel" && isSpecType.SetLevelRequest(request)) this.#keepLevel(request);
-      return requests.length === 0 ? { kind: "accepted" } : this.#reply(exchange);
+      return requests.length === 0 ? { kind: "accepted" } : this.#reply(exchange, form);
     }
 
     async listen(lastEventId: string | null, packedCaller: string): Promise<SessionReply> {
@@ -279,8 +279,10 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
       return undefined;
     }
 
-    /** Waits for the answer; after a moment it becomes a stream. */
-    async #reply(exchange: Exchange): Promise<SessionReply> {
+    /** Waits for the answer; after a moment it becomes a stream, for a client that reads streams. */
+    async #reply(exchange: Exchange, form: AnswerForm): Promise<SessionReply> {
+      // A message that comes before the answer still makes it a stream, as in the 2026 era.
+      if (form === "json") return exchange.reply;
       const timer = setTimeout(() => exchange.openStream(), this.#options.limits.jsonFirstMs);
       try {
         return await exchange.reply;

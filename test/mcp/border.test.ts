@@ -56,7 +56,7 @@ describe("with a valid token", () => {
     { name: "a JSON number", body: "5", headers: { "mcp-session-id": "SESSION" }, status: 400, code: -32600 },
     { name: "another content type", headers: { "content-type": "text/plain" }, status: 415 },
     { name: "no content type", headers: { "content-type": undefined }, status: 415 },
-    { name: "an Accept without event streams", headers: { accept: "application/json" }, status: 406 },
+    { name: "an Accept of pages alone", headers: { accept: "text/html" }, status: 406 },
     { name: "an Accept without JSON", headers: { accept: "text/event-stream" }, status: 406 },
     { name: "no session id", status: 400 },
     {

@@ -17,7 +17,7 @@ import { startStandIn } from "../support/node/altering-server.ts";
 import type { Faults, StandIn } from "../support/node/altering-server.ts";
 import { ROOT } from "../support/node/worker.ts";
 import { tokensFor } from "../support/oauth.ts";
-import { CASES, isMetadata, plain, without } from "./faults.ts";
+import { CASES, INSIDE_CASES, isMetadata, plain, without } from "./faults.ts";
 
 const origin = inject("origin");
 const open: StandIn[] = [];
@@ -106,6 +106,10 @@ describe("from outside", () => {
   );
 });
 
+it.each(["", "/", "/mcp", "/mcp/"])("reads the URL https://a.example%s as the endpoint's", (path) => {
+  expect(parseTarget(`https://a.example${path}`).resource).toBe("https://a.example/mcp");
+});
+
 describe("over TLS", () => {
   interface Shown {
     readonly name: string;
@@ -153,6 +157,12 @@ describe("from inside", () => {
   it("a token that is none is named", async () => {
     const findings = await examined(origin, "a:b:c");
     expect(bad(findings)).toEqual(["handshake (2025)", "handshake (2026)"]);
+  });
+
+  it.each(INSIDE_CASES)("$fault is named, and nothing else", async ({ faults, named, says }) => {
+    const findings = await examined((await standIn(faults)).origin, await tokenOf("guest"));
+    expect(bad(findings)).toEqual(named);
+    expect(findings.find(({ check }) => check === named[0])?.says).toMatch(says);
   });
 
   it("a session id that is taken away is named", async () => {

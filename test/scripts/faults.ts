@@ -1,5 +1,5 @@
 // The doctor's patients: what can go wrong with a deployment, each as one fault in front of the healthy server, and what the doctor calls it.
-import type { Faults, Given } from "../support/node/altering-server.ts";
+import type { Asked, Faults, Given } from "../support/node/altering-server.ts";
 
 const CHALLENGES = ["challenge on GET", "challenge on POST (2025)", "challenge on POST (2026)"];
 export const isMetadata = (path: string): boolean => path.startsWith("/.well-known/oauth-protected-resource");
@@ -197,7 +197,91 @@ export const CASES: readonly Case[] = [
     named: ["token endpoint"],
     says: /answers 400, with no error/,
   },
+  {
+    fault: "a version that takes Basic and client_id for two methods of authentication",
+    faults: {
+      instead: ({ path, headers, body }) =>
+        path === "/oauth/token" && headers.has("authorization") && body.includes("client_id=")
+          ? plain(400, JSON.stringify({ error: "invalid_request", error_description: "multiple methods" }))
+          : undefined,
+    },
+    named: ["token endpoint (Python clients)"],
+    says: /^it answers 400 \("invalid_request"\) to a client that sends Basic and client_id$/,
+  },
+  {
+    fault: "an Authorization header that is taken away on the way to the token endpoint",
+    faults: { asks: (asked) => (asked.path === "/oauth/token" ? withoutAuthorization(asked) : asked) },
+    named: ["token endpoint"],
+    says: /^it answers 40[01] \("invalid_(?:client|request)"\)$/,
+  },
+  ...[
+    { fault: "no endpoint at the URL with a slash", at: "/mcp/", says: /by the URL with a slash at the end$/ },
+    { fault: "a page in the place of the JSON at POST /", at: "/", says: /by POST \/$/ },
+    { fault: "a page in the place of the JSON at /sse", at: "/sse", says: /by GET \/sse$/ },
+    {
+      fault: "no metadata without the suffix",
+      at: "/.well-known/oauth-protected-resource",
+      says: /by metadata without the suffix$/,
+    },
+  ].map(({ fault, at, says }): Case => ({
+    fault,
+    faults: { instead: ({ path }) => (path === at ? plain(404, "<html>") : undefined) },
+    named: ["addresses"],
+    says,
+  })),
+  {
+    fault: "a challenge at / whose JSON names no endpoint",
+    faults: {
+      gives: (given, { method, path }) => (method === "POST" && path === "/" ? { ...given, text: "{}" } : given),
+    },
+    named: ["addresses"],
+    says: /by POST \/$/,
+  },
 ];
+
+/** Faults that only a look with a token finds. */
+export const INSIDE_CASES: readonly Case[] = [
+  ...["application/json", "*/*", "application/*", "Application/JSON, Text/Event-Stream", ""].map((accept): Case => ({
+    fault: `a version that refuses the Accept ${JSON.stringify(accept)}`,
+    faults: {
+      instead: ({ path, headers }) =>
+        path === "/mcp" && headers.has("mcp-session-id") && headers.get("accept") === accept
+          ? plain(406, "{}")
+          : undefined,
+    },
+    named: ["accept (2025)"],
+    says: new RegExp(`whose Accept is ${JSON.stringify(accept).replaceAll("*", "\\*")} \\(406\\)$`),
+  })),
+  {
+    fault: "a version that looks for a tool by its encoded name",
+    faults: { instead: ({ headers }) => (isEncoded(headers) ? plain(200, UNKNOWN_TOOL) : undefined) },
+    named: ["encoded headers (2026)"],
+    says: /encoded is not found \(200\)$/,
+  },
+  {
+    fault: "a rule in front that mends headers that cannot be decoded",
+    faults: {
+      asks: (asked) => {
+        if (asked.headers.get("mcp-name") !== "=?base64?%?=") return asked;
+        const headers = new Headers(asked.headers);
+        headers.set("mcp-name", "describe");
+        return { ...asked, headers };
+      },
+    },
+    named: ["encoded headers (2026)"],
+    says: /gets 200, not 400$/,
+  },
+];
+
+const UNKNOWN_TOOL = JSON.stringify({ jsonrpc: "2.0", id: 1, error: { code: -32602, message: "Tool not found" } });
+
+function isEncoded(headers: Headers): boolean {
+  return headers.get("mcp-name")?.startsWith("=?base64?") ?? false;
+}
+
+function withoutAuthorization(asked: Asked): Asked {
+  return { ...asked, headers: new Headers([...asked.headers].filter(([name]) => name !== "authorization")) };
+}
 
 function shifted(given: Given, seconds: number): Given {
   const headers = new Headers(given.headers);

@@ -12,5 +12,6 @@ export const fetchTool = defineReadTool({
     id: z.string().min(1).max(1000),
     page: z.int().min(1).optional().describe("of a long document or result, from 1"),
   }),
+  names: ["id"],
   run: async (gateway, caller, { id, page = 1 }) => jsonResult(await gateway.fetch(caller, id, page)),
 });

@@ -21,6 +21,7 @@ export const queryTool = defineReadTool({
       .describe("values for each ? in order, or for a saved query's params"),
     limit: z.int().min(1).optional().describe("rows to show"),
   }),
+  names: ["source", "saved"],
   run: async (gateway, caller, { source, sql, saved, params = [], limit }) =>
     jsonResult(
       await gateway.query(caller, { what: whatOf(source, sql, saved), params: params.map(toSqlValue), limit }),
