@@ -2,6 +2,7 @@
 // able to do. Every text of the client is untrusted; JSX escapes it.
 import type { ConsentDescription } from "@cloudflare/workers-oauth-provider";
 import { Notice } from "../ui/parts.tsx";
+import { documentHost } from "./client-documents/document-url.ts";
 
 export interface ConsentPageProps {
   readonly organisation: string;
@@ -18,7 +19,8 @@ export function consentTitle(organisation: string): string {
 }
 
 export function ConsentPage({ organisation, details, access, handle }: ConsentPageProps) {
-  const { clientName, clientDomain, redirectHost, redirectIsLoopback } = details;
+  const { clientId, clientName, redirectHost, redirectIsLoopback } = details;
+  const host = documentHost(clientId);
   return (
     <>
       <div class="sheet">
@@ -29,10 +31,15 @@ export function ConsentPage({ organisation, details, access, handle }: ConsentPa
           </dd>
           <dt>Published by</dt>
           <dd>
-            {clientDomain === undefined ? (
+            {host === undefined ? (
               "unverified: the program chose this name itself"
             ) : (
-              <strong>{clientDomain}</strong>
+              // The whole address: many publishers can share a host.
+              <>
+                <strong>{host}</strong>
+                <br />
+                <code>{clientId}</code>
+              </>
             )}
           </dd>
           <dt>The answer goes to</dt>
