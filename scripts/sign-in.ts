@@ -21,15 +21,19 @@ const GIVE_SECRETS =
  * neither chooses a method, it is the sample. Throws `PolicyProblem` when they do not fit together.
  */
 export function localSignIn(configPath: string, origin: string): Readonly<Record<string, string>> {
-  const file = path.join(path.dirname(configPath), ".dev.vars");
-  const fromFile = existsSync(file) ? parseEnv(readFileSync(file, "utf8")) : {};
   const chosen = SIGN_IN_VARIABLES.flatMap((name) => {
-    const value = process.env[name] ?? fromFile[name];
+    const value = localVariable(configPath, name);
     return value === undefined ? [] : [[name, value] as const];
   });
   const variables = { GATEHOUSE_SIGN_IN: "sample", ...Object.fromEntries(chosen) };
   check(variables, origin);
   return variables;
+}
+
+/** A variable for `npm start`: of the environment, or else of the file `.dev.vars` beside the configuration. */
+export function localVariable(configPath: string, name: string): string | undefined {
+  const file = path.join(path.dirname(configPath), ".dev.vars");
+  return process.env[name] ?? (existsSync(file) ? parseEnv(readFileSync(file, "utf8"))[name] : undefined);
 }
 
 /** Throws `PolicyProblem` when the variables of a deployment could not be served, whatever its secrets are. */
