@@ -7,6 +7,7 @@ import { unstable_readConfig } from "wrangler";
 import { SIGN_IN_SECRETS, SIGN_IN_VARIABLES, parseSignIn } from "../src/auth/settings.ts";
 import type { SignInSettings } from "../src/auth/settings.ts";
 import { PolicyProblem } from "./policy-file.ts";
+import { makePrivate } from "./private-files.ts";
 
 /** Some place that is not this machine, for checks that do not know the deployment's URL. */
 const ELSEWHERE = "https://gatehouse.example.com";
@@ -30,9 +31,23 @@ export function localSignIn(configPath: string, origin: string): Readonly<Record
   return variables;
 }
 
+/** Takes `.dev.vars`, which holds secrets, from everybody but its owner. */
+export function hideVariables(configPath: string): void {
+  const file = variablesFile(configPath);
+  if (!existsSync(file)) return;
+  try {
+    makePrivate(file);
+  } catch (error) {
+    // It may be another user's, or stand on a disk that keeps no modes: whoever put it there has decided who reads it.
+    console.warn(`${file} may be readable by others on this machine: ${String(error)}`);
+  }
+}
+
+const variablesFile = (configPath: string): string => path.join(path.dirname(configPath), ".dev.vars");
+
 /** A variable for `npm start`: of the environment, or else of the file `.dev.vars` beside the configuration. */
 export function localVariable(configPath: string, name: string): string | undefined {
-  const file = path.join(path.dirname(configPath), ".dev.vars");
+  const file = variablesFile(configPath);
   return process.env[name] ?? (existsSync(file) ? parseEnv(readFileSync(file, "utf8"))[name] : undefined);
 }
 

@@ -1,7 +1,7 @@
 // `npm start`: serves Gatehouse on this machine, with the sample organisation as long as the policy file names no source, or
 // when it is asked for with `-- --sample`.
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Miniflare } from "miniflare";
@@ -18,8 +18,9 @@ import type { LocalClientDocuments } from "./client-documents.ts";
 import { PolicyProblem, loadOwnConfig, requireBindings } from "./policy-file.ts";
 import { DEFAULT_PORT, freeAddresses, notePort, openStorage, originOf, startLocal } from "./local.ts";
 import { migrateLocal, migrateOwnTables } from "./migrations.ts";
+import { PRIVATE_FILE, keepFilesPrivate, openStateFolder } from "./private-files.ts";
 import { loadSample } from "./sample.ts";
-import { localSignIn } from "./sign-in.ts";
+import { hideVariables, localSignIn } from "./sign-in.ts";
 import { openQuarantine } from "./supervisor/quarantine-file.ts";
 import { SupervisorStopped } from "./supervisor/replaceable-server.ts";
 import { superviseServer } from "./supervisor/supervise.ts";
@@ -43,7 +44,9 @@ async function main(): Promise<void> {
   const stateDir = path.resolve(root, process.env["GATEHOUSE_STATE"] ?? ".wrangler/state");
   requireBindings(config, configPath);
   const signIn = localSignIn(configPath, originOf(port));
-  mkdirSync(stateDir, { recursive: true });
+  keepFilesPrivate();
+  openStateFolder(stateDir);
+  hideVariables(configPath);
 
   console.log("Building …");
   const bundleDir = mkdtempSync(path.join(tmpdir(), "gatehouse-"));
@@ -109,7 +112,7 @@ function wantsSample(passed: readonly string[]): boolean {
 function localTokenKey(stateDir: string): string {
   const file = path.join(stateDir, "token-key");
   if (!existsSync(file)) {
-    writeFileSync(`${file}.new`, randomBytes(32).toString("hex"), { mode: 0o600 });
+    writeFileSync(`${file}.new`, randomBytes(32).toString("hex"), { mode: PRIVATE_FILE });
     renameSync(`${file}.new`, file);
   }
   return readFileSync(file, "utf8");
