@@ -48,7 +48,7 @@ export function doesNetworkAnswer({ host, port, ca }: NetworkProbe, timeoutMs = 
     };
     const timer = setTimeout(settle, timeoutMs, false);
     socket.once("secureConnect", () => settle(true));
-    // Unreachable, refused, no such name, or a certificate of somebody in between: to workerd it is all the same.
+    // Unreachable, refused, no such name, or an untrusted certificate: workerd could not fetch a document either.
     socket.once("error", () => settle(false));
   });
 }

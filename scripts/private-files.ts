@@ -30,7 +30,7 @@ export function openStateFolder(folder: string): void {
   for (const name of readdirSync(folder)) if (OF_STATE.test(name)) makePrivate(path.join(folder, name));
 }
 
-/** Takes a file, or a folder with all that is in it, from everybody but its owner. Links are left alone, as they may lead anywhere. */
+/** Takes a file, or a folder with all that is in it, from all users but its owner. Links are left alone, as they may lead anywhere. */
 export function makePrivate(target: string): void {
   const stats = lstatSync(target);
   if (stats.isSymbolicLink()) return;

@@ -31,14 +31,14 @@ export function localSignIn(configPath: string, origin: string): Readonly<Record
   return variables;
 }
 
-/** Takes `.dev.vars`, which holds secrets, from everybody but its owner. */
+/** Takes `.dev.vars`, which holds secrets, from all users but its owner. */
 export function hideVariables(configPath: string): void {
   const file = variablesFile(configPath);
   if (!existsSync(file)) return;
   try {
     makePrivate(file);
   } catch (error) {
-    // It may be another user's, or stand on a disk that keeps no modes: whoever put it there has decided who reads it.
+    // It may be another user's, or stand on a disk that keeps no modes: the user who put it there has decided who reads it.
     console.warn(`${file} may be readable by others on this machine: ${String(error)}`);
   }
 }

@@ -125,7 +125,7 @@ export function createOAuth<E extends object>(options: ProviderOptions<E>): OAut
     authorizeEndpoint: AUTHORIZE_PATH,
     tokenEndpoint: TOKEN_PATH,
     clientRegistrationEndpoint: REGISTRATION_PATH,
-    // Whoever it asks, it asks through redirects, and takes every type and address: our store looks documents up instead.
+    // The library follows redirects and takes every type and address, so our store looks documents up instead.
     clientIdMetadataDocumentEnabled: false,
     scopesSupported: [...SCOPES],
     requiredScopes: [READ_SCOPE],

@@ -29,7 +29,7 @@ async function listen(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-function folder(): string {
+function makeFolder(): string {
   const made = mkdtempSync(path.join(tmpdir(), "gatehouse-documents-"));
   folders.push(made);
   return made;
@@ -62,20 +62,20 @@ describe("localClientDocuments", () => {
 
   it.each(["on", "off"])("follows the environment when it says %s", async (value) => {
     vi.stubEnv(NAME, value);
-    expect(await localClientDocuments(path.join(folder(), "wrangler.jsonc"), await offline())).toEqual({
+    expect(await localClientDocuments(path.join(makeFolder(), "wrangler.jsonc"), await offline())).toEqual({
       isOn: value === "on",
       isOffline: false,
     });
   });
 
   it("follows .dev.vars when the environment says nothing", async () => {
-    const dir = folder();
+    const dir = makeFolder();
     writeFileSync(path.join(dir, ".dev.vars"), `${NAME}=on\n`);
     expect(await localClientDocuments(path.join(dir, "wrangler.jsonc"), await offline())).toMatchObject({ isOn: true });
   });
 
   it("is off when nothing is set and the network does not answer", async () => {
-    expect(await localClientDocuments(path.join(folder(), "wrangler.jsonc"), await offline())).toEqual({
+    expect(await localClientDocuments(path.join(makeFolder(), "wrangler.jsonc"), await offline())).toEqual({
       isOn: false,
       isOffline: true,
     });
@@ -83,7 +83,7 @@ describe("localClientDocuments", () => {
 
   it("refuses another value with the name of the setting", async () => {
     vi.stubEnv(NAME, "false");
-    const decided = localClientDocuments(path.join(folder(), "wrangler.jsonc"), await offline());
+    const decided = localClientDocuments(path.join(makeFolder(), "wrangler.jsonc"), await offline());
     await expect(decided).rejects.toThrow(PolicyProblem);
     await expect(decided).rejects.toThrow(`${NAME} is "false". It takes on or off.`);
   });
@@ -91,7 +91,7 @@ describe("localClientDocuments", () => {
 
 describe("npm start", () => {
   it("does not advertise metadata documents, and registers clients, when they are off", async () => {
-    const server = await startServer(await freePort(), folder(), { [NAME]: "off" });
+    const server = await startServer(await freePort(), makeFolder(), { [NAME]: "off" });
     try {
       const flow = { origin: server.origin, send: fetch };
       const metadata = await readJson(await fetch(`${server.origin}/.well-known/oauth-authorization-server`));
@@ -110,7 +110,7 @@ describe("npm start", () => {
 
   it("advertises metadata documents exactly when the network answers, and says so when it does not", async () => {
     const doesAnswer = await doesNetworkAnswer(PROBE);
-    const server = await startServer(await freePort(), folder());
+    const server = await startServer(await freePort(), makeFolder());
     try {
       const metadata = await readJson(await fetch(`${server.origin}/.well-known/oauth-authorization-server`));
       expect(metadata["client_id_metadata_document_supported"]).toBe(doesAnswer);

@@ -15,7 +15,7 @@ const TIMEOUT_MS = 5000;
 const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i;
 
 /**
- * Sends one GET. A redirect is not followed: through an open redirect on a site, anybody could speak for that site. Throws `FetchFault`, or what
+ * Sends one GET. A redirect is not followed: through an open redirect on a site, an attacker could speak for that site. Throws `FetchFault`, or what
  * `fetch` throws when the host does not answer.
  */
 export async function fetchJson(url: string, maxBytes: number): Promise<FetchedJson> {
