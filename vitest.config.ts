@@ -1,32 +1,9 @@
 // Two kinds of tests: most run in workerd with real D1, KV and Durable Objects; `browser`, `e2e`, `repo`, `runtime`, `scripts` and `survival` run in Node, where they
 // start the real server or read the repository.
-import { Response } from "miniflare";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
+import { outside } from "./test/support/node/outside.ts";
 
-/** The outside network as tests have it: two clients' metadata documents, one of them out of reach. Any other request fails the run. */
-function outside({ url }: { readonly url: string }): Response {
-  if (url === UNREACHABLE_URL) return new Response(null, { status: 502 });
-  if (url !== METADATA_URL) {
-    // The Worker under test might swallow an error, so the run itself fails.
-    console.error(`unexpected outgoing request to ${url}`);
-    process.exitCode = 1;
-    return new Response(null, { status: 500 });
-  }
-  return new Response(
-    JSON.stringify({
-      client_id: METADATA_URL,
-      client_name: "Documented client",
-      redirect_uris: ["http://127.0.0.1:45454/callback"],
-    }),
-    {
-      headers: { "Content-Type": "application/json" },
-    },
-  );
-}
-
-const UNREACHABLE_URL = "https://unreachable.example/metadata.json";
-const METADATA_URL = "https://client.example/metadata.json";
 const NODE_TESTS = [
   "test/browser/**/*.test.ts",
   "test/e2e/**/*.test.ts",

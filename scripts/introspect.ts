@@ -1,6 +1,6 @@
 // `npm run introspect -- <binding or file>`: reads a database of this machine and writes its declaration, with everything
 // hidden until a person opens it. Run again, it brings the declaration up to date.
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { parseArgs } from "node:util";
@@ -17,6 +17,7 @@ import { humanised } from "./introspection/words.ts";
 import { readDatabase } from "./introspection/schema.ts";
 import type { FoundDatabase } from "./introspection/schema.ts";
 import { openStorage } from "./local.ts";
+import { openStateFolder } from "./private-files.ts";
 import { migrateLocal } from "./migrations.ts";
 
 const USAGE = `Give a binding of wrangler.jsonc, or a file: npm run introspect -- CRM_DB, or npm run introspect -- crm.sqlite (.db, .sql).`;
@@ -115,7 +116,7 @@ async function declareBinding(binding: string, source: string): Promise<void> {
 /** Reads the local copy, after loading a file into it when it is empty. */
 async function readLocal(binding: string, opened: DatabaseSync | undefined): Promise<FoundDatabase> {
   const stateDir = path.resolve(root, process.env["GATEHOUSE_STATE"] ?? ".wrangler/state");
-  mkdirSync(stateDir, { recursive: true });
+  openStateFolder(stateDir);
   const storage = await openStorage(configPath, stateDir);
   try {
     await migrateLocal(storage, configPath);

@@ -5,6 +5,7 @@ import path from "node:path";
 import { Log, LogLevel, Miniflare, convertV4MiniflareOptions } from "miniflare";
 import type { V4ModuleDefinition, V4WorkerOptionsShape } from "miniflare";
 import { unstable_getMiniflareWorkerOptions, unstable_readConfig } from "wrangler";
+import { PRIVATE_FILE, withPrivateFiles } from "./private-files.ts";
 
 export interface LocalOptions {
   readonly configPath: string;
@@ -47,11 +48,16 @@ export async function openStorage(configPath: string, stateDir: string): Promise
   const { kvNamespaces = {}, d1Databases = {} } = readWorkerOptions(configPath);
   const script = "export default { fetch: () => new Response(null, { status: 404 }) }";
   const workers = [{ name: "storage", modules: true as const, script, kvNamespaces, d1Databases }];
-  const miniflare = new Miniflare(
-    convertV4MiniflareOptions({ ...SHARED, resourcePersistencePath: persistDir(stateDir), workers }),
-  );
-  await miniflare.ready;
-  return miniflare;
+  return openMiniflare({ ...SHARED, resourcePersistencePath: persistDir(stateDir), workers });
+}
+
+/** workerd inherits from this process who may read what it writes. */
+function openMiniflare(options: Parameters<typeof convertV4MiniflareOptions>[0]): Promise<Miniflare> {
+  return withPrivateFiles(async () => {
+    const miniflare = new Miniflare(convertV4MiniflareOptions(options));
+    await miniflare.ready;
+    return miniflare;
+  });
 }
 
 /** Starts it. The origin, and so the resource that tokens are bound to, follows the port. */
@@ -75,10 +81,7 @@ export async function startWorkers(
   workers: LocalWorker[],
   watcher?: RuntimeWatcher,
 ): Promise<Miniflare> {
-  const options = { ...SHARED, ...hooksOf(watcher), resourcePersistencePath: persistDir(stateDir), workers };
-  const miniflare = new Miniflare(convertV4MiniflareOptions(options));
-  await miniflare.ready;
-  return miniflare;
+  return openMiniflare({ ...SHARED, ...hooksOf(watcher), resourcePersistencePath: persistDir(stateDir), workers });
 }
 
 function hooksOf(watcher: RuntimeWatcher | undefined) {
@@ -120,7 +123,7 @@ export const DEFAULT_PORT = 8787;
 /** Tells commands on the same state where it is served. */
 export function notePort(stateDir: string, port: number): void {
   const file = path.join(stateDir, "port");
-  writeFileSync(`${file}.new`, String(port));
+  writeFileSync(`${file}.new`, String(port), { mode: PRIVATE_FILE });
   renameSync(`${file}.new`, file);
 }
 

@@ -10,6 +10,7 @@ import { TOKEN_TABLE } from "../src/policy/masks.ts";
 import { tokenColumnsOf } from "../src/policy/tokens.ts";
 import { TOKEN_TABLE_SQL } from "../src/sources/token-table.ts";
 import { runTool } from "./build.ts";
+import { withPrivateFiles } from "./private-files.ts";
 
 const MIGRATIONS_TABLE =
   "CREATE TABLE IF NOT EXISTS d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)";
@@ -66,6 +67,7 @@ export async function migrateByWrangler(
   for (const { binding, sql } of wanted) {
     const command = `${sql.join("; ")};`;
     const options = ["--yes", "--config", configPath, "--env", environment ?? "", "--command", command];
-    await runTool("wrangler", ["d1", "execute", binding, where, ...options]);
+    const execute = async () => runTool("wrangler", ["d1", "execute", binding, where, ...options]);
+    await withPrivateFiles(execute);
   }
 }

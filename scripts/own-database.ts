@@ -10,6 +10,7 @@ import type { Change } from "../src/storage/member-statements.ts";
 import { root, runTool } from "./build.ts";
 import { notedPort, originOf } from "./local.ts";
 import { PolicyProblem, loadOwnConfig } from "./policy-file.ts";
+import { withPrivateFiles } from "./private-files.ts";
 
 /** The options of every command on people. */
 export const DATABASE_OPTIONS = {
@@ -60,7 +61,8 @@ export async function openOwnDatabase(choice: DatabaseChoice): Promise<OwnDataba
     config,
     async run(statement) {
       const name = database.database_name ?? database.binding;
-      const output = await runTool("wrangler", ["d1", "execute", name, ...shared, "--command", inlined(statement)]);
+      const args = ["d1", "execute", name, ...shared, "--command", inlined(statement)];
+      const output = await withPrivateFiles(async () => runTool("wrangler", args));
       return answer.parse(JSON.parse(output.slice(output.indexOf("[\n")))).flatMap(({ results }) => results);
     },
     tell: async () => tellDeployment(url, remote),

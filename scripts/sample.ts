@@ -7,6 +7,7 @@ import { generateSample } from "../sample/generate.ts";
 import type { Table } from "../sample/table.ts";
 import { loadDocuments, loadTables } from "../sample/load.ts";
 import { root } from "./build.ts";
+import { PRIVATE_FILE } from "./private-files.ts";
 
 const HANDBOOK_DIR = path.join(root, "sample", "handbook");
 
@@ -39,6 +40,6 @@ export async function loadSample(miniflare: Miniflare, stateDir: string, say: (t
   const { keys } = await handbook.list();
   for (const { name } of keys) if (!documents.has(name)) await handbook.delete(name);
   await loadDocuments(handbook, documents);
-  writeFileSync(`${marker}.new`, fingerprint);
+  writeFileSync(`${marker}.new`, fingerprint, { mode: PRIVATE_FILE });
   renameSync(`${marker}.new`, marker);
 }

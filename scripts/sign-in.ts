@@ -7,6 +7,7 @@ import { unstable_readConfig } from "wrangler";
 import { SIGN_IN_SECRETS, SIGN_IN_VARIABLES, parseSignIn } from "../src/auth/settings.ts";
 import type { SignInSettings } from "../src/auth/settings.ts";
 import { PolicyProblem } from "./policy-file.ts";
+import { makePrivate } from "./private-files.ts";
 
 /** Some place that is not this machine, for checks that do not know the deployment's URL. */
 const ELSEWHERE = "https://gatehouse.example.com";
@@ -21,15 +22,33 @@ const GIVE_SECRETS =
  * neither chooses a method, it is the sample. Throws `PolicyProblem` when they do not fit together.
  */
 export function localSignIn(configPath: string, origin: string): Readonly<Record<string, string>> {
-  const file = path.join(path.dirname(configPath), ".dev.vars");
-  const fromFile = existsSync(file) ? parseEnv(readFileSync(file, "utf8")) : {};
   const chosen = SIGN_IN_VARIABLES.flatMap((name) => {
-    const value = process.env[name] ?? fromFile[name];
+    const value = localVariable(configPath, name);
     return value === undefined ? [] : [[name, value] as const];
   });
   const variables = { GATEHOUSE_SIGN_IN: "sample", ...Object.fromEntries(chosen) };
   check(variables, origin);
   return variables;
+}
+
+/** Takes `.dev.vars`, which holds secrets, from all users but its owner. */
+export function hideVariables(configPath: string): void {
+  const file = variablesFile(configPath);
+  if (!existsSync(file)) return;
+  try {
+    makePrivate(file);
+  } catch (error) {
+    // It may be another user's, or stand on a disk that keeps no modes: the user who put it there has decided who reads it.
+    console.warn(`${file} may be readable by others on this machine: ${String(error)}`);
+  }
+}
+
+const variablesFile = (configPath: string): string => path.join(path.dirname(configPath), ".dev.vars");
+
+/** A variable for `npm start`: of the environment, or else of the file `.dev.vars` beside the configuration. */
+export function localVariable(configPath: string, name: string): string | undefined {
+  const file = variablesFile(configPath);
+  return process.env[name] ?? (existsSync(file) ? parseEnv(readFileSync(file, "utf8"))[name] : undefined);
 }
 
 /** Throws `PolicyProblem` when the variables of a deployment could not be served, whatever its secrets are. */

@@ -1,7 +1,7 @@
 // `npm start`: serves Gatehouse on this machine, with the sample organisation as long as the policy file names no source, or
 // when it is asked for with `-- --sample`.
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Miniflare } from "miniflare";
@@ -10,13 +10,17 @@ import type { Gatehouse } from "../src/config.ts";
 import { expressionsOf } from "../src/policy/conditions.ts";
 import { compareExpressions, compareSaved, compareSchema } from "../src/sources/shape.ts";
 import { SWEEPS_DUE_SQL } from "../src/storage/sweeps-due.ts";
+import { CLIENT_DOCUMENTS_VARIABLE } from "../src/auth/settings.ts";
 import { clientLines } from "../src/web/clients.ts";
 import { buildWorker, root } from "./build.ts";
+import { localClientDocuments } from "./client-documents.ts";
+import type { LocalClientDocuments } from "./client-documents.ts";
 import { PolicyProblem, loadOwnConfig, requireBindings } from "./policy-file.ts";
 import { DEFAULT_PORT, freeAddresses, notePort, openStorage, originOf, startLocal } from "./local.ts";
 import { migrateLocal, migrateOwnTables } from "./migrations.ts";
+import { PRIVATE_FILE, keepFilesPrivate, openStateFolder } from "./private-files.ts";
 import { loadSample } from "./sample.ts";
-import { localSignIn } from "./sign-in.ts";
+import { hideVariables, localSignIn } from "./sign-in.ts";
 import { openQuarantine } from "./supervisor/quarantine-file.ts";
 import { SupervisorStopped } from "./supervisor/replaceable-server.ts";
 import { superviseServer } from "./supervisor/supervise.ts";
@@ -40,15 +44,21 @@ async function main(): Promise<void> {
   const stateDir = path.resolve(root, process.env["GATEHOUSE_STATE"] ?? ".wrangler/state");
   requireBindings(config, configPath);
   const signIn = localSignIn(configPath, originOf(port));
-  mkdirSync(stateDir, { recursive: true });
+  keepFilesPrivate();
+  openStateFolder(stateDir);
+  hideVariables(configPath);
 
   console.log("Building …");
   const bundleDir = mkdtempSync(path.join(tmpdir(), "gatehouse-"));
   process.on("exit", () => rmSync(bundleDir, { recursive: true, force: true }));
-  await buildWorker(configPath, bundleDir);
+  const [clientDocuments] = await Promise.all([localClientDocuments(configPath), buildWorker(configPath, bundleDir)]);
   await prepareStorage(configPath, stateDir, config, isSample);
 
-  const variables = { ...signIn, GATEHOUSE_TOKEN_KEY: localTokenKey(stateDir) };
+  const variables = {
+    ...signIn,
+    [CLIENT_DOCUMENTS_VARIABLE]: clientDocuments.isOn ? "on" : "off",
+    GATEHOUSE_TOKEN_KEY: localTokenKey(stateDir),
+  };
   const origin = originOf(port);
   const supervisor = await superviseServer({
     origin,
@@ -63,7 +73,8 @@ async function main(): Promise<void> {
   const stop = (): void => void supervisor.stop().finally(() => process.exit(0));
   process.once("SIGINT", stop);
   process.once("SIGTERM", stop);
-  const announceServer = (): void => announce(config, origin, isSample, signIn["GATEHOUSE_SIGN_IN"]);
+  const method = signIn["GATEHOUSE_SIGN_IN"];
+  const announceServer = (): void => announce(config, { origin, isSample, method, clientDocuments });
   await Promise.race([supervisor.failed, serve(supervisor, announceServer)]);
 }
 
@@ -101,7 +112,7 @@ function wantsSample(passed: readonly string[]): boolean {
 function localTokenKey(stateDir: string): string {
   const file = path.join(stateDir, "token-key");
   if (!existsSync(file)) {
-    writeFileSync(`${file}.new`, randomBytes(32).toString("hex"), { mode: 0o600 });
+    writeFileSync(`${file}.new`, randomBytes(32).toString("hex"), { mode: PRIVATE_FILE });
     renameSync(`${file}.new`, file);
   }
   return readFileSync(file, "utf8");
@@ -151,27 +162,37 @@ async function requireDeclaredShape(storage: Miniflare, { policy }: Gatehouse): 
     throw new StartProblem(`The policy file does not match the local databases:\n${problems.join("\n")}`);
 }
 
-function announce(
-  { organisation, policy }: Gatehouse,
-  origin: string,
-  isSample: boolean,
-  signIn: string | undefined,
-): void {
+interface Served {
+  readonly origin: string;
+  readonly isSample: boolean;
+  /** How people sign in. */
+  readonly method: string | undefined;
+  readonly clientDocuments: LocalClientDocuments;
+}
+
+function announce({ organisation, policy }: Gatehouse, { origin, isSample, method, clientDocuments }: Served): void {
   const lines = [
     "",
     `Gatehouse serves ${organisation.name}${isSample ? " (the sample)" : ""} at ${origin}`,
     `MCP endpoint: ${origin}/mcp`,
     "",
-    ...(signIn === "sample"
+    ...(method === "sample"
       ? [
           "Accounts of the sample sign-in:",
           ...policy.members.map((member) => `  ${member.email.padEnd(28)} ${member.name}`),
           "",
         ]
       : []),
-    ...(signIn === "none" ? ["Nobody can sign in: GATEHOUSE_SIGN_IN is none.", ""] : []),
+    ...(method === "none" ? ["Nobody can sign in: GATEHOUSE_SIGN_IN is none.", ""] : []),
     ...(policy.datasets.length > 0 && policy.datasets.every((dataset) => dataset.kind === "table" && dataset.hidden)
       ? ["Nobody can read anything yet: take hidden away from the tables that may be asked, and start again.", ""]
+      : []),
+    ...(clientDocuments.isOffline
+      ? [
+          "The network does not answer, so clients register by themselves instead of by a metadata document.",
+          `(${CLIENT_DOCUMENTS_VARIABLE}=on or off decides it without a look at the network.)`,
+          "",
+        ]
       : []),
     "Add it to a client:",
     ...clientLines(`${origin}/mcp`).map(({ client, how, paste }) => `  ${client}: ${how}\n    ${paste}`),

@@ -11,9 +11,11 @@ import type { LedgerObjectClass } from "./ledger/ledger-object.ts";
 import { defineLedgerObject } from "./ledger/ledger-object.ts";
 import { newId } from "./lib/ids.ts";
 import { oncePerEnv } from "./lib/once.ts";
+import { withStrictTransport } from "./lib/strict-transport.ts";
 import { createHandler, createOwnProvider } from "./http.ts";
 import type { Hub } from "./hub/hub.ts";
 import type { HubObjectClass } from "./hub/hub-object.ts";
+import { refuseTarget } from "./mcp/border.ts";
 import { defineRuntime } from "./mcp/runtime.ts";
 import type { RuntimeOptions } from "./mcp/runtime.ts";
 import { createReplayGuard } from "./server/replay-guard.ts";
@@ -75,14 +77,16 @@ export function createGatehouse(config: Gatehouse): GatehouseWorker {
   return {
     handler: {
       async fetch(request, env, context) {
+        const refusal = refuseTarget(request);
+        if (refusal !== undefined) return refusal;
         let handle;
         try {
           handle = handlerOf(env);
         } catch (error) {
           logError("this deployment is not configured", error);
-          return notConfiguredPage();
+          return withStrictTransport(request, await notConfiguredPage());
         }
-        return handle(request, context);
+        return withStrictTransport(request, await handle(request, context));
       },
       scheduled: async (_event, env) => {
         await everything([

@@ -2,14 +2,15 @@
 // per environment; holds nobody's state.
 import type { Gateway } from "./access/gateway.ts";
 import { createBrowserSessions } from "./auth/browser-session.ts";
+import { createDocumentClients } from "./auth/client-documents/document-clients.ts";
 import { noticeSignIns } from "./auth/noticed-sign-in.ts";
-import { createProvider } from "./auth/provider.ts";
+import { TOKEN_PATH, createProvider } from "./auth/provider.ts";
 import type { Provider, VerifiedToken } from "./auth/provider.ts";
 import { createSignIn } from "./auth/providers.ts";
 import { RETRY_AFTER_SECONDS, createRateLimits } from "./auth/rate-limit.tsx";
 import type { RateLimits } from "./auth/rate-limit.tsx";
 import { createTokenExchange } from "./auth/renewal.ts";
-import { parseSignIn } from "./auth/settings.ts";
+import { parseClientDocuments, parseSignIn } from "./auth/settings.ts";
 import { signInWarnings } from "./auth/sign-in-warnings.ts";
 import { parseEnv } from "./config.ts";
 import type { Gatehouse } from "./config.ts";
@@ -93,6 +94,9 @@ export function createOwnProvider(
     serveMcp,
     servePages: (request, bindings, context) => pages.fetch(request, bindings, context),
     checkAccessToken: people.checkAccessToken,
+    documentClients: parseClientDocuments(env)
+      ? createDocumentClients({ origin, tokenEndpoint: `${origin}${TOKEN_PATH}`, now: Date.now, log })
+      : undefined,
     log,
   });
 }

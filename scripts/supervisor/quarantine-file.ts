@@ -5,6 +5,7 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import * as z from "zod";
 import type { RefusedStatement } from "../../src/access/refused-statements.ts";
+import { PRIVATE_FILE } from "../private-files.ts";
 
 const quarantined = z.object({
   /** Names it in commands. */
@@ -36,7 +37,7 @@ export function openQuarantine(stateDir: string): QuarantineFile {
   const file = path.join(stateDir, "refused-statements.json");
   const list = (): readonly Quarantined[] => (existsSync(file) ? parse(readFileSync(file, "utf8")) : []);
   const write = (entries: readonly Quarantined[]): void => {
-    writeFileSync(`${file}.new`, JSON.stringify(entries, null, 2), { mode: 0o600 });
+    writeFileSync(`${file}.new`, JSON.stringify(entries, null, 2), { mode: PRIVATE_FILE });
     renameSync(`${file}.new`, file);
   };
   return {

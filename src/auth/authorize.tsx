@@ -5,6 +5,7 @@ import type { AuthRequest, OAuthHelpers } from "@cloudflare/workers-oauth-provid
 import { Hono } from "hono";
 import { isLoopbackHost } from "../lib/loopback.ts";
 import { htmlPage } from "../ui/layout.tsx";
+import { documentHost } from "./client-documents/document-url.ts";
 import type { ConnectionMetadata } from "./connections.ts";
 import { ConsentPage, consentTitle } from "./consent.tsx";
 import { firstStep, problemPage, redirect, requireForm, textField } from "./problem.tsx";
@@ -13,6 +14,7 @@ import type { GrantProps } from "./renewal.ts";
 import { describeAccess, grantedScopes } from "./scopes.ts";
 import { CALLBACK_PATH } from "./sign-in.ts";
 import type { SignIn } from "./sign-in.ts";
+import { documentPage, unknownClientPage, usedUpPage } from "./start-again.tsx";
 import { identityOf } from "./subject.ts";
 
 export interface AuthorizeOptions {
@@ -38,14 +40,13 @@ export function createAuthorizeRoutes(options: AuthorizeOptions): Hono<Authorize
   app.post(AUTHORIZE_PATH, requireForm, ({ env, req }) => takeDecision(req.raw, env.OAUTH_PROVIDER, options));
   app.post(CALLBACK_PATH, requireForm);
   app.on(["GET", "POST"], CALLBACK_PATH, ({ env, req }) => finishSignIn(req.raw, env.OAUTH_PROVIDER, options));
-  app.onError((error) => {
+  app.onError((error, { env, req }) => {
     if (error instanceof AuthorizationError) {
       return error.redirectTo === undefined
-        ? problem(error.description)
+        ? explain(error, req.raw, env.OAUTH_PROVIDER)
         : sendBack(error.redirectTo, error.description);
     }
-    if (error instanceof CimdFetchError)
-      return problem("The program's description could not be fetched or is not valid.");
+    if (error instanceof CimdFetchError) return documentPage(error.metadataUrl);
     throw error;
   });
   return app;
@@ -117,7 +118,8 @@ async function finishSignIn(raw: Request, oauth: OAuthHelpers, { signIn }: Autho
   const end = await signIn.finish(raw, data);
   if ("refused" in end) return refuse(request, end.refused, headers);
   const identity = await identityOf(end.claims);
-  const { clientName, clientDomain = null } = await oauth.describeConsent(request);
+  const { clientName } = await oauth.describeConsent(request);
+  const clientDomain = documentHost(request.clientId) ?? null;
   const metadata: ConnectionMetadata = { clientName: clientName.slice(0, 200), clientDomain };
   const { redirectTo } = await oauth.completeAuthorization({
     request,
@@ -129,6 +131,15 @@ async function finishSignIn(raw: Request, oauth: OAuthHelpers, { signIn }: Autho
     revokeExistingGrants: false,
   });
   return redirect(redirectTo, headers);
+}
+
+/** What was wrong with a request that cannot be sent back to its client: an unknown client, a step that was taken before, or else the request itself. */
+async function explain({ description }: AuthorizationError, raw: Request, oauth: OAuthHelpers): Promise<Response> {
+  const { pathname, searchParams } = new URL(raw.url);
+  if (pathname !== AUTHORIZE_PATH || raw.method !== "GET") return usedUpPage(description);
+  const clientId = searchParams.get("client_id") ?? "";
+  if (clientId !== "" && (await oauth.lookupClient(clientId)) === null) return unknownClientPage(clientId);
+  return problem(description);
 }
 
 /** The person has agreed to this client, so the page may lead back to it; what went wrong is for the person alone. */

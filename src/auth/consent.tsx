@@ -2,6 +2,7 @@
 // able to do. Every text of the client is untrusted; JSX escapes it.
 import type { ConsentDescription } from "@cloudflare/workers-oauth-provider";
 import { Notice } from "../ui/parts.tsx";
+import { documentHost } from "./client-documents/document-url.ts";
 import { privateUseScheme } from "./redirect-uri.ts";
 
 export interface ConsentPageProps {
@@ -19,7 +20,8 @@ export function consentTitle(organisation: string): string {
 }
 
 export function ConsentPage({ organisation, details, access, handle }: ConsentPageProps) {
-  const { clientName, clientDomain, redirectUri, redirectHost, redirectIsLoopback } = details;
+  const { clientId, clientName, redirectUri, redirectHost, redirectIsLoopback } = details;
+  const host = documentHost(clientId);
   const scheme = privateUseScheme(redirectUri);
   return (
     <>
@@ -31,10 +33,15 @@ export function ConsentPage({ organisation, details, access, handle }: ConsentPa
           </dd>
           <dt>Published by</dt>
           <dd>
-            {clientDomain === undefined ? (
+            {host === undefined ? (
               "unverified: the program chose this name itself"
             ) : (
-              <strong>{clientDomain}</strong>
+              // The whole address: many publishers can share a host.
+              <>
+                <strong>{host}</strong>
+                <br />
+                <code>{clientId}</code>
+              </>
             )}
           </dd>
           <dt>The answer goes to</dt>

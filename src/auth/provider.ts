@@ -8,6 +8,8 @@ import type { AccessTokenCheck } from "./access-tokens.ts";
 import { AUTHORIZE_PATH } from "./authorize.tsx";
 import { boundKeys } from "./bounded-keys.ts";
 import { watchClientLife } from "./client-life.ts";
+import { SERVER_METADATA_PATH, advertiseDocuments } from "./client-documents/advertise.ts";
+import type { DocumentClients, RequestClients } from "./client-documents/document-clients.ts";
 import type { ExchangeTokens } from "./renewal.ts";
 import type { GrantStore } from "./grants/kv.ts";
 import type { GrantNamespace } from "./grants/protocol.ts";
@@ -47,6 +49,11 @@ export interface ProviderOptions<E> {
   readonly log: (message: string, error?: unknown) => void;
 }
 
+export interface OwnProviderOptions<E> extends ProviderOptions<E> {
+  /** Clients that have a metadata document; absent where the operator has turned these off. */
+  readonly documentClients?: DocumentClients | undefined;
+}
+
 export interface Provider<E> {
   /** Serves everything, with grants and tokens in the objects of `grants`. */
   fetch(request: Request, env: E, context: ExecutionContext, grants: GrantNamespace): Promise<Response>;
@@ -58,15 +65,18 @@ export interface Provider<E> {
 const grantSchema = z.string().transform((token) => token.split(":")[1] ?? "");
 const authSchema = z.object({ clientId: z.string(), scope: z.array(z.string()), token: grantSchema });
 
-export function createProvider<E extends object>(options: ProviderOptions<E>): Provider<E> {
+export function createProvider<E extends object>(options: OwnProviderOptions<E>): Provider<E> {
   const oauth = createOAuth(options);
   const tokens: TokenServer<E> = oauth;
   const resourcePath = new URL(options.resource).pathname;
   const { allowedRedirectSchemes = [] } = options;
   const serveToken: Provider<E>["serveToken"] = async (request, env, store) => {
     const life = watchClientLife(store);
+    const clients = options.documentClients?.open();
     try {
-      const response = await tokens.fetch(request, over(env, life.store), {});
+      const checked = clients === undefined ? request : await clients.authenticate(request, store);
+      if (checked instanceof Response) return checked;
+      const response = await tokens.fetch(checked, over(env, life.store, clients), {});
       await life.keepIfUsed(options.refreshTokenSeconds);
       return response;
     } catch (error) {
@@ -87,7 +97,9 @@ export function createProvider<E extends object>(options: ProviderOptions<E>): P
       const isRegistration = pathname === REGISTRATION_PATH;
       const accepted = isRegistration ? await prepareRegistration(request, allowedRedirectSchemes) : request;
       if (accepted instanceof Response) return accepted;
-      const response = await oauth.fetch(accepted, over(env, store), context);
+      const clients = options.documentClients?.open();
+      const response = await oauth.fetch(accepted, over(env, store, clients), context);
+      if (clients !== undefined && pathname === SERVER_METADATA_PATH) return advertiseDocuments(response);
       if (response.status === 401 && pathname === resourcePath)
         await tellRefused(request, { grants, onError: options.log });
       return response;
@@ -101,8 +113,9 @@ interface TokenServer<E> {
 }
 
 /** A copy of the environment: the provider puts its helpers into the one it is given, bound to the store that is in it. */
-function over<E extends object>(env: E, store: GrantStore): E {
-  return { ...env, OAUTH_PROVIDER: undefined, OAUTH_KV: boundKeys(store) };
+function over<E extends object>(env: E, store: GrantStore, clients: RequestClients | undefined): E {
+  const bounded = boundKeys(store);
+  return { ...env, OAUTH_PROVIDER: undefined, OAUTH_KV: clients?.within(bounded) ?? bounded };
 }
 
 /** The bare provider. It keeps its records in `OAUTH_KV` of the environment that it is given. */
@@ -123,7 +136,8 @@ export function createOAuth<E extends object>(options: ProviderOptions<E>): OAut
     clientRegistrationTTL: UNUSED_CLIENT_SECONDS,
     // The provider takes all schemes or none; registration.ts and authorize.tsx check each.
     allowPrivateUseRedirectUris: (options.allowedRedirectSchemes ?? []).length > 0,
-    clientIdMetadataDocumentEnabled: true,
+    // The library follows redirects and takes every type and address, so our store looks documents up instead.
+    clientIdMetadataDocumentEnabled: false,
     scopesSupported: [...SCOPES],
     requiredScopes: [READ_SCOPE],
     accessTokenTTL: options.accessTokenSeconds,

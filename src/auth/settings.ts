@@ -90,6 +90,17 @@ export function parseSignIn(variables: object, origin: string): SignInSettings {
   }
 }
 
+/** Decides whether clients may name themselves by the address of a metadata document. */
+export const CLIENT_DOCUMENTS_VARIABLE = "GATEHOUSE_CLIENT_METADATA_DOCUMENTS";
+
+/** Whether they may: then this server fetches those documents. Throws `TypeError` naming the variable, what it got and what it takes. */
+export function parseClientDocuments(variables: object): boolean {
+  const value: unknown = Reflect.get(variables, CLIENT_DOCUMENTS_VARIABLE) ?? "";
+  if (value === "" || value === "on") return true;
+  if (value === "off") return false;
+  throw new TypeError(`${CLIENT_DOCUMENTS_VARIABLE} is ${JSON.stringify(value)}. It takes on or off.`);
+}
+
 function parseOidc(variables: object): OidcSettings {
   const issuer = urlOf(variables, "OIDC_ISSUER", "the issuer's URL, such as https://login.example.com");
   if (issuer.search !== "" || issuer.hash !== "")

@@ -4,6 +4,24 @@ import { isJsonContentType } from "@modelcontextprotocol/server";
 import { readText } from "../lib/body.ts";
 import { RPC, rpcError } from "./json-rpc.ts";
 
+/** A name or an address, and a port (RFC 9110 §7.2). No escapes: two spellings of one host would be two hosts to some checks. */
+const HOST = /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d+)?$/i;
+
+/**
+ * Refuses a request whose target or Host header names no place: `*`, a header that came twice, user-info, a path in the host. The runtime puts both
+ * together without a look, and what comes of it may be no URL, or one with another host or path.
+ */
+export function refuseTarget(request: Request): Response | undefined {
+  const host = request.headers.get("Host");
+  const isWhole = URL.canParse(request.url) && (host === null || HOST.test(host));
+  if (isWhole && isPlain(new URL(request.url))) return undefined;
+  return rpcError(400, RPC.server, "The request's target or its Host header is not valid.");
+}
+
+function isPlain({ host, username, password }: URL): boolean {
+  return username === "" && password === "" && HOST.test(host);
+}
+
 /**
  * Refuses pages of other web sites (DNS rebinding; MCP transports, Security Warning): a present `Origin` must be one of
  * the allowed origins, compared whole. Programs send none and pass.

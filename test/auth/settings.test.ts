@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { readOidcClaims } from "../../src/auth/claims.ts";
 import { describeFault } from "../../src/auth/fault.ts";
 import { signInWarnings } from "../../src/auth/sign-in-warnings.ts";
-import { SIGN_IN_SECRETS, parseSignIn } from "../../src/auth/settings.ts";
+import { SIGN_IN_SECRETS, parseClientDocuments, parseSignIn } from "../../src/auth/settings.ts";
 import { LOOKALIKES } from "../support/lookalikes.ts";
 
 const ORIGIN = "https://data.example.com";
@@ -237,5 +237,22 @@ describe("a fault in the log", () => {
     expect(line).toContain('error "invalid_grant"');
     expect(line).not.toContain("\n");
     expect(line.length).toBeLessThan(500);
+  });
+});
+
+describe("parseClientDocuments", () => {
+  it.each([
+    [undefined, true],
+    ["", true],
+    ["on", true],
+    ["off", false],
+  ])("of %j is %s", (value, isOn) => {
+    expect(parseClientDocuments({ GATEHOUSE_CLIENT_METADATA_DOCUMENTS: value })).toBe(isOn);
+  });
+
+  it.each(["false", "OFF", "0", false])("refuses %j with the name and what it takes", (value) => {
+    expect(() => parseClientDocuments({ GATEHOUSE_CLIENT_METADATA_DOCUMENTS: value })).toThrow(
+      /GATEHOUSE_CLIENT_METADATA_DOCUMENTS is .+ It takes on or off\./,
+    );
   });
 });

@@ -1,0 +1,87 @@
+// A client metadata document as it was fetched, checked: what the OAuth provider needs of it, and nothing else.
+import type { JWK } from "jose";
+import * as z from "zod";
+import { FetchFault } from "./strict-fetch.ts";
+
+export type ClientAuthentication = "none" | "private_key_jwt";
+
+/** Where the public keys of a client are. */
+export type ClientKeys = { readonly jwks: { readonly keys: JWK[] } } | { readonly jwksUri: string };
+
+export interface ClientDocument {
+  readonly clientId: string;
+  readonly clientName: string;
+  readonly redirectUris: readonly string[];
+  readonly grantTypes: readonly string[];
+  readonly responseTypes: readonly string[];
+  /** How the client may authenticate, of what this server takes. */
+  readonly authentication: readonly ClientAuthentication[];
+  /** Present when `private_key_jwt` is one of them. */
+  readonly keys?: ClientKeys;
+}
+
+const texts = z.array(z.string()).nullish();
+const documentSchema = z.object({
+  client_id: z.string(),
+  client_name: z.string().regex(/\S/),
+  redirect_uris: z.array(z.string()),
+  grant_types: texts,
+  response_types: texts,
+  token_endpoint_auth_method: z.string().nullish(),
+  token_endpoint_auth_methods_supported: texts,
+  jwks: z.object({ keys: z.array(z.looseObject({ kty: z.string() })) }).nullish(),
+  jwks_uri: z.string().nullish(),
+  // A document is public, so nothing in it can be a secret.
+  client_secret: z.never().optional(),
+  client_secret_expires_at: z.never().optional(),
+});
+
+/** Members of private and of symmetric keys (RFC 7518 §6). */
+const SECRET_MEMBERS = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+const GRANT_TYPES = ["authorization_code", "refresh_token"];
+
+/** Reads a document that was fetched from `url`. Throws `FetchFault` when it cannot be used. */
+export function parseClientDocument(url: string, value: unknown): ClientDocument {
+  const parsed = documentSchema.safeParse(value);
+  if (!parsed.success)
+    throw new FetchFault(`it is not valid at ${parsed.error.issues.map(({ path }) => path.join(".")).join(", ")}`);
+  const { client_id: clientId, client_name: clientName, redirect_uris, grant_types, response_types } = parsed.data;
+  if (clientId !== url) throw new FetchFault("its client_id is not its address");
+  const redirectUris = redirect_uris.filter(isUri);
+  if (redirectUris.length === 0) throw new FetchFault("it has no redirect URI that can be used");
+  const grantTypes = (grant_types ?? ["authorization_code"]).filter((type) => GRANT_TYPES.includes(type));
+  const responseTypes = (response_types ?? ["code"]).filter((type) => type === "code");
+  if (!grantTypes.includes("authorization_code") || responseTypes.length === 0)
+    throw new FetchFault("it does not use the authorization code flow");
+  return { clientId, clientName, redirectUris, grantTypes, responseTypes, ...authenticationOf(parsed.data) };
+}
+
+/** A document may list URIs for other servers: the authorization endpoint holds the one of a request to this server's own rules. */
+function isUri(uri: string): boolean {
+  if (!URL.canParse(uri) || /[#\s\p{Cc}]/u.test(uri)) return false;
+  const { username, password } = new URL(uri);
+  return username === "" && password === "";
+}
+
+function authenticationOf({
+  token_endpoint_auth_method: preferred,
+  token_endpoint_auth_methods_supported: listed,
+  jwks,
+  jwks_uri: jwksUri,
+}: z.output<typeof documentSchema>): Pick<ClientDocument, "authentication" | "keys"> {
+  const offered = listed ?? [preferred ?? "none"];
+  const keys = keysOf(jwks?.keys, jwksUri ?? undefined);
+  const authentication: ClientAuthentication[] = [];
+  if (offered.includes("none")) authentication.push("none");
+  if (offered.includes("private_key_jwt") && keys !== undefined) authentication.push("private_key_jwt");
+  if (authentication.length === 0) throw new FetchFault("it has no way to authenticate that this server takes");
+  return { authentication, ...(keys === undefined ? {} : { keys }) };
+}
+
+function keysOf(keys: JWK[] | undefined, jwksUri: string | undefined): ClientKeys | undefined {
+  if (keys?.some((key) => SECRET_MEMBERS.some((member) => member in key)))
+    throw new FetchFault("it holds a private key");
+  if (keys !== undefined && jwksUri !== undefined) throw new FetchFault("it has both jwks and jwks_uri");
+  if (keys !== undefined && keys.length > 0) return { jwks: { keys } };
+  return jwksUri === undefined ? undefined : { jwksUri };
+}

@@ -1,0 +1,148 @@
+// Clients that sign (`private_key_jwt`): the server finds their keys in their metadata document, and takes each assertion once.
+import { SignJWT, importJWK } from "jose";
+import type { JWTPayload } from "jose";
+import { describe, expect, it } from "vitest";
+import { PRIVATE_KEY } from "../support/assertion-key.ts";
+import { REDIRECT_URI, authorizeUrl, readJson, requestToken, signIn } from "../support/oauth.ts";
+import { ORIGIN, flow, initialize, post, send } from "../support/worker.ts";
+
+const ANALYST = "analyst@harbor.example";
+const VERIFIER = "test-verifier-test-verifier-test-verifier-0";
+const CLIENT = "https://signing.example/client.json";
+const ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+interface Signed {
+  readonly claims?: JWTPayload;
+  readonly header?: Readonly<Record<string, unknown>>;
+}
+
+/** An assertion of a client that is good but for what is given. */
+async function sign(clientId: string, { claims = {}, header = {} }: Signed = {}): Promise<string> {
+  const nowSeconds = Math.floor(Date.now() / 1000);
+  const payload: JWTPayload = {
+    iss: clientId,
+    sub: clientId,
+    aud: ORIGIN,
+    exp: nowSeconds + 60,
+    jti: crypto.randomUUID(),
+    ...claims,
+  };
+  const key = await importJWK(PRIVATE_KEY, "ES256");
+  return new SignJWT(payload).setProtectedHeader({ alg: "ES256", kid: "test", ...header }).sign(key);
+}
+
+async function codeOf(clientId: string): Promise<string> {
+  const callback = await signIn(flow, { clientId, redirectUri: REDIRECT_URI }, ANALYST);
+  return callback.searchParams.get("code") ?? "";
+}
+
+async function exchange(clientId: string, extra: Record<string, string>): Promise<Response> {
+  return requestToken(flow, {
+    grant_type: "authorization_code",
+    code: await codeOf(clientId),
+    client_id: clientId,
+    redirect_uri: REDIRECT_URI,
+    code_verifier: VERIFIER,
+    ...extra,
+  });
+}
+
+const signed = (assertion: string) => ({ client_assertion: assertion, client_assertion_type: ASSERTION_TYPE });
+
+describe("a client that signs", () => {
+  it.each([
+    ["keys in its document", CLIENT],
+    ["keys at another address", "https://signing.example/keys-apart.json"],
+    ["the choice not to sign", "https://signing.example/either.json"],
+  ])("gets and refreshes a token with %s", async (_what, clientId) => {
+    const tokens = await readJson(await exchange(clientId, signed(await sign(clientId))));
+    expect((await post(String(tokens["access_token"]), initialize())).status).toBe(200);
+    const refreshed = await requestToken(flow, {
+      grant_type: "refresh_token",
+      refresh_token: String(tokens["refresh_token"]),
+      client_id: clientId,
+      ...signed(await sign(clientId)),
+    });
+    expect(refreshed.status).toBe(200);
+  });
+
+  it("is told by the server's metadata that it may", async () => {
+    const metadata = await readJson(await send(`${ORIGIN}/.well-known/oauth-authorization-server`));
+    expect(metadata["token_endpoint_auth_methods_supported"]).toContain("private_key_jwt");
+    expect(metadata["token_endpoint_auth_signing_alg_values_supported"]).toEqual(["RS256", "ES256"]);
+  });
+
+  it("is refused when it does not sign and its document says that it does", async () => {
+    expect((await exchange(CLIENT, {})).status).toBe(401);
+  });
+
+  it.each<[string, Signed]>([
+    ["for another server", { claims: { aud: "https://other.example" } }],
+    ["by another client", { claims: { iss: "https://signing.example/either.json" } }],
+    ["about another client", { claims: { sub: "https://signing.example/either.json" } }],
+    ["that has expired", { claims: { exp: 1_700_000_000 } }],
+    ["that lives for a day", { claims: { exp: Math.floor(Date.now() / 1000) + 86_400 } }],
+    ["without an id", { claims: { jti: "" } }],
+    ["of another type", { header: { typ: "at+jwt" } }],
+    ["by an unknown key", { header: { kid: "unknown" } }],
+    [
+      "of its own type for the token endpoint",
+      {
+        header: { typ: "client-authentication+jwt" },
+        claims: { aud: `${ORIGIN}/oauth/token` },
+      },
+    ],
+  ])("is refused with an assertion %s", async (_what, what) => {
+    const answer = await exchange(CLIENT, signed(await sign(CLIENT, what)));
+    expect(answer.status).toBe(401);
+    expect(await answer.json()).toMatchObject({ error: "invalid_client" });
+  });
+
+  it("is refused with an assertion whose signature was changed", async () => {
+    const [header, payload] = (await sign(CLIENT)).split(".");
+    const [, , otherSignature] = (await sign(CLIENT)).split(".");
+    expect((await exchange(CLIENT, signed(`${header}.${payload}.${otherSignature}`))).status).toBe(401);
+  });
+
+  it("is refused with an assertion that it used before", async () => {
+    const assertion = await sign(CLIENT);
+    expect((await exchange(CLIENT, signed(assertion))).status).toBe(200);
+    expect((await exchange(CLIENT, signed(assertion))).status).toBe(401);
+  });
+
+  it.each([
+    ["a redirect leads to its keys", "https://signing.example/keys-redirected.json"],
+    ["its keys are at an IP address", "https://signing.example/keys-inside.json"],
+  ])("is refused when %s", async (_why, clientId) => {
+    expect((await exchange(clientId, signed(await sign(clientId)))).status).toBe(401);
+  });
+
+  it("is refused when its document holds a private key", async () => {
+    const client = { clientId: "https://signing.example/private-key.json", redirectUri: REDIRECT_URI };
+    expect((await send(await authorizeUrl(flow, client))).status).toBe(400);
+  });
+
+  it.each(["client_id", "client_assertion", "client_assertion_type"])(
+    "is refused when %s is repeated",
+    async (name) => {
+      const body = new URLSearchParams({
+        grant_type: "authorization_code",
+        code: await codeOf(CLIENT),
+        client_id: CLIENT,
+        redirect_uri: REDIRECT_URI,
+        code_verifier: VERIFIER,
+        ...signed(await sign(CLIENT)),
+      });
+      body.append(name, body.get(name) ?? "");
+      expect((await send(`${ORIGIN}/oauth/token`, { method: "POST", body })).status).toBe(400);
+    },
+  );
+
+  it("is refused with an assertion and another credential at once", async () => {
+    const assertion = await sign(CLIENT);
+    expect((await exchange(CLIENT, { ...signed(assertion), client_secret: "s" })).status).toBe(400);
+    const body = new URLSearchParams({ grant_type: "authorization_code", client_id: CLIENT, ...signed(assertion) });
+    const headers = { Authorization: `Basic ${btoa(`${encodeURIComponent(CLIENT)}:s`)}` };
+    expect((await send(`${ORIGIN}/oauth/token`, { method: "POST", headers, body })).status).toBe(400);
+  });
+});

@@ -1,0 +1,84 @@
+// The files of `npm start` are for their owner alone: they hold data, keys, token hashes and statements of people.
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { describe, expect, inject, it } from "vitest";
+import { makePrivate, openStateFolder } from "../../scripts/private-files.ts";
+import { hideVariables } from "../../scripts/sign-in.ts";
+import { openQuarantine } from "../../scripts/supervisor/quarantine-file.ts";
+import { tokensFor } from "../support/oauth.ts";
+
+/** Files and folders below a folder that its group or others can use. */
+function openToOthers(folder: string): readonly string[] {
+  return readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((name) => existsSync(path.join(folder, name)))
+    .filter((name) => (statSync(path.join(folder, name)).mode & 0o077) !== 0);
+}
+
+function modeOf(file: string): number {
+  return statSync(file).mode & 0o777;
+}
+
+describe.skipIf(process.platform === "win32")("files of local state", () => {
+  it("are readable by their owner only while the server runs", async () => {
+    await tokensFor({ origin: inject("origin"), send: fetch }, "analyst@harbor.example");
+    const names = readdirSync(inject("stateDir"));
+    for (const name of ["token-key", "sample-loaded", "port", "v3"]) expect(names).toContain(name);
+    expect(openToOthers(inject("stateDir"))).toEqual([]);
+  });
+
+  it("are taken from others when a version before this one left them open, and nothing else of the folder is", () => {
+    const folder = mkdtempSync(path.join(tmpdir(), "gatehouse-modes-"));
+    try {
+      mkdirSync(path.join(folder, "v3", "d1"), { recursive: true, mode: 0o755 });
+      for (const name of ["v3/d1/data.sqlite", "port", "token-key", "notes.txt"]) {
+        writeFileSync(path.join(folder, name), "text");
+        chmodSync(path.join(folder, name), 0o644);
+      }
+      openStateFolder(folder);
+      expect(openToOthers(folder)).toEqual(["notes.txt"]);
+      expect(modeOf(path.join(folder, "v3"))).toBe(0o700);
+      expect(modeOf(path.join(folder, "v3/d1/data.sqlite"))).toBe(0o600);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  it("are made private with the folder that did not exist", () => {
+    const parent = mkdtempSync(path.join(tmpdir(), "gatehouse-modes-"));
+    const umask = process.umask(0);
+    try {
+      const folder = path.join(parent, "new", "state");
+      openStateFolder(folder);
+      expect(modeOf(folder)).toBe(0o700);
+      openQuarantine(folder).add({
+        subject: "s",
+        statement: "d",
+        operation: "query",
+        source: null,
+        call: "c",
+        atMs: 0,
+      });
+      expect(modeOf(path.join(folder, "refused-statements.json"))).toBe(0o600);
+    } finally {
+      process.umask(umask);
+      rmSync(parent, { recursive: true, force: true });
+    }
+  });
+
+  it("include .dev.vars, which holds secrets", () => {
+    const folder = mkdtempSync(path.join(tmpdir(), "gatehouse-modes-"));
+    try {
+      const file = path.join(folder, ".dev.vars");
+      hideVariables(path.join(folder, "wrangler.jsonc"));
+      writeFileSync(file, "OIDC_CLIENT_SECRET=secret\n");
+      chmodSync(file, 0o664);
+      hideVariables(path.join(folder, "wrangler.jsonc"));
+      expect(modeOf(file)).toBe(0o600);
+      makePrivate(file);
+      expect(modeOf(file)).toBe(0o600);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+});

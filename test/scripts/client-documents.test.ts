@@ -1,0 +1,122 @@
+// Whether `npm start` takes clients with a metadata document: by the setting, or by whether the network answers.
+import { createServer as createTcpServer } from "node:net";
+import type { AddressInfo, Server } from "node:net";
+import { createServer as createTlsServer } from "node:tls";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { PROBE, doesNetworkAnswer, localClientDocuments } from "../../scripts/client-documents.ts";
+import { PolicyProblem } from "../../scripts/policy-file.ts";
+import { REDIRECT_URI, authorizeUrl, readJson, tokensFor } from "../support/oauth.ts";
+import { createCertificate } from "../support/node/certificate.ts";
+import { freePort, startServer } from "../support/node/server.ts";
+
+const NAME = "GATEHOUSE_CLIENT_METADATA_DOCUMENTS";
+const HOUR_MS = 3_600_000;
+const folders: string[] = [];
+const servers: Server[] = [];
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+  for (const server of servers.splice(0)) server.close();
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+});
+
+async function listen(server: Server): Promise<number> {
+  servers.push(server);
+  await new Promise<void>((resolve) => server.listen(0, "localhost", resolve));
+  return (server.address() as AddressInfo).port;
+}
+
+function makeFolder(): string {
+  const made = mkdtempSync(path.join(tmpdir(), "gatehouse-documents-"));
+  folders.push(made);
+  return made;
+}
+
+describe("doesNetworkAnswer", () => {
+  it("is true when the host completes a handshake with a trusted certificate", async () => {
+    const { key, cert } = createCertificate("localhost", new Date(Date.now() + HOUR_MS));
+    const port = await listen(createTlsServer({ key, cert }));
+    expect(await doesNetworkAnswer({ host: "localhost", port, ca: cert })).toBe(true);
+  });
+
+  it("is false when the certificate is not trusted, as behind a captive portal", async () => {
+    const port = await listen(createTlsServer(createCertificate("localhost", new Date(Date.now() + HOUR_MS))));
+    expect(await doesNetworkAnswer({ host: "localhost", port })).toBe(false);
+  });
+
+  it("is false when the host takes the connection and says nothing", async () => {
+    const port = await listen(createTcpServer((socket) => socket.on("error", () => {})));
+    expect(await doesNetworkAnswer({ host: "localhost", port }, 200)).toBe(false);
+  });
+
+  it("is false when the connection is refused", async () => {
+    expect(await doesNetworkAnswer({ host: "localhost", port: await freePort() })).toBe(false);
+  });
+});
+
+describe("localClientDocuments", () => {
+  const offline = async () => ({ host: "localhost", port: await freePort() });
+
+  it.each(["on", "off"])("follows the environment when it says %s", async (value) => {
+    vi.stubEnv(NAME, value);
+    expect(await localClientDocuments(path.join(makeFolder(), "wrangler.jsonc"), await offline())).toEqual({
+      isOn: value === "on",
+      isOffline: false,
+    });
+  });
+
+  it("follows .dev.vars when the environment says nothing", async () => {
+    const dir = makeFolder();
+    writeFileSync(path.join(dir, ".dev.vars"), `${NAME}=on\n`);
+    expect(await localClientDocuments(path.join(dir, "wrangler.jsonc"), await offline())).toMatchObject({ isOn: true });
+  });
+
+  it("is off when nothing is set and the network does not answer", async () => {
+    expect(await localClientDocuments(path.join(makeFolder(), "wrangler.jsonc"), await offline())).toEqual({
+      isOn: false,
+      isOffline: true,
+    });
+  });
+
+  it("refuses another value with the name of the setting", async () => {
+    vi.stubEnv(NAME, "false");
+    const decided = localClientDocuments(path.join(makeFolder(), "wrangler.jsonc"), await offline());
+    await expect(decided).rejects.toThrow(PolicyProblem);
+    await expect(decided).rejects.toThrow(`${NAME} is "false". It takes on or off.`);
+  });
+});
+
+describe("npm start", () => {
+  it("does not advertise metadata documents, and registers clients, when they are off", async () => {
+    const server = await startServer(await freePort(), makeFolder(), { [NAME]: "off" });
+    try {
+      const flow = { origin: server.origin, send: fetch };
+      const metadata = await readJson(await fetch(`${server.origin}/.well-known/oauth-authorization-server`));
+      expect(metadata["client_id_metadata_document_supported"]).toBe(false);
+      expect(metadata["token_endpoint_auth_methods_supported"]).not.toContain("private_key_jwt");
+      const client = { clientId: "https://client.example/metadata.json", redirectUri: REDIRECT_URI };
+      const page = await fetch(await authorizeUrl(flow, client));
+      expect(page.status).toBe(400);
+      expect(await page.text()).toContain("an address that this server does not ask");
+      expect((await tokensFor(flow, "analyst@harbor.example")).accessToken).not.toBe("undefined");
+      expect(server.output()).not.toContain("The network does not answer");
+    } finally {
+      await server.stop("SIGTERM");
+    }
+  }, 60_000);
+
+  it("advertises metadata documents exactly when the network answers, and says so when it does not", async () => {
+    const doesAnswer = await doesNetworkAnswer(PROBE);
+    const server = await startServer(await freePort(), makeFolder());
+    try {
+      const metadata = await readJson(await fetch(`${server.origin}/.well-known/oauth-authorization-server`));
+      expect(metadata["client_id_metadata_document_supported"]).toBe(doesAnswer);
+      expect(server.output().includes("The network does not answer")).toBe(!doesAnswer);
+    } finally {
+      await server.stop("SIGTERM");
+    }
+  }, 60_000);
+});
