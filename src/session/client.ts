@@ -45,10 +45,12 @@ export function createSessionClient(namespace: SessionNamespace, options: Sessio
 
   return {
     async post(request, body, caller) {
-      const refusal = refuseAccept(request, [JSON_TYPE, SSE_TYPE]) ?? refuseVersion(request);
+      // What `initialize` negotiates is in its parameters: a header names the outcome, which is not known yet.
+      const isOpening = isInitialize(body.value);
+      const refusal = refuseAccept(request, [JSON_TYPE, SSE_TYPE]) ?? (isOpening ? undefined : refuseVersion(request));
       if (refusal !== undefined) return refusal;
       const packed = packCaller(caller);
-      if (!isInitialize(body.value)) return withSession(request, async (session) => session.post(body.text, packed));
+      if (!isOpening) return withSession(request, async (session) => session.post(body.text, packed));
       const id = namespace.newUniqueId();
       const stub = namespace.get(id);
       return respond(await stub.open(body.text, packed), stub, id.toString(), options);
@@ -84,7 +86,7 @@ async function respond(
     case "refused":
       return rpcError(400, RPC.invalidRequest, reply.message);
     case "busy":
-      return rpcError(429, RPC.server, reply.message, { "Retry-After": "30" });
+      return rpcError(429, RPC.server, reply.message, retryAfter(reply.retryAfterSeconds));
   }
 }
 
@@ -114,8 +116,12 @@ function notFound(): Response {
   return rpcError(404, RPC.sessionNotFound, "Session not found: it ended or never was. Call initialize again.");
 }
 
+function retryAfter(seconds: number | null): Record<string, string> {
+  return seconds === null ? {} : { "Retry-After": String(seconds) };
+}
+
 /** By its method alone: whether it is a good one is for the session to say. */
-function isInitialize(body: unknown): boolean {
+export function isInitialize(body: unknown): boolean {
   return typeof body === "object" && body !== null && "method" in body && body.method === "initialize";
 }
 
