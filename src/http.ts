@@ -50,8 +50,10 @@ export function createOwnProvider(
   ): Promise<Response> => {
     // Requests, sessions and streams of access tokens count for their owner. The grant keeps their sessions apart.
     const subjectId = ownerIdOf(identity);
-    if (await rates.isTooMuch(subjectId)) return tooManyRequests();
-    return endpoint(request, { subjectId, grantId, authInfo: toAuthInfo({ identity, clientId }, scopes) });
+    const refuse = async (count: number): Promise<Response | undefined> =>
+      (await rates.isTooMuch(subjectId, count)) ? tooManyRequests() : undefined;
+    const caller = { subjectId, grantId, authInfo: toAuthInfo({ identity, clientId }, scopes) };
+    return (await refuse(1)) ?? endpoint(request, caller, refuse);
   };
   const sessions = createBrowserSessions({
     store: createBrowserSessionStore(env.GATEHOUSE_DB),

@@ -29,8 +29,8 @@ export interface RateLimitOptions {
 export interface RateLimits {
   /** Refuses a request outside of /mcp by its network: 429 in the form that the endpoint's clients read. */
   refuseNetwork(request: Request): Promise<Response | undefined>;
-  /** Counts a request to /mcp; whether it is one too many of this person and their access tokens. */
-  isTooMuch(ownerId: string): Promise<boolean>;
+  /** Counts messages to /mcp; whether they are too many of this person and their access tokens. */
+  isTooMuch(ownerId: string, count?: number): Promise<boolean>;
 }
 
 /** The longer of the two periods that the platform offers: after it there is room in any case. It does not say when before. */
@@ -68,7 +68,11 @@ export function createRateLimits({ origin, isLocal, limiters, onError }: RateLim
           return (await isOver(limiters.pages, network)) ? pageRefusal() : undefined;
       }
     },
-    isTooMuch: (ownerId) => isOver(limiters.mcp, ownerId),
+    async isTooMuch(ownerId, count = 1) {
+      // The platform's limiter counts one at a time.
+      for (let counted = 0; counted < count; counted += 1) if (await isOver(limiters.mcp, ownerId)) return true;
+      return false;
+    },
   };
 }
 

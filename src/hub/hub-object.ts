@@ -2,11 +2,15 @@
 // subject listens to what: sessions of the 2025 era and sockets of the 2026 era. A topic shard knows only which subject
 // shards care, so publishing wakes nobody who did not ask.
 import { DurableObject } from "cloudflare:workers";
+import { PROBE_MS, createDepartures } from "../lib/departures.ts";
+import type { Departures } from "../lib/departures.ts";
 import { newId } from "../lib/ids.ts";
 import type { SessionNamespace } from "../session/protocol.ts";
+import { createAdmission } from "./admission.ts";
+import type { Admission } from "./admission.ts";
 import { isResourceTopic, notificationOf, topicOf } from "./events.ts";
 import type { HubEvent } from "./events.ts";
-import { REFUSED, topicShard } from "./protocol.ts";
+import { PROBE, REFUSED, REFUSED_FOR_GOOD, topicShard } from "./protocol.ts";
 import type { HubNamespace, HubReply, HubRpc, ListenRequest } from "./protocol.ts";
 import { createHubStore } from "./store.ts";
 import type { HubStore } from "./store.ts";
@@ -22,6 +26,7 @@ export interface HubOptions {
   readonly hub: HubNamespace;
   readonly sessions: SessionNamespace;
   readonly limits: HubLimits;
+  readonly onError: (error: unknown) => void;
 }
 
 export type HubObjectClass<E> = new (ctx: DurableObjectState, env: E) => DurableObject<E> & HubRpc;
@@ -44,21 +49,44 @@ export function defineHubObject<E>(optionsOf: (env: E) => HubOptions): HubObject
   return class HubObject extends DurableObject<E> implements HubRpc {
     readonly #options: HubOptions;
     readonly #store: HubStore;
+    readonly #admission: Admission;
+    readonly #departures: Departures = createDepartures();
 
     constructor(ctx: DurableObjectState, env: E) {
       super(ctx, env);
       this.#options = optionsOf(env);
       this.#store = createHubStore(ctx.storage.sql);
+      const { limits, onError } = this.#options;
+      this.#admission = createAdmission({
+        store: { ...this.#store, removeSession: (id) => this.#forgetSession(id) },
+        maxSessions: limits.maxSessionsPerSubject,
+        endIfIdle: async (id, notAfterMs) => this.#session(id).endIfIdle(notAfterMs),
+        now: Date.now,
+        onError,
+      });
     }
 
     async addSession(sessionId: string, grantId: string): Promise<HubReply> {
-      const { maxSessionsPerSubject } = this.#options.limits;
-      const held = this.#store.sessions().length;
-      if (held >= maxSessionsPerSubject)
-        return refused(`You have ${held} open sessions, which is the limit. Close one, or wait until one expires.`);
       if (this.#store.endedGrants().includes(grantId)) return refused(ENDED);
-      this.#store.addSession(sessionId, grantId);
-      return { ok: true };
+      let reply: HubReply = { ok: true };
+      const full = await this.#admission.enter(grantId, () => {
+        // The grant may have ended while sessions were asked.
+        if (this.#store.endedGrants().includes(grantId)) reply = refused(ENDED);
+        else this.#store.addSession({ id: sessionId, grantId, usedMs: Date.now() });
+      });
+      if (full === undefined) return reply;
+      const { maxSessionsPerSubject } = this.#options.limits;
+      const message = `You have ${maxSessionsPerSubject} open sessions, which is the limit, and each is in use: it has an open stream, a running call or a question that waits for an answer. End one.`;
+      return refused(message, Math.max(1, Math.ceil(full.retryMs / 1000)));
+    }
+
+    async reportUse(sessionId: string, usedMs: number): Promise<void> {
+      this.#store.reportUse(sessionId, usedMs);
+    }
+
+    /** Its place is free at once. What it listened to is forgotten beside that, or with the next event that finds nobody there. */
+    #forgetSession(sessionId: string): void {
+      this.ctx.waitUntil(this.removeSession(sessionId).catch(this.#options.onError));
     }
 
     async removeSession(sessionId: string): Promise<void> {
@@ -128,7 +156,9 @@ export function defineHubObject<E>(optionsOf: (env: E) => HubOptions): HubObject
       if (!isResourceTopic(topic)) for (const id of this.#store.sessions()) listeners.add(id);
       for (const socket of this.ctx.getWebSockets()) {
         const listener = listenerOf(socket);
-        if (listener === undefined || !listeners.delete(listener.id)) continue;
+        // Sending on a socket that is being closed throws, and would keep the event from the others.
+        if (listener === undefined || socket.readyState !== WebSocket.OPEN) continue;
+        if (!listeners.delete(listener.id)) continue;
         socket.send(JSON.stringify(event));
       }
       const sessions = [...listeners].filter((listener) => this.#store.isSession(listener));
@@ -160,20 +190,33 @@ export function defineHubObject<E>(optionsOf: (env: E) => HubOptions): HubObject
     override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
       if (typeof message !== "string") return socket.close(REFUSED);
       const { grantId, topics }: ListenRequest = JSON.parse(message);
-      if (this.#store.endedGrants().includes(grantId)) return socket.close(REFUSED, ENDED);
       const { maxListensPerGrant } = this.#options.limits;
-      const open = this.ctx.getWebSockets().filter((other) => listenerOf(other)?.grantId === grantId).length;
-      if (open >= maxListensPerGrant)
-        return socket.close(REFUSED, `This connection has ${open} open subscriptions, which is the limit. Close one.`);
+      const isFree = (): boolean => this.#listeners(grantId).length < maxListensPerGrant;
+      if (!isFree()) this.#listeners(grantId).forEach((other) => other.send(PROBE));
+      // Another one may have taken the place that this one waited for.
+      if (!(await this.#departures.until(isFree, PROBE_MS)) || !isFree()) {
+        const limit = `This connection has ${maxListensPerGrant} open subscriptions, which is the limit. Close one.`;
+        return socket.close(REFUSED, limit);
+      }
+      if (this.#store.endedGrants().includes(grantId)) return socket.close(REFUSED_FOR_GOOD, ENDED);
       const id = newId();
       socket.serializeAttachment({ id, grantId } satisfies Listener);
       const added = await this.#add(id, topics);
       if (added.ok) socket.send("ready");
-      else socket.close(REFUSED, added.message);
+      else socket.close(added.retryAfterSeconds === null ? REFUSED_FOR_GOOD : REFUSED, added.message);
     }
 
     override async webSocketClose(socket: WebSocket): Promise<void> {
       socket.close();
+      await this.#departed(socket);
+    }
+
+    override async webSocketError(socket: WebSocket): Promise<void> {
+      await this.#departed(socket);
+    }
+
+    async #departed(socket: WebSocket): Promise<void> {
+      this.#departures.note();
       const listener = listenerOf(socket);
       if (listener !== undefined) await this.#drop(this.#store.topics(listener.id), listener.id);
     }
@@ -207,6 +250,13 @@ export function defineHubObject<E>(optionsOf: (env: E) => HubOptions): HubObject
       if (this.#store.isHeard(topic)) await this.#peer(topicShard(topic)).care(topic, shard);
     }
 
+    /** The open sockets of a connection. One that is being closed is still listed, but holds nobody any more. */
+    #listeners(grantId: string): WebSocket[] {
+      return this.ctx
+        .getWebSockets()
+        .filter((socket) => socket.readyState === WebSocket.OPEN && listenerOf(socket)?.grantId === grantId);
+    }
+
     #peer(name: string): DurableObjectStub<HubRpc & Rpc.DurableObjectBranded> {
       const { hub } = this.#options;
       return hub.get(hub.idFromName(name));
@@ -219,8 +269,8 @@ export function defineHubObject<E>(optionsOf: (env: E) => HubOptions): HubObject
   };
 }
 
-function refused(message: string): HubReply {
-  return { ok: false, message };
+function refused(message: string, retryAfterSeconds: number | null = null): HubReply {
+  return { ok: false, message, retryAfterSeconds };
 }
 
 function listenerOf(socket: WebSocket): Listener | undefined {

@@ -14,6 +14,8 @@ export interface Publisher {
 
 export interface Hub extends Publisher {
   addSession(subjectId: string, grantId: string, sessionId: string): Promise<HubReply>;
+  /** A session was used at this time. */
+  reportUse(subjectId: string, sessionId: string, usedMs: number): Promise<void>;
   removeSession(subjectId: string, sessionId: string): Promise<void>;
   subscribe(subjectId: string, sessionId: string, uri: string): Promise<HubReply>;
   unsubscribe(subjectId: string, sessionId: string, uri: string): Promise<void>;
@@ -37,6 +39,7 @@ export function createHub(namespace: HubNamespace): Hub {
     },
     listChanged: async (subjectId, event) => subject(subjectId).deliver(event),
     addSession: async (subjectId, grantId, sessionId) => subject(subjectId).addSession(sessionId, grantId),
+    reportUse: async (subjectId, sessionId, usedMs) => subject(subjectId).reportUse(sessionId, usedMs),
     removeSession: async (subjectId, sessionId) => subject(subjectId).removeSession(sessionId),
     subscribe: async (subjectId, sessionId, uri) => subject(subjectId).subscribe(sessionId, resourceTopic(uri)),
     unsubscribe: async (subjectId, sessionId, uri) => subject(subjectId).unsubscribe(sessionId, resourceTopic(uri)),

@@ -2,12 +2,17 @@
 import { shardNumber } from "../lib/shard.ts";
 import type { HubEvent } from "./events.ts";
 
-export type HubReply = { readonly ok: true } | { readonly ok: false; readonly message: string };
+export type HubReply =
+  | { readonly ok: true }
+  /** `retryAfterSeconds`: when it may be otherwise without the client's doing; null when waiting does not help. */
+  | { readonly ok: false; readonly message: string; readonly retryAfterSeconds: number | null };
 
 /** The object's face; which methods fit depends on its role. */
 export interface HubRpc {
-  /** Subject role: a session exists from now on. */
+  /** Subject role: a session exists from now on. At the limit, the one that has been idle longest ends for it. */
   addSession(sessionId: string, grantId: string): Promise<HubReply>;
+  /** Subject role: a session was used. */
+  reportUse(sessionId: string, usedMs: number): Promise<void>;
   removeSession(sessionId: string): Promise<void>;
   subscribe(sessionId: string, topic: string): Promise<HubReply>;
   unsubscribe(sessionId: string, topic: string): Promise<void>;
@@ -53,3 +58,7 @@ export interface ListenRequest {
 
 /** Closes a socket whose listener was refused; the reason is text for the client. */
 export const REFUSED = 4000;
+/** The same where waiting does not help. */
+export const REFUSED_FOR_GOOD = 4001;
+/** A message that stands for no event: whoever holds the client's stream writes to it, so that it shows whether the client left. */
+export const PROBE = "probe";

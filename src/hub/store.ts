@@ -1,10 +1,23 @@
 // What a hub object keeps, in its SQLite. The tables of both roles stand in every object; each role writes its own.
 
+/** An open session, as the hub knows it. */
+export interface HeldSession {
+  readonly id: string;
+  readonly grantId: string;
+  /** Not later than its last use, at most some minutes earlier; 0 where it is not known. */
+  readonly usedMs: number;
+}
+
 export interface HubStore {
   /** Subject role: the open sessions, of one grant or of all. */
   sessions(grantId?: string): readonly string[];
   isSession(id: string): boolean;
-  addSession(id: string, grantId: string): void;
+  /** Subject role: the open sessions, the one that has been idle longest first. */
+  heldSessions(): readonly HeldSession[];
+  countSessions(): number;
+  addSession(session: HeldSession): void;
+  /** Subject role: never adds a session, so a report that comes late brings none back. */
+  reportUse(id: string, usedMs: number): void;
   removeSession(id: string): void;
   /** Subject role: the topics that anybody listens to, or one listener. In order. */
   topics(listener?: string): readonly string[];
@@ -24,7 +37,7 @@ export interface HubStore {
 }
 
 const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS session (id TEXT PRIMARY KEY, grant_id TEXT NOT NULL);
+  CREATE TABLE IF NOT EXISTS session (id TEXT PRIMARY KEY, grant_id TEXT NOT NULL, used_ms INTEGER NOT NULL DEFAULT 0);
   CREATE TABLE IF NOT EXISTS interest (topic TEXT NOT NULL, listener TEXT NOT NULL, PRIMARY KEY (topic, listener));
   CREATE INDEX IF NOT EXISTS interest_listener ON interest (listener);
   CREATE TABLE IF NOT EXISTS ended_grant (grant_id TEXT PRIMARY KEY, ended_ms INTEGER NOT NULL);
@@ -33,6 +46,11 @@ const SCHEMA = `
 
 export function createHubStore(sql: SqlStorage): HubStore {
   sql.exec(SCHEMA);
+  // Of an earlier version. Its sessions count as never used, so they are asked first when room is needed, and say when they were.
+  const { columns } = sql
+    .exec<{ columns: string }>("SELECT sql AS columns FROM sqlite_schema WHERE name = 'session'")
+    .one();
+  if (!columns.includes(" used_ms ")) sql.exec("ALTER TABLE session ADD COLUMN used_ms INTEGER NOT NULL DEFAULT 0");
   const texts = (query: string, ...values: string[]): readonly string[] =>
     sql
       .exec<{ text: string }>(query, ...values)
@@ -44,8 +62,17 @@ export function createHubStore(sql: SqlStorage): HubStore {
         ? texts("SELECT id AS text FROM session")
         : texts("SELECT id AS text FROM session WHERE grant_id = ?", grantId),
     isSession: (id) => texts("SELECT id AS text FROM session WHERE id = ?", id).length > 0,
-    addSession: (id, grantId) =>
-      void sql.exec("INSERT OR IGNORE INTO session (id, grant_id) VALUES (?, ?)", id, grantId),
+    heldSessions: () =>
+      sql
+        .exec<{ id: string; grant_id: string; used_ms: number }>(
+          "SELECT id, grant_id, used_ms FROM session ORDER BY used_ms, rowid",
+        )
+        .toArray()
+        .map((row) => ({ id: row.id, grantId: row.grant_id, usedMs: row.used_ms })),
+    countSessions: () => sql.exec<{ held: number }>("SELECT count(*) AS held FROM session").one().held,
+    addSession: ({ id, grantId, usedMs }) =>
+      void sql.exec("INSERT OR IGNORE INTO session (id, grant_id, used_ms) VALUES (?, ?, ?)", id, grantId, usedMs),
+    reportUse: (id, usedMs) => void sql.exec("UPDATE session SET used_ms = max(used_ms, ?) WHERE id = ?", usedMs, id),
     removeSession: (id) => void sql.exec("DELETE FROM session WHERE id = ?", id),
     topics: (listener) =>
       listener === undefined

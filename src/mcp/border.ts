@@ -44,11 +44,36 @@ export interface JsonBody {
   readonly value: unknown;
 }
 
+/**
+ * Refuses a compressed body (RFC 9110 §12.5.3: `Accept-Encoding` says what is taken). It is not unpacked here: a few bytes can
+ * stand for gigabytes.
+ */
+export function refuseEncoding(request: Request): Response | undefined {
+  const codings = (request.headers.get("Content-Encoding") ?? "")
+    .split(",")
+    .map((coding) => coding.trim().toLowerCase());
+  if (codings.every((coding) => coding === "" || coding === "identity")) return undefined;
+  return rpcError(415, RPC.server, "Content-Encoding is not supported: send the body uncompressed.", {
+    "Accept-Encoding": "identity",
+  });
+}
+
+/** Messages in one body at most; a larger batch is no honest client's. */
+const MAX_BATCH = 50;
+
+/** How many messages a parsed body holds, each of which counts. Undefined when they are too many. */
+export function countMessages(body: unknown): number | undefined {
+  if (!Array.isArray(body)) return 1;
+  return body.length > MAX_BATCH ? undefined : Math.max(1, body.length);
+}
+
 /** Reads a POST body: JSON of at most `maxBytes`, whatever Content-Length says. 415, 413 and 400 otherwise. */
 export async function readJson(request: Request, maxBytes: number): Promise<JsonBody | { readonly refusal: Response }> {
   if (!isJsonContentType(request.headers.get("Content-Type") ?? "")) {
     return { refusal: rpcError(415, RPC.server, "Content-Type must be application/json.") };
   }
+  const encoded = refuseEncoding(request);
+  if (encoded !== undefined) return { refusal: encoded };
   const text = await readText(request, maxBytes);
   if (text === undefined) return { refusal: rpcError(413, RPC.server, `The body is larger than ${maxBytes} bytes.`) };
   try {

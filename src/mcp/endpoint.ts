@@ -4,10 +4,12 @@ import { ProtocolError, createMcpHandler, isLegacyRequest } from "@modelcontextp
 import type { McpServer } from "@modelcontextprotocol/server";
 import { withGrantsNote } from "../lib/answer-grants.ts";
 import type { NoteGrants } from "../lib/answer-grants.ts";
+import { isInitialize } from "../session/client.ts";
 import type { SessionClient } from "../session/client.ts";
 import type { SessionCaller } from "../session/protocol.ts";
-import { readJson } from "./border.ts";
+import { countMessages, readJson } from "./border.ts";
 import { decodeHeaders, readName } from "./header-values.ts";
+import { withInvalidParamsOverHttp } from "./invalid-params.ts";
 import { isListen, serveListen } from "./listen.ts";
 import type { ListenOptions } from "./listen.ts";
 import { RPC, rpcError } from "./json-rpc.ts";
@@ -38,7 +40,11 @@ export interface EndpointOptions {
   readonly onError: (error: unknown) => void;
 }
 
-export type McpEndpoint = (request: Request, caller: SessionCaller) => Promise<Response>;
+/** Counts messages of the caller; the refusal when they are too many. */
+export type RefuseMessages = (count: number) => Promise<Response | undefined>;
+
+/** `refuseMore` counts the messages of a batch beyond the first, which was counted with the request. */
+export type McpEndpoint = (request: Request, caller: SessionCaller, refuseMore?: RefuseMessages) => Promise<Response>;
 
 const METHODS = ["POST", "GET", "DELETE"];
 /** The first revision without sessions: there is nothing to GET. */
@@ -57,7 +63,7 @@ export function createEndpoint(options: EndpointOptions): McpEndpoint {
     onerror,
   });
   const publicAnswers = createPublicAnswers(now);
-  return async (received, caller) => {
+  return async (received, caller, refuseMore) => {
     const request = decodeHeaders(received);
     if (request instanceof Response) return request;
     const isSessionless = request.headers.get("MCP-Protocol-Version") === FIRST_WITHOUT_SESSIONS;
@@ -72,11 +78,17 @@ export function createEndpoint(options: EndpointOptions): McpEndpoint {
     const read = await readJson(request, maxBodyBytes);
     if ("refusal" in read) return read.refusal;
     const body = withoutNullArguments(read);
+    const count = countMessages(body.value);
+    if (count === undefined) return rpcError(400, RPC.invalidRequest, "Invalid Request: the batch is too large.");
+    const refusal = count > 1 ? await refuseMore?.(count - 1) : undefined;
+    if (refusal !== undefined) return refusal;
+    // It negotiates the revision, so the header cannot name one yet: some clients send the newest that they know.
+    if (isInitialize(body.value)) return sessions.post(request, body, caller);
     const serve = async (note?: NoteGrants): Promise<Response> => {
       if (await isLegacyRequest(request, body.value)) return sessions.post(request, body, caller);
       if (isListen(body.value)) return serveListen(request, body.value, caller, options);
       const authInfo = note === undefined ? caller.authInfo : withGrantsNote(caller.authInfo, note);
-      return modern.fetch(request, { authInfo, parsedBody: body.value });
+      return withInvalidParamsOverHttp(body.value, await modern.fetch(request, { authInfo, parsedBody: body.value }));
     };
     return isSessionless ? publicAnswers.answer(request, body.value, serve) : serve();
   };

@@ -4,6 +4,7 @@ import { createMcpHandler, isSpecType } from "@modelcontextprotocol/server";
 import type { McpServer, ServerEvent, ServerEventBus, SubscriptionFilter } from "@modelcontextprotocol/server";
 import { parseEvent, resourceTopic } from "../hub/events.ts";
 import type { Hub } from "../hub/hub.ts";
+import { PROBE, REFUSED } from "../hub/protocol.ts";
 import type { SessionCaller } from "../session/protocol.ts";
 import { RPC } from "./json-rpc.ts";
 
@@ -14,6 +15,9 @@ export interface ListenOptions {
   readonly maySubscribe: (caller: SessionCaller, uri: string) => Promise<boolean>;
   readonly keepAliveMs: number;
 }
+
+/** A comment in SSE: clients ignore it. The SDK sends whole events, so it never splits one. */
+const PROBE_FRAME = new TextEncoder().encode(": probe\n\n");
 
 const METHOD = "subscriptions/listen";
 
@@ -35,11 +39,47 @@ export async function serveListen(
     : { body, topics: [] };
   const socket = await hub.connect(caller.subjectId);
   const refusal = await join(socket, caller.grantId, narrowed.topics);
-  if (refusal !== undefined) return refused(body, refusal);
+  if (refusal !== undefined) return refused(body, refusal, keepAliveMs);
   const handler = createMcpHandler(createServer, { legacy: "reject", keepAliveMs, bus: busOf(socket) });
   // The hub ended the stream (revoked, restarted): so does the client's, which may listen again.
   socket.addEventListener("close", () => void handler.close());
-  return handler.fetch(request, { authInfo: caller.authInfo, parsedBody: narrowed.body });
+  return probed(await handler.fetch(request, { authInfo: caller.authInfo, parsedBody: narrowed.body }), socket);
+}
+
+/**
+ * The stream, which also carries a comment whenever the hub asks whether the client is still there: that it left shows only when
+ * something is written to it. The hub hears of it at once.
+ */
+function probed(response: Response, socket: WebSocket): Response {
+  if (response.body === null || response.headers.get("Content-Type")?.startsWith("text/event-stream") !== true) {
+    // Refused: nothing listens, so no place is held.
+    socket.close();
+    return response;
+  }
+  const reader: ReadableStreamDefaultReader<Uint8Array> = response.body.getReader();
+  let isOpen = true;
+  const leave = (): void => {
+    isOpen = false;
+    socket.close();
+  };
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      socket.addEventListener("message", ({ data }) => {
+        if (isOpen && data === PROBE) controller.enqueue(PROBE_FRAME);
+      });
+    },
+    async pull(controller) {
+      const { done, value } = await reader.read();
+      if (!done) return controller.enqueue(value);
+      if (isOpen) controller.close();
+      leave();
+    },
+    async cancel(reason) {
+      leave();
+      await reader.cancel(reason);
+    },
+  });
+  return new Response(body, response);
 }
 
 async function narrow(
@@ -63,13 +103,24 @@ async function narrow(
   };
 }
 
-/** Tells the shard what is listened to, and waits until that holds. The shard's reason when it refuses. */
-function join(socket: WebSocket, grantId: string, topics: readonly string[]): Promise<string | undefined> {
+/** Why the shard takes no listener, and whether waiting may help. */
+interface Refusal {
+  readonly reason: string;
+  readonly isForNow: boolean;
+}
+
+/** Tells the shard what is listened to, and waits until that holds. */
+function join(socket: WebSocket, grantId: string, topics: readonly string[]): Promise<Refusal | undefined> {
   return new Promise((resolve) => {
     socket.addEventListener("message", () => resolve(undefined), { once: true });
     socket.addEventListener(
       "close",
-      ({ reason }) => resolve(reason === "" ? "The subscription could not be opened. Try again." : reason),
+      ({ code, reason }) =>
+        resolve(
+          reason === ""
+            ? { reason: "The subscription could not be opened. Try again.", isForNow: true }
+            : { reason, isForNow: code === REFUSED },
+        ),
       { once: true },
     );
     socket.send(JSON.stringify({ grantId, topics }));
@@ -82,16 +133,19 @@ function busOf(socket: WebSocket): ServerEventBus {
       throw new TypeError("events are published through the hub, not through a listener's bus");
     },
     subscribe(listener: (event: ServerEvent) => void) {
-      socket.addEventListener("message", ({ data }) => listener(parseEvent(String(data))));
+      socket.addEventListener("message", ({ data }) => {
+        if (data !== PROBE) listener(parseEvent(String(data)));
+      });
       return () => socket.close();
     },
   };
 }
 
-function refused(body: unknown, message: string): Response {
+function refused(body: unknown, { reason, isForNow }: Refusal, keepAliveMs: number): Response {
   const id = typeof body === "object" && body !== null && "id" in body ? body.id : null;
   return Response.json(
-    { jsonrpc: "2.0", id, error: { code: RPC.server, message } },
-    { status: 429, headers: { "Retry-After": "30" } },
+    { jsonrpc: "2.0", id, error: { code: RPC.server, message: reason } },
+    // By then it shows which of the other streams' clients have left.
+    { status: 429, headers: isForNow ? { "Retry-After": String(Math.ceil(keepAliveMs / 1000)) } : {} },
   );
 }

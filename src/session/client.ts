@@ -46,12 +46,13 @@ export function createSessionClient(namespace: SessionNamespace, options: Sessio
 
   return {
     async post(request, body, caller) {
-      const refusal = refuseAccept(request, JSON_TYPE) ?? refuseVersion(request);
+      // What `initialize` negotiates is in its parameters: a header names the outcome, which is not known yet.
+      const isOpening = isInitialize(body.value);
+      const refusal = refuseAccept(request, JSON_TYPE) ?? (isOpening ? undefined : refuseVersion(request));
       if (refusal !== undefined) return refusal;
       const packed = packCaller(caller);
       const form = acceptsByName(request.headers.get("Accept"), SSE_TYPE) ? "any" : "json";
-      if (!isInitialize(body.value))
-        return withSession(request, async (session) => session.post(body.text, packed, form));
+      if (!isOpening) return withSession(request, async (session) => session.post(body.text, packed, form));
       const id = namespace.newUniqueId();
       const stub = namespace.get(id);
       return respond(await stub.open(body.text, packed), stub, id.toString(), options);
@@ -87,7 +88,7 @@ async function respond(
     case "refused":
       return rpcError(400, RPC.invalidRequest, reply.message);
     case "busy":
-      return rpcError(429, RPC.server, reply.message, { "Retry-After": "30" });
+      return rpcError(429, RPC.server, reply.message, retryAfter(reply.retryAfterSeconds));
   }
 }
 
@@ -117,8 +118,12 @@ function notFound(): Response {
   return rpcError(404, RPC.sessionNotFound, "Session not found: it ended or never was. Call initialize again.");
 }
 
+function retryAfter(seconds: number | null): Record<string, string> {
+  return seconds === null ? {} : { "Retry-After": String(seconds) };
+}
+
 /** By its method alone: whether it is a good one is for the session to say. */
-function isInitialize(body: unknown): boolean {
+export function isInitialize(body: unknown): boolean {
   return typeof body === "object" && body !== null && "method" in body && body.method === "initialize";
 }
 

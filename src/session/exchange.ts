@@ -3,6 +3,7 @@
 import type { JSONRPCNotification, JSONRPCRequest, RequestId } from "@modelcontextprotocol/server";
 import type { AnswerGrants } from "../lib/answer-grants.ts";
 import type { JSONRPCResponse } from "./messages.ts";
+import { withInvalidParams } from "../mcp/invalid-params.ts";
 import { liveAfter } from "./protocol.ts";
 import type { SessionCaller, SessionReply } from "./protocol.ts";
 import { grantsOfMessage, grantsOfResponse } from "./replays.ts";
@@ -67,9 +68,10 @@ export class Exchange {
   }
 
   /** Takes the response to one of the requests. */
-  respond(id: RequestId, response: JSONRPCResponse): void {
+  respond(id: RequestId, answered: JSONRPCResponse): void {
     const request = this.#waiting.get(id);
     if (request === undefined) return;
+    const response = withInvalidParams(request, answered);
     this.#waiting.delete(id);
     const grants = grantsOfResponse(request.method, response, this.#notedBy(id));
     if (this.#stream === undefined) {

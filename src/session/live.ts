@@ -48,6 +48,8 @@ export interface Live {
   /** Ends a call that is being worked on: its client reads the message. */
   end(id: RequestId, message: string): void;
   isWaiting(id: RequestId): boolean;
+  /** Whether no call is being answered. */
+  isIdle(): boolean;
   /** Whether every call in memory waits for a person, and at least one does. */
   isAskingOnly(): boolean;
   /** Whether a stored call is being worked on in memory. */
@@ -161,6 +163,7 @@ export async function createLive({
     },
     end,
     isWaiting: (id) => exchangeOf(id) !== undefined,
+    isIdle: () => exchanges.size === 0,
     isAskingOnly: () =>
       exchanges.size > 0 && [...exchanges].every((exchange) => exchange.waiting.every((id) => pushes.isAsking(id))),
     isRunning: (stream) => [...exchanges].some((exchange) => exchange.stream === stream),

@@ -14,9 +14,6 @@ export interface PostedMessages {
   readonly isBatch: boolean;
 }
 
-/** A batch larger than this is no honest client's. */
-const MAX_BATCH = 50;
-
 /** Of a parsed message: whether it asks for an answer. Its shape was checked, so what it has tells what it is. */
 export function isRequest(message: JSONRPCMessage): message is JSONRPCRequest {
   return "method" in message && "id" in message;
@@ -27,11 +24,11 @@ export function isResponse(message: JSONRPCMessage): message is JSONRPCResponse 
   return !("method" in message);
 }
 
-/** Parses one message or a batch. Undefined when it is neither: what is wrong with it would quote the body. */
+/** Parses one message or a batch, whose size the endpoint bounds. Undefined when it is neither: what is wrong with it would quote the body. */
 export function parseMessages(body: string): PostedMessages | undefined {
   const value: unknown = JSON.parse(body);
   const list: readonly unknown[] = Array.isArray(value) ? value : [value];
-  if (list.length === 0 || list.length > MAX_BATCH) return undefined;
+  if (list.length === 0) return undefined;
   try {
     return { messages: list.map((message) => parseJSONRPCMessage(message)), isBatch: Array.isArray(value) };
   } catch {

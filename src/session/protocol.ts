@@ -50,8 +50,17 @@ export type SessionReply =
   | { readonly kind: "gone" }
   /** The messages cannot be taken like this. */
   | { readonly kind: "refused"; readonly message: string }
-  /** A limit of the deployment is reached. */
-  | { readonly kind: "busy"; readonly message: string };
+  /** A limit of the deployment is reached. `retryAfterSeconds` is null when waiting does not help. */
+  | { readonly kind: "busy"; readonly message: string; readonly retryAfterSeconds: number | null };
+
+/** What a session answers when another one needs its place. */
+export type IdleReply =
+  /** It is over; also when it was before. */
+  | { readonly kind: "ended" }
+  /** It was used later than the asker knew. */
+  | { readonly kind: "used"; readonly usedMs: number }
+  /** It has a stream, a running call or an unanswered request of the server. `retryMs`: when that may be over, from now. */
+  | { readonly kind: "protected"; readonly retryMs: number };
 
 /** What a call that takes long may become: `json` for clients that do not say that they read event streams. */
 export type AnswerForm = "any" | "json";
@@ -69,6 +78,8 @@ export interface SessionRpc {
   notify(message: string): Promise<void>;
   /** Ends the session because its grant ended. */
   revoke(): Promise<void>;
+  /** Ends the session to make room, unless it is protected or was used after `notAfterMs`. */
+  endIfIdle(notAfterMs: number): Promise<IdleReply>;
 }
 
 export type SessionNamespace = DurableObjectNamespace<SessionRpc & Rpc.DurableObjectBranded>;

@@ -25,6 +25,8 @@ export interface Residency {
   stored(): StoredCalls;
   /** Ends the call that waits for the answer to a pushed request, in memory or stored. */
   endAsked(pushed: PushedRequest, message: string): void;
+  /** What the session's calls do, in memory or stored. A stored call that asked nothing was cut off: it runs no more. */
+  activity(): "running" | "asking" | "none";
   /** Takes the server out of memory, if it is there. */
   leave(): Promise<void>;
 }
@@ -113,6 +115,11 @@ export function createResidency(options: ResidencyOptions): Residency {
     endAsked(pushed, message) {
       if (present?.isRunning(pushed.stream) === true) present.end(pushed.requestId, message);
       else stored().endAsked(pushed, message);
+    },
+    activity() {
+      if (coming !== undefined && present === undefined) return "running";
+      if (present?.isIdle() === false) return present.isAskingOnly() ? "asking" : "running";
+      return stored().hasAsking() ? "asking" : "none";
     },
     leave,
   };

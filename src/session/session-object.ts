@@ -22,7 +22,7 @@ import {
   unpackCaller,
   withCallId,
 } from "./protocol.ts";
-import type { AnswerForm, SessionCaller, SessionReply, SessionRpc } from "./protocol.ts";
+import type { AnswerForm, IdleReply, SessionCaller, SessionReply, SessionRpc } from "./protocol.ts";
 import { createResidency } from "./residency.ts";
 import { createReplays, grantsOfMessage } from "./replays.ts";
 import type { Replays } from "./replays.ts";
@@ -32,6 +32,8 @@ import type { SessionStore, StoredSession } from "./store.ts";
 import { STANDALONE, createStreams } from "./streams.ts";
 import type { Streams } from "./streams.ts";
 import { createSubscriptions } from "./subscriptions.ts";
+import { createUsage } from "./usage.ts";
+import type { Usage } from "./usage.ts";
 
 export interface SessionLimits {
   readonly idleSeconds: number;
@@ -39,6 +41,8 @@ export interface SessionLimits {
   readonly jsonFirstMs: number;
   /** How long the server stays in memory while all its calls wait for people. */
   readonly parkAfterMs: number;
+  /** Silence on a stream after which a comment is sent: by then it shows that a client left. */
+  readonly keepAliveMs: number;
   readonly maxStreams: number;
   readonly maxEvents: number;
   readonly maxLogBytes: number;
@@ -50,7 +54,7 @@ export interface SessionOptions {
   /** A new server with everything registered. */
   readonly createServer: () => McpServer;
   /** Where the session is known, for limits, subscriptions and revocation. */
-  readonly hub: Pick<Hub, "addSession" | "removeSession" | "subscribe" | "unsubscribe">;
+  readonly hub: Pick<Hub, "addSession" | "reportUse" | "removeSession" | "subscribe" | "unsubscribe">;
   /** Whether the caller may hear of changes to this resource. */
   readonly maySubscribe: (caller: SessionCaller, uri: string) => Promise<boolean>;
   /** Asked before an answer is delivered again. */
@@ -60,9 +64,6 @@ export interface SessionOptions {
 }
 
 export type SessionObjectClass<E> = new (ctx: DurableObjectState, env: E) => DurableObject<E> & SessionRpc;
-
-/** `used_ms` moves at most this often. */
-const TOUCH_INTERVAL_MS = 60_000;
 
 const notMessages: SessionReply = { kind: "refused", message: "Invalid Request: the body is no JSON-RPC message." };
 const gone: SessionReply = { kind: "gone" };
@@ -77,6 +78,7 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
     readonly #exchange: ExchangeDependencies;
     readonly #residency: Residency;
     readonly #replays: Replays;
+    readonly #usage: Usage;
     /** The stored session, once it was read. */
     #session: StoredSession | undefined;
 
@@ -109,9 +111,22 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
         waitUntil: (work) => ctx.waitUntil(work),
         onError,
       });
+      this.#usage = createUsage({ streams: this.#streams, residency: this.#residency, limits, now: Date.now });
     }
 
     async open(body: string, packedCaller: string): Promise<SessionReply> {
+      return this.#usage.during(async () => this.#open(body, packedCaller));
+    }
+
+    async post(body: string, packedCaller: string, form: AnswerForm): Promise<SessionReply> {
+      return this.#usage.during(async () => this.#promised(await this.#post(body, packedCaller, form)));
+    }
+
+    async listen(lastEventId: string | null, packedCaller: string): Promise<SessionReply> {
+      return this.#usage.during(async () => this.#promised(await this.#listen(lastEventId, packedCaller)));
+    }
+
+    async #open(body: string, packedCaller: string): Promise<SessionReply> {
       const caller = unpackCaller(packedCaller);
       const initialize = parseMessages(body)?.messages[0];
       if (initialize === undefined || !isRequest(initialize)) return notMessages;
@@ -130,13 +145,13 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
       const known = await this.#options.hub.addSession(subjectId, grantId, this.ctx.id.toString());
       if (!known.ok) {
         await this.#clear();
-        return { kind: "busy", message: known.message };
+        return { kind: "busy", message: known.message, retryAfterSeconds: known.retryAfterSeconds };
       }
       this.#residency.keep(live);
       return { kind: "opened", body: JSON.stringify(response) };
     }
 
-    async post(body: string, packedCaller: string, form: AnswerForm): Promise<SessionReply> {
+    async #post(body: string, packedCaller: string, form: AnswerForm): Promise<SessionReply> {
       const caller = unpackCaller(packedCaller);
       const session = this.#enter(caller);
       if (session === undefined) return gone;
@@ -155,22 +170,21 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
       return requests.length === 0 ? { kind: "accepted" } : this.#reply(exchange, form);
     }
 
-    async listen(lastEventId: string | null, packedCaller: string): Promise<SessionReply> {
+    async #listen(lastEventId: string | null, packedCaller: string): Promise<SessionReply> {
       const caller = unpackCaller(packedCaller);
       const session = this.#enter(caller);
       if (session === undefined) return gone;
       // What a call that goes on now says is live, not delivered again.
       const until = this.#log.lastSeq();
       await this.#residency.recover(session, caller);
-      const { maxStreams } = this.#options.limits;
-      if (this.#streams.count() >= maxStreams)
-        return { kind: "busy", message: `This session has ${maxStreams} open streams, which is the limit. Close one.` };
+      if (!(await this.#streams.hasRoom(this.#options.limits.maxStreams))) return this.#tooManyStreams();
+      if (this.#isOver()) return gone;
       const after = this.#log.lastSeq();
       if (lastEventId === null) return { kind: "stream", stream: STANDALONE, after, pass: liveAfter(after) };
       const position = parseEventId(lastEventId);
       if (position === undefined) return { kind: "refused", message: "Last-Event-ID is no id of this server." };
       const { pass, withheldRequests, unheard } = await this.#replays.clear(position, until, caller);
-      if (this.#load() === undefined) return gone;
+      if (this.#isOver()) return gone;
       for (const seq of unheard) this.#log.forget(seq);
       this.#endWithheld(withheldRequests, pass.reason);
       return { kind: "stream", ...position, pass };
@@ -195,12 +209,28 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
       await this.#clear();
     }
 
+    async endIfIdle(notAfterMs: number): Promise<IdleReply> {
+      const session = this.#load();
+      if (session === undefined) return { kind: "ended" };
+      if (!session.isEnded) {
+        const protection = this.#usage.protection(session.usedMs);
+        if (protection !== undefined) return protection;
+        const usedMs = this.#usage.lastUsedMs(session.usedMs);
+        if (usedMs > notAfterMs) return { kind: "used", usedMs };
+      }
+      // In one step with the checks: a request that comes in from here on is told that the session is gone.
+      this.#store.markEnded();
+      await this.#clear();
+      return { kind: "ended" };
+    }
+
     /** Attaches a stream; only the Worker of this deployment reaches an object by fetch. */
     override async fetch(request: Request): Promise<Response> {
       const session = this.#load();
-      if (request.headers.get("Upgrade") !== "websocket" || session === undefined)
+      if (request.headers.get("Upgrade") !== "websocket" || session === undefined || session.isEnded)
         return new Response(null, { status: 404 });
       const { 0: client, 1: server } = new WebSocketPair();
+      this.#usage.attached();
       this.#streams.attach(server, parseAttachUrl(request.url), session.protocolVersion >= FIRST_WITH_POLLING);
       return new Response(null, { status: 101, webSocket: client });
     }
@@ -208,6 +238,11 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
     override async webSocketClose(socket: WebSocket, code: number): Promise<void> {
       // Answering the closing handshake; 1005 and 1006 stand for "no code" and cannot be sent.
       socket.close(code === 1005 || code === 1006 ? 1000 : code);
+      this.#departed();
+    }
+
+    override async webSocketError(): Promise<void> {
+      this.#departed();
     }
 
     override async alarm(): Promise<void> {
@@ -215,7 +250,7 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
       if (session === undefined) return;
       const nowMs = Date.now();
       // Somebody who holds a stream is there, also without asking anything.
-      if (this.#streams.count() > 0) this.#touch(nowMs);
+      if (this.#streams.count() > 0) this.#touch(session, nowMs);
       const endsMs = (this.#streams.count() > 0 ? nowMs : session.usedMs) + this.#options.limits.idleSeconds * 1000;
       if (endsMs <= nowMs || session.isEnded) return this.#erase(session);
       await this.ctx.storage.setAlarm(endsMs);
@@ -242,10 +277,36 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
       const session = this.#load();
       if (session === undefined || session.isEnded) return undefined;
       if (session.subjectId !== subjectId || session.grantId !== grantId) return undefined;
-      const nowMs = Date.now();
-      // The alarm finds out by itself that the session was used; it needs no moving here.
-      if (nowMs - session.usedMs > TOUCH_INTERVAL_MS) this.#touch(nowMs);
+      this.#markUsed(session);
       return session;
+    }
+
+    /** The alarm finds out by itself that the session was used; it needs no moving here. */
+    #markUsed(session: StoredSession): void {
+      if (this.#usage.mark(session.usedMs)) this.#touch(session, Date.now());
+    }
+
+    /** A stream that ends is a use too: its client was there until now. */
+    #departed(): void {
+      const session = this.#load();
+      if (session !== undefined && !session.isEnded) this.#markUsed(session);
+      this.#streams.noteClosed();
+    }
+
+    #tooManyStreams(): SessionReply {
+      const { maxStreams, keepAliveMs } = this.#options.limits;
+      const message = `This session has ${maxStreams} open streams, which is the limit. Close one.`;
+      return { kind: "busy", message, retryAfterSeconds: Math.ceil(keepAliveMs / 1000) };
+    }
+
+    #promised(reply: SessionReply): SessionReply {
+      if (reply.kind === "stream") this.#usage.promiseStream();
+      return reply;
+    }
+
+    /** Whether the session has ended, also where storage is not empty yet. */
+    #isOver(): boolean {
+      return this.#load()?.isEnded !== false;
     }
 
     #load(): StoredSession | undefined {
@@ -253,9 +314,12 @@ export function defineSessionObject<E>(optionsOf: (env: E) => SessionOptions): S
       return this.#session;
     }
 
-    #touch(nowMs: number): void {
+    /** The hub's copy may be lost or late: it asks the session itself before it ends it. */
+    #touch({ subjectId }: StoredSession, nowMs: number): void {
       this.#store.touch(nowMs);
       this.#session = undefined;
+      const { hub, onError } = this.#options;
+      this.ctx.waitUntil(hub.reportUse(subjectId, this.ctx.id.toString(), nowMs).catch(onError));
     }
 
     #keepLevel(request: JSONRPCRequest): void {

@@ -12,6 +12,8 @@ import type { PushedRequest, SessionStore } from "./store.ts";
 export interface StoredCalls {
   /** Ends the calls that were cut off and had asked nobody anything: they may have done their work, or not. */
   endInterrupted(): void;
+  /** Whether a call asked a person something: it waits for the answer, or has it and goes on when its client comes back. */
+  hasAsking(): boolean;
   /** Whether a call has all its answers and can go on. */
   canResume(): boolean;
   /**
@@ -69,6 +71,7 @@ export function createStoredCalls(
     endInterrupted() {
       for (const call of calls()) if (store.pushed(call.stream, call.request.id).length === 0) end(call, INTERRUPTED);
     },
+    hasAsking: () => calls().some(({ stream, request }) => store.pushed(stream, request.id).length > 0),
     canResume: () => calls().some(isAnswered),
     resume: (live, caller) => reenter(calls().filter(isAnswered), live, caller),
     resumeAfter({ stream, requestId }, live, caller) {

@@ -1,5 +1,6 @@
 // The open streams of a session: hibernatable WebSockets to the Workers that hold the clients' SSE responses. What is
 // sent here is already in the event log.
+import { PROBE_MS, createDepartures } from "../lib/departures.ts";
 import type { EventLog } from "./event-log.ts";
 import { eventId } from "./protocol.ts";
 import type { Attachment } from "./protocol.ts";
@@ -12,6 +13,8 @@ export const STANDALONE = 0;
 /** How long a client waits before it comes back to a stream that was closed on purpose. */
 const RETRY_MS = 1000;
 const NORMAL_CLOSURE = 1000;
+/** A comment in SSE: clients ignore it. */
+const PROBE_FRAME = ": probe\n\n";
 
 export interface Streams {
   /**
@@ -24,12 +27,24 @@ export interface Streams {
   /** Closes the stream's sockets. The stream itself may go on: its client can come back to it. */
   close(stream: number): void;
   closeAll(): void;
+  /** Streams whose client is there, as far as is known. */
   count(): number;
+  /** Writes a comment on every open stream: the platform notices that a client left only when it writes to it. */
+  probe(): void;
+  /** Whether one more stream fits, once those were let go whose clients have left. */
+  hasRoom(maxStreams: number): Promise<boolean>;
+  /** A socket closed. */
+  noteClosed(): void;
 }
 
 /** `isOver` says whether a stream has nothing to come any more. */
 export function createStreams(state: DurableObjectState, log: EventLog, isOver: (stream: number) => boolean): Streams {
-  const socketsOf = (stream: number): WebSocket[] => state.getWebSockets(String(stream));
+  // A socket that is being closed is still listed until the closing handshake is over, but holds nobody any more.
+  const isOpen = (socket: WebSocket): boolean => socket.readyState === WebSocket.OPEN;
+  const socketsOf = (stream: number): WebSocket[] => state.getWebSockets(String(stream)).filter(isOpen);
+  const departures = createDepartures();
+  const probe = (): void => openSockets().forEach((socket) => socket.send(PROBE_FRAME));
+  const openSockets = (): WebSocket[] => state.getWebSockets().filter(isOpen);
   return {
     attach(socket, position, isPrimed) {
       state.acceptWebSocket(socket, [String(position.stream)]);
@@ -48,8 +63,15 @@ export function createStreams(state: DurableObjectState, log: EventLog, isOver: 
         ?.send(frame(stream, seq, message));
     },
     close: (stream) => socketsOf(stream).forEach((socket) => socket.close(NORMAL_CLOSURE)),
-    closeAll: () => state.getWebSockets().forEach((socket) => socket.close(NORMAL_CLOSURE)),
-    count: () => state.getWebSockets().length,
+    closeAll: () => openSockets().forEach((socket) => socket.close(NORMAL_CLOSURE)),
+    count: () => openSockets().length,
+    probe,
+    async hasRoom(maxStreams) {
+      const isFree = (): boolean => openSockets().length < maxStreams;
+      if (!isFree()) probe();
+      return departures.until(isFree, PROBE_MS);
+    },
+    noteClosed: () => departures.note(),
   };
 }
 

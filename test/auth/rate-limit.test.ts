@@ -218,6 +218,20 @@ describe("too many requests to /mcp", () => {
     expect(refused[0]?.headers.get("retry-after")).toBe("60");
   });
 
+  it("count each message of a batch", async () => {
+    const token = await tokenOf("guest");
+    const size = 40;
+    const batch = Array.from({ length: size }, (_value, id) => ({ jsonrpc: "2.0", id, method: "ping" }));
+    const headers = { authorization: `Bearer ${token}`, "content-type": "application/json", accept: ACCEPT };
+    const statuses: number[] = [];
+    for (let sent = 0; sent < 8; sent += 1)
+      statuses.push((await send(RESOURCE, { method: "POST", headers, body: JSON.stringify(batch) })).status);
+    // Without a session they are refused, and count all the same. The end of a minute lets twice the limit pass.
+    const passed = statuses.filter((status) => status === 400);
+    expect(statuses.filter((status) => status === 429)).toHaveLength(8 - passed.length);
+    expect(passed.length * size).toBeLessThanOrEqual(2 * PER_MINUTE.mcp);
+  });
+
   it("a forged token counts for nobody", async () => {
     const token = await tokenOf("analyst");
     const forged = `${token.split(":").slice(0, 2).join(":")}:guess`;

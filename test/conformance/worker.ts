@@ -119,6 +119,8 @@ async function control(request: Request, env: ConformanceEnv): Promise<Response>
       return Response.json(await sessionOf(env, searchParams.get("session") ?? "").born());
     case "/streams":
       return Response.json(await sessionOf(env, searchParams.get("session") ?? "").streams());
+    case "/end-idle":
+      return Response.json(await sessionOf(env, searchParams.get("session") ?? "").endIfIdle(Date.now()));
     case "/revoke":
       await runtime.hubOf(env).revoke(searchParams.get("subject") ?? SUBJECT, searchParams.get("grant") ?? "");
       return new Response(null, { status: 204 });
