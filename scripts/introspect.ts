@@ -8,6 +8,7 @@ import { experimental_patchConfig, unstable_readConfig } from "wrangler";
 import { OWN_DATABASE } from "../src/policy/check.ts";
 import { reservedPrefixOf } from "../src/sql/identifier.ts";
 import { root, runTool } from "./build.ts";
+import { RefusedFile } from "./introspection/file-authorizer.ts";
 import { FileProblem, readSourceFile, sourceFile, writeSourceFile } from "./introspection/files.ts";
 import { guessTables } from "./introspection/guess.ts";
 import { loadInto, openFile } from "./introspection/load.ts";
@@ -149,6 +150,8 @@ function openDump(file: string): DatabaseSync {
   try {
     return openFile(file);
   } catch (error) {
+    if (error instanceof RefusedFile)
+      throw new IntrospectProblem(`${path.basename(file)} was not loaded: ${error.message}.`);
     throw new IntrospectProblem(
       `${path.basename(file)} is no database: ${error instanceof Error ? error.message : "it cannot be read"}.`,
     );
