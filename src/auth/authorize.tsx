@@ -4,6 +4,7 @@ import { AuthorizationError, CimdFetchError, authorizationErrorRedirect } from "
 import type { AuthRequest, OAuthHelpers } from "@cloudflare/workers-oauth-provider";
 import { Hono } from "hono";
 import { isLoopbackHost } from "../lib/loopback.ts";
+import { displayName, escapeInvisible } from "../lib/visible-text.ts";
 import { htmlPage } from "../ui/layout.tsx";
 import type { ConnectionMetadata } from "./connections.ts";
 import { ConsentPage, consentTitle } from "./consent.tsx";
@@ -92,7 +93,7 @@ async function finishSignIn(raw: Request, oauth: OAuthHelpers, { signIn }: Autho
   if ("refused" in end) return refuse(request, end.refused, headers);
   const identity = await identityOf(end.claims);
   const { clientName, clientDomain = null } = await oauth.describeConsent(request);
-  const metadata: ConnectionMetadata = { clientName: clientName.slice(0, 200), clientDomain };
+  const metadata: ConnectionMetadata = { clientName: displayName(clientName), clientDomain };
   const { redirectTo } = await oauth.completeAuthorization({
     request,
     userId: identity.subjectId,
@@ -131,7 +132,7 @@ function sendBack(location: string, description: string): Response | Promise<Res
   if (isLoopbackHost(hostname)) return redirect(location);
   const body = (
     <>
-      <p>The program's request was not right: {description}.</p>
+      <p>The program's request was not right: {escapeInvisible(description)}.</p>
       <p>
         <a href={location} rel="noreferrer">
           Go back to {host}

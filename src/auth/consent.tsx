@@ -1,6 +1,7 @@
 // The consent page: which program asks, how far its name can be believed, where the answer goes, and what it will be
 // able to do. Every text of the client is untrusted; JSX escapes it.
 import type { ConsentDescription } from "@cloudflare/workers-oauth-provider";
+import { displayName, escapeInvisible } from "../lib/visible-text.ts";
 import { Notice } from "../ui/parts.tsx";
 
 export interface ConsentPageProps {
@@ -25,7 +26,9 @@ export function ConsentPage({ organisation, details, access, handle }: ConsentPa
         <dl>
           <dt>Program</dt>
           <dd>
-            <strong>{clientName}</strong>
+            <strong>
+              <bdi>{displayName(clientName)}</bdi>
+            </strong>
           </dd>
           <dt>Published by</dt>
           <dd>
@@ -37,7 +40,7 @@ export function ConsentPage({ organisation, details, access, handle }: ConsentPa
           </dd>
           <dt>The answer goes to</dt>
           <dd>
-            <strong>{redirectHost}</strong>
+            <strong>{escapeInvisible(redirectHost)}</strong>
           </dd>
         </dl>
       </div>

@@ -1,6 +1,8 @@
 // Registration requests before the OAuth provider sees them: one redirect URI that nobody could use must not fail a client
 // that brings usable ones too.
 import { readText } from "../lib/body.ts";
+import { firstInvisible } from "../lib/visible-text.ts";
+import { refuseInvisibleNames } from "./client-names.ts";
 
 /** The provider's own limit; what is larger it refuses. */
 const MAX_BYTES = 1_048_576;
@@ -16,6 +18,8 @@ export async function withUsableRedirects(request: Request): Promise<Request | R
   if (request.method !== "POST") return request;
   const text = await readText(request, MAX_BYTES);
   if (text === undefined) return Response.json({ error: "invalid_request" }, { status: 413 });
+  const refusal = refuseInvisibleNames(text);
+  if (refusal !== undefined) return refusal;
   const headers = [...request.headers].filter(([name]) => name.toLowerCase() !== "content-length");
   return new Request(request.url, { method: "POST", headers, body: narrow(text) });
 }
@@ -36,7 +40,8 @@ function narrow(text: string): string {
 }
 
 function isRegistrable(uri: unknown): boolean {
-  if (typeof uri !== "string" || !URL.canParse(uri) || /[#\p{Cc}]/u.test(uri)) return false;
+  if (typeof uri !== "string" || !URL.canParse(uri) || uri.includes("#") || firstInvisible(uri) !== undefined)
+    return false;
   const { protocol, username, password } = new URL(uri);
   return !NEVER.includes(protocol) && username === "" && password === "";
 }
