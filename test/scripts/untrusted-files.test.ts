@@ -4,7 +4,9 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { guessTables } from "../../scripts/introspection/guess.ts";
 import { loadInto, openFile } from "../../scripts/introspection/load.ts";
+import { readDatabase } from "../../scripts/introspection/schema.ts";
 
 const dir = mkdtempSync(path.join(tmpdir(), "gatehouse-files-"));
 const victim = path.join(dir, "victim.sqlite");
@@ -125,6 +127,32 @@ describe("a dump", () => {
     expect(leftOut.map(({ name }) => name)).toEqual(["v", "notes"]);
     expect(statements.join("\n")).toContain("(1, 1, 'a\nb')");
     expect(statements.filter((sql) => /^CREATE (?:UNIQUE )?INDEX/.test(sql))).toHaveLength(2);
+  });
+});
+
+describe("names of tables and columns of a file", () => {
+  it("are left out, and said so, when they hold an invisible character", async () => {
+    const database = new DatabaseSync(":memory:");
+    database.exec(`
+      CREATE TABLE plain ("id\u200b" INTEGER PRIMARY KEY, "na\u202eme" TEXT, city TEXT, "part\u200bner" INTEGER, other INTEGER REFERENCES "bad\u202etable"(id));
+      CREATE TABLE "bad\u202etable" (id INTEGER PRIMARY KEY);
+      CREATE TABLE "bad\u009btable" (id INTEGER PRIMARY KEY);
+    `);
+    for (let id = 0; id < 9; id += 1)
+      database.prepare("INSERT INTO plain (city) VALUES (?)").run(["Bern", "Ba\u202esel"][id % 2] ?? null);
+    const results = async (sql: string) => ({ results: database.prepare(sql).all() as unknown[] });
+    const found = await readDatabase({ prepare: (sql) => ({ all: async () => results(sql) }) });
+    expect(found.leftOut).toEqual([
+      { name: "bad\u009btable", reason: "has a character in its name that cannot be seen (U+009B)." },
+      { name: "bad\u202etable", reason: "has a character in its name that cannot be seen (U+202E)." },
+      { name: "plain.id\u200b", reason: "has a character in its name that cannot be seen (U+200B)." },
+      { name: "plain.na\u202eme", reason: "has a character in its name that cannot be seen (U+202E)." },
+      { name: "plain.part\u200bner", reason: "has a character in its name that cannot be seen (U+200B)." },
+    ]);
+    const guessed = guessTables(found.tables);
+    expect(JSON.stringify(guessed)).not.toMatch(/[\u0080-\u009f\u200b\u202e]/);
+    expect(Object.keys(guessed["plain"]?.columns ?? {})).toEqual(["city", "other"]);
+    expect(guessed["plain"]?.key).toBeUndefined();
   });
 });
 
