@@ -19,6 +19,7 @@ import { readDatabase } from "./introspection/schema.ts";
 import type { FoundDatabase } from "./introspection/schema.ts";
 import { openStorage } from "./local.ts";
 import { migrateLocal } from "./migrations.ts";
+import { print, printDefect, printFailure, printLines } from "./terminal.ts";
 
 const USAGE = `Give a binding of wrangler.jsonc, or a file: npm run introspect -- CRM_DB, or npm run introspect -- crm.sqlite (.db, .sql).`;
 const configPath = path.join(root, "wrangler.jsonc");
@@ -110,7 +111,7 @@ async function declareBinding(binding: string, source: string): Promise<void> {
     d1_databases: [{ binding, database_name: name, database_id: `local-${name}` }],
   });
   await runTool("wrangler", ["types", "--include-runtime=false", "--strict-vars=false"]);
-  console.log(`wrangler.jsonc: added the database ${binding}. Set its database_id before you deploy.`);
+  print(`wrangler.jsonc: added the database ${binding}. Set its database_id before you deploy.`);
 }
 
 /** Reads the local copy, after loading a file into it when it is empty. */
@@ -125,7 +126,7 @@ async function readLocal(binding: string, opened: DatabaseSync | undefined): Pro
     const isEmpty = found.tables.length + found.leftOut.length === 0;
     if (!isEmpty) {
       if (opened !== undefined)
-        console.log(
+        print(
           `${binding} on this machine has tables already, so the file was not loaded again. To load it anew, delete ${stateDir}, which holds all local data, and run this again.`,
         );
       return found;
@@ -137,7 +138,7 @@ async function readLocal(binding: string, opened: DatabaseSync | undefined): Pro
         `The file could not be loaded: ${error instanceof Error ? error.message : "no reason given"}`,
       );
     });
-    console.log(`Loaded ${rows} rows into ${binding} on this machine.`);
+    print(`Loaded ${rows} rows into ${binding} on this machine.`);
     const loaded = await readDatabase(database);
     return { ...loaded, leftOut: [...loaded.leftOut, ...leftOut] };
   } finally {
@@ -173,7 +174,7 @@ function report(source: string, { tables, leftOut }: FoundDatabase, merged: Merg
     `Open what may be asked: remove "hidden": true from tables in ${file}, and from columns that you want to show.`,
     "Then: npm start, and sign in as owner@example.com.",
   ];
-  console.log(lines.filter((line) => line !== undefined).join("\n"));
+  printLines(lines.filter((line) => line !== undefined));
 }
 
 function listed(what: string, names: readonly string[]): string | undefined {
@@ -189,6 +190,7 @@ function useCatalogue(): readonly string[] {
 }
 
 await main().catch((error: unknown) => {
-  console.error(error instanceof IntrospectProblem || error instanceof FileProblem ? error.message : error);
+  if (error instanceof IntrospectProblem || error instanceof FileProblem) printFailure(error);
+  else printDefect(error);
   process.exit(1);
 });
