@@ -141,6 +141,8 @@ describe("npm run member and npm run token", () => {
   }, 60_000);
 
   it("show names that an older version stored without what would rewrite the terminal", async () => {
+    // A token is of a user who has asked something once.
+    await notesSeenBy((await tokensFor({ origin: server.origin, send: fetch }, REVIEWER)).accessToken);
     const [head = ""] = await lines("token", "create", "older", "--owner", REVIEWER, "--role", "owner");
     const [id = ""] = head.split(" ");
     const hostile = `older\u001b[2K\u001b[1A\u009b2J\u202e\u200b\n${"0".repeat(16)}  forged`;
