@@ -56,7 +56,7 @@ function inOwnDatabase(work: (database: DatabaseSync) => unknown): void {
   const folder = path.join(stateDir, "v3/d1");
   const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".sqlite"));
   for (const file of files) {
-    const database = new DatabaseSync(path.join(folder, file));
+    const database = new DatabaseSync(path.join(folder, file), { timeout: 5000 });
     const isOwn = database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'access_token'").get() !== undefined;
     if (isOwn) work(database);
     database.close();
@@ -141,13 +141,14 @@ describe("npm run member and npm run token", () => {
   }, 60_000);
 
   it("show names that an older version stored without what would rewrite the terminal", async () => {
-    // A token is of a user who has asked something once.
-    await notesSeenBy((await tokensFor({ origin: server.origin, send: fetch }, REVIEWER)).accessToken);
-    const [head = ""] = await lines("token", "create", "older", "--owner", REVIEWER, "--role", "owner");
-    const [id = ""] = head.split(" ");
+    const id = "older-token";
     const hostile = `older\u001b[2K\u001b[1A\u009b2J\u202e\u200b\n${"0".repeat(16)}  forged`;
     inOwnDatabase((database) => {
-      database.prepare("UPDATE access_token SET name = ? WHERE id = ?").run(hostile, id);
+      database
+        .prepare(
+          "INSERT INTO access_token (id, hash, owner_id, name, roles, made_by, made_ms, expires_ms) VALUES (?, 'x', 'x', ?, '[]', 'x', 0, ?)",
+        )
+        .run(id, hostile, Date.now() + 86_400_000);
       database
         .prepare("INSERT INTO member (email, roles, attributes, changed_by, changed_ms) VALUES (?, ?, ?, ?, 0)")
         .run(
@@ -168,7 +169,9 @@ describe("npm run member and npm run token", () => {
       expect(output.join("\n")).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b\u202e]/);
       expect(output.some((line) => line.startsWith("0000"))).toBe(false);
     }
-    inOwnDatabase((database) => database.exec("DELETE FROM member WHERE changed_by = 'x'"));
+    inOwnDatabase((database) =>
+      database.exec("DELETE FROM member WHERE changed_by = 'x'; DELETE FROM access_token WHERE made_by = 'x'"),
+    );
   }, 120_000);
 
   it("keep text as it was written, whatever stands in it", async () => {
