@@ -30,6 +30,7 @@ import { sendWorker } from "./deploy/send.ts";
 import { wranglerArguments } from "./deploy/upload.ts";
 import { loadOwnConfig, requireBindings } from "./policy-file.ts";
 import { requireServable, requireSignIn } from "./sign-in.ts";
+import { print, printDefect, printFailure } from "./terminal.ts";
 
 const USAGE = "npm run deploy takes -- --env <name>, --secrets-file <file>, --dry-run and --outdir <folder>.";
 
@@ -38,7 +39,7 @@ interface Options {
   readonly secretsFile: string | undefined;
 }
 
-const say = (line: string): void => console.log(line);
+const say = print;
 
 async function main(): Promise<void> {
   const { values } = readArguments();
@@ -139,6 +140,7 @@ async function prepare(config: Gatehouse, { environment, secretsFile: givenFile 
 
 await main().catch((error: unknown) => {
   // Programmer mistakes keep their stack.
-  console.error(error instanceof Error && !(error instanceof TypeError) ? error.message : error);
+  if (error instanceof TypeError) printDefect(error);
+  else printFailure(error);
   process.exit(1);
 });

@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { root } from "./build.ts";
+import { printAside } from "./terminal.ts";
 
 const { values } = parseArgs({
   options: {
@@ -12,7 +13,7 @@ const { values } = parseArgs({
 });
 for (const [name, value] of Object.entries(values)) {
   if (Number.isFinite(Number(value)) && Number(value) > 0) continue;
-  console.error(`--${name} takes a number greater than 0, but got ${JSON.stringify(value)}.`);
+  printAside(`--${name} takes a number greater than 0, but got ${JSON.stringify(value)}.`);
   process.exit(1);
 }
 const vitest = path.join(root, "node_modules", ".bin", "vitest");

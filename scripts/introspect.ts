@@ -8,6 +8,7 @@ import { experimental_patchConfig, unstable_readConfig } from "wrangler";
 import { OWN_DATABASE } from "../src/policy/check.ts";
 import { reservedPrefixOf } from "../src/sql/identifier.ts";
 import { root, runTool } from "./build.ts";
+import { RefusedFile } from "./introspection/file-authorizer.ts";
 import { FileProblem, readSourceFile, sourceFile, writeSourceFile } from "./introspection/files.ts";
 import { guessTables } from "./introspection/guess.ts";
 import { loadInto, openFile } from "./introspection/load.ts";
@@ -19,6 +20,7 @@ import type { FoundDatabase } from "./introspection/schema.ts";
 import { openStorage } from "./local.ts";
 import { openStateFolder } from "./private-files.ts";
 import { migrateLocal } from "./migrations.ts";
+import { print, printDefect, printFailure, printLines } from "./terminal.ts";
 
 const USAGE = `Give a binding of wrangler.jsonc, or a file: npm run introspect -- CRM_DB, or npm run introspect -- crm.sqlite (.db, .sql).`;
 const configPath = path.join(root, "wrangler.jsonc");
@@ -110,7 +112,7 @@ async function declareBinding(binding: string, source: string): Promise<void> {
     d1_databases: [{ binding, database_name: name, database_id: `local-${name}` }],
   });
   await runTool("wrangler", ["types", "--include-runtime=false", "--strict-vars=false"]);
-  console.log(`wrangler.jsonc: added the database ${binding}. Set its database_id before you deploy.`);
+  print(`wrangler.jsonc: added the database ${binding}. Set its database_id before you deploy.`);
 }
 
 /** Reads the local copy, after loading a file into it when it is empty. */
@@ -125,7 +127,7 @@ async function readLocal(binding: string, opened: DatabaseSync | undefined): Pro
     const isEmpty = found.tables.length + found.leftOut.length === 0;
     if (!isEmpty) {
       if (opened !== undefined)
-        console.log(
+        print(
           `${binding} on this machine has tables already, so the file was not loaded again. To load it anew, delete ${stateDir}, which holds all local data, and run this again.`,
         );
       return found;
@@ -137,7 +139,7 @@ async function readLocal(binding: string, opened: DatabaseSync | undefined): Pro
         `The file could not be loaded: ${error instanceof Error ? error.message : "no reason given"}`,
       );
     });
-    console.log(`Loaded ${rows} rows into ${binding} on this machine.`);
+    print(`Loaded ${rows} rows into ${binding} on this machine.`);
     const loaded = await readDatabase(database);
     return { ...loaded, leftOut: [...loaded.leftOut, ...leftOut] };
   } finally {
@@ -150,6 +152,8 @@ function openDump(file: string): DatabaseSync {
   try {
     return openFile(file);
   } catch (error) {
+    if (error instanceof RefusedFile)
+      throw new IntrospectProblem(`${path.basename(file)} was not loaded: ${error.message}.`);
     throw new IntrospectProblem(
       `${path.basename(file)} is no database: ${error instanceof Error ? error.message : "it cannot be read"}.`,
     );
@@ -171,7 +175,7 @@ function report(source: string, { tables, leftOut }: FoundDatabase, merged: Merg
     `Open what may be asked: remove "hidden": true from tables in ${file}, and from columns that you want to show.`,
     "Then: npm start, and sign in as owner@example.com.",
   ];
-  console.log(lines.filter((line) => line !== undefined).join("\n"));
+  printLines(lines.filter((line) => line !== undefined));
 }
 
 function listed(what: string, names: readonly string[]): string | undefined {
@@ -187,6 +191,7 @@ function useCatalogue(): readonly string[] {
 }
 
 await main().catch((error: unknown) => {
-  console.error(error instanceof IntrospectProblem || error instanceof FileProblem ? error.message : error);
+  if (error instanceof IntrospectProblem || error instanceof FileProblem) printFailure(error);
+  else printDefect(error);
   process.exit(1);
 });

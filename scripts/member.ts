@@ -2,19 +2,26 @@
 // people, besides those of the policy file. `--remote` does it in the deployment.
 import { parseArgs } from "node:util";
 import * as z from "zod";
-import { AppError } from "../src/errors.ts";
 import { describeAddress, parseEmailAddress } from "../src/lib/email-address.ts";
+import type { EmailAddress } from "../src/lib/email-address.ts";
 import { attributeProblems } from "../src/policy/attributes.ts";
 import type { Policy } from "../src/policy/model.ts";
-import { administeringRoles, requireAttributes, requireEmailAddress, requireRole } from "../src/policy/names.ts";
+import {
+  administeringRoles,
+  overriddenWarnings,
+  requireAttributes,
+  requireEmailAddress,
+  requireRole,
+} from "../src/policy/names.ts";
 import type { ListedMember } from "../src/storage/member-row.ts";
 import { addRole, removeMember, removeRole, setAttributes } from "../src/storage/member-statements.ts";
-import type { Change } from "../src/storage/member-statements.ts";
+import type { ChangedBy } from "../src/storage/member-statements.ts";
 import { closeSetup } from "../src/storage/setup-statements.ts";
 import { problemLines, readMembers } from "./members-table.ts";
 import { DATABASE_OPTIONS, OPERATOR, openOwnDatabase } from "./own-database.ts";
 import type { OwnDatabase } from "./own-database.ts";
 import { PolicyProblem } from "./policy-file.ts";
+import { printFailure, printLines } from "./terminal.ts";
 
 const USAGE =
   "Say what to do: add <email> <role>, remove <email> [role], set <email> <name>=<value> …, or list. --remote does it in the deployment.";
@@ -30,18 +37,67 @@ async function main(): Promise<readonly string[]> {
       (command === "set" && rest.length > 0));
   if (!isRight) throw new PolicyProblem(USAGE);
   const database = await openOwnDatabase(values);
-  const who = command === "remove" ? await storedSpelling(database, email) : requireEmailAddress(email);
-  const { change, warnings } = changeOf(database, command, who, rest);
-  await database.run(change);
+  if (command === "remove") return remove(database, email, rest[0]);
+  const who = requireEmailAddress(email);
+  if (command === "set") return set(database, who, rest);
+  return add(database, who, rest[0] ?? "");
+}
+
+async function add(database: OwnDatabase, email: EmailAddress, role: string): Promise<readonly string[]> {
+  const { policy } = database.config;
+  requireRole(policy, role);
+  await database.run(addRole(email, role, now()));
   // From now on an administering role is or was held, so the set-up code must not make another owner.
-  if (command === "add" && administeringRoles(database.config.policy).includes(rest[0] ?? ""))
-    await database.run(closeSetup({ by: OPERATOR, nowMs: Date.now(), reason: "held" }));
-  const [now] = await readMembers(database, who);
-  return [
-    now === undefined ? `${describeAddress(who)} is not in the members table.` : lineOf(now),
-    ...warnings.map((warning) => `warning: ${warning}`),
-    await database.tell(),
-  ];
+  if (administeringRoles(policy).includes(role)) await database.run(closeSetup({ ...now(), reason: "held" }));
+  return [await stateLine(database, email), await database.tell()];
+}
+
+async function set(database: OwnDatabase, email: EmailAddress, texts: readonly string[]): Promise<readonly string[]> {
+  const { policy } = database.config;
+  const attributes = Object.fromEntries(texts.map((text) => parseAttribute(policy, text)));
+  const names = Object.keys(attributes);
+  const overridden = overriddenWarnings(policy, email, names);
+  const warnings = [...requireAttributes(policy, attributes), ...overridden].map((warning) => `warning: ${warning}`);
+  await database.run(setAttributes(email, attributes, now()));
+  // What the policy file overrides is propagated too, but nothing of it acts.
+  const told = await database.tell();
+  return [await stateLine(database, email), ...warnings, ...(overridden.length === names.length ? [] : [told])];
+}
+
+/** Without a role everything goes. A role that the policy does not have any more can still be taken away. */
+async function remove(database: OwnDatabase, text: string, role?: string): Promise<readonly string[]> {
+  const email = await storedSpelling(database, text);
+  const [before] = await readMembers(database, email);
+  const stays = declaredLines(database.config.policy, email, role);
+  if (before === undefined || !holds(before, role)) {
+    const what = role === undefined ? "is not in the members table" : `does not have ${role} by the members table`;
+    return [`${describeAddress(email)} ${what}, so nothing was changed.`, ...stays];
+  }
+  await database.run(role === undefined ? removeMember(email, now()) : removeRole(email, role, now()));
+  const removed = role === undefined ? "All that the members table gave was" : `The role ${role} was`;
+  return [await stateLine(database, email), `${removed} taken away.`, ...stays, await database.tell()];
+}
+
+const now = (): ChangedBy => ({ by: OPERATOR, nowMs: Date.now() });
+
+/** A role that cannot be read counts for nothing, but it stands there. */
+function holds({ roles, unreadable }: ListedMember, role: string | undefined): boolean {
+  return role === undefined || roles.some((held) => held.role === role) || unreadable.includes(`the role ${role}`);
+}
+
+/** What the policy file goes on giving, whatever is taken away here. */
+function declaredLines({ members }: Policy, email: string, role: string | undefined): readonly string[] {
+  const declared = members.find((member) => member.email === email);
+  const roles = (declared?.roles ?? []).filter((held) => role === undefined || held === role);
+  const attributes = role === undefined ? Object.keys(declared?.attributes ?? {}) : [];
+  const given = [...roles.map((name) => `the role ${name}`), ...attributes.map((name) => `the attribute ${name}`)];
+  if (given.length === 0) return [];
+  return [`warning: The policy file still gives ${email} ${given.join(", ")}. What it gives is taken away there.`];
+}
+
+async function stateLine(database: OwnDatabase, email: string): Promise<string> {
+  const [member] = await readMembers(database, email);
+  return member === undefined ? `${describeAddress(email)} is not in the members table.` : lineOf(member);
 }
 
 /** A row in a spelling that matches no user is removed under that spelling; everything else goes by the one spelling. */
@@ -50,27 +106,6 @@ async function storedSpelling(database: OwnDatabase, text: string): Promise<stri
   if (address === text) return address;
   const [stored] = await readMembers(database, text);
   return stored === undefined ? requireEmailAddress(text) : text;
-}
-
-interface Wanted {
-  readonly change: Change;
-  /** What is written, but grants nothing. */
-  readonly warnings: readonly string[];
-}
-
-function changeOf({ config }: OwnDatabase, command: string, email: string, rest: readonly string[]): Wanted {
-  const at = { by: OPERATOR, nowMs: Date.now() };
-  const [role] = rest;
-  if (command === "set") {
-    const attributes = Object.fromEntries(rest.map((text) => parseAttribute(config.policy, text)));
-    const warnings = requireAttributes(config.policy, attributes);
-    return { change: setAttributes(email, attributes, at), warnings };
-  }
-  if (role === undefined) return { change: removeMember(email, at), warnings: [] };
-  // A role that the policy does not have any more can still be taken away.
-  if (command === "remove") return { change: removeRole(email, role, at), warnings: [] };
-  requireRole(config.policy, role);
-  return { change: addRole(email, role, at), warnings: [] };
 }
 
 const attributeValue = z.union([
@@ -130,8 +165,8 @@ function lineOf({ email, roles, attributes }: ListedMember): string {
 }
 
 try {
-  console.log((await main()).join("\n"));
+  printLines(await main());
 } catch (error) {
-  console.error(error instanceof AppError ? error.publicMessage : error instanceof Error ? error.message : error);
+  printFailure(error);
   process.exit(1);
 }

@@ -2,6 +2,7 @@
 import { memberProblems } from "../src/policy/attributes.ts";
 import type { Policy } from "../src/policy/model.ts";
 import { describeAddress } from "../src/lib/email-address.ts";
+import { escapeInvisible } from "../src/lib/visible-text.ts";
 import { MEMBER_COLUMNS, readMemberRow } from "../src/storage/member-row.ts";
 import type { ListedMember } from "../src/storage/member-row.ts";
 import { hasLocalState, openOwnDatabase } from "./own-database.ts";
@@ -41,8 +42,8 @@ export async function readMembersIfThere(choice: DatabaseChoice): Promise<ReadTa
 /** What is wrong with stored members, one line for each problem. */
 export function problemLines(policy: Policy, members: readonly ListedMember[]): readonly string[] {
   return members.flatMap((member) =>
-    memberProblems(policy, member).map(
-      (problem) => `${describeAddress(member.email)} in the members table: ${problem}`,
+    memberProblems(policy, member).map((problem) =>
+      escapeInvisible(`${describeAddress(member.email)} in the members table: ${problem}`),
     ),
   );
 }

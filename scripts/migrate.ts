@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import { root } from "./build.ts";
 import { migrateByWrangler, ownTablesOf } from "./migrations.ts";
 import { loadOwnConfig, requireBindings } from "./policy-file.ts";
+import { print, printFailure } from "./terminal.ts";
 
 const { values } = parseArgs({ options: { local: { type: "boolean", default: false }, env: { type: "string" } } });
 const configPath = path.join(root, "wrangler.jsonc");
@@ -15,8 +16,8 @@ try {
   const wanted = ownTablesOf(config);
   await migrateByWrangler(wanted, configPath, values.local ? "--local" : "--remote", values.env);
   const names = wanted.map(({ source }) => source).join(", ");
-  console.log(names === "" ? "No source needs tables of Gatehouse." : `Up to date: ${names}.`);
+  print(names === "" ? "No source needs tables of Gatehouse." : `Up to date: ${names}.`);
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error);
+  printFailure(error);
   process.exit(1);
 }

@@ -3,6 +3,7 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { root, runTool } from "./build.ts";
+import { print, printFailure } from "./terminal.ts";
 
 const FOLDER = path.join(root, "src/server/tools/own");
 const LIST = path.join(root, "src/server/tools/own.ts");
@@ -67,8 +68,8 @@ async function main(): Promise<string> {
 }
 
 try {
-  console.log(await main());
+  print(await main());
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error);
+  printFailure(error);
   process.exit(1);
 }

@@ -21,6 +21,7 @@ import { matrixOf, warningsOf } from "./policy/check.ts";
 import { diffPolicies } from "./policy/diff.ts";
 import { explain, storedLines } from "./policy/explain.ts";
 import { configuredSignIn } from "./sign-in.ts";
+import { print, printAside, printFailure } from "./terminal.ts";
 
 const USAGE =
   "Say what to do: check, explain <email> <dataset> [column], or diff <git revision>. --sample reads the sample's policy. check and explain read the members table of this machine, with --remote that of the deployment. With explain, --group <name> (also several) supposes groups of the identity provider, and --role <name> a role of the members table.";
@@ -88,7 +89,7 @@ function isMisspelling(address: string): (member: ListedMember) => boolean {
 async function storedMembers(choice: DatabaseChoice): Promise<readonly ListedMember[]> {
   const table = await readMembersIfThere(choice);
   if (table.kind === "read") return table.members;
-  console.error(`The members table was not read: ${table.reason}.`);
+  printAside(`The members table was not read: ${table.reason}.`);
   return [];
 }
 
@@ -130,8 +131,8 @@ async function loadRevision(revision: string, file: string): Promise<Gatehouse> 
 }
 
 try {
-  console.log((await main()).join("\n"));
+  print((await main()).join("\n"));
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error);
+  printFailure(error);
   process.exit(1);
 }

@@ -4,11 +4,13 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import * as z from "zod";
+import { describeAddress } from "../src/lib/email-address.ts";
 import { root } from "./build.ts";
 import { openOwnDatabase } from "./own-database.ts";
 import { PolicyProblem } from "./policy-file.ts";
 import { openQuarantine } from "./supervisor/quarantine-file.ts";
 import type { Quarantined, QuarantineFile } from "./supervisor/quarantine-file.ts";
+import { printFailure, printLines } from "./terminal.ts";
 
 const USAGE = "Say what to do: list, clear <id> for one statement, or clear for all. --sample is for the sample.";
 
@@ -35,7 +37,7 @@ async function list(entries: readonly Quarantined[], isSample: boolean): Promise
   const emails = await emailsOf(isSample);
   return entries.map(({ id, subject, operation, source, call, atMs }) => {
     const where = source === null ? operation : `${operation} on ${source}`;
-    return `${id}  ${emails.get(subject) ?? subject}  ${where}  call ${call}  ${new Date(atMs).toISOString()}`;
+    return `${id}  ${describeAddress(emails.get(subject) ?? subject)}  ${where}  call ${call}  ${new Date(atMs).toISOString()}`;
   });
 }
 
@@ -64,8 +66,8 @@ function clear(quarantine: QuarantineFile, id: string | undefined): readonly str
 }
 
 try {
-  console.log((await main()).join("\n"));
+  printLines(await main());
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error);
+  printFailure(error);
   process.exit(1);
 }

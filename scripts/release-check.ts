@@ -7,6 +7,7 @@ import { checkCommitted, checkFirstUse, checkTests, withClone } from "./release/
 import type { Outcome, State } from "./release/outcome.ts";
 import { checkGeneratedTypes, checkVulnerabilities } from "./release/tools.ts";
 import { checkVersions } from "./release/versions.ts";
+import { print } from "./terminal.ts";
 
 const { values } = parseArgs({ options: { "without-tests": { type: "boolean", default: false } } });
 const MARKS: Readonly<Record<State, string>> = { passed: "ok     ", failed: "FAILED ", unknown: "UNKNOWN" };
@@ -21,7 +22,7 @@ async function check(name: string, look: () => Outcome | Promise<Outcome>): Prom
     outcome = { state: "failed", saw: error instanceof Error ? error.message : "no reason given" };
   }
   states.push(outcome.state);
-  console.log(`${MARKS[outcome.state]} ${name}: ${outcome.saw}`);
+  print(`${MARKS[outcome.state]} ${name}: ${outcome.saw}`);
 }
 
 await check("committed", checkCommitted);
@@ -35,7 +36,7 @@ await withBundle(async (bundle) => {
 });
 await withClone(async (folder) => {
   await check("first use", () => checkFirstUse(folder));
-  if (values["without-tests"]) console.log("left out tests: --without-tests");
+  if (values["without-tests"]) print("left out tests: --without-tests");
   else await check("tests", () => checkTests(folder));
 });
 process.exitCode = states.includes("failed") ? 1 : states.includes("unknown") ? 2 : 0;

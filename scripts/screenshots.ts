@@ -7,6 +7,7 @@ import path from "node:path";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { root } from "./build.ts";
 import { launchChromium } from "./chromium.ts";
+import { print } from "./terminal.ts";
 
 const PORT = process.env["PORT"] ?? "8787";
 const ORIGIN = `http://localhost:${PORT}`;
@@ -57,7 +58,7 @@ async function authorizationUrl(name: string): Promise<string> {
 
 async function take(page: Page, name: string): Promise<void> {
   await page.screenshot({ path: path.join(IMAGES, `${name}.png`), scale: "css" });
-  console.log(`docs/images/${name}.png`);
+  print(`docs/images/${name}.png`);
 }
 
 const choose = async (page: Page): Promise<void> => page.locator(`button[value="${ACCOUNT}"]`).click();

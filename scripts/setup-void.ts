@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import * as z from "zod";
 import { closeSetup } from "../src/storage/setup-statements.ts";
 import { DATABASE_OPTIONS, OPERATOR, openOwnDatabase } from "./own-database.ts";
+import { printFailure, printLines } from "./terminal.ts";
 
 const closed = z.tuple([z.object({ used_ms: z.number(), reason: z.enum(["used", "held", "voided"]) })]);
 
@@ -26,8 +27,8 @@ async function main(): Promise<readonly string[]> {
 }
 
 try {
-  console.log((await main()).join("\n"));
+  printLines(await main());
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error);
+  printFailure(error);
   process.exit(1);
 }

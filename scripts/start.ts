@@ -25,6 +25,7 @@ import { openQuarantine } from "./supervisor/quarantine-file.ts";
 import { SupervisorStopped } from "./supervisor/replaceable-server.ts";
 import { superviseServer } from "./supervisor/supervise.ts";
 import type { Supervisor } from "./supervisor/supervise.ts";
+import { print, printAside, printDefect, printFailure } from "./terminal.ts";
 
 /** Something the person who started this can mend; shown without a stack. */
 class StartProblem extends Error {}
@@ -48,7 +49,7 @@ async function main(): Promise<void> {
   openStateFolder(stateDir);
   hideVariables(configPath);
 
-  console.log("Building …");
+  print("Building …");
   const bundleDir = mkdtempSync(path.join(tmpdir(), "gatehouse-"));
   process.on("exit", () => rmSync(bundleDir, { recursive: true, force: true }));
   const [clientDocuments] = await Promise.all([localClientDocuments(configPath), buildWorker(configPath, bundleDir)]);
@@ -97,7 +98,8 @@ async function runUpkeep(work: () => Promise<void>): Promise<void> {
     await work();
   } catch (error) {
     // Users may already send queries, and a restart cuts it off. The next start does it.
-    console.error("The upkeep was not finished. What is served is complete all the same.", error);
+    printAside("The upkeep was not finished. What is served is complete all the same.");
+    printDefect(error);
   }
 }
 
@@ -139,7 +141,7 @@ async function prepareStorage(
     await migrateOwnTables(storage, config);
     // Documents may have been edited while nothing was served.
     await (await storage.getD1Database("GATEHOUSE_DB")).prepare(SWEEPS_DUE_SQL).run();
-    if (isSample) await loadSample(storage, stateDir, console.log);
+    if (isSample) await loadSample(storage, stateDir, print);
     await requireDeclaredShape(storage, config);
   } finally {
     await storage.dispose();
@@ -199,11 +201,12 @@ function announce({ organisation, policy }: Gatehouse, { origin, isSample, metho
     "",
     "Press Ctrl+C to stop.",
   ];
-  console.log(lines.join("\n"));
+  print(lines.join("\n"));
 }
 
 await main().catch((error: unknown) => {
   const isExplained = [StartProblem, PolicyProblem, SupervisorStopped].some((known) => error instanceof known);
-  console.error(isExplained && error instanceof Error ? error.message : error);
+  if (isExplained) printFailure(error);
+  else printDefect(error);
   process.exit(1);
 });

@@ -3,9 +3,10 @@
 import { parseArgs } from "node:util";
 import * as z from "zod";
 import { requireEmailAddress, requireRole } from "../src/policy/names.ts";
-import { AppError } from "../src/errors.ts";
 import { hashAccessToken, newAccessToken } from "../src/lib/access-token.ts";
+import { describeAddress } from "../src/lib/email-address.ts";
 import { newId } from "../src/lib/ids.ts";
+import { describeInvisible, firstInvisible } from "../src/lib/visible-text.ts";
 import {
   addAccessToken,
   countMadeToday,
@@ -15,6 +16,7 @@ import {
 import { DATABASE_OPTIONS, OPERATOR, openOwnDatabase } from "./own-database.ts";
 import type { OwnDatabase } from "./own-database.ts";
 import { PolicyProblem } from "./policy-file.ts";
+import { printFailure, printLines } from "./terminal.ts";
 
 const USAGE =
   "Say what to do: create <name> --owner <email> --role <role> (also several) [--days <n>], list, or revoke <id>. --remote does it in the deployment.";
@@ -53,7 +55,10 @@ async function create(database: OwnDatabase, { name, owner, roles, days: text }:
   const days = Number(text);
   if (!Number.isInteger(days) || days < 1 || days > maxDays)
     throw new PolicyProblem(`--days is ${text}. It takes a whole number from 1 to ${maxDays}.`);
+  if (name.trim() === "") throw new PolicyProblem("The name is empty.");
   if (name.length > 100) throw new PolicyProblem("The name is longer than 100 characters.");
+  const codePoint = firstInvisible(name);
+  if (codePoint !== undefined) throw new PolicyProblem(`The name ${describeInvisible(codePoint)}.`);
   const ownerId = await ownerIdOf(database, requireEmailAddress(owner));
   const [id, token, nowMs] = [newId(), newAccessToken(), Date.now()];
   const times = { nowMs, expiresMs: nowMs + days * 86_400_000 };
@@ -114,7 +119,7 @@ async function list(database: OwnDatabase): Promise<readonly string[]> {
       const roles = z.array(z.string()).parse(JSON.parse(one.roles)).join(", ");
       const end = one.revoked_ms === null ? `until ${dayOf(one.expires_ms)}` : `revoked ${dayOf(one.revoked_ms)}`;
       const used = one.used_ms === null ? "never used" : `last used ${new Date(one.used_ms).toISOString()}`;
-      return `${one.id}  ${one.name}  ${one.email ?? "unknown"}  ${roles}  ${end}  ${used}`;
+      return `${one.id}  ${one.name}  ${describeAddress(one.email ?? "unknown")}  ${roles}  ${end}  ${used}`;
     });
   return lines.length === 0 ? ["There are no access tokens."] : lines;
 }
@@ -124,8 +129,8 @@ function dayOf(ms: number): string {
 }
 
 try {
-  console.log((await main()).join("\n"));
+  printLines(await main());
 } catch (error) {
-  console.error(error instanceof AppError ? error.publicMessage : error instanceof Error ? error.message : error);
+  printFailure(error);
   process.exit(1);
 }

@@ -30,6 +30,7 @@ import {
   ledgersOf,
   logCall,
   logError,
+  logWarning,
   openOwnSources,
   openShared,
   openStatements,
@@ -104,7 +105,7 @@ export function createGatehouse(config: Gatehouse): GatehouseWorker {
       members: peopleOf(env).members,
       onMemberChanged: async (identity, record) => peopleOf(env).changes.changed(identity, record),
       onError: (error) => logError("ledger", error),
-      warn: (code, message) => console.warn(`${code}: ${message}`),
+      warn: (code, message) => logWarning(`${code}: ${message}`),
     })),
     WorkspaceObject: defineWorkspaceObject<Env>(() => config.limits),
     GrantObject: defineGrantObject<Env>((env) => grantOptions(config, env, providerOf, runtime.hubOf(env))),
@@ -138,7 +139,7 @@ function runtimeOptions(config: Gatehouse, env: Env, dependencies: ToolDependenc
     hub: env.HUB,
     limits: { ...limits, ...RUNTIME_TIMES, idleSeconds },
     now: Date.now,
-    onRefusal: (message) => console.warn(`mcp: ${message}`),
+    onRefusal: (message) => logWarning(`mcp: ${message}`),
     onError: (error) => logError("mcp", error),
   };
 }

@@ -20,7 +20,7 @@ import { isMisdirected, nameEndpoint, withOwnPath } from "./mcp/addresses.ts";
 import { refuseHost, refuseOrigin } from "./mcp/border.ts";
 import type { McpEndpoint } from "./mcp/endpoint.ts";
 import { RPC, rpcError } from "./mcp/json-rpc.ts";
-import { logError } from "./opened.ts";
+import { logError, logWarning } from "./opened.ts";
 import type { People } from "./people.ts";
 import { toAuthInfo } from "./server/caller.ts";
 import { createBrowserSessionStore } from "./storage/browser-sessions.ts";
@@ -62,7 +62,7 @@ export function createOwnProvider(
     now: Date.now,
   });
   const log = (message: string, error?: unknown): void =>
-    error === undefined ? console.warn(message) : logError(message, error);
+    error === undefined ? logWarning(message) : logError(message, error);
   const settings = parseSignIn(env, origin);
   for (const warning of signInWarnings(settings, policy.groups)) log(`sign-in: ${warning}`);
   const endAccount = async (subjectId: string): Promise<void> => {

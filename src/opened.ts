@@ -13,6 +13,7 @@ import type { TokenKey } from "./sources/tokens.ts";
 import type { OnRefusal } from "./sql/defence.ts";
 import { createEnginePool } from "./sql/engine/pool.ts";
 import type { EnginePool } from "./sql/engine/pool.ts";
+import { describeError, escapeInvisible } from "./lib/visible-text.ts";
 
 /** What an isolate has once, whatever it opens: the memory of its engines, and the log of refusals by a defence. */
 export interface Shared {
@@ -23,7 +24,7 @@ export interface Shared {
 export function openShared(): Shared {
   return {
     engines: createEnginePool(),
-    defenceLog: createDefenceLog({ log: (line) => console.warn(line), now: Date.now }),
+    defenceLog: createDefenceLog({ log: logWarning, now: Date.now }),
   };
 }
 
@@ -67,8 +68,14 @@ export function handoverOf(env: Env): Handover {
 }
 
 /** In a deployment too: operators see in Workers Logs who runs what, how long it takes and what becomes of it. */
-export const logCall = createCallLog(Date.now, (line) => console.log(line));
+export const logCall = createCallLog(Date.now, (line) => console.log(escapeInvisible(line)));
 
+/** One line. Texts of clients and identity providers stand in it, so nothing in it may forge a line or rewrite a terminal. */
+export function logWarning(message: string): void {
+  console.warn(escapeInvisible(message));
+}
+
+/** As `logWarning`, with the error and where it was thrown on the lines below. */
 export function logError(message: string, error?: unknown): void {
-  console.error(message, ...(error === undefined ? [] : [error]));
+  console.error(escapeInvisible(message), ...(error === undefined ? [] : [describeError(error)]));
 }

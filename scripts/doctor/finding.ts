@@ -1,4 +1,5 @@
 // What a check of the doctor has to say, in words for the person who runs the deployment.
+import { escapeInvisible } from "../../src/lib/visible-text.ts";
 
 export type Finding =
   | { readonly check: string; readonly state: "fine" | "skipped"; readonly says: string }
@@ -28,9 +29,9 @@ export function linesOf(finding: Finding): readonly string[] {
   return "mend" in finding ? [first, `      → ${finding.mend}`] : [first];
 }
 
-/** A text of the server as it can be printed: one line, no control characters, not long. */
+/** A text of the server as it can be printed: one line, nothing invisible, not long. */
 export function quote(text: unknown): string {
-  return JSON.stringify(
-    typeof text === "string" && text.length > 160 ? `${text.slice(0, 160)}…` : (text ?? null),
-  ).replaceAll(/[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, "?");
+  return escapeInvisible(
+    JSON.stringify(typeof text === "string" && text.length > 160 ? `${text.slice(0, 160)}…` : (text ?? null)),
+  );
 }

@@ -1,5 +1,6 @@
 // From what a database says of itself to how the policy file declares it: types, meanings, relations, typical values, and
 // everything hidden until a person opens it.
+import { firstInvisible } from "../../src/lib/visible-text.ts";
 import type { ColumnType } from "../../src/policy/model.ts";
 import type { D1SourceInput } from "../../src/policy/schema.ts";
 import { personalReason } from "./personal.ts";
@@ -92,12 +93,15 @@ function guessReference({ name }: FoundColumn, table: FoundTable, tables: readon
   return target === undefined || targets.length > 1 ? null : `${target.name}.${target.key}`;
 }
 
+/** A value that can stand in the declaration, which people review: one with invisible characters would read as another. */
+function isExample(value: string): boolean {
+  return value !== "" && value.length <= MAX_CHOICE_LENGTH && firstInvisible(value) === undefined;
+}
+
 /** The values of a column that has few, each of which occurs often. */
 function choicesOf({ values, storage }: FoundColumn): readonly string[] {
   const choices = [...new Set(values)];
   const isChoice =
     storage.size === 1 && storage.has("text") && choices.length <= MAX_CHOICES && values.length >= choices.length * 3;
-  return isChoice && choices.every((choice) => choice !== "" && choice.length <= MAX_CHOICE_LENGTH)
-    ? choices.toSorted()
-    : [];
+  return isChoice && choices.every((choice) => isExample(choice)) ? choices.toSorted() : [];
 }

@@ -3,6 +3,8 @@
 import { readFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { quoteIdentifier } from "../../src/sql/identifier.ts";
+import { tokenize } from "../../src/sql/tokenizer.ts";
+import { RefusedFile, confineToReading, runDump } from "./file-authorizer.ts";
 import { VIEW_REASON, VIRTUAL_REASON } from "./schema.ts";
 import type { LeftOut } from "./schema.ts";
 
@@ -15,17 +17,22 @@ interface TargetDatabase {
   batch(statements: never[]): Promise<unknown>;
 }
 
-/** Opens a file for reading: a database, or SQL that makes one. Throws `Error` with SQLite's message. */
+/**
+ * Opens a file for reading: a database, or SQL that makes one. Whatever stands in it can write no other file. Errors: `RefusedFile`;
+ * `Error` with SQLite's message.
+ */
 export function openFile(file: string): DatabaseSync {
-  if (!file.endsWith(".sql")) {
-    const database = new DatabaseSync(file, { readOnly: true });
-    database.prepare("SELECT count(*) FROM sqlite_schema").get();
-    return database;
+  const isDump = /\.sql$/i.test(file);
+  const database = isDump ? new DatabaseSync(":memory:") : new DatabaseSync(file, { readOnly: true });
+  // A schema, too, is text of others: its defaults and generated columns get functions without side effects only.
+  database.exec("PRAGMA trusted_schema = OFF");
+  if (isDump) {
+    // The order of a dump need not be that of its references.
+    database.exec("PRAGMA foreign_keys = OFF");
+    runDump(database, readFileSync(file, "utf8"));
   }
-  const database = new DatabaseSync(":memory:");
-  // The order of a dump need not be that of its references.
-  database.exec("PRAGMA foreign_keys = OFF");
-  database.exec(readFileSync(file, "utf8"));
+  confineToReading(database);
+  database.prepare("SELECT count(*) FROM sqlite_schema").get();
   return database;
 }
 
@@ -37,28 +44,18 @@ export interface Loaded {
 
 /** Copies it. */
 export async function loadInto(target: TargetDatabase, source: DatabaseSync): Promise<Loaded> {
-  const objects = source
-    .prepare(
-      "SELECT type, name, tbl_name AS tableName, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
-    )
-    .all()
-    .map((row) => ({
-      type: String(row["type"]),
-      name: String(row["name"]),
-      table: String(row["tableName"]),
-      sql: String(row["sql"]),
-    }));
-  const virtual = objects.filter(({ sql }) => /^CREATE\s+VIRTUAL\b/i.test(sql)).map(({ name }) => name);
+  const objects = readObjects(source);
+  const virtual = objects.filter(({ kind }) => kind === "virtual").map(({ name }) => name);
   const isKept = (name: string): boolean =>
     !virtual.some((owner) => name === owner || name.startsWith(`${owner}_`)) &&
     !name.startsWith("_cf_") &&
     name !== "d1_migrations";
   const tables = inOrder(
     source,
-    objects.filter(({ type, name }) => type === "table" && isKept(name)).map(({ name }) => name),
+    objects.filter(({ kind, name }) => kind === "table" && isKept(name)).map(({ name }) => name),
   );
-  const sqlOf = (type: string, name: string): string[] =>
-    objects.filter((one) => one.type === type && one.table === name).map(({ sql }) => sql);
+  const sqlOf = (kind: ObjectKind, name: string): string[] =>
+    objects.filter((one) => one.kind === kind && one.table === name).map(({ sql }) => sql);
   const copy = async (): Promise<number> => {
     await run(
       target,
@@ -80,9 +77,54 @@ export async function loadInto(target: TargetDatabase, source: DatabaseSync): Pr
     );
     throw error;
   });
-  const views = objects.filter(({ type }) => type === "view").map(({ name }) => ({ name, reason: VIEW_REASON }));
+  const views = objects.filter(({ kind }) => kind === "view").map(({ name }) => ({ name, reason: VIEW_REASON }));
   return { rows, leftOut: [...views, ...virtual.map((name) => ({ name, reason: VIRTUAL_REASON }))] };
 }
+
+type ObjectKind = "table" | "index" | "view" | "trigger" | "virtual";
+
+interface SchemaObject {
+  readonly kind: ObjectKind;
+  readonly name: string;
+  readonly table: string;
+  readonly sql: string;
+}
+
+/**
+ * What the schema declares. Its kind is that of its SQL, which is all that SQLite goes by: the type beside it may say anything in a file
+ * that was written by hand. Errors: `RefusedFile` for a declaration with a second statement, which the target would run.
+ */
+function readObjects(source: DatabaseSync): readonly SchemaObject[] {
+  return source
+    .prepare(
+      "SELECT name, tbl_name AS tableName, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
+    )
+    .all()
+    .map((row) => {
+      const [name, sql] = [String(row["name"]), String(row["sql"])];
+      return { kind: kindOf(name, sql), name, table: String(row["tableName"]), sql };
+    });
+}
+
+function kindOf(name: string, sql: string): ObjectKind {
+  const tokens = tokenize(sql).filter(({ kind }) => kind !== "space" && kind !== "comment");
+  const words = tokens.slice(0, 3).map(({ value }) => value.toUpperCase());
+  const kind = [words[1], words[2]].map((word) => KINDS.get(word ?? "")).find((found) => found !== undefined);
+  if (words[0] !== "CREATE" || kind === undefined) throw new RefusedFile(`${name} is declared in an unknown form`);
+  // The statements of a trigger end with semicolons; it stays behind.
+  if (kind !== "trigger" && tokens.slice(0, -1).some(({ kind: token, value }) => token === "operator" && value === ";"))
+    throw new RefusedFile(`${name} is declared with more than one statement`);
+  return kind;
+}
+
+/** By the second word of a declaration, or the third: `CREATE UNIQUE INDEX`. */
+const KINDS: ReadonlyMap<string, ObjectKind> = new Map([
+  ["TABLE", "table"],
+  ["INDEX", "index"],
+  ["VIEW", "view"],
+  ["TRIGGER", "trigger"],
+  ["VIRTUAL", "virtual"],
+]);
 
 async function copyRows(target: TargetDatabase, source: DatabaseSync, name: string): Promise<number> {
   let rows = 0;
@@ -109,7 +151,7 @@ function inOrder(source: DatabaseSync, tables: readonly string[]): readonly stri
   const ordered = new Set<string>();
   const visit = (name: string, above: readonly string[]): void => {
     if (ordered.has(name) || above.includes(name)) return;
-    const parents = source.prepare('SELECT "table" AS parent FROM pragma_foreign_key_list(?)').all(name);
+    const parents = source.prepare(`SELECT "table" AS parent FROM pragma_foreign_key_list(?, 'main')`).all(name);
     for (const parent of tables.filter((table) =>
       parents.some((row) => String(row["parent"]).toLowerCase() === table.toLowerCase()),
     ))
@@ -124,14 +166,14 @@ function inOrder(source: DatabaseSync, tables: readonly string[]): readonly stri
 function* insertsOf(source: DatabaseSync, name: string): Generator<{ sql: string; count: number }> {
   const table = quoteIdentifier(name);
   const columns = source
-    .prepare("SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0")
+    .prepare("SELECT name FROM pragma_table_xinfo(?, 'main') WHERE hidden = 0")
     .all(name)
     .map((row) => quoteIdentifier(String(row["name"])));
   const head = `INSERT INTO ${table} (${columns.join(", ")}) VALUES `;
   const values = columns.map((column) => `quote(${column})`).join(" || ', ' || ");
   let rows: string[] = [];
   let length = 0;
-  for (const { row } of source.prepare(`SELECT ${values} AS row FROM ${table}`).iterate()) {
+  for (const { row } of source.prepare(`SELECT ${values} AS row FROM main.${table}`).iterate()) {
     const text = `(${String(row)})`;
     if (rows.length > 0 && length + text.length > STATEMENT_LENGTH) {
       yield { sql: head + rows.join(", "), count: rows.length };

@@ -1,5 +1,6 @@
 // What a database says of itself: its tables and columns with keys and a sample of values, and what it has that cannot be a
 // dataset.
+import { firstInvisible } from "../../src/lib/visible-text.ts";
 import { RESERVED_PREFIXES, quoteIdentifier, reservedPrefixOf } from "../../src/sql/identifier.ts";
 
 /** A database as introspection asks it; a local D1 has this. */
@@ -67,8 +68,13 @@ export async function readDatabase(database: AskedDatabase): Promise<FoundDataba
     const name = String(given);
     if (isOwn(name)) continue;
     const reason = reasonToLeaveOut(String(type), name, virtual);
-    if (reason === null) tables.push(await readTable(database, name));
-    else leftOut.push({ name, reason });
+    if (reason !== null) {
+      leftOut.push({ name, reason });
+      continue;
+    }
+    const { table, columnsLeftOut } = await readTable(database, name);
+    tables.push(table);
+    leftOut.push(...columnsLeftOut);
   }
   return { tables, leftOut };
 }
@@ -85,31 +91,45 @@ function reasonToLeaveOut(type: string, name: string, virtual: readonly string[]
   if (virtual.some((owner) => name.startsWith(`${owner}_`))) return "belongs to a virtual table.";
   if (reservedPrefixOf(name) !== undefined)
     return `begins like a name that is reserved (${RESERVED_PREFIXES.join(", ")}).`;
-  // oxlint-disable-next-line no-control-regex -- finding control characters is the point
-  return /[\u0000-\u001f]/.test(name) ? "has a control character in its name." : null;
+  return invisibleReason(name);
 }
 
-async function readTable(database: AskedDatabase, name: string): Promise<FoundTable> {
+/** A name that looks like another, or like nothing: whoever opens tables could not tell what they open. */
+function invisibleReason(name: string): string | null {
+  const codePoint = firstInvisible(name);
+  return codePoint === undefined ? null : `has a character in its name that cannot be seen (${codePoint}).`;
+}
+
+interface ReadTable {
+  readonly table: FoundTable;
+  /** As `table.column`. */
+  readonly columnsLeftOut: readonly LeftOut[];
+}
+
+async function readTable(database: AskedDatabase, name: string): Promise<ReadTable> {
   const table = quoteIdentifier(name);
-  const found = await ask(database, `SELECT name, type, pk, hidden FROM pragma_table_xinfo(${literal(name)})`);
-  const keys = found.filter(({ pk }) => Number(pk) > 0);
+  const all = await ask(database, `SELECT name, type, pk, hidden FROM pragma_table_xinfo(${literal(name)})`);
+  const found = all.filter((column) => invisibleReason(String(column["name"])) === null);
+  const columnsLeftOut = all.flatMap(({ name: column }): LeftOut[] => {
+    const reason = invisibleReason(String(column));
+    return reason === null ? [] : [{ name: `${name}.${String(column)}`, reason }];
+  });
+  const keys = all.filter(({ pk }) => Number(pk) > 0);
   const references = await readReferences(database, name);
   const names = found.map((column) => String(column["name"]));
   const samples = new Map<string, Pick<FoundColumn, "values" | "storage">>();
   for (let start = 0; start < names.length; start += COLUMNS_AT_ONCE)
     for (const [column, sample] of await readSamples(database, table, names.slice(start, start + COLUMNS_AT_ONCE)))
       samples.set(column, sample);
-  return {
-    name,
-    key: keys.length === 1 ? String(keys[0]?.["name"]) : null,
-    columns: found.map(({ name: column, type }) => ({
-      name: String(column),
-      declaredType: String(type ?? ""),
-      references: references.get(String(column)) ?? null,
-      values: samples.get(String(column))?.values ?? [],
-      storage: samples.get(String(column))?.storage ?? new Set(),
-    })),
-  };
+  const key = keys.length === 1 && keys[0] !== undefined && found.includes(keys[0]) ? String(keys[0]["name"]) : null;
+  const columns = found.map(({ name: column, type }) => ({
+    name: String(column),
+    declaredType: String(type ?? ""),
+    references: references.get(String(column)) ?? null,
+    values: samples.get(String(column))?.values ?? [],
+    storage: samples.get(String(column))?.storage ?? new Set<string>(),
+  }));
+  return { table: { name, key, columns }, columnsLeftOut };
 }
 
 async function readReferences(database: AskedDatabase, name: string): Promise<ReadonlyMap<string, string>> {
@@ -118,7 +138,8 @@ async function readReferences(database: AskedDatabase, name: string): Promise<Re
   for (const { from, table, to } of rows) {
     // Without a column it is the primary key of the other table.
     const target = to ?? (await primaryKeyOf(database, String(table)));
-    if (target !== null) references.set(String(from), `${String(table)}.${String(target)}`);
+    const reference = `${String(table)}.${String(target)}`;
+    if (target !== null && firstInvisible(reference) === undefined) references.set(String(from), reference);
   }
   return references;
 }

@@ -1,4 +1,5 @@
 // `npm run policy -- explain <email> <dataset> [column]`: what one person sees, and which rules say so.
+import { escapeInvisible } from "../../src/lib/visible-text.ts";
 import { evaluate, resolveSubject } from "../../src/policy/evaluate.ts";
 import { maskOf, visibleColumns } from "../../src/policy/views.ts";
 import { attributeProblems, describeProblem } from "../../src/policy/attributes.ts";
@@ -51,7 +52,7 @@ export function storedLines({ email, roles, attributes, unreadable }: ListedMemb
   return [
     `The members table gives ${email}: roles ${given}; attributes ${JSON.stringify(attributes)}.`,
     ...unreadable.map((name) => `In the members table, ${name} cannot be read, so it counts for nothing.`),
-  ];
+  ].map(escapeInvisible);
 }
 
 function decisionLines(policy: Policy, subject: Subject, datasetId: string, column?: string): readonly string[] {

@@ -1,13 +1,14 @@
 // The local server as something that can be ended and started again on the same port and state, so that clients keep their URL. It
 // follows the log for the calls that are open, and keeps to the budget of restarts; when to restart is supervise.ts.
 import { setTimeout as delay } from "node:timers/promises";
-import { isDeepStrictEqual, styleText } from "node:util";
+import { isDeepStrictEqual } from "node:util";
 import type { Handover, RefusedStatement } from "../../src/access/refused-statements.ts";
 import type { LocalServer, RuntimeWatcher } from "../local.ts";
 import { createRestartBudget } from "./health.ts";
 import { followCalls, userOf } from "./open-calls.ts";
 import type { Suspect } from "./open-calls.ts";
 import type { QuarantineFile } from "./quarantine-file.ts";
+import { printAside, printDefect, printLog } from "../terminal.ts";
 
 export interface ServerOptions {
   readonly quarantine: QuarantineFile;
@@ -38,8 +39,7 @@ export async function startReplaceable(
   const watcher: RuntimeWatcher = {
     onLog(line, isError) {
       calls.read(line);
-      if (isError) console.error(styleText("red", line, { stream: process.stderr }));
-      else console.log(line);
+      printLog(line, isError);
     },
     onCrash() {
       const suspect = calls.end();
@@ -68,7 +68,8 @@ export async function startReplaceable(
         isStarted = true;
       } catch (error) {
         // Another program may have taken the port meanwhile. The budget bounds the attempts.
-        console.error("The server cannot be started:", error);
+        printAside("The server cannot be started:");
+        printDefect(error);
         waitMs = takeRestart();
       }
     }
@@ -104,14 +105,14 @@ function restartTaker(): () => number {
 
 /** Says which call ended the server, and refuses its statement to its user. */
 function report(what: string, suspect: Suspect | undefined, quarantine: QuarantineFile, mayRefuse: boolean): void {
-  if (suspect === undefined) return console.error(`${what} No call was running.`);
+  if (suspect === undefined) return printAside(`${what} No call was running.`);
   const { operation, source, statement, call } = suspect.call;
   const user = userOf(suspect.call);
   const where = source === null ? operation : `${operation} on ${source}`;
   const cause = `${what} The most probable cause is call ${call}: ${where} by subject ${user}.`;
-  if (statement === null || !mayRefuse) return console.error(cause);
+  if (statement === null || !mayRefuse) return printAside(cause);
   quarantine.add({ subject: user, statement, operation, source, call, atMs: Date.now() });
-  console.error(
+  printAside(
     `${cause} Statement ${statement} is refused to that subject until you clear it: npm run quarantine -- list, npm run quarantine -- clear`,
   );
 }

@@ -7,6 +7,7 @@ import { watchHealth } from "./health.ts";
 import type { HealthCheck } from "./health.ts";
 import { startReplaceable } from "./replaceable-server.ts";
 import type { ReplaceableServer, ServerOptions } from "./replaceable-server.ts";
+import { print } from "../terminal.ts";
 
 export interface SupervisorOptions extends ServerOptions {
   readonly origin: string;
@@ -56,7 +57,7 @@ async function watch(
   for (;;) {
     await delay(health.intervalMs, undefined, { signal });
     if (server.isOutdated()) {
-      console.log("Refused statements were cleared: the server is replaced, which takes about a second.");
+      print("Refused statements were cleared: the server is replaced, which takes about a second.");
       await server.update();
       health.reset();
     }

@@ -6,7 +6,7 @@ import type { Room } from "../ledger/record.ts";
 import type { Identity } from "../lib/identity.ts";
 import { mayAdminister } from "../policy/evaluate.ts";
 import { memberProblems } from "../policy/attributes.ts";
-import { administeringRoles, requireAttributes, requireRole } from "../policy/names.ts";
+import { administeringRoles, overriddenWarnings, requireAttributes, requireRole } from "../policy/names.ts";
 import type { AttributeChanges } from "../policy/names.ts";
 import type { Policy } from "../policy/model.ts";
 import { addRole, removeMember, removeRole, setAttributes } from "../storage/member-statements.ts";
@@ -131,7 +131,10 @@ export function createAdministration(dependencies: AdministrationDependencies): 
     },
     setAttributes: (person, email, attributes) =>
       administer(person, "set attributes", `${email} ${Object.keys(attributes).join(" ")}`, async (call) => {
-        const warnings = requireAttributes(policy, attributes);
+        const warnings = [
+          ...requireAttributes(policy, attributes),
+          ...overriddenWarnings(policy, email, Object.keys(attributes)),
+        ];
         return { ...(await make(setAttributes(email, attributes, at(call)))), warnings };
       }),
   };

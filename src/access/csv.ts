@@ -1,10 +1,14 @@
 // Rows as CSV (RFC 4180): nothing for null, "" for text that is empty. Lines end in a line feed, which costs fewer tokens than two
 // characters.
+import { escapeInvisible } from "../lib/visible-text.ts";
 import type { ShownCell } from "../sql/exact.ts";
 
-/** A header line and a line for each row. */
+/**
+ * A header line and a line for each row. Values are as they are; names of columns, which a query or a file chose, have nothing invisible
+ * in them.
+ */
 export function toCsv(columns: readonly string[], rows: readonly (readonly ShownCell[])[]): string {
-  return [columns, ...rows].map((line) => `${line.map(csvField).join(",")}\n`).join("");
+  return [columns.map(escapeInvisible), ...rows].map((line) => `${line.map(csvField).join(",")}\n`).join("");
 }
 
 function csvField(cell: ShownCell): string {

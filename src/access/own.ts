@@ -5,6 +5,7 @@ import { AppError } from "../errors.ts";
 import { hashAccessToken, newAccessToken } from "../lib/access-token.ts";
 import type { Room } from "../ledger/record.ts";
 import type { Identity } from "../lib/identity.ts";
+import { escapeInvisible } from "../lib/visible-text.ts";
 import { describeCap } from "../storage/access-token-statements.ts";
 import type { AccessTokens, ListedAccessToken } from "../storage/access-tokens.ts";
 import { Denied } from "./recorded.ts";
@@ -72,6 +73,11 @@ function nothingRead<T>(answer: T): Answered<T> {
   return { answer, datasets: [], rules: [] };
 }
 
+/** Tokens that were made before names were checked may have any. */
+function withVisibleName(token: ListedAccessToken): ListedAccessToken {
+  return { ...token, name: escapeInvisible(token.name) };
+}
+
 const DAY_MS = 86_400_000;
 
 export function createOwn({ record, organisation, tokens, changes, limits, newId, now }: OwnDependencies): Own {
@@ -104,7 +110,7 @@ export function createOwn({ record, organisation, tokens, changes, limits, newId
         person,
         "list access tokens",
         "",
-        async ({ subject }) => tokens.list(subject.subjectId),
+        async ({ subject }) => (await tokens.list(subject.subjectId)).map(withVisibleName),
         "listing",
       ),
     makeToken: (person, wanted) => {

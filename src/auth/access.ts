@@ -4,6 +4,7 @@ import { createRemoteJWKSet, decodeJwt, jwtVerify } from "jose";
 import * as z from "zod";
 import { parseEmailAddress } from "../lib/email-address.ts";
 import { ADDRESS_REFUSAL, VAGUE_REFUSAL, describeAddressFault, describeFault, providerDeadline } from "./fault.ts";
+import { keepVisibleGroups } from "./group-names.ts";
 import type { AccessSettings } from "./settings.ts";
 import { CALLBACK_PATH } from "./sign-in.ts";
 import type { Renewed, SignIn, SignInEnd, SignInParts, SignedIn } from "./sign-in.ts";
@@ -71,7 +72,7 @@ export function createAccessSignIn({ settings, origin, now, log }: SignInParts<A
     if (email === undefined) throw new AddressFault(describeAddressFault(claimed));
     const groups = (identity.groups ?? []).map((group) => (typeof group === "string" ? group : group.name));
     return {
-      claims: { issuer: iss, subject: sub, email, groups: [...new Set(groups)] },
+      claims: { issuer: iss, subject: sub, email, groups: keepVisibleGroups([...new Set(groups)], log) },
       renewal: { token, issuer, audience } satisfies z.output<typeof renewalSchema>,
     };
   }

@@ -4,6 +4,7 @@ import { AuthorizationError, CimdFetchError, authorizationErrorRedirect } from "
 import type { AuthRequest, OAuthHelpers } from "@cloudflare/workers-oauth-provider";
 import { Hono } from "hono";
 import { isLoopbackHost } from "../lib/loopback.ts";
+import { displayName, escapeInvisible } from "../lib/visible-text.ts";
 import { htmlPage } from "../ui/layout.tsx";
 import { documentHost } from "./client-documents/document-url.ts";
 import type { ConnectionMetadata } from "./connections.ts";
@@ -120,7 +121,7 @@ async function finishSignIn(raw: Request, oauth: OAuthHelpers, { signIn }: Autho
   const identity = await identityOf(end.claims);
   const { clientName } = await oauth.describeConsent(request);
   const clientDomain = documentHost(request.clientId) ?? null;
-  const metadata: ConnectionMetadata = { clientName: clientName.slice(0, 200), clientDomain };
+  const metadata: ConnectionMetadata = { clientName: displayName(clientName), clientDomain };
   const { redirectTo } = await oauth.completeAuthorization({
     request,
     userId: identity.subjectId,
@@ -172,7 +173,7 @@ function sendBack(location: string, description: string): Response | Promise<Res
   if (scheme === undefined && isLoopbackHost(hostname)) return redirect(location);
   const body = (
     <>
-      <p>The program's request was not right: {description}.</p>
+      <p>The program's request was not right: {escapeInvisible(description)}.</p>
       <p>
         <a href={location} rel="noreferrer">
           Go back to {scheme === undefined ? host : `the program for ${scheme} links`}

@@ -7,7 +7,7 @@ import type { GrantNamespace } from "./grants/protocol.ts";
 export interface Connection {
   readonly id: string;
   readonly clientId: string;
-  /** What the program calls itself, as it was shown for consent. Text of a stranger. */
+  /** What the program calls itself. Text of a stranger, and where an older version stored it, any text: see `displayName`. */
   readonly clientName: string;
   /** The domain that vouches for the program; null when it made up its name itself. */
   readonly clientDomain: string | null;

@@ -1,6 +1,7 @@
 // The consent page: which program asks, how far its name can be believed, where the answer goes, and what it will be
 // able to do. Every text of the client is untrusted; JSX escapes it.
 import type { ConsentDescription } from "@cloudflare/workers-oauth-provider";
+import { displayName, escapeInvisible } from "../lib/visible-text.ts";
 import { Notice } from "../ui/parts.tsx";
 import { documentHost } from "./client-documents/document-url.ts";
 import { privateUseScheme } from "./redirect-uri.ts";
@@ -29,7 +30,9 @@ export function ConsentPage({ organisation, details, access, handle }: ConsentPa
         <dl>
           <dt>Program</dt>
           <dd>
-            <strong>{clientName}</strong>
+            <strong>
+              <bdi>{displayName(clientName)}</bdi>
+            </strong>
           </dd>
           <dt>Published by</dt>
           <dd>
@@ -47,11 +50,12 @@ export function ConsentPage({ organisation, details, access, handle }: ConsentPa
           <dt>The answer goes to</dt>
           <dd>
             {scheme === undefined ? (
-              <strong>{redirectHost}</strong>
+              <strong>{escapeInvisible(redirectHost)}</strong>
             ) : (
               // Its host is a name that the program chose: no site, and no computer.
               <>
-                the program on your computer that opens <strong>{scheme}</strong> links: {new URL(redirectUri).href}
+                the program on your computer that opens <strong>{scheme}</strong> links:{" "}
+                {escapeInvisible(new URL(redirectUri).href)}
               </>
             )}
           </dd>

@@ -1,5 +1,6 @@
 // What went wrong at an identity provider: exact for the log, vague for the person.
-import { EMAIL_ADDRESS_FORM, describeAddress } from "../lib/email-address.ts";
+import { EMAIL_ADDRESS_FORM, shortenAddress, shortenAddresses } from "../lib/email-address.ts";
+import { escapeInvisible } from "../lib/visible-text.ts";
 
 /** For everything between us and the provider: who probes the sign-in learns nothing of its checks. */
 export const VAGUE_REFUSAL =
@@ -28,10 +29,15 @@ export function providerDeadline(): AbortSignal {
 }
 
 const MAX_CHARACTERS = 300;
+/** Of another system's text, in which addresses are looked for. */
+const MAX_READ_CHARACTERS = 2000;
 /** What errors of the libraries carry besides their message; bodies and tokens are in none of these. */
 const DETAILS = ["code", "error", "error_description", "status", "claim", "reason"];
 
-/** An error for one line of the log. Parts of it may be another system's text, so everything is quoted and cut. */
+/**
+ * An error for one line of the log. Parts of it may be another system's text, so everything is quoted, escaped and cut. Providers name
+ * the account in their errors, so addresses are shortened: a log is read by more people than may know who signs in.
+ */
 export function describeFault(error: unknown): string {
   if (typeof error !== "object" || error === null) return typeof error;
   const details = DETAILS.flatMap((name) => {
@@ -43,12 +49,15 @@ export function describeFault(error: unknown): string {
   return [quoted(message), ...details, ...because].join(", ");
 }
 
-/** For the log: a verified address that `parseEmailAddress` does not take. */
+/** For the log: a verified address that `parseEmailAddress` does not take, without saying whose it is. */
 export function describeAddressFault(email: unknown): string {
-  const got = typeof email === "string" ? describeAddress(email.slice(0, MAX_CHARACTERS)) : typeof email;
+  const got = typeof email === "string" ? shortenAddress(email.slice(0, MAX_CHARACTERS)) : typeof email;
   return `the email address cannot be taken: ${got}`;
 }
 
 function quoted(value: string | number): string {
-  return JSON.stringify(typeof value === "string" ? value.slice(0, MAX_CHARACTERS) : value);
+  if (typeof value === "number") return String(value);
+  // Cut last: half of an address would not be seen as one.
+  const text = shortenAddresses(value.slice(0, MAX_READ_CHARACTERS)).slice(0, MAX_CHARACTERS);
+  return escapeInvisible(JSON.stringify(text));
 }

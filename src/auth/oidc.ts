@@ -14,6 +14,7 @@ import {
   describeFault,
   providerDeadline,
 } from "./fault.ts";
+import { keepVisibleGroups } from "./group-names.ts";
 import { IssuerMismatchError, describeIssuerMismatch, describeReplacedIssuer } from "./issuer-mismatch.ts";
 import type { OidcSettings } from "./settings.ts";
 import { CALLBACK_PATH } from "./sign-in.ts";
@@ -64,7 +65,8 @@ export function createOidcSignIn({ settings, origin, now, log }: SignInParts<Oid
     const { issuer } = config.serverMetadata();
     const refreshToken = tokens.refresh_token ?? expected?.refreshToken;
     const renewal = refreshToken === undefined ? undefined : ({ issuer, subject, refreshToken } satisfies Renewal);
-    return { claims: { issuer, subject, email: read.email, groups: read.groups }, renewal };
+    const groups = keepVisibleGroups(read.groups, log);
+    return { claims: { issuer, subject, email: read.email, groups }, renewal };
   }
 
   async function authorizationRequest(own: Record<"state" | "nonce" | "code_challenge", string>): Promise<NextStep> {

@@ -1,5 +1,6 @@
 // The page of the sign-in flows for what went wrong, and the check that their forms are forms.
 import type { Context, Next } from "hono";
+import { escapeInvisible } from "../lib/visible-text.ts";
 import { htmlPage } from "../ui/layout.tsx";
 import type { PageOptions } from "../ui/layout.tsx";
 import type { NextStep } from "./sign-in.ts";
@@ -14,7 +15,7 @@ export interface ProblemOptions {
 export function problemPage(text: string, { next, status = 400, headers }: ProblemOptions = {}): Promise<Response> {
   const body = (
     <>
-      <p>{text}</p>
+      <p>{escapeInvisible(text)}</p>
       {next !== undefined && <p>{next}</p>}
     </>
   );

@@ -1,5 +1,6 @@
 // Which redirect URIs a client may register, and how one of a program is told from one of the web. The OAuth provider compares the URI of
 // a request with the registered ones.
+import { firstInvisible } from "../lib/visible-text.ts";
 
 /** As the provider has it (RFC 8252 §7.3). The URL parser leaves the case of hosts as it is where the scheme is not of the web. */
 const LOOPBACK_HOST = /^(?:localhost|\[::1\]|127(?:\.\d{1,3}){3})$/i;
@@ -9,7 +10,8 @@ const LOOPBACK_HOST = /^(?:localhost|\[::1\]|127(?:\.\d{1,3}){3})$/i;
  * §7.1). Never with a fragment or user information, which could make the shown host differ from the real one.
  */
 export function isUsableRedirectUri(uri: unknown, allowedSchemes: readonly string[]): uri is string {
-  if (typeof uri !== "string" || !URL.canParse(uri) || /[#\s\p{Cc}]/u.test(uri)) return false;
+  if (typeof uri !== "string" || !URL.canParse(uri) || /[#\s]/u.test(uri) || firstInvisible(uri) !== undefined)
+    return false;
   const { protocol, hostname, username, password } = new URL(uri);
   if (username !== "" || password !== "") return false;
   if (protocol === "https:") return true;

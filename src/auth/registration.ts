@@ -1,6 +1,7 @@
 // Registration requests before the OAuth provider sees them: anyone may send one, so what it stores is capped here, and a client is not
 // refused for a part of its metadata that this server can leave out (RFC 7591 §2, §3.2.1: the answer says what was registered).
 import { readText } from "../lib/body.ts";
+import { describeInvisibleName } from "./client-names.ts";
 import { refuseOAuth } from "./oauth-refusal.ts";
 import { isUsableRedirectUri } from "./redirect-uri.ts";
 
@@ -72,6 +73,8 @@ function isPageUri(member: string): boolean {
 /** What the registration is refused for, in words; undefined when the provider may look at it. */
 function findProblem(metadata: Metadata, allowedSchemes: readonly string[]): string | undefined {
   const members = Object.entries(metadata);
+  const invisible = describeInvisibleName(metadata);
+  if (invisible !== undefined) return invisible;
   if (members.some(([name, value]) => /^client_name(?:#|$)/.test(name) && isTooLong(value)))
     return `A client_name has at most ${MAX_NAME_CHARACTERS} characters`;
   if (members.filter(([name]) => isPageUri(name)).length > MAX_URIS)

@@ -1,5 +1,6 @@
 // The one spelling of an email address. Identities, members, groups and commands use it, so that `===` and SQL's `=` are the only
 // comparisons there are. It says nothing of whether an address exists or is verified.
+import { codePointOf } from "./visible-text.ts";
 
 declare const spelling: unique symbol;
 
@@ -38,4 +39,27 @@ export function foldAscii(text: string): string {
 /** A text that is no address, for a message: what a terminal or page would not show as it is, is written as its code point. */
 export function describeAddress(text: string): string {
   return text.replaceAll(/[^\u0021-\u007e]/gu, (found) => `\\u{${(found.codePointAt(0) ?? 0).toString(16)}}`);
+}
+
+/** Code points of an address that a log names. */
+const MAX_NAMED_CHARACTERS = 5;
+
+/**
+ * A text that may be an address, for a log that must not say whose it is: `k…@red.example`. What no address has, and so may be why it
+ * was refused, is named by its code point.
+ */
+export function shortenAddress(text: string): string {
+  const at = text.lastIndexOf("@");
+  const [first = ""] = at === 0 ? "" : text;
+  const domain = at === -1 ? "" : `@${/^[A-Za-z0-9.-]*/.exec(text.slice(at + 1))?.[0] ?? ""}`;
+  const strange = [...new Set(text.match(/[^\u0021-\u007e]/gu))].map(codePointOf);
+  const named = strange.length === 0 ? "" : ` (with ${strange.slice(0, MAX_NAMED_CHARACTERS).join(", ")})`;
+  return `${/[\u0021-\u007e]/.test(first) ? first : ""}…${domain}${named}`;
+}
+
+/** A text of another system for a log, with every address in it shortened, also those that are encoded for a URL. Twice is as once. */
+export function shortenAddresses(text: string): string {
+  return text.replaceAll(/[^\s"'<>()[\],;:=&…]+(?:@|%40)[^\s"'<>()[\],;:=&]+/giu, (found) =>
+    shortenAddress(found.replaceAll(/%40/gi, "@")),
+  );
 }

@@ -70,5 +70,19 @@ export function requireAttributes(policy: Policy, wanted: AttributeChanges): rea
   return texts("list");
 }
 
+/**
+ * Warnings for attributes of the members table that do not count, because the policy file gives the member the same ones and beats the
+ * table.
+ */
+export function overriddenWarnings({ members }: Policy, email: string, names: readonly string[]): readonly string[] {
+  const declared = members.find((member) => member.email === email)?.attributes ?? {};
+  return names
+    .filter((name) => Object.hasOwn(declared, name))
+    .map(
+      (name) =>
+        `The policy file gives ${email} the attribute ${name}, which beats the members table: what is set here does not act. Change it there.`,
+    );
+}
+
 /** Values by name; null takes one away. */
 export type AttributeChanges = Readonly<Record<string, Attributes[string] | null>>;

@@ -1,10 +1,17 @@
 // The form of the policy part of `gatehouse.config.ts`, field by field. What must fit across fields is check.ts.
 import * as z from "zod";
 import { parseEmailAddress } from "../lib/email-address.ts";
+import { describeInvisible, firstInvisible } from "../lib/visible-text.ts";
 import { reservedPrefixOf } from "../sql/identifier.ts";
 import { COLUMN_TYPES, COMPARISONS } from "./model.ts";
 import type { BoundCondition, Condition, Disclosure, Grant } from "./model.ts";
 import { notAnAddress } from "./names.ts";
+
+/** A name that is read in terminals, logs and reviews must look like what it is. */
+function requireVisible(name: string, context: z.RefinementCtx): void {
+  const codePoint = firstInvisible(name);
+  if (codePoint !== undefined) context.addIssue({ code: "custom", message: describeInvisible(codePoint) });
+}
 
 const scalar = z.union([z.string(), z.number(), z.boolean()]);
 const subjectValue = z.strictObject({ subject: z.string().min(1) });
@@ -15,8 +22,7 @@ const sourceName = z
 const objectName = z
   .string()
   .min(1)
-  // oxlint-disable-next-line no-control-regex -- refusing control characters is the point
-  .refine((name) => !/[\u0000-\u001f]/.test(name), "must not hold control characters")
+  .superRefine(requireVisible)
   .refine(
     (name) => reservedPrefixOf(name) === undefined,
     "begins like names that the database or Gatehouse keeps for itself",
@@ -215,7 +221,7 @@ export const policySchema = z.strictObject({
   ),
   roles: z.record(z.string().regex(/^[a-z][a-z0-9-]*$/, "must be lower-case letters, digits and -"), roleSchema),
   /** Roles by the groups that the identity provider tells, in its own names. */
-  groups: z.record(z.string().min(1), z.array(z.string()).min(1)).default({}),
+  groups: z.record(z.string().min(1).superRefine(requireVisible), z.array(z.string()).min(1)).default({}),
   /** Attributes that the members table may hold, besides those of `members`. */
   attributes: z.array(z.string().min(1)).default([]),
   members: z.array(

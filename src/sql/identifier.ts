@@ -1,4 +1,5 @@
 // Names in SQL: quoting, and comparing them as SQLite does.
+import { firstInvisible } from "../lib/visible-text.ts";
 
 /** A double-quoted identifier. Callers pass declared names only, never text from a request. */
 export function quoteIdentifier(name: string): string {
@@ -26,8 +27,7 @@ const MAX_COLUMN_NAME_LENGTH = 100;
 export function columnNames(given: readonly string[]): readonly string[] {
   const taken = new Set<string>();
   return given.map((name, index) => {
-    // oxlint-disable-next-line no-control-regex -- refusing control characters is the point
-    const isUsable = name !== "" && name.length <= MAX_COLUMN_NAME_LENGTH && !/[\u0000-\u001f\u007f\ufeff]/.test(name);
+    const isUsable = name !== "" && name.length <= MAX_COLUMN_NAME_LENGTH && firstInvisible(name) === undefined;
     // SQLite writes the second `a` of a subquery as `a:1`.
     const base =
       isUsable && reservedPrefixOf(name) === undefined ? name.replace(/:(\d+)$/, "_$1") : `column_${index + 1}`;

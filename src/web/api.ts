@@ -8,6 +8,7 @@ import type { RoleChanges } from "../access/role-changes.ts";
 import type { AuthorizeEnv } from "../auth/authorize.tsx";
 import type { Connections } from "../auth/connections.ts";
 import { AppError } from "../errors.ts";
+import { describeInvisible, displayName, firstInvisible } from "../lib/visible-text.ts";
 import { requireEmailAddress } from "../policy/names.ts";
 import { enter, errorResponse, neverStored, parseInput, readBody } from "./api-border.ts";
 import type { ApiBorderOptions, ErrorReporter, SignedIn } from "./api-border.ts";
@@ -30,7 +31,16 @@ interface ApiEnv extends AuthorizeEnv {
 
 const name = z.string().min(1).max(100);
 const newToken = z.strictObject({
-  name: z.string().trim().min(1).max(100),
+  // Checked before it is trimmed: trim() drops line ends and the byte order mark.
+  name: z
+    .string()
+    .superRefine((text, context) => {
+      const codePoint = firstInvisible(text);
+      if (codePoint !== undefined) context.addIssue({ code: "custom", message: describeInvisible(codePoint) });
+    })
+    .trim()
+    .min(1)
+    .max(100),
   roles: z.array(name).min(1).max(50),
   days: z.int().min(1).max(36_500),
 });
@@ -53,9 +63,11 @@ export function createApiRoutes(options: ApiOptions): Hono<ApiEnv> {
   app.get("/session", ({ var: { session } }) =>
     Response.json({ email: session.identity.email, csrfToken: session.csrfToken }),
   );
-  app.get("/connections", async ({ var: { session } }) =>
-    Response.json({ connections: await connections.list(session.identity.subjectId) }),
-  );
+  app.get("/connections", async ({ var: { session } }) => {
+    const listed = await connections.list(session.identity.subjectId);
+    const shown = listed.map((one) => ({ ...one, clientName: displayName(one.clientName) }));
+    return Response.json({ connections: shown });
+  });
   app.delete("/connections/:id", async (context) => {
     const id = parseInput(context.req.param("id"), name);
     // Recorded by the grant store, which tries again when it cannot: a full record keeps nobody from ending a connection.

@@ -1,6 +1,7 @@
 // What the start page has for a person who is signed in: what they may see, what to ask, and the connections that act for them.
 import type { Introduction } from "../access/introduction.ts";
 import { CsrfField } from "../auth/csrf.tsx";
+import { displayName } from "../lib/visible-text.ts";
 import { Contact, Moment, Notice } from "../ui/parts.tsx";
 import type { Connection } from "../auth/connections.ts";
 import { CONNECTION_FIELD, END_CONNECTION_PATH } from "./home-connections.tsx";
@@ -79,21 +80,27 @@ export function ConnectionList({ connections, csrfToken }: ConnectionListProps) 
 }
 
 function ConnectionRow({ connection, csrfToken }: { readonly connection: Connection; readonly csrfToken: string }) {
-  const { id, clientName, clientDomain, createdMs } = connection;
+  const { id, clientDomain, createdMs, usedMs } = connection;
+  const clientName = displayName(connection.clientName);
   return (
     <li>
       <div>
-        <strong>{clientName}</strong>
+        <strong>
+          <bdi>{clientName}</bdi>
+        </strong>
         <p class="small soft">
           {clientDomain === null ? "A name that the program chose itself" : `Published by ${clientDomain}`}, connected{" "}
-          <Moment ms={createdMs} />
+          <Moment ms={createdMs} />, last used <Moment ms={usedMs} />
         </p>
       </div>
       <form method="post" action={END_CONNECTION_PATH}>
         <CsrfField token={csrfToken} />
         <input type="hidden" name={CONNECTION_FIELD} value={id} />
         <button class="small" type="submit">
-          End <span class="said">the connection of {clientName}</span>
+          End{" "}
+          <span class="said">
+            the connection of <bdi>{clientName}</bdi>
+          </span>
         </button>
       </form>
     </li>

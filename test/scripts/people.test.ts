@@ -1,9 +1,10 @@
 // `npm run member`, `npm run token` and `npm run setup:void` beside a server that runs: what they write acts with its next request.
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { queryShop } from "../support/node/query.ts";
@@ -50,6 +51,18 @@ async function lines(script: Script, ...args: readonly string[]): Promise<readon
   return stdout.trim().split("\n");
 }
 
+/** Works on GATEHOUSE_DB beside the server, as an older version could have. */
+function inOwnDatabase(work: (database: DatabaseSync) => unknown): void {
+  const folder = path.join(stateDir, "v3/d1");
+  const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".sqlite"));
+  for (const file of files) {
+    const database = new DatabaseSync(path.join(folder, file), { timeout: 5000 });
+    const isOwn = database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'access_token'").get() !== undefined;
+    if (isOwn) work(database);
+    database.close();
+  }
+}
+
 async function notesSeenBy(token: string): Promise<{ readonly status: number; readonly text: string }> {
   const response = await queryShop(server.origin, token, "SELECT notes FROM customers LIMIT 1");
   return { status: response.status, text: await response.text() };
@@ -89,6 +102,76 @@ describe("npm run member and npm run token", () => {
     expect((await lines("token", "revoke", id))[0]).toBe(`${id} is revoked. Its next request is refused.`);
     expect((await notesSeenBy(token)).status).toBe(401);
     expect((await run("token", "revoke", id)).stderr).toContain(`There is no token ${id} that could be revoked.`);
+  }, 120_000);
+
+  it("say that nothing was changed when there is nothing to take away, and what the policy file still gives", async () => {
+    const nothing = await lines("member", "remove", "guest@harbor.example", "support");
+    expect(nothing).toEqual([
+      "guest@harbor.example does not have support by the members table, so nothing was changed.",
+    ]);
+    expect(await lines("member", "remove", "nobody@x.example")).toEqual([
+      "nobody@x.example is not in the members table, so nothing was changed.",
+    ]);
+    const declared = await lines("member", "remove", REVIEWER, "analyst");
+    expect(declared).toEqual([
+      `${REVIEWER} does not have analyst by the members table, so nothing was changed.`,
+      `warning: The policy file still gives ${REVIEWER} the role analyst. What it gives is taken away there.`,
+    ]);
+    await lines("member", "add", REVIEWER, "analyst");
+    const removed = await lines("member", "remove", REVIEWER, "analyst");
+    expect(removed.slice(0, 3)).toEqual([
+      `${REVIEWER} is not in the members table.`,
+      "The role analyst was taken away.",
+      declared[1],
+    ]);
+    await lines("member", "add", "twice@x.example", "support");
+    const all = await lines("member", "remove", "twice@x.example");
+    expect(all[1]).toBe("All that the members table gave was taken away.");
+    expect(all.join("\n")).not.toContain("warning");
+  }, 120_000);
+
+  it("do not claim that an attribute acts when the policy file's own beats it", async () => {
+    const set = await lines("member", "set", "support@harbor.example", "region=south");
+    expect(set[0]).toBe('support@harbor.example  no role  {"region":"south"}');
+    expect(set[1]).toBe(
+      "warning: The policy file gives support@harbor.example the attribute region, which beats the members table: what is set here does not act. Change it there.",
+    );
+    expect(set.join("\n")).not.toContain("It acts");
+    await lines("member", "remove", "support@harbor.example");
+  }, 60_000);
+
+  it("show names that an older version stored without what would rewrite the terminal", async () => {
+    const id = "older-token";
+    const hostile = `older\u001b[2K\u001b[1A\u009b2J\u202e\u200b\n${"0".repeat(16)}  forged`;
+    inOwnDatabase((database) => {
+      database
+        .prepare(
+          "INSERT INTO access_token (id, hash, owner_id, name, roles, made_by, made_ms, expires_ms) VALUES (?, 'x', 'x', ?, '[]', 'x', 0, ?)",
+        )
+        .run(id, hostile, Date.now() + 86_400_000);
+      database
+        .prepare("INSERT INTO member (email, roles, attributes, changed_by, changed_ms) VALUES (?, ?, ?, ?, 0)")
+        .run(
+          "a\u202eb\u001b@x.example",
+          '{"ro\\u001ble\\n":{"by":"x\\u009b","atMs":0},"bad\\u001b":1}',
+          '{"re\\u001bg":"\\u202e"}',
+          "x",
+        );
+    });
+    const listed = await lines("token", "list");
+    expect(
+      listed.filter((line) => line.startsWith(`${id}  olderU+001B[2KU+001B[1AU+009B2JU+202EU+200BU+000A`)),
+    ).toHaveLength(1);
+    const state = ["--local", "--sample"];
+    for (const output of [listed, await lines("member", "list"), await lines("policy", "check", ...state)]) {
+      expect(output.join("\n")).toMatch(/U\+|u\{/);
+      // oxlint-disable-next-line no-control-regex -- finding control characters is the point
+      expect(output.join("\n")).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b\u202e]/);
+      expect(output.some((line) => line.startsWith("0000"))).toBe(false);
+    }
+    inOwnDatabase((database) =>
+      database.exec("DELETE FROM member WHERE changed_by = 'x'; DELETE FROM access_token WHERE made_by = 'x'"),
+    );
   }, 120_000);
 
   it("keep text as it was written, whatever stands in it", async () => {
@@ -141,6 +224,10 @@ describe("npm run member and npm run token", () => {
     ],
     ["token", ["create", "x", "--owner", "\u212Aate@x.example", "--role", "owner"], "is no email address."],
     ["token", ["create", "x", "--role", "owner"], "Say what to do: create"],
+    ["token", ["create", "a\u202eb", "--owner", REVIEWER, "--role", "owner"], "cannot be seen (U+202E)"],
+    ["token", ["create", "a\u001b[2K", "--owner", REVIEWER, "--role", "owner"], "cannot be seen (U+001B)"],
+    ["token", ["create", "  ", "--owner", REVIEWER, "--role", "owner"], "The name is empty."],
+    ["member", ["set", "ann@x.example", "te\u001bam=blue"], "no attribute teU+001Bam."],
     [
       "token",
       ["create", "x", "--owner", "nobody@x.example", "--role", "owner"],

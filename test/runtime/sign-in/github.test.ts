@@ -97,7 +97,7 @@ describe("sign-in with GitHub", () => {
       "has an address with the Kelvin sign, which Unicode folds to k",
       { emails: [{ email: "\u212Aate@red.example", primary: true, verified: true }] },
       "this server cannot take",
-      "of user 4711, the email address cannot be taken: \\u{212a}ate@red.example",
+      "of user 4711, the email address cannot be taken: …@red.example (with U+212A)",
     ],
   ] as const)("refuses who %s", async (_case, change, shown, logged) => {
     github().person = { ...ANN, ...change };

@@ -1,0 +1,55 @@
+// Commands print through scripts/terminal.ts, and the Worker logs through opened.ts: a name that another party chose must not reach a
+// terminal by another way.
+import { readFileSync, readdirSync } from "node:fs";
+import path from "node:path";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { AppError } from "../../src/errors.ts";
+import { print, printDefect, printFailure, printLines, printLog } from "../../scripts/terminal.ts";
+
+const ROOT = path.resolve(import.meta.dirname, "../..");
+
+function filesThatPrint(folder: string): readonly string[] {
+  return readdirSync(path.join(ROOT, folder), { recursive: true, encoding: "utf8" })
+    .filter((file) => /\.tsx?$/.test(file))
+    .map((file) => path.join(folder, file))
+    .filter((file) => /\bconsole\.|\bstd(?:out|err)\.write\(/.test(readFileSync(path.join(ROOT, file), "utf8")));
+}
+
+it.each([
+  ["scripts", ["scripts/terminal.ts"]],
+  ["src", ["src/opened.ts"]],
+])("nothing in %s prints but the module that escapes", (folder, modules) => {
+  expect(filesThatPrint(folder)).toEqual(modules);
+});
+
+describe("what commands print", () => {
+  const HOSTILE = "a\u001b[2K\u009b1A\u202eb\u200b";
+  const ESCAPED = "aU+001B[2KU+009B1AU+202EbU+200B";
+  afterEach(() => void vi.restoreAllMocks());
+
+  function printed(work: () => void): string {
+    const texts: string[] = [];
+    for (const name of ["log", "error"] as const)
+      vi.spyOn(console, name).mockImplementation((text: unknown) => void texts.push(String(text)));
+    work();
+    return texts.join("\n");
+  }
+
+  it("escapes a name in every form of output", () => {
+    expect(printed(() => printLines([HOSTILE, "second"]))).toBe(`${ESCAPED}\nsecond`);
+    expect(printed(() => print(`${HOSTILE}\n\tsecond`))).toBe(`${ESCAPED}\n\tsecond`);
+    expect(printed(() => printLog(HOSTILE, false))).toBe(ESCAPED);
+    expect(printed(() => printLog(HOSTILE, true))).toContain(ESCAPED);
+    expect(printed(() => printFailure(new Error(HOSTILE)))).toBe(ESCAPED);
+    expect(printed(() => printFailure(new AppError("not_found", HOSTILE)))).toBe(ESCAPED);
+    expect(printed(() => printDefect(new Error(HOSTILE)))).toContain(`Error: ${ESCAPED}\n    at `);
+  });
+
+  it("keeps each entry of a list on its own line", () => {
+    expect(printed(() => printLines(["one\nforged", "two"]))).toBe("oneU+000Aforged\ntwo");
+  });
+
+  it("shows why a command failed without a stack", () => {
+    expect(printed(() => printFailure(new Error("Say what to do.")))).toBe("Say what to do.");
+  });
+});
