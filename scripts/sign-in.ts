@@ -8,6 +8,7 @@ import { SIGN_IN_SECRETS, SIGN_IN_VARIABLES, parseSignIn } from "../src/auth/set
 import type { SignInSettings } from "../src/auth/settings.ts";
 import { PolicyProblem } from "./policy-file.ts";
 import { makePrivate } from "./private-files.ts";
+import { printAside } from "./terminal.ts";
 
 /** Some place that is not this machine, for checks that do not know the deployment's URL. */
 const ELSEWHERE = "https://gatehouse.example.com";
@@ -39,7 +40,7 @@ export function hideVariables(configPath: string): void {
     makePrivate(file);
   } catch (error) {
     // It may be another user's, or stand on a disk that keeps no modes: the user who put it there has decided who reads it.
-    console.warn(`${file} may be readable by others on this machine: ${String(error)}`);
+    printAside(`${file} may be readable by others on this machine: ${String(error)}`);
   }
 }
 

@@ -15,7 +15,7 @@ import type { GrantProps } from "./renewal.ts";
 import { describeAccess, grantedScopes } from "./scopes.ts";
 import { CALLBACK_PATH } from "./sign-in.ts";
 import type { SignIn } from "./sign-in.ts";
-import { documentPage, unknownClientPage, usedUpPage } from "./start-again.tsx";
+import { documentPage, unknownClientPage, usedUpPage, wrongRedirectPage } from "./start-again.tsx";
 import { identityOf } from "./subject.ts";
 
 export interface AuthorizeOptions {
@@ -137,10 +137,13 @@ async function finishSignIn(raw: Request, oauth: OAuthHelpers, { signIn }: Autho
 /** What was wrong with a request that cannot be sent back to its client: an unknown client, a step that was taken before, or else the request itself. */
 async function explain({ description }: AuthorizationError, raw: Request, oauth: OAuthHelpers): Promise<Response> {
   const { pathname, searchParams } = new URL(raw.url);
-  if (pathname !== AUTHORIZE_PATH || raw.method !== "GET") return usedUpPage(description);
+  if (pathname !== AUTHORIZE_PATH || raw.method !== "GET") return usedUpPage();
   const clientId = searchParams.get("client_id") ?? "";
-  if (clientId !== "" && (await oauth.lookupClient(clientId)) === null) return unknownClientPage(clientId);
-  return problem(description);
+  if (clientId === "") return problem(description);
+  const client = await oauth.lookupClient(clientId);
+  if (client === null) return unknownClientPage(clientId);
+  const isRegistered = client.redirectUris.includes(searchParams.get("redirect_uri") ?? "");
+  return isRegistered ? problem(description) : wrongRedirectPage(description);
 }
 
 /** The person has agreed to this client, so the page may lead back to it; what went wrong is for the person alone. */

@@ -35,12 +35,20 @@ const CLEARING: readonly ClearingStep[] = [
   { client: "Any other", how: "Remove this server from its list of MCP servers, then add it again." },
 ];
 
-/** For a consent or a sign-in that was used, has expired, or is of another browser; `description` says which. */
-export function usedUpPage(description: string): Promise<Response> {
+/** For a consent or a sign-in that was used, has expired, or is of another browser: once it is gone, nothing tells which. */
+export function usedUpPage(): Promise<Response> {
   return startAgainPage([
-    `${description}.`,
+    "This sign-in is over: it was already used, it has expired, or it was started in another browser.",
     "Close this page, and connect from your assistant once more.",
     "If this page comes again, your assistant goes on with an old sign-in. Clear it there:",
+  ]);
+}
+
+/** For a client that asks to return to an address other than those it registered; `description` says what is wrong. */
+export function wrongRedirectPage(description: string): Promise<Response> {
+  return startAgainPage([
+    `${description}. It is none of the addresses that your assistant registered here.`,
+    "Connect from your assistant once more. If this page comes again, clear its old registration there:",
   ]);
 }
 

@@ -83,7 +83,8 @@ export function createEndpoint(options: EndpointOptions): McpEndpoint {
     const refusal = count > 1 ? await refuseMore?.(count - 1) : undefined;
     if (refusal !== undefined) return refusal;
     // It negotiates the revision, so the header cannot name one yet: some clients send the newest that they know.
-    if (isInitialize(body.value)) return sessions.post(request, body, caller);
+    if (isInitialize(body.value) && (!isSessionless || proposesRevision(body.value)))
+      return sessions.post(request, body, caller);
     const serve = async (note?: NoteGrants): Promise<Response> => {
       if (await isLegacyRequest(request, body.value)) return sessions.post(request, body, caller);
       if (isListen(body.value)) return serveListen(request, body.value, caller, options);
@@ -101,4 +102,10 @@ function askedBy(request: Request | undefined): Asked | undefined {
 
 function isRefusal(error: Error): boolean {
   return error instanceof ProtocolError || error.message.startsWith("Rejected inbound request");
+}
+
+/** Whether an `initialize` begins a session. Revision 2026-07-28 has no such method: without a proposal it is one that is not found. */
+function proposesRevision(message: unknown): boolean {
+  const params: unknown = Reflect.get(Object(message), "params");
+  return typeof Reflect.get(Object(params), "protocolVersion") === "string";
 }

@@ -59,11 +59,12 @@ describe("the page for a sign-in that cannot go on", () => {
     expectClearing(again.html);
   });
 
-  it("names what is wrong, and nothing to clear, when a known client sends a wrong request", async () => {
+  it("says what to clear when a known client asks to return to an address that it did not register", async () => {
     const url = await authorizeUrl(flow, await register(flow), { redirect_uri: "https://evil.example/callback" });
     const html = await readPage(await send(url));
     expect(html).toContain("Invalid redirect URI");
-    expect(html).not.toContain("codex mcp logout");
+    expect(html).toContain("codex mcp logout");
+    expect(html).not.toContain("evil.example");
   });
 
   it("names the host that the server tried when a metadata document cannot be fetched", async () => {

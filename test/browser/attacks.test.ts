@@ -10,7 +10,9 @@ import { usePolicyServer } from "../support/node/policy-server.ts";
 import { attack } from "./policies/hostile.ts";
 
 const ACCOUNT = "mallory@evil.example";
-const CLIENT = attack("client");
+/** Pages show 80 characters of a client's name, so its attack is shorter. */
+const CLIENT = `client'"></title></style><script>a(1)</script><img src=x onerror=a(2)>`;
+const textOf = (where: string): string => (where === "client" ? CLIENT : attack(where));
 const origin = usePolicyServer("test/browser/policies/hostile.ts", {
   prepare: async (storage) => {
     const database = await storage.getD1Database("SHOP_DB");
@@ -68,7 +70,7 @@ const EVIL_HOSTS = ["127.0.0.1", "localhost"] as const;
 describe("markup in stored texts is shown as text", () => {
   const holdsText = async (page: Page, texts: readonly string[]): Promise<void> => {
     const shown = (await page.locator("body").textContent()) ?? "";
-    for (const where of texts) expect(shown, where).toContain(attack(where));
+    for (const where of texts) expect(shown, where).toContain(textOf(where));
     expect(await page.locator("script, img").count()).toBe(0);
     expect(await seriousFindings(page)).toEqual([]);
   };

@@ -1,6 +1,7 @@
 // A client metadata document as it was fetched, checked: what the OAuth provider needs of it, and nothing else.
 import type { JWK } from "jose";
 import * as z from "zod";
+import { BROWSER_SCHEMES } from "../../lib/browser-schemes.ts";
 import { FetchFault } from "./strict-fetch.ts";
 
 export type ClientAuthentication = "none" | "private_key_jwt";
@@ -47,7 +48,7 @@ export function parseClientDocument(url: string, value: unknown): ClientDocument
     throw new FetchFault(`it is not valid at ${parsed.error.issues.map(({ path }) => path.join(".")).join(", ")}`);
   const { client_id: clientId, client_name: clientName, redirect_uris, grant_types, response_types } = parsed.data;
   if (clientId !== url) throw new FetchFault("its client_id is not its address");
-  const redirectUris = redirect_uris.filter(isUri);
+  const redirectUris = redirect_uris.filter(isRedirect);
   if (redirectUris.length === 0) throw new FetchFault("it has no redirect URI that can be used");
   const grantTypes = (grant_types ?? ["authorization_code"]).filter((type) => GRANT_TYPES.includes(type));
   const responseTypes = (response_types ?? ["code"]).filter((type) => type === "code");
@@ -57,10 +58,11 @@ export function parseClientDocument(url: string, value: unknown): ClientDocument
 }
 
 /** A document may list URIs for other servers: the authorization endpoint holds the one of a request to this server's own rules. */
-function isUri(uri: string): boolean {
+function isRedirect(uri: string): boolean {
   if (!URL.canParse(uri) || /[#\s\p{Cc}]/u.test(uri)) return false;
-  const { username, password } = new URL(uri);
-  return username === "" && password === "";
+  const { protocol, username, password } = new URL(uri);
+  const isWeb = protocol === "https:" || protocol === "http:";
+  return (isWeb || !BROWSER_SCHEMES.test(protocol.slice(0, -1))) && username === "" && password === "";
 }
 
 function authenticationOf({
