@@ -139,7 +139,13 @@ async function explain({ description }: AuthorizationError, raw: Request, oauth:
   const { pathname, searchParams } = new URL(raw.url);
   if (pathname !== AUTHORIZE_PATH || raw.method !== "GET") return usedUpPage(description);
   const clientId = searchParams.get("client_id") ?? "";
-  if (clientId !== "" && (await oauth.lookupClient(clientId)) === null) return unknownClientPage(clientId);
+  try {
+    if (clientId !== "" && (await oauth.lookupClient(clientId)) === null) return unknownClientPage(clientId);
+  } catch (error) {
+    // A request can be refused before its client is looked up. An error that is thrown from here would become a 500.
+    if (error instanceof CimdFetchError) return documentPage(error.metadataUrl);
+    throw error;
+  }
   return problem(description);
 }
 
