@@ -1,7 +1,6 @@
 // What an operator configures: the policy file through defineGatehouse(), and the environment through parseEnv(). Both
 // are parsed once; everything behind them trusts the result.
 import * as z from "zod";
-import { BROWSER_SCHEMES } from "./lib/browser-schemes.ts";
 import { isLoopbackHost } from "./lib/loopback.ts";
 import { checkLimits, limitsSchema } from "./limits.ts";
 import type { Limits } from "./limits.ts";
@@ -16,6 +15,10 @@ export interface Organisation {
   /** Whom people ask for access: a name, an address or a page. */
   readonly contact: string;
 }
+
+/** Schemes that browsers open themselves, or that could run or read something there: none leads back to a program. */
+const BROWSER_SCHEMES =
+  /^(?:https?|wss?|ftp|javascript|vbscript|data|blob|file|filesystem|about|mailto|tel|sms|intent|view-source)$/;
 
 /** The form of the policy file; `docs/configuration.md` explains every key, and a test compares the two. */
 export const gatehouseSchema = z.strictObject({

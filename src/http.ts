@@ -97,7 +97,13 @@ export function createOwnProvider(
     servePages: (request, bindings, context) => pages.fetch(request, bindings, context),
     checkAccessToken: people.checkAccessToken,
     documentClients: parseClientDocuments(env)
-      ? createDocumentClients({ origin, tokenEndpoint: `${origin}${TOKEN_PATH}`, now: Date.now, log })
+      ? createDocumentClients({
+          origin,
+          tokenEndpoint: `${origin}${TOKEN_PATH}`,
+          allowedRedirectSchemes,
+          now: Date.now,
+          log,
+        })
       : undefined,
     log,
   });

@@ -140,10 +140,16 @@ async function explain({ description }: AuthorizationError, raw: Request, oauth:
   if (pathname !== AUTHORIZE_PATH || raw.method !== "GET") return usedUpPage();
   const clientId = searchParams.get("client_id") ?? "";
   if (clientId === "") return problem(description);
-  const client = await oauth.lookupClient(clientId);
-  if (client === null) return unknownClientPage(clientId);
-  const isRegistered = client.redirectUris.includes(searchParams.get("redirect_uri") ?? "");
-  return isRegistered ? problem(description) : wrongRedirectPage(description);
+  try {
+    const client = await oauth.lookupClient(clientId);
+    if (client === null) return unknownClientPage(clientId);
+    const isRegistered = client.redirectUris.includes(searchParams.get("redirect_uri") ?? "");
+    return isRegistered ? problem(description) : wrongRedirectPage(description);
+  } catch (error) {
+    // A request can be refused before its client is looked up. An error that is thrown from here would become a 500.
+    if (error instanceof CimdFetchError) return documentPage(error.metadataUrl);
+    throw error;
+  }
 }
 
 /** The person has agreed to this client, so the page may lead back to it; what went wrong is for the person alone. */

@@ -10,7 +10,7 @@ import { createAdmission } from "./admission.ts";
 import type { Admission } from "./admission.ts";
 import { isResourceTopic, notificationOf, topicOf } from "./events.ts";
 import type { HubEvent } from "./events.ts";
-import { PROBE, REFUSED, REFUSED_FOR_GOOD, topicShard } from "./protocol.ts";
+import { PROBE, READY, REFUSED, REFUSED_FOR_GOOD, topicShard } from "./protocol.ts";
 import type { HubNamespace, HubReply, HubRpc, ListenRequest } from "./protocol.ts";
 import { createHubStore } from "./store.ts";
 import type { HubStore } from "./store.ts";
@@ -202,7 +202,7 @@ export function defineHubObject<E>(optionsOf: (env: E) => HubOptions): HubObject
       const id = newId();
       socket.serializeAttachment({ id, grantId } satisfies Listener);
       const added = await this.#add(id, topics);
-      if (added.ok) socket.send("ready");
+      if (added.ok) socket.send(READY);
       else socket.close(added.retryAfterSeconds === null ? REFUSED_FOR_GOOD : REFUSED, added.message);
     }
 

@@ -60,5 +60,7 @@ export interface ListenRequest {
 export const REFUSED = 4000;
 /** The same where waiting does not help. */
 export const REFUSED_FOR_GOOD = 4001;
+/** The first message to a listener that was taken. Events and probes that come before it are not for the listener yet. */
+export const READY = "ready";
 /** A message that stands for no event: whoever holds the client's stream writes to it, so that it shows whether the client left. */
 export const PROBE = "probe";

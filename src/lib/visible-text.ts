@@ -57,12 +57,31 @@ export function displayName(name: string): string {
   return shown;
 }
 
-/** An error with its causes for a log: each text on one line, since it may be another system's, and then where it was thrown. */
+/**
+ * An error for a log, with its causes and the errors that it gathers (`AggregateError`): each text on one line, since it may be another
+ * system's, and then where it was thrown.
+ */
 export function describeError(error: unknown): string {
-  if (!(error instanceof Error)) return escapeInvisible(String(error));
+  return errorLines(error, new Set()).join("\n");
+}
+
+/** `seen` ends the description of errors that cause each other. */
+function errorLines(error: unknown, seen: Set<unknown>): readonly string[] {
+  if (!(error instanceof Error)) return [escapeInvisible(String(error))];
+  if (seen.has(error)) return ["an error that is described above"];
+  seen.add(error);
   const frames = (error.stack ?? "").split("\n").filter((line) => /^ {4}at /.test(line));
-  const cause = error.cause === undefined ? [] : [`caused by ${describeError(error.cause)}`];
-  return [escapeInvisible(`${error.name}: ${error.message}`), ...frames.map(escapeInvisible), ...cause].join("\n");
+  const gathered: readonly unknown[] = error instanceof AggregateError ? error.errors : [];
+  return [
+    escapeInvisible(`${error.name}: ${error.message}`),
+    ...frames.map(escapeInvisible),
+    ...gathered.flatMap((one) => prefixed("one of them", errorLines(one, seen))),
+    ...(error.cause === undefined ? [] : prefixed("caused by", errorLines(error.cause, seen))),
+  ];
+}
+
+function prefixed(label: string, [first = "", ...others]: readonly string[]): readonly string[] {
+  return [`${label} ${first}`, ...others];
 }
 
 /** A character as its code point, such as `U+202E`. */

@@ -4,7 +4,7 @@ import { createMcpHandler, isSpecType } from "@modelcontextprotocol/server";
 import type { McpServer, ServerEvent, ServerEventBus, SubscriptionFilter } from "@modelcontextprotocol/server";
 import { parseEvent, resourceTopic } from "../hub/events.ts";
 import type { Hub } from "../hub/hub.ts";
-import { PROBE, REFUSED } from "../hub/protocol.ts";
+import { PROBE, READY, REFUSED } from "../hub/protocol.ts";
 import type { SessionCaller } from "../session/protocol.ts";
 import { RPC } from "./json-rpc.ts";
 
@@ -112,7 +112,9 @@ interface Refusal {
 /** Tells the shard what is listened to, and waits until that holds. */
 function join(socket: WebSocket, grantId: string, topics: readonly string[]): Promise<Refusal | undefined> {
   return new Promise((resolve) => {
-    socket.addEventListener("message", () => resolve(undefined), { once: true });
+    socket.addEventListener("message", ({ data }) => {
+      if (data === READY) resolve(undefined);
+    });
     socket.addEventListener(
       "close",
       ({ code, reason }) =>

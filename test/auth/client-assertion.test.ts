@@ -113,6 +113,9 @@ describe("a client that signs", () => {
   it.each([
     ["a redirect leads to its keys", "https://signing.example/keys-redirected.json"],
     ["its keys are at an IP address", "https://signing.example/keys-inside.json"],
+    ["its key is no point of the curve", "https://signing.example/bad-point.json"],
+    ["its key is too short", "https://signing.example/short-key.json"],
+    ["its keys are not UTF-8", "https://signing.example/binary-keys.json"],
   ])("is refused when %s", async (_why, clientId) => {
     expect((await exchange(clientId, signed(await sign(clientId)))).status).toBe(401);
   });

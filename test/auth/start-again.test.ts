@@ -74,4 +74,10 @@ describe("the page for a sign-in that cannot go on", () => {
     expect(html).toContain("GATEHOUSE_CLIENT_METADATA_DOCUMENTS=off");
     expect(html).not.toContain("502");
   });
+
+  it("names the host also when the request's redirect URI is wrong and the metadata document cannot be fetched", async () => {
+    const client = { clientId: "https://unreachable.example/metadata.json", redirectUri: "unlisted://callback" };
+    const html = await readPage(await send(await authorizeUrl(flow, client)));
+    expect(html).toContain("<strong>unreachable.example</strong>");
+  });
 });

@@ -97,6 +97,19 @@ describe("describeError", () => {
     );
   });
 
+  it("ends when errors cause each other", () => {
+    const outer = new Error("outer");
+    const inner = new Error("inner", { cause: outer });
+    outer.cause = inner;
+    expect(describeError(outer)).toContain("\ncaused by Error: inner");
+  });
+
+  it("says what several errors are", () => {
+    const text = describeError(new AggregateError([new Error("fi\u009brst"), "second"], "all failed"));
+    expect(text).toContain("\none of them Error: fiU+009Brst");
+    expect(text).toContain("\none of them second");
+  });
+
   it("describes what is no error", () => {
     expect(describeError("a\u202eb")).toBe("aU+202Eb");
     expect(describeError(undefined)).toBe("undefined");

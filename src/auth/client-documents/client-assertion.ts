@@ -1,7 +1,7 @@
 // Authentication of a client by its signature (`private_key_jwt`, RFC 7523 §3), which only clients with a metadata document use: checked here,
 // since their keys are in it.
 import { createLocalJWKSet, decodeJwt, errors, jwtVerify } from "jose";
-import type { JSONWebKeySet, JWTPayload } from "jose";
+import type { JSONWebKeySet, JWTPayload, JWTVerifyOptions } from "jose";
 import * as z from "zod";
 import { sha256Hex } from "../../lib/crypto.ts";
 import type { GrantStore } from "../grants/kv.ts";
@@ -78,7 +78,7 @@ async function verify(assertion: string, { clientId, authentication, keys }: Cli
     throw new FetchFault("its document does not offer private_key_jwt");
   if (assertion.length > MAX_CHARACTERS) throw new FetchFault("it is too long");
   const keySet = "jwks" in keys ? keys.jwks : await fetchKeySet(keys.jwksUri, parts.documents);
-  const { payload, protectedHeader } = await jwtVerify(assertion, createLocalJWKSet(keySet), {
+  const { payload, protectedHeader } = await verifySignature(assertion, keySet, {
     algorithms: ALGORITHMS,
     issuer: clientId,
     subject: clientId,
@@ -88,6 +88,19 @@ async function verify(assertion: string, { clientId, authentication, keys }: Cli
   });
   requireType(protectedHeader.typ, payload, parts.issuer);
   await spend(clientId, payload, parts);
+}
+
+/**
+ * Throws `JOSEError`, or `FetchFault` for a key that the platform cannot import. The key set is the client's text: a key that is no point of its
+ * curve must refuse this client, and not count as a defect of the token endpoint.
+ */
+async function verifySignature(assertion: string, keySet: JSONWebKeySet, options: JWTVerifyOptions) {
+  try {
+    return await jwtVerify(assertion, createLocalJWKSet(keySet), options);
+  } catch (error) {
+    if (error instanceof errors.JOSEError) throw error;
+    throw new FetchFault("its key cannot be used", { cause: error });
+  }
 }
 
 async function fetchKeySet(jwksUri: string, documents: ClientDocuments): Promise<JSONWebKeySet> {

@@ -8,6 +8,8 @@ import { FetchFault, fetchJson } from "./strict-fetch.ts";
 export interface ClientDocumentOptions {
   /** Host and port of this deployment. */
   readonly ownHost: string;
+  /** Private-use schemes that redirect URIs may have, such as `cursor`. */
+  readonly allowedRedirectSchemes: readonly string[];
   readonly log: (message: string) => void;
 }
 
@@ -29,13 +31,17 @@ const MAX_CACHE_SECONDS = 24 * 3600;
 /** Of its own: the OAuth provider's cache holds what versions before this one fetched through redirects. */
 const CACHE_NAME = "gatehouse:client-documents:v1";
 
-export function createClientDocuments({ ownHost, log }: ClientDocumentOptions): ClientDocuments {
+export function createClientDocuments({
+  ownHost,
+  allowedRedirectSchemes,
+  log,
+}: ClientDocumentOptions): ClientDocuments {
   const fetchDocument = async (url: string): Promise<ClientDocument> => {
     const cache = await caches.open(CACHE_NAME);
     const cached = await cache.match(url);
-    if (cached !== undefined) return parseClientDocument(url, await cached.json());
+    if (cached !== undefined) return parseClientDocument(url, await cached.json(), allowedRedirectSchemes);
     const { value, text, maxAgeSeconds } = await fetchJson(url, MAX_DOCUMENT_BYTES);
-    const document = parseClientDocument(url, value);
+    const document = parseClientDocument(url, value, allowedRedirectSchemes);
     const seconds = Math.min(maxAgeSeconds, MAX_CACHE_SECONDS);
     const headers = { "Cache-Control": `public, max-age=${seconds}`, "Content-Type": "application/json" };
     if (seconds > 0) await cache.put(url, new Response(text, { headers }));

@@ -10,6 +10,8 @@ export interface DocumentClientOptions {
   /** Of this deployment, and the issuer that assertions are for. */
   readonly origin: string;
   readonly tokenEndpoint: string;
+  /** Private-use schemes that redirect URIs may have, such as `cursor`. */
+  readonly allowedRedirectSchemes: readonly string[];
   readonly now: () => number;
   readonly log: (message: string) => void;
 }
@@ -32,8 +34,8 @@ export interface RequestClients {
 const FORM = /^application\/x-www-form-urlencoded\s*(?:;|$)/i;
 
 export function createDocumentClients(options: DocumentClientOptions): DocumentClients {
-  const { origin, log } = options;
-  const fetched = createClientDocuments({ ownHost: new URL(origin).host, log });
+  const { origin, allowedRedirectSchemes, log } = options;
+  const fetched = createClientDocuments({ ownHost: new URL(origin).host, allowedRedirectSchemes, log });
   return {
     open() {
       const documents = rememberDocuments(fetched);

@@ -1,7 +1,7 @@
 // A client metadata document as it was fetched, checked: what the OAuth provider needs of it, and nothing else.
 import type { JWK } from "jose";
 import * as z from "zod";
-import { BROWSER_SCHEMES } from "../../lib/browser-schemes.ts";
+import { isUsableRedirectUri } from "../redirect-uri.ts";
 import { FetchFault } from "./strict-fetch.ts";
 
 export type ClientAuthentication = "none" | "private_key_jwt";
@@ -41,28 +41,23 @@ const documentSchema = z.object({
 const SECRET_MEMBERS = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 const GRANT_TYPES = ["authorization_code", "refresh_token"];
 
-/** Reads a document that was fetched from `url`. Throws `FetchFault` when it cannot be used. */
-export function parseClientDocument(url: string, value: unknown): ClientDocument {
+/**
+ * Reads a document that was fetched from `url`. It may list redirect URIs for other servers: those that this server could not use are left
+ * out. Throws `FetchFault` when the document cannot be used.
+ */
+export function parseClientDocument(url: string, value: unknown, allowedSchemes: readonly string[]): ClientDocument {
   const parsed = documentSchema.safeParse(value);
   if (!parsed.success)
     throw new FetchFault(`it is not valid at ${parsed.error.issues.map(({ path }) => path.join(".")).join(", ")}`);
   const { client_id: clientId, client_name: clientName, redirect_uris, grant_types, response_types } = parsed.data;
   if (clientId !== url) throw new FetchFault("its client_id is not its address");
-  const redirectUris = redirect_uris.filter(isRedirect);
+  const redirectUris = redirect_uris.filter((uri) => isUsableRedirectUri(uri, allowedSchemes));
   if (redirectUris.length === 0) throw new FetchFault("it has no redirect URI that can be used");
   const grantTypes = (grant_types ?? ["authorization_code"]).filter((type) => GRANT_TYPES.includes(type));
   const responseTypes = (response_types ?? ["code"]).filter((type) => type === "code");
   if (!grantTypes.includes("authorization_code") || responseTypes.length === 0)
     throw new FetchFault("it does not use the authorization code flow");
   return { clientId, clientName, redirectUris, grantTypes, responseTypes, ...authenticationOf(parsed.data) };
-}
-
-/** A document may list URIs for other servers: the authorization endpoint holds the one of a request to this server's own rules. */
-function isRedirect(uri: string): boolean {
-  if (!URL.canParse(uri) || /[#\s\p{Cc}]/u.test(uri)) return false;
-  const { protocol, username, password } = new URL(uri);
-  const isWeb = protocol === "https:" || protocol === "http:";
-  return (isWeb || !BROWSER_SCHEMES.test(protocol.slice(0, -1))) && username === "" && password === "";
 }
 
 function authenticationOf({

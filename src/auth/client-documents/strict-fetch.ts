@@ -39,15 +39,22 @@ async function refuse(response: Response, reason: string): Promise<never> {
 
 /** Counts what arrives: Content-Length is of the compressed body. */
 async function readBounded({ body }: Response, maxBytes: number): Promise<string> {
-  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
-  let text = "";
+  const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of body ?? []) {
     bytes += chunk.byteLength;
     if (bytes > maxBytes) throw new FetchFault(`it has more than ${maxBytes} bytes`);
-    text += decoder.decode(chunk, { stream: true });
+    chunks.push(chunk);
   }
-  return text + decoder.decode();
+  return decodeUtf8(await new Blob(chunks).arrayBuffer());
+}
+
+function decodeUtf8(bytes: ArrayBuffer): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
+  } catch (cause) {
+    throw new FetchFault("it is not UTF-8", { cause });
+  }
 }
 
 function parseJson(text: string): unknown {

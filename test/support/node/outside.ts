@@ -63,6 +63,17 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
   }),
   "https://signing.example/redirect.json": redirect("https://signing.example/keys.json"),
   "https://signing.example/keys-inside.json": document({ more: { ...SIGNS, jwks_uri: "https://10.0.0.5/keys.json" } }),
+  "https://signing.example/bad-point.json": document({
+    more: { ...SIGNS, jwks: { keys: [{ ...PUBLIC_KEY, y: PUBLIC_KEY.x }] } },
+  }),
+  "https://signing.example/short-key.json": document({
+    more: { ...SIGNS, jwks: { keys: [{ kty: "EC", crv: "P-256", kid: "test", x: "AA", y: "AA" }] } },
+  }),
+  "https://signing.example/binary-keys.json": document({
+    more: { ...SIGNS, jwks_uri: "https://signing.example/binary.json" },
+  }),
+  "https://signing.example/binary.json": () =>
+    new Response(new Uint8Array([0xff, 0xfe]), { headers: { "Content-Type": JSON_TYPE } }),
   "https://signing.example/private-key.json": document({ more: { ...SIGNS, jwks: { keys: [PRIVATE_KEY] } } }),
   "https://documents.example/list.json": () => Response.json([]),
   "https://documents.example/broken.json": () => new Response("{", { headers: { "Content-Type": JSON_TYPE } }),
