@@ -37,9 +37,12 @@ export async function freePort(): Promise<number> {
   });
 }
 
+/** As a deployment has it: what the server says of itself must not depend on the network of the machine that tests it. */
+const DEPLOYED = { GATEHOUSE_CLIENT_METADATA_DOCUMENTS: "on" };
+
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const stateDir = mkdtempSync(path.join(tmpdir(), "gatehouse-test-"));
-  const server = await startServer(await freePort(), stateDir);
+  const server = await startServer(await freePort(), stateDir, DEPLOYED);
   project.provide("origin", server.origin);
   project.provide("stateDir", stateDir);
   return async () => {
