@@ -9,6 +9,7 @@ import type { Provider } from "./auth/provider.ts";
 import type { Gatehouse } from "./config.ts";
 import { LedgerObject } from "./ledger/ledger-object.ts";
 import type { LedgerOptions } from "./ledger/ledger-object.ts";
+import { createMemberCopy } from "./ledger/member-copy.ts";
 import { newId } from "./lib/ids.ts";
 import { oncePerEnv } from "./lib/once.ts";
 import { createHandler, createOwnProvider } from "./http.ts";
@@ -119,7 +120,7 @@ function ledgerOptions({ limits }: Gatehouse, env: Env, { members, changes }: Pe
   return {
     limits,
     aloneSinceMs: handoverOf(env).startedMs,
-    members,
+    openMemberCopy: (sql, now) => createMemberCopy(sql, members, now),
     onMemberChanged: async (identity, record) => changes.changed(identity, record),
     onError: (error) => logError("ledger", error),
     warn: (code, message) => console.warn(`${code}: ${message}`),

@@ -1,15 +1,12 @@
 // Makes changes of members and ends of access tokens act: tells every ledger that holds a copy, and ends what is not allowed any
 // more. What is to be told stands in GATEHOUSE_DB until it was, so that a crash in between loses nothing; it can be repeated.
-import type { ToldMember } from "../ledger/member-copy.ts";
+import type { ToldMember } from "../ledger/member-roles.ts";
 import { ownerIdOf } from "../lib/identity.ts";
 import type { Identity } from "../lib/identity.ts";
 import { resolveSubject } from "../policy/evaluate.ts";
 import type { MemberRecord, Policy, Subject } from "../policy/model.ts";
-import { freely } from "../policy/saved.ts";
-import type { Source } from "../sources/source.ts";
 import type { AccessTokens, EndedAccessToken } from "../storage/access-tokens.ts";
 import type { KnownSubject, Members, UntoldMember } from "../storage/members.ts";
-import { findTarget, openCatalogue } from "./catalogue.ts";
 
 /** What holds streams and sessions of a person and their access tokens. */
 export interface Listeners {
@@ -23,7 +20,8 @@ export interface Listeners {
 
 export interface RoleChangesDependencies {
   readonly policy: Policy;
-  readonly sources: readonly Source[];
+  /** Whether a URI names something that the subject may read today. */
+  readonly mayRead: (subject: Subject) => (uri: string) => boolean;
   readonly members: Members;
   readonly tokens: AccessTokens;
   readonly ledgerOf: (subjectId: string) => { takeMember(member: ToldMember, by: string): Promise<void> };
@@ -45,7 +43,7 @@ const ROUND = 100;
 const MAX_ROUNDS = 20;
 
 export function createRoleChanges(dependencies: RoleChangesDependencies): RoleChanges {
-  const { policy, sources, members, tokens, ledgerOf, listeners, now } = dependencies;
+  const { policy, mayRead, members, tokens, ledgerOf, listeners, now } = dependencies;
 
   const changed: RoleChanges["changed"] = async (identity, record) => {
     const { email, groups } = identity;
@@ -56,7 +54,7 @@ export function createRoleChanges(dependencies: RoleChangesDependencies): RoleCh
       ({ revokedMs, expiresMs }) => revokedMs === null && expiresMs > nowMs,
     );
     const tokenIds = usable.map(({ id }) => id);
-    await listeners.recheck(owner.subjectId, mayRead(policy, sources, owner), tokenIds);
+    await listeners.recheck(owner.subjectId, mayRead(owner), tokenIds);
     await listeners.listChanged(owner.subjectId);
   };
 
@@ -89,12 +87,6 @@ export function createRoleChanges(dependencies: RoleChangesDependencies): RoleCh
       }
     },
   };
-}
-
-/** Whether a URI names something that the subject may read today. */
-function mayRead(policy: Policy, sources: readonly Source[], subject: Subject): (uri: string) => boolean {
-  const catalogue = openCatalogue(policy, sources, freely(policy, subject));
-  return (uri) => findTarget(catalogue, uri) !== undefined;
 }
 
 /** Tries all, then throws the first fault. */

@@ -9,8 +9,7 @@ import { createFillWarnings } from "./fill-warnings.ts";
 import type { FillWarnings, WarnOperator } from "./fill-warnings.ts";
 import { createHandleTable } from "./handles.ts";
 import type { HandleLedger, HandleTable } from "./handles.ts";
-import { createMemberCopy } from "./member-copy.ts";
-import type { MemberCopy, MemberDirectory, ToldMember } from "./member-copy.ts";
+import type { MemberCopy, OpenMemberCopy, ToldMember } from "./member-roles.ts";
 import { createRecords } from "./records.ts";
 import type { RecordLimits, Records } from "./records.ts";
 import { createSlots } from "./slots.ts";
@@ -40,7 +39,7 @@ export interface LedgerOptions {
   readonly limits: LedgerLimits;
   /** When the only process that serves began. Absent in a deployment, where a call may outlive its ledger's memory. */
   readonly aloneSinceMs?: number | undefined;
-  readonly members: MemberDirectory;
+  readonly openMemberCopy: OpenMemberCopy;
   /** What the subject has is other than before, and nobody else knows. */
   readonly onMemberChanged: (identity: Identity, record: MemberRecord) => Promise<void>;
   readonly onError: (error: unknown) => void;
@@ -70,7 +69,7 @@ export class LedgerObject<E = unknown> extends DurableObject<E> implements Ledge
     this.#handles = createHandleTable(this.#sql);
     this.#slots = createSlots(this.#sql, { queueSeconds, holdSeconds: leaseSeconds }, Date.now);
     if (this.#options.aloneSinceMs !== undefined) this.#slots.releaseBefore(this.#options.aloneSinceMs);
-    this.#member = createMemberCopy(this.#sql, this.#options.members, Date.now);
+    this.#member = this.#options.openMemberCopy(this.#sql, Date.now);
   }
 
   async begin(

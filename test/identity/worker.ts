@@ -12,6 +12,7 @@ import { createTokenExchange } from "../../src/auth/renewal.ts";
 import { parseSignIn } from "../../src/auth/settings.ts";
 import { parseEnv } from "../../src/config.ts";
 import { LedgerObject as ProductLedger } from "../../src/ledger/ledger-object.ts";
+import { createMemberCopy } from "../../src/ledger/member-copy.ts";
 import { oncePerEnv } from "../../src/lib/once.ts";
 import { createBrowserSessionStore } from "../../src/storage/browser-sessions.ts";
 import { Hono } from "hono";
@@ -61,7 +62,7 @@ export class LedgerObject extends ProductLedger<IdentityEnv> {
   constructor(ctx: DurableObjectState, env: IdentityEnv) {
     super(ctx, env, {
       limits: { queueSeconds: 10, outboxBytes: 1_000_000, rowsPerDay: 1000, leaseSeconds: 60 },
-      members: { know: noMembers, read: noMembers },
+      openMemberCopy: (sql, now) => createMemberCopy(sql, { know: noMembers, read: noMembers }, now),
       onMemberChanged: noMembers,
       onError: (error) => console.error(error),
       warn: (code, message) => console.warn(code, message),
