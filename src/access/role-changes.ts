@@ -5,7 +5,6 @@ import { ownerIdOf } from "../lib/identity.ts";
 import type { Identity } from "../lib/identity.ts";
 import { resolveSubject } from "../policy/evaluate.ts";
 import type { MemberRecord, Policy, Subject } from "../policy/model.ts";
-import type { AccessTokens, EndedAccessToken } from "../storage/access-tokens.ts";
 import type { KnownSubject, Members, UntoldMember } from "../storage/members.ts";
 
 /** What holds streams and sessions of a person and their access tokens. */
@@ -18,12 +17,27 @@ export interface Listeners {
   revoke(subjectId: string, grantId: string): Promise<void>;
 }
 
+/** An access token that has ended, and whose sessions may not know. */
+interface EndedToken {
+  readonly id: string;
+  readonly ownerId: string;
+}
+
+/** Access tokens, as far as a change of their owner concerns them. */
+interface EndingTokens {
+  list(
+    ownerId: string,
+  ): Promise<readonly { readonly id: string; readonly expiresMs: number; readonly revokedMs: number | null }[]>;
+  untoldEnds(nowMs: number, limit: number): Promise<readonly EndedToken[]>;
+  markEndTold(id: string): Promise<void>;
+}
+
 export interface RoleChangesDependencies {
   readonly policy: Policy;
   /** Whether a URI names something that the subject may read today. */
   readonly mayRead: (subject: Subject) => (uri: string) => boolean;
   readonly members: Members;
-  readonly tokens: AccessTokens;
+  readonly tokens: EndingTokens;
   readonly ledgerOf: (subjectId: string) => { takeMember(member: ToldMember, by: string): Promise<void> };
   readonly listeners: Listeners;
   /** Milliseconds since the epoch. */
@@ -69,7 +83,7 @@ export function createRoleChanges(dependencies: RoleChangesDependencies): RoleCh
     await members.markTold(member.email, member.version);
   }
 
-  async function endToken({ id, ownerId }: EndedAccessToken): Promise<void> {
+  async function endToken({ id, ownerId }: EndedToken): Promise<void> {
     await listeners.revoke(ownerId, id);
     await tokens.markEndTold(id);
   }
