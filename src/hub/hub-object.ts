@@ -5,13 +5,12 @@ import { DurableObject } from "cloudflare:workers";
 import { PROBE_MS, createDepartures } from "../lib/departures.ts";
 import type { Departures } from "../lib/departures.ts";
 import { newId } from "../lib/ids.ts";
-import type { SessionNamespace } from "../session/protocol.ts";
 import { createAdmission } from "./admission.ts";
 import type { Admission } from "./admission.ts";
 import { isResourceTopic, notificationOf, topicOf } from "./events.ts";
 import type { HubEvent } from "./events.ts";
 import { PROBE, REFUSED, REFUSED_FOR_GOOD, topicShard } from "./protocol.ts";
-import type { HubNamespace, HubReply, HubRpc, ListenRequest } from "./protocol.ts";
+import type { HubNamespace, HubReply, HubRpc, ListenRequest, SubscribedSessions } from "./protocol.ts";
 import { createHubStore } from "./store.ts";
 import type { HubStore } from "./store.ts";
 
@@ -24,7 +23,7 @@ export interface HubLimits {
 
 export interface HubOptions {
   readonly hub: HubNamespace;
-  readonly sessions: SessionNamespace;
+  readonly sessions: SubscribedSessions;
   readonly limits: HubLimits;
   readonly onError: (error: unknown) => void;
 }
@@ -258,7 +257,7 @@ export class HubObject<E = unknown> extends DurableObject<E> implements HubRpc {
     return hub.get(hub.idFromName(name));
   }
 
-  #session(id: string): ReturnType<SessionNamespace["get"]> {
+  #session(id: string): ReturnType<SubscribedSessions["get"]> {
     const { sessions } = this.#options;
     return sessions.get(sessions.idFromString(id));
   }

@@ -22,7 +22,9 @@ import {
   unpackCaller,
   withCallId,
 } from "./protocol.ts";
-import type { AnswerForm, IdleReply, SessionCaller, SessionReply, SessionRpc } from "./protocol.ts";
+import type { AnswerForm, SessionReply, SessionRpc } from "./protocol.ts";
+import type { IdleReply } from "../hub/protocol.ts";
+import type { SessionCaller } from "../mcp/protocol-caller.ts";
 import { createResidency } from "./residency.ts";
 import { createReplays, grantsOfMessage } from "./replays.ts";
 import type { Replays } from "./replays.ts";
