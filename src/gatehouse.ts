@@ -2,26 +2,27 @@
 // per isolate and holds no request's or person's state.
 import { waitUntil } from "cloudflare:workers";
 import { createGateway } from "./access/gateway.ts";
-import { defineGrantObject } from "./auth/grants/grant-object.ts";
-import type { GrantObjectClass, GrantOptions } from "./auth/grants/grant-object.ts";
+import { GrantObject } from "./auth/grants/grant-object.ts";
+import type { GrantOptions } from "./auth/grants/grant-object.ts";
 import { createGrantStore } from "./auth/grants/store.ts";
 import type { Provider } from "./auth/provider.ts";
 import type { Gatehouse } from "./config.ts";
-import type { LedgerObjectClass } from "./ledger/ledger-object.ts";
-import { defineLedgerObject } from "./ledger/ledger-object.ts";
+import { LedgerObject } from "./ledger/ledger-object.ts";
+import type { LedgerOptions } from "./ledger/ledger-object.ts";
+import { createMemberCopy } from "./ledger/member-copy.ts";
 import { newId } from "./lib/ids.ts";
 import { oncePerEnv } from "./lib/once.ts";
 import { withStrictTransport } from "./lib/strict-transport.ts";
 import { createHandler, createOwnProvider } from "./http.ts";
 import type { Hub } from "./hub/hub.ts";
-import type { HubObjectClass } from "./hub/hub-object.ts";
+import type { HubObject } from "./hub/hub-object.ts";
 import { refuseTarget } from "./mcp/border.ts";
 import { defineRuntime } from "./mcp/runtime.ts";
 import type { RuntimeOptions } from "./mcp/runtime.ts";
 import { createReplayGuard } from "./server/replay-guard.ts";
 import { createServerFactory } from "./server/server.ts";
 import type { ToolDependencies } from "./server/tool.ts";
-import type { SessionObjectClass } from "./session/session-object.ts";
+import type { SessionObject } from "./session/session-object.ts";
 import { keepDocuments, keepTokens } from "./sources/registry.ts";
 import type { Source } from "./sources/source.ts";
 import {
@@ -38,10 +39,10 @@ import {
 } from "./opened.ts";
 import type { Shared } from "./opened.ts";
 import { openPeople, openSetupCloser } from "./people.ts";
+import type { People } from "./people.ts";
 import { createScratch } from "./sql/scratch.ts";
 import { notConfiguredPage } from "./web/pages.tsx";
-import { defineWorkspaceObject } from "./workspace/workspace-object.ts";
-import type { WorkspaceObjectClass } from "./workspace/workspace-object.ts";
+import { WorkspaceObject } from "./workspace/workspace-object.ts";
 
 /** Waiting times that clients are used to; nothing an operator would tune. */
 const RUNTIME_TIMES = { jsonFirstMs: 150, parkAfterMs: 3000, keepAliveMs: 15_000, maxQueued: 500 };
@@ -52,12 +53,15 @@ export interface GatehouseWorker {
     /** Upkeep, by the cron trigger of the wrangler configuration. */
     readonly scheduled: (event: ScheduledController, env: Env) => Promise<void>;
   };
-  readonly SessionObject: SessionObjectClass<Env>;
-  readonly HubObject: HubObjectClass<Env>;
-  readonly LedgerObject: LedgerObjectClass<Env>;
-  readonly WorkspaceObject: WorkspaceObjectClass<Env>;
-  readonly GrantObject: GrantObjectClass<Env>;
+  readonly SessionObject: ObjectClass<SessionObject<Env>>;
+  readonly HubObject: ObjectClass<HubObject<Env>>;
+  readonly LedgerObject: ObjectClass<LedgerObject<Env>>;
+  readonly WorkspaceObject: ObjectClass<WorkspaceObject<Env>>;
+  readonly GrantObject: ObjectClass<GrantObject<Env>>;
 }
+
+/** A Durable Object class as the platform creates it: with its state and the environment. */
+type ObjectClass<Instance> = new (ctx: DurableObjectState, env: Env) => Instance;
 
 /** The Worker of a policy file: its request handler and the Durable Object classes that the entry must export. */
 export function createGatehouse(config: Gatehouse): GatehouseWorker {
@@ -99,16 +103,32 @@ export function createGatehouse(config: Gatehouse): GatehouseWorker {
     },
     SessionObject: runtime.SessionObject,
     HubObject: runtime.HubObject,
-    LedgerObject: defineLedgerObject<Env>((env) => ({
-      limits: config.limits,
-      aloneSinceMs: handoverOf(env).startedMs,
-      members: peopleOf(env).members,
-      onMemberChanged: async (identity, record) => peopleOf(env).changes.changed(identity, record),
-      onError: (error) => logError("ledger", error),
-      warn: (code, message) => logWarning(`${code}: ${message}`),
-    })),
-    WorkspaceObject: defineWorkspaceObject<Env>(() => config.limits),
-    GrantObject: defineGrantObject<Env>((env) => grantOptions(config, env, providerOf, runtime.hubOf(env))),
+    LedgerObject: class extends LedgerObject<Env> {
+      constructor(ctx: DurableObjectState, env: Env) {
+        super(ctx, env, ledgerOptions(config, env, peopleOf(env)));
+      }
+    },
+    WorkspaceObject: class extends WorkspaceObject<Env> {
+      constructor(ctx: DurableObjectState, env: Env) {
+        super(ctx, env, config.limits);
+      }
+    },
+    GrantObject: class extends GrantObject<Env> {
+      constructor(ctx: DurableObjectState, env: Env) {
+        super(ctx, env, grantOptions(config, env, providerOf, runtime.hubOf(env)));
+      }
+    },
+  };
+}
+
+function ledgerOptions({ limits }: Gatehouse, env: Env, { members, changes }: People): LedgerOptions {
+  return {
+    limits,
+    aloneSinceMs: handoverOf(env).startedMs,
+    openMemberCopy: (sql, now) => createMemberCopy(sql, members, now),
+    onMemberChanged: async (identity, record) => changes.changed(identity, record),
+    onError: (error) => logError("ledger", error),
+    warn: (code, message) => logWarning(`${code}: ${message}`),
   };
 }
 

@@ -3,6 +3,7 @@
 import { waitUntil } from "cloudflare:workers";
 import { withCallLog } from "./access/call-log.ts";
 import { createAdministration } from "./access/administration.ts";
+import { mayReadUri } from "./access/catalogue.ts";
 import { reportMemberProblems } from "./access/member-report.ts";
 import { createOwn } from "./access/own.ts";
 import { createRecorder } from "./access/recorded.ts";
@@ -117,7 +118,7 @@ function openRoleChanges(
   return createRoleChanges({
     ...stores,
     policy: config.policy,
-    sources,
+    mayRead: (subject) => mayReadUri(config.policy, sources, subject),
     ledgerOf: ledgersOf(env),
     // Tools and prompts are the same for everybody.
     listeners: {

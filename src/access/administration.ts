@@ -13,7 +13,7 @@ import { addRole, removeMember, removeRole, setAttributes } from "../storage/mem
 import type { Change } from "../storage/member-statements.ts";
 import type { ListedMember } from "../storage/member-row.ts";
 import type { Members } from "../storage/members.ts";
-import { recordedInBrowser } from "./own.ts";
+import { recordedInBrowser } from "./browser-operation.ts";
 import { Denied } from "./recorded.ts";
 import type { Call, Recorder } from "./recorded.ts";
 import type { RoleChanges } from "./role-changes.ts";

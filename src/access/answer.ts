@@ -1,14 +1,12 @@
 // The answer of a query: its first rows in the form that leaves, numbers that say what they count, and what is to be known
 // of them before anybody concludes something.
-import { AppError } from "../errors.ts";
-import { byteLength } from "../lib/bytes.ts";
-import { encodingOf, showCell } from "../sql/exact.ts";
-import type { ShownCell } from "../sql/exact.ts";
-import { mapRow } from "../sources/source.ts";
-import type { GovernedRow, TableRead } from "../sources/source.ts";
+import { encodingOf } from "../sql/exact.ts";
+import type { TableRead } from "../sources/source.ts";
 import { grantingRulesOf } from "./lineage.ts";
 import type { Provenance } from "./lineage.ts";
-import { UNTRUSTED_NOTE, fenceRow } from "./untrusted.ts";
+import { totalText } from "./shown-rows.ts";
+import type { ShownRow } from "./shown-rows.ts";
+import { UNTRUSTED_NOTE } from "./untrusted.ts";
 
 export interface QueryAnswer {
   /** The id under which the rows are kept: a table of the source `workspace`, and for fetch. */
@@ -39,24 +37,6 @@ export type RowCount = { readonly shown: number; readonly kept: number } & (
   { readonly total: number } | { readonly atLeast: number }
 );
 
-export type ShownRow = GovernedRow<ShownCell>;
-
-/**
- * The first rows as they leave: at most so many, and whole rows within so many bytes as JSON. Errors: `limit_reached` when
- * not even one row fits.
- */
-export function showRows(
-  read: TableRead,
-  { untrusted }: Provenance,
-  { maxRows, maxBytes }: { readonly maxRows: number; readonly maxBytes: number },
-): readonly ShownRow[] {
-  const fenced = (row: GovernedRow): GovernedRow => (untrusted.length > 0 ? fenceRow(row) : row);
-  const first = read.rows.slice(0, maxRows).map((row) => mapRow(fenced(row), showCell));
-  const rows = cutToBytes(first, maxBytes);
-  if (rows.length === 0 && (first.length > 0 || read.isCutByValue)) throw tooLarge(maxBytes);
-  return rows;
-}
-
 export interface AnswerParts {
   readonly read: TableRead;
   readonly rows: readonly ShownRow[];
@@ -85,23 +65,6 @@ export function answerQuery({ read, rows, provenance, result, kept }: AnswerPart
     ...(untrusted.length > 0 ? { untrusted, note: UNTRUSTED_NOTE } : {}),
     rules: grantingRulesOf(provenance),
   };
-}
-
-/** How many rows there were. */
-export function totalText({ read, more }: { readonly read: number; readonly more: boolean }): string {
-  return more ? `at least ${read + 1}` : String(read);
-}
-
-/** Whole rows from the start, as long as their JSON stays within the bytes. */
-function cutToBytes<Row>(rows: readonly Row[], maxBytes: number): readonly Row[] {
-  let bytes = 0;
-  const end = rows.findIndex((row) => (bytes += byteLength(JSON.stringify(row)) + 1) > maxBytes);
-  return end === -1 ? rows : rows.slice(0, end);
-}
-
-function tooLarge(maxBytes: number): AppError {
-  const message = `One row alone is larger than ${maxBytes} bytes. Select fewer columns, or shorten long text with substr().`;
-  return new AppError("limit_reached", message);
 }
 
 function encodedColumns({ columns, rows }: TableRead, shown: number): readonly string[] {

@@ -3,6 +3,7 @@
 import { evaluate } from "../policy/evaluate.ts";
 import { AppError } from "../errors.ts";
 import type { Dataset, Decision, DocumentDataset, Policy, Subject, TableDataset } from "../policy/model.ts";
+import { freely } from "../policy/saved.ts";
 import type { AllowedDecision, DocumentSource, OpenTable, Source, TableSource } from "../sources/source.ts";
 import { foldName } from "../sql/identifier.ts";
 import { nearest } from "../sql/near.ts";
@@ -72,6 +73,12 @@ export type Target =
   | { readonly kind: "row"; readonly open: OpenTables; readonly table: OpenTable; readonly key: string }
   | { readonly kind: "documents"; readonly open: OpenDocuments }
   | { readonly kind: "document"; readonly open: OpenDocuments; readonly key: string };
+
+/** Whether a URI names something that the subject may read today outside saved queries. */
+export function mayReadUri(policy: Policy, sources: readonly Source[], subject: Subject): (uri: string) => boolean {
+  const catalogue = openCatalogue(policy, sources, freely(policy, subject));
+  return (uri) => findTarget(catalogue, uri) !== undefined;
+}
 
 /** Finds what an id or a `gatehouse://` URI names. Not granted and not existing are the same answer: undefined. */
 export function findTarget({ open: sources }: Catalogue, id: string): Target | undefined {

@@ -7,7 +7,7 @@ import { grantingRules } from "../policy/views.ts";
 import { sha256Hex } from "../lib/crypto.ts";
 import { documentUri, notFound } from "./catalogue.ts";
 import type { Catalogue, OpenDocuments } from "./catalogue.ts";
-import { totalText } from "./answer.ts";
+import { totalText } from "./shown-rows.ts";
 import type { FetchAnswer } from "./fetched.ts";
 import { FREE_FORM } from "./lineage.ts";
 import type { Answered } from "./recorded.ts";

@@ -9,7 +9,7 @@ import type { Source } from "../sources/source.ts";
 import { WORKSPACE } from "../sources/workspace.ts";
 import { withCallLog } from "./call-log.ts";
 import type { AskedStatement, CallLogDependencies } from "./call-log.ts";
-import type { Caller } from "./caller.ts";
+import type { Caller } from "../lib/identity.ts";
 import { openCatalogue } from "./catalogue.ts";
 import type { Catalogue } from "./catalogue.ts";
 import { describe } from "./describe.ts";

@@ -3,13 +3,13 @@
 import type { Organisation } from "../config.ts";
 import { AppError } from "../errors.ts";
 import { hashAccessToken, newAccessToken } from "../lib/access-token.ts";
-import type { Room } from "../ledger/record.ts";
 import type { Identity } from "../lib/identity.ts";
 import { escapeInvisible } from "../lib/visible-text.ts";
 import { describeCap } from "../storage/access-token-statements.ts";
 import type { AccessTokens, ListedAccessToken } from "../storage/access-tokens.ts";
+import { recordedInBrowser } from "./browser-operation.ts";
 import { Denied } from "./recorded.ts";
-import type { Answered, Call, Recorder } from "./recorded.ts";
+import type { Call, Recorder } from "./recorded.ts";
 import type { RoleChanges } from "./role-changes.ts";
 
 export interface WantedToken {
@@ -45,32 +45,6 @@ export interface OwnDependencies {
   readonly newId: () => string;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-}
-
-/** How records name our own pages, where those of assistants have a client's id. */
-export const BROWSER = "browser";
-
-/**
- * One recorded operation of a person at a browser, never of an access token. What takes access away has the room of `revocation`: an
- * attacker who fills a ledger with calls of a stolen token must not keep its owner from revoking it. Errors: `not_allowed` for an access token.
- */
-export async function recordedInBrowser<T>(
-  record: Recorder,
-  identity: Identity,
-  operation: string,
-  asked: string,
-  work: (call: Call) => Promise<T>,
-  room: Room = "call",
-): Promise<T> {
-  return record({ identity, clientId: BROWSER }, { operation, asked, maxRows: 0, slot: null, room }, async (call) => {
-    if (identity.token !== undefined)
-      throw new Denied(new AppError("not_allowed", "An access token reads data and nothing else."), [], []);
-    return nothingRead(await work(call));
-  });
-}
-
-function nothingRead<T>(answer: T): Answered<T> {
-  return { answer, datasets: [], rules: [] };
 }
 
 /** Tokens that were made before names were checked may have any. */

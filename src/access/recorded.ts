@@ -8,7 +8,7 @@ import { resolveSubject } from "../policy/evaluate.ts";
 import { createGrantsDigest } from "../policy/grants-digest.ts";
 import type { Policy, Subject } from "../policy/model.ts";
 import type { AskedStatement } from "./call-log.ts";
-import type { Caller } from "./caller.ts";
+import type { Caller } from "../lib/identity.ts";
 
 /** What an operation hands back: the answer, and what the record says of it. */
 export interface Answered<T> {

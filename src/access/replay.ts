@@ -2,7 +2,7 @@
 // record, delivered or withheld, so that nothing leaves twice unseen.
 import { AppError } from "../errors.ts";
 import type { AnswerGrants } from "../lib/answer-grants.ts";
-import type { Caller } from "./caller.ts";
+import type { Caller } from "../lib/identity.ts";
 import { Denied } from "./recorded.ts";
 import type { Recorder } from "./recorded.ts";
 

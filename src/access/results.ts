@@ -3,7 +3,7 @@ import { AppError } from "../errors.ts";
 import { quoteIdentifier } from "../sql/identifier.ts";
 import { readStatement } from "../sql/statement.ts";
 import { toCsv } from "./csv.ts";
-import { showRows, totalText } from "./answer.ts";
+import { showRows, totalText } from "./shown-rows.ts";
 import type { FetchAnswer } from "./fetched.ts";
 import { grantingRulesOf } from "./lineage.ts";
 import type { Provenance } from "./lineage.ts";

@@ -1,15 +1,11 @@
 // Makes changes of members and ends of access tokens act: tells every ledger that holds a copy, and ends what is not allowed any
 // more. What is to be told stands in GATEHOUSE_DB until it was, so that a crash in between loses nothing; it can be repeated.
-import type { ToldMember } from "../ledger/member-copy.ts";
+import type { ToldMember } from "../ledger/member-roles.ts";
 import { ownerIdOf } from "../lib/identity.ts";
 import type { Identity } from "../lib/identity.ts";
 import { resolveSubject } from "../policy/evaluate.ts";
 import type { MemberRecord, Policy, Subject } from "../policy/model.ts";
-import { freely } from "../policy/saved.ts";
-import type { Source } from "../sources/source.ts";
-import type { AccessTokens, EndedAccessToken } from "../storage/access-tokens.ts";
 import type { KnownSubject, Members, UntoldMember } from "../storage/members.ts";
-import { findTarget, openCatalogue } from "./catalogue.ts";
 
 /** What holds streams and sessions of a person and their access tokens. */
 export interface Listeners {
@@ -21,11 +17,27 @@ export interface Listeners {
   revoke(subjectId: string, grantId: string): Promise<void>;
 }
 
+/** An access token that has ended, and whose sessions may not know. */
+interface EndedToken {
+  readonly id: string;
+  readonly ownerId: string;
+}
+
+/** Access tokens, as far as a change of their owner concerns them. */
+interface EndingTokens {
+  list(
+    ownerId: string,
+  ): Promise<readonly { readonly id: string; readonly expiresMs: number; readonly revokedMs: number | null }[]>;
+  untoldEnds(nowMs: number, limit: number): Promise<readonly EndedToken[]>;
+  markEndTold(id: string): Promise<void>;
+}
+
 export interface RoleChangesDependencies {
   readonly policy: Policy;
-  readonly sources: readonly Source[];
+  /** Whether a URI names something that the subject may read today. */
+  readonly mayRead: (subject: Subject) => (uri: string) => boolean;
   readonly members: Members;
-  readonly tokens: AccessTokens;
+  readonly tokens: EndingTokens;
   readonly ledgerOf: (subjectId: string) => { takeMember(member: ToldMember, by: string): Promise<void> };
   readonly listeners: Listeners;
   /** Milliseconds since the epoch. */
@@ -45,7 +57,7 @@ const ROUND = 100;
 const MAX_ROUNDS = 20;
 
 export function createRoleChanges(dependencies: RoleChangesDependencies): RoleChanges {
-  const { policy, sources, members, tokens, ledgerOf, listeners, now } = dependencies;
+  const { policy, mayRead, members, tokens, ledgerOf, listeners, now } = dependencies;
 
   const changed: RoleChanges["changed"] = async (identity, record) => {
     const { email, groups } = identity;
@@ -56,7 +68,7 @@ export function createRoleChanges(dependencies: RoleChangesDependencies): RoleCh
       ({ revokedMs, expiresMs }) => revokedMs === null && expiresMs > nowMs,
     );
     const tokenIds = usable.map(({ id }) => id);
-    await listeners.recheck(owner.subjectId, mayRead(policy, sources, owner), tokenIds);
+    await listeners.recheck(owner.subjectId, mayRead(owner), tokenIds);
     await listeners.listChanged(owner.subjectId);
   };
 
@@ -71,7 +83,7 @@ export function createRoleChanges(dependencies: RoleChangesDependencies): RoleCh
     await members.markTold(member.email, member.version);
   }
 
-  async function endToken({ id, ownerId }: EndedAccessToken): Promise<void> {
+  async function endToken({ id, ownerId }: EndedToken): Promise<void> {
     await listeners.revoke(ownerId, id);
     await tokens.markEndTold(id);
   }
@@ -89,12 +101,6 @@ export function createRoleChanges(dependencies: RoleChangesDependencies): RoleCh
       }
     },
   };
-}
-
-/** Whether a URI names something that the subject may read today. */
-function mayRead(policy: Policy, sources: readonly Source[], subject: Subject): (uri: string) => boolean {
-  const catalogue = openCatalogue(policy, sources, freely(policy, subject));
-  return (uri) => findTarget(catalogue, uri) !== undefined;
 }
 
 /** Tries all, then throws the first fault. */

@@ -7,7 +7,7 @@ import type { Policy, Subject } from "../policy/model.ts";
 import { mayAdminister } from "../policy/evaluate.ts";
 import { administeringGroups, administeringRoles } from "../policy/names.ts";
 import type { Setup } from "../storage/setup.ts";
-import { recordedInBrowser } from "./own.ts";
+import { recordedInBrowser } from "./browser-operation.ts";
 import { Denied } from "./recorded.ts";
 import type { Recorder } from "./recorded.ts";
 import type { RoleChanges } from "./role-changes.ts";

@@ -1,7 +1,7 @@
 // Room for a new session at a subject's limit. Clients that never end a session (n8n, Bedrock agents) would lock their user out, so
 // the session that has been idle longest ends, of the same connection if there is one. One that is in use never does.
 import { PROBE_MS } from "../lib/departures.ts";
-import type { IdleReply } from "../session/protocol.ts";
+import type { IdleReply } from "./protocol.ts";
 import type { HeldSession, HubStore } from "./store.ts";
 
 export interface AdmissionDependencies {

@@ -7,6 +7,27 @@ export type HubReply =
   /** `retryAfterSeconds`: when it may be otherwise without the client's doing; null when waiting does not help. */
   | { readonly ok: false; readonly message: string; readonly retryAfterSeconds: number | null };
 
+/** What a session answers when another one needs its place. */
+export type IdleReply =
+  /** It is over; also when it was before. */
+  | { readonly kind: "ended" }
+  /** It was used later than the asker knew. */
+  | { readonly kind: "used"; readonly usedMs: number }
+  /** It has a stream, a running call or an unanswered request of the server. `retryMs`: when that may be over, from now. */
+  | { readonly kind: "protected"; readonly retryMs: number };
+
+/** A 2025-era session as the hub reaches it. */
+export interface SubscribedSession {
+  /** Delivers a notification, as JSON, to whoever listens. Builds no server. */
+  notify(message: string): Promise<void>;
+  /** Ends the session because its grant ended. */
+  revoke(): Promise<void>;
+  /** Ends the session to make room, unless it is protected or was used after `notAfterMs`. */
+  endIfIdle(notAfterMs: number): Promise<IdleReply>;
+}
+
+export type SubscribedSessions = DurableObjectNamespace<SubscribedSession & Rpc.DurableObjectBranded>;
+
 /** The object's face; which methods fit depends on its role. */
 export interface HubRpc {
   /** Subject role: a session exists from now on. At the limit, the one that has been idle longest ends for it. */

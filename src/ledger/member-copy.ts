@@ -5,6 +5,7 @@ import { parseEmailAddress } from "../lib/email-address.ts";
 import type { Identity } from "../lib/identity.ts";
 import type { Attributes, MemberRecord } from "../policy/model.ts";
 import type { KnownSubject, MemberVersion } from "../storage/members.ts";
+import type { MemberCopy, ToldMember } from "./member-roles.ts";
 
 /** The members table as a ledger asks it. */
 export interface MemberDirectory {
@@ -12,27 +13,6 @@ export interface MemberDirectory {
   know(subject: KnownSubject): Promise<MemberVersion>;
   /** The member of this email as it is now. */
   read(email: string): Promise<MemberVersion>;
-}
-
-/** A member as ledgers are told of it. */
-export interface ToldMember extends MemberVersion {
-  readonly email: string;
-}
-
-export interface MemberCopy {
-  /** Makes sure that there is a copy for this identity. Asks the table only if there is none. Throws when that fails. */
-  ensure(identity: Identity): Promise<void>;
-  /** The copy; `ensure` came before. Given an identity, no roles when the copy has come to be of another address. */
-  current(identity?: Identity): MemberRecord;
-  /**
-   * Whether the copy was compared with the table long ago. A comparison for an access token does not count for a person: a token
-   * in steady use would otherwise keep its owner's new groups from being noted.
-   */
-  isDue(caller?: "person" | "token"): boolean;
-  /** Compares with the table. Whether roles, attributes or groups are others than before. */
-  compare(identity: Identity): Promise<boolean>;
-  /** Takes a newer version. Whether roles or attributes are others than before. */
-  take(member: ToldMember): boolean;
 }
 
 /** How old a copy gets before it is compared: the longest that a change can go unnoticed that nobody told of. */

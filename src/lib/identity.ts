@@ -1,4 +1,5 @@
 // Who somebody is, as it crosses borders: in the props of a grant, over RPC, and in what the protocol layer carries.
+import type { NoteGrants } from "./answer-grants.ts";
 import { parseEmailAddress } from "./email-address.ts";
 
 /** Who signed in, as the identity provider said. `subjectId` derives from issuer and subject claim, never the email. */
@@ -26,6 +27,14 @@ export interface TokenIdentity {
  */
 export function ownerIdOf({ subjectId, token }: Identity): string {
   return token?.ownerId ?? subjectId;
+}
+
+/** Who calls, as the gateway takes it: an identity and the OAuth client that acts for it. */
+export interface Caller {
+  readonly identity: Identity;
+  readonly clientId: string;
+  /** Where a call notes the grants that decided it; absent when nothing stores its answer. */
+  readonly noteGrants?: NoteGrants;
 }
 
 /** Parses an identity. Throws `TypeError` when `readIdentity` reads none. */

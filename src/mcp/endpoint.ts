@@ -6,7 +6,7 @@ import { withGrantsNote } from "../lib/answer-grants.ts";
 import type { NoteGrants } from "../lib/answer-grants.ts";
 import { isInitialize } from "../session/client.ts";
 import type { SessionClient } from "../session/client.ts";
-import type { SessionCaller } from "../session/protocol.ts";
+import type { SessionCaller } from "./protocol-caller.ts";
 import { countMessages, readJson } from "./border.ts";
 import { decodeHeaders, readName } from "./header-values.ts";
 import { withInvalidParamsOverHttp } from "./invalid-params.ts";

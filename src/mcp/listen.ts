@@ -5,7 +5,7 @@ import type { McpServer, ServerEvent, ServerEventBus, SubscriptionFilter } from 
 import { parseEvent, resourceTopic } from "../hub/events.ts";
 import type { Hub } from "../hub/hub.ts";
 import { PROBE, READY, REFUSED } from "../hub/protocol.ts";
-import type { SessionCaller } from "../session/protocol.ts";
+import type { SessionCaller } from "./protocol-caller.ts";
 import { RPC } from "./json-rpc.ts";
 
 export interface ListenOptions {

@@ -2,14 +2,15 @@
 // data, policy or tools; the product and the conformance Worker mount the same.
 import { createHub } from "../hub/hub.ts";
 import type { Hub } from "../hub/hub.ts";
-import { defineHubObject } from "../hub/hub-object.ts";
-import type { HubLimits, HubObjectClass } from "../hub/hub-object.ts";
+import { HubObject } from "../hub/hub-object.ts";
+import type { HubLimits } from "../hub/hub-object.ts";
 import type { HubNamespace } from "../hub/protocol.ts";
 import { oncePerEnv } from "../lib/once.ts";
 import { createSessionClient } from "../session/client.ts";
-import type { SessionCaller, SessionNamespace } from "../session/protocol.ts";
-import { defineSessionObject } from "../session/session-object.ts";
-import type { SessionLimits, SessionObjectClass } from "../session/session-object.ts";
+import type { SessionNamespace } from "../session/protocol.ts";
+import type { SessionCaller } from "./protocol-caller.ts";
+import { SessionObject } from "../session/session-object.ts";
+import type { SessionLimits } from "../session/session-object.ts";
 import { createEndpoint } from "./endpoint.ts";
 import type { CreateServer, McpEndpoint } from "./endpoint.ts";
 import type { ReplayGuard } from "./replay.ts";
@@ -44,8 +45,8 @@ export interface Runtime<E> {
   readonly endpointOf: (env: E) => McpEndpoint;
   /** For publishers of changes, and for revocation. */
   readonly hubOf: (env: E) => Hub;
-  readonly SessionObject: SessionObjectClass<E>;
-  readonly HubObject: HubObjectClass<E>;
+  readonly SessionObject: new (ctx: DurableObjectState, env: E) => SessionObject<E>;
+  readonly HubObject: new (ctx: DurableObjectState, env: E) => HubObject<E>;
 }
 
 /** Defines the runtime of a deployment; `optionsOf` is called once per isolate. */
@@ -62,7 +63,15 @@ export function defineRuntime<E extends object>(optionsOf: (env: E) => RuntimeOp
         hub: hubOf(env),
       });
     }),
-    SessionObject: defineSessionObject<E>((env) => ({ ...optionsOf(env), hub: hubOf(env) })),
-    HubObject: defineHubObject<E>((env) => optionsOf(env)),
+    SessionObject: class extends SessionObject<E> {
+      constructor(ctx: DurableObjectState, env: E) {
+        super(ctx, env, { ...optionsOf(env), hub: hubOf(env) });
+      }
+    },
+    HubObject: class extends HubObject<E> {
+      constructor(ctx: DurableObjectState, env: E) {
+        super(ctx, env, optionsOf(env));
+      }
+    },
   };
 }

@@ -1,6 +1,6 @@
 // The caller as the protocol layer hands it to a handler: parsed from what sign-in put into authInfo.
 import type { AuthInfo, ServerContext } from "@modelcontextprotocol/server";
-import type { Caller } from "../access/caller.ts";
+import type { Caller } from "../lib/identity.ts";
 import { grantsNoteOf } from "../lib/answer-grants.ts";
 import { parseIdentity } from "../lib/identity.ts";
 

@@ -2,7 +2,7 @@
 // none gets more than the gateway.
 import type { CallToolResult, McpServer } from "@modelcontextprotocol/server";
 import type * as z from "zod";
-import type { Caller } from "../access/caller.ts";
+import type { Caller } from "../lib/identity.ts";
 import type { Gateway } from "../access/gateway.ts";
 import { callerOf } from "./caller.ts";
 import { toolError } from "./result.ts";

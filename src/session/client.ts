@@ -6,7 +6,8 @@ import type { JsonBody } from "../mcp/border.ts";
 import { RPC, rpcError } from "../mcp/json-rpc.ts";
 import { sseResponse } from "../mcp/sse.ts";
 import { attachUrl, packCaller } from "./protocol.ts";
-import type { SessionCaller, SessionNamespace, SessionReply } from "./protocol.ts";
+import type { SessionNamespace, SessionReply } from "./protocol.ts";
+import type { SessionCaller } from "../mcp/protocol-caller.ts";
 
 export interface SessionClient {
   post(request: Request, body: JsonBody, caller: SessionCaller): Promise<Response>;

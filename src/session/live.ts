@@ -8,7 +8,7 @@ import type { Exchange } from "./exchange.ts";
 import { isRequest } from "./messages.ts";
 import type { JSONRPCResponse } from "./messages.ts";
 import { packCaller, withCallId } from "./protocol.ts";
-import type { SessionCaller } from "./protocol.ts";
+import type { SessionCaller } from "../mcp/protocol-caller.ts";
 import { createPushes } from "./pushes.ts";
 import { grantsOfMessage } from "./replays.ts";
 import type { PushedRequest, SessionStore, StoredSession } from "./store.ts";

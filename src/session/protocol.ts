@@ -1,13 +1,6 @@
 // What travels between the Worker and a session's object. Plain data: it crosses by RPC; streams cross by WebSocket.
-import type { AuthInfo } from "@modelcontextprotocol/server";
-
-export interface SessionCaller {
-  /** The person; of an access token, its owner. */
-  readonly subjectId: string;
-  /** The sign-in this caller came by; a session belongs to one subject and one grant. */
-  readonly grantId: string;
-  readonly authInfo: AuthInfo;
-}
+import type { SubscribedSession } from "../hub/protocol.ts";
+import type { SessionCaller } from "../mcp/protocol-caller.ts";
 
 /** Where to attach: events of this stream with a higher number than `after`. */
 export interface StreamPosition {
@@ -53,20 +46,11 @@ export type SessionReply =
   /** A limit of the deployment is reached. `retryAfterSeconds` is null when waiting does not help. */
   | { readonly kind: "busy"; readonly message: string; readonly retryAfterSeconds: number | null };
 
-/** What a session answers when another one needs its place. */
-export type IdleReply =
-  /** It is over; also when it was before. */
-  | { readonly kind: "ended" }
-  /** It was used later than the asker knew. */
-  | { readonly kind: "used"; readonly usedMs: number }
-  /** It has a stream, a running call or an unanswered request of the server. `retryMs`: when that may be over, from now. */
-  | { readonly kind: "protected"; readonly retryMs: number };
-
 /** What a call that takes long may become: `json` for clients that do not say that they read event streams. */
 export type AnswerForm = "any" | "json";
 
 /** The object's face. Messages cross as the JSON that came in; `caller` as JSON too, see `packCaller`. */
-export interface SessionRpc {
+export interface SessionRpc extends SubscribedSession {
   /** Creates the session with its `initialize` request. The answer may be an error; then nothing was kept. */
   open(body: string, caller: string): Promise<SessionReply>;
   /** Any other message, or a batch. */
@@ -74,12 +58,6 @@ export interface SessionRpc {
   /** Opens the stream of messages that belong to no request, or goes on after an event of any stream. */
   listen(lastEventId: string | null, caller: string): Promise<SessionReply>;
   end(caller: string): Promise<SessionReply>;
-  /** Delivers a notification, as JSON, to whoever listens. Builds no server. */
-  notify(message: string): Promise<void>;
-  /** Ends the session because its grant ended. */
-  revoke(): Promise<void>;
-  /** Ends the session to make room, unless it is protected or was used after `notAfterMs`. */
-  endIfIdle(notAfterMs: number): Promise<IdleReply>;
 }
 
 export type SessionNamespace = DurableObjectNamespace<SessionRpc & Rpc.DurableObjectBranded>;

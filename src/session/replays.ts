@@ -9,7 +9,8 @@ import type { ReplayGuard } from "../mcp/replay.ts";
 import type { EventLog, LoggedEvent } from "./event-log.ts";
 import { isRequest, isResponse } from "./messages.ts";
 import type { JSONRPCResponse } from "./messages.ts";
-import type { ReplayPass, SessionCaller, StreamPosition } from "./protocol.ts";
+import type { ReplayPass, StreamPosition } from "./protocol.ts";
+import type { SessionCaller } from "../mcp/protocol-caller.ts";
 
 /** Under which grants an event was made: empty when that is not known, null when it holds nothing that grants decide. */
 export type EventGrants = readonly AnswerGrants[] | null;

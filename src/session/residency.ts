@@ -6,7 +6,7 @@ import { Exchange } from "./exchange.ts";
 import type { ExchangeDependencies } from "./exchange.ts";
 import { createLive } from "./live.ts";
 import type { Live } from "./live.ts";
-import type { SessionCaller } from "./protocol.ts";
+import type { SessionCaller } from "../mcp/protocol-caller.ts";
 import type { PushedRequest, StoredSession } from "./store.ts";
 import { createStoredCalls } from "./stored-calls.ts";
 import type { StoredCalls } from "./stored-calls.ts";

@@ -3,7 +3,7 @@
 import { parseJSONRPCMessage } from "@modelcontextprotocol/server";
 import type { JSONRPCMessage, RequestId } from "@modelcontextprotocol/server";
 import { unpackCaller } from "./protocol.ts";
-import type { SessionCaller } from "./protocol.ts";
+import type { SessionCaller } from "../mcp/protocol-caller.ts";
 
 export interface StoredSession {
   readonly subjectId: string;

@@ -6,7 +6,7 @@ import { CANCELLED } from "./live.ts";
 import type { Live } from "./live.ts";
 import { isRequest } from "./messages.ts";
 import { callIdOf, withCallId } from "./protocol.ts";
-import type { SessionCaller } from "./protocol.ts";
+import type { SessionCaller } from "../mcp/protocol-caller.ts";
 import type { PushedRequest, SessionStore } from "./store.ts";
 
 export interface StoredCalls {

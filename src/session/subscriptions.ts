@@ -1,7 +1,7 @@
 // What `resources/subscribe` and `resources/unsubscribe` of a session do: ask whether the caller may, and tell the hub.
 import { ProtocolError, ProtocolErrorCode, ResourceNotFoundError } from "@modelcontextprotocol/server";
 import type { Hub } from "../hub/hub.ts";
-import type { SessionCaller } from "./protocol.ts";
+import type { SessionCaller } from "../mcp/protocol-caller.ts";
 
 export interface Subscriptions {
   /** Throws what the client is to read: not found, also where the caller may not know, or the limit that is reached. */

@@ -1,6 +1,6 @@
 // When a session was last used, and whether it may be ended to make room for another. In memory this is exact; storage and hub
 // know it to the minute, so they never take a session for used later than it was.
-import type { IdleReply } from "./protocol.ts";
+import type { IdleReply } from "../hub/protocol.ts";
 import type { Residency } from "./residency.ts";
 import type { Streams } from "./streams.ts";
 

@@ -3,7 +3,7 @@
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
 import { createRecorder } from "../../src/access/recorded.ts";
-import type { Caller } from "../../src/access/caller.ts";
+import type { Caller } from "../../src/lib/identity.ts";
 import { replay } from "../../src/access/replay.ts";
 import type { Gatehouse } from "../../src/config.ts";
 import type { AnswerGrants } from "../../src/lib/answer-grants.ts";

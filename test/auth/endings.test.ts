@@ -4,7 +4,7 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { createConnections } from "../../src/auth/connections.ts";
-import { defineGrantObject } from "../../src/auth/grants/grant-object.ts";
+import { GrantObject } from "../../src/auth/grants/grant-object.ts";
 import type { GrantOptions } from "../../src/auth/grants/grant-object.ts";
 import { createGrantStore } from "../../src/auth/grants/store.ts";
 import { createHub } from "../../src/hub/hub.ts";
@@ -145,9 +145,8 @@ describe("what is owed when a connection ends", () => {
         }),
         onError: () => {},
       };
-      const ObjectClass = defineGrantObject(() => options);
       const grant = JSON.stringify({ clientId: "c", createdAt: 0, metadata: {}, refreshTokenId: "r" });
-      const open = () => new ObjectClass(state, env);
+      const open = () => new GrantObject(state, env, options);
       await open().put(`grant:${userId}:g`, { value: grant, expiry: null, metadata: null });
       await work({ open, done, failing, alarm: async () => state.storage.getAlarm() });
     });
@@ -155,7 +154,7 @@ describe("what is owed when a connection ends", () => {
 
   interface Parts {
     /** A new one over the same storage, as after a restart. */
-    readonly open: () => InstanceType<ReturnType<typeof defineGrantObject>>;
+    readonly open: () => GrantObject;
     readonly done: string[];
     readonly failing: Set<string>;
     readonly alarm: () => Promise<number | null>;

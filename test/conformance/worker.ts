@@ -1,5 +1,6 @@
 // The conformance Worker: exactly the product's runtime around the suite's fixtures.
-import { defineLedgerObject } from "../../src/ledger/ledger-object.ts";
+import { LedgerObject as ProductLedger } from "../../src/ledger/ledger-object.ts";
+import { createMemberCopy } from "../../src/ledger/member-copy.ts";
 import { oncePerEnv } from "../../src/lib/once.ts";
 import { refuseHost, refuseOrigin } from "../../src/mcp/border.ts";
 import { defineRuntime } from "../../src/mcp/runtime.ts";
@@ -16,13 +17,17 @@ async function noMembers(): Promise<never> {
 }
 
 /** The product's ledger, for the handles of questions. */
-export class LedgerObject extends defineLedgerObject<ConformanceEnv>(() => ({
-  limits: { queueSeconds: 10, outboxBytes: 1_000_000, rowsPerDay: 1000, leaseSeconds: 60 },
-  members: { know: noMembers, read: noMembers },
-  onMemberChanged: noMembers,
-  onError: (error) => console.error(error),
-  warn: (code, message) => console.warn(code, message),
-})) {}
+export class LedgerObject extends ProductLedger<ConformanceEnv> {
+  constructor(ctx: DurableObjectState, env: ConformanceEnv) {
+    super(ctx, env, {
+      limits: { queueSeconds: 10, outboxBytes: 1_000_000, rowsPerDay: 1000, leaseSeconds: 60 },
+      openMemberCopy: (sql, now) => createMemberCopy(sql, { know: noMembers, read: noMembers }, now),
+      onMemberChanged: noMembers,
+      onError: (error) => console.error(error),
+      warn: (code, message) => console.warn(code, message),
+    });
+  }
+}
 
 export interface ConformanceEnv {
   /** The port follows the socket; only the name is checked. */

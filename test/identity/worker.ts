@@ -3,7 +3,7 @@
 import { createAuthorizeRoutes } from "../../src/auth/authorize.tsx";
 import { createBrowserSessions } from "../../src/auth/browser-session.ts";
 import { createBrowserSignInRoutes } from "../../src/auth/browser-sign-in.tsx";
-import { defineGrantObject } from "../../src/auth/grants/grant-object.ts";
+import { GrantObject as ProductGrants } from "../../src/auth/grants/grant-object.ts";
 import type { GrantNamespace } from "../../src/auth/grants/protocol.ts";
 import { createGrantStore } from "../../src/auth/grants/store.ts";
 import { createProvider } from "../../src/auth/provider.ts";
@@ -11,7 +11,8 @@ import { createSignIn } from "../../src/auth/providers.ts";
 import { createTokenExchange } from "../../src/auth/renewal.ts";
 import { parseSignIn } from "../../src/auth/settings.ts";
 import { parseEnv } from "../../src/config.ts";
-import { defineLedgerObject } from "../../src/ledger/ledger-object.ts";
+import { LedgerObject as ProductLedger } from "../../src/ledger/ledger-object.ts";
+import { createMemberCopy } from "../../src/ledger/member-copy.ts";
 import { oncePerEnv } from "../../src/lib/once.ts";
 import { createBrowserSessionStore } from "../../src/storage/browser-sessions.ts";
 import { Hono } from "hono";
@@ -57,23 +58,31 @@ const servedBy = oncePerEnv((env: IdentityEnv) => {
   });
 });
 
-export class LedgerObject extends defineLedgerObject<IdentityEnv>(() => ({
-  limits: { queueSeconds: 10, outboxBytes: 1_000_000, rowsPerDay: 1000, leaseSeconds: 60 },
-  members: { know: noMembers, read: noMembers },
-  onMemberChanged: noMembers,
-  onError: (error) => console.error(error),
-  warn: (code, message) => console.warn(code, message),
-})) {}
+export class LedgerObject extends ProductLedger<IdentityEnv> {
+  constructor(ctx: DurableObjectState, env: IdentityEnv) {
+    super(ctx, env, {
+      limits: { queueSeconds: 10, outboxBytes: 1_000_000, rowsPerDay: 1000, leaseSeconds: 60 },
+      openMemberCopy: (sql, now) => createMemberCopy(sql, { know: noMembers, read: noMembers }, now),
+      onMemberChanged: noMembers,
+      onError: (error) => console.error(error),
+      warn: (code, message) => console.warn(code, message),
+    });
+  }
+}
 
 /** The product's grant store; nothing is held here that an ended connection would have to let go. */
-export class GrantObject extends defineGrantObject<IdentityEnv>((env) => ({
-  refreshGraceSeconds: 60,
-  store: createGrantStore(env.GRANT),
-  serveToken: async (request, store) => servedBy(env).serveToken(request, env, store),
-  endHeld: async () => {},
-  ledgerOf: (subjectId) => env.LEDGER.get(env.LEDGER.idFromName(subjectId)),
-  onError: (message, error) => console.error(message, error),
-})) {}
+export class GrantObject extends ProductGrants<IdentityEnv> {
+  constructor(ctx: DurableObjectState, env: IdentityEnv) {
+    super(ctx, env, {
+      refreshGraceSeconds: 60,
+      store: createGrantStore(env.GRANT),
+      serveToken: async (request, store) => servedBy(env).serveToken(request, env, store),
+      endHeld: async () => {},
+      ledgerOf: (subjectId) => env.LEDGER.get(env.LEDGER.idFromName(subjectId)),
+      onError: (message, error) => console.error(message, error),
+    });
+  }
+}
 
 export default {
   async fetch(request: Request, env: IdentityEnv, context: ExecutionContext): Promise<Response> {

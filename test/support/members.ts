@@ -1,5 +1,6 @@
 // Members and access tokens of the test's own database, and changes made to act as the Worker makes them.
 import { env } from "cloudflare:workers";
+import { mayReadUri } from "../../src/access/catalogue.ts";
 import { createRoleChanges } from "../../src/access/role-changes.ts";
 import type { RoleChanges, RoleChangesDependencies } from "../../src/access/role-changes.ts";
 import { createHub } from "../../src/hub/hub.ts";
@@ -30,9 +31,11 @@ export function roleChanges(
   reach: RoleChangesDependencies["ledgerOf"] = ledgerOf,
 ): RoleChanges {
   const hub = createHub(env.HUB);
+  const options = { maxQuerySteps: 1_000_000_000, tokenKey: TOKEN_KEY, log: () => {}, ...KEEPING };
+  const sources = openSources(policy, env, options);
   return createRoleChanges({
     policy,
-    sources: openSources(policy, env, { maxQuerySteps: 1_000_000_000, tokenKey: TOKEN_KEY, log: () => {}, ...KEEPING }),
+    mayRead: (subject) => mayReadUri(policy, sources, subject),
     members,
     tokens: accessTokens,
     ledgerOf: reach,
