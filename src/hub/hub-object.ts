@@ -187,16 +187,22 @@ export class HubObject<E = unknown> extends DurableObject<E> implements HubRpc {
     if (typeof message !== "string") return socket.close(REFUSED);
     const { grantId, topics }: ListenRequest = JSON.parse(message);
     const { maxListensPerGrant } = this.#options.limits;
-    const isFree = (): boolean => this.#listeners(grantId).length < maxListensPerGrant;
-    if (!isFree()) this.#listeners(grantId).forEach((other) => other.send(PROBE));
-    // Another one may have taken the place that this one waited for.
-    if (!(await this.#departures.until(isFree, PROBE_MS)) || !isFree()) {
+    const id = newId();
+    const takePlace = (): boolean => {
+      if (this.#listeners(grantId).length >= maxListensPerGrant) return false;
+      socket.serializeAttachment({ id, grantId } satisfies Listener);
+      return true;
+    };
+    let hasPlace = takePlace();
+    if (!hasPlace) {
+      this.#listeners(grantId).forEach((other) => other.send(PROBE));
+      hasPlace = await this.#departures.until(takePlace, PROBE_MS);
+    }
+    if (!hasPlace) {
       const limit = `This connection has ${maxListensPerGrant} open subscriptions, which is the limit. Close one.`;
       return socket.close(REFUSED, limit);
     }
     if (this.#store.endedGrants().includes(grantId)) return socket.close(REFUSED_FOR_GOOD, ENDED);
-    const id = newId();
-    socket.serializeAttachment({ id, grantId } satisfies Listener);
     const added = await this.#add(id, topics);
     if (added.ok) socket.send(READY);
     else socket.close(added.retryAfterSeconds === null ? REFUSED_FOR_GOOD : REFUSED, added.message);

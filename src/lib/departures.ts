@@ -7,21 +7,26 @@ export const PROBE_MS = 1000;
 export interface Departures {
   /** A socket closed. */
   note(): void;
-  /** Whether `isMet` holds now, or after one of the sockets that close within `maxMs`. */
-  until(isMet: () => boolean, maxMs: number): Promise<boolean>;
+  /**
+   * Whether `take` took a place now, or after one of the sockets that close within `maxMs`. It takes a place and says so in one step, so
+   * that of those who wait each gets one of its own, in order; it is not called again once it has.
+   */
+  until(take: () => boolean, maxMs: number): Promise<boolean>;
 }
 
 export function createDepartures(): Departures {
   const waiting = new Set<() => void>();
   return {
     note: () => waiting.forEach((look) => look()),
-    async until(isMet, maxMs) {
-      if (isMet()) return true;
+    async until(take, maxMs) {
+      if (take()) return true;
       const { promise, resolve } = Promise.withResolvers<boolean>();
       const look = (): void => {
-        if (isMet()) resolve(true);
+        if (!take()) return;
+        waiting.delete(look);
+        resolve(true);
       };
-      const timer = setTimeout(() => resolve(isMet()), maxMs);
+      const timer = setTimeout(() => resolve(false), maxMs);
       waiting.add(look);
       try {
         return await promise;

@@ -118,11 +118,15 @@ export class SessionObject<E = unknown> extends DurableObject<E> implements Sess
   }
 
   async post(body: string, packedCaller: string, form: AnswerForm): Promise<SessionReply> {
-    return this.#usage.during(async () => this.#promised(await this.#post(body, packedCaller, form)));
+    return this.#usage.during(async () => {
+      const reply = await this.#post(body, packedCaller, form);
+      if (reply.kind === "stream") this.#usage.promiseStream();
+      return reply;
+    });
   }
 
   async listen(lastEventId: string | null, packedCaller: string): Promise<SessionReply> {
-    return this.#usage.during(async () => this.#promised(await this.#listen(lastEventId, packedCaller)));
+    return this.#usage.during(async () => this.#listen(lastEventId, packedCaller));
   }
 
   async #open(body: string, packedCaller: string): Promise<SessionReply> {
@@ -176,7 +180,27 @@ export class SessionObject<E = unknown> extends DurableObject<E> implements Sess
     // What a call that goes on now says is live, not delivered again.
     const until = this.#log.lastSeq();
     await this.#residency.recover(session, caller);
-    if (!(await this.#streams.hasRoom(this.#options.limits.maxStreams))) return this.#tooManyStreams();
+    if (!(await this.#takePlace())) return this.#tooManyStreams();
+    let reply: SessionReply = gone;
+    try {
+      reply = await this.#openStream(lastEventId, until, caller);
+    } finally {
+      if (reply.kind !== "stream") this.#usage.settleStream();
+    }
+    return reply;
+  }
+
+  /** Holds a place until the stream attaches: requests that come at once never share one. */
+  #takePlace(): Promise<boolean> {
+    const { maxStreams } = this.#options.limits;
+    return this.#streams.waitForPlace(() => {
+      if (this.#streams.count() + this.#usage.promisedStreams() >= maxStreams) return false;
+      this.#usage.promiseStream();
+      return true;
+    });
+  }
+
+  async #openStream(lastEventId: string | null, until: number, caller: SessionCaller): Promise<SessionReply> {
     if (this.#isOver()) return gone;
     const after = this.#log.lastSeq();
     if (lastEventId === null) return { kind: "stream", stream: STANDALONE, after, pass: liveAfter(after) };
@@ -229,7 +253,7 @@ export class SessionObject<E = unknown> extends DurableObject<E> implements Sess
     if (request.headers.get("Upgrade") !== "websocket" || session === undefined || session.isEnded)
       return new Response(null, { status: 404 });
     const { 0: client, 1: server } = new WebSocketPair();
-    this.#usage.attached();
+    this.#usage.settleStream();
     this.#streams.attach(server, parseAttachUrl(request.url), session.protocolVersion >= FIRST_WITH_POLLING);
     return new Response(null, { status: 101, webSocket: client });
   }
@@ -296,11 +320,6 @@ export class SessionObject<E = unknown> extends DurableObject<E> implements Sess
     const { maxStreams, keepAliveMs } = this.#options.limits;
     const message = `This session has ${maxStreams} open streams, which is the limit. Close one.`;
     return { kind: "busy", message, retryAfterSeconds: Math.ceil(keepAliveMs / 1000) };
-  }
-
-  #promised(reply: SessionReply): SessionReply {
-    if (reply.kind === "stream") this.#usage.promiseStream();
-    return reply;
   }
 
   /** Whether the session has ended, also where storage is not empty yet. */

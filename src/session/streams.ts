@@ -1,6 +1,7 @@
 // The open streams of a session: hibernatable WebSockets to the Workers that hold the clients' SSE responses. What is
 // sent here is already in the event log.
 import { PROBE_MS, createDepartures } from "../lib/departures.ts";
+import { PROBE_FRAME } from "../mcp/sse.ts";
 import type { EventLog } from "./event-log.ts";
 import { eventId } from "./protocol.ts";
 import type { Attachment } from "./protocol.ts";
@@ -13,8 +14,6 @@ export const STANDALONE = 0;
 /** How long a client waits before it comes back to a stream that was closed on purpose. */
 const RETRY_MS = 1000;
 const NORMAL_CLOSURE = 1000;
-/** A comment in SSE: clients ignore it. */
-const PROBE_FRAME = ": probe\n\n";
 
 export interface Streams {
   /**
@@ -31,8 +30,8 @@ export interface Streams {
   count(): number;
   /** Writes a comment on every open stream: the platform notices that a client left only when it writes to it. */
   probe(): void;
-  /** Whether one more stream fits, once those were let go whose clients have left. */
-  hasRoom(maxStreams: number): Promise<boolean>;
+  /** Whether `take` took a place, now or once streams were let go whose clients have left. */
+  waitForPlace(take: () => boolean): Promise<boolean>;
   /** A socket closed. */
   noteClosed(): void;
 }
@@ -66,10 +65,10 @@ export function createStreams(state: DurableObjectState, log: EventLog, isOver: 
     closeAll: () => openSockets().forEach((socket) => socket.close(NORMAL_CLOSURE)),
     count: () => openSockets().length,
     probe,
-    async hasRoom(maxStreams) {
-      const isFree = (): boolean => openSockets().length < maxStreams;
-      if (!isFree()) probe();
-      return departures.until(isFree, PROBE_MS);
+    async waitForPlace(take) {
+      if (take()) return true;
+      probe();
+      return departures.until(take, PROBE_MS);
     },
     noteClosed: () => departures.note(),
   };

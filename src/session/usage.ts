@@ -14,9 +14,12 @@ export interface Usage {
   during<T>(work: () => Promise<T>): Promise<T>;
   /** The session is used now. Whether storage and hub must hear of it, which know of `storedMs`. */
   mark(storedMs: number): boolean;
-  /** A client was told to attach a stream. */
+  /** A place is held for a stream that a client is about to attach. */
   promiseStream(): void;
-  attached(): void;
+  /** The stream of a promise has attached, or none comes of it. */
+  settleStream(): void;
+  /** Streams that are promised and have not attached. A promise whose Worker died runs out. */
+  promisedStreams(): number;
   /** The last use, where storage knows of `storedMs`. */
   lastUsedMs(storedMs: number): number;
   /** The refusal to be ended for another session; undefined when nothing protects this one. */
@@ -35,7 +38,9 @@ export function createUsage({ streams, residency, limits, now }: UsageDependenci
   let lastMs = 0;
   let uses = 0;
   let requests = 0;
-  let attachUntilMs = 0;
+  /** When each promise runs out, in order. */
+  let promisedUntilMs: readonly number[] = [];
+  const promisedStreams = (): number => (promisedUntilMs = promisedUntilMs.filter((untilMs) => now() < untilMs)).length;
   return {
     async during(work) {
       requests += 1;
@@ -52,13 +57,14 @@ export function createUsage({ streams, residency, limits, now }: UsageDependenci
       lastMs = now();
       return lastMs - storedMs > REPORT_INTERVAL_MS;
     },
-    promiseStream: () => void (attachUntilMs = now() + ATTACH_MS),
-    attached: () => void (attachUntilMs = 0),
+    promiseStream: () => void (promisedUntilMs = [...promisedUntilMs, now() + ATTACH_MS]),
+    settleStream: () => void (promisedUntilMs = promisedUntilMs.slice(1)),
+    promisedStreams,
     lastUsedMs: (storedMs) => Math.max(storedMs, lastMs),
     protection(storedMs) {
       // Streams whose clients have left close after this, so the next one who asks finds out.
       streams.probe();
-      const isBusy = requests > 0 || streams.count() > 0 || now() < attachUntilMs;
+      const isBusy = requests > 0 || streams.count() > 0 || promisedStreams() > 0;
       const activity = isBusy ? "running" : residency.activity();
       if (activity === "none") return undefined;
       // A call or a stream may end at any moment; it shows by then. A question ends by itself only with the session.

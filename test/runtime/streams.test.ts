@@ -18,6 +18,29 @@ async function openAll(count: number, open: () => Promise<EventStream>): Promise
   return streams;
 }
 
+describe("streams that open at once", () => {
+  it("never exceed the limit of their session, and each place that is given back is used again", async () => {
+    const session = await openWireSession(worker().origin, "?subject=at-once");
+    for (let round = 0; round < 2; round += 1) {
+      const streams = await Promise.all(Array.from({ length: MAX_STREAMS + 8 }, () => session.listen()));
+      const statuses = Map.groupBy(streams, ({ status }) => status);
+      expect(statuses.get(200)?.length).toBe(MAX_STREAMS);
+      expect(statuses.get(429)?.length).toBe(8);
+      for (const stream of streams) await stream.close();
+    }
+  });
+
+  it("do not lose places to requests that open none", async () => {
+    const session = await openWireSession(worker().origin, "?subject=no-stream");
+    const headers = { accept: "text/event-stream", "mcp-session-id": session.id, "last-event-id": "no id" };
+    for (let sent = 0; sent < MAX_STREAMS + 1; sent += 1)
+      expect((await fetch(`${worker().origin}/mcp?subject=no-stream`, { headers })).status).toBe(400);
+    const next = await session.listen();
+    expect(next.status).toBe(200);
+    await next.close();
+  });
+});
+
 describe("a stream that its client closed", () => {
   it("gives its place in a session to the next one at once", async () => {
     const session = await openWireSession(worker().origin, "?subject=closing");
