@@ -2,7 +2,7 @@
 import { chmodSync, lstatSync, mkdirSync, readdirSync } from "node:fs";
 import path from "node:path";
 
-/** What is taken from a file's mode: everything of its group and of others. */
+/** Bits that a file's mode loses: all permissions of its group and of other users. */
 const OF_OTHERS = 0o077;
 export const PRIVATE_FILE = 0o600;
 

@@ -98,7 +98,7 @@ async function runUpkeep(work: () => Promise<void>): Promise<void> {
     await work();
   } catch (error) {
     // Users may already send queries, and a restart cuts it off. The next start does it.
-    printAside("The upkeep was not finished. What is served is complete all the same.");
+    printAside("The upkeep did not finish. The data that is served is complete.");
     printDefect(error);
   }
 }

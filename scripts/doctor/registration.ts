@@ -1,5 +1,5 @@
 // The first steps of a client that has never been here: it registers (RFC 7591) as Python clients do, opens the consent page, and is
-// refused a token for a code that is none. Nobody signs in.
+// refused a token for an invalid code. No user signs in.
 import { createHash, randomBytes } from "node:crypto";
 import { fine, problem, quote, warning } from "./finding.ts";
 import type { Finding } from "./finding.ts";
@@ -53,7 +53,7 @@ export async function examineFirstSteps(
       ),
     ];
   return [
-    fine("registration", `registered ${quote(CLIENT_NAME)}, which nobody uses and which goes by itself in 7 days`),
+    fine("registration", `registered ${quote(CLIENT_NAME)}, which stays unused and is deleted after 7 days`),
     await examineConsent(target, server, clientId, send),
     ...(await examineTokenEndpoint(server, { clientId, authorization: basicOf(clientId, objectOf(answer)) }, send)),
   ];
@@ -130,7 +130,7 @@ async function examineTokenEndpoint(
       "Clients cannot finish a sign-in. Look for rules in front that change POST requests, the Authorization header or the answers.";
     return [problem("token endpoint", refusalText(first), first.status === 429 ? WAIT : mend)];
   }
-  const finding = fine("token endpoint", "refuses a code that is none, in the form that clients read");
+  const finding = fine("token endpoint", "refuses an invalid code, in the form that clients read");
   if (authorization === undefined) return [finding];
   // RFC 6749 §3.2.1: a client may identify itself by client_id also where it authenticates by Basic.
   return [finding, judgePythonClient(await ask({ client_id: clientId }))];

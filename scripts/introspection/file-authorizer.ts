@@ -15,7 +15,7 @@ const PRAGMAS_TO_READ = ["table_xinfo", "foreign_key_list", "data_version"];
 
 const { SQLITE_OK, SQLITE_DENY, SQLITE_IGNORE } = constants;
 
-/** A verdict, and for a refusal what was asked for. */
+/** A verdict; a refusal says which operation the file asked for. */
 type Verdict = { readonly code: number; readonly refused?: string };
 
 const ALLOWED: Verdict = { code: SQLITE_OK };

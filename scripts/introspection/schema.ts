@@ -94,7 +94,7 @@ function reasonToLeaveOut(type: string, name: string, virtual: readonly string[]
   return invisibleReason(name);
 }
 
-/** A name that looks like another, or like nothing: whoever opens tables could not tell what they open. */
+/** A name that looks like another, or like nothing: an operator could not see which table they open. */
 function invisibleReason(name: string): string | null {
   const codePoint = firstInvisible(name);
   return codePoint === undefined ? null : `has a character in its name that cannot be seen (${codePoint}).`;

@@ -134,7 +134,7 @@ async function finishSignIn(raw: Request, oauth: OAuthHelpers, { signIn }: Autho
   return redirect(redirectTo, headers);
 }
 
-/** What was wrong with a request that cannot be sent back to its client: an unknown client, a step that was taken before, or else the request itself. */
+/** Explains a request that cannot be sent back to its client: an unknown client, a step that was taken before, or a wrong request. */
 async function explain({ description }: AuthorizationError, raw: Request, oauth: OAuthHelpers): Promise<Response> {
   const { pathname, searchParams } = new URL(raw.url);
   if (pathname !== AUTHORIZE_PATH || raw.method !== "GET") return usedUpPage();

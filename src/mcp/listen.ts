@@ -7,6 +7,7 @@ import type { Hub } from "../hub/hub.ts";
 import { PROBE, READY, REFUSED } from "../hub/protocol.ts";
 import type { SessionCaller } from "./protocol-caller.ts";
 import { RPC } from "./json-rpc.ts";
+import { PROBE_FRAME } from "./sse.ts";
 
 export interface ListenOptions {
   readonly createServer: () => McpServer;
@@ -16,8 +17,8 @@ export interface ListenOptions {
   readonly keepAliveMs: number;
 }
 
-/** A comment in SSE: clients ignore it. The SDK sends whole events, so it never splits one. */
-const PROBE_FRAME = new TextEncoder().encode(": probe\n\n");
+/** The SDK sends whole events, so the comment never splits one. */
+const PROBE_BYTES = new TextEncoder().encode(PROBE_FRAME);
 
 const METHOD = "subscriptions/listen";
 
@@ -65,7 +66,7 @@ function probed(response: Response, socket: WebSocket): Response {
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
       socket.addEventListener("message", ({ data }) => {
-        if (isOpen && data === PROBE) controller.enqueue(PROBE_FRAME);
+        if (isOpen && data === PROBE) controller.enqueue(PROBE_BYTES);
       });
     },
     async pull(controller) {

@@ -4,6 +4,9 @@
 const encoder = new TextEncoder();
 const KEEP_ALIVE = encoder.encode(": keep-alive\n\n");
 
+/** A comment (HTML Living Standard §9.2): clients ignore it, and the platform notices at it that a client left. */
+export const PROBE_FRAME = ": probe\n\n";
+
 export interface SseOptions {
   readonly keepAliveMs: number;
   /** Chunks that may wait for a slow client before it is let go; it can come back to the stream. */

@@ -1,6 +1,7 @@
 // From the Worker to the objects: requests to the token endpoint go where their grant is, and refused access tokens are told
 // to whose they are.
 import { readText } from "../../lib/body.ts";
+import { refuseOAuth } from "../oauth-refusal.ts";
 import { sha256Hex } from "../../lib/crypto.ts";
 import { dropRepeatedClientId } from "./client-identification.ts";
 import { readPresented } from "./presented.ts";
@@ -24,7 +25,10 @@ export async function routeToken(request: Request, { grants, serveHere, onError 
   const isForm = request.method === "POST" && FORM.test(request.headers.get("Content-Type") ?? "");
   if (!isForm) return serveHere(request);
   const form = await readText(request, MAX_FORM_BYTES);
-  if (form === undefined) return Response.json({ error: "invalid_request" }, { status: 413 });
+  if (form === undefined) {
+    const description = `A request to the token endpoint has at most ${MAX_FORM_BYTES} bytes`;
+    return refuseOAuth(request, { status: 413, error: "invalid_request", description });
+  }
   const body = dropRepeatedClientId(form, request.headers.get("Authorization"));
   const { "content-length": _length, ...headers } = Object.fromEntries(request.headers);
   const presented = readPresented(new URLSearchParams(body));
