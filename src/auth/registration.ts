@@ -93,7 +93,7 @@ function isTooLong(value: unknown): boolean {
 
 function describeUsable(allowedSchemes: readonly string[]): string {
   const schemes = allowedSchemes.length === 0 ? "" : `, or one of the schemes ${allowedSchemes.join(", ")}`;
-  return `they take https, http on localhost${schemes}`;
+  return `they take https, http on localhost${schemes}, without user name, fragment, spaces or invisible characters`;
 }
 
 /** Leaves out what this server cannot use. */
