@@ -1,5 +1,5 @@
-// Two kinds of tests: most run in workerd with real D1, KV and Durable Objects; `browser`, `e2e`, `repo`, `runtime`, `scripts` and `survival` run in Node, where they
-// start the real server or read the repository.
+// Configures two kinds of tests. Most run in workerd with real D1, KV and Durable Objects. Those in the folders of NODE_TESTS run in Node,
+// where they start the real server or read the repository.
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 import { outside } from "./test/support/node/outside.ts";
@@ -15,7 +15,7 @@ const NODE_TESTS = [
 
 export default defineConfig({
   test: {
-    // The Worker's log of calls: two lines for each call of every test.
+    // Hides the Worker's call log, which has two lines for each call of every test.
     onConsoleLog: (line) => !line.startsWith('{"event":"call_'),
     projects: [
       {
@@ -24,7 +24,7 @@ export default defineConfig({
             wrangler: { configPath: "./sample/wrangler.jsonc" },
             miniflare: {
               outboundService: outside,
-              // Tests of sessions and the like send more than a person does; those of the limits themselves have small ones.
+              // Many tests send more requests than a user does; tests of the limits have their own small ones.
               ratelimits: {
                 LIMIT_MCP: { namespace_id: "7204", simple: { limit: 1_000_000, period: 60 } },
                 TEST_LIMIT_PAGES: { namespace_id: "7301", simple: { limit: 60, period: 60 } },
@@ -33,6 +33,7 @@ export default defineConfig({
                 TEST_LIMIT_MCP: { namespace_id: "7304", simple: { limit: 80, period: 60 } },
               },
               kvNamespaces: ["ARCHIVE"],
+              d1Databases: ["EXAMPLE_DB"],
               bindings: {
                 TEST_GATEHOUSE_MIGRATIONS: await readD1Migrations("migrations"),
                 TEST_SHOP_MIGRATIONS: await readD1Migrations("sample/migrations/shop"),
@@ -49,6 +50,7 @@ export default defineConfig({
           include: ["test/**/*.test.ts"],
           exclude: NODE_TESTS,
           setupFiles: ["test/support/setup.ts"],
+          testTimeout: 20_000,
         },
       },
       {

@@ -1,16 +1,18 @@
-// Bundles each Worker and writes the workerd configuration that serves it.
+// Bundles each benchmarked Worker and writes the workerd configuration that serves it.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { builtinModules } from "node:module";
 import path from "node:path";
 import { build } from "esbuild";
 import type { Plugin } from "esbuild";
 
+/** A benchmarked Worker. */
 export interface Subject {
   readonly name: string;
-  /** Classes of Durable Objects by binding. */
+  /** Durable Object classes by binding. */
   readonly objects: Readonly<Record<string, string>>;
 }
 
+/** All benchmarked Workers, by the name of their file in workers/. */
 export const SUBJECTS: readonly Subject[] = [
   { name: "gatehouse", objects: { SESSION: "SessionObject", HUB: "HubObject" } },
   { name: "session-agent", objects: { SESSION: "SessionObject" } },
@@ -19,9 +21,9 @@ export const SUBJECTS: readonly Subject[] = [
   { name: "bare", objects: {} },
 ];
 
-/** One copy of the SDK, also for the runtime's sources beside this folder. */
-const ownPackages: Plugin = {
-  name: "own packages",
+/** Resolves the SDK to this folder's copy everywhere, so that Gatehouse's sources use the same copy. */
+const singleSdk: Plugin = {
+  name: "single SDK",
   setup(bundler) {
     bundler.onResolve(
       { filter: /^(?:zod|@modelcontextprotocol\/server)(?:\/|$)/ },
@@ -33,7 +35,7 @@ const ownPackages: Plugin = {
   },
 };
 
-/** Workerd alone has no mail; the agents package imports its class and no subject sends any. */
+/** Replaces cloudflare:email, which plain workerd lacks. The agents package imports it, but no subject sends mail. */
 const noMail: Plugin = {
   name: "no mail",
   setup(bundler) {
@@ -42,7 +44,7 @@ const noMail: Plugin = {
   },
 };
 
-/** The path of its workerd configuration; the bundle is `<name>.js` beside it, its state in a folder there. */
+/** Bundles a subject to `<name>.js` in `dir`, and returns the path of its workerd configuration. */
 export async function buildSubject({ name, objects }: Subject, port: number, dir: string): Promise<string> {
   const outfile = path.join(dir, `${name}.js`);
   const nodeNames = Object.fromEntries(
@@ -57,7 +59,7 @@ export async function buildSubject({ name, objects }: Subject, port: number, dir
     conditions: ["workerd", "worker", "browser"],
     external: ["cloudflare:*", "node:*"],
     alias: nodeNames,
-    plugins: [ownPackages, noMail],
+    plugins: [singleSdk, noMail],
     outfile,
     logLevel: "error",
   });

@@ -1,16 +1,18 @@
-// The load: requests as a client of each kind sends them, over kept connections, in bounded rounds.
+// The load generator: sends requests as a client of each kind does, over kept-alive connections, in rounds of a fixed time.
 import { Agent, request as send } from "node:http";
 
-/** `open` is what a client of that era sends first: initialize, or server/discover. */
+/** `open` is the first request of a client of that era: initialize or server/discover. */
 export type Method = "tools/call" | "tools/list" | "open";
 
+/** The server to send to, and the requests to send. */
 export interface Target {
   readonly port: number;
-  /** Of the client with this number: so many of them send at a time. */
+  /** The headers of the concurrent client with this number. */
   readonly headersOf: (method: Method, client: number) => Readonly<Record<string, string>>;
   readonly body: (method: Method, id: number) => string;
 }
 
+/** The measurements of a round. */
 export interface Round {
   readonly requests: number;
   readonly seconds: number;
@@ -18,8 +20,10 @@ export interface Round {
   readonly latencies: readonly number[];
 }
 
+/** Headers of every request. */
 export const JSON_HEADERS = { "content-type": "application/json", accept: "application/json, text/event-stream" };
 
+/** The body of an initialize request. */
 export function initializeBody(id: number): string {
   return JSON.stringify({
     jsonrpc: "2.0",
@@ -29,7 +33,7 @@ export function initializeBody(id: number): string {
   });
 }
 
-/** One request; the whole answer as text. Throws when the status is not 200 or the answer is an error. */
+/** Sends one request and returns the answer as text. Rejects on a status other than 200 and 202, and on a JSON-RPC error. */
 export async function call(
   agent: Agent,
   port: number,
@@ -64,22 +68,22 @@ export async function call(
   });
 }
 
-/** Sends for so many milliseconds with so many at a time. */
+/** Sends requests from `concurrency` clients for `forMs` milliseconds. */
 export async function runRound(target: Target, method: Method, concurrency: number, forMs: number): Promise<Round> {
   const agent = new Agent({ keepAlive: true, maxSockets: concurrency });
   const latencies: number[] = [];
-  const began = performance.now();
+  const startedMs = performance.now();
   let id = 1;
-  const one = async (_value: unknown, client: number): Promise<void> => {
+  const runClient = async (_value: unknown, client: number): Promise<void> => {
     const headers = target.headersOf(method, client);
-    while (performance.now() - began < forMs) {
-      const sent = performance.now();
+    while (performance.now() - startedMs < forMs) {
+      const sentMs = performance.now();
       await call(agent, target.port, headers, target.body(method, (id += 1)));
-      latencies.push(performance.now() - sent);
+      latencies.push(performance.now() - sentMs);
     }
   };
-  await Promise.all(Array.from({ length: concurrency }).map(one));
-  const seconds = (performance.now() - began) / 1000;
+  await Promise.all(Array.from({ length: concurrency }).map(runClient));
+  const seconds = (performance.now() - startedMs) / 1000;
   agent.destroy();
   return { requests: latencies.length, seconds, latencies: latencies.toSorted((a, b) => a - b) };
 }

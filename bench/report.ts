@@ -1,20 +1,23 @@
-// The tables of results.md, and the ratios that are asked for.
+// Builds results.md: the tables of measurements, and the required ratios between servers.
 import { cpus } from "node:os";
 import type { Method, Round } from "./client.ts";
 import type { Server } from "./servers.ts";
 
+/** The rounds of one server, and the CPU time that they took. */
 export interface Figures {
   readonly rounds: Round[];
   cpuSeconds: number;
 }
 
+/** The measurements of one method at one concurrency. */
 export interface Measurement {
   readonly method: Method;
   readonly concurrency: number;
-  /** By the contender's label. */
+  /** By the server's label. */
   readonly figures: ReadonlyMap<string, Figures>;
 }
 
+/** A server's memory with open sessions, before and after a rest. */
 export interface Memory {
   readonly name: string;
   readonly sessions: number;
@@ -23,6 +26,7 @@ export interface Memory {
   readonly restedBytes: number;
 }
 
+/** Everything that the report contains. */
 export interface Results {
   readonly rounds: number;
   readonly roundMs: number;
@@ -35,7 +39,7 @@ interface Bar {
   readonly method: Method;
   readonly server: string;
   readonly against: string;
-  /** Of requests a second. */
+  /** The minimum ratio of requests per second. */
   readonly atLeast: number;
 }
 
@@ -49,6 +53,7 @@ const BARS: readonly Bar[] = [
 
 const mebibytes = (bytes: number): string => (bytes / 1024 / 1024).toFixed(0);
 
+/** Builds the report as Markdown. */
 export function reportOf({ rounds, roundMs, measurements, servers, memory }: Results): string {
   const requests = measurements.flatMap((measurement) =>
     [...measurement.figures].map(([label, figures]) => requestsRow(measurement, label, figures)),
@@ -59,18 +64,22 @@ export function reportOf({ rounds, roundMs, measurements, servers, memory }: Res
   return [
     "# Benchmark of the protocol runtime",
     "",
-    `Plain workerd, ${cpus().length} cores shared with the load, ${rounds} interleaved rounds of ${roundMs} ms each after one to warm up. Compare within these tables only.`,
+    [
+      `Plain workerd on ${cpus().length} cores that the load generator shares.`,
+      `${rounds} interleaved rounds of ${roundMs} ms each, after a warm-up round.`,
+      "Compare only within these tables.",
+    ].join("\n"),
     "",
-    ...table(["request", "at a time", "server", "requests/s", "p50 ms", "p99 ms", "CPU µs a request"], requests),
-    "Ratios of requests a second, the median of the rounds:",
+    ...table(["request", "concurrency", "server", "requests/s", "p50 ms", "p99 ms", "CPU µs per request"], requests),
+    "Ratios of requests per second (median of the rounds):",
     "",
-    ...table(["request", "at a time", "server", "against", "ratio", "bar", "result"], ratios),
+    ...table(["request", "concurrency", "server", "compared with", "ratio", "minimum", "result"], ratios),
     ...table(
-      ["server", "bundle, KiB gzip", "process start to first answer, ms"],
+      ["server", "bundle, KiB gzip", "ms from process start to first answer"],
       servers.map(({ name, gzipBytes, startMs }) => [name, Math.round(gzipBytes / 1024), Math.round(startMs)]),
     ),
     ...table(
-      ["server", "sessions", "resident MiB, just opened", "after a rest of, s", "resident MiB"],
+      ["server", "sessions", "resident MiB, just opened", "rest, s", "resident MiB, after the rest"],
       memory.map(({ name, sessions, openBytes, restMs, restedBytes }) => [
         name,
         sessions,
@@ -102,15 +111,15 @@ function requestsRow(
   ];
 }
 
-/** The median over the rounds, each of which ran both. */
+/** Compares two servers by the median of the rounds' ratios; each round ran both servers. */
 function ratioRow(
   { method, concurrency, figures }: Measurement,
   { server, against, atLeast }: Bar,
 ): (string | number)[] {
   const rates = (label: string): number[] =>
     (figures.get(label)?.rounds ?? []).map(({ requests, seconds }) => requests / seconds);
-  const others = rates(against);
-  const median = medianOf(rates(server).map((rate, round) => rate / (others[round] ?? Number.NaN)));
+  const againstRates = rates(against);
+  const median = medianOf(rates(server).map((rate, round) => rate / (againstRates[round] ?? Number.NaN)));
   return [method, concurrency, server, against, median.toFixed(2), atLeast, median >= atLeast ? "met" : "missed"];
 }
 

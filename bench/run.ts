@@ -1,5 +1,4 @@
-// `npm run bench`: every subject under plain workerd, in interleaved rounds. Prints a table and writes it
-// to results.md.
+// `npm run bench`: measures every subject under plain workerd, in interleaved rounds. Prints tables and writes them to results.md.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { Agent } from "node:http";
 import { tmpdir } from "node:os";
@@ -33,8 +32,8 @@ const servers = new Map<string, Server>();
 
 try {
   await startAll(servers, dir);
-  const memory = [await memoryOf(serverOf("gatehouse")), await memoryOf(serverOf("session-agent"))];
-  const contenders = [...(await sessions()), ...stateless(), bare()];
+  const memory = [await measureMemory(serverOf("gatehouse")), await measureMemory(serverOf("session-agent"))];
+  const contenders = [...(await createSessions()), ...createStateless(), createBare()];
   const measurements: Measurement[] = [];
   for (const method of ["tools/call", "tools/list", "open"] as const) {
     for (const concurrency of [1, 32])
@@ -54,8 +53,8 @@ function serverOf(name: string): Server {
   return server;
 }
 
-/** A session in each of those that have them, and the object that costs the least. */
-async function sessions(): Promise<Contender[]> {
+/** Opens a session on each server that has sessions, and adds the Durable Object echo as the lower bound. */
+async function createSessions(): Promise<Contender[]> {
   const agent = new Agent();
   const open = async ({ port }: Server): Promise<Record<string, string>> => {
     const { session } = await call(agent, port, {}, initializeBody(1));
@@ -71,21 +70,21 @@ async function sessions(): Promise<Contender[]> {
     target: { port: server.port, headersOf: constant(await open(server)), body },
   });
   const echo = serverOf("bare-object");
-  const found = [
+  const contenders = [
     await contender("Gatehouse, session", serverOf("gatehouse")),
     await contender("session agent", serverOf("session-agent")),
     { label: "bare object echo", server: echo, target: { port: echo.port, headersOf: constant({}), body } },
   ];
   agent.destroy();
-  return found;
+  return contenders;
 }
 
-/** Opening a session carries none. */
+/** Returns the same headers for every request, but without the session id for the request that opens a session. */
 function constant({ "mcp-session-id": session, ...headers }: Record<string, string>): Target["headersOf"] {
   return (method) => (method === "open" || session === undefined ? headers : { ...headers, "mcp-session-id": session });
 }
 
-function stateless(): Contender[] {
+function createStateless(): Contender[] {
   const nameOf = (method: Method): string => (method === "open" ? "server/discover" : method);
   const body: Target["body"] = (method, id) =>
     JSON.stringify({ jsonrpc: "2.0", id, method: nameOf(method), params: { ...PARAMS[method], _meta: ENVELOPE } });
@@ -102,14 +101,14 @@ function stateless(): Contender[] {
   return [contender("Gatehouse, 2026", serverOf("gatehouse")), contender("stateless handler", serverOf("stateless"))];
 }
 
-function bare(): Contender {
+function createBare(): Contender {
   const server = serverOf("bare");
   const body: Target["body"] = (_method, id) =>
     JSON.stringify({ jsonrpc: "2.0", id, method: "tools/call", params: PARAMS["tools/call"] });
   return { label: "bare Worker echo", server, target: { port: server.port, headersOf: constant({}), body } };
 }
 
-/** Every round runs each contender in turn; the first warms up and is not counted. */
+/** Measures all contenders in turn in every round. The first round is a warm-up and is not counted. */
 async function measure(
   contenders: readonly Contender[],
   method: Method,
@@ -129,16 +128,16 @@ async function measure(
   return figures;
 }
 
-/** Resident memory that sessions take: as soon as they are open, and after a rest in which objects may leave. */
-async function memoryOf(server: Server): Promise<Memory> {
+/** Measures the resident memory of open sessions: at once, and after a rest in which Durable Objects may be evicted. */
+async function measureMemory(server: Server): Promise<Memory> {
   const agent = new Agent({ keepAlive: true, maxSockets: 32 });
-  const before = server.residentBytes();
+  const bytesBefore = server.residentBytes();
   let opened = 0;
-  const one = async (): Promise<void> => {
+  const openSessions = async (): Promise<void> => {
     while ((opened += 1) <= IDLE_SESSIONS) await call(agent, server.port, {}, initializeBody(opened));
   };
-  await Promise.all(Array.from({ length: 32 }, one));
-  const openBytes = server.residentBytes() - before;
+  await Promise.all(Array.from({ length: 32 }, openSessions));
+  const openBytes = server.residentBytes() - bytesBefore;
   await new Promise((resolve) => setTimeout(resolve, REST_MS));
   agent.destroy();
   return {
@@ -146,6 +145,6 @@ async function memoryOf(server: Server): Promise<Memory> {
     sessions: IDLE_SESSIONS,
     openBytes,
     restMs: REST_MS,
-    restedBytes: server.residentBytes() - before,
+    restedBytes: server.residentBytes() - bytesBefore,
   };
 }

@@ -1,4 +1,4 @@
-// The running servers: one workerd each, with its CPU and memory from the process's own accounting.
+// Runs each benchmarked Worker in its own workerd process, and reads the process's CPU time and memory from /proc.
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -10,18 +10,19 @@ import type { Subject } from "./build.ts";
 import { initializeBody, JSON_HEADERS } from "./client.ts";
 
 const FIRST_PORT = 18_900;
-// The program itself, so that a signal and the accounting reach it.
+// The binary itself rather than its npm wrapper, so that signals and /proc refer to the right process.
 const WORKERD = createRequire(import.meta.url).resolve(
   `@cloudflare/workerd-${process.platform}-${process.arch === "x64" ? "64" : process.arch}/bin/workerd`,
 );
 const TICKS_PER_SECOND = 100;
 const PAGE_BYTES = 4096;
 
+/** A running workerd with one Worker. */
 export class Server {
   readonly name: string;
   readonly port: number;
   readonly gzipBytes: number;
-  /** From starting the process to its first answer. */
+  /** Milliseconds from the start of the process to its first answer. */
   readonly startMs: number;
   readonly #process: ChildProcess;
 
@@ -33,17 +34,17 @@ export class Server {
     this.#process = child;
   }
 
-  /** Bundles and starts it; throws when the process ends before it answers. */
+  /** Bundles and starts a subject. Throws when the process ends before it answers. */
   static async start(subject: Subject, port: number, dir: string): Promise<Server> {
     const configPath = await buildSubject(subject, port, dir);
     const gzipBytes = gzipSync(readFileSync(path.join(dir, `${subject.name}.js`))).length;
-    const began = performance.now();
+    const startedMs = performance.now();
     const child = spawn(WORKERD, ["serve", "--experimental", configPath], { stdio: ["ignore", "inherit", "inherit"] });
-    await firstAnswer(port, child);
-    return new Server(subject, port, gzipBytes, performance.now() - began, child);
+    await waitForAnswer(port, child);
+    return new Server(subject, port, gzipBytes, performance.now() - startedMs, child);
   }
 
-  /** User and system time so far. */
+  /** The user and system time of the process so far. */
   cpuSeconds(): number {
     const fields = this.#proc("stat").split(") ")[1]?.split(" ") ?? [];
     return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
@@ -62,15 +63,15 @@ export class Server {
   }
 }
 
-/** Every subject, by name. They are added as they start, so that whoever passed the map can stop them after a failure. */
+/** Starts every subject and adds each to the map as soon as it runs, so that the caller can stop them after a failure. */
 export async function startAll(servers: Map<string, Server>, dir: string): Promise<void> {
   for (const [index, subject] of SUBJECTS.entries())
     servers.set(subject.name, await Server.start(subject, FIRST_PORT + index, dir));
 }
 
-async function firstAnswer(port: number, child: ChildProcess): Promise<void> {
+async function waitForAnswer(port: number, child: ChildProcess): Promise<void> {
   while (child.exitCode === null && child.signalCode === null) {
-    const answered = await fetch(`http://127.0.0.1:${port}/mcp`, {
+    const isAnswered = await fetch(`http://127.0.0.1:${port}/mcp`, {
       method: "POST",
       headers: JSON_HEADERS,
       body: initializeBody(1),
@@ -78,7 +79,7 @@ async function firstAnswer(port: number, child: ChildProcess): Promise<void> {
       async (response) => (await response.text(), true),
       () => false,
     );
-    if (answered) return;
+    if (isAnswered) return;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   throw new Error(`The server on port ${port} ended with ${child.exitCode ?? child.signalCode} before it answered.`);

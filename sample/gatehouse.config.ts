@@ -1,6 +1,6 @@
-// The policy of the sample organisation, Harbor Supply: an online retailer with a shop database, an operations database
-// and a handbook. A complete example of what src/gatehouse.config.ts can say.
-import { defineGatehouse, mask, subject } from "../src/config.ts";
+// The policy of the sample organisation, Harbor Supply: an online retailer with a shop database, an operations database and a handbook.
+// It is a complete example of src/gatehouse.config.ts.
+import { defineGatehouse, mask, subject } from "../src/config/define-gatehouse.ts";
 
 const contactMasks = { email: mask.email, phone: mask.last(3), birth_date: mask.year, address: mask.token("address") };
 
@@ -148,7 +148,9 @@ export default defineGatehouse({
     "revenue-by-month": {
       description: "Revenue in euro cents and number of orders by month, without cancelled orders.",
       source: "shop",
-      sql: "SELECT substr(placed_at, 1, 7) AS month, count(*) AS orders, sum(total_cents) AS revenue_cents FROM orders WHERE placed_at >= :since AND status <> 'cancelled' GROUP BY month ORDER BY month",
+      sql:
+        "SELECT substr(placed_at, 1, 7) AS month, count(*) AS orders, sum(total_cents) AS revenue_cents FROM orders " +
+        "WHERE placed_at >= :since AND status <> 'cancelled' GROUP BY month ORDER BY month",
       params: { since: { type: "date", description: "first day" } },
     },
   },

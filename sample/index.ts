@@ -1,5 +1,5 @@
-// The sample organisation's entry: what `npm start` serves until there are sources of one's own. Never deployed.
-import { createGatehouse } from "../src/gatehouse.ts";
+// The entry of the sample organisation's Worker, which `npm start` serves until the policy file has sources. It is never deployed.
+import { createGatehouse } from "../src/app/create-gatehouse.ts";
 import config from "./gatehouse.config.ts";
 
 const gatehouse = createGatehouse(config);

@@ -1,10 +1,11 @@
-// The operations database of the sample: warehouses, stock, shipments. Orders and goods are those of the shop.
+// Generates the sample's operations database: warehouses, stock and shipments for the shop's products and orders.
 import type { Table } from "./table.ts";
 import type { Random } from "./random.ts";
 import type { Shop } from "./shop.ts";
 import { daysBefore } from "./time.ts";
 import { CARRIERS, REGIONS, TOWNS } from "./words.ts";
 
+/** Generates the tables of the operations database. */
 export function generateOps(random: Random, { products, orders }: Shop): readonly Table[] {
   const warehouses = REGIONS.map((region, index) => {
     const town = TOWNS[region][0] ?? region;
@@ -23,20 +24,20 @@ export function generateOps(random: Random, { products, orders }: Shop): readonl
       ];
     }),
   );
-  const shipped = orders.filter((order) => ["shipped", "delivered", "returned"].includes(order.status));
-  const shipments = shipped.map((order, index) => {
-    const sentAge = Math.max(0, order.age - random.between(1, 3));
-    const arrived =
+  const shippedOrders = orders.filter((order) => ["shipped", "delivered", "returned"].includes(order.status));
+  const shipments = shippedOrders.map((order, index) => {
+    const sentAgeDays = Math.max(0, order.ageDays - random.between(1, 3));
+    const deliveredAt =
       order.status === "shipped"
         ? null
-        : daysBefore(Math.max(1, sentAge - random.between(1, 6)), random.between(28_800, 64_800));
+        : daysBefore(Math.max(1, sentAgeDays - random.between(1, 6)), random.between(28_800, 64_800));
     return [
       index + 1,
       order.id,
       random.between(1, 4),
       random.pick(CARRIERS),
-      daysBefore(sentAge, random.between(20_000, 28_000)),
-      arrived,
+      daysBefore(sentAgeDays, random.between(20_000, 28_000)),
+      deliveredAt,
       random.between(200, 28_000),
     ];
   });

@@ -1,18 +1,19 @@
-// A small seeded generator of numbers: the same seed gives the same sample everywhere.
+// A small seeded random number generator: the same seed gives the same numbers everywhere. It is not cryptographic.
 
+/** A source of pseudo-random values. */
 export interface Random {
-  /** 0 ≤ n < 1. */
+  /** A number from 0 up to but not including 1. */
   next(): number;
-  /** Whole number, both ends included. */
+  /** An integer between the bounds, both included. */
   between(low: number, high: number): number;
   pick<T>(items: readonly T[]): T;
-  /** One of the items by its weight. */
+  /** One of the items, chosen by weight. */
   weighted<T>(items: readonly (readonly [T, number])[]): T;
   /** True with this probability. */
   chance(probability: number): boolean;
 }
 
-/** A 32-bit mixing generator; good enough for believable data, for nothing secret. */
+/** Creates a 32-bit mixing generator. Its quality is enough for plausible data, not for secrets. */
 export function createRandom(seed: number): Random {
   let state = seed >>> 0;
   const next = (): number => {

@@ -1,4 +1,4 @@
-// The shop database of the sample: customers, products, orders with their items, tickets and refunds.
+// Generates the sample's shop database: customers, products, orders with their items, tickets and refunds.
 import type { Table } from "./table.ts";
 import type { Random } from "./random.ts";
 import { daysBefore } from "./time.ts";
@@ -17,13 +17,14 @@ import {
 } from "./words.ts";
 import type { Region } from "./words.ts";
 
-export const CUSTOMERS = 2000;
-const PRODUCTS = 200;
-const ORDERS = 12_000;
-const TICKETS = 1500;
-/** Orders begin this many days before the sample's today. */
-export const HISTORY_DAYS = 900;
+const CUSTOMER_COUNT = 2000;
+const PRODUCT_COUNT = 200;
+const ORDER_COUNT = 12_000;
+const TICKET_COUNT = 1500;
+/** The first orders are this many days before the sample's last day. */
+const HISTORY_DAYS = 900;
 
+/** A product, with its row of the table. */
 export interface Product {
   readonly id: number;
   readonly sku: string;
@@ -31,27 +32,30 @@ export interface Product {
   readonly row: readonly (string | number | null)[];
 }
 
+/** An order. */
 export interface Order {
   readonly id: number;
   readonly customerId: number;
   readonly status: string;
-  /** Days before the sample's today. */
-  readonly age: number;
+  /** Days before the sample's last day. */
+  readonly ageDays: number;
   readonly placedAt: string;
   readonly totalCents: number;
 }
 
+/** The generated tables, and what the operations database needs of them. */
 export interface Shop {
   readonly tables: readonly Table[];
   readonly products: readonly Product[];
   readonly orders: readonly Order[];
 }
 
+/** Generates the tables of the shop database. */
 export function generateShop(random: Random): Shop {
-  const customers = Array.from({ length: CUSTOMERS }, (_, index) => customer(random, index + 1));
+  const customers = Array.from({ length: CUSTOMER_COUNT }, (_, index) => generateCustomer(random, index + 1));
   const products = generateProducts(random);
   const { orders, items } = generateOrders(random, products);
-  const regionOf = (customerId: number): Region => customers[customerId - 1]?.region ?? "north";
+  const getRegion = (customerId: number): Region => customers[customerId - 1]?.region ?? "north";
   const tables: Table[] = [
     {
       name: "customers",
@@ -83,20 +87,23 @@ export function generateShop(random: Random): Shop {
         "opened_at",
         "closed_at",
       ],
-      rows: Array.from({ length: TICKETS }, (_, index) => ticket(random, index + 1, orders, regionOf)),
+      rows: Array.from({ length: TICKET_COUNT }, (_, index) => generateTicket(random, index + 1, orders, getRegion)),
     },
     {
       name: "refunds",
       columns: ["id", "order_id", "amount_cents", "reason", "status", "created_at"],
-      rows: refunds(random, orders),
+      rows: generateRefunds(random, orders),
     },
   ];
   return { tables, products, orders };
 }
 
-function customer(random: Random, id: number): { readonly region: Region; readonly row: Table["rows"][number] } {
+function generateCustomer(
+  random: Random,
+  id: number,
+): { readonly region: Region; readonly row: Table["rows"][number] } {
   const [first, last, region] = [random.pick(FIRST_NAMES), random.pick(LAST_NAMES), random.pick(REGIONS)];
-  // The number keeps addresses apart; letters outside ASCII have no place in a mailbox name.
+  // The number makes addresses unique; characters outside ASCII are removed, because a mailbox name must not have them.
   const mailbox = `${first}.${last}`
     .toLowerCase()
     .normalize("NFD")
@@ -143,9 +150,9 @@ function generateProducts(random: Random): readonly Product[] {
       })),
     ),
   );
-  // Every so many, so that all kinds of goods are there.
-  return Array.from({ length: PRODUCTS }, (_, index) => {
-    const article = articles[Math.floor((index * articles.length) / PRODUCTS)] ?? {
+  // Evenly spaced, so that every kind of goods occurs.
+  return Array.from({ length: PRODUCT_COUNT }, (_, index) => {
+    const article = articles[Math.floor((index * articles.length) / PRODUCT_COUNT)] ?? {
       category: "tools",
       name: "Rigging knife",
       price: 1900,
@@ -167,10 +174,10 @@ function generateOrders(
   products: readonly Product[],
 ): { orders: readonly Order[]; items: Table["rows"] } {
   const items: (readonly number[])[] = [];
-  const orders = Array.from({ length: ORDERS }, (_, index): Order => {
+  const orders = Array.from({ length: ORDER_COUNT }, (_, index): Order => {
     const id = index + 1;
-    // Oldest first, and more of them lately: the shop grows.
-    const age = Math.round(HISTORY_DAYS * (1 - Math.sqrt(index / ORDERS)));
+    // Oldest first, with more orders in recent days, as in a growing shop.
+    const ageDays = Math.round(HISTORY_DAYS * (1 - Math.sqrt(index / ORDER_COUNT)));
     const count = random.weighted([
       [1, 25],
       [2, 30],
@@ -190,15 +197,22 @@ function generateOrders(
       totalCents += quantity * product.priceCents;
       items.push([items.length + 1, id, product.id, quantity, product.priceCents]);
     }
-    const placedAt = daysBefore(age, random.between(0, 43_000));
-    return { id, customerId: random.between(1, CUSTOMERS), status: statusAt(random, age), age, placedAt, totalCents };
+    const placedAt = daysBefore(ageDays, random.between(0, 43_000));
+    return {
+      id,
+      customerId: random.between(1, CUSTOMER_COUNT),
+      status: pickStatus(random, ageDays),
+      ageDays,
+      placedAt,
+      totalCents,
+    };
   });
   return { orders, items };
 }
 
-function statusAt(random: Random, age: number): string {
-  if (age <= 1) return random.pick(["placed", "paid"]);
-  if (age <= 5)
+function pickStatus(random: Random, ageDays: number): string {
+  if (ageDays <= 1) return random.pick(["placed", "paid"]);
+  if (ageDays <= 5)
     return random.weighted([
       ["paid", 30],
       ["shipped", 65],
@@ -211,18 +225,18 @@ function statusAt(random: Random, age: number): string {
   ] as const);
 }
 
-function ticket(
+function generateTicket(
   random: Random,
   id: number,
   orders: readonly Order[],
-  regionOf: (customerId: number) => Region,
+  getRegion: (customerId: number) => Region,
 ): Table["rows"][number] {
   const order = random.pick(orders);
   const [subject, text] = random.pick(TICKET_SUBJECTS);
   const body = random.chance(0.02) ? `${text} ${random.pick(HOSTILE_TEXTS)}` : text;
-  const openedAge = Math.max(0, order.age - random.between(1, 20));
-  const isOpen = openedAge === 0 || random.chance(openedAge < 10 ? 0.6 : 0.03);
-  const closed = isOpen ? null : daysBefore(Math.max(1, openedAge - random.between(0, 6)), 86_399);
+  const openedAgeDays = Math.max(0, order.ageDays - random.between(1, 20));
+  const isOpen = openedAgeDays === 0 || random.chance(openedAgeDays < 10 ? 0.6 : 0.03);
+  const closed = isOpen ? null : daysBefore(Math.max(1, openedAgeDays - random.between(0, 6)), 86_399);
   const status = isOpen ? random.pick(["open", "pending"]) : "closed";
   const priority = random.weighted([
     ["low", 25],
@@ -233,17 +247,17 @@ function ticket(
     id,
     order.customerId,
     random.chance(0.8) ? order.id : null,
-    regionOf(order.customerId),
+    getRegion(order.customerId),
     subject,
     body,
     status,
     priority,
-    daysBefore(openedAge, random.between(0, 43_000)),
+    daysBefore(openedAgeDays, random.between(0, 43_000)),
     closed,
   ];
 }
 
-function refunds(random: Random, orders: readonly Order[]): Table["rows"] {
+function generateRefunds(random: Random, orders: readonly Order[]): Table["rows"] {
   const refunded = orders.filter(
     (order) => order.status === "returned" || (order.status === "delivered" && random.chance(0.01)),
   );
@@ -254,7 +268,7 @@ function refunds(random: Random, orders: readonly Order[]): Table["rows"] {
         ? random.pick(["damaged", "wrong item", "changed mind"])
         : random.pick(["late", "goodwill"]);
     const status =
-      order.age > 30
+      order.ageDays > 30
         ? random.weighted([
             ["paid", 92],
             ["rejected", 8],
@@ -266,7 +280,7 @@ function refunds(random: Random, orders: readonly Order[]): Table["rows"] {
       amount,
       reason,
       status,
-      daysBefore(Math.max(0, order.age - 9), random.between(30_000, 43_000)),
+      daysBefore(Math.max(0, order.ageDays - 9), random.between(30_000, 43_000)),
     ];
   });
 }

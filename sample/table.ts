@@ -1,5 +1,6 @@
-// Rows on their way into a database.
+// The type of a generated table.
 
+/** A table's rows, ready to be inserted. */
 export interface Table {
   readonly name: string;
   readonly columns: readonly string[];

@@ -1,10 +1,10 @@
-// Builds a Worker exactly as a deployment would, without deploying it.
+// Runs the repository's development tools (wrangler, tsc, prettier), and bundles a Worker exactly as a deployment would.
 import { spawn } from "node:child_process";
 import path from "node:path";
 
 export const root = path.dirname(import.meta.dirname);
 
-/** Runs a command of node_modules/.bin under this Node. Resolves with its output; rejects with it when it fails. */
+/** Runs a command from node_modules/.bin under this Node. Resolves with its output; rejects with that output when it fails. */
 export async function runTool(name: string, args: readonly string[]): Promise<string> {
   const child = spawn(process.execPath, [path.join(root, "node_modules", ".bin", name), ...args], {
     cwd: root,
@@ -23,7 +23,7 @@ export async function runTool(name: string, args: readonly string[]): Promise<st
   });
 }
 
-/** Bundles the Worker of a wrangler configuration into a folder. Returns wrangler's report. */
+/** Bundles the Worker of a wrangler configuration into a folder without deploying it. Returns wrangler's output. */
 export async function buildWorker(
   configPath: string,
   outDir: string,

@@ -1,9 +1,9 @@
-// The browser of this machine, for tests and screenshots: a Chromium that is installed, never one that is downloaded.
+// Launches this machine's Chromium for tests and screenshots. It never downloads a browser.
 import { existsSync } from "node:fs";
 import { chromium } from "playwright-core";
 import type { Browser } from "playwright-core";
 
-const PLACES = [
+const EXECUTABLE_PATHS = [
   "/usr/bin/chromium",
   "/usr/bin/chromium-browser",
   "/usr/bin/google-chrome",
@@ -11,13 +11,15 @@ const PLACES = [
   "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 ];
 
-/** Starts it without a window. Throws, with what to install, when there is none. */
+/** Launches a headless Chromium. Throws an error that says what to install when this machine has none. */
 export async function launchChromium(): Promise<Browser> {
-  const executablePath = [process.env["CHROMIUM"] ?? "", ...PLACES].find((place) => place !== "" && existsSync(place));
+  const executablePath = [process.env["CHROMIUM"] ?? "", ...EXECUTABLE_PATHS].find(
+    (file) => file !== "" && existsSync(file),
+  );
   if (executablePath === undefined)
     throw new Error(
-      "There is no Chromium here. Install one (apt-get install chromium), or name yours: CHROMIUM=/path/to/it",
+      "Chromium was not found. Install it (apt-get install chromium), or set CHROMIUM to the path of yours.",
     );
-  // As root, in a container, there is neither its sandbox nor much shared memory.
+  // Chromium's sandbox does not work as root, and containers have little shared memory.
   return chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
 }

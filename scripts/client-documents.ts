@@ -1,28 +1,30 @@
-// Whether the server of `npm start` takes clients with a metadata document: it must be able to fetch that document, and a client
-// that could register itself does not try to once it has read that it need not.
+// Decides whether the server of `npm start` advertises client metadata documents. Offline it must not: it could not fetch them,
+// and a client that sees them advertised does not try to register instead.
 import { connect } from "node:tls";
-import { CLIENT_DOCUMENTS_VARIABLE, parseClientDocuments } from "../src/auth/settings.ts";
+import { CLIENT_DOCUMENTS_VARIABLE, parseClientDocuments } from "../src/sign-in/sign-in-settings.ts";
 import { PolicyProblem } from "./policy-file.ts";
 import { localVariable } from "./sign-in.ts";
 
+/** Whether metadata documents are on, and why. */
 export interface LocalClientDocuments {
   readonly isOn: boolean;
-  /** Whether it was decided here, as the network does not answer. */
+  /** True when no setting decides and the network does not answer. */
   readonly isOffline: boolean;
 }
 
-export interface NetworkProbe {
+/** The TLS server that shows whether the network answers. */
+interface NetworkProbe {
   readonly host: string;
   readonly port: number;
-  /** Instead of the certificate authorities that Node trusts. */
+  /** PEM certificate to trust instead of Node's certificate authorities. */
   readonly ca?: string;
 }
 
-/** Where the document of Claude Code is, which most people try a local server with. */
+/** The host of Claude Code's metadata document, as most people try a local server with Claude Code. */
 export const PROBE: NetworkProbe = { host: "claude.ai", port: 443 };
 const PROBE_MS = 3000;
 
-/** As the operator has set it; otherwise by whether the network answers. Throws `PolicyProblem` for a value that it does not take. */
+/** Reads the operator's setting; when it is unset, probes the network. Throws `PolicyProblem` when the setting's value is invalid. */
 export async function localClientDocuments(configPath: string, probe = PROBE): Promise<LocalClientDocuments> {
   const value = localVariable(configPath, CLIENT_DOCUMENTS_VARIABLE) ?? "";
   if (value === "") {
@@ -37,7 +39,7 @@ export async function localClientDocuments(configPath: string, probe = PROBE): P
   }
 }
 
-/** Whether a TLS handshake succeeds. Node's fetch could go through a proxy, which workerd does not. */
+/** Checks whether a TLS handshake succeeds. Node's fetch could go through a proxy, which workerd does not use. */
 export function doesNetworkAnswer({ host, port, ca }: NetworkProbe, timeoutMs = PROBE_MS): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host, port, servername: host, ...(ca === undefined ? {} : { ca }) });
@@ -48,7 +50,7 @@ export function doesNetworkAnswer({ host, port, ca }: NetworkProbe, timeoutMs = 
     };
     const timer = setTimeout(settle, timeoutMs, false);
     socket.once("secureConnect", () => settle(true));
-    // Unreachable, refused, no such name, or an untrusted certificate: workerd could not fetch a document either.
+    // Unreachable, refused, unknown name or untrusted certificate: workerd could not fetch a document either.
     socket.once("error", () => settle(false));
   });
 }

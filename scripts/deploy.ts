@@ -1,12 +1,11 @@
-// `npm run deploy`: brings the deployment of ../wrangler.jsonc to what the files here say: databases, their tables, secrets, the
-// Worker. Each step looks first at what is there, so a run that was cut off is resumed by the next, and one that changes nothing
-// makes nothing. `-- --env staging` does it for that environment, `-- --dry-run` builds without the network. The sample has a
-// configuration of its own and is never deployed.
+// `npm run deploy`: brings a deployment in line with ../wrangler.jsonc and the policy file: databases, tables, secrets, the Worker.
+// Each step first checks what already exists, so the next run resumes an interrupted one, and a run without changes creates nothing.
+// `-- --env staging` deploys that environment; `-- --dry-run` builds without the network. The sample is never deployed.
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { SIGN_IN_SECRETS } from "../src/auth/settings.ts";
-import { signInWarnings } from "../src/auth/sign-in-warnings.ts";
-import type { Gatehouse } from "../src/config.ts";
+import { SIGN_IN_SECRETS } from "../src/sign-in/sign-in-settings.ts";
+import { listSignInWarnings } from "../src/sign-in/sign-in-warnings.ts";
+import type { Gatehouse } from "../src/config/define-gatehouse.ts";
 import { runTool } from "./build.ts";
 import { chooseOrigin } from "./deploy/address.ts";
 import { connect } from "./deploy/account.ts";
@@ -16,7 +15,7 @@ import type { StoreContext } from "./deploy/databases.ts";
 import { migrateStores } from "./deploy/migrate.ts";
 import { DeployProblem } from "./deploy/problem.ts";
 import { reportLines } from "./deploy/report.ts";
-import { SETUP_CODE, readGiven, readPending, secretsFile } from "./deploy/secrets.ts";
+import { SETUP_CODE, readGiven, readPending, secretsFile as pendingSecretsFile } from "./deploy/secrets.ts";
 import {
   addEnvironment,
   configPath,
@@ -70,7 +69,9 @@ function readArguments() {
 
 async function dryRun(config: Gatehouse, environment: string | undefined, outDir: string | undefined): Promise<void> {
   if (environment !== undefined && !hasEnvironment(environment))
-    throw new DeployProblem(`wrangler.jsonc has no environment ${environment}. The first deployment to it adds it.`);
+    throw new DeployProblem(
+      `wrangler.jsonc has no environment ${environment}. The first deployment to an environment adds it.`,
+    );
   requireBindings(config, configPath, environment);
   requireServable(readSettings(environment).variables);
   await checkTypes();
@@ -86,11 +87,11 @@ async function checkTypes(): Promise<void> {
 async function declareEnvironment(environment: string): Promise<void> {
   if (!/^[a-z][a-z0-9-]{0,30}$/.test(environment))
     throw new DeployProblem(
-      `--env is ${JSON.stringify(environment)}. It takes a name of small letters, digits and hyphens.`,
+      `--env is ${JSON.stringify(environment)}. It takes a name of lower-case letters, digits and hyphens.`,
     );
   await addEnvironment(environment);
   await runTool("wrangler", ["types", "--include-runtime=false", "--strict-vars=false"]);
-  say(`wrangler.jsonc: added the environment ${environment}, with databases of its own.`);
+  say(`wrangler.jsonc: added the environment ${environment}, with its own databases.`);
 }
 
 async function deploy(config: Gatehouse, options: Options): Promise<void> {
@@ -98,7 +99,7 @@ async function deploy(config: Gatehouse, options: Options): Promise<void> {
   const { settings } = context;
   if (settings.variables["GATEHOUSE_URL"] !== origin) {
     await writeUrl(settings, origin);
-    say(`GATEHOUSE_URL: ${origin}, now in wrangler.jsonc.`);
+    say(`GATEHOUSE_URL: ${origin}; written to wrangler.jsonc.`);
   }
   await ensureStores(context);
   const ready = { ...context, settings: readSettings(options.environment) };
@@ -114,22 +115,22 @@ interface Prepared {
   readonly origin: string;
 }
 
-/** All checks: nothing is made before they have passed. */
-async function prepare(config: Gatehouse, { environment, secretsFile: givenFile }: Options): Promise<Prepared> {
+/** Runs every check; nothing is created before they have passed. */
+async function prepare(config: Gatehouse, { environment, secretsFile }: Options): Promise<Prepared> {
   const settings = readSettings(environment);
   const sourceBindings = config.policy.sources.map(({ binding }) => binding);
   const given =
-    givenFile === undefined ? {} : readGiven(path.resolve(process.env["INIT_CWD"] ?? process.cwd(), givenFile));
+    secretsFile === undefined ? {} : readGiven(path.resolve(process.env["INIT_CWD"] ?? process.cwd(), secretsFile));
   requireSignIn(settings.variables, SIGN_IN_SECRETS);
   requireOwnStores(settings, environmentsBesides(environment), sourceBindings);
 
   const { platform, account } = await connect(settings);
   const deployed = await platform.worker(account.id, settings.worker);
   if (deployed !== undefined) requireSuccession(settings, deployed, sourceBindings);
-  const pending = readPending(secretsFile(account.id, settings.worker));
+  const pending = readPending(pendingSecretsFile(account.id, settings.worker));
   const secrets = [...(deployed?.secrets ?? []), ...Object.keys({ ...pending, ...given })];
   const signIn = requireSignIn(settings.variables, secrets);
-  for (const warning of signInWarnings(signIn, config.policy.groups)) say(`warning: ${warning}`);
+  for (const warning of listSignInWarnings(signIn, config.policy.groups)) say(`warning: ${warning}`);
   await requireFreeDomains(settings, platform, account.id);
   const subdomain = settings.isOnWorkersDev ? await platform.subdomain(account.id) : undefined;
   const origin = chooseOrigin(settings, subdomain);
@@ -139,7 +140,7 @@ async function prepare(config: Gatehouse, { environment, secretsFile: givenFile 
 }
 
 await main().catch((error: unknown) => {
-  // Programmer mistakes keep their stack.
+  // A TypeError is a mistake in this code: print its stack.
   if (error instanceof TypeError) printDefect(error);
   else printFailure(error);
   process.exit(1);

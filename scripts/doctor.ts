@@ -1,5 +1,5 @@
-// `npm run doctor -- URL`: looks at a deployment as a client does, says what is wrong and how to mend it. With GATEHOUSE_TOKEN in the environment
-// also from inside. Ends with 1 when something is wrong.
+// `npm run doctor -- URL`: examines a deployment as a client does, and says what is wrong and how to fix it. With an access token in
+// GATEHOUSE_TOKEN it also examines the MCP endpoint as a signed-in user. Exits with status 1 when it finds a problem.
 import { examine } from "./doctor/examine.ts";
 import { linesOf } from "./doctor/finding.ts";
 import type { Finding } from "./doctor/finding.ts";
@@ -7,29 +7,30 @@ import { Unreachable, send } from "./doctor/http.ts";
 import { UsageProblem, parseTarget } from "./doctor/target.ts";
 import { print, printAside, printDefect, printFailure } from "./terminal.ts";
 
-/** Prints with the token taken out, should a server send it back. */
+/** Creates a print function that removes the access token, in case a server echoes it. */
 function printer(token: string | undefined): (line: string) => void {
   return (line) => print(token === undefined ? line : line.replaceAll(token, "[token]"));
 }
 
 async function main(): Promise<void> {
   const target = parseTarget(process.argv[2]);
-  const given = process.env["GATEHOUSE_TOKEN"]?.trim() ?? "";
-  const token = given === "" ? undefined : given;
+  const setting = process.env["GATEHOUSE_TOKEN"]?.trim() ?? "";
+  const token = setting === "" ? undefined : setting;
   const say = printer(token);
   const onFinding = (finding: Finding): void => linesOf(finding).forEach(say);
-  say(
-    `Looking at ${target.resource}. This registers one client that nobody uses${token === undefined ? "" : ", and asks queries that stand in the token's record"}.`,
-  );
+  const recorded =
+    token === undefined ? "" : ", and sends queries that appear in the audit record of the access token's owner";
+  say(`Examining ${target.resource}. This registers one client that stays unused${recorded}.`);
   const findings = await examine({ target, token, send, onFinding });
-  const bad = findings.filter(({ state }) => state === "problem").length;
-  say(bad === 0 ? "Nothing is wrong." : `${bad} thing(s) to mend.`);
-  process.exitCode = bad === 0 ? 0 : 1;
+  const problems = findings.filter(({ state }) => state === "problem").length;
+  say(problems === 0 ? "No problems found." : `${problems} ${problems === 1 ? "problem" : "problems"} found.`);
+  process.exitCode = problems === 0 ? 0 : 1;
 }
 
 main().catch((error: unknown) => {
   process.exitCode = 1;
   if (error instanceof UsageProblem) return printFailure(error);
-  if (error instanceof Unreachable) return printAside(`The server stopped answering (${error.code}). Run this again.`);
+  if (error instanceof Unreachable)
+    return printAside(`The server stopped answering (${error.code}). Run the command again.`);
   printDefect(error);
 });

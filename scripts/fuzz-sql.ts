@@ -1,4 +1,4 @@
-// `npm run fuzz:sql -- --minutes 10 [--seed 7]`: runs the fuzzers of governed SQL for so long, from a seed of their own.
+// `npm run fuzz:sql -- --minutes 10 [--seed 7]`: runs the fuzzers of governed SQL for that long, from that seed or one of the clock.
 import { spawn } from "node:child_process";
 import path from "node:path";
 import { parseArgs } from "node:util";
@@ -13,7 +13,7 @@ const { values } = parseArgs({
 });
 for (const [name, value] of Object.entries(values)) {
   if (Number.isFinite(Number(value)) && Number(value) > 0) continue;
-  printAside(`--${name} takes a number greater than 0, but got ${JSON.stringify(value)}.`);
+  printAside(`--${name} is ${JSON.stringify(value)}. It takes a number greater than 0.`);
   process.exit(1);
 }
 const vitest = path.join(root, "node_modules", ".bin", "vitest");

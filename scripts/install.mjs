@@ -1,5 +1,5 @@
-// Installs what package-lock.json names, if that has not been done on this machine. Runs before every command, with
-// whatever Node there is, so it uses only what Node 18 has.
+// Installs the packages of package-lock.json unless this machine already has them. It runs before every command, with whatever Node
+// is installed, so it uses only features of Node 18.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
@@ -19,17 +19,17 @@ if (!existsSync(stampFile) || readFileSync(stampFile, "utf8") !== stamp) {
     cwd: root,
     stdio: "inherit",
   });
-  if (error) console.error(`npm could not be run: ${error.message}`);
+  if (error) console.error(`npm could not be started: ${error.message}`);
   if (status !== 0) process.exit(status ?? 1);
   writeFileSync(stampFile, stamp);
 }
 
-// On Linux the lock file brings a current Node, which npm puts first on the path of its scripts.
+// On Linux the lock file installs a current Node, which npm puts first on the PATH of its scripts.
 if (!existsSync(path.join(root, "node_modules", ".bin", "node"))) {
   const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
   if (major < MINIMUM[0] || (major === MINIMUM[0] && minor < MINIMUM[1])) {
     console.error(
-      `Gatehouse needs Node ${MINIMUM.join(".")} or newer here; this is ${process.versions.node}. Install one from https://nodejs.org.`,
+      `Gatehouse needs Node ${MINIMUM.join(".")} or newer on this system, not ${process.versions.node}: see https://nodejs.org.`,
     );
     process.exit(1);
   }

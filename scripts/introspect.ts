@@ -1,12 +1,12 @@
-// `npm run introspect -- <binding or file>`: reads a database of this machine and writes its declaration, with everything
-// hidden until a person opens it. Run again, it brings the declaration up to date.
+// `npm run introspect -- <binding or file>`: reads a local database and writes its declaration, with everything hidden until the
+// operator opens it. Run again, it updates the declaration.
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { parseArgs } from "node:util";
 import { experimental_patchConfig, unstable_readConfig } from "wrangler";
-import { OWN_DATABASE } from "../src/policy/check.ts";
-import { reservedPrefixOf } from "../src/sql/identifier.ts";
+import { INTERNAL_DATABASE_BINDING } from "../src/policy/check-policy.ts";
+import { findReservedPrefix } from "../src/sql/identifier.ts";
 import { root, runTool } from "./build.ts";
 import { RefusedFile } from "./introspection/file-authorizer.ts";
 import { FileProblem, readSourceFile, sourceFile, writeSourceFile } from "./introspection/files.ts";
@@ -22,11 +22,12 @@ import { openStateFolder } from "./private-files.ts";
 import { migrateLocal } from "./migrations.ts";
 import { print, printDefect, printFailure, printLines } from "./terminal.ts";
 
-const USAGE = `Give a binding of wrangler.jsonc, or a file: npm run introspect -- CRM_DB, or npm run introspect -- crm.sqlite (.db, .sql).`;
+const USAGE =
+  "Give a binding of wrangler.jsonc or a file: npm run introspect -- CRM_DB, or npm run introspect -- crm.sqlite (.db, .sql).";
 const configPath = path.join(root, "wrangler.jsonc");
 const policyPath = path.join(root, "src/gatehouse.config.ts");
 
-/** Something that the person who runs this can mend; shown without a stack. */
+/** A problem that the operator can fix; printed without a stack. */
 class IntrospectProblem extends Error {}
 
 async function main(): Promise<void> {
@@ -39,11 +40,11 @@ async function main(): Promise<void> {
   const isFile = /\.(?:sqlite3?|db|sql)$/i.test(target);
   if (values.remote) throw new IntrospectProblem(remoteText(target));
   const binding = isFile ? bindingOf(target) : target;
-  if (binding === OWN_DATABASE)
+  if (binding === INTERNAL_DATABASE_BINDING)
     throw new IntrospectProblem(
       isFile
         ? `A database of this name would be Gatehouse's own. Give the file another name.`
-        : `${OWN_DATABASE} is Gatehouse's own database: who is a member, and what is kept of them. No source can be it.`,
+        : `${INTERNAL_DATABASE_BINDING} is Gatehouse's own database, with members and audit data. It cannot be a source.`,
     );
   const source = sourceOf(binding);
   const before = readSourceFile(root, source);
@@ -51,9 +52,9 @@ async function main(): Promise<void> {
   if (isFile) await declareBinding(binding, source);
   requireBinding(binding);
 
-  const found = await readLocal(binding, opened);
+  const database = await readLocal(binding, opened);
   opened?.close();
-  const merged = mergeTables(before?.tables ?? {}, guessTables(found.tables));
+  const merged = mergeTables(before?.tables ?? {}, guessTables(database.tables));
   const title = before?.title ?? humanised(source);
   writeSourceFile(root, source, {
     description: title,
@@ -64,9 +65,9 @@ async function main(): Promise<void> {
     title,
     tables: merged.tables,
   });
-  const written = [sourceFile(root, source), path.join(root, "src/catalogue.ts"), configPath];
+  const written = [sourceFile(root, source), path.join(root, "src/introspected-schema.ts"), configPath];
   await runTool("prettier", ["--write", "--log-level", "warn", ...written]);
-  report(source, found, merged, before !== undefined);
+  report(source, database, merged, before !== undefined);
 }
 
 function sourceOf(binding: string): string {
@@ -75,8 +76,10 @@ function sourceOf(binding: string): string {
     .replace(/_?db$/, "")
     .replace(/[^a-z0-9]+/g, "_")
     .replace(/^[^a-z]+|_+$/g, "");
-  if (name === "" || reservedPrefixOf(name) !== undefined || /^(?:workspace|r[0-9]+)$/.test(name))
-    throw new IntrospectProblem(`No source can be named after ${binding}. Name the binding otherwise, such as CRM_DB.`);
+  if (name === "" || findReservedPrefix(name) !== undefined || /^(?:workspace|r[0-9]+)$/.test(name))
+    throw new IntrospectProblem(
+      `${binding} gives no valid source name. Choose another name for the binding, such as CRM_DB.`,
+    );
   return name;
 }
 
@@ -89,33 +92,37 @@ function bindingOf(file: string): string {
 }
 
 function remoteText(target: string): string {
-  return `A deployed database is read through a copy: npx wrangler d1 export <its name> --remote --output ${target.toLowerCase()}.sql, then npm run introspect -- ${target.toLowerCase()}.sql.`;
+  const dump = `${target.toLowerCase()}.sql`;
+  return (
+    `A deployed database is read through a local copy: npx wrangler d1 export <database name> --remote --output ${dump}, ` +
+    `then npm run introspect -- ${dump}.`
+  );
 }
 
-function bindings(): readonly string[] {
+function listSourceBindings(): readonly string[] {
   return unstable_readConfig({ config: configPath })
-    .d1_databases.map((one: { readonly binding: string }) => one.binding)
-    .filter((binding: string) => binding !== OWN_DATABASE);
+    .d1_databases.map((database: { readonly binding: string }) => database.binding)
+    .filter((binding: string) => binding !== INTERNAL_DATABASE_BINDING);
 }
 
 function requireBinding(binding: string): void {
-  const known = bindings();
-  if (known.includes(binding)) return;
-  const choice = known.length === 0 ? "It has none." : `It has: ${known.join(", ")}.`;
+  const declared = listSourceBindings();
+  if (declared.includes(binding)) return;
+  const choice = declared.length === 0 ? "It has none." : `It has: ${declared.join(", ")}.`;
   throw new IntrospectProblem(`wrangler.jsonc has no database ${binding}. ${choice} ${USAGE}`);
 }
 
 async function declareBinding(binding: string, source: string): Promise<void> {
-  if (bindings().includes(binding)) return;
+  if (listSourceBindings().includes(binding)) return;
   const name = source.replaceAll("_", "-");
   experimental_patchConfig(configPath, {
     d1_databases: [{ binding, database_name: name, database_id: `local-${name}` }],
   });
   await runTool("wrangler", ["types", "--include-runtime=false", "--strict-vars=false"]);
-  print(`wrangler.jsonc: added the database ${binding}. Set its database_id before you deploy.`);
+  print(`wrangler.jsonc: added the database ${binding}. The first deployment creates it in the account.`);
 }
 
-/** Reads the local copy, after loading a file into it when it is empty. */
+/** Reads the local database, after loading the file into it if it is empty. */
 async function readLocal(binding: string, opened: DatabaseSync | undefined): Promise<FoundDatabase> {
   const stateDir = path.resolve(root, process.env["GATEHOUSE_STATE"] ?? ".wrangler/state");
   openStateFolder(stateDir);
@@ -123,23 +130,24 @@ async function readLocal(binding: string, opened: DatabaseSync | undefined): Pro
   try {
     await migrateLocal(storage, configPath);
     const database = await storage.getD1Database(binding);
-    const found = await readDatabase(database);
-    const isEmpty = found.tables.length + found.leftOut.length === 0;
+    const schema = await readDatabase(database);
+    const isEmpty = schema.tables.length + schema.leftOut.length === 0;
     if (!isEmpty) {
       if (opened !== undefined)
         print(
-          `${binding} on this machine has tables already, so the file was not loaded again. To load it anew, delete ${stateDir}, which holds all local data, and run this again.`,
+          `The local database ${binding} already has tables, so the file was not loaded. ` +
+            `To load it again, delete ${stateDir}, which holds all local data, and run this command again.`,
         );
-      return found;
+      return schema;
     }
     if (opened === undefined)
-      throw new IntrospectProblem(`${binding} has no tables on this machine. ${remoteText(binding)}`);
+      throw new IntrospectProblem(`The local database ${binding} has no tables. ${remoteText(binding)}`);
     const { rows, leftOut } = await loadInto(database, opened).catch((error: unknown) => {
       throw new IntrospectProblem(
         `The file could not be loaded: ${error instanceof Error ? error.message : "no reason given"}`,
       );
     });
-    print(`Loaded ${rows} rows into ${binding} on this machine.`);
+    print(`Loaded ${rows} rows into the local database ${binding}.`);
     const loaded = await readDatabase(database);
     return { ...loaded, leftOut: [...loaded.leftOut, ...leftOut] };
   } finally {
@@ -155,7 +163,7 @@ function openDump(file: string): DatabaseSync {
     if (error instanceof RefusedFile)
       throw new IntrospectProblem(`${path.basename(file)} was not loaded: ${error.message}.`);
     throw new IntrospectProblem(
-      `${path.basename(file)} is no database: ${error instanceof Error ? error.message : "it cannot be read"}.`,
+      `${path.basename(file)} is not a database: ${error instanceof Error ? error.message : "it cannot be read"}.`,
     );
   }
 }
@@ -163,30 +171,37 @@ function openDump(file: string): DatabaseSync {
 function report(source: string, { tables, leftOut }: FoundDatabase, merged: Merged, isUpdate: boolean): void {
   const file = path.relative(root, sourceFile(root, source));
   const columns = Object.values(merged.tables).flatMap((table) => Object.values(table.columns));
-  const marked = columns.filter(({ hidden }) => hidden === true).length;
+  const hiddenColumns = columns.filter(({ hidden }) => hidden === true).length;
   const lines = [
-    `${file}: ${tables.length} tables with ${columns.length} columns, ${marked} of which stay hidden when their table is opened.`,
-    ...leftOut.map(({ name, reason }) => `Left out: ${name} ${reason}`),
+    `${file}: ${tables.length} tables with ${columns.length} columns, of which ${hiddenColumns} stay hidden when you open their table.`,
+    ...leftOut.map(({ name, reason }) => `Skipped: ${name} ${reason}`),
     ...(isUpdate
-      ? [listed("New, and hidden", merged.added), listed("Gone from the database and from the file", merged.vanished)]
+      ? [
+          listed("Added, and hidden", merged.added),
+          listed("Removed, as the database no longer has them", merged.vanished),
+        ]
       : []),
-    ...useCatalogue(),
+    ...useSchemaHint(),
     "",
-    `Open what may be asked: remove "hidden": true from tables in ${file}, and from columns that you want to show.`,
-    "Then: npm start, and sign in as owner@example.com.",
+    `Open the tables that users may query: remove "hidden": true from them in ${file}, and from columns that you want to show.`,
+    "Then run npm start and sign in as owner@example.com.",
   ];
   printLines(lines.filter((line) => line !== undefined));
 }
 
-function listed(what: string, names: readonly string[]): string | undefined {
-  return names.length === 0 ? undefined : `${what}: ${names.join(", ")}.`;
+function listed(title: string, names: readonly string[]): string | undefined {
+  return names.length === 0 ? undefined : `${title}: ${names.join(", ")}.`;
 }
 
-/** The policy file as it came with Gatehouse uses the catalogue; for another, says what to add. */
-function useCatalogue(): readonly string[] {
-  if (readFileSync(policyPath, "utf8").includes("catalogue.sources")) return [];
+/** Says what to add to a policy file that does not use the introspected schema; Gatehouse's original file does. */
+function useSchemaHint(): readonly string[] {
+  if (readFileSync(policyPath, "utf8").includes("introspected.sources")) return [];
   return [
-    `src/gatehouse.config.ts does not use what was read. Add: import * as catalogue from "./catalogue.ts"; and in defineGatehouse: sources: { ...catalogue.sources, … }, roles: { ...catalogue.roles, … }, members: [...catalogue.members, …].`,
+    [
+      "src/gatehouse.config.ts does not use the introspected schema.",
+      'Add: import * as introspected from "./introspected-schema.ts"; and in defineGatehouse:',
+      "sources: { ...introspected.sources, … }, roles: { ...introspected.roles, … }, members: [...introspected.members, …].",
+    ].join(" "),
   ];
 }
 

@@ -1,5 +1,5 @@
-// Runs a built Worker on this machine: miniflare with the Worker's own socket on the loopback addresses, state on disk.
-import { existsSync, readFileSync, readdirSync, renameSync, writeFileSync } from "node:fs";
+// Runs a built Worker locally: in miniflare, with the Worker's own sockets on the loopback addresses and its state on disk.
+import { existsSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import path from "node:path";
 import { Log, LogLevel, Miniflare, convertV4MiniflareOptions } from "miniflare";
@@ -7,27 +7,29 @@ import type { V4ModuleDefinition, V4WorkerOptionsShape } from "miniflare";
 import { unstable_getMiniflareWorkerOptions, unstable_readConfig } from "wrangler";
 import { PRIVATE_FILE, withPrivateFiles } from "./private-files.ts";
 
-export interface LocalOptions {
+/** What to run, and where. */
+interface LocalOptions {
   readonly configPath: string;
-  /** The bundle's folder, as buildWorker left it. */
+  /** The folder that `buildWorker` wrote the bundle to. */
   readonly bundleDir: string;
   readonly port: number;
-  /** Where to listen: of `freeAddresses`. */
+  /** The addresses to listen on, from `freeAddresses`. */
   readonly addresses: readonly string[];
   readonly stateDir: string;
-  /** Variables and secrets besides those of the configuration. */
+  /** Variables and secrets in addition to those of the configuration. */
   readonly bindings?: Readonly<Record<string, string>> | undefined;
   readonly watcher?: RuntimeWatcher | undefined;
 }
 
-/** Who follows workerd from outside. */
+/** Receives workerd's output and crashes. */
 export interface RuntimeWatcher {
-  /** Takes a line that it has written; the Worker's log among them. */
+  /** Receives a line of workerd's output, which includes the Worker's log. */
   onLog(line: string, isError: boolean): void;
-  /** It has ended by itself, and miniflare has started it again. */
+  /** Called when workerd has ended by itself and miniflare has restarted it. */
   onCrash(): void;
 }
 
+/** A Worker that is being served. */
 export interface LocalServer {
   readonly miniflare: Miniflare;
   readonly origin: string;
@@ -35,15 +37,15 @@ export interface LocalServer {
 
 export const WORKER_NAME = "gatehouse";
 const LOOPBACK = ["127.0.0.1", "::1"];
-/** Miniflare's own socket, which nobody uses; no look-up of Cloudflare's network. */
+/** Miniflare's own socket is not used, so it takes any port. `cf: false` keeps miniflare from asking Cloudflare's network for data. */
 const SHARED = { host: "127.0.0.1", port: 0, cf: false, log: new Log(LogLevel.WARN) };
 
-/** Where wrangler keeps local state below a folder, so that `wrangler d1 execute --local` sees the same databases. */
+/** The subfolder that wrangler uses for local state, so that `wrangler d1 execute --local` sees the same databases. */
 function persistDir(stateDir: string): string {
   return path.join(stateDir, "v3");
 }
 
-/** Opens the same state without serving anything: for migrations and loading, before the Worker runs. */
+/** Opens the local state without serving anything, for migrations and loading before the Worker runs. */
 export async function openStorage(configPath: string, stateDir: string): Promise<Miniflare> {
   const { kvNamespaces = {}, d1Databases = {} } = readWorkerOptions(configPath);
   const script = "export default { fetch: () => new Response(null, { status: 404 }) }";
@@ -51,7 +53,7 @@ export async function openStorage(configPath: string, stateDir: string): Promise
   return openMiniflare({ ...SHARED, resourcePersistencePath: persistDir(stateDir), workers });
 }
 
-/** workerd inherits from this process who may read what it writes. */
+/** Starts miniflare. Files that workerd writes are private because it inherits the umask of this process. */
 function openMiniflare(options: Parameters<typeof convertV4MiniflareOptions>[0]): Promise<Miniflare> {
   return withPrivateFiles(async () => {
     const miniflare = new Miniflare(convertV4MiniflareOptions(options));
@@ -60,7 +62,7 @@ function openMiniflare(options: Parameters<typeof convertV4MiniflareOptions>[0])
   });
 }
 
-/** Starts it. The origin, and so the resource that tokens are bound to, follows the port. */
+/** Starts a Worker. The port decides the origin, and so the resource that access tokens are bound to. */
 export async function startLocal({
   configPath,
   bundleDir,
@@ -75,7 +77,7 @@ export async function startLocal({
   return { miniflare, origin: originOf(port) };
 }
 
-/** Starts several that share their storage; the first is the one whose objects the others may name. */
+/** Starts several Workers that share their storage. The others may bind the Durable Objects of the first one. */
 export async function startWorkers(
   stateDir: string,
   workers: LocalWorker[],
@@ -93,9 +95,10 @@ function hooksOf(watcher: RuntimeWatcher | undefined) {
   };
 }
 
-export type LocalWorker = ReturnType<typeof workerOf>;
+/** miniflare's options for one Worker. */
+type LocalWorker = ReturnType<typeof workerOf>;
 
-/** A Worker on its own sockets. */
+/** Builds miniflare's options for a Worker that listens on its own sockets. */
 export function workerOf({
   configPath,
   bundleDir,
@@ -114,34 +117,63 @@ export function workerOf({
   };
 }
 
+/** The origin of the local server on a port. */
 export function originOf(port: number): string {
   return `http://localhost:${port}`;
 }
 
+/** The port of `npm start` unless PORT is set. */
 export const DEFAULT_PORT = 8787;
 
-/** Tells commands on the same state where it is served. */
+/**
+ * Takes this state for this process until it ends, so that no other command opens or deletes it meanwhile. Returns the process that
+ * has taken it already; then nothing is taken.
+ */
+export function takeState(stateDir: string): number | undefined {
+  const runningPid = findRunningPid(stateDir);
+  if (runningPid !== undefined) return runningPid;
+  const file = path.join(stateDir, "pid");
+  writeFileSync(file, String(process.pid), { mode: PRIVATE_FILE });
+  process.on("exit", () => rmSync(file, { force: true }));
+  return undefined;
+}
+
+/** The process that noted itself for this state and still runs. A reused process id counts too. */
+export function findRunningPid(stateDir: string): number | undefined {
+  const file = path.join(stateDir, "pid");
+  const pid = existsSync(file) ? Number(readFileSync(file, "utf8")) : 0;
+  if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid) return undefined;
+  try {
+    process.kill(pid, 0);
+    return pid;
+  } catch {
+    // A server that was killed leaves its file behind.
+    return undefined;
+  }
+}
+
+/** Records the port, so that commands on the same state find the server. */
 export function notePort(stateDir: string, port: number): void {
   const file = path.join(stateDir, "port");
   writeFileSync(`${file}.new`, String(port), { mode: PRIVATE_FILE });
   renameSync(`${file}.new`, file);
 }
 
-/** The port where this state is served, or was last. */
+/** The port on which this state is served, or was served last. */
 export function notedPort(stateDir: string): number {
   const file = path.join(stateDir, "port");
   const port = existsSync(file) ? Number(readFileSync(file, "utf8")) : 0;
   return Number.isInteger(port) && port > 0 ? port : DEFAULT_PORT;
 }
 
-/** What a wrangler configuration says, without the rules for finding modules: the bundle has them all. */
+/** Reads a wrangler configuration, without its rules for finding modules: the bundle already has all of them. */
 function readWorkerOptions(configPath: string): V4WorkerOptionsShape {
   const options: V4WorkerOptionsShape = unstable_getMiniflareWorkerOptions(configPath).workerOptions;
   const { modulesRules: _rules, kvNamespaces, ...rest } = options;
   return { ...rest, ...(kvNamespaces === undefined ? {} : { kvNamespaces: localNamespaces(configPath) }) };
 }
 
-/** A deployment writes real ids down; this machine goes on with the data that it had. wrangler does so for D1 alone. */
+/** Maps KV bindings to their local ids, so that data stays when a deployment writes real ids. wrangler does this only for D1. */
 function localNamespaces(configPath: string): Record<string, string> {
   const { kv_namespaces: namespaces }: { kv_namespaces: { binding: string; id?: string; preview_id?: string }[] } =
     unstable_readConfig({ config: configPath });
@@ -150,7 +182,7 @@ function localNamespaces(configPath: string): Record<string, string> {
   );
 }
 
-/** The bundle's entry first, then what it imports. */
+/** Lists the bundle's modules: the entry first, then the WebAssembly modules that it imports. */
 function modulesOf(bundleDir: string): V4ModuleDefinition[] {
   const files = readdirSync(bundleDir);
   const entry = files.find((file) => file.endsWith(".js"));
@@ -162,7 +194,7 @@ function modulesOf(bundleDir: string): V4ModuleDefinition[] {
   ];
 }
 
-/** The loopback addresses of this machine on which the port is free, or undefined when somebody has it on one of them. */
+/** The loopback addresses on which a port is free; undefined when another program has it on one of them. */
 export async function freeAddresses(port: number): Promise<readonly string[] | undefined> {
   const probes = await Promise.all(LOOPBACK.map(async (host) => ({ host, state: await probe(host, port) })));
   if (probes.some(({ state }) => state === "taken")) return undefined;
@@ -172,7 +204,7 @@ export async function freeAddresses(port: number): Promise<readonly string[] | u
 function probe(host: string, port: number): Promise<"free" | "taken" | "absent"> {
   return new Promise((resolve) => {
     const server = createServer();
-    // A machine without IPv6 has no ::1 to be taken.
+    // A machine without IPv6 has no ::1.
     const isAbsent = (code: string | undefined): boolean => code === "EADDRNOTAVAIL" || code === "EAFNOSUPPORT";
     server.once("error", (error: NodeJS.ErrnoException) => resolve(isAbsent(error.code) ? "absent" : "taken"));
     server.listen({ host, port, exclusive: true }, () => server.close(() => resolve("free")));

@@ -1,5 +1,5 @@
-// `npm run migrate`: makes Gatehouse's own tables in the databases of sources, through wrangler: in those of the deployment
-// (`-- --env staging` of another environment), or with `-- --local` in this machine's. Start and deploy do it too. It can be repeated.
+// `npm run migrate`: creates Gatehouse's own tables in the sources' databases, through wrangler: in the deployment's databases
+// (`-- --env staging` for another environment), or with `-- --local` in local ones. It is idempotent, and start and deploy do it too.
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { root } from "./build.ts";
@@ -13,9 +13,9 @@ const configPath = path.join(root, "wrangler.jsonc");
 try {
   const config = await loadOwnConfig();
   requireBindings(config, configPath, values.env);
-  const wanted = ownTablesOf(config);
-  await migrateByWrangler(wanted, configPath, values.local ? "--local" : "--remote", values.env);
-  const names = wanted.map(({ source }) => source).join(", ");
+  const ownTables = ownTablesOf(config);
+  await migrateByWrangler(ownTables, configPath, values.local ? "--local" : "--remote", values.env);
+  const names = ownTables.map(({ source }) => source).join(", ");
   print(names === "" ? "No source needs tables of Gatehouse." : `Up to date: ${names}.`);
 } catch (error) {
   printFailure(error);

@@ -1,21 +1,22 @@
-// Brings databases up to date: local ones with the migrations of their folders, in the order of their names, each once (the
-// table that remembers them is wrangler's, so that either tool can go on where the other stopped), and any with the tables
-// that Gatehouse keeps beside the data.
+// Migrates databases: local ones with the migrations of their folders, in the order of their names, each once; and sources' databases
+// with the tables that Gatehouse keeps beside the data. Applied migrations are recorded in wrangler's own table, so that either tool
+// can continue where the other stopped.
 import path from "node:path";
 import { readD1Migrations } from "@cloudflare/vitest-plugin";
 import type { Miniflare } from "miniflare";
 import { unstable_readConfig } from "wrangler";
-import type { Gatehouse } from "../src/config.ts";
-import { TOKEN_TABLE } from "../src/policy/masks.ts";
-import { tokenColumnsOf } from "../src/policy/tokens.ts";
-import { TOKEN_TABLE_SQL } from "../src/sources/token-table.ts";
+import type { Gatehouse } from "../src/config/define-gatehouse.ts";
+import { MASKING_TOKEN_TABLE } from "../src/policy/masks.ts";
+import { listMaskingTokenColumns } from "../src/masking-tokens/masking-token-columns.ts";
+import { SOURCE_LAYOUT_TABLE, SOURCE_TABLES_SQL } from "../src/masking-tokens/masking-token-table.ts";
 import { runTool } from "./build.ts";
 import { withPrivateFiles } from "./private-files.ts";
 
 const MIGRATIONS_TABLE =
-  "CREATE TABLE IF NOT EXISTS d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)";
+  "CREATE TABLE IF NOT EXISTS d1_migrations " +
+  "(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)";
 
-/** Brings every database of the configuration that has a migrations folder up to date. */
+/** Applies pending migrations to every local database of the configuration that has a migrations folder. */
 export async function migrateLocal(miniflare: Miniflare, configPath: string): Promise<void> {
   const { d1_databases: databases } = unstable_readConfig({ config: configPath });
   for (const { binding, migrations_dir: folder } of databases) {
@@ -26,7 +27,7 @@ export async function migrateLocal(miniflare: Miniflare, configPath: string): Pr
     const applied = new Set(results.map((row) => row.name));
     for (const migration of await readD1Migrations(path.resolve(path.dirname(configPath), folder))) {
       if (applied.has(migration.name)) continue;
-      // One batch is one transaction: a migration is applied and remembered, or neither.
+      // A batch is a transaction: a migration is applied and recorded together.
       await database.batch([
         ...migration.queries.map((query) => database.prepare(query)),
         database.prepare("INSERT INTO d1_migrations (name) VALUES (?)").bind(migration.name),
@@ -35,7 +36,7 @@ export async function migrateLocal(miniflare: Miniflare, configPath: string): Pr
   }
 }
 
-/** A source's database that Gatehouse keeps tables in, and statements that make them and can be repeated. */
+/** A source's database in which Gatehouse keeps tables, and idempotent statements that create them. */
 export interface OwnTables {
   readonly source: string;
   readonly binding: string;
@@ -43,13 +44,19 @@ export interface OwnTables {
   readonly sql: readonly string[];
 }
 
+/** Lists the sources' databases that need tables of Gatehouse. */
 export function ownTablesOf({ policy }: Gatehouse): readonly OwnTables[] {
   return policy.sources
-    .filter(({ name }) => tokenColumnsOf(policy, name).length > 0)
-    .map(({ name, binding }) => ({ source: name, binding, tables: [TOKEN_TABLE], sql: TOKEN_TABLE_SQL }));
+    .filter(({ name }) => listMaskingTokenColumns(policy, name).length > 0)
+    .map(({ name, binding }) => ({
+      source: name,
+      binding,
+      tables: [MASKING_TOKEN_TABLE, SOURCE_LAYOUT_TABLE],
+      sql: SOURCE_TABLES_SQL,
+    }));
 }
 
-/** Makes Gatehouse's tables in the local databases of sources that need some. */
+/** Creates Gatehouse's tables in the local databases of the sources that need them. */
 export async function migrateOwnTables(miniflare: Miniflare, config: Gatehouse): Promise<void> {
   for (const { binding, sql } of ownTablesOf(config)) {
     const database = await miniflare.getD1Database(binding);
@@ -57,14 +64,14 @@ export async function migrateOwnTables(miniflare: Miniflare, config: Gatehouse):
   }
 }
 
-/** The same through wrangler, on this machine or in an account: of the configuration's top, or of one of its environments. */
+/** Creates the same tables through wrangler, locally or in an account. `environment` is undefined for the top level. */
 export async function migrateByWrangler(
-  wanted: readonly OwnTables[],
+  ownTables: readonly OwnTables[],
   configPath: string,
   where: "--local" | "--remote",
   environment?: string,
 ): Promise<void> {
-  for (const { binding, sql } of wanted) {
+  for (const { binding, sql } of ownTables) {
     const command = `${sql.join("; ")};`;
     const options = ["--yes", "--config", configPath, "--env", environment ?? "", "--command", command];
     const execute = async () => runTool("wrangler", ["d1", "execute", binding, where, ...options]);

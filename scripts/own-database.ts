@@ -1,18 +1,18 @@
-// GATEHOUSE_DB as commands on people reach it: through wrangler, on this machine or in the account that it is logged in to. What
-// they write acts when the deployment has been told; asking it to look needs no right, since it only makes act what stands there.
+// Opens GATEHOUSE_DB for commands, through wrangler, on this machine or in the account that wrangler is logged in to. A change takes
+// effect when the deployment propagates it. Asking it to do so needs no permission, as the request only propagates stored changes.
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { unstable_readConfig } from "wrangler";
 import * as z from "zod";
 import sampleConfig from "../sample/gatehouse.config.ts";
-import type { Gatehouse } from "../src/config.ts";
-import type { Change } from "../src/storage/member-statements.ts";
+import type { Gatehouse } from "../src/config/define-gatehouse.ts";
+import type { SqlStatement } from "../src/members/member-statements.ts";
 import { root, runTool } from "./build.ts";
 import { notedPort, originOf } from "./local.ts";
 import { PolicyProblem, loadOwnConfig } from "./policy-file.ts";
 import { withPrivateFiles } from "./private-files.ts";
 
-/** The options of every command on people. */
+/** Options of every command that opens GATEHOUSE_DB. */
 export const DATABASE_OPTIONS = {
   local: { type: "boolean", default: false },
   remote: { type: "boolean", default: false },
@@ -20,6 +20,7 @@ export const DATABASE_OPTIONS = {
   env: { type: "string" },
 } as const;
 
+/** Which database to open: the deployment's (`remote`) or the local one. `sample` opens the sample organisation's. */
 export interface DatabaseChoice {
   readonly local: boolean;
   readonly remote: boolean;
@@ -28,23 +29,25 @@ export interface DatabaseChoice {
   readonly env?: string | undefined;
 }
 
+/** GATEHOUSE_DB of one deployment. */
 export interface OwnDatabase {
   readonly config: Gatehouse;
-  /** Runs one statement; its rows. */
-  run(statement: Change): Promise<readonly Record<string, unknown>[]>;
-  /** Has the deployment look at what was written. What to tell the person of when it acts. */
+  /** Runs one statement and returns its rows. */
+  run(statement: SqlStatement): Promise<readonly Record<string, unknown>[]>;
+  /** Asks the deployment to propagate stored changes. Returns a sentence that says when they take effect. */
   tell(): Promise<string>;
 }
 
 const answer = z.array(z.object({ results: z.array(z.record(z.string(), z.unknown())) }));
 
-/** Who is named as having changed something: whoever holds the database. */
+/** The author recorded for changes by commands: anyone with access to the database. */
 export const OPERATOR = "operator";
 
+/** Opens GATEHOUSE_DB. Throws `PolicyProblem` for contradicting options, a missing binding or missing local state. */
 export async function openOwnDatabase(choice: DatabaseChoice): Promise<OwnDatabase> {
   const { remote, local, sample, env } = choice;
   if (remote && (local || sample))
-    throw new PolicyProblem("Choose one: --remote is the deployment, --local and --sample are this machine.");
+    throw new PolicyProblem("Choose one: --remote is the deployment; --local and --sample are on this machine.");
   const ownConfig = sample ? sampleConfig : await loadOwnConfig();
   const isSample = sample || (!remote && ownConfig.policy.sources.length === 0);
   const config = isSample ? sampleConfig : ownConfig;
@@ -65,26 +68,26 @@ export async function openOwnDatabase(choice: DatabaseChoice): Promise<OwnDataba
       const output = await withPrivateFiles(async () => runTool("wrangler", args));
       return answer.parse(JSON.parse(output.slice(output.indexOf("[\n")))).flatMap(({ results }) => results);
     },
-    tell: async () => tellDeployment(url, remote),
+    tell: async () => propagateChanges(url, remote),
   };
 }
 
 const stateFolder = (): string => path.resolve(root, process.env["GATEHOUSE_STATE"] ?? ".wrangler/state");
 
-/** Whether anything was ever served on this machine. */
+/** Whether this machine has local state, which the first `npm start` creates. */
 export function hasLocalState(): boolean {
   return existsSync(stateFolder());
 }
 
 function stateDir(): string {
   const folder = stateFolder();
-  if (!hasLocalState()) throw new PolicyProblem(`There is no state in ${folder} yet. Run npm start first.`);
+  if (!hasLocalState()) throw new PolicyProblem(`There is no local state in ${folder} yet. Run npm start first.`);
   return folder;
 }
 
-/** wrangler binds no values: they become literals, which SQLite reads back as exactly what they were. */
-function inlined({ sql, values }: Change): string {
-  return sql.replaceAll(/\?([0-9]+)/g, (_whole, number: string) => {
+/** Writes values into the SQL as literals that SQLite reads back exactly, because `wrangler d1 execute` cannot bind values. */
+function inlined({ sql, values }: SqlStatement): string {
+  return sql.replaceAll(/\?([0-9]+)/g, (_placeholder, number: string) => {
     const value = values[Number(number) - 1];
     if (typeof value === "number" && Number.isSafeInteger(value)) return String(value);
     if (typeof value !== "string" || value.includes("\0"))
@@ -93,15 +96,15 @@ function inlined({ sql, values }: Change): string {
   });
 }
 
-async function tellDeployment(url: string, isRemote: boolean): Promise<string> {
+async function propagateChanges(url: string, isRemote: boolean): Promise<string> {
   try {
     const response = await fetch(new URL("/api/upkeep", url), { method: "POST", signal: AbortSignal.timeout(20_000) });
-    if (response.status === 204) return "It acts from the next request on.";
-    return `${url} answered ${response.status}, so it acts within ten minutes.`;
+    if (response.status === 204) return "The change takes effect with the next request.";
+    return `${url} answered ${response.status}, so the change takes effect within ten minutes.`;
   } catch {
-    // Nothing serves there, or it cannot be reached from here; the change stands in the database all the same.
+    // The server does not run or is unreachable; the change is stored, and a later run of the upkeep propagates it.
     return isRemote
-      ? `${url === "" ? "GATEHOUSE_URL is not set" : `${url} cannot be reached`}, so it acts within ten minutes.`
-      : `Nothing is served at ${url} now; it acts when npm start serves again.`;
+      ? `${url === "" ? "GATEHOUSE_URL is not set" : `${url} cannot be reached`}, so the change takes effect within ten minutes.`
+      : `No server runs at ${url}; the change takes effect when npm start runs again.`;
   }
 }

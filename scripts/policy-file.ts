@@ -1,12 +1,12 @@
-// The operator's policy file as scripts need it: loaded, and held against the wrangler configuration.
+// Loads the operator's policy file for scripts, and compares its bindings with the wrangler configuration.
 import path from "node:path";
 import { unstable_readConfig } from "wrangler";
-import type { Gatehouse } from "../src/config.ts";
+import type { Gatehouse } from "../src/config/define-gatehouse.ts";
 
-/** What the operator has to mend in the policy file or beside it; shown without a stack. */
+/** A problem that the operator must fix in the policy file, the configuration or the arguments. Printed without a stack. */
 export class PolicyProblem extends Error {}
 
-/** Loads src/gatehouse.config.ts. Throws `PolicyProblem` with what `defineGatehouse` says. */
+/** Loads src/gatehouse.config.ts. Throws `PolicyProblem` with the message of `defineGatehouse`. */
 export async function loadOwnConfig(): Promise<Gatehouse> {
   try {
     const loaded: { default: Gatehouse } = await import("../src/gatehouse.config.ts");
@@ -15,14 +15,14 @@ export async function loadOwnConfig(): Promise<Gatehouse> {
     if (error instanceof TypeError && error.message.startsWith("The policy file"))
       throw new PolicyProblem(`src/gatehouse.config.ts: ${error.message}`, { cause: error });
     if (error instanceof SyntaxError && error.message.includes(".json:"))
-      throw new PolicyProblem(`${error.message}. Each entry but the last of an object ends with a comma.`, {
+      throw new PolicyProblem(`${error.message}. In JSON, every entry except the last ends with a comma.`, {
         cause: error,
       });
     throw error;
   }
 }
 
-/** Throws `PolicyProblem` when a source names a binding that the wrangler configuration does not have, or of another kind. */
+/** Throws `PolicyProblem` when the wrangler configuration lacks a source's binding, or has it as another kind. */
 export function requireBindings({ policy }: Gatehouse, configPath: string, environment?: string): void {
   const { d1_databases: databases, kv_namespaces: namespaces } = unstable_readConfig({
     config: configPath,
@@ -30,13 +30,13 @@ export function requireBindings({ policy }: Gatehouse, configPath: string, envir
   });
   const file = path.basename(configPath);
   const problems = policy.sources.flatMap(({ name, kind, binding }) => {
-    const known = (kind === "d1" ? databases : namespaces).map((one: { readonly binding: string }) => one.binding);
-    if (known.includes(binding)) return [];
+    const stores: readonly { readonly binding: string }[] = kind === "d1" ? databases : namespaces;
+    const declared = stores.map((store) => store.binding);
+    if (declared.includes(binding)) return [];
     const list = kind === "d1" ? "d1_databases" : "kv_namespaces";
-    return [
-      `- sources.${name}.binding: ${file} has no ${binding} under ${list}. ${known.length === 0 ? "There is none." : `There are: ${known.join(", ")}.`}`,
-    ];
+    const choice = declared.length === 0 ? "It has none." : `It has: ${declared.join(", ")}.`;
+    return [`- sources.${name}.binding: ${file} has no ${binding} under ${list}. ${choice}`];
   });
   if (problems.length > 0)
-    throw new PolicyProblem(`The policy file needs bindings that are not there:\n${problems.join("\n")}`);
+    throw new PolicyProblem(`The policy file needs bindings that are missing:\n${problems.join("\n")}`);
 }

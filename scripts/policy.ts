@@ -1,17 +1,16 @@
-// `npm run policy -- check | explain <email> <dataset> [column] | diff <git revision>`: the policy file read for people.
-// `--sample` reads that of the sample organisation. `check` and `explain` also read the members table, of this machine or, with
-// `--remote`, of the deployment.
+// `npm run policy -- check | explain <email> <dataset> [column] | diff <git revision>`: reviews the policy file. `--sample` reviews the
+// sample organisation's. `check` and `explain` also read the local members table, or with `--remote` the deployment's.
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { signInWarnings } from "../src/auth/sign-in-warnings.ts";
-import type { Gatehouse } from "../src/config.ts";
+import { listSignInWarnings } from "../src/sign-in/sign-in-warnings.ts";
+import type { Gatehouse } from "../src/config/define-gatehouse.ts";
 import { foldAscii } from "../src/lib/email-address.ts";
 import type { MemberRecord, Policy } from "../src/policy/model.ts";
-import { requireEmailAddress } from "../src/policy/names.ts";
-import type { ListedMember } from "../src/storage/member-row.ts";
+import { requireEmailAddress } from "../src/policy/member-input.ts";
+import type { ListedMember } from "../src/members/member-row.ts";
 import { root } from "./build.ts";
 import { problemLines, readMembersIfThere } from "./members-table.ts";
 import { DATABASE_OPTIONS } from "./own-database.ts";
@@ -23,8 +22,12 @@ import { explain, storedLines } from "./policy/explain.ts";
 import { configuredSignIn } from "./sign-in.ts";
 import { print, printAside, printFailure } from "./terminal.ts";
 
-const USAGE =
-  "Say what to do: check, explain <email> <dataset> [column], or diff <git revision>. --sample reads the sample's policy. check and explain read the members table of this machine, with --remote that of the deployment. With explain, --group <name> (also several) supposes groups of the identity provider, and --role <name> a role of the members table.";
+const USAGE = [
+  "Give a command: check, explain <email> <dataset> [column], or diff <git revision>. --sample reads the sample's policy.",
+  "check and explain read the local members table, or with --remote the deployment's.",
+  "With explain, --group <name> assumes a group of the identity provider, and --role <name> a role in the members table;",
+  "both can be repeated.",
+].join(" ");
 
 async function main(): Promise<readonly string[]> {
   const { values, positionals } = parseArgs({
@@ -41,14 +44,16 @@ async function main(): Promise<readonly string[]> {
   const [first, second, third] = rest;
   if (command === "check" && rest.length === 0) {
     if (policy.datasets.length === 0)
-      return [`${file} declares no dataset. npm run introspect reads a database; --sample looks at the sample.`];
+      return [
+        `${file} declares no dataset. npm run introspect declares those of a database; --sample checks the sample.`,
+      ];
     return check(policy, values);
   }
   if (command === "explain" && first !== undefined && second !== undefined && rest.length <= 3) {
     const email = requireEmailAddress(first);
     const members = await storedMembers(values);
     const stored = members.find((member) => member.email === email);
-    const record = recordOf(stored, values.role);
+    const record = buildRecord(stored, values.role);
     return [
       ...explain(policy, email, second, third, { groups: values.group, record }),
       ...(stored === undefined ? [] : storedLines(stored)),
@@ -58,34 +63,34 @@ async function main(): Promise<readonly string[]> {
   if (command === "diff" && first !== undefined && rest.length === 1) {
     const { opens, closes, changes } = diffPolicies((await loadRevision(first, file)).policy, policy);
     const lines = [...listed("Opens", opens), ...listed("Closes", closes), ...listed("Changes", changes)];
-    return lines.length === 0 ? [`Nobody sees more or less than at ${first}.`] : lines;
+    return lines.length === 0 ? [`Permissions are the same as at ${first}.`] : lines;
   }
   throw new PolicyProblem(USAGE);
 }
 
 async function check(policy: Policy, choice: DatabaseChoice): Promise<readonly string[]> {
   const configPath = path.join(root, choice.sample ? "sample/wrangler.jsonc" : "wrangler.jsonc");
-  const found = [
-    ...signInWarnings(configuredSignIn(configPath, choice.env), policy.groups),
+  const problems = [
+    ...listSignInWarnings(configuredSignIn(configPath, choice.env), policy.groups),
     ...warningsOf(policy),
     ...problemLines(policy, await storedMembers(choice)),
   ];
-  const warnings = found.map((warning) => `warning: ${warning}`);
+  const warnings = problems.map((problem) => `warning: ${problem}`);
   return [...matrixOf(policy), ...(warnings.length === 0 ? ["No warnings."] : warnings)];
 }
 
-/** What the members table gives, with roles that are supposed besides. */
-function recordOf(stored: ListedMember | undefined, supposed: readonly string[]): MemberRecord {
+/** The roles and attributes of the members table, plus the roles that the options assume. */
+function buildRecord(stored: ListedMember | undefined, assumedRoles: readonly string[]): MemberRecord {
   const roles = (stored?.roles ?? []).map(({ role }) => role);
-  return { roles: [...roles, ...supposed], attributes: stored?.attributes ?? {} };
+  return { roles: [...roles, ...assumedRoles], attributes: stored?.attributes ?? {} };
 }
 
-/** Whether a row seems to mean this address, but is in a spelling that matches no user. */
+/** Whether a row is probably meant for this address, but its spelling matches no user. */
 function isMisspelling(address: string): (member: ListedMember) => boolean {
   return ({ email }) => email !== address && foldAscii(email.trim()) === address;
 }
 
-/** What the members table holds. Where it is not read, that is said beside the output, which then is of the policy file alone. */
+/** Reads the members table. When it cannot be read, prints why and returns no members: the output then covers the policy file only. */
 async function storedMembers(choice: DatabaseChoice): Promise<readonly ListedMember[]> {
   const table = await readMembersIfThere(choice);
   if (table.kind === "read") return table.members;
@@ -102,10 +107,15 @@ async function load(file: string): Promise<Gatehouse> {
   return loaded.default;
 }
 
-/** What a policy is written in. */
-const POLICY_FILES = ["src/gatehouse.config.ts", "src/catalogue.ts", "src/catalogue", "sample/gatehouse.config.ts"];
+/** The files that make up a policy. */
+const POLICY_FILES = [
+  "src/gatehouse.config.ts",
+  "src/introspected-schema.ts",
+  "src/introspected-schema",
+  "sample/gatehouse.config.ts",
+];
 
-/** The policy files of a revision, read by today's code. */
+/** Loads the policy files of a git revision with today's code. Throws `PolicyProblem` when they cannot be read. */
 async function loadRevision(revision: string, file: string): Promise<Gatehouse> {
   const dir = mkdtempSync(path.join(tmpdir(), "gatehouse-policy-"));
   try {
@@ -115,11 +125,11 @@ async function loadRevision(revision: string, file: string): Promise<Gatehouse> 
     for (const name of POLICY_FILES) rmSync(path.join(dir, name), { recursive: true, force: true });
     const git = (...args: readonly string[]) =>
       execFileSync("git", args, { cwd: root, stdio: ["ignore", "pipe", "pipe"], maxBuffer: 1e9 });
-    const there = git("ls-tree", "--name-only", revision, "--", ...POLICY_FILES)
+    const existing = git("ls-tree", "--name-only", revision, "--", ...POLICY_FILES)
       .toString()
       .split("\n")
       .filter((name) => name !== "");
-    execFileSync("tar", ["-x", "-C", dir], { input: git("archive", revision, "--", ...there) });
+    execFileSync("tar", ["-x", "-C", dir], { input: git("archive", revision, "--", ...existing) });
     return await load(path.join(dir, file));
   } catch (error) {
     throw new PolicyProblem(

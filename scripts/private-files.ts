@@ -1,22 +1,23 @@
-// Local state is its owner's alone: databases, keys, tokens and statements of people, on a machine that others may use too.
+// Keeps local state (databases, keys, tokens, users' statements) private to its owner, on a machine that others may share.
 import { chmodSync, lstatSync, mkdirSync, readdirSync } from "node:fs";
 import path from "node:path";
 
-/** Bits that a file's mode loses: all permissions of its group and of other users. */
-const OF_OTHERS = 0o077;
+/** The permission bits of the group and of other users, which private files do not have. */
+const GROUP_AND_OTHERS = 0o077;
+/** The mode of a private file. */
 export const PRIVATE_FILE = 0o600;
 
-/** What stands in the folder of local state. It may be a folder that holds other things too: those are left alone. */
-const OF_STATE = /^(?:v3|port|token-key|sample-loaded|refused-statements\.json)(?:\.new)?$/;
+/** Entries of local state in its folder. GATEHOUSE_STATE may name a folder with other files, which must keep their modes. */
+const STATE_ENTRY = /^(?:v3|pid|port|token-key|sample-loaded|refused-statements\.json)(?:\.new)?$/;
 
-/** From now on, files of this process are for their owner alone, and so are those of the programs that it starts. */
+/** Makes every file that this process and its child processes create from now on private. */
 export function keepFilesPrivate(): void {
-  process.umask(OF_OTHERS);
+  process.umask(GROUP_AND_OTHERS);
 }
 
-/** The same while `work` runs, for a command that also writes files for others, such as sources. */
+/** Does the same while `work` runs, for a command that also writes files for others, such as source code. */
 export async function withPrivateFiles<T>(work: () => Promise<T>): Promise<T> {
-  const before = process.umask(OF_OTHERS);
+  const before = process.umask(GROUP_AND_OTHERS);
   try {
     return await work();
   } finally {
@@ -24,16 +25,16 @@ export async function withPrivateFiles<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Makes the folder of local state unless it is there, and takes what versions before this one left open to others. */
+/** Creates the folder of local state if needed, and makes entries private that older versions created readable. */
 export function openStateFolder(folder: string): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  for (const name of readdirSync(folder)) if (OF_STATE.test(name)) makePrivate(path.join(folder, name));
+  for (const name of readdirSync(folder)) if (STATE_ENTRY.test(name)) makePrivate(path.join(folder, name));
 }
 
-/** Takes a file, or a folder with all that is in it, from all users but its owner. Links are left alone, as they may lead anywhere. */
+/** Makes a file, or a folder with its content, private. Does not follow symbolic links, which may lead outside of the state. */
 export function makePrivate(target: string): void {
   const stats = lstatSync(target);
   if (stats.isSymbolicLink()) return;
-  if ((stats.mode & OF_OTHERS) !== 0) chmodSync(target, stats.mode & 0o777 & ~OF_OTHERS);
+  if ((stats.mode & GROUP_AND_OTHERS) !== 0) chmodSync(target, stats.mode & 0o777 & ~GROUP_AND_OTHERS);
   if (stats.isDirectory()) for (const name of readdirSync(target)) makePrivate(path.join(target, name));
 }

@@ -1,5 +1,5 @@
-// `npm run quarantine -- list`, `clear [id]`: the statements that stopped the server of this machine while they ran, which it refuses
-// to their users until they are cleared here.
+// `npm run quarantine -- list`, `clear [id]`: lists and clears the statements that stopped the local server. The server refuses such a
+// statement to the user who sent it until the operator clears it here.
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
@@ -12,7 +12,8 @@ import { openQuarantine } from "./supervisor/quarantine-file.ts";
 import type { Quarantined, QuarantineFile } from "./supervisor/quarantine-file.ts";
 import { printFailure, printLines } from "./terminal.ts";
 
-const USAGE = "Say what to do: list, clear <id> for one statement, or clear for all. --sample is for the sample.";
+const USAGE =
+  "Give a command: list, clear <id> for one statement, or clear for all. --sample reads the sample's users.";
 
 async function main(): Promise<readonly string[]> {
   const { values, positionals } = parseArgs({
@@ -28,23 +29,24 @@ async function main(): Promise<readonly string[]> {
 
 function stateDir(): string {
   const folder = path.resolve(root, process.env["GATEHOUSE_STATE"] ?? ".wrangler/state");
-  if (!existsSync(folder)) throw new PolicyProblem(`There is no state in ${folder} yet. Run npm start first.`);
+  if (!existsSync(folder)) throw new PolicyProblem(`There is no local state in ${folder} yet. Run npm start first.`);
   return folder;
 }
 
 async function list(entries: readonly Quarantined[], isSample: boolean): Promise<readonly string[]> {
   if (entries.length === 0) return ["No statement is refused."];
-  const emails = await emailsOf(isSample);
+  const emails = await readEmails(isSample);
   return entries.map(({ id, subject, operation, source, call, atMs }) => {
     const where = source === null ? operation : `${operation} on ${source}`;
-    return `${id}  ${describeAddress(emails.get(subject) ?? subject)}  ${where}  call ${call}  ${new Date(atMs).toISOString()}`;
+    const user = describeAddress(emails.get(subject) ?? subject);
+    return `${id}  ${user}  ${where}  call ${call}  ${new Date(atMs).toISOString()}`;
   });
 }
 
 const row = z.object({ subject_id: z.string(), email: z.string() });
 
-/** Of each user who has signed in at least once, by subject id. */
-async function emailsOf(isSample: boolean): Promise<ReadonlyMap<string, string>> {
+/** The email address, by subject id, of each user who has signed in at least once. */
+async function readEmails(isSample: boolean): Promise<ReadonlyMap<string, string>> {
   const database = await openOwnDatabase({ local: true, remote: false, sample: isSample });
   const rows = await database.run({ sql: "SELECT subject_id, email FROM subject", values: [] });
   return new Map(
@@ -58,10 +60,10 @@ async function emailsOf(isSample: boolean): Promise<ReadonlyMap<string, string>>
 function clear(quarantine: QuarantineFile, id: string | undefined): readonly string[] {
   const count = quarantine.clear(id);
   if (id !== undefined && count === 0)
-    throw new PolicyProblem(`There is no refused statement ${id}. npm run quarantine -- list names them.`);
+    throw new PolicyProblem(`There is no refused statement ${id}. npm run quarantine -- list lists them.`);
   return [
-    count === 1 ? "1 statement is cleared." : `${count} statements are cleared.`,
-    ...(count === 0 ? [] : ["A server that runs takes it over within a few seconds, with a short restart."]),
+    count === 1 ? "1 statement was cleared." : `${count} statements were cleared.`,
+    ...(count === 0 ? [] : ["A running server restarts within a few seconds to apply this."]),
   ];
 }
 

@@ -1,5 +1,5 @@
-// `npm run release:check`: everything that must hold before a version is released, each check with what it saw. Ends with 0 when
-// all passed, 1 when one failed, 2 when none failed but one could not be made here. `-- --without-tests` leaves out `npm test`.
+// `npm run release:check`: runs every check that must pass before a release, and prints what each found. Exits with 0 when all passed,
+// 1 when one failed, and 2 when none failed but one could not run here. `-- --without-tests` skips `npm test`.
 import { parseArgs } from "node:util";
 import { root } from "./build.ts";
 import { checkLicences, checkSize, checkStart, withBundle } from "./release/bundle.ts";
@@ -13,11 +13,11 @@ const { values } = parseArgs({ options: { "without-tests": { type: "boolean", de
 const MARKS: Readonly<Record<State, string>> = { passed: "ok     ", failed: "FAILED ", unknown: "UNKNOWN" };
 const states: State[] = [];
 
-/** A check that throws has failed, with its reason; the others go on. */
-async function check(name: string, look: () => Outcome | Promise<Outcome>): Promise<void> {
+/** Runs and prints a check. A check that throws has failed; the others still run. */
+async function check(name: string, run: () => Outcome | Promise<Outcome>): Promise<void> {
   let outcome: Outcome;
   try {
-    outcome = await look();
+    outcome = await run();
   } catch (error) {
     outcome = { state: "failed", saw: error instanceof Error ? error.message : "no reason given" };
   }
@@ -36,7 +36,7 @@ await withBundle(async (bundle) => {
 });
 await withClone(async (folder) => {
   await check("first use", () => checkFirstUse(folder));
-  if (values["without-tests"]) print("left out tests: --without-tests");
+  if (values["without-tests"]) print("skipped tests: --without-tests");
   else await check("tests", () => checkTests(folder));
 });
 process.exitCode = states.includes("failed") ? 1 : states.includes("unknown") ? 2 : 0;

@@ -1,4 +1,4 @@
-// Loads the sample organisation into local state on first run, and again when the sample itself has changed.
+// Loads the sample organisation into local state on the first start, and again when the sample's data has changed.
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -11,8 +11,8 @@ import { PRIVATE_FILE } from "./private-files.ts";
 
 const HANDBOOK_DIR = path.join(root, "sample", "handbook");
 
-/** The handbook's documents by key: the path below the folder. */
-export function readHandbook(): ReadonlyMap<string, string> {
+/** Reads the handbook's documents by key, which is the path below the handbook's folder. */
+function readHandbook(): ReadonlyMap<string, string> {
   const files = readdirSync(HANDBOOK_DIR, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".md"));
   return new Map(
     files
@@ -21,7 +21,7 @@ export function readHandbook(): ReadonlyMap<string, string> {
   );
 }
 
-/** Loads what is not there yet. Killed half-way, the next call does the rest. */
+/** Loads the sample unless this version of it is loaded. After an interrupted load, the next call loads it again. */
 export async function loadSample(miniflare: Miniflare, stateDir: string, say: (text: string) => void): Promise<void> {
   const data = generateSample();
   const documents = readHandbook();

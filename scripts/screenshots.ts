@@ -1,5 +1,5 @@
-// `npm run screenshots`: the pictures of docs/images, taken of the sample as `npm start` serves it, with a real browser. PORT as in
-// `npm start`: the address stands in the pictures.
+// `npm run screenshots`: takes the screenshots in docs/images with a real browser, from the sample as `npm start` serves it. PORT works
+// as for `npm start`, and the screenshots show it.
 import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,7 +17,7 @@ const ACCOUNT = "analyst@harbor.example";
 const DESK = { width: 1100, height: 760 };
 const PHONE = { width: 390, height: 780 };
 
-/** Starts the sample with a state of its own, and resolves when it serves. */
+/** Starts the sample on separate state, and resolves when it serves. */
 async function startSample(stateDir: string): Promise<{ readonly stop: () => Promise<void> }> {
   const child = spawn(process.execPath, [path.join(root, "scripts/start.ts"), "--sample"], {
     env: { ...process.env, PORT, GATEHOUSE_STATE: stateDir },
@@ -36,7 +36,7 @@ async function startSample(stateDir: string): Promise<{ readonly stop: () => Pro
   };
 }
 
-/** The URL that a client of this name opens in a browser. */
+/** Registers a client of this name, and returns the authorization URL that it would open in a browser. */
 async function authorizationUrl(name: string): Promise<string> {
   const registered = await fetch(`${ORIGIN}/oauth/register`, {
     method: "POST",
@@ -50,7 +50,7 @@ async function authorizationUrl(name: string): Promise<string> {
     redirect_uri: CALLBACK,
     scope: "read offline_access",
     resource: `${ORIGIN}/mcp`,
-    code_challenge: "a-challenge-that-nobody-will-ever-answer-01",
+    code_challenge: "a-challenge-whose-verifier-does-not-exist-01",
     code_challenge_method: "S256",
   };
   return `${ORIGIN}/authorize?${new URLSearchParams(parameters)}`;
@@ -61,22 +61,22 @@ async function take(page: Page, name: string): Promise<void> {
   print(`docs/images/${name}.png`);
 }
 
-const choose = async (page: Page): Promise<void> => page.locator(`button[value="${ACCOUNT}"]`).click();
+const chooseAccount = async (page: Page): Promise<void> => page.locator(`button[value="${ACCOUNT}"]`).click();
 
-/** Connects a client; takes pictures on the way where they get names. */
+/** Connects a client; with `isPictured`, takes screenshots of the consent and sign-in pages. */
 async function connect(
   browser: Browser,
   client: string,
   options: BrowserContextOptions,
-  named: boolean,
+  isPictured: boolean,
 ): Promise<void> {
   const page = await browser.newPage(options);
   await page.goto(await authorizationUrl(client));
-  if (named) await take(page, "consent");
+  if (isPictured) await take(page, "consent");
   await page.getByRole("button", { name: "Connect", exact: true }).click();
-  if (named) await take(page, "sign-in");
+  if (isPictured) await take(page, "sign-in");
   const answered = page.waitForRequest((request) => request.url().startsWith(CALLBACK));
-  await choose(page);
+  await chooseAccount(page);
   await answered;
   await page.close();
 }
@@ -84,7 +84,7 @@ async function connect(
 async function takeStart(browser: Browser, name: string, options: BrowserContextOptions, isSignedIn: boolean) {
   const page = await browser.newPage(options);
   await page.goto(isSignedIn ? `${ORIGIN}/sign-in` : ORIGIN);
-  if (isSignedIn) await choose(page);
+  if (isSignedIn) await chooseAccount(page);
   await page.locator(".cards").waitFor();
   await take(page, name);
   await page.close();

@@ -1,17 +1,17 @@
-// `npm run setup:void`: voids the set-up code, so that having read it in a build's log is of no use. `--remote` does it in
-// the deployment. It cannot be taken back; `npm run member` gives roles at any time.
+// `npm run setup:void`: voids the setup code, so that a copy of it in a build log is useless. `--remote` voids the deployment's. It
+// cannot be undone, but `npm run member` can give roles at any time.
 import { parseArgs } from "node:util";
 import * as z from "zod";
-import { closeSetup } from "../src/storage/setup-statements.ts";
+import { closeSetup } from "../src/members/setup-statements.ts";
 import { DATABASE_OPTIONS, OPERATOR, openOwnDatabase } from "./own-database.ts";
 import { printFailure, printLines } from "./terminal.ts";
 
-const closed = z.tuple([z.object({ used_ms: z.number(), reason: z.enum(["used", "held", "voided"]) })]);
+const setupRows = z.tuple([z.object({ used_ms: z.number(), reason: z.enum(["used", "held", "voided"]) })]);
 
-const MEANS: Readonly<Record<z.output<typeof closed>[0]["reason"], string>> = {
-  used: "the set-up code was used",
-  held: "a role with administers: true was held",
-  voided: "the set-up code was voided",
+const MEANS: Readonly<Record<z.output<typeof setupRows>[0]["reason"], string>> = {
+  used: "the setup code was used",
+  held: "a member had a role with administers: true",
+  voided: "the setup code was voided",
 };
 
 async function main(): Promise<readonly string[]> {
@@ -19,10 +19,10 @@ async function main(): Promise<readonly string[]> {
   const database = await openOwnDatabase(values);
   await database.run(closeSetup({ by: OPERATOR, nowMs: Date.now(), reason: "voided" }));
   const rows = await database.run({ sql: "SELECT used_ms, reason FROM setup", values: [] });
-  const [{ used_ms: closedMs, reason }] = closed.parse(rows);
+  const [{ used_ms: closedMs, reason }] = setupRows.parse(rows);
   return [
-    `Set-up is closed for good: ${MEANS[reason]} on ${new Date(closedMs).toISOString()}.`,
-    "No set-up code works any more, nor does a new one. npm run member -- add <email> <role> gives roles.",
+    `Setup is closed permanently: ${MEANS[reason]} on ${new Date(closedMs).toISOString()}.`,
+    "No setup code works from now on, not even a new one. npm run member -- add <email> <role> gives roles.",
   ];
 }
 

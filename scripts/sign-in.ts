@@ -1,26 +1,25 @@
-// How people sign in, as scripts choose and check it: on this machine by the environment, `.dev.vars` or the sample; for a
-// deployment by its wrangler configuration.
+// Chooses and checks the sign-in method for scripts: locally from the environment, `.dev.vars` or the sample's default; for a
+// deployment from its wrangler configuration.
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { parseEnv } from "node:util";
 import { unstable_readConfig } from "wrangler";
-import { SIGN_IN_SECRETS, SIGN_IN_VARIABLES, parseSignIn } from "../src/auth/settings.ts";
-import type { SignInSettings } from "../src/auth/settings.ts";
+import { SIGN_IN_SECRETS, SIGN_IN_VARIABLES, parseSignIn } from "../src/sign-in/sign-in-settings.ts";
+import type { SignInSettings } from "../src/sign-in/sign-in-settings.ts";
 import { PolicyProblem } from "./policy-file.ts";
 import { makePrivate } from "./private-files.ts";
 import { printAside } from "./terminal.ts";
 
-/** Some place that is not this machine, for checks that do not know the deployment's URL. */
+/** An origin that is not localhost, for checks that do not know the deployment's URL. */
 const ELSEWHERE = "https://gatehouse.example.com";
 
-/** Stands for a secret that nobody can read. */
+/** A placeholder for secrets that the deployment has, whose values cannot be read. */
 const IN_PLACE = "set already";
-const GIVE_SECRETS =
-  " It is a secret: write it as a line NAME=value into a file, and run npm run deploy -- --secrets-file <file>.";
+const GIVE_SECRETS = " It is a secret: write NAME=value to a file, and run npm run deploy -- --secrets-file <file>.";
 
 /**
- * The variables for `npm start`: those of the environment, before those of the file `.dev.vars` beside the configuration. When
- * neither chooses a method, it is the sample. Throws `PolicyProblem` when they do not fit together.
+ * Reads the sign-in variables for `npm start`: those of the environment take precedence over `.dev.vars` beside the configuration. The
+ * default method is the sample. Throws `PolicyProblem` when a variable is missing or invalid.
  */
 export function localSignIn(configPath: string, origin: string): Readonly<Record<string, string>> {
   const chosen = SIGN_IN_VARIABLES.flatMap((name) => {
@@ -32,49 +31,49 @@ export function localSignIn(configPath: string, origin: string): Readonly<Record
   return variables;
 }
 
-/** Takes `.dev.vars`, which holds secrets, from all users but its owner. */
+/** Makes `.dev.vars`, which contains secrets, readable by its owner only. */
 export function hideVariables(configPath: string): void {
   const file = variablesFile(configPath);
   if (!existsSync(file)) return;
   try {
     makePrivate(file);
   } catch (error) {
-    // It may be another user's, or stand on a disk that keeps no modes: the user who put it there has decided who reads it.
-    printAside(`${file} may be readable by others on this machine: ${String(error)}`);
+    // The file may belong to another user or be on a disk without file modes. Serving goes on: its owner decides who reads it.
+    printAside(`${file} may be readable by other users of this machine: ${String(error)}`);
   }
 }
 
 const variablesFile = (configPath: string): string => path.join(path.dirname(configPath), ".dev.vars");
 
-/** A variable for `npm start`: of the environment, or else of the file `.dev.vars` beside the configuration. */
+/** Reads a variable for `npm start`: from the environment, or else from `.dev.vars` beside the configuration. */
 export function localVariable(configPath: string, name: string): string | undefined {
   const file = variablesFile(configPath);
   return process.env[name] ?? (existsSync(file) ? parseEnv(readFileSync(file, "utf8"))[name] : undefined);
 }
 
-/** Throws `PolicyProblem` when the variables of a deployment could not be served, whatever its secrets are. */
+/** Throws `PolicyProblem` when a deployment could not serve these variables even with every secret set. */
 export function requireServable(variables: Readonly<Record<string, string>>): void {
   const secrets = Object.fromEntries(SIGN_IN_SECRETS.map((name) => [name, IN_PLACE]));
   check({ ...secrets, ...variables }, ELSEWHERE);
 }
 
 /**
- * How people sign in. Throws `PolicyProblem` unless they can, by something that asks who they are. `secrets` are the names of those that
- * the deployment has or is about to get.
+ * Parses a deployment's sign-in settings. Throws `PolicyProblem` unless they let users sign in with an identity provider. `secrets` are
+ * the names of the secrets that the deployment has or is about to get.
  */
 export function requireSignIn(variables: Readonly<Record<string, string>>, secrets: readonly string[]): SignInSettings {
   if (["", "none"].includes(variables["GATEHOUSE_SIGN_IN"] ?? ""))
     throw new PolicyProblem(
-      'No sign-in method is chosen, so nobody could sign in: set GATEHOUSE_SIGN_IN under "vars" in wrangler.jsonc (docs/operating.md).',
+      'No sign-in method is set, so users could not sign in: set GATEHOUSE_SIGN_IN under "vars" in wrangler.jsonc (docs/operating.md).',
     );
   requireServable(variables);
-  const known = SIGN_IN_SECRETS.filter((name) => secrets.includes(name));
-  return check({ ...Object.fromEntries(known.map((name) => [name, IN_PLACE])), ...variables }, ELSEWHERE, GIVE_SECRETS);
+  const set = SIGN_IN_SECRETS.filter((name) => secrets.includes(name));
+  return check({ ...Object.fromEntries(set.map((name) => [name, IN_PLACE])), ...variables }, ELSEWHERE, GIVE_SECRETS);
 }
 
 /**
- * How people sign in to the deployment of a configuration, or to one of its environments, as far as its variables say. Throws
- * `PolicyProblem` when they do not fit together.
+ * Parses the sign-in settings in the variables of a configuration or one of its environments, and assumes that every secret is set.
+ * Throws `PolicyProblem` when a variable is missing or invalid.
  */
 export function configuredSignIn(configPath: string, environment?: string): SignInSettings {
   const { vars } = unstable_readConfig({

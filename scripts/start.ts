@@ -1,22 +1,22 @@
-// `npm start`: serves Gatehouse on this machine, with the sample organisation as long as the policy file names no source, or
-// when it is asked for with `-- --sample`.
+// `npm start`: serves Gatehouse on this machine. It serves the sample organisation while the policy file has no source, or with
+// `-- --sample`.
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Miniflare } from "miniflare";
 import sampleConfig from "../sample/gatehouse.config.ts";
-import type { Gatehouse } from "../src/config.ts";
-import { expressionsOf } from "../src/policy/conditions.ts";
-import { compareExpressions, compareSaved, compareSchema } from "../src/sources/shape.ts";
-import { SWEEPS_DUE_SQL } from "../src/storage/sweeps-due.ts";
-import { CLIENT_DOCUMENTS_VARIABLE } from "../src/auth/settings.ts";
-import { clientLines } from "../src/web/clients.ts";
+import type { Gatehouse } from "../src/config/define-gatehouse.ts";
+import { listRowExpressions } from "../src/policy/conditions.ts";
+import { compareExpressions, compareSavedQueries, compareSchema } from "../src/tables/schema-check.ts";
+import { REINDEX_DUE_SQL } from "../src/documents/reindex-due.ts";
+import { CLIENT_DOCUMENTS_VARIABLE } from "../src/sign-in/sign-in-settings.ts";
+import { listReachableGuides } from "../src/pages/client-guides.ts";
 import { buildWorker, root } from "./build.ts";
 import { localClientDocuments } from "./client-documents.ts";
 import type { LocalClientDocuments } from "./client-documents.ts";
 import { PolicyProblem, loadOwnConfig, requireBindings } from "./policy-file.ts";
-import { DEFAULT_PORT, freeAddresses, notePort, openStorage, originOf, startLocal } from "./local.ts";
+import { DEFAULT_PORT, freeAddresses, takeState, notePort, openStorage, originOf, startLocal } from "./local.ts";
 import { migrateLocal, migrateOwnTables } from "./migrations.ts";
 import { PRIVATE_FILE, keepFilesPrivate, openStateFolder } from "./private-files.ts";
 import { loadSample } from "./sample.ts";
@@ -27,7 +27,7 @@ import { superviseServer } from "./supervisor/supervise.ts";
 import type { Supervisor } from "./supervisor/supervise.ts";
 import { print, printAside, printDefect, printFailure } from "./terminal.ts";
 
-/** Something the person who started this can mend; shown without a stack. */
+/** A problem that the operator can fix; printed without a stack. */
 class StartProblem extends Error {}
 
 async function main(): Promise<void> {
@@ -35,7 +35,7 @@ async function main(): Promise<void> {
   const addresses = await freeAddresses(port);
   if (addresses === undefined) {
     throw new StartProblem(
-      `Port ${port} is in use on this machine. Stop the other program, or choose a port: PORT=8788 npm start`,
+      `Port ${port} is in use on this machine. Stop the other program, or choose another port: PORT=8788 npm start`,
     );
   }
   const ownConfig = await loadOwnConfig();
@@ -47,6 +47,12 @@ async function main(): Promise<void> {
   const signIn = localSignIn(configPath, originOf(port));
   keepFilesPrivate();
   openStateFolder(stateDir);
+  const otherPid = takeState(stateDir);
+  if (otherPid !== undefined)
+    throw new StartProblem(
+      `npm start in process ${otherPid} already serves the state in ${stateDir}. Stop it, or set GATEHOUSE_STATE to another folder. ` +
+        `If that process is another program, delete ${path.join(stateDir, "pid")}.`,
+    );
   hideVariables(configPath);
 
   print("Building …");
@@ -81,36 +87,38 @@ async function main(): Promise<void> {
 
 async function serve(supervisor: Supervisor, announceServer: () => void): Promise<void> {
   const { miniflare, origin } = supervisor.server();
-  // What was changed while nothing ran here, as no cron does it on this machine.
+  // Propagates changes made while the server was stopped. In a deployment a cron trigger does this.
   await runUpkeep(async () => void (await fetch(`${origin}/api/upkeep`, { method: "POST" })));
   announceServer();
   await runUpkeep(async () => {
     const { outcome } = await (await miniflare.getWorker()).scheduled();
     if (outcome !== "ok") throw new Error(`it ended with ${outcome}`);
   });
-  // Until it fails, or a signal ends the process.
+  // Runs until the supervisor fails or a signal ends the process.
   await supervisor.failed;
 }
 
-/** What the cron trigger does in a deployment, once: nothing triggers it here. Searches do the rest of the sweep. */
+/** Runs a part of the upkeep once, which a cron trigger runs in a deployment. A failure is printed and does not stop the server. */
 async function runUpkeep(work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
-    // Users may already send queries, and a restart cuts it off. The next start does it.
-    printAside("The upkeep did not finish. The data that is served is complete.");
+    // Users may already send queries, and a restart of the server interrupts the upkeep. The next start runs it again.
+    printAside("The upkeep did not finish. The served data is complete, and the next start runs the upkeep again.");
     printDefect(error);
   }
 }
 
 function wantsSample(passed: readonly string[]): boolean {
-  const unknown = passed.find((one) => one !== "--sample");
+  const unknown = passed.find((argument) => argument !== "--sample");
   if (unknown !== undefined)
-    throw new StartProblem(`${unknown} is not known. npm start takes -- --sample, to serve the sample organisation.`);
+    throw new StartProblem(
+      `Unknown argument ${unknown}. npm start takes only -- --sample, to serve the sample organisation.`,
+    );
   return passed.length > 0;
 }
 
-/** A secret of this machine, made once: the tokens in its databases are of this key. */
+/** Reads this machine's key for masking tokens, and creates it on the first start. Local databases contain masking tokens of this key. */
 function localTokenKey(stateDir: string): string {
   const file = path.join(stateDir, "token-key");
   if (!existsSync(file)) {
@@ -128,7 +136,7 @@ function parsePort(text: string | undefined): number {
   return port;
 }
 
-/** Databases are brought up to date and compared with the policy file before anything is served. */
+/** Migrates the local databases and compares them with the policy file before anything is served. */
 async function prepareStorage(
   configPath: string,
   stateDir: string,
@@ -139,26 +147,27 @@ async function prepareStorage(
   try {
     await migrateLocal(storage, configPath);
     await migrateOwnTables(storage, config);
-    // Documents may have been edited while nothing was served.
-    await (await storage.getD1Database("GATEHOUSE_DB")).prepare(SWEEPS_DUE_SQL).run();
+    // Documents may have changed while the server was stopped.
+    await (await storage.getD1Database("GATEHOUSE_DB")).prepare(REINDEX_DUE_SQL).run();
     if (isSample) await loadSample(storage, stateDir, print);
-    await requireDeclaredShape(storage, config);
+    await requireDeclaredSchema(storage, config);
   } finally {
     await storage.dispose();
   }
 }
 
-async function requireDeclaredShape(storage: Miniflare, { policy }: Gatehouse): Promise<void> {
+/** Throws `StartProblem` when the policy file does not match the local databases. */
+async function requireDeclaredSchema(storage: Miniflare, { policy }: Gatehouse): Promise<void> {
   const problems: string[] = [];
   for (const { name, binding } of policy.sources.filter((candidate) => candidate.kind === "d1")) {
     const datasets = policy.datasets.filter((dataset) => dataset.kind === "table" && dataset.source === name);
     const tables = datasets.filter((dataset) => dataset.kind === "table");
     const database = await storage.getD1Database(binding);
     const queries = policy.queries.filter((query) => query.source === name);
-    const found = await compareSchema(database, tables);
-    const refused = await compareExpressions(database, expressionsOf(policy, name));
-    const untaken = found.length > 0 ? [] : await compareSaved(database, queries, tables);
-    problems.push(...[...found, ...refused, ...untaken].map((problem) => `- ${problem.message}`));
+    const schemaProblems = await compareSchema(database, tables);
+    const ruleProblems = await compareExpressions(database, listRowExpressions(policy, name));
+    const queryProblems = schemaProblems.length > 0 ? [] : await compareSavedQueries(database, queries, tables);
+    problems.push(...[...schemaProblems, ...ruleProblems, ...queryProblems].map((problem) => `- ${problem.message}`));
   }
   if (problems.length > 0)
     throw new StartProblem(`The policy file does not match the local databases:\n${problems.join("\n")}`);
@@ -167,7 +176,7 @@ async function requireDeclaredShape(storage: Miniflare, { policy }: Gatehouse): 
 interface Served {
   readonly origin: string;
   readonly isSample: boolean;
-  /** How people sign in. */
+  /** The value of GATEHOUSE_SIGN_IN. */
   readonly method: string | undefined;
   readonly clientDocuments: LocalClientDocuments;
 }
@@ -185,19 +194,19 @@ function announce({ organisation, policy }: Gatehouse, { origin, isSample, metho
           "",
         ]
       : []),
-    ...(method === "none" ? ["Nobody can sign in: GATEHOUSE_SIGN_IN is none.", ""] : []),
+    ...(method === "none" ? ["Users cannot sign in: GATEHOUSE_SIGN_IN is none.", ""] : []),
     ...(policy.datasets.length > 0 && policy.datasets.every((dataset) => dataset.kind === "table" && dataset.hidden)
-      ? ["Nobody can read anything yet: take hidden away from the tables that may be asked, and start again.", ""]
+      ? ['Every table is hidden: remove "hidden": true from the tables that users may query, and start again.', ""]
       : []),
     ...(clientDocuments.isOffline
       ? [
-          "The network does not answer, so clients register by themselves instead of by a metadata document.",
-          `(${CLIENT_DOCUMENTS_VARIABLE}=on or off decides it without a look at the network.)`,
+          "The network does not answer, so clients register themselves instead of using metadata documents.",
+          `(Set ${CLIENT_DOCUMENTS_VARIABLE} to on or off to skip the check of the network.)`,
           "",
         ]
       : []),
     "Add it to a client:",
-    ...clientLines(`${origin}/mcp`).map(({ client, how, paste }) => `  ${client}: ${how}\n    ${paste}`),
+    ...listReachableGuides(`${origin}/mcp`).map(({ client, how, paste }) => `  ${client}: ${how}\n    ${paste}`),
     "",
     "Press Ctrl+C to stop.",
   ];
@@ -205,7 +214,7 @@ function announce({ organisation, policy }: Gatehouse, { origin, isSample, metho
 }
 
 await main().catch((error: unknown) => {
-  const isExplained = [StartProblem, PolicyProblem, SupervisorStopped].some((known) => error instanceof known);
+  const isExplained = [StartProblem, PolicyProblem, SupervisorStopped].some((type) => error instanceof type);
   if (isExplained) printFailure(error);
   else printDefect(error);
   process.exit(1);

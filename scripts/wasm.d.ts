@@ -1,4 +1,4 @@
-// What the Worker imports as WebAssembly, for scripts that read the types of its modules and never run them.
+// Types the Worker's WebAssembly imports for scripts, which import types of the Worker's modules and never run them.
 declare module "*.wasm" {
   const module: WebAssembly.Module;
   export default module;

@@ -1,7 +1,7 @@
-// The one error type that may reach a person, with a closed set of codes. Everything else thrown is a defect and is
-// shown as "internal" only.
+// The only error type whose message may reach a caller, with a closed set of codes. Any other thrown error is a defect, and
+// callers see it only as "internal".
 
-/** Every code a caller can see. `docs/errors.md` explains each and the next step; a test compares the two. */
+/** Lists every code that a caller can see. `docs/errors.md` explains each and its next step; a test compares the two. */
 export const ERROR_CODES = [
   "invalid_input",
   "not_found",
@@ -19,13 +19,13 @@ export const ERROR_CODES = [
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
 /**
- * A failure that its reader can act on. `publicMessage` is written by us for the caller: it never holds a value from a
- * source or the text of another system. `cause` stays inside, for the log.
+ * Reports a failure that the caller can act on. We write `publicMessage` for the caller: it never contains a value from a
+ * source or another system's text. `cause` goes to the log only.
  */
 export class AppError extends Error {
   readonly code: ErrorCode;
   readonly publicMessage: string;
-  /** Whether it says that a name is not there for this person: another role might see it. */
+  /** Whether the message says that a name does not exist for this user; another role might see it. */
   readonly isMissing: boolean;
 
   constructor(

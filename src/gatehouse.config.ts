@@ -1,12 +1,12 @@
-// What this deployment serves. Edit this file: declare your sources, give roles their rules, name the people.
-// `sample/gatehouse.config.ts` is a complete example; `docs/configuration.md` names every key.
-import * as catalogue from "./catalogue.ts";
-import { defineGatehouse } from "./config.ts";
+// The policy file of this deployment. Edit it: declare your sources, the roles with their rules, and the members.
+// `sample/gatehouse.config.ts` is a complete example, and `docs/configuration.md` explains every key.
+import * as introspected from "./introspected-schema.ts";
+import { defineGatehouse } from "./config/define-gatehouse.ts";
 
 export default defineGatehouse({
-  organisation: { name: "Your organisation", contact: "Whoever set up this server" },
-  // What `npm run introspect` has read; add your own behind it.
-  sources: { ...catalogue.sources },
-  roles: { ...catalogue.roles },
-  members: [...catalogue.members],
+  organisation: { name: "Your organisation", contact: "The administrator of this server" },
+  // What `npm run introspect` wrote. Add your own declarations after it.
+  sources: { ...introspected.sources },
+  roles: { ...introspected.roles },
+  members: [...introspected.members],
 });

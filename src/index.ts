@@ -1,5 +1,5 @@
-// The Worker's entry: this deployment's policy file, served.
-import { createGatehouse } from "./gatehouse.ts";
+// The Worker's entry point: serves this deployment's policy file, and exports the Durable Object classes that wrangler.jsonc binds.
+import { createGatehouse } from "./app/create-gatehouse.ts";
 import config from "./gatehouse.config.ts";
 
 const gatehouse = createGatehouse(config);

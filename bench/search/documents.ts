@@ -1,12 +1,13 @@
-// Documents out of made-up words, as frequent as in a natural language (the n-th word 1/n as often as the first), from a
-// fixed seed.
+// Generates documents of invented words from a fixed seed. The words have the frequencies of a natural language: the n-th word occurs
+// 1/n as often as the first.
 import { createRandom } from "../../sample/random.ts";
 
+/** The number of documents. */
 export const DOCUMENTS = Number(process.env["DOCUMENTS"] ?? 20_000);
 const VOCABULARY = 12_000;
 const SYLLABLES = "ka lo mi tan re su vel dor pi nas gu hem bri os ten fal qui ra zo lan mer tu sko ber ni".split(" ");
 
-/** Words of two to four syllables, each once; the first are the frequent ones. */
+/** Generates distinct words of two to four syllables; the first words become the frequent ones. */
 function makeWords(): readonly string[] {
   const random = createRandom(1);
   const words = new Set<string>();
@@ -15,9 +16,10 @@ function makeWords(): readonly string[] {
   return [...words];
 }
 
+/** The vocabulary, most frequent words first. */
 export const WORDS = makeWords();
 
-/** Key and Markdown of each: a heading, and 150 to 750 words in paragraphs. */
+/** Yields each document's key and Markdown: a heading, and 150 to 750 words in paragraphs. */
 export function* makeDocuments(): Generator<readonly [string, string]> {
   const random = createRandom(2);
   const word = (): string => WORDS[Math.floor(VOCABULARY ** random.next()) - 1] ?? "";

@@ -1,4 +1,4 @@
-// The peer: a server that passes SQL through to a SQLite file, in its read-only mode, in a process of its own.
+// Runs dbhub, the server that Gatehouse is compared with: it passes SQL to an SQLite file, here in its read-only mode.
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { writeFileSync } from "node:fs";
@@ -8,14 +8,14 @@ import { DATA_SQL } from "./data.ts";
 
 const ENTRY = path.join(import.meta.dirname, "../node_modules/@bytebase/dbhub/dist/index.js");
 
-/** Makes the file that it serves. */
+/** Creates the database file for dbhub. */
 export function makeFile(file: string): void {
   const database = new DatabaseSync(file);
   for (const sql of DATA_SQL) database.exec(sql);
   database.close();
 }
 
-/** Starts it and resolves when it listens. */
+/** Starts dbhub as a process, and resolves when it listens. */
 export async function startDbhub(file: string, port: number): Promise<ChildProcess> {
   const config = `${file}.toml`;
   const tool = ["[[tools]]", 'name = "execute_sql"', 'source = "large"', "readonly = true"];

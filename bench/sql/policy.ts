@@ -1,6 +1,6 @@
-// Three people over a shop of a million orders: `all` sees every row and masked addresses, `north` one region's rows, and for
-// `tokens` addresses are tokens.
-import { defineGatehouse, mask } from "../../src/config.ts";
+// The policy of the read benchmark, with three users: `all` sees every row with masked addresses, `north` the rows of one region, and
+// `tokens` sees addresses as masking tokens.
+import { defineGatehouse, mask } from "../../src/config/define-gatehouse.ts";
 
 const TEXT = { type: "text", description: "Text" } as const;
 const NUMBER = { type: "integer", description: "Number" } as const;

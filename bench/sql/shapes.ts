@@ -1,12 +1,13 @@
-// What is asked, and how the same looks to somebody who writes the row rule into the SQL.
+// The benchmarked queries, each also in a form with the row rule written into the SQL, for the direct measurement.
 
+/** A benchmarked query. */
 export interface Shape {
   readonly name: string;
-  /** Who asks. */
+  /** The users that run it. */
   readonly accounts: readonly string[];
   readonly sql: string;
   readonly values: readonly (string | number)[];
-  /** With the rule of `north` written out; the values follow the shape's own. */
+  /** The query with the row rule of `north` written out. `ruledValues` follow `values`. */
   readonly ruledSql: string;
   readonly ruledValues: readonly string[];
 }
@@ -32,10 +33,11 @@ export const SHAPES: readonly Shape[] = [
   {
     name: "join and group",
     accounts: ["all", "north"],
-    sql: "SELECT c.segment, count(*), sum(o.total_cents) FROM orders o JOIN customers c ON c.id = o.customer_id WHERE o.placed_at >= ? GROUP BY c.segment",
+    sql: `SELECT c.segment, count(*), sum(o.total_cents) FROM orders o JOIN customers c ON c.id = o.customer_id
+      WHERE o.placed_at >= ? GROUP BY c.segment`,
     values: ["2026-06-15"],
-    ruledSql:
-      "SELECT c.segment, count(*), sum(o.total_cents) FROM orders o JOIN customers c ON c.id = o.customer_id WHERE o.placed_at >= ? AND o.region = ? AND c.region = ? GROUP BY c.segment",
+    ruledSql: `SELECT c.segment, count(*), sum(o.total_cents) FROM orders o JOIN customers c ON c.id = o.customer_id
+      WHERE o.placed_at >= ? AND o.region = ? AND c.region = ? GROUP BY c.segment`,
     ruledValues: ["north", "north"],
   },
   {
@@ -55,7 +57,7 @@ export const SHAPES: readonly Shape[] = [
     ruledValues: ["north"],
   },
   {
-    name: "join on a token",
+    name: "join on a masking token",
     accounts: ["tokens"],
     sql: "SELECT v.page, count(*) FROM visits v JOIN customers c ON c.email = v.email WHERE v.id < 10000 GROUP BY v.page",
     values: [],
@@ -63,7 +65,7 @@ export const SHAPES: readonly Shape[] = [
     ruledValues: [],
   },
   {
-    name: "one customer by token",
+    name: "one customer with a masking token",
     accounts: ["tokens"],
     sql: "SELECT email, segment FROM customers WHERE id = ?",
     values: [77_777],

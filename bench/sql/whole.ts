@@ -1,5 +1,5 @@
-// The second half of `npm run bench:sql`: the whole call, from request to answer, beside a server that passes SQL through
-// without sign-in, policy, masks or record; then what one client's worst queries do to the others. Writes whole.md.
+// The second half of `npm run bench:sql`: compares the whole call, from request to answer, with dbhub, a server that runs SQL without
+// sign-in, policy, masks or audit record. Then measures how one client's worst queries affect the others. Writes whole.md.
 import type { ChildProcess } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { Agent } from "node:http";
@@ -31,8 +31,10 @@ const SHAPES: Readonly<Record<string, string>> = {
   point: "SELECT id, status, total_cents FROM orders WHERE id = 777777",
   "500 rows":
     "SELECT id, customer_id, status, total_cents, placed_at FROM orders WHERE placed_at >= '2026-03-01' ORDER BY placed_at LIMIT 500",
-  "join with group":
-    "SELECT c.segment, count(*), sum(o.total_cents) FROM orders o JOIN customers c ON c.id = o.customer_id WHERE o.placed_at >= '2026-06-15' GROUP BY c.segment",
+  "join with group": [
+    "SELECT c.segment, count(*), sum(o.total_cents) FROM orders o JOIN customers c ON c.id = o.customer_id",
+    "WHERE o.placed_at >= '2026-06-15' GROUP BY c.segment",
+  ].join(" "),
   count: "SELECT count(*) FROM orders WHERE status = 'placed'",
 };
 const WORST: readonly string[] = [
@@ -48,13 +50,13 @@ const barePath = path.join(import.meta.dirname, "bare/wrangler.jsonc");
 const toolCall = (id: number, name: string, args: object, meta: object): string =>
   JSON.stringify({ jsonrpc: "2.0", id, method: "tools/call", params: { name, arguments: args, ...meta } });
 
-/** A kind of call to one of the servers. */
+/** A server and the form of calls to it. */
 interface Contender {
   readonly name: string;
   readonly targetOf: (sql: string) => Target;
 }
 
-async function contendersOf(tokens: readonly string[]): Promise<readonly Contender[]> {
+async function createContenders(tokens: readonly string[]): Promise<readonly Contender[]> {
   const signedIn = (client: number) => ({
     host: `localhost:${PORT}`,
     authorization: `Bearer ${tokens[client % tokens.length]}`,
@@ -114,9 +116,9 @@ const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 
 interface Figures {
-  /** Milliseconds: the median of the rounds' p50. */
+  /** The median of the rounds' p50, in milliseconds. */
   readonly p50: number;
-  /** Requests a second: the median of the rounds. */
+  /** The median of the rounds' requests per second. */
   readonly rate: number;
 }
 
@@ -125,31 +127,44 @@ async function measure(
   sql: string,
   concurrency: number,
 ): Promise<readonly Figures[]> {
-  const found = contenders.map((): Figures[] => []);
+  const roundFigures = contenders.map((): Figures[] => []);
   for (let round = 0; round <= ROUNDS; round += 1) {
     for (const [index, { targetOf }] of contenders.entries()) {
       const { latencies, requests, seconds } = await runRound(targetOf(sql), "tools/call", concurrency, ROUND_MS);
-      if (round > 0) found[index]?.push({ p50: median(latencies), rate: requests / seconds });
+      if (round > 0) roundFigures[index]?.push({ p50: median(latencies), rate: requests / seconds });
     }
   }
-  return found.map((figures) => ({
+  return roundFigures.map((figures) => ({
     p50: median(figures.map(({ p50 }) => p50)),
     rate: median(figures.map(({ rate }) => rate)),
   }));
 }
 
 async function compare(contenders: readonly Contender[]): Promise<readonly string[]> {
-  const lines = [
-    "| query | at a time | dbhub ms | bare ms | 2026 ms | ratio | 2025 ms | ratio | bar | result | dbhub /s | bare /s | 2026 /s | 2025 /s |",
-    "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+  const headings = [
+    "query",
+    "concurrency",
+    "dbhub ms",
+    "bare ms",
+    "2026 ms",
+    "ratio",
+    "2025 ms",
+    "ratio",
+    "limit",
+    "result",
+    "dbhub /s",
+    "bare /s",
+    "2026 /s",
+    "2025 /s",
   ];
+  const lines = [`| ${headings.join(" | ")} |`, `| ${headings.map(() => "---").join(" | ")} |`];
   for (const concurrency of [1, 16]) {
     for (const [name, sql] of Object.entries(SHAPES)) {
       const figures = await measure(contenders, sql, concurrency);
       const [peer = 0, bare = 0, modern = 0, session = 0] = figures.map(({ p50 }) => p50);
       const result = Math.max(modern, session) / peer <= MAX_RATIO ? "met" : "missed";
       const times = [peer, bare, modern, modern / peer, session, session / peer]
-        .map((one) => one.toFixed(2))
+        .map((value) => value.toFixed(2))
         .join(" | ");
       const rates = figures.map(({ rate }) => rate.toFixed(0)).join(" | ");
       lines.push(`| ${name} | ${concurrency} | ${times} | ${MAX_RATIO} × | ${result} | ${rates} |`);
@@ -159,19 +174,19 @@ async function compare(contenders: readonly Contender[]): Promise<readonly strin
   return lines;
 }
 
-/** What others get while one client sends this: point lookups of four clients in three seconds. */
+/** Sends a query from one client, and measures the point lookups of four other clients during three seconds. */
 async function disturb({ name, targetOf }: Contender, sql: string): Promise<string> {
   const agent = new Agent();
   const target = targetOf(sql);
-  const began = performance.now();
+  const startedMs = performance.now();
   let answer = "no answer in 3 s";
   const worst = call(agent, target.port, target.headersOf("tools/call", 15), target.body("tools/call", 1))
     .then(({ text }) => `${text.length} characters`)
     .catch((error: unknown) => {
-      const said = error instanceof Error ? error.message : String(error);
-      return said.includes('"error"') ? (/"text":"(\w+: [^"]{0,80})/.exec(said)?.[1] ?? "refused") : "cut off";
+      const message = error instanceof Error ? error.message : String(error);
+      return message.includes('"error"') ? (/"text":"(\w+: [^"]{0,80})/.exec(message)?.[1] ?? "refused") : "cut off";
     })
-    .then((said) => (answer = `${said}, after ${Math.round(performance.now() - began)} ms`));
+    .then((outcome) => (answer = `${outcome}, after ${Math.round(performance.now() - startedMs)} ms`));
   const others = runRound(targetOf(SHAPES["point"] ?? ""), "tools/call", 4, 3000).catch(() => undefined);
   const deadline = new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 4000));
   const round = await Promise.race([others, deadline]);
@@ -183,7 +198,7 @@ async function disturb({ name, targetOf }: Contender, sql: string): Promise<stri
 
 let peer: ChildProcess | undefined;
 try {
-  console.log(`Making ${ORDERS} orders twice …`);
+  console.log(`Generating ${ORDERS} orders twice …`);
   const file = path.join(dir, "large.db");
   makeFile(file);
   const state = path.join(dir, "state");
@@ -211,17 +226,30 @@ try {
   };
   const tokens: string[] = [];
   for (const email of PEOPLE) tokens.push((await tokensFor(flow, email)).accessToken);
-  const contenders = await contendersOf(tokens);
+  const contenders = await createContenders(tokens);
   const lines = await compare(contenders);
   const disturbed = [
-    "| server | one client sends | and gets | others' point lookups in 3 s |",
+    "| server | one client sends | and gets | the others' point lookups in 3 s |",
     "| --- | --- | --- | --- |",
   ];
-  // The peer last: it may not come back.
+  // dbhub comes last, because a query may block it for good.
   for (const contender of contenders.filter(({ name }) => name !== "bare").toReversed())
     for (const sql of WORST) disturbed.push(await disturb(contender, sql));
-  const heading = `# Benchmark of the whole call\n\n${ORDERS} orders, ${CUSTOMERS} customers: from request to answer, sign-in check, record and kept result included, beside @bytebase/dbhub in read-only mode over a SQLite file of the same rows, which has none of these, and beside a bare Worker that reads one KV value and runs the SQL as it came. Medians of the p50 of ${ROUNDS} interleaved rounds of ${ROUND_MS} ms. Compare within this table only.`;
-  const text = `${[heading, lines.join("\n"), "Four clients look up single orders while a fifth sends its worst:", disturbed.join("\n")].join("\n\n")}\n`;
+  const text = `# Benchmark of the whole call
+
+${ORDERS} orders and ${CUSTOMERS} customers.
+The time is from request to answer, with the sign-in check, the audit record and the stored result.
+\`dbhub\` is @bytebase/dbhub in read-only mode over an SQLite file with the same rows; it does none of these.
+\`bare\` is a Worker that looks up one value in a Durable Object and runs the SQL unchanged.
+Medians of the p50 of ${ROUNDS} interleaved rounds of ${ROUND_MS} ms.
+Compare only within this table.
+
+${lines.join("\n")}
+
+Four clients look up single orders while a fifth client sends its worst query:
+
+${disturbed.join("\n")}
+`;
   writeFileSync(path.join(import.meta.dirname, "whole.md"), text);
   console.log(`\n${text}`);
   await miniflare.dispose();

@@ -1,18 +1,18 @@
-// Runs one shape so often, in one way, and says how many rows came: the time is taken outside. Only `again` sends a text that came
-// before; every other way asks something new each time.
+// The Worker of the read benchmark: runs one query a number of times in one way, and answers with the number of rows; run.ts takes the
+// time. Only `again` repeats a statement; every other way of a governed read sends a new text each time.
 import { evaluate, resolveSubject } from "../../src/policy/evaluate.ts";
-import { NO_RECORD } from "../../src/policy/model.ts";
-import { tokenColumnsOf } from "../../src/policy/tokens.ts";
-import { createD1Source } from "../../src/sources/d1.ts";
-import { createSchemaKeeper } from "../../src/sources/d1-schema.ts";
-import { authorizer, exactValues, guard, verification } from "../../src/sources/layers.ts";
-import { planner } from "../../src/sources/planner.ts";
-import type { LayerOptions } from "../../src/sources/layers.ts";
-import type { Layer } from "../../src/sources/reading.ts";
-import type { OpenTable, TableSource } from "../../src/sources/source.ts";
-import type { TableTokens } from "../../src/sources/tables.ts";
-import { createTokenStore, parseTokenKey } from "../../src/sources/tokens.ts";
-import { objectsOfSql } from "../../src/sql/schema.ts";
+import { NO_MEMBER_RECORD } from "../../src/policy/model.ts";
+import { listMaskingTokenColumns } from "../../src/masking-tokens/masking-token-columns.ts";
+import { createD1Source } from "../../src/tables/d1-source.ts";
+import { createSchemaCache } from "../../src/tables/schema-cache.ts";
+import { authorizer, exactValues, guard, verification } from "../../src/read/governed-middleware.ts";
+import { planner } from "../../src/read/planner.ts";
+import type { MiddlewareOptions } from "../../src/read/governed-middleware.ts";
+import type { Middleware } from "../../src/read/read-pipeline.ts";
+import type { VisibleTable, TableSource } from "../../src/read/source.ts";
+import type { MaskingTokens } from "../../src/tables/table-source.ts";
+import { createMaskingTokenStore, parseMaskingTokenKey } from "../../src/masking-tokens/masking-token-store.ts";
+import { buildSchemaObjectsSql } from "../../src/sql/schema-copy.ts";
 import { parseStatement } from "../../src/sql/statement.ts";
 import { config } from "./policy.ts";
 import { SHAPES } from "./shapes.ts";
@@ -22,36 +22,39 @@ interface BenchEnv {
   readonly LARGE_DB: D1Database;
 }
 
-const LIMITS = { maxRows: 500, maxValueBytes: 1_000_000, maxTotalBytes: 10_000_000, bookmark: null };
+const LIMITS = { maxReadRows: 500, maxValueBytes: 1_000_000, maxTotalBytes: 10_000_000, bookmark: null };
 const { policy } = config;
 const datasets = policy.datasets.filter((dataset) => dataset.kind === "table");
 
-/** The sources by how many layers they have. */
+/** The sources by the middleware that they run. */
 let sources: ReadonlyMap<string, TableSource> | undefined;
-/** So that no statement of a way that is always new comes twice. */
-let asked = 0;
+/** Appended to statements as a comment, so that no text is repeated. */
+let statementNumber = 0;
 
-const key = parseTokenKey("a key of the benchmark, long enough to be one");
-const tokenColumns = tokenColumnsOf(policy, "large");
+const key = parseMaskingTokenKey("a key of the benchmark, long enough to be one");
+const tokenColumns = listMaskingTokenColumns(policy, "large");
 
-function createTokens(database: D1Database): TableTokens {
+function createTokens(database: D1Database): MaskingTokens {
   if (key === null) throw new TypeError("there is no key");
-  return { store: createTokenStore(database, key), columns: tokenColumns };
+  return { store: createMaskingTokenStore(database, key), columns: tokenColumns };
 }
 
-/** In place of the planner: the form that it chooses most often. */
-const unplanned: Layer = (next) => (reading) => {
-  const form = { materialized: false, ordering: "free", untelling: [] } as const;
+/** Replaces the planner with the form that it chooses most often. */
+const unplanned: Middleware = (next) => (reading) => {
+  const form = { materialized: false, ordering: "free", orderSafe: [] } as const;
   return next({ ...reading, request: { ...reading.request, form } });
 };
 
 function createSources(database: D1Database): ReadonlyMap<string, TableSource> {
   const [declaration] = policy.sources;
   if (declaration === undefined) throw new TypeError("the policy declares no source");
-  const schemas = createSchemaKeeper(declaration, datasets, database, console.error, { tokenColumns, expressions: [] });
+  const schemas = createSchemaCache(declaration, datasets, database, console.error, {
+    maskingTokenColumns: tokenColumns,
+    expressions: [],
+  });
   const tokens = createTokens(database);
-  const o: LayerOptions = { allowsRecursion: false, maxSteps: 1e12 };
-  const all = [planner(o), guard(), authorizer(o), exactValues(), verification()];
+  const options: MiddlewareOptions = { allowsRecursion: false, maxSteps: 1e12 };
+  const all = [planner(options), guard(), authorizer(options), exactValues(), verification()];
   const without = (layer: number) => all.filter((_layer, index) => index !== layer);
   const stacks = {
     again: all,
@@ -68,11 +71,11 @@ function createSources(database: D1Database): ReadonlyMap<string, TableSource> {
   );
 }
 
-function openFor(account: string): readonly OpenTable[] {
+function openFor(account: string): readonly VisibleTable[] {
   const subject = resolveSubject(
     policy,
     { subjectId: account, email: `${account}@harbor.example`, groups: [] },
-    NO_RECORD,
+    NO_MEMBER_RECORD,
   );
   return datasets.flatMap((dataset) => {
     const decision = evaluate(policy, subject, dataset, "read");
@@ -88,12 +91,12 @@ async function runDirect(database: D1Database, account: string, shape: Shape): P
   return (await statement.all()).results.length;
 }
 
-/** The least that a read can take which is checked in its own transaction: the same batch, and nothing else of Gatehouse. */
+/** Runs the batch of a read that is checked in its own transaction, without the rest of Gatehouse: the least that a read can cost. */
 async function runChecked(database: D1Database, account: string, shape: Shape): Promise<number> {
   const isRuled = account === "north";
   const sql = isRuled ? shape.ruledSql : shape.sql;
   const values = [...shape.values, ...(isRuled ? shape.ruledValues : [])];
-  const objects = objectsOfSql(["orders", "customers"]);
+  const objects = buildSchemaObjectsSql(["orders", "customers"]);
   const results = await database
     .withSession("first-unconstrained")
     .batch([
@@ -110,7 +113,7 @@ export default {
     const way = searchParams.get("way") ?? "";
     const account = searchParams.get("account") ?? "";
     if (way === "fill") {
-      await createTokens(LARGE_DB).store.fill(tokenColumns, 1_000_000);
+      await createTokens(LARGE_DB).store.fillMissing(tokenColumns, 1_000_000);
       return new Response("filled");
     }
     const shape = SHAPES.find(({ name }) => name === searchParams.get("shape"));
@@ -122,7 +125,7 @@ export default {
       if (way === "batch") rows = await runChecked(LARGE_DB, account, shape);
       else if (source === undefined) rows = await runDirect(LARGE_DB, account, shape);
       else {
-        const statement = parseStatement(way === "again" ? shape.sql : `${shape.sql} -- ${(asked += 1)}`);
+        const statement = parseStatement(way === "again" ? shape.sql : `${shape.sql} -- ${(statementNumber += 1)}`);
         rows = (await source.read(openFor(account), statement, shape.values, LIMITS)).rows.length;
       }
     }

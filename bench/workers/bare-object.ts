@@ -1,4 +1,4 @@
-// A Worker that asks an object to give a JSON body back: the least that a session can cost.
+// A Worker whose Durable Object returns the JSON body unchanged: the least that a session can cost.
 import { DurableObject } from "cloudflare:workers";
 
 export class SessionObject extends DurableObject {

@@ -1,9 +1,9 @@
-// Gatehouse's runtime with the ten tools, as its documentation says to use it: schemas at module level, memoised.
+// Gatehouse's protocol runtime with the ten tools, with memoised schemas at module level as its documentation recommends.
 import { McpServer } from "@modelcontextprotocol/server";
-import { oncePerEnv } from "../../src/lib/once.ts";
+import { memoizePerEnv } from "../../src/lib/memoize-per-env.ts";
 import { defineRuntime } from "../../src/mcp/runtime.ts";
 import type { RuntimeOptions } from "../../src/mcp/runtime.ts";
-import { memoised } from "../../src/server/memoised.ts";
+import { memoizeSchema } from "../../src/server/kit/memoized-schema.ts";
 import { INPUT, TOOL_COUNT } from "./tools.ts";
 
 interface BenchEnv {
@@ -11,16 +11,16 @@ interface BenchEnv {
   readonly HUB: RuntimeOptions["hub"];
 }
 
-const inputSchema = memoised(INPUT);
+const inputSchema = memoizeSchema(INPUT);
 
 function createServer(): McpServer {
-  // As the product does: the list is the same for everybody, and says so.
+  // As in the product, the list is the same for every user, so it may be cached publicly.
   const cacheHints = { "tools/list": { ttlMs: 300_000, cacheScope: "public" } } as const;
   const server = new McpServer({ name: "bench", version: "1" }, { cacheHints });
   for (let index = 0; index < TOOL_COUNT; index += 1) {
     server.registerTool(
       `echo_${index}`,
-      { description: `Gives its text back (${index})`, inputSchema },
+      { description: `Returns its text (${index})`, inputSchema },
       async ({ text }) => ({ content: [{ type: "text", text }] }),
     );
   }
@@ -28,16 +28,16 @@ function createServer(): McpServer {
 }
 
 const runtime = defineRuntime(
-  oncePerEnv((env: BenchEnv): RuntimeOptions => ({
+  memoizePerEnv((env: BenchEnv): RuntimeOptions => ({
     createServer,
     maySubscribe: async () => true,
-    replays: { authorize: async () => "current" },
+    replayGuard: { authorize: async () => "current" },
     sessions: env.SESSION,
     hub: env.HUB,
     limits: {
       idleSeconds: 3600,
-      jsonFirstMs: 150,
-      parkAfterMs: 3000,
+      streamAfterMs: 150,
+      hibernateAfterMs: 3000,
       maxStreams: 16,
       maxEvents: 1000,
       maxLogBytes: 1e6,
@@ -47,7 +47,7 @@ const runtime = defineRuntime(
       maxTopicsPerListener: 100,
       maxBodyBytes: 4e6,
       keepAliveMs: 15_000,
-      maxQueued: 500,
+      maxQueuedEvents: 500,
     },
     now: Date.now,
     onRefusal: () => {},
@@ -60,7 +60,7 @@ export class HubObject extends runtime.HubObject {}
 
 export default {
   async fetch(request: Request, env: BenchEnv): Promise<Response> {
-    return runtime.endpointOf(env)(request, {
+    return runtime.getEndpoint(env)(request, {
       subjectId: "bench",
       grantId: "bench",
       authInfo: { token: "", clientId: "bench", scopes: [] },

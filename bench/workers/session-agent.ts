@@ -1,4 +1,4 @@
-// Cloudflare's session agent with the ten tools.
+// Cloudflare's session agent (`McpAgent`) with the ten tools, for comparison.
 import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
 import { McpAgent } from "agents/mcp";
 import { registerTools } from "./tools.ts";

@@ -1,4 +1,4 @@
-// Cloudflare's stateless handler with the ten tools.
+// Cloudflare's stateless handler (`createMcpHandler`) with the ten tools, for comparison.
 import { McpServer } from "@modelcontextprotocol/server";
 import { createMcpHandler } from "agents/mcp/server";
 import { registerTools } from "./tools.ts";

@@ -1,11 +1,11 @@
-// Ten trivial tools, for servers of either SDK.
+// Ten trivial tools for servers of both SDKs.
 import * as z from "zod";
 
 export const TOOL_COUNT = 10;
-export const INPUT = z.object({ text: z.string().describe("Text to give back"), times: z.number().int().optional() });
+export const INPUT = z.object({ text: z.string().describe("Text to return"), times: z.number().int().optional() });
 
-/** What both SDKs' servers take. */
-export interface ToolServer {
+/** The part of the server that both SDKs share. */
+interface ToolServer {
   registerTool(
     name: string,
     config: { description: string; inputSchema: typeof INPUT },
@@ -13,11 +13,12 @@ export interface ToolServer {
   ): unknown;
 }
 
+/** Registers the tools `echo_0` to `echo_9`. */
 export function registerTools(server: ToolServer): void {
   for (let index = 0; index < TOOL_COUNT; index += 1) {
     server.registerTool(
       `echo_${index}`,
-      { description: `Gives its text back (${index})`, inputSchema: INPUT },
+      { description: `Returns its text (${index})`, inputSchema: INPUT },
       async ({ text }) => ({ content: [{ type: "text", text }] }),
     );
   }

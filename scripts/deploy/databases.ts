@@ -1,22 +1,23 @@
-// The databases and namespaces that a deployment binds: found or made, each once. One that is new to the configuration is
-// written there at once, so that a run which is cut off goes on with it.
+// Finds or creates the D1 databases and KV namespaces that a deployment binds. It writes each id to wrangler.jsonc at once, so that
+// the run after an interrupted one uses the same store.
 import { DeployProblem } from "./problem.ts";
 import type { DeployedWorker, Named, Platform } from "./platform.ts";
 import { writeId } from "./settings.ts";
 import type { Binding, DeploySettings } from "./settings.ts";
 
+/** What each deployment step needs: the API client, the account, the settings and the deployed state. */
 export interface StoreContext {
   readonly platform: Platform;
   readonly account: string;
   readonly settings: DeploySettings;
-  /** The Worker as it is deployed now. */
+  /** The Worker as deployed before this run. */
   readonly deployed: DeployedWorker | undefined;
-  /** Bindings that sources name: they hold the organisation's data, the others Gatehouse's own. */
+  /** Bindings of the policy's sources, which hold the organisation's data; all others hold Gatehouse's own. */
   readonly sourceBindings: readonly string[];
   readonly say: (line: string) => void;
 }
 
-/** Sees to every binding. Throws `DeployProblem` for an id that names nothing, or a name that somebody else's data has. */
+/** Ensures that every binding has a store. Throws `DeployProblem` when an id does not exist or a store by that name has other data. */
 export async function ensureStores(context: StoreContext): Promise<void> {
   for (const store of context.settings.bindings) {
     if (store.id === undefined) await ensureStore(context, store);
@@ -29,10 +30,11 @@ async function requireStore(
   { kind, binding }: Binding,
   id: string,
 ): Promise<void> {
-  const found = kind === "d1" ? await platform.database(account, id) : await platform.namespace(account, id);
-  if (found === undefined)
+  const store = kind === "d1" ? await platform.database(account, id) : await platform.namespace(account, id);
+  if (store === undefined)
     throw new DeployProblem(
-      `wrangler.jsonc binds ${binding} to ${id}, which the account does not have. Take its id out of the file to have ${kind === "d1" ? "a database" : "a namespace"} made, or use the account it is in.`,
+      `wrangler.jsonc binds ${binding} to ${id}, which the account does not have. ` +
+        `Remove the id from the file to create a new ${kind === "d1" ? "database" : "namespace"}, or use the account that has it.`,
     );
 }
 
@@ -44,40 +46,41 @@ async function ensureStore(context: StoreContext, store: Binding): Promise<void>
   );
   if (bound?.id !== undefined) {
     await writeId(settings, store, bound.id);
-    return say(`${binding}: the deployed Worker's ${bound.id}, now in wrangler.jsonc.`);
+    return say(`${binding}: using ${bound.id}, which the deployed Worker binds; written to wrangler.jsonc.`);
   }
-  const found = await findStore(context, store);
-  if (found !== undefined) {
-    await requireOurs(context, store, found);
-    await writeId(settings, store, found.id);
-    return say(`${binding}: ${found.name} of this account (${found.id}), now in wrangler.jsonc.`);
+  const existing = await findStore(context, store);
+  if (existing !== undefined) {
+    await requireOurs(context, store, existing);
+    await writeId(settings, store, existing.id);
+    return say(`${binding}: using ${existing.name} of this account (${existing.id}); written to wrangler.jsonc.`);
   }
-  const made = await makeStore(context, store);
-  await writeId(settings, store, made.id);
-  say(
-    `${binding}: made ${made.name} (${made.id}), now in wrangler.jsonc.${context.sourceBindings.includes(binding) ? emptyText(store) : ""}`,
-  );
+  const created = await createStore(context, store);
+  await writeId(settings, store, created.id);
+  const hint = context.sourceBindings.includes(binding) ? emptyText(store) : "";
+  say(`${binding}: created ${created.name} (${created.id}); written to wrangler.jsonc.${hint}`);
 }
 
 async function findStore({ platform, account }: StoreContext, { kind, name }: Binding): Promise<Named | undefined> {
-  const all = kind === "d1" ? await platform.databases(account) : await platform.namespaces(account);
-  return all.find((one) => one.name === name);
+  const stores = kind === "d1" ? await platform.databases(account) : await platform.namespaces(account);
+  return stores.find((store) => store.name === name);
 }
 
-async function makeStore({ platform, account }: StoreContext, { kind, name }: Binding): Promise<Named> {
-  const made = kind === "d1" ? await platform.makeDatabase(account, name) : await platform.makeNamespace(account, name);
-  if (made === undefined) throw new DeployProblem(`${name} has been made by somebody else meanwhile. Run it again.`);
-  return made;
+async function createStore({ platform, account }: StoreContext, { kind, name }: Binding): Promise<Named> {
+  const created =
+    kind === "d1" ? await platform.makeDatabase(account, name) : await platform.makeNamespace(account, name);
+  if (created === undefined)
+    throw new DeployProblem(`Another process created ${name} during this run. Run the deployment again.`);
+  return created;
 }
 
 /**
- * A source's data is meant by its name. What Gatehouse keeps for itself must not be shared with another deployment, so it is
- * taken by name only as long as it is empty: made by a run that was cut off before it could write the id down.
+ * Throws `DeployProblem` when a store found by name may belong to another deployment. A source's store may be adopted by its name.
+ * Gatehouse's own stores must not be shared, so one is adopted only while it is empty: then an interrupted run has created it.
  */
 async function requireOurs(
   { platform, account, sourceBindings }: StoreContext,
   store: Binding,
-  found: Named,
+  existing: Named,
 ): Promise<void> {
   if (sourceBindings.includes(store.binding)) return;
   const isEmpty =
@@ -85,21 +88,22 @@ async function requireOurs(
       ? (
           await platform.query(
             account,
-            found.id,
+            existing.id,
             "SELECT name FROM sqlite_schema WHERE name NOT LIKE '\\_cf\\_%' ESCAPE '\\' LIMIT 1",
           )
         ).length === 0
-      : (await platform.keys(account, found.id)).length === 0;
+      : (await platform.keys(account, existing.id)).length === 0;
   if (isEmpty) return;
   const key = store.kind === "d1" ? "database_id" : "id";
   throw new DeployProblem(
-    `The account has a ${store.kind === "d1" ? "database" : "namespace"} ${found.name} with content, and no deployed Worker shows that it is this deployment's. ` +
-      `If it is, set "${key}": "${found.id}" for ${store.binding} in wrangler.jsonc; if not, give this one another name.`,
+    `The account has a ${store.kind === "d1" ? "database" : "namespace"} ${existing.name} with content, ` +
+      `and no deployed Worker shows that it belongs to this deployment. ` +
+      `If it does, set "${key}": "${existing.id}" for ${store.binding} in wrangler.jsonc; otherwise choose another name.`,
   );
 }
 
 function emptyText({ kind, name, binding }: Binding): string {
   return kind === "d1"
-    ? ` It is empty: load your data with npx wrangler d1 execute ${name} --remote --file <a dump>.`
-    : ` It is empty: put documents in with npx wrangler kv key put --remote --binding ${binding} <key> --path <file>.`;
+    ? ` It is empty: load your data with npx wrangler d1 execute ${name} --remote --file <dump>.`
+    : ` It is empty: add documents with npx wrangler kv key put --remote --binding ${binding} <key> --path <file>.`;
 }

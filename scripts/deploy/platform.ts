@@ -1,26 +1,27 @@
-// The platform's API as a deployment needs it: what an account has, and databases and namespaces that are made. The Worker
-// itself is uploaded by wrangler. Each answer is parsed here, once.
+// A client for the part of Cloudflare's API that a deployment needs: what an account has, and creating databases and namespaces.
+// It parses each response once. It does not upload the Worker; wrangler does.
 import * as z from "zod";
 import { DeployProblem } from "./problem.ts";
 
-export interface PlatformOptions {
-  /** Where the API is. wrangler takes the same variable, CLOUDFLARE_API_BASE_URL. */
+interface PlatformOptions {
+  /** The API's base URL. wrangler reads the same variable, CLOUDFLARE_API_BASE_URL. */
   readonly baseUrl: string;
   readonly token: string;
 }
 
+/** An account, a database or a namespace. */
 export interface Named {
   readonly id: string;
   readonly name: string;
 }
 
-/** A Worker that is there. */
+/** A Worker as it is deployed now. */
 export interface DeployedWorker {
-  /** The newest migration of its object classes. */
+  /** The tag of its newest Durable Object migration. */
   readonly migrationTag: string | undefined;
   readonly bindings: readonly { readonly name: string; readonly type: string; readonly id: string | undefined }[];
   readonly secrets: readonly string[];
-  /** The tag that the version which all requests go to was uploaded with. */
+  /** The tag of the version that serves all requests; undefined when traffic is split or the version has no tag. */
   readonly versionTag: string | undefined;
   readonly crons: readonly string[];
   readonly isOnWorkersDev: boolean;
@@ -30,23 +31,23 @@ export interface DeployedWorker {
 
 export type Platform = ReturnType<typeof createPlatform>;
 
-/** An answer of the API that says no. */
-export class PlatformError extends DeployProblem {
+/** The API refused a request. Keeps the HTTP status and the API's error codes. */
+class PlatformError extends DeployProblem {
   readonly codes: readonly number[];
   readonly status: number;
 
   constructor(request: string, status: number, errors: readonly { readonly code: number; readonly message: string }[]) {
-    const said = errors.map(({ code, message }) => `${message} [${code}]`).join("; ");
-    super(`The platform refused ${request} (${status}): ${said === "" ? "without a reason" : said}`);
+    const reasons = errors.map(({ code, message }) => `${message} [${code}]`).join("; ");
+    super(`Cloudflare's API refused ${request} (${status}): ${reasons === "" ? "it gave no reason" : reasons}`);
     this.status = status;
     this.codes = errors.map(({ code }) => code);
   }
 }
 
-/** By the API's documentation, and by what wrangler 4 asks for. */
+/** Error codes from the API's documentation and wrangler 4's source. */
 const NOT_THERE = { worker: [10007, 10090], subdomain: [10007], database: [7404], namespace: [10013] };
 const NAME_TAKEN = { database: [7502], namespace: [10014] };
-const PAGE = 100;
+const PAGE_SIZE = 100;
 const TIMEOUT_MS = 30_000;
 
 const envelopeSchema = z.object({
@@ -81,7 +82,7 @@ function idOf(binding: Readonly<Record<string, unknown>>): string | undefined {
   return typeof id === "string" ? id : undefined;
 }
 
-/** A client of the API. Its functions throw `PlatformError` when the API refuses, `DeployProblem` when it cannot be reached. */
+/** Creates the API client. Its methods throw `PlatformError` when the API refuses and `DeployProblem` when it cannot be reached. */
 export function createPlatform({ baseUrl, token }: PlatformOptions) {
   const ask = async <S extends z.ZodType>(
     schema: S,
@@ -95,71 +96,77 @@ export function createPlatform({ baseUrl, token }: PlatformOptions) {
     if (!parsed.success) throw new PlatformError(request, status, []);
     if (!parsed.data.success) throw new PlatformError(request, status, parsed.data.errors ?? []);
     const result = schema.safeParse(parsed.data.result);
-    if (!result.success) throw new DeployProblem(`The platform's answer to ${request} is not understood.`);
+    if (!result.success) throw new DeployProblem(`Cloudflare's API answered ${request} in an unknown form.`);
     return result.data;
   };
-  const pages = async (
+  const listPages = async (
     path: string,
     schema: typeof databaseSchema | typeof namespaceSchema,
   ): Promise<readonly Named[]> => {
-    const found: Named[] = [];
+    const items: Named[] = [];
     for (let page = 1; ; page += 1) {
-      const some = await ask(z.array(schema), "GET", `${path}?per_page=${PAGE}&page=${page}`);
-      found.push(...some);
-      if (some.length < PAGE) return found;
+      const pageItems = await ask(z.array(schema), "GET", `${path}?per_page=${PAGE_SIZE}&page=${page}`);
+      items.push(...pageItems);
+      if (pageItems.length < PAGE_SIZE) return items;
     }
   };
-  const of = (account: string): string => `/accounts/${account}`;
+  const accountPath = (account: string): string => `/accounts/${account}`;
 
   return {
-    accounts: (): Promise<readonly Named[]> => ask(accountsSchema, "GET", `/accounts?per_page=${PAGE}`),
+    accounts: (): Promise<readonly Named[]> => ask(accountsSchema, "GET", `/accounts?per_page=${PAGE_SIZE}`),
 
-    /** The `x` of `<worker>.x.workers.dev`; undefined if the account has none yet. */
+    /** The account's `x` in `<worker>.x.workers.dev`; undefined until the account has chosen one. */
     subdomain: (account: string): Promise<string | undefined> =>
       orUndefined(NOT_THERE.subdomain, async () => {
         const schema = z.object({ subdomain: z.string() });
-        return (await ask(schema, "GET", `${of(account)}/workers/subdomain`)).subdomain;
+        return (await ask(schema, "GET", `${accountPath(account)}/workers/subdomain`)).subdomain;
       }),
 
     worker: (account: string, name: string): Promise<DeployedWorker | undefined> =>
-      orUndefined(NOT_THERE.worker, () => readWorker(ask, of(account), name)),
+      orUndefined(NOT_THERE.worker, () => readWorker(ask, accountPath(account), name)),
 
-    /** The Worker that a custom domain leads to now. */
+    /** The name of the Worker that a custom domain leads to now. */
     async domainOwner(account: string, hostname: string): Promise<string | undefined> {
       const schema = z.array(z.object({ hostname: z.string(), service: z.string() }));
       const domains = await ask(
         schema,
         "GET",
-        `${of(account)}/workers/domains?hostname=${encodeURIComponent(hostname)}`,
+        `${accountPath(account)}/workers/domains?hostname=${encodeURIComponent(hostname)}`,
       );
-      return domains.find((one) => one.hostname === hostname)?.service;
+      return domains.find((domain) => domain.hostname === hostname)?.service;
     },
 
-    databases: (account: string) => pages(`${of(account)}/d1/database`, databaseSchema),
+    databases: (account: string) => listPages(`${accountPath(account)}/d1/database`, databaseSchema),
     database: (account: string, id: string): Promise<Named | undefined> =>
       orUndefined(NOT_THERE.database, () =>
-        ask(databaseSchema, "GET", `${of(account)}/d1/database/${encodeURIComponent(id)}`),
+        ask(databaseSchema, "GET", `${accountPath(account)}/d1/database/${encodeURIComponent(id)}`),
       ),
-    /** Makes one; undefined if the name is taken. */
+    /** Creates a database; undefined when the name is taken. */
     makeDatabase: (account: string, name: string): Promise<Named | undefined> =>
-      orUndefined(NAME_TAKEN.database, () => ask(databaseSchema, "POST", `${of(account)}/d1/database`, { name })),
-    /** Runs SQL without values; the rows of its last statement. */
+      orUndefined(NAME_TAKEN.database, () =>
+        ask(databaseSchema, "POST", `${accountPath(account)}/d1/database`, { name }),
+      ),
+    /** Runs SQL without bound values and returns the rows of its last statement. */
     async query(account: string, id: string, sql: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
-      const answers = await ask(rowsSchema, "POST", `${of(account)}/d1/database/${id}/query`, { sql });
+      const answers = await ask(rowsSchema, "POST", `${accountPath(account)}/d1/database/${id}/query`, { sql });
       return answers.at(-1)?.results ?? [];
     },
 
-    namespaces: (account: string) => pages(`${of(account)}/storage/kv/namespaces`, namespaceSchema),
+    namespaces: (account: string) => listPages(`${accountPath(account)}/storage/kv/namespaces`, namespaceSchema),
     namespace: (account: string, id: string): Promise<Named | undefined> =>
       orUndefined(NOT_THERE.namespace, () =>
-        ask(namespaceSchema, "GET", `${of(account)}/storage/kv/namespaces/${encodeURIComponent(id)}`),
+        ask(namespaceSchema, "GET", `${accountPath(account)}/storage/kv/namespaces/${encodeURIComponent(id)}`),
       ),
-    /** The first of its keys. */
+    /** The first keys of a namespace, at most 10. */
     keys: (account: string, id: string): Promise<readonly { readonly name: string }[]> =>
-      ask(z.array(z.object({ name: z.string() })), "GET", `${of(account)}/storage/kv/namespaces/${id}/keys?limit=10`),
+      ask(
+        z.array(z.object({ name: z.string() })),
+        "GET",
+        `${accountPath(account)}/storage/kv/namespaces/${id}/keys?limit=10`,
+      ),
     makeNamespace: (account: string, title: string): Promise<Named | undefined> =>
       orUndefined(NAME_TAKEN.namespace, () =>
-        ask(namespaceSchema, "POST", `${of(account)}/storage/kv/namespaces`, { title }),
+        ask(namespaceSchema, "POST", `${accountPath(account)}/storage/kv/namespaces`, { title }),
       ),
   };
 }
@@ -213,7 +220,7 @@ async function send(
   } catch (error) {
     const reason = error instanceof Error ? error.message : "no reason given";
     throw new DeployProblem(
-      `The platform's API at ${new URL(url).host} did not answer ${method}: ${reason}. Run it again.`,
+      `Cloudflare's API at ${new URL(url).host} did not answer ${method}: ${reason}. Run the command again.`,
       {
         cause: error,
       },
@@ -225,7 +232,7 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // A page of something in between, not of the API.
+    // Not the API's JSON: a proxy may have answered with a page.
     return undefined;
   }
 }

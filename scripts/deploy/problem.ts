@@ -1,4 +1,4 @@
-// What the person who deploys has to mend.
+// The error for problems that the operator must fix before a deployment can go on.
 
-/** Shown without a stack. */
+/** A problem with the configuration or the account. Printed without a stack. */
 export class DeployProblem extends Error {}

@@ -1,26 +1,27 @@
-// The secrets of a deployment: made once, kept in a file of this machine only from the moment that they are made until the
-// Worker has them, so that a run which is cut off neither loses nor changes one. The platform never gives a secret back.
+// Generates a deployment's secrets once, and keeps them in a file on this machine only until the Worker has them, so that an
+// interrupted run neither loses nor changes a secret. Cloudflare never returns a secret's value.
 import { randomBytes, randomInt } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { parseEnv } from "node:util";
 import * as z from "zod";
-import type { Gatehouse } from "../../src/config.ts";
-import { tokenColumnsOf } from "../../src/policy/tokens.ts";
+import type { Gatehouse } from "../../src/config/define-gatehouse.ts";
+import { listMaskingTokenColumns } from "../../src/masking-tokens/masking-token-columns.ts";
 import { root } from "../build.ts";
 import { DeployProblem } from "./problem.ts";
 
+/** Secret values by name. */
 export type Secrets = Readonly<Record<string, string>>;
 
 export const SETUP_CODE = "GATEHOUSE_SETUP_CODE";
 export const TOKEN_KEY = "GATEHOUSE_TOKEN_KEY";
 
-/** Without letters and digits that look alike, as people read it aloud. */
+/** Letters and digits without those that look alike, because people copy the code by hand. */
 const CODE_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
 const CODE_GROUPS = 5;
 const GROUP_LENGTH = 5;
 
-/** What the code asks for and nobody has to know beforehand. */
+/** Secrets that the Worker needs and that the operator does not choose. */
 const GENERATED: readonly {
   readonly name: string;
   readonly isNeeded: (config: Gatehouse) => boolean;
@@ -29,7 +30,7 @@ const GENERATED: readonly {
   { name: SETUP_CODE, isNeeded: () => true, generate: newCode },
   {
     name: TOKEN_KEY,
-    isNeeded: ({ policy }) => policy.sources.some(({ name }) => tokenColumnsOf(policy, name).length > 0),
+    isNeeded: ({ policy }) => policy.sources.some(({ name }) => listMaskingTokenColumns(policy, name).length > 0),
     generate: () => randomBytes(32).toString("hex"),
   },
 ];
@@ -41,50 +42,53 @@ function newCode(): string {
   return Array.from({ length: CODE_GROUPS }, group).join("-");
 }
 
-/** The names that the Worker lacks and that are made for it. */
+/** Lists the generated secrets that the Worker needs and does not have. `known` are the names it has or is about to get. */
 export function missingSecrets(config: Gatehouse, known: readonly string[]): readonly string[] {
   return GENERATED.filter(({ name, isNeeded }) => isNeeded(config) && !known.includes(name)).map(({ name }) => name);
 }
 
-export function generateSecret(wanted: string): string {
-  const found = GENERATED.find(({ name }) => name === wanted);
-  if (found === undefined) throw new TypeError(`${wanted} is not generated`);
-  return found.generate();
+/** Generates a secret's value. Throws `TypeError` for a name that is not in the list above. */
+export function generateSecret(name: string): string {
+  const secret = GENERATED.find((candidate) => candidate.name === name);
+  if (secret === undefined) throw new TypeError(`${name} is not generated`);
+  return secret.generate();
 }
 
-/** The file of secrets that are on their way to a Worker. wrangler reads it as it is. */
+/** The path of the file with a Worker's pending secrets. */
 export function secretsFile(account: string, worker: string): string {
   return path.join(root, ".wrangler", "gatehouse", account, `${worker}.secrets.json`);
 }
 
-/** What an earlier run left on its way. */
+/** Reads the secrets that an interrupted run left behind. Throws `DeployProblem` when the file is damaged. */
 export function readPending(file: string): Secrets {
   if (!existsSync(file)) return {};
   const parsed = z.record(z.string(), z.string()).safeParse(parseJson(readFileSync(file, "utf8")));
   if (parsed.success) return parsed.data;
   throw new DeployProblem(
-    `${path.relative(root, file)} cannot be read. It held secrets on their way to the Worker; remove it to have those made anew that the Worker lacks.`,
+    `${path.relative(root, file)} cannot be read. It held secrets that were about to be uploaded. ` +
+      `Delete the file, and the next deployment generates the secrets that the Worker lacks.`,
   );
 }
 
-/** Written whole before anything leaves; nobody else on this machine can read it. */
+/** Writes the pending secrets atomically before anything is uploaded; only this user can read the file. */
 export function keepPending(file: string, secrets: Secrets): void {
   mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
   writeFileSync(`${file}.new`, JSON.stringify(secrets), { mode: 0o600, flush: true });
   renameSync(`${file}.new`, file);
 }
 
+/** Deletes a file of pending secrets, if there is one. */
 export function dropPending(file: string): void {
   rmSync(file, { force: true });
 }
 
-/** The operator's own, from a file of lines `NAME=value` or JSON. Throws `DeployProblem` when it holds no such thing. */
+/** Reads the operator's secrets from a file of `NAME=value` lines or JSON. Throws `DeployProblem` when it has none. */
 export function readGiven(file: string): Secrets {
-  if (!existsSync(file)) throw new DeployProblem(`There is no file ${file} with secrets.`);
+  if (!existsSync(file)) throw new DeployProblem(`There is no file ${file} with secrets to read.`);
   const text = readFileSync(file, "utf8");
   const parsed = z.record(z.string(), z.string()).safeParse(parseJson(text) ?? parseEnv(text));
   if (!parsed.success || Object.keys(parsed.data).length === 0)
-    throw new DeployProblem(`${file} holds no secrets. It takes lines such as NAME=value, or a JSON object of texts.`);
+    throw new DeployProblem(`${file} has no secrets. It takes lines such as NAME=value, or a JSON object of strings.`);
   const empty = Object.keys(parsed.data).filter((name) => parsed.data[name] === "");
   if (empty.length > 0)
     throw new DeployProblem(`${file}: ${empty.join(", ")} ${empty.length === 1 ? "is" : "are"} empty.`);
@@ -95,7 +99,7 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // Not JSON: the caller decides what it is then.
+    // Not JSON: the caller tries another format or refuses it.
     return undefined;
   }
 }

@@ -1,6 +1,6 @@
-// The last step: secrets that the Worker lacks, and the Worker, in one upload; nothing when both are there already.
-import type { Gatehouse } from "../../src/config.ts";
-import { TOKEN_TABLE } from "../../src/policy/masks.ts";
+// The last step of a deployment: uploads the Worker and the secrets that it lacks together, or nothing when both are up to date.
+import type { Gatehouse } from "../../src/config/define-gatehouse.ts";
+import { MASKING_TOKEN_TABLE } from "../../src/policy/masks.ts";
 import { ownTablesOf } from "../migrations.ts";
 import type { StoreContext } from "./databases.ts";
 import { queryStore } from "./migrate.ts";
@@ -18,23 +18,23 @@ import type { Secrets } from "./secrets.ts";
 import { buildTag, deployTriggers, triggersAgree, uploadWorker } from "./upload.ts";
 
 export interface Sent {
-  /** What this run, or one before it that was cut off, gave the Worker. */
+  /** The secrets that this run, or an interrupted run before it, gave the Worker. */
   readonly secrets: Secrets;
-  /** To be called when they have been shown: removes them from this machine. */
+  /** Removes the secrets from this machine. Call it once the setup code has been printed. */
   readonly finish: () => void;
 }
 
-/** Brings the Worker up to date. A version never goes out without the secrets that it needs. */
+/** Brings the Worker up to date. It never deploys a version without the secrets that the version needs. */
 export async function sendWorker(context: StoreContext, config: Gatehouse, given: Secrets): Promise<Sent> {
   const { settings, account, deployed, say } = context;
   const file = secretsFile(account, settings.worker);
-  const pending = await collect(context, config, readPending(file), given);
+  const pending = await collectSecrets(context, config, readPending(file), given);
   if (Object.keys(pending).length > 0) keepPending(file, pending);
 
-  const known = deployed?.secrets ?? [];
-  // One that the Worker has is never sent again, unless the operator gives it anew.
+  const deployedSecrets = deployed?.secrets ?? [];
+  // A secret that the Worker has is sent again only when the operator gives a new value.
   const toSend = Object.fromEntries(
-    Object.entries(pending).filter(([name]) => Object.hasOwn(given, name) || !known.includes(name)),
+    Object.entries(pending).filter(([name]) => Object.hasOwn(given, name) || !deployedSecrets.includes(name)),
   );
   const names = Object.keys(toSend).toSorted();
   const tag = await buildTag(settings);
@@ -44,40 +44,47 @@ export async function sendWorker(context: StoreContext, config: Gatehouse, given
     await requireArrived(context, Object.keys(pending));
     say(`Worker: deployed ${tag}${names.length === 0 ? "" : `, with the secrets ${names.join(", ")}`}.`);
   } else if (triggersAgree(settings, deployed)) {
-    say(`Worker: ${tag} is deployed already, unchanged.`);
+    say(`Worker: ${tag} is already deployed, unchanged.`);
   } else {
     await deployTriggers(settings);
-    say(`Worker: ${tag} is deployed already; its addresses and cron triggers were set again.`);
+    say(`Worker: ${tag} is already deployed; updated its addresses and cron triggers.`);
   }
   return { secrets: pending, finish: () => dropAll(file) };
 }
 
-/** All that has to be with the Worker after this: what is on its way, what the operator gives, what is made now. */
-async function collect(context: StoreContext, config: Gatehouse, pending: Secrets, given: Secrets): Promise<Secrets> {
-  const known = [...(context.deployed?.secrets ?? []), ...Object.keys(pending), ...Object.keys(given)];
-  const missing = missingSecrets(config, known);
-  if (missing.includes(TOKEN_KEY)) await requireNoTokens(context, config);
+/** Merges every secret the Worker must have: new ones, pending ones from an interrupted run, and the operator's, which win. */
+async function collectSecrets(
+  context: StoreContext,
+  config: Gatehouse,
+  pending: Secrets,
+  given: Secrets,
+): Promise<Secrets> {
+  const present = [...(context.deployed?.secrets ?? []), ...Object.keys(pending), ...Object.keys(given)];
+  const missing = missingSecrets(config, present);
+  if (missing.includes(TOKEN_KEY)) await requireNoMaskingTokens(context, config);
   return { ...Object.fromEntries(missing.map((name) => [name, generateSecret(name)])), ...pending, ...given };
 }
 
-/** A new key would make other tokens than those that are there. */
-async function requireNoTokens(context: StoreContext, config: Gatehouse): Promise<void> {
+/** Throws `DeployProblem` when masking tokens exist whose key is lost: a new key would give the same values other tokens. */
+async function requireNoMaskingTokens(context: StoreContext, config: Gatehouse): Promise<void> {
   for (const { source, binding, tables } of ownTablesOf(config)) {
-    if (!tables.includes(TOKEN_TABLE)) continue;
-    const rows = await queryStore(context, binding, `SELECT 1 AS found FROM ${TOKEN_TABLE} LIMIT 1`);
+    if (!tables.includes(MASKING_TOKEN_TABLE)) continue;
+    const rows = await queryStore(context, binding, `SELECT 1 AS found FROM ${MASKING_TOKEN_TABLE} LIMIT 1`);
     if (rows.length === 0) continue;
     throw new DeployProblem(
-      `${source} has tokens of a key that this Worker does not have, and a new key would make others. Give that key: a file with ${TOKEN_KEY}=… and -- --secrets-file <file>. If it is lost, empty ${TOKEN_TABLE} in ${binding}.`,
+      `${source} has masking tokens of a key that this Worker does not have, and a new key would produce different ones. ` +
+        `Pass the old key: write ${TOKEN_KEY}=… to a file and run npm run deploy -- --secrets-file <file>. ` +
+        `If the key is lost, empty ${MASKING_TOKEN_TABLE} in ${binding}.`,
     );
   }
 }
 
-/** What wrangler is given to read. */
+/** The file that wrangler reads. */
 function sentFile(file: string): string {
   return `${file}.sent.json`;
 }
 
-/** The second, too, where an earlier run was killed while wrangler read it. */
+/** Also drops wrangler's copy, which an earlier run may have left if it was killed while wrangler read it. */
 function dropAll(file: string): void {
   dropPending(sentFile(file));
   dropPending(file);
@@ -98,11 +105,12 @@ async function withSecretsFile(
   }
 }
 
+/** Throws `DeployProblem` when the deployed Worker lacks a secret that was sent: the pending file must not be dropped then. */
 async function requireArrived({ platform, account, settings }: StoreContext, names: readonly string[]): Promise<void> {
   const worker = await platform.worker(account, settings.worker);
   const missing = names.filter((name) => worker?.secrets.includes(name) !== true);
   if (missing.length > 0)
     throw new DeployProblem(
-      `The Worker is deployed without ${missing.join(", ")}. Run it again; they are kept on this machine.`,
+      `The Worker is deployed without ${missing.join(", ")}. This machine still has them: run the deployment again.`,
     );
 }

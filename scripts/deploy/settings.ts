@@ -1,5 +1,5 @@
-// wrangler.jsonc as a deployment reads and writes it: one environment of it. What a deployment finds out (ids, the URL) is
-// written there, because the organisation commits it: they are no secrets, and the next clone must find the same databases.
+// Reads and writes one environment of wrangler.jsonc for a deployment. It writes ids and the URL there because the organisation
+// commits the file: they are not secret, and the next clone must find the same databases.
 import { copyFileSync, renameSync, rmSync } from "node:fs";
 import path from "node:path";
 import { experimental_patchConfig, experimental_readRawConfig, unstable_readConfig } from "wrangler";
@@ -8,22 +8,24 @@ import { root, runTool } from "../build.ts";
 
 export const configPath = path.join(root, "wrangler.jsonc");
 
+/** A D1 database or KV namespace of the configuration. */
 export interface Binding {
-  /** Its place in the list of the configuration. */
+  /** Its index in the configuration's list. */
   readonly index: number;
   readonly kind: "d1" | "kv";
   readonly binding: string;
-  /** What it is called in the account. */
+  /** The store's name in the account. */
   readonly name: string;
-  /** Undefined as long as it names nothing in an account. */
+  /** Undefined until the store exists in an account. */
   readonly id: string | undefined;
-  /** The id that this machine knows it by. */
+  /** The id of the local copy on this machine. */
   readonly localId: string;
   readonly migrationsDir: string | undefined;
 }
 
+/** One environment of wrangler.jsonc. */
 export interface DeploySettings {
-  /** As in `--env staging`; undefined at the top of the file. */
+  /** As in `--env staging`; undefined for the top level of the file. */
   readonly environment: string | undefined;
   readonly worker: string;
   readonly accountId: string | undefined;
@@ -36,10 +38,10 @@ export interface DeploySettings {
   readonly isObserved: boolean;
 }
 
-/** An id that stands in the file until there is a real one: it names a database of this machine. */
+/** A placeholder id, which names only a local database until a deployment writes the real id. */
 const PLACEHOLDER = /^local-/;
 
-/** Of wrangler's configuration, what an environment does not take over from the top. */
+/** The keys of wrangler's configuration that an environment does not inherit from the top level. */
 const NOT_INHERITED = [
   "vars",
   "secrets",
@@ -80,7 +82,7 @@ const routeSchema = z.union([
     .object({ pattern: z.string(), custom_domain: z.boolean().optional() })
     .transform((route) => ({ pattern: route.pattern, isCustomDomain: route.custom_domain ?? false })),
 ]);
-/** What wrangler makes of the file, as far as a deployment looks at it. */
+/** wrangler's normalised configuration, reduced to what a deployment reads. */
 const configSchema = z.looseObject({
   name: z.string().default("gatehouse"),
   account_id: z.string().optional(),
@@ -103,7 +105,7 @@ const configSchema = z.looseObject({
   observability: z.object({ enabled: z.boolean().optional() }).optional(),
 });
 
-/** wrangler's whole reading of an environment. */
+/** Reads an environment with wrangler's own parser, and returns its whole normalised configuration. */
 export function readConfiguration(environment: string | undefined): Readonly<Record<string, unknown>> {
   return unstable_readConfig({ config: configPath, ...(environment === undefined ? {} : { env: environment }) });
 }
@@ -112,7 +114,7 @@ function readRaw(): z.output<typeof rawSchema> {
   return rawSchema.parse(experimental_readRawConfig({ config: configPath }).rawConfig);
 }
 
-/** Reads an environment that is there. */
+/** Reads the settings of an environment that the file has. */
 export function readSettings(environment: string | undefined): DeploySettings {
   const config = configSchema.parse(readConfiguration(environment));
   const routes = config.routes ?? (config.route === undefined ? [] : [config.route]);
@@ -120,7 +122,7 @@ export function readSettings(environment: string | undefined): DeploySettings {
     environment,
     worker: config.name,
     accountId: config.account_id,
-    bindings: [...databasesOf(config), ...namespacesOf(config)],
+    bindings: [...listDatabases(config), ...listNamespaces(config)],
     variables: Object.fromEntries(
       Object.entries(config.vars).flatMap(([name, value]) => (typeof value === "string" ? [[name, value]] : [])),
     ),
@@ -132,7 +134,7 @@ export function readSettings(environment: string | undefined): DeploySettings {
   };
 }
 
-function databasesOf({ name: worker, d1_databases: databases }: z.output<typeof configSchema>): readonly Binding[] {
+function listDatabases({ name: worker, d1_databases: databases }: z.output<typeof configSchema>): readonly Binding[] {
   return databases.map(({ binding, database_name: name, database_id: id, ...rest }, index) => ({
     index,
     kind: "d1",
@@ -144,7 +146,10 @@ function databasesOf({ name: worker, d1_databases: databases }: z.output<typeof 
   }));
 }
 
-function namespacesOf({ name: worker, kv_namespaces: namespaces }: z.output<typeof configSchema>): readonly Binding[] {
+function listNamespaces({
+  name: worker,
+  kv_namespaces: namespaces,
+}: z.output<typeof configSchema>): readonly Binding[] {
   return namespaces.map(({ binding, id, preview_id: localId }, index) => ({
     index,
     kind: "kv",
@@ -156,17 +161,18 @@ function namespacesOf({ name: worker, kv_namespaces: namespaces }: z.output<type
   }));
 }
 
+/** Whether the file has an environment of this name. */
 export function hasEnvironment(environment: string): boolean {
   return Object.hasOwn(readRaw().env, environment);
 }
 
-/** The settings of all the others that the file has. */
+/** Reads the settings of every other environment in the file, including the top level. */
 export function environmentsBesides(environment: string | undefined): readonly DeploySettings[] {
   const named = Object.keys(readRaw().env);
-  return [undefined, ...named].filter((one) => one !== environment).map(readSettings);
+  return [undefined, ...named].filter((candidate) => candidate !== environment).map(readSettings);
 }
 
-/** Adds an environment like the top of the file, with databases of its own and without its address. */
+/** Adds an environment that copies the top level, but has its own databases and no address yet. */
 export async function addEnvironment(environment: string): Promise<void> {
   const rawConfig = readRaw();
   const copied = Object.fromEntries(
@@ -188,18 +194,19 @@ export async function addEnvironment(environment: string): Promise<void> {
   await patch({ env: { [environment]: section } });
 }
 
-/** Writes a binding's id. The top of the file keeps the one that this machine knows its own data by. */
-export async function writeId({ environment }: DeploySettings, made: Binding, id: string): Promise<void> {
-  const local = environment === undefined ? made.localId : undefined;
+/** Writes a binding's id. At the top level it also keeps the local id, so that this machine goes on with its own data. */
+export async function writeId({ environment }: DeploySettings, store: Binding, id: string): Promise<void> {
+  const local = environment === undefined ? store.localId : undefined;
   const keys =
-    made.kind === "d1"
+    store.kind === "d1"
       ? { database_id: id, ...(local === undefined ? {} : { preview_database_id: local }) }
       : { id, ...(local === undefined ? {} : { preview_id: local }) };
-  // Those before it are left as they are.
-  const list = [...Array.from({ length: made.index }, () => ({})), keys];
-  await patch(inEnvironment(environment, { [made.kind === "d1" ? "d1_databases" : "kv_namespaces"]: list }));
+  // The patch merges by position: empty objects leave the entries before it unchanged.
+  const list = [...Array.from({ length: store.index }, () => ({})), keys];
+  await patch(inEnvironment(environment, { [store.kind === "d1" ? "d1_databases" : "kv_namespaces"]: list }));
 }
 
+/** Writes GATEHOUSE_URL. */
 export async function writeUrl({ environment }: DeploySettings, url: string): Promise<void> {
   await patch(inEnvironment(environment, { vars: { GATEHOUSE_URL: url } }));
 }
@@ -208,7 +215,7 @@ function inEnvironment(environment: string | undefined, part: object): object {
   return environment === undefined ? part : { env: { [environment]: part } };
 }
 
-/** Changes the file whole or not at all; comments stay. */
+/** Changes the file atomically and keeps its comments. */
 async function patch(change: object): Promise<void> {
   const draft = path.join(root, ".wrangler.new.jsonc");
   try {
@@ -221,7 +228,7 @@ async function patch(change: object): Promise<void> {
   }
 }
 
-/** As wrangler names what it makes by itself. */
+/** The name that wrangler gives to a store that it creates itself. */
 function nameFor(worker: string, binding: string): string {
   return `${worker}-${binding.toLowerCase().replaceAll("_", "-")}`;
 }

@@ -1,4 +1,4 @@
-// The Worker itself: built, held against what is deployed, and uploaded by wrangler when they differ.
+// Builds the Worker, compares it with the deployed version, and has wrangler upload it when the two differ.
 import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,16 +9,16 @@ import type { DeployedWorker } from "./platform.ts";
 import { configPath, readConfiguration } from "./settings.ts";
 import type { DeploySettings } from "./settings.ts";
 
-/** Characters of a version's tag that are a hash; the platform takes short ones only. */
+/** Hexadecimal characters of the hash in a version's tag; the platform limits the length of tags. */
 const HASH_LENGTH = 12;
 
-/** A name for exactly this code with this configuration, such as `0.1.0-3f9a0c…`. */
+/** Builds the Worker and returns a tag for exactly this code and configuration, such as `0.1.0-3f9a0c…`. */
 export async function buildTag({ environment }: DeploySettings): Promise<string> {
   const outDir = mkdtempSync(path.join(tmpdir(), "gatehouse-deploy-"));
   try {
     await runTool("wrangler", [...wranglerArguments("deploy", environment), "--dry-run", "--outdir", outDir]);
     const hash = createHash("sha256");
-    // Source maps tell of the folder that it was built in.
+    // Source maps contain the path of the build folder, so they are not hashed.
     for (const file of readdirSync(outDir)
       .filter((name) => /\.(?:js|wasm)$/.test(name))
       .toSorted())
@@ -33,7 +33,7 @@ export async function buildTag({ environment }: DeploySettings): Promise<string>
   }
 }
 
-/** All that wrangler makes of the file, without where the file is. */
+/** The normalised configuration without the paths of its files, which differ between machines. */
 function configurationOf(environment: string | undefined): object {
   const {
     configPath: _path,
@@ -45,18 +45,19 @@ function configurationOf(environment: string | undefined): object {
   return rest;
 }
 
-/** Whether what hangs on the Worker beside its version is as the configuration wants it. */
+/** Whether the deployed cron triggers and addresses match the configuration. */
 export function triggersAgree(settings: DeploySettings, deployed: DeployedWorker): boolean {
   const domains = settings.routes.filter(({ isCustomDomain }) => isCustomDomain).map(({ pattern }) => pattern);
   return (
     sameItems(settings.crons, deployed.crons) &&
     sameItems(domains, deployed.domains) &&
     settings.isOnWorkersDev === deployed.isOnWorkersDev &&
-    // Routes of a zone are not looked up: wrangler adds those that are missing.
+    // Zone routes are not read, so a configuration with routes never counts as equal; wrangler adds the missing ones.
     domains.length === settings.routes.length
   );
 }
 
+/** Uploads the Worker under a tag. `secrets` is the path of a file with secrets to set with it. */
 export async function uploadWorker(
   { environment }: DeploySettings,
   tag: string,
@@ -66,15 +67,16 @@ export async function uploadWorker(
   await runTool("wrangler", [...wranglerArguments("deploy", environment), "--tag", tag, ...withSecrets]);
 }
 
+/** Sets the Worker's cron triggers and addresses without uploading code. */
 export async function deployTriggers({ environment }: DeploySettings): Promise<void> {
   await runTool("wrangler", wranglerArguments("triggers deploy", environment));
 }
 
-/** An empty `--env` says that the top of the file is meant, where it has environments too. */
+/** Builds a wrangler command line. An empty `--env` selects the top level in a file that also has environments. */
 export function wranglerArguments(command: string, environment: string | undefined): string[] {
   return [...command.split(" "), "--config", configPath, "--env", environment ?? ""];
 }
 
-function sameItems(one: readonly string[], other: readonly string[]): boolean {
-  return one.length === other.length && one.toSorted().join("\n") === other.toSorted().join("\n");
+function sameItems(left: readonly string[], right: readonly string[]): boolean {
+  return left.length === right.length && left.toSorted().join("\n") === right.toSorted().join("\n");
 }

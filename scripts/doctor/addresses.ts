@@ -1,4 +1,4 @@
-// The addresses that people type and clients guess beside the endpoint's own: each leads to the endpoint, or names it.
+// Checks the URLs that people mistype and clients guess instead of the endpoint's: each must lead to the endpoint or name it.
 import { metadataUrlOf } from "./challenge.ts";
 import { fine, problem } from "./finding.ts";
 import type { Finding } from "./finding.ts";
@@ -8,7 +8,7 @@ import { OPENINGS, headersOf } from "./messages.ts";
 import type { Target } from "./target.ts";
 
 interface Address {
-  /** As the finding names it. */
+  /** How the finding names it. */
   readonly name: string;
   readonly url: string;
   readonly init: RequestInit;
@@ -17,16 +17,17 @@ interface Address {
 
 const OPENING: RequestInit = { method: "POST", headers: headersOf("2025"), body: JSON.stringify(OPENINGS["2025"]) };
 
+/** Requests each alternative URL, and reports those that neither lead to the endpoint nor name it. */
 export async function examineAddresses(target: Target, send: Send): Promise<Finding> {
   const check = "addresses";
   const wrong: string[] = [];
   for (const { name, url, init, isRight } of listAddresses(target))
     if (!isRight(await send(url, init), target)) wrong.push(name);
-  if (wrong.length === 0) return fine(check, "clients that are given another address find the endpoint");
+  if (wrong.length === 0) return fine(check, "clients find the endpoint from a mistyped or guessed URL");
   return problem(
     check,
-    `clients do not find the endpoint by ${wrong.join(", ")}`,
-    "Deploy a current version of this repository. If it is current, look for rules in front that answer for these paths.",
+    `clients do not find the endpoint from ${wrong.join(", ")}`,
+    "Deploy a current version of this repository. If it is current, look for rules in front of the Worker that answer these paths.",
   );
 }
 
@@ -50,7 +51,7 @@ function isChallenge({ status, headers }: Answer, target: Target): boolean {
   return status === 401 && header.includes(`resource_metadata="${metadataUrlOf(target)}"`);
 }
 
-/** A challenge, with JSON in which a person can read the right URL. */
+/** Whether the answer is a challenge whose JSON contains the endpoint's URL for people to read. */
 function isNamed(answer: Answer, target: Target): boolean {
   return isChallenge(answer, target) && objectOf(answer) !== undefined && answer.text.includes(target.resource);
 }

@@ -1,5 +1,5 @@
-// Who is not signed in gets 401 and the way to sign in (RFC 9728 §5.1; MCP authorization), on every method and in both eras;
-// pages of other web sites get nothing.
+// Checks that a client without an access token gets 401 and the way to sign in (RFC 9728 §5.1; MCP authorization) on every method and
+// in both eras, and that pages of other web sites get nothing.
 import { fine, problem, quote } from "./finding.ts";
 import type { Finding } from "./finding.ts";
 import type { Send } from "./http.ts";
@@ -14,16 +14,17 @@ export function metadataUrlOf({ resource }: Target): string {
   return `${origin}/.well-known/oauth-protected-resource${pathname}`;
 }
 
-/** The three ways in which clients knock. */
-const KNOCKS: readonly (readonly [check: string, init: RequestInit])[] = [
+/** The three kinds of first request that clients send. */
+const FIRST_REQUESTS: readonly (readonly [check: string, init: RequestInit])[] = [
   ["challenge on GET", { headers: { accept: "text/event-stream" } }],
   ["challenge on POST (2025)", { method: "POST", headers: headersOf("2025"), body: JSON.stringify(OPENINGS["2025"]) }],
   ["challenge on POST (2026)", { method: "POST", headers: headersOf("2026"), body: JSON.stringify(OPENINGS["2026"]) }],
 ];
 
+/** Sends each kind of first request without an access token and judges the challenge. */
 export async function examineChallenges(target: Target, send: Send): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
-  for (const [check, init] of KNOCKS) {
+  for (const [check, init] of FIRST_REQUESTS) {
     const { status, headers } = await send(target.resource, init);
     findings.push(judgeChallenge(check, status, headers.get("www-authenticate"), metadataUrlOf(target)));
   }
@@ -40,40 +41,40 @@ function judgeChallenge(check: string, status: number, header: string | null, ex
   if (status === 403)
     return problem(
       check,
-      "the server does not answer by this name (403)",
-      "Set GATEHOUSE_URL to the origin that clients use and deploy, or use the name that it is set to.",
+      "the server does not answer under this host name (403)",
+      "Set GATEHOUSE_URL to the origin that clients use and deploy, or use the host name that it is set to.",
     );
   if (status === 429)
-    return problem(check, "too many requests came from here (429)", "Wait a minute, then run this again.");
+    return problem(check, "too many requests came from this machine (429)", "Wait a minute, then run this again.");
   if (status < 400)
     return problem(
       check,
-      `it answers ${status} to somebody who is not signed in`,
-      "Anybody can use it. Something in front answers in the Worker's place, or a changed Worker is deployed: deploy this repository again.",
+      `it answers ${status} to a client without an access token`,
+      "Anyone can use it. Another server answers in the Worker's place, or the deployed Worker was changed: deploy this repository again.",
     );
   if (status !== 401)
     return problem(
       check,
       `it answers ${status} instead of 401`,
-      "Clients do not find the sign-in. Look for a rule in front of the Worker that answers in its place.",
+      "Clients cannot find the sign-in. Look for a rule in front of the Worker that answers in its place.",
     );
   if (header === null || !/^Bearer\b/i.test(header))
     return problem(
       check,
       "the 401 has no WWW-Authenticate: Bearer",
-      "Clients do not find the sign-in. Something in front takes the header away: look at transform rules and proxies.",
+      "Clients cannot find the sign-in. A transform rule or a proxy in front of the Worker removes the header.",
     );
-  const named = /\bresource_metadata="([^"]*)"/.exec(header)?.[1];
-  if (named !== expected)
+  const metadataUrl = /\bresource_metadata="([^"]*)"/.exec(header)?.[1];
+  if (metadataUrl !== expected)
     return problem(
       check,
-      `the challenge names ${quote(named)} as its metadata, not ${expected}`,
+      `the challenge names ${quote(metadataUrl)} as its metadata, not ${expected}`,
       "Set GATEHOUSE_URL to the origin that clients use, and deploy.",
     );
   return fine(check, "401 with the way to sign in");
 }
 
-/** A page of another site must not get an answer by the browser of somebody who is inside (DNS rebinding). */
+/** Checks that a foreign Origin is refused: through DNS rebinding, a page could use the browser of a user inside the network. */
 export async function examineOrigin(target: Target, send: Send): Promise<Finding> {
   const body = JSON.stringify(OPENINGS["2025"]);
   const { status, headers } = await send(target.resource, {
@@ -88,7 +89,7 @@ export async function examineOrigin(target: Target, send: Send): Promise<Finding
     status === 403
       ? `refused, but readable for ${quote(readable)}`
       : `a page of another site gets ${status} instead of 403`,
-    "MCP asks servers to refuse foreign Origins. Something in front removes the Origin header or answers in the Worker's place.",
+    "MCP requires servers to refuse foreign Origins. A proxy in front removes the Origin header or answers in the Worker's place.",
   );
 }
 
@@ -98,39 +99,42 @@ const READABLE: readonly (readonly [name: string, path: string])[] = [
 ];
 
 /**
- * Clients that run in a browser (such as the Inspector) read metadata from any origin, and send registration and token requests
- * after a preflight. `endpoints` are those of the metadata.
+ * Checks CORS for clients in a browser, such as the Inspector: they read metadata from any origin, and send registration and token
+ * requests after a preflight. `endpoints` are the URLs that the metadata names.
  */
 export async function examineCors(
   target: Target,
   endpoints: readonly string[],
   send: Send,
 ): Promise<readonly Finding[]> {
-  const bad: string[] = [];
+  const unreadable: string[] = [];
   for (const [name, path] of READABLE) {
     const url = path === "" ? metadataUrlOf(target) : `${target.origin}${path}`;
     const { headers } = await send(url, { headers: { origin: FOREIGN_ORIGIN } });
-    if (!allows(headers, FOREIGN_ORIGIN)) bad.push(name);
+    if (!allows(headers, FOREIGN_ORIGIN)) unreadable.push(name);
   }
-  const asked = { "access-control-request-method": "POST", "access-control-request-headers": "content-type" };
+  const preflight = { "access-control-request-method": "POST", "access-control-request-headers": "content-type" };
   for (const url of endpoints) {
-    const { status, headers } = await send(url, { method: "OPTIONS", headers: { ...asked, origin: FOREIGN_ORIGIN } });
-    if (status >= 300 || !allows(headers, FOREIGN_ORIGIN)) bad.push(quote(new URL(url).pathname));
+    const { status, headers } = await send(url, {
+      method: "OPTIONS",
+      headers: { ...preflight, origin: FOREIGN_ORIGIN },
+    });
+    if (status >= 300 || !allows(headers, FOREIGN_ORIGIN)) unreadable.push(quote(new URL(url).pathname));
   }
-  const own = await send(target.resource, {
+  const sameOrigin = await send(target.resource, {
     method: "POST",
     headers: { ...headersOf("2025"), origin: target.origin },
     body: "{}",
   });
-  const exposed = own.headers.get("access-control-expose-headers")?.toLowerCase() ?? "";
-  if (!allows(own.headers, target.origin) || !exposed.includes("www-authenticate"))
-    bad.push("the challenge, for this server's own pages");
-  if (bad.length === 0) return [fine("cors", "clients in browsers can read metadata, register and sign in")];
+  const exposed = sameOrigin.headers.get("access-control-expose-headers")?.toLowerCase() ?? "";
+  if (!allows(sameOrigin.headers, target.origin) || !exposed.includes("www-authenticate"))
+    unreadable.push("the challenge, for this server's own pages");
+  if (unreadable.length === 0) return [fine("cors", "clients in browsers can read metadata, register and sign in")];
   return [
     problem(
       "cors",
-      `clients in browsers cannot read ${bad.join(", ")}`,
-      "Something in front replaces or removes the Access-Control headers that Gatehouse sends: look at transform rules and proxies.",
+      `clients in browsers cannot read ${unreadable.join(", ")}`,
+      "A transform rule or a proxy in front replaces or removes the Access-Control headers that Gatehouse sends.",
     ),
   ];
 }

@@ -1,4 +1,4 @@
-// The order of the examination: each step needs what the one before found out.
+// Runs the doctor's checks in order; each step needs the results of the one before.
 import { examineAddresses } from "./addresses.ts";
 import { examineAttacks } from "./attacks.ts";
 import { examineChallenges, examineCors, examineOrigin } from "./challenge.ts";
@@ -12,16 +12,17 @@ import { createPost, examineHandshakes } from "./session.ts";
 import type { Target } from "./target.ts";
 import { examineClock, examineReach, examineTls } from "./transport.ts";
 
-export interface Examination {
+/** What to examine, and how to send requests and report findings. */
+interface Examination {
   readonly target: Target;
-  /** An access token of a person or program; undefined to look from outside alone. */
+  /** An access token or personal access token; undefined to examine only what works without one. */
   readonly token: string | undefined;
   readonly send: Send;
-  /** Told each finding as it is made. */
+  /** Called with each finding as soon as it is known. */
   readonly onFinding: (finding: Finding) => void;
 }
 
-/** Examines a deployment; every finding, in order. */
+/** Examines a deployment and returns every finding, in order. Throws `Unreachable` when the server stops answering midway. */
 export async function examine({ target, token, send, onFinding }: Examination): Promise<readonly Finding[]> {
   const all: Finding[] = [];
   const add = (findings: readonly Finding[]): void => {
@@ -40,7 +41,7 @@ export async function examine({ target, token, send, onFinding }: Examination): 
   add(resource);
   add([
     all.some(({ state }) => state === "problem")
-      ? skipped("addresses", "the endpoint's own address comes first")
+      ? skipped("addresses", "fix the problems at the endpoint's own URL first")
       : await examineAddresses(target, send),
   ]);
   if (issuer !== undefined) {
@@ -58,19 +59,19 @@ export async function examine({ target, token, send, onFinding }: Examination): 
   }
   add(
     token === undefined
-      ? [skipped("inside", "set GATEHOUSE_TOKEN to an access token to look inside too")]
-      : await inside(token, all, { target, send }),
+      ? [skipped("inside", "set GATEHOUSE_TOKEN to an access token to examine these too")]
+      : await examineInside(token, all, { target, send }),
   );
   return all;
 }
 
-async function inside(
+async function examineInside(
   token: string,
   before: readonly Finding[],
   { target, send }: Pick<Examination, "target" | "send">,
 ): Promise<readonly Finding[]> {
   if (before.some(({ check, state }) => check === "tls" && state === "problem"))
-    return [skipped("inside", "the token is not sent over a connection that cannot be trusted")];
+    return [skipped("inside", "the access token is not sent over an untrusted connection")];
   const post = createPost(target, token, send);
   const handshakes = await examineHandshakes(post);
   return handshakes.every(({ state }) => state === "fine")

@@ -1,9 +1,10 @@
-// What a check of the doctor has to say, in words for the person who runs the deployment.
+// A finding of the doctor: the outcome of one check, written for the operator.
 import { escapeInvisible } from "../../src/lib/visible-text.ts";
 
+/** The outcome of one check. `mend` says how to fix it. */
 export type Finding =
   | { readonly check: string; readonly state: "fine" | "skipped"; readonly says: string }
-  /** `warning` works today; `problem` stops some client, or somebody should not have got what they got. */
+  /** `warning` works today; `problem` stops a client, or gives out something that it must not. */
   | { readonly check: string; readonly state: "warning" | "problem"; readonly says: string; readonly mend: string };
 
 export const fine = (check: string, says: string): Finding => ({ check, state: "fine", says });
@@ -23,13 +24,13 @@ export const problem = (check: string, says: string, mend: string): Finding => (
 
 const MARK = { fine: "ok  ", skipped: "–   ", warning: "warn", problem: "BAD " } as const;
 
-/** Lines to print. What a server said stands in them only quoted. */
+/** The lines to print. Text of the server appears in them only quoted. */
 export function linesOf(finding: Finding): readonly string[] {
   const first = `${MARK[finding.state]}  ${finding.check}: ${finding.says}`;
   return "mend" in finding ? [first, `      → ${finding.mend}`] : [first];
 }
 
-/** A text of the server as it can be printed: one line, nothing invisible, not long. */
+/** Quotes text of the server for printing: one line, at most 160 characters, invisible characters escaped. */
 export function quote(text: unknown): string {
   return escapeInvisible(
     JSON.stringify(typeof text === "string" && text.length > 160 ? `${text.slice(0, 160)}…` : (text ?? null)),

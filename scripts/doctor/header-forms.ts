@@ -1,5 +1,5 @@
-// Headers in the forms in which clients send them (HTTP lets them choose), examined with a token: Accept in the 2025 era, and the
-// encoded values of the 2026 era.
+// Checks that the server takes every form of a header that HTTP allows and clients send: Accept in the 2025 era, and encoded values in
+// the 2026 era. Needs an access token.
 import { fine, problem, quote } from "./finding.ts";
 import type { Finding } from "./finding.ts";
 import { isObject, objectOf } from "./http.ts";
@@ -7,11 +7,12 @@ import type { Answer } from "./http.ts";
 import { OPENINGS, headersOf, message2026 } from "./messages.ts";
 import type { Post } from "./session.ts";
 
-/** A request without an Accept cannot be sent from here; to the server it is the same as the empty one. */
+/** Node's fetch cannot send a request without Accept; the server treats an empty value the same way. */
 const ACCEPTS = ["", "*/*", "application/json", "application/*", "Application/JSON, Text/Event-Stream"];
 const MEND =
-  "Deploy a current version of this repository. If it is current, look for rules in front that change headers.";
+  "Deploy a current version of this repository. If it is current, look for rules in front of the Worker that change headers.";
 
+/** Runs the checks of Accept and of encoded header values. */
 export async function examineHeaderForms(post: Post): Promise<readonly Finding[]> {
   return [await examineAccept(post), await examineEncodedName(post)];
 }
@@ -28,8 +29,8 @@ async function examineAccept(post: Post): Promise<Finding> {
     if (!isAnswered(answer)) refused.push(`${quote(accept)} (${answer.status})`);
   }
   await post({}, headers, "DELETE");
-  if (refused.length === 0) return fine(check, "clients are served in every form of the header");
-  return problem(check, `clients cannot connect whose Accept is ${refused.join(", ")}`, MEND);
+  if (refused.length === 0) return fine(check, "every form of the header is served");
+  return problem(check, `clients cannot connect if their Accept is ${refused.join(", ")}`, MEND);
 }
 
 async function examineEncodedName(post: Post): Promise<Finding> {
@@ -37,12 +38,10 @@ async function examineEncodedName(post: Post): Promise<Finding> {
   const call = async (name: string): Promise<Answer> =>
     post(message2026("tools/call", { name: "describe", arguments: {} }), headersOf("2026", "tools/call", name));
   const encoded = await call(`=?base64?${btoa("describe")}?=`);
-  if (!isAnswered(encoded))
-    return problem(check, `a tool whose name is encoded is not found (${encoded.status})`, MEND);
+  if (!isAnswered(encoded)) return problem(check, `a tool is not found by its encoded name (${encoded.status})`, MEND);
   const broken = await call("=?base64?%?=");
-  if (broken.status !== 400)
-    return problem(check, `a name that cannot be decoded gets ${broken.status}, not 400`, MEND);
-  return fine(check, "read like plain ones; what cannot be decoded is refused");
+  if (broken.status !== 400) return problem(check, `an undecodable name gets ${broken.status}, not 400`, MEND);
+  return fine(check, "encoded names are read like plain ones; undecodable names are refused");
 }
 
 function isAnswered(answer: Answer): boolean {

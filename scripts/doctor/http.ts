@@ -1,20 +1,21 @@
-// Requests of the doctor: redirects are never followed, answers are bounded, and what keeps one from arriving is told in words.
+// The doctor's HTTP client. It never follows redirects, bounds the size of answers, and reports a failed connection by its code.
 
 const TIMEOUT_MS = 20_000;
 const MAX_CHARACTERS = 2_000_000;
 
+/** An HTTP response with its text. */
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
-  /** Milliseconds since the epoch here, before and after. */
+  /** This machine's time in milliseconds before the request was sent and after the headers arrived. */
   readonly sentMs: number;
   readonly receivedMs: number;
 }
 
 export type Send = (url: string, init?: RequestInit) => Promise<Answer>;
 
-/** No answer came. */
+/** The server sent no answer. `code` is the system's or TLS's error code, or `TIMEOUT`. */
 export class Unreachable extends Error {
   readonly code: string;
 
@@ -24,7 +25,7 @@ export class Unreachable extends Error {
   }
 }
 
-/** Throws `Unreachable` with the code of what failed: of the system, of TLS, or `TIMEOUT`. */
+/** Sends a request with a time limit of 20 seconds. Throws `Unreachable`. */
 export const send: Send = async (url, init = {}) => {
   const sentMs = Date.now();
   try {
@@ -36,7 +37,7 @@ export const send: Send = async (url, init = {}) => {
   }
 };
 
-/** The text, up to a bound. An event stream ends with its first message: the server may hold it open. */
+/** Reads the text up to a bound. Stops at the first message of an event stream, which the server may hold open. */
 async function readText(response: Response): Promise<string> {
   const isStream = response.headers.get("content-type")?.startsWith("text/event-stream") ?? false;
   const decoder = new TextDecoder();
@@ -54,6 +55,7 @@ function messageIn(stream: string): string | undefined {
     .find((data) => data?.includes('"id"'));
 }
 
+/** The code of fetch's cause, such as `ECONNREFUSED`. */
 function codeOf(error: unknown): string {
   if (!(error instanceof Error)) return "UNKNOWN";
   if (error.name === "TimeoutError") return "TIMEOUT";
@@ -62,22 +64,24 @@ function codeOf(error: unknown): string {
   return typeof code === "string" ? code : "UNKNOWN";
 }
 
-/** A JSON object of an answer, also as the first message of an event stream; undefined when it is none. */
+/** Parses an answer's JSON object, also from the first message of an event stream; undefined when it is not an object. */
 export function objectOf({ text, headers }: Answer): Readonly<Record<string, unknown>> | undefined {
   const isStream = headers.get("content-type")?.startsWith("text/event-stream") ?? false;
   try {
     const value: unknown = JSON.parse(isStream ? (messageIn(text) ?? "") : text);
     return isObject(value) ? value : undefined;
   } catch {
-    // Whatever else it is, it is not what the client asked for; the caller says so.
+    // Not JSON: the caller reports that.
     return undefined;
   }
 }
 
+/** Whether a value is an object and not an array. */
 export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** The strings of an array; empty for any other value. */
 export function texts(value: unknown): readonly string[] {
-  return Array.isArray(value) ? value.filter((one) => typeof one === "string") : [];
+  return Array.isArray(value) ? value.filter((item) => typeof item === "string") : [];
 }

@@ -1,4 +1,4 @@
-// The messages of MCP that the doctor sends, as clients of both eras write them.
+// Builds the MCP messages and headers that the doctor sends, in the form of each era's clients.
 
 export type Era = "2025" | "2026";
 
@@ -10,11 +10,12 @@ const ENVELOPE = {
   "io.modelcontextprotocol/clientCapabilities": {},
 };
 
+/** A request of the 2026 revision, with the metadata that every request carries. */
 export function message2026(method: string, params: object = {}): object {
   return { jsonrpc: "2.0", id: 1, method, params: { ...params, _meta: ENVELOPE } };
 }
 
-/** How a client of each era begins. */
+/** The first message of a client of each era. */
 export const OPENINGS: Readonly<Record<Era, object>> = {
   "2025": {
     jsonrpc: "2.0",
@@ -25,7 +26,7 @@ export const OPENINGS: Readonly<Record<Era, object>> = {
   "2026": message2026("server/discover"),
 };
 
-/** `method` and `name` as the 2026 revision repeats them in headers. */
+/** The headers of a request. The 2026 revision repeats the message's method and name in headers. */
 export function headersOf(era: Era, method = "server/discover", name?: string): Record<string, string> {
   const common = { "content-type": "application/json", accept: "application/json, text/event-stream" };
   if (era === "2025") return common;

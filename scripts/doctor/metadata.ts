@@ -1,4 +1,4 @@
-// What clients read before they sign in: the protected resource's metadata (RFC 9728) and the authorization server's (RFC 8414).
+// Checks what clients read before sign-in: the protected resource's metadata (RFC 9728) and the authorization server's (RFC 8414).
 import { metadataUrlOf } from "./challenge.ts";
 import { fine, problem, quote } from "./finding.ts";
 import type { Finding } from "./finding.ts";
@@ -8,15 +8,16 @@ import type { Target } from "./target.ts";
 
 const SET_URL = "Set GATEHOUSE_URL to the origin that clients use, and deploy.";
 
+/** The endpoints that the authorization server's metadata names. */
 export interface AuthorizationServer {
   readonly issuer: string;
   readonly authorizationEndpoint: string;
   readonly tokenEndpoint: string;
-  /** Undefined where clients cannot register themselves. */
+  /** Undefined when clients cannot register themselves. */
   readonly registrationEndpoint: string | undefined;
 }
 
-/** The resource's metadata, and the issuer that it names. */
+/** Checks the resource's metadata, and returns the issuer that it names. */
 export async function examineResource(
   target: Target,
   send: Send,
@@ -32,7 +33,7 @@ export async function examineResource(
         problem(
           check,
           says,
-          "Clients find no sign-in. Deploy this repository again, and look for rules in front that answer for /.well-known/.",
+          "Clients cannot find the sign-in. Deploy this repository again, and look for rules in front that answer /.well-known/.",
         ),
       ],
       issuer: undefined,
@@ -45,17 +46,17 @@ export async function examineResource(
       ? fine("resource", `is exactly ${target.resource}`)
       : problem(
           "resource",
-          `the metadata says ${quote(resource)}, clients connect to ${target.resource}`,
-          `Clients refuse to sign in when the two differ, also by a slash or a capital. ${SET_URL}`,
+          `the metadata says ${quote(resource)}, but clients connect to ${target.resource}`,
+          `Clients refuse to sign in when the two differ, even by a slash or a capital letter. ${SET_URL}`,
         ),
     issuer === undefined || !texts(methods).includes("header")
-      ? problem(check, "it names no authorization server, or no token in the header", "Deploy this repository again.")
+      ? problem(check, "it names no authorization server, or not the method header", "Deploy this repository again.")
       : fine(check, `names ${quote(issuer)}`),
   ];
   return { findings, issuer };
 }
 
-/** The authorization server's metadata; undefined when clients could not use it. */
+/** Checks the authorization server's metadata. `server` is absent when clients could not use it. */
 export async function examineAuthorizationServer(
   target: Target,
   issuer: string,
@@ -81,11 +82,11 @@ export async function examineAuthorizationServer(
         problem(
           check,
           `${url} answers ${answer.status}${answer.status === 200 ? ", but no JSON" : ""}`,
-          "Clients cannot sign in. Deploy this repository again, and look for rules in front that answer for /.well-known/.",
+          "Clients cannot sign in. Deploy this repository again, and look for rules in front that answer /.well-known/.",
         ),
       ],
     };
-  const wrong = mistakesOf(metadata, issuer, target.origin);
+  const wrong = listMistakes(metadata, issuer, target.origin);
   if (wrong.length > 0)
     return {
       findings: [problem(check, wrong.join("; "), `${SET_URL} If that is right, deploy this repository again.`)],
@@ -100,7 +101,7 @@ export async function examineAuthorizationServer(
   return { findings: [fine(check, "issuer, endpoints, PKCE and refresh are as clients need them")], server };
 }
 
-function mistakesOf(metadata: Readonly<Record<string, unknown>>, issuer: string, origin: string): readonly string[] {
+function listMistakes(metadata: Readonly<Record<string, unknown>>, issuer: string, origin: string): readonly string[] {
   const endpoint = (name: string): readonly string[] => {
     const value = metadata[name];
     const isHere = typeof value === "string" && URL.canParse(value) && new URL(value).origin === origin;
@@ -109,7 +110,7 @@ function mistakesOf(metadata: Readonly<Record<string, unknown>>, issuer: string,
   const has = (name: string, needed: string): readonly string[] =>
     texts(metadata[name]).includes(needed) ? [] : [`${name} lacks ${needed}`];
   return [
-    // RFC 8414 §3.3: compared as they are.
+    // RFC 8414 §3.3: issuers are compared without normalisation.
     ...(metadata["issuer"] === issuer ? [] : [`issuer is ${quote(metadata["issuer"])}, not ${quote(issuer)}`]),
     ...endpoint("authorization_endpoint"),
     ...endpoint("token_endpoint"),

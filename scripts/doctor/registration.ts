@@ -1,5 +1,5 @@
-// The first steps of a client that has never been here: it registers (RFC 7591) as Python clients do, opens the consent page, and is
-// refused a token for an invalid code. No user signs in.
+// Takes the first steps of a new client: it registers (RFC 7591) as Python clients do, opens the consent page, and is refused an
+// access token for an invalid code. No user signs in.
 import { createHash, randomBytes } from "node:crypto";
 import { fine, problem, quote, warning } from "./finding.ts";
 import type { Finding } from "./finding.ts";
@@ -10,10 +10,12 @@ import type { Target } from "./target.ts";
 
 const CLIENT_NAME = "npm run doctor (throw-away)";
 const REDIRECT_URI = "http://127.0.0.1:33418/callback";
-/** A request for a token that no code stands behind. */
+/** A token request with an invalid code. */
 const GRANT = { grant_type: "authorization_code", code: "none", redirect_uri: REDIRECT_URI };
-const WAIT = "Wait a minute, then run this again. If it stays so, raise the limit: docs/operating.md, Rate limits.";
+const WAIT =
+  "Wait a minute, then run this again. If it happens again, raise the limit: docs/operating.md, Rate limits.";
 
+/** Registers one client, and checks the consent page and the token endpoint with it. */
 export async function examineFirstSteps(
   target: Target,
   server: AuthorizationServer,
@@ -24,7 +26,7 @@ export async function examineFirstSteps(
       warning(
         "registration",
         "clients cannot register themselves",
-        "Cursor, Gemini CLI and others need it. Deploy this repository as it is.",
+        "Cursor, Gemini CLI and other clients need registration. Deploy this repository unchanged.",
       ),
     ];
   const answer = await send(server.registrationEndpoint, {
@@ -49,7 +51,7 @@ export async function examineFirstSteps(
         refusalText(answer),
         answer.status === 429
           ? WAIT
-          : "Clients that register themselves cannot connect. The Worker's log (npx wrangler tail) has the reason.",
+          : "Clients that register themselves cannot connect. The Worker's log (npx wrangler tail) says why.",
       ),
     ];
   return [
@@ -82,31 +84,31 @@ async function examineConsent(
   if (status === 403)
     return problem(
       "consent",
-      "nobody can sign in here (403)",
-      "Set signIn in the policy file to an identity provider, and deploy.",
+      "no sign-in method is configured (403)",
+      "Set GATEHOUSE_SIGN_IN in wrangler.jsonc to an identity provider (docs/operating.md), and deploy.",
     );
   if (status !== 200 || !/<form[^>]*method="post"/i.test(text))
     return problem(
       "consent",
       `the sign-in page answers ${status}${status === 200 ? " without its form" : ""}`,
-      "People cannot sign in. The Worker's log (npx wrangler tail) has the reason.",
+      "Users cannot sign in. The Worker's log (npx wrangler tail) says why.",
     );
   if (!/frame-ancestors 'none'/.test(headers.get("content-security-policy") ?? ""))
     return problem(
       "consent",
       "the consent page can be framed by other sites",
-      "Something in front removes the Content-Security-Policy header that Gatehouse sends: look at transform rules and proxies.",
+      "A transform rule or a proxy in front removes the Content-Security-Policy header that Gatehouse sends.",
     );
-  return fine("consent", "the page opens, and cannot be framed");
+  return fine("consent", "the page opens and cannot be framed");
 }
 
 interface RegisteredClient {
   readonly clientId: string;
-  /** Undefined when the client was given no secret. */
+  /** The Basic authorization header; undefined when the client got no secret. */
   readonly authorization: string | undefined;
 }
 
-/** RFC 6749 §2.3.1. */
+/** Builds the Basic authorization header (RFC 6749 §2.3.1); undefined without a client secret. */
 function basicOf(clientId: string, registered: Readonly<Record<string, unknown>> | undefined): string | undefined {
   const secret = registered?.["client_secret"];
   if (typeof secret !== "string") return undefined;
@@ -127,12 +129,12 @@ async function examineTokenEndpoint(
   const first = await ask(authorization === undefined ? { client_id: clientId } : {});
   if (!isInvalidGrant(first)) {
     const mend =
-      "Clients cannot finish a sign-in. Look for rules in front that change POST requests, the Authorization header or the answers.";
+      "Clients cannot finish a sign-in. Look for rules in front that change POST requests, their Authorization header or the answers.";
     return [problem("token endpoint", refusalText(first), first.status === 429 ? WAIT : mend)];
   }
-  const finding = fine("token endpoint", "refuses an invalid code, in the form that clients read");
+  const finding = fine("token endpoint", "refuses an invalid code with an error that clients can read");
   if (authorization === undefined) return [finding];
-  // RFC 6749 §3.2.1: a client may identify itself by client_id also where it authenticates by Basic.
+  // RFC 6749 §3.2.1: a client that authenticates by Basic may also send client_id.
   return [finding, judgePythonClient(await ask({ client_id: clientId }))];
 }
 
@@ -150,5 +152,5 @@ function isInvalidGrant(answer: Answer): boolean {
 
 function refusalText(answer: Answer): string {
   const error = objectOf(answer)?.["error"];
-  return `it answers ${answer.status}${error === undefined ? ", with no error that clients could read" : ` (${quote(error)})`}`;
+  return `it answers ${answer.status}${error === undefined ? ", with no error that clients can read" : ` (${quote(error)})`}`;
 }

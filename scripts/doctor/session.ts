@@ -1,5 +1,5 @@
-// What is examined with a token (GATEHOUSE_TOKEN): the handshakes of both eras, and the tools behind them. The token goes to the
-// examined URL alone.
+// Checks the handshakes of both eras with the access token in GATEHOUSE_TOKEN, and calls tools for other checks. It sends the access
+// token only to the examined URL.
 import { setTimeout as wait } from "node:timers/promises";
 import { fine, problem, quote } from "./finding.ts";
 import type { Finding } from "./finding.ts";
@@ -10,9 +10,10 @@ import type { Target } from "./target.ts";
 
 const MAX_WAIT_SECONDS = 120;
 
+/** Sends a message to the endpoint with the access token. */
 export type Post = (message: object, headers: Record<string, string>, method?: string) => Promise<Answer>;
 
-/** Sends messages with the token, and waits when the server says that they come too fast. */
+/** Creates a sender that adds the access token, and waits as long as `Retry-After` says when a rate limit is reached (429). */
 export function createPost({ resource }: Target, token: string, send: Send): Post {
   return async (message, headers, method = "POST") => {
     const authorization = `Bearer ${token}`;
@@ -26,8 +27,9 @@ export function createPost({ resource }: Target, token: string, send: Send): Pos
   };
 }
 
-const NEW_TOKEN = "Take a fresh one: it may have expired (an hour), been revoked, or be for another server.";
+const NEW_TOKEN = "Get a new one: it may have expired (after an hour), been revoked, or be for another server.";
 
+/** Opens a session in the 2025 era and discovers the server in the 2026 era. */
 export async function examineHandshakes(post: Post): Promise<readonly Finding[]> {
   return [await handshake2025(post), await handshake2026(post)];
 }
@@ -39,7 +41,7 @@ async function handshake2025(post: Post): Promise<Finding> {
   const refusal = refusalOf(check, opened);
   if (refusal !== undefined) return refusal;
   if (session === null)
-    return problem(check, "no session was opened", "Something in front takes the Mcp-Session-Id header away.");
+    return problem(check, "no session was opened", "A rule or proxy in front removes the Mcp-Session-Id header.");
   const headers = { ...headersOf("2025"), "mcp-session-id": session, "mcp-protocol-version": "2025-11-25" };
   const ready = await post({ jsonrpc: "2.0", method: "notifications/initialized" }, headers);
   const listed = await post({ jsonrpc: "2.0", id: 2, method: "tools/list" }, headers);
@@ -49,11 +51,15 @@ async function handshake2025(post: Post): Promise<Finding> {
     return problem(
       check,
       `the session does not work (${ready.status}, ${listed.status})`,
-      "The Worker's log (npx wrangler tail) has the reason.",
+      "The Worker's log (npx wrangler tail) says why.",
     );
   if (ended.status >= 300)
-    return problem(check, `the session could not be ended (${ended.status})`, "Something in front refuses DELETE.");
-  return fine(check, `a session opens, lists ${tools.length} tools, and ends`);
+    return problem(
+      check,
+      `the session could not be ended (${ended.status})`,
+      "A rule or proxy in front refuses DELETE.",
+    );
+  return fine(check, `a session opens, lists ${tools.length} tools and ends`);
 }
 
 async function handshake2026(post: Post): Promise<Finding> {
@@ -64,7 +70,7 @@ async function handshake2026(post: Post): Promise<Finding> {
   const versions = texts(resultOf(opened)["supportedVersions"]);
   const tools = toolsOf(await post(message2026("tools/list"), headersOf("2026", "tools/list")));
   if (versions.includes("2026-07-28") && tools.includes("query"))
-    return fine(check, `discovers, lists ${tools.length} tools`);
+    return fine(check, `discovery works and lists ${tools.length} tools`);
   return problem(
     check,
     `it speaks ${quote(versions.join(", "))} and lists ${quote(tools.join(", "))}`,
@@ -73,13 +79,13 @@ async function handshake2026(post: Post): Promise<Finding> {
 }
 
 function refusalOf(check: string, { status }: Answer): Finding | undefined {
-  if (status === 401) return problem(check, "the token is not accepted", NEW_TOKEN);
-  if (status === 403) return problem(check, "the token may not read (403)", NEW_TOKEN);
-  if (status !== 200)
-    return problem(check, `it answers ${status}`, "The Worker's log (npx wrangler tail) has the reason.");
+  if (status === 401) return problem(check, "the access token is not accepted", NEW_TOKEN);
+  if (status === 403) return problem(check, "the access token may not read (403)", NEW_TOKEN);
+  if (status !== 200) return problem(check, `it answers ${status}`, "The Worker's log (npx wrangler tail) says why.");
   return undefined;
 }
 
+/** The result of a JSON-RPC answer; empty when it has none. */
 export function resultOf(answer: Answer): Readonly<Record<string, unknown>> {
   const result = objectOf(answer)?.["result"];
   return isObject(result) ? result : {};
@@ -90,7 +96,7 @@ function toolsOf(answer: Answer): readonly string[] {
   return Array.isArray(tools) ? tools.filter(isObject).map(({ name }) => String(name)) : [];
 }
 
-/** Calls a tool as a client of 2026 does. */
+/** Calls a tool as a client of the 2026 revision does. */
 export async function callTool(post: Post, name: string, args: object): Promise<Answer> {
   return post(message2026("tools/call", { name, arguments: args }), headersOf("2026", "tools/call", name));
 }

@@ -1,7 +1,8 @@
-// What is examined: the URL that clients are given.
+// Parses the doctor's argument: the URL of the deployment to examine.
 
+/** The endpoint to examine. */
 export interface Target {
-  /** Exactly as clients have it: no trailing slash after /mcp. */
+  /** The endpoint's URL exactly as clients use it, without a trailing slash. */
   readonly resource: string;
   readonly origin: string;
   readonly hostname: string;
@@ -9,18 +10,19 @@ export interface Target {
   readonly isLoopback: boolean;
 }
 
-/** What was given is no URL of a deployment; the message says what is. */
+/** The argument is not the URL of a deployment. The message says what the command takes. */
 export class UsageProblem extends Error {}
 
-/** Reads the argument: an origin, or the whole URL of the endpoint. Throws `UsageProblem`. */
+/** Parses an origin or the full URL of the endpoint. Throws `UsageProblem`. */
 export function parseTarget(argument: string | undefined): Target {
-  const takes = "Give the URL of a deployment: npm run doctor -- https://gatehouse.example.com";
-  if (argument === undefined || !URL.canParse(argument)) throw new UsageProblem(takes);
+  const usage = "Give the URL of a deployment: npm run doctor -- https://gatehouse.example.com";
+  if (argument === undefined || !URL.canParse(argument)) throw new UsageProblem(usage);
   const url = new URL(argument);
   if (!["https:", "http:"].includes(url.protocol) || url.search !== "" || url.hash !== "")
-    throw new UsageProblem(takes);
-  if (url.username !== "" || url.password !== "") throw new UsageProblem(`${takes}. It takes no name and password.`);
-  // Clients that are given /mcp/ are served like those of /mcp, and its metadata is that of /mcp.
+    throw new UsageProblem(usage);
+  if (url.username !== "" || url.password !== "")
+    throw new UsageProblem(`${usage}. The URL must not have a user name or password.`);
+  // Clients that use /mcp/ are served like those of /mcp, with the metadata of /mcp.
   const path = url.pathname.replace(/\/$/, "");
   return {
     resource: `${url.origin}${path === "" ? "/mcp" : path}`,

@@ -1,5 +1,5 @@
-// Which SQLite a database is. It does not let anybody ask (`sqlite_version()` is refused by D1 itself, and by Gatehouse), so it is told by
-// what it can do. The copy that judges queries before they run may be newer.
+// Finds the SQLite version of a database by the features that it has, because D1 and Gatehouse both refuse `sqlite_version()`. The copy
+// of SQLite that checks queries before they run may be newer.
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { root } from "../build.ts";
@@ -10,7 +10,7 @@ import { structured } from "./ground.ts";
 import { callTool, resultOf } from "./session.ts";
 import type { Post } from "./session.ts";
 
-/** What each release brought (sqlite.org/changes.html), newest first: an expression and what it is from then on. */
+/** A feature of each release (sqlite.org/changes.html), newest first: an expression and its value from that release on. */
 const STEPS: readonly (readonly [version: string, expression: string, value: string | number])[] = [
   ["3.50", "format('%#Q', char(10))", "unistr('\\u000a')"],
   ["3.48", "iif(1, 2)", 2],
@@ -22,26 +22,27 @@ const STEPS: readonly (readonly [version: string, expression: string, value: str
   ["3.41", "unhex('zz') IS NULL", 1],
 ];
 
+/** Tries the features from the newest on, and reports the first one that the database has. */
 export async function examineVersion(post: Post, { source }: Ground): Promise<Finding> {
   const check = `SQLite of ${source}`;
-  const ours = ownVersion();
+  const checkingVersion = readCheckingVersion();
   for (const [index, [version, expression, value]] of STEPS.entries()) {
     const answer = await callTool(post, "query", { source, sql: `SELECT ${expression} AS v`, limit: 1 });
     const { rows } = structured(resultOf(answer));
     if (!Array.isArray(rows) || JSON.stringify(rows) !== JSON.stringify([[value]])) continue;
     const next = STEPS[index - 1]?.[0];
     const range = next === undefined ? `${version} or newer` : `${version} or newer, older than ${next}`;
-    return fine(check, `behaves as ${range}; queries are judged by ${ours} before they run`);
+    return fine(check, `behaves as ${range}; ${checkingVersion} checks queries before they run`);
   }
   return warning(
     check,
-    "behaves as none that is known here",
-    `Queries are judged by ${ours}; what the database does otherwise fails with query_failed. Look into its log.`,
+    "behaves like no version that the doctor knows",
+    `SQLite ${checkingVersion} checks queries; those that the database understands differently fail with query_failed. See the log.`,
   );
 }
 
-/** Of the SQLite that judges queries. */
-function ownVersion(): string {
+/** Reads the version of the SQLite copy that checks queries, from package.json. */
+function readCheckingVersion(): string {
   const manifest: { readonly dependencies: Readonly<Record<string, string>> } = JSON.parse(
     readFileSync(path.join(root, "package.json"), "utf8"),
   );

@@ -1,30 +1,30 @@
-// What SQLite may do while introspection opens a file of others. A dump is SQL that its author wrote, and the schema of a database
-// file is too: without an authorizer, ATTACH and VACUUM INTO write files anywhere.
+// Limits what SQLite may do while introspection opens an untrusted file. A dump is SQL that its author chose, and so is the schema of a
+// database file: without an authorizer, ATTACH and VACUUM INTO could write files anywhere.
 import { constants } from "node:sqlite";
 import type { DatabaseSync } from "node:sqlite";
 
-/** A file asked for something that no dump needs. The message names it. */
+/** A file asked for an operation that no dump needs. The message names the operation. */
 export class RefusedFile extends Error {}
 
-/** Modules whose tables live in the database itself. `dbstat` and others of this SQLite read its pages. */
+/** Virtual table modules that store their data in the database. Other modules of this SQLite, such as `dbstat`, read raw pages. */
 const MODULES = ["fts3", "fts4", "fts5", "rtree", "rtree_i32", "geopoly"];
-/** Functions that load code, or that builds of SQLite have for files. */
+/** Functions that load code, or that some builds of SQLite have for access to files. */
 const FUNCTIONS = ["load_extension", "fts3_tokenizer", "readfile", "writefile", "fsdir", "edit", "zipfile"];
-/** What `loadInto` asks of a schema, and what full-text search asks of its own tables. */
+/** Pragmas that `loadInto` uses to read a schema and that full-text search uses on its own tables. */
 const PRAGMAS_TO_READ = ["table_xinfo", "foreign_key_list", "data_version"];
 
 const { SQLITE_OK, SQLITE_DENY, SQLITE_IGNORE } = constants;
 
-/** A verdict; a refusal says which operation the file asked for. */
+/** The authorizer's answer; a refusal says which operation the file asked for. */
 type Verdict = { readonly code: number; readonly refused?: string };
 
 const ALLOWED: Verdict = { code: SQLITE_OK };
 const SKIPPED: Verdict = { code: SQLITE_IGNORE };
-const refuse = (what: string): Verdict => ({ code: SQLITE_DENY, refused: what });
+const refuse = (operation: string): Verdict => ({ code: SQLITE_DENY, refused: operation });
 
 /**
- * Runs the SQL of a dump. Errors: `RefusedFile`; SQLite's own for anything else. Triggers are not made, because one before the rows
- * would act on each of them, and settings are left as they are: neither is part of the data.
+ * Runs the SQL of a dump. Throws `RefusedFile`, or SQLite's own error. It skips CREATE TRIGGER, because a trigger would act on every
+ * row inserted after it, and pragmas that change settings.
  */
 export function runDump(database: DatabaseSync, sql: string): void {
   let refused: string | undefined;
@@ -49,7 +49,7 @@ function judgeDump(action: number, first: string | null, second: string | null):
     case constants.SQLITE_FUNCTION:
       return isOf(FUNCTIONS, second) ? refuse(`call ${second ?? ""}()`) : ALLOWED;
     case constants.SQLITE_CREATE_VTABLE:
-      return isOf(MODULES, second) ? ALLOWED : refuse(`make a virtual table of the module ${second ?? ""}`);
+      return isOf(MODULES, second) ? ALLOWED : refuse(`create a virtual table of the module ${second ?? ""}`);
     case constants.SQLITE_CREATE_TRIGGER:
     case constants.SQLITE_CREATE_TEMP_TRIGGER:
       return SKIPPED;
@@ -60,7 +60,7 @@ function judgeDump(action: number, first: string | null, second: string | null):
   }
 }
 
-/** From here on the database can only be read, and only its tables: nothing through a view, which would run its SQL. */
+/** From now on only tables can be read. Views are refused too, because reading one runs its SQL. */
 export function confineToReading(database: DatabaseSync): void {
   confine(database, (action, first, second, _schema, viewOrTrigger) => {
     switch (action) {
@@ -80,9 +80,9 @@ export function confineToReading(database: DatabaseSync): void {
 type Authorizer = Parameters<DatabaseSync["setAuthorizer"]>[0] & object;
 
 function confine(database: DatabaseSync, authorizer: Authorizer): void {
-  // Node has it from 24.10 on. Without it a file of others must not be opened at all.
+  // Node has setAuthorizer from 24.10 on. Without it an untrusted file must not be opened.
   if (typeof Reflect.get(database, "setAuthorizer") !== "function")
-    throw new RefusedFile(`it can be opened with Node 24.10 or newer only; this is ${process.versions.node}`);
+    throw new RefusedFile(`opening it safely needs Node 24.10 or newer; this is ${process.versions.node}`);
   database.setAuthorizer(authorizer);
 }
 

@@ -1,21 +1,22 @@
-// The files that introspection keeps: one JSON file for each source, which people edit, and the module that puts them
-// together, which they do not.
+// Reads and writes the files of introspection: one JSON file per source, which operators edit, and the module that combines them, which
+// they do not edit.
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { parseD1Source } from "../../src/policy/schema.ts";
-import type { D1SourceInput } from "../../src/policy/schema.ts";
+import { parseD1Source } from "../../src/policy/policy-schema.ts";
+import type { D1SourceInput } from "../../src/policy/policy-schema.ts";
 
-/** What stands wrong in a file that a person edits. */
+/** A problem in a file that an operator edits. */
 export class FileProblem extends Error {}
 
-const CATALOGUE = "src/catalogue";
-const SCHEMA_WIDTH = 2;
+const SCHEMA_FOLDER = "src/introspected-schema";
+const JSON_INDENT = 2;
 
+/** Gives the path of a source's file. */
 export function sourceFile(root: string, source: string): string {
-  return path.join(root, CATALOGUE, `${source}.json`);
+  return path.join(root, SCHEMA_FOLDER, `${source}.json`);
 }
 
-/** The file of a source, if there is one. Throws `FileProblem` with its path and what would be right. */
+/** Reads the file of a source, if there is one. Throws `FileProblem` with the file's path, the problems and the corrections. */
 export function readSourceFile(root: string, source: string): D1SourceInput | undefined {
   const file = sourceFile(root, source);
   if (!existsSync(file)) return undefined;
@@ -24,48 +25,59 @@ export function readSourceFile(root: string, source: string): D1SourceInput | un
   try {
     data = JSON.parse(readFileSync(file, "utf8"));
   } catch (error) {
-    throw new FileProblem(`${name} is no JSON: ${error instanceof Error ? error.message : "it cannot be read"}.`);
+    throw new FileProblem(
+      `${name} is not valid JSON: ${error instanceof Error ? error.message : "it cannot be read"}.`,
+    );
   }
   const parsed = parseD1Source(data);
   if (parsed.success) return data as D1SourceInput;
-  const problems = parsed.error.issues.map(({ path: at, message }) => `- ${at.join(".")}: ${message}`);
+  const problems = parsed.error.issues.map((issue) => `- ${issue.path.join(".")}: ${issue.message}`);
   throw new FileProblem(`${name} has ${problems.length} problem(s):\n${problems.join("\n")}`);
 }
 
-/** Writes the file of a source, whole or not at all, and the module anew. */
+/** Writes the file of a source and the module that imports it. Each file is replaced as a whole. */
 export function writeSourceFile(root: string, source: string, data: D1SourceInput): void {
-  mkdirSync(path.join(root, CATALOGUE), { recursive: true });
-  writeWhole(sourceFile(root, source), `${JSON.stringify(data, null, SCHEMA_WIDTH)}\n`);
-  const sources = readdirSync(path.join(root, CATALOGUE))
+  mkdirSync(path.join(root, SCHEMA_FOLDER), { recursive: true });
+  replaceFile(sourceFile(root, source), `${JSON.stringify(data, null, JSON_INDENT)}\n`);
+  const sources = readdirSync(path.join(root, SCHEMA_FOLDER))
     .filter((file) => file.endsWith(".json"))
     .map((file) => path.basename(file, ".json"))
     .toSorted();
-  writeWhole(path.join(root, `${CATALOGUE}.ts`), moduleOf(sources));
+  replaceFile(path.join(root, `${SCHEMA_FOLDER}.ts`), moduleOf(sources));
 }
 
-function writeWhole(file: string, text: string): void {
+/** Renames a complete file into place, so that a crash leaves no half-written one. */
+function replaceFile(file: string, text: string): void {
   writeFileSync(`${file}.new`, text);
   renameSync(`${file}.new`, file);
 }
 
-/** The text of `src/catalogue.ts`. */
-export function moduleOf(sources: readonly string[]): string {
+/** Builds the text of `src/introspected-schema.ts`. */
+function moduleOf(sources: readonly string[]): string {
   const imports = sources.map(
-    (source) => `import ${source}Data from "./catalogue/${source}.json" with { type: "json" };\n`,
+    (source) => `import ${source}Data from "./introspected-schema/${source}.json" with { type: "json" };\n`,
   );
-  const read = sources.map((source) => `  ${source}: readSource("src/catalogue/${source}.json", ${source}Data),\n`);
-  const roles = sources.map(
-    (source) =>
-      `  "${roleOf(source)}": {\n    description: "Reads what has been opened of ${source}",\n    rules: [{ action: "read", datasets: ["${source}.*"] }],\n  },\n`,
+  const sourceLines = sources.map(
+    (source) => `  ${source}: readSource("src/introspected-schema/${source}.json", ${source}Data),\n`,
   );
-  const held = sources.map((source) => `"${roleOf(source)}"`).join(", ");
-  const owner = sources.length === 0 ? "" : `\n  { email: "owner@example.com", name: "Owner", roles: [${held}] },\n`;
+  const roles = sources.map((source) =>
+    [
+      `  "${roleOf(source)}": {`,
+      `    description: "Reads the opened tables and columns of ${source}",`,
+      `    rules: [{ action: "read", datasets: ["${source}.*"] }],`,
+      "  },\n",
+    ].join("\n"),
+  );
+  const roleNames = sources.map((source) => `"${roleOf(source)}"`).join(", ");
+  const owner =
+    sources.length === 0 ? "" : `\n  { email: "owner@example.com", name: "Owner", roles: [${roleNames}] },\n`;
   return [
-    "// Written by `npm run introspect`, which writes it anew: the sources that it has read, with a role for each and somebody to\n// begin with. Write roles and people of your own in gatehouse.config.ts.\n",
-    sources.length === 0 ? "" : `import { readSource } from "./config.ts";\n`,
-    `import type { GatehouseInput } from "./config.ts";\n`,
+    "// Written by `npm run introspect`, which overwrites it: the introspected sources, a role that reads each, and a first member.\n",
+    "// Declare your own roles and members in gatehouse.config.ts.\n",
+    sources.length === 0 ? "" : `import { readSource } from "./config/define-gatehouse.ts";\n`,
+    `import type { GatehouseInput } from "./config/define-gatehouse.ts";\n`,
     ...imports,
-    `\nexport const sources: GatehouseInput["sources"] = {${sources.length === 0 ? "" : `\n${read.join("")}`}};\n`,
+    `\nexport const sources: GatehouseInput["sources"] = {${sources.length === 0 ? "" : `\n${sourceLines.join("")}`}};\n`,
     `\nexport const roles: GatehouseInput["roles"] = {${sources.length === 0 ? "" : `\n${roles.join("")}`}};\n`,
     `\nexport const members: GatehouseInput["members"] = [${owner}];\n`,
   ].join("");

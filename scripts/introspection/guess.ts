@@ -1,20 +1,22 @@
-// From what a database says of itself to how the policy file declares it: types, meanings, relations, typical values, and
-// everything hidden until a person opens it.
+// Turns a database's schema and sampled values into a declaration for the policy file: types, descriptions, references and typical
+// values, with everything hidden until the operator opens it.
 import { firstInvisible } from "../../src/lib/visible-text.ts";
 import type { ColumnType } from "../../src/policy/model.ts";
-import type { D1SourceInput } from "../../src/policy/schema.ts";
+import type { D1SourceInput } from "../../src/policy/policy-schema.ts";
 import { personalReason } from "./personal.ts";
 import type { FoundColumn, FoundTable } from "./schema.ts";
 import { humanised, wordsOf } from "./words.ts";
 
+/** A table as the policy file declares it. */
 export type TableInput = D1SourceInput["tables"][string];
+/** A column as the policy file declares it. */
 export type ColumnInput = TableInput["columns"][string];
 
-/** Values that a column may have to be taken for a choice among few. */
+/** Distinct values up to which a column counts as a choice. */
 const MAX_CHOICES = 8;
 const MAX_CHOICE_LENGTH = 40;
 
-/** Declares tables. Each is hidden, and so is each column that looks personal or secret. */
+/** Declares tables by name. Every table is hidden, and so is every column that looks personal or secret. */
 export function guessTables(tables: readonly FoundTable[]): Readonly<Record<string, TableInput>> {
   return Object.fromEntries(tables.map((table) => [table.name, guessTable(table, tables)]));
 }
@@ -35,19 +37,20 @@ function guessTable(table: FoundTable, tables: readonly FoundTable[]): TableInpu
 function guessColumn(column: FoundColumn, table: FoundTable, tables: readonly FoundTable[]): ColumnInput {
   const reason = personalReason(table.name, column.name, column.values);
   const references = column.references ?? guessReference(column, table, tables);
-  const examples = reason === undefined ? choicesOf(column) : [];
+  const examples = reason === undefined ? listChoices(column) : [];
   return {
-    // First, so that a person can take the line away and leave the file as JSON.
+    // First, so that the operator can delete this line and the file stays valid JSON.
     ...(reason === undefined ? {} : { hidden: true }),
-    type: typeOf(column),
-    description: reason === undefined ? meaningOf(column, table) : `${meaningOf(column, table)} (looks like ${reason})`,
+    type: guessType(column),
+    description:
+      reason === undefined ? describeColumn(column, table) : `${describeColumn(column, table)} (looks like ${reason})`,
     ...(references === null ? {} : { references }),
     ...(examples.length === 0 ? {} : { examples: [...examples] }),
   };
 }
 
-/** By the declared type as SQLite reads it, and by what is really there. */
-function typeOf({ declaredType, values, storage }: FoundColumn): ColumnType {
+/** Guesses a column's type from the declared type and from the stored values, which SQLite lets differ. */
+function guessType({ declaredType, values, storage }: FoundColumn): ColumnType {
   const declared = declaredType.toUpperCase();
   const isText = storage.has("text");
   if (isText && matchAll(values, /^\d{4}-\d{2}-\d{2}$/)) return "date";
@@ -67,39 +70,39 @@ function matchAll(values: readonly string[], pattern: RegExp): boolean {
   return values.length > 0 && values.every((value) => pattern.test(value));
 }
 
-function meaningOf({ name }: FoundColumn, table: FoundTable): string {
+function describeColumn({ name }: FoundColumn, table: FoundTable): string {
   if (name === table.key) return `Identifies a row of ${table.name}`;
   const words = wordsOf(name);
   if (words.length > 1 && words.at(-1) === "at") return `When it was ${words.slice(0, -1).join(" ")}`;
   return humanised(name);
 }
 
-/** `customer_id` refers to the key of `customers`, `customer` or `tbl_customer`, if there is one such table. */
+/** Guesses that `customer_id` refers to the key of `customers`, `customer` or `tbl_customer`, if exactly one such table exists. */
 function guessReference({ name }: FoundColumn, table: FoundTable, tables: readonly FoundTable[]): string | null {
   const words = wordsOf(name);
   if (words.length < 2 || words.at(-1) !== "id") return null;
-  const wanted = words.slice(0, -1).join("");
-  const targets = tables.filter((other) => {
-    const told = wordsOf(other.name)
+  const noun = words.slice(0, -1).join("");
+  const targets = tables.filter((candidate) => {
+    const tableNoun = wordsOf(candidate.name)
       .filter((word) => !["tbl", "t", "tab"].includes(word))
       .join("");
     return (
-      other !== table &&
-      other.key !== null &&
-      [wanted, `${wanted}s`, `${wanted}es`, wanted.replace(/y$/, "ies")].includes(told)
+      candidate !== table &&
+      candidate.key !== null &&
+      [noun, `${noun}s`, `${noun}es`, noun.replace(/y$/, "ies")].includes(tableNoun)
     );
   });
   const [target] = targets;
   return target === undefined || targets.length > 1 ? null : `${target.name}.${target.key}`;
 }
 
-/** A value that can stand in the declaration, which people review: one with invisible characters would read as another. */
+/** Whether a value may be an example in the declaration. People review it, and invisible characters would disguise a value. */
 function isExample(value: string): boolean {
   return value !== "" && value.length <= MAX_CHOICE_LENGTH && firstInvisible(value) === undefined;
 }
 
-/** The values of a column that has few, each of which occurs often. */
-function choicesOf({ values, storage }: FoundColumn): readonly string[] {
+/** The distinct values of a column that has few of them, each occurring three times on average; otherwise none. */
+function listChoices({ values, storage }: FoundColumn): readonly string[] {
   const choices = [...new Set(values)];
   const isChoice =
     storage.size === 1 && storage.has("text") && choices.length <= MAX_CHOICES && values.length >= choices.length * 3;

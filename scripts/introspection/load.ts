@@ -1,14 +1,14 @@
-// Loads an SQLite file, or a dump in SQL, into an empty D1 of this machine: tables, rows, indexes. Views, triggers and virtual
-// tables stay behind, as no dataset needs them.
+// Loads an SQLite file or an SQL dump into an empty local D1 database: tables, rows and indexes. It skips views, triggers and virtual
+// tables, which no dataset needs.
 import { readFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { quoteIdentifier } from "../../src/sql/identifier.ts";
-import { tokenize } from "../../src/sql/tokenizer.ts";
+import { tokenize } from "../../src/sql/lexer.ts";
 import { RefusedFile, confineToReading, runDump } from "./file-authorizer.ts";
 import { VIEW_REASON, VIRTUAL_REASON } from "./schema.ts";
 import type { LeftOut } from "./schema.ts";
 
-/** Characters of SQL in one statement: D1 takes 100,000 bytes. */
+/** Characters of SQL in one statement, at up to 4 bytes each: D1 takes 100,000 bytes. */
 const STATEMENT_LENGTH = 24_000;
 const STATEMENTS_AT_ONCE = 100;
 
@@ -18,16 +18,16 @@ interface TargetDatabase {
 }
 
 /**
- * Opens a file for reading: a database, or SQL that makes one. Whatever stands in it can write no other file. Errors: `RefusedFile`;
- * `Error` with SQLite's message.
+ * Opens a database file or an SQL dump for reading. Nothing in the file can make SQLite write another file. Throws `RefusedFile`, or
+ * an error with SQLite's message.
  */
 export function openFile(file: string): DatabaseSync {
   const isDump = /\.sql$/i.test(file);
   const database = isDump ? new DatabaseSync(":memory:") : new DatabaseSync(file, { readOnly: true });
-  // A schema, too, is text of others: its defaults and generated columns get functions without side effects only.
+  // The schema is untrusted too: its defaults and generated columns may use only functions without side effects.
   database.exec("PRAGMA trusted_schema = OFF");
   if (isDump) {
-    // The order of a dump need not be that of its references.
+    // A dump may insert rows before the rows that they refer to.
     database.exec("PRAGMA foreign_keys = OFF");
     runDump(database, readFileSync(file, "utf8"));
   }
@@ -36,26 +36,27 @@ export function openFile(file: string): DatabaseSync {
   return database;
 }
 
+/** What was copied. */
 export interface Loaded {
   readonly rows: number;
-  /** Views and virtual tables, which stay behind. */
+  /** Views and virtual tables, which were not copied. */
   readonly leftOut: readonly LeftOut[];
 }
 
-/** Copies it. */
+/** Copies tables, rows and indexes to the target. Drops the tables again when copying fails, and throws the error. */
 export async function loadInto(target: TargetDatabase, source: DatabaseSync): Promise<Loaded> {
   const objects = readObjects(source);
   const virtual = objects.filter(({ kind }) => kind === "virtual").map(({ name }) => name);
-  const isKept = (name: string): boolean =>
+  const isCopied = (name: string): boolean =>
     !virtual.some((owner) => name === owner || name.startsWith(`${owner}_`)) &&
     !name.startsWith("_cf_") &&
     name !== "d1_migrations";
-  const tables = inOrder(
+  const tables = sortByReferences(
     source,
-    objects.filter(({ kind, name }) => kind === "table" && isKept(name)).map(({ name }) => name),
+    objects.filter(({ kind, name }) => kind === "table" && isCopied(name)).map(({ name }) => name),
   );
   const sqlOf = (kind: ObjectKind, name: string): string[] =>
-    objects.filter((one) => one.kind === kind && one.table === name).map(({ sql }) => sql);
+    objects.filter((object) => object.kind === kind && object.table === name).map(({ sql }) => sql);
   const copy = async (): Promise<number> => {
     await run(
       target,
@@ -70,7 +71,7 @@ export async function loadInto(target: TargetDatabase, source: DatabaseSync): Pr
     return rows;
   };
   const rows = await copy().catch(async (error: unknown) => {
-    // Half a copy would be taken for a whole one the next time.
+    // The next run would take a partial copy for a complete one.
     await run(
       target,
       tables.toReversed().map((name) => `DROP TABLE IF EXISTS ${quoteIdentifier(name)}`),
@@ -91,8 +92,8 @@ interface SchemaObject {
 }
 
 /**
- * What the schema declares. Its kind is that of its SQL, which is all that SQLite goes by: the type beside it may say anything in a file
- * that was written by hand. Errors: `RefusedFile` for a declaration with a second statement, which the target would run.
+ * Reads the declarations of the schema table. The kind comes from the SQL, as in SQLite itself: in a crafted file, the type column can
+ * say anything. Throws `RefusedFile` for a declaration with a second statement, which the target would run.
  */
 function readObjects(source: DatabaseSync): readonly SchemaObject[] {
   return source
@@ -109,15 +110,15 @@ function readObjects(source: DatabaseSync): readonly SchemaObject[] {
 function kindOf(name: string, sql: string): ObjectKind {
   const tokens = tokenize(sql).filter(({ kind }) => kind !== "space" && kind !== "comment");
   const words = tokens.slice(0, 3).map(({ value }) => value.toUpperCase());
-  const kind = [words[1], words[2]].map((word) => KINDS.get(word ?? "")).find((found) => found !== undefined);
+  const kind = [words[1], words[2]].map((word) => KINDS.get(word ?? "")).find((match) => match !== undefined);
   if (words[0] !== "CREATE" || kind === undefined) throw new RefusedFile(`${name} is declared in an unknown form`);
-  // The statements of a trigger end with semicolons; it stays behind.
+  // The statements inside a trigger end with semicolons; triggers are skipped anyway.
   if (kind !== "trigger" && tokens.slice(0, -1).some(({ kind: token, value }) => token === "operator" && value === ";"))
     throw new RefusedFile(`${name} is declared with more than one statement`);
   return kind;
 }
 
-/** By the second word of a declaration, or the third: `CREATE UNIQUE INDEX`. */
+/** The kind by a declaration's second word, or by its third, as in `CREATE UNIQUE INDEX`. */
 const KINDS: ReadonlyMap<string, ObjectKind> = new Map([
   ["TABLE", "table"],
   ["INDEX", "index"],
@@ -129,7 +130,7 @@ const KINDS: ReadonlyMap<string, ObjectKind> = new Map([
 async function copyRows(target: TargetDatabase, source: DatabaseSync, name: string): Promise<number> {
   let rows = 0;
   let waiting: string[] = [];
-  for (const { sql, count } of insertsOf(source, name)) {
+  for (const { sql, count } of buildInserts(source, name)) {
     rows += count;
     waiting.push(sql);
     if (waiting.length < STATEMENTS_AT_ONCE) continue;
@@ -146,8 +147,8 @@ async function run(target: TargetDatabase, statements: readonly string[]): Promi
   await target.batch(all.map((sql) => target.prepare(sql)) as never[]);
 }
 
-/** Tables before those that refer to them; in a circle, as they come. */
-function inOrder(source: DatabaseSync, tables: readonly string[]): readonly string[] {
+/** Sorts tables so that each comes after the tables that it refers to; tables in a cycle keep their order. */
+function sortByReferences(source: DatabaseSync, tables: readonly string[]): readonly string[] {
   const ordered = new Set<string>();
   const visit = (name: string, above: readonly string[]): void => {
     if (ordered.has(name) || above.includes(name)) return;
@@ -162,8 +163,8 @@ function inOrder(source: DatabaseSync, tables: readonly string[]): readonly stri
   return [...ordered];
 }
 
-/** INSERTs of many rows each, with every value exactly as `quote` writes it. */
-function* insertsOf(source: DatabaseSync, name: string): Generator<{ sql: string; count: number }> {
+/** Yields INSERT statements of many rows each, with every value exactly as SQLite's `quote` writes it. */
+function* buildInserts(source: DatabaseSync, name: string): Generator<{ sql: string; count: number }> {
   const table = quoteIdentifier(name);
   const columns = source
     .prepare("SELECT name FROM pragma_table_xinfo(?, 'main') WHERE hidden = 0")

@@ -1,22 +1,23 @@
-// Brings a declaration up to date with its database: what a person wrote stays, what is new comes in hidden, what vanished
-// goes out and is told.
+// Updates a declaration to match its database: the operator's edits stay, new tables and columns are added hidden, and vanished ones
+// are removed and reported.
 import type { ColumnInput, TableInput } from "./guess.ts";
 
 type Tables = Readonly<Record<string, TableInput>>;
 
+/** The updated declaration and what changed. */
 export interface Merged {
   readonly tables: Tables;
-  /** `table` or `table.column`, in their order. */
+  /** Each as `table` or `table.column`, in order. */
   readonly added: readonly string[];
   readonly vanished: readonly string[];
 }
 
-/** `known` is what the file has, `found` what the database has. */
-export function mergeTables(known: Tables, found: Tables): Merged {
+/** Merges the declaration in the file (`declared`) with the one guessed from the database (`guessed`). */
+export function mergeTables(declared: Tables, guessed: Tables): Merged {
   const added: string[] = [];
-  const vanished = Object.keys(known).filter((table) => !Object.hasOwn(found, table));
-  const tables = Object.entries(found).map(([name, table]): [string, TableInput] => {
-    const before = Object.hasOwn(known, name) ? known[name] : undefined;
+  const vanished = Object.keys(declared).filter((table) => !Object.hasOwn(guessed, table));
+  const tables = Object.entries(guessed).map(([name, table]): [string, TableInput] => {
+    const before = Object.hasOwn(declared, name) ? declared[name] : undefined;
     if (before === undefined) {
       added.push(name);
       return [name, table];
@@ -28,20 +29,20 @@ export function mergeTables(known: Tables, found: Tables): Merged {
   return { tables: Object.fromEntries(tables), added, vanished };
 }
 
-/** A column that came into a table which is open already is new to everybody: hidden. */
-function mergeTable(known: TableInput, found: TableInput): TableInput {
-  const columns = Object.entries(found.columns).map(([name, column]): [string, ColumnInput] => [
+/** Keeps declared columns and hides every new one, because nobody has reviewed it and the table may already be open. */
+function mergeTable(declared: TableInput, guessed: TableInput): TableInput {
+  const columns = Object.entries(guessed.columns).map(([name, column]): [string, ColumnInput] => [
     name,
-    Object.hasOwn(known.columns, name) ? (known.columns[name] ?? column) : { hidden: true, ...column },
+    Object.hasOwn(declared.columns, name) ? (declared.columns[name] ?? column) : { hidden: true, ...column },
   ]);
-  const { key, ...rest } = known;
-  const isKey = key !== undefined && Object.hasOwn(found.columns, key);
+  const { key, ...rest } = declared;
+  const isKey = key !== undefined && Object.hasOwn(guessed.columns, key);
   return { ...rest, ...(isKey ? { key } : {}), columns: Object.fromEntries(columns) };
 }
 
 function missing(
-  wanted: Readonly<Record<string, unknown>>,
-  there: Readonly<Record<string, unknown>>,
+  required: Readonly<Record<string, unknown>>,
+  present: Readonly<Record<string, unknown>>,
 ): readonly string[] {
-  return Object.keys(wanted).filter((name) => !Object.hasOwn(there, name));
+  return Object.keys(required).filter((name) => !Object.hasOwn(present, name));
 }

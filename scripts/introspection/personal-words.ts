@@ -1,35 +1,63 @@
-// The words by which a column looks personal or secret, in English, German and French, and those that only seem to.
+// Words in column names that suggest personal or secret values, in English, German and French, and exceptions to them.
 
-/** Words that mark a name by themselves, as whole words. */
+/** What a column looks like, and the whole words that suggest it. */
 export const WORDS: readonly (readonly [string, string])[] = [
   ["an email address", "email emails mail courriel mailadresse emailadresse emailaddress mailaddress emailaddr"],
   [
     "a phone number",
-    "phone phones telephone tel telefon telefonnummer telephonenumber phonenumber phonenr telefax fax faxnumber faxnummer mobile mobil handy handynummer mobiltelefon portable cell cellphone msisdn rufnummer",
+    [
+      "phone phones telephone tel telefon telefonnummer telephonenumber phonenumber phonenr telefax fax",
+      "faxnumber faxnummer mobile mobil handy handynummer mobiltelefon portable cell cellphone msisdn",
+      "rufnummer",
+    ].join(" "),
   ],
   [
     "a person's name",
-    "firstname lastname surname surnames forename givenname familyname fullname middlename maidenname vorname nachname familienname geburtsname prenom nomfamille nomcomplet username login benutzername utilisateur nickname nomdefamille alias pseudo contactname kontaktname ansprechpartner spouse",
+    [
+      "firstname lastname surname surnames forename givenname familyname fullname middlename maidenname",
+      "vorname nachname familienname geburtsname prenom nomfamille nomcomplet username login benutzername",
+      "utilisateur nickname nomdefamille alias pseudo contactname kontaktname ansprechpartner spouse",
+    ].join(" "),
   ],
   [
     "an address",
-    "address addresses addr adresse adressen anschrift street streetname strasse str rue hausnummer housenumber zip zipcode postcode postalcode postal plz codepostal wohnort lieu domicile residence",
+    [
+      "address addresses addr adresse adressen anschrift street streetname strasse str rue hausnummer",
+      "housenumber zip zipcode postcode postalcode postal plz codepostal wohnort lieu domicile residence",
+    ].join(" "),
   ],
   [
     "a date of birth or an age",
-    "birthday birthdate birth dob dateofbirth birthyear geburtstag geburtsdatum geboren geburtsort naissance datenaissance anniversaire age alter",
+    [
+      "birthday birthdate birth dob dateofbirth birthyear geburtstag geburtsdatum geboren geburtsort",
+      "naissance datenaissance anniversaire age alter",
+    ].join(" "),
   ],
   [
     "an official number",
-    "ssn socialsecurity socialsecuritynumber sozialversicherungsnummer svnr nino passport passportnumber reisepass passeport ausweis ausweisnummer personalausweis identitycard nationalid taxid taxnumber steuernummer steuerid nir licenceplate licenseplate kennzeichen fuehrerschein permis insee idcard numerodesecuritesociale",
+    [
+      "ssn socialsecurity socialsecuritynumber sozialversicherungsnummer svnr nino passport passportnumber",
+      "reisepass passeport ausweis ausweisnummer personalausweis identitycard nationalid taxid taxnumber",
+      "steuernummer steuerid nir licenceplate licenseplate kennzeichen fuehrerschein permis insee idcard",
+      "numerodesecuritesociale",
+    ].join(" "),
   ],
   [
     "bank or card data",
-    "iban bic swift creditcard cardnumber ccnumber cvv cvc kontonummer bankaccount accountnumber bankverbindung kreditkarte kartennummer cartebancaire pan sortcode routingnumber numerodecompte blz rib",
+    [
+      "iban bic swift creditcard cardnumber ccnumber cvv cvc kontonummer bankaccount accountnumber",
+      "bankverbindung kreditkarte kartennummer cartebancaire pan sortcode routingnumber numerodecompte blz",
+      "rib",
+    ].join(" "),
   ],
   [
     "health or belief",
-    "health diagnosis diagnose diagnostic disease illness krankheit maladie medication allergies allergy allergie blood bloodtype blutgruppe religion konfession ethnicity ethnic race nationality nationalitaet nationalite citizenship gender geschlecht sexe sex genre sexuality disability behinderung handicap marital maritalstatus familienstand situationmaritale pregnancy",
+    [
+      "health diagnosis diagnose diagnostic disease illness krankheit maladie medication allergies allergy",
+      "allergie blood bloodtype blutgruppe religion konfession ethnicity ethnic race nationality",
+      "nationalitaet nationalite citizenship gender geschlecht sexe sex genre sexuality disability",
+      "behinderung handicap marital maritalstatus familienstand situationmaritale pregnancy",
+    ].join(" "),
   ],
   [
     "pay",
@@ -37,20 +65,31 @@ export const WORDS: readonly (readonly [string, string])[] = [
   ],
   [
     "a secret",
-    "password passwd pwd passwort kennwort motdepasse mdp pass secret secrets token tokens apikey privatekey accesskey credential credentials hash salt otp totp pin pincode mfa recoverycode session sessionid cookie signature jwt bearer",
+    [
+      "password passwd pwd passwort kennwort motdepasse mdp pass secret secrets token tokens apikey",
+      "privatekey accesskey credential credentials hash salt otp totp pin pincode mfa recoverycode session",
+      "sessionid cookie signature jwt bearer",
+    ].join(" "),
   ],
   [
-    "where or what somebody was",
-    "ip lastip clientip remoteip ipaddress ipaddr ipadresse latitude longitude lat lng lon geo gps geolocation location useragent deviceid imei macaddress fingerprint",
+    "a location or a device",
+    [
+      "ip lastip clientip remoteip ipaddress ipaddr ipadresse latitude longitude lat lng lon geo gps",
+      "geolocation location useragent deviceid imei macaddress fingerprint",
+    ].join(" "),
   ],
   [
     "free text",
-    "note notes notiz notizen comment comments kommentar bemerkung bemerkungen remarque remarques commentaire commentaires message messages nachricht body memo freetext beschreibungstext bio biography anmerkung anmerkungen",
+    [
+      "note notes notiz notizen comment comments kommentar bemerkung bemerkungen remarque remarques",
+      "commentaire commentaires message messages nachricht body memo freetext beschreibungstext bio",
+      "biography anmerkung anmerkungen",
+    ].join(" "),
   ],
   ["a picture or a recording", "photo photos picture portrait avatar foto bild selfie signatureimage voice"],
 ];
 
-/** Words that mark a name together. */
+/** What a column looks like, and words that suggest it only together. */
 export const TOGETHER: readonly (readonly [string, readonly string[]])[] = [
   ["a person's name", ["first", "name"]],
   ["a person's name", ["last", "name"]],
@@ -93,21 +132,28 @@ export const TOGETHER: readonly (readonly [string, readonly string[]])[] = [
   ["a secret", ["mot", "passe"]],
   ["a secret", ["recovery", "code"]],
   ["health or belief", ["blood", "type"]],
-  ["where or what somebody was", ["user", "agent"]],
-  ["where or what somebody was", ["device", "id"]],
-  ["where or what somebody was", ["mac", "address"]],
+  ["a location or a device", ["user", "agent"]],
+  ["a location or a device", ["device", "id"]],
+  ["a location or a device", ["mac", "address"]],
   ["free text", ["free", "text"]],
 ];
 
-/** `name` alone is a person's only where the table is of people. */
+/** Words for people. `name` alone is a person's name only in a table of people. */
 export const PEOPLE = new Set(
-  "customer customers client clients kunde kunden person persons people personne personnes user users employee employees mitarbeiter employe employes staff member members mitglied mitglieder membre membres contact contacts kontakt kontakte patient patients student students schueler eleve eleves owner owners lead leads applicant bewerber candidate guest guests gast gaeste author authors passenger driver fahrer actor artist".split(
-    " ",
-  ),
+  [
+    "customer customers client clients kunde kunden person persons people personne personnes user users",
+    "employee employees mitarbeiter employe employes staff member members mitglied mitglieder membre membres",
+    "contact contacts kontakt kontakte patient patients student students schueler eleve eleves owner owners",
+    "lead leads applicant bewerber candidate guest guests gast gaeste author authors passenger driver fahrer",
+    "actor artist",
+  ]
+    .join(" ")
+    .split(" "),
 );
+/** Words for a name. */
 export const NAME = new Set(["name", "nom", "names", "noms"]);
 
-/** Beginnings that say how a value is stored, not what it is. */
+/** Prefixes that state a value's type rather than its meaning, which are ignored. */
 export const HUNGARIAN = new Set([
   "str",
   "txt",
@@ -125,9 +171,14 @@ export const HUNGARIAN = new Set([
   "char",
 ]);
 
-/** What a count of them tells is not personal. */
+/** Words that mark a column as a count, which is not personal. */
 export const COUNTS = new Set(["count", "counts", "anzahl", "nombre"]);
 
-/** Words that hold one of those and mean something else. */
-export const INNOCENT =
-  /^(?:addressable|invoice[a-z]*|passenger|passengers|passage|messages?count|tokeni[sz]ed|manage[a-z]*|package[a-z]*|page|pages|percentage|average|stage|stages|usage|storage|image|images|language|languages|message[a-z]*id|hashtag|hashtags|agegroup)$/;
+/** Words that contain one of the listed words but mean something else. */
+export const INNOCENT = new RegExp(
+  `^(?:${[
+    "addressable|invoice[a-z]*|passenger|passengers|passage|messages?count|tokeni[sz]ed|manage[a-z]*|package[a-z]*",
+    "page|pages|percentage|average|stage|stages|usage|storage|image|images|language|languages|message[a-z]*id",
+    "hashtag|hashtags|agegroup",
+  ].join("|")})$`,
+);

@@ -1,14 +1,14 @@
-// Which columns look personal or secret, by their names (English, German, French) and by what their values look like. It
-// errs towards marking: what is marked by mistake a person opens with one word.
+// Detects columns that look personal or secret, by their names (English, German, French) and by the form of their values. It prefers
+// false positives: the operator opens a wrongly hidden column by deleting one line.
 import { COUNTS, HUNGARIAN, INNOCENT, NAME, PEOPLE, TOGETHER, WORDS } from "./personal-words.ts";
 import { wordsOf } from "./words.ts";
 
-/** Why a column is marked; undefined when it does not look personal. */
-export type Reason = string;
+/** What a column looks like, such as "an email address". */
+type Reason = string;
 
 const BY_WORD = new Map(WORDS.flatMap(([reason, words]) => words.split(" ").map((word) => [word, reason] as const)));
 
-/** Words that are long enough to be found in a name that is written in one piece: `custemail`, `kundentelefon`. */
+/** Words long enough to be searched inside a name without separators, such as `custemail` or `kundentelefon`. */
 const INSIDE = [...BY_WORD].filter(([word]) => word.length >= 5);
 
 const VALUES: readonly (readonly [Reason, (text: string) => boolean])[] = [
@@ -23,9 +23,9 @@ const VALUES: readonly (readonly [Reason, (text: string) => boolean])[] = [
       /^\(?0\d{1,5}\)?[\s/-]\d[\d\s-]{4,12}$/.test(text) ||
       /^\(\d{3}\) ?\d{3}-\d{4}$/.test(text),
   ],
-  ["where or what somebody was", (text) => /^(?:\d{1,3}\.){3}\d{1,3}$/.test(text)],
+  ["a location or a device", (text) => /^(?:\d{1,3}\.){3}\d{1,3}$/.test(text)],
   [
-    "where or what somebody was",
+    "a location or a device",
     (text) => /^(?:[0-9a-f]{1,4}:){4,7}[0-9a-f]{0,4}$/i.test(text) || /^Mozilla\/\d/.test(text),
   ],
   [
@@ -48,10 +48,10 @@ const VALUES: readonly (readonly [Reason, (text: string) => boolean])[] = [
   ],
 ];
 
-/** Share of the values that must look alike. */
+/** The share of values that must match a pattern. */
 const MIN_SHARE = 0.3;
 
-/** Why the column looks personal or secret. `values` are a sample, as texts. */
+/** Says what a column looks like; undefined when it looks neither personal nor secret. `values` are sampled values as text. */
 export function personalReason(table: string, column: string, values: readonly string[]): Reason | undefined {
   return byName(table, column) ?? byValues(values);
 }
@@ -59,48 +59,47 @@ export function personalReason(table: string, column: string, values: readonly s
 function byName(table: string, column: string): Reason | undefined {
   const words = wordsOf(column);
   const [first = ""] = words;
-  const telling = words.length > 1 && HUNGARIAN.has(first) ? words.slice(1) : words;
-  const joined = telling.join("");
-  if (telling.some((word) => COUNTS.has(word))) return undefined;
-  const together = TOGETHER.find(([, wanted]) => wanted.every((word) => telling.includes(word)));
+  const nameWords = words.length > 1 && HUNGARIAN.has(first) ? words.slice(1) : words;
+  const joined = nameWords.join("");
+  if (nameWords.some((word) => COUNTS.has(word))) return undefined;
+  const together = TOGETHER.find(([, combination]) => combination.every((word) => nameWords.includes(word)));
   if (together !== undefined) return together[0];
-  const isKey = telling.length > 1 && telling.at(-1) === "id";
-  for (const word of telling) {
+  const isKey = nameWords.length > 1 && nameWords.at(-1) === "id";
+  for (const word of nameWords) {
     const reason = BY_WORD.get(word);
-    // `address_id` and `session_id` name a row elsewhere, unless the whole is a name of its own.
+    // `address_id` refers to a row elsewhere, unless the joined words are listed themselves, as `deviceid` is.
     if (reason !== undefined && !(isKey && !BY_WORD.has(joined))) return reason;
   }
   if (BY_WORD.has(joined)) return BY_WORD.get(joined);
-  const isName = NAME.has(telling.at(-1) ?? "");
-  if (isName && (telling.some((word) => PEOPLE.has(word)) || (telling.length === 1 && isOfPeople(table))))
+  const isName = NAME.has(nameWords.at(-1) ?? "");
+  if (isName && (nameWords.some((word) => PEOPLE.has(word)) || (nameWords.length === 1 && isOfPeople(table))))
     return "a person's name";
   if (isKey) return undefined;
-  return telling.map(inside).find((reason) => reason !== undefined);
+  return nameWords.map(reasonInside).find((reason) => reason !== undefined);
 }
 
 function isOfPeople(table: string): boolean {
   return wordsOf(table).some((word) => PEOPLE.has(word));
 }
 
-/** A word of a name that is written in one piece. */
-function inside(word: string): Reason | undefined {
+/** Searches a word for listed words inside it, for names without separators. */
+function reasonInside(word: string): Reason | undefined {
   if (INNOCENT.test(word)) return undefined;
-  const named = /^(.+?)(?:name|nom)$/.exec(word)?.[1];
-  if (named !== undefined && (PEOPLE.has(named) || /^(?:cust|kunden|emp|pers)$/.test(named))) return "a person's name";
+  const owner = /^(.+?)(?:name|nom)$/.exec(word)?.[1];
+  if (owner !== undefined && (PEOPLE.has(owner) || /^(?:cust|kunden|emp|pers)$/.test(owner))) return "a person's name";
   const together = TOGETHER.find(([, parts]) => parts.length > 1 && word.includes(parts.join("")));
   if (together !== undefined) return together[0];
   return INSIDE.find(([part]) => word.startsWith(part) || word.endsWith(part))?.[1];
 }
 
 function byValues(values: readonly string[]): Reason | undefined {
-  const told = values.filter((value) => value !== "");
-  if (told.length === 0) return undefined;
-  return VALUES.find(
-    ([, looks]) => told.filter((value) => looks(value.trim())).length >= Math.max(1, told.length * MIN_SHARE),
-  )?.[0];
+  const filled = values.filter((value) => value !== "");
+  if (filled.length === 0) return undefined;
+  const minMatches = Math.max(1, filled.length * MIN_SHARE);
+  return VALUES.find(([, matches]) => filled.filter((value) => matches(value.trim())).length >= minMatches)?.[0];
 }
 
-/** 13 to 19 digits with the check digit of ISO/IEC 7812. */
+/** Whether a text is 13 to 19 digits with the Luhn check digit of ISO/IEC 7812. */
 function isCardNumber(text: string): boolean {
   const digits = text.replace(/[ -]/g, "");
   if (!/^\d{13,19}$/.test(digits)) return false;

@@ -1,49 +1,52 @@
-// What a database says of itself: its tables and columns with keys and a sample of values, and what it has that cannot be a
-// dataset.
+// Reads a database's schema: tables and columns with their keys and a sample of values, and the objects that cannot be datasets.
 import { firstInvisible } from "../../src/lib/visible-text.ts";
-import { RESERVED_PREFIXES, quoteIdentifier, reservedPrefixOf } from "../../src/sql/identifier.ts";
+import { RESERVED_PREFIXES, quoteIdentifier, findReservedPrefix } from "../../src/sql/identifier.ts";
 
-/** A database as introspection asks it; a local D1 has this. */
-export interface AskedDatabase {
+/** The part of D1 that introspection uses. */
+interface AskedDatabase {
   prepare(sql: string): { all(): Promise<{ results: unknown[] }> };
 }
 
+/** A column of the database. */
 export interface FoundColumn {
   readonly name: string;
   readonly declaredType: string;
   /** The `table.column` that a foreign key refers to. */
   readonly references: string | null;
-  /** Some of its values as texts, without nulls. */
+  /** Sampled values as text, without NULL and blobs. */
   readonly values: readonly string[];
-  /** What SQLite calls the types of those values. */
+  /** SQLite's storage classes of the sampled values. */
   readonly storage: ReadonlySet<string>;
 }
 
+/** A table of the database. */
 export interface FoundTable {
   readonly name: string;
-  /** The column that is the primary key, when it is one alone. */
+  /** The primary key column; null unless the key is exactly one column. */
   readonly key: string | null;
   readonly columns: readonly FoundColumn[];
 }
 
+/** An object that cannot be a dataset. `reason` continues a sentence that begins with its name. */
 export interface LeftOut {
   readonly name: string;
   readonly reason: string;
 }
 
+/** The schema of a database. */
 export interface FoundDatabase {
   readonly tables: readonly FoundTable[];
   readonly leftOut: readonly LeftOut[];
 }
 
-export const VIEW_REASON = "is a view: it would read its tables without the rules. Use the tables.";
-export const VIRTUAL_REASON = "is a virtual table, which no dataset can be.";
+export const VIEW_REASON = "is a view, which would bypass the rules of its tables. Declare the tables instead.";
+export const VIRTUAL_REASON = "is a virtual table, which cannot be a dataset.";
 
-/** Rows of each table that are looked at. */
+/** Rows sampled from each table. */
 const SAMPLE_ROWS = 200;
-/** Characters of a value that are looked at. */
+/** Characters read of each sampled value. */
 const SAMPLE_LENGTH = 200;
-/** D1 gives at most 100 columns, two for each that is sampled. */
+/** Columns sampled in one query: D1 returns at most 100 result columns, and each sampled column takes two. */
 const COLUMNS_AT_ONCE = 48;
 
 type Row = Readonly<Record<string, string | number | null>>;
@@ -53,7 +56,7 @@ async function ask(database: AskedDatabase, sql: string): Promise<readonly Row[]
   return results.filter((row): row is Row => typeof row === "object" && row !== null);
 }
 
-/** Reads everything, in the order of names. */
+/** Reads all tables, in the order of their names. */
 export async function readDatabase(database: AskedDatabase): Promise<FoundDatabase> {
   const objects = await ask(
     database,
@@ -64,9 +67,9 @@ export async function readDatabase(database: AskedDatabase): Promise<FoundDataba
   );
   const tables: FoundTable[] = [];
   const leftOut: LeftOut[] = [];
-  for (const { type, name: given } of objects) {
-    const name = String(given);
-    if (isOwn(name)) continue;
+  for (const { type, name: value } of objects) {
+    const name = String(value);
+    if (isInternal(name)) continue;
     const reason = reasonToLeaveOut(String(type), name, virtual);
     if (reason !== null) {
       leftOut.push({ name, reason });
@@ -79,9 +82,9 @@ export async function readDatabase(database: AskedDatabase): Promise<FoundDataba
   return { tables, leftOut };
 }
 
-/** What the database, wrangler or Gatehouse keeps for itself: nobody misses it. */
-function isOwn(name: string): boolean {
-  const prefix = reservedPrefixOf(name);
+/** Whether SQLite, D1, wrangler or Gatehouse owns the table; such tables are skipped without a report. */
+function isInternal(name: string): boolean {
+  const prefix = findReservedPrefix(name);
   return name === "d1_migrations" || (prefix !== undefined && !["fts5", "rtree"].includes(prefix));
 }
 
@@ -89,40 +92,39 @@ function reasonToLeaveOut(type: string, name: string, virtual: readonly string[]
   if (type === "view") return VIEW_REASON;
   if (virtual.includes(name)) return VIRTUAL_REASON;
   if (virtual.some((owner) => name.startsWith(`${owner}_`))) return "belongs to a virtual table.";
-  if (reservedPrefixOf(name) !== undefined)
-    return `begins like a name that is reserved (${RESERVED_PREFIXES.join(", ")}).`;
+  if (findReservedPrefix(name) !== undefined) return `begins with a reserved prefix (${RESERVED_PREFIXES.join(", ")}).`;
   return invisibleReason(name);
 }
 
-/** A name that looks like another, or like nothing: an operator could not see which table they open. */
+/** Refuses names with invisible characters: the operator could not see which table they open. */
 function invisibleReason(name: string): string | null {
   const codePoint = firstInvisible(name);
-  return codePoint === undefined ? null : `has a character in its name that cannot be seen (${codePoint}).`;
+  return codePoint === undefined ? null : `has an invisible character in its name (${codePoint}).`;
 }
 
 interface ReadTable {
   readonly table: FoundTable;
-  /** As `table.column`. */
+  /** Each named as `table.column`. */
   readonly columnsLeftOut: readonly LeftOut[];
 }
 
 async function readTable(database: AskedDatabase, name: string): Promise<ReadTable> {
   const table = quoteIdentifier(name);
   const all = await ask(database, `SELECT name, type, pk, hidden FROM pragma_table_xinfo(${literal(name)})`);
-  const found = all.filter((column) => invisibleReason(String(column["name"])) === null);
+  const readable = all.filter((column) => invisibleReason(String(column["name"])) === null);
   const columnsLeftOut = all.flatMap(({ name: column }): LeftOut[] => {
     const reason = invisibleReason(String(column));
     return reason === null ? [] : [{ name: `${name}.${String(column)}`, reason }];
   });
   const keys = all.filter(({ pk }) => Number(pk) > 0);
   const references = await readReferences(database, name);
-  const names = found.map((column) => String(column["name"]));
+  const names = readable.map((column) => String(column["name"]));
   const samples = new Map<string, Pick<FoundColumn, "values" | "storage">>();
   for (let start = 0; start < names.length; start += COLUMNS_AT_ONCE)
     for (const [column, sample] of await readSamples(database, table, names.slice(start, start + COLUMNS_AT_ONCE)))
       samples.set(column, sample);
-  const key = keys.length === 1 && keys[0] !== undefined && found.includes(keys[0]) ? String(keys[0]["name"]) : null;
-  const columns = found.map(({ name: column, type }) => ({
+  const key = keys.length === 1 && keys[0] !== undefined && readable.includes(keys[0]) ? String(keys[0]["name"]) : null;
+  const columns = readable.map(({ name: column, type }) => ({
     name: String(column),
     declaredType: String(type ?? ""),
     references: references.get(String(column)) ?? null,
@@ -136,7 +138,7 @@ async function readReferences(database: AskedDatabase, name: string): Promise<Re
   const rows = await ask(database, `SELECT "from", "table", "to" FROM pragma_foreign_key_list(${literal(name)})`);
   const references = new Map<string, string>();
   for (const { from, table, to } of rows) {
-    // Without a column it is the primary key of the other table.
+    // A foreign key without a column refers to the other table's primary key.
     const target = to ?? (await primaryKeyOf(database, String(table)));
     const reference = `${String(table)}.${String(target)}`;
     if (target !== null && firstInvisible(reference) === undefined) references.set(String(from), reference);
@@ -160,9 +162,9 @@ async function readSamples(
   });
   const rows = await ask(database, `SELECT ${selected.join(", ")} FROM ${table} LIMIT ${SAMPLE_ROWS}`);
   return columns.map((column, index) => {
-    const told = rows.filter((row) => row[`t${index}`] !== "null");
-    const values = told.filter((row) => row[`t${index}`] !== "blob").map((row) => String(row[`v${index}`]));
-    return [column, { values, storage: new Set(told.map((row) => String(row[`t${index}`]))) }] as const;
+    const filled = rows.filter((row) => row[`t${index}`] !== "null");
+    const values = filled.filter((row) => row[`t${index}`] !== "blob").map((row) => String(row[`v${index}`]));
+    return [column, { values, storage: new Set(filled.map((row) => String(row[`t${index}`]))) }] as const;
   });
 }
 

@@ -1,10 +1,10 @@
-// `npm run policy -- check`: who sees what, and what in the policy has no effect.
-import { attributeProblems, describeProblem } from "../../src/policy/attributes.ts";
-import { subjectValuesOf } from "../../src/policy/conditions.ts";
+// The output of `npm run policy -- check`: a table of what each role sees, and warnings about parts of the policy without effect.
+import { findAttributeProblems, describeAttributeProblem } from "../../src/policy/attributes.ts";
+import { listSubjectValues } from "../../src/policy/conditions.ts";
 import type { Policy, Rule } from "../../src/policy/model.ts";
 import { disclosureText, roleView, rowsText } from "./words.ts";
 
-/** A table for each dataset: a line for its rows and for each column, a cell for each role. */
+/** Builds a table for each dataset: a line for its rows and for each column, with a cell for each role. */
 export function matrixOf(policy: Policy): readonly string[] {
   const roles = policy.roles.map(({ name }) => name);
   return policy.datasets.flatMap((dataset) => {
@@ -25,49 +25,47 @@ export function matrixOf(policy: Policy): readonly string[] {
   });
 }
 
-/** Cells below each other; the first line is the head. */
+/** Aligns cells in columns; the first line is the heading. */
 function aligned(lines: readonly (readonly string[])[]): readonly string[] {
   const widths = (lines[0] ?? []).map((_cell, index) => Math.max(...lines.map((line) => line[index]?.length ?? 0)));
   return lines.map((line, index) => {
     const text = line
-      .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
       .join("  ")
       .trimEnd();
     return index === 0 ? text : `  ${text}`;
   });
 }
 
-/** What has no effect, or not the one that was meant, each with what to do. */
+/** Lists what has no effect or probably not the intended one, each with what to do. */
 export function warningsOf(policy: Policy): readonly string[] {
   const { datasets, rules, members, groups, roles } = policy;
-  const held = new Set([...members, ...groups].flatMap((one) => one.roles));
-  const read = new Set(rules.filter(({ effect }) => effect === "allow").map(({ dataset }) => dataset));
+  const heldRoles = new Set([...members, ...groups].flatMap((holder) => holder.roles));
+  const readable = new Set(rules.filter(({ effect }) => effect === "allow").map(({ dataset }) => dataset));
   return [
     ...datasets
-      .filter(({ id }) => !read.has(id))
-      .map(({ id }) => `${id}: no rule lets anybody read it. Write one, or remove it.`),
+      .filter(({ id }) => !readable.has(id))
+      .map(({ id }) => `${id}: no rule allows reading it. Write a rule, or remove the dataset.`),
     ...datasets.flatMap((dataset) =>
-      dataset.kind === "table" && dataset.hidden && read.has(dataset.id)
-        ? [`${dataset.id}: rules name it, but nobody has opened it. Remove its "hidden": true, or leave it closed.`]
+      dataset.kind === "table" && dataset.hidden && readable.has(dataset.id)
+        ? [`${dataset.id}: rules allow reading it, but it is hidden. Remove its "hidden": true, or leave it hidden.`]
         : [],
     ),
     ...roles
-      .filter(({ name }) => !held.has(name) && rules.some(({ role }) => role === name))
+      .filter(({ name }) => !heldRoles.has(name) && rules.some(({ role }) => role === name))
       .map(
         ({ name }) =>
-          `roles.${name}: no member of this file and no group holds it, so its rules reach only whom the members table names.`,
+          `roles.${name}: no member or group in the policy file has it, so only the members table can give it.`,
       ),
     ...(roles.length > 0 && !roles.some(({ administers }) => administers)
-      ? [
-          "roles: none has administers: true, so members can be added by npm run member alone, and no set-up code works.",
-        ]
+      ? ["roles: none has administers: true, so only npm run member can add members, and no setup code works."]
       : []),
     ...members
       .filter((member) => member.roles.length === 0)
-      .map(({ email }) => `${email}: holds no role and sees nothing.`),
+      .map(({ email }) => `${email}: has no role and sees nothing.`),
     ...members.flatMap(({ email, attributes }) =>
-      attributeProblems(policy, attributes).map(
-        (problem) => `${email}: the attribute ${problem.attribute} ${describeProblem(problem)}`,
+      findAttributeProblems(policy, attributes).map(
+        (problem) => `${email}: the attribute ${problem.attribute} ${describeAttributeProblem(problem)}`,
       ),
     ),
     ...rules.flatMap((rule) => warningsOfRule(rule, policy)),
@@ -76,13 +74,17 @@ export function warningsOf(policy: Policy): readonly string[] {
 
 function warningsOfRule(rule: Rule, { rules, members }: Policy): readonly string[] {
   const holders = members.filter(({ roles }) => roles.includes(rule.role));
-  const needed = rule.rows === null ? [] : subjectValuesOf(rule.rows).filter((name) => !["id", "email"].includes(name));
-  const lacking = holders.filter(({ attributes }) => needed.some((name) => !Object.hasOwn(attributes, name)));
-  const allowed = rules.some(({ effect, dataset }) => effect === "allow" && dataset === rule.dataset);
+  const neededAttributes =
+    rule.rows === null ? [] : listSubjectValues(rule.rows).filter((name) => !["id", "email"].includes(name));
+  const lacking = holders.filter(({ attributes }) => neededAttributes.some((name) => !Object.hasOwn(attributes, name)));
+  const isAllowed = rules.some(({ effect, dataset }) => effect === "allow" && dataset === rule.dataset);
   return [
-    ...(rule.effect === "deny" && !allowed ? [`${rule.id}: denies what no rule allows. Remove it.`] : []),
+    ...(rule.effect === "deny" && !isAllowed
+      ? [`${rule.id}: denies a dataset that no rule allows. Remove the rule.`]
+      : []),
     ...lacking.map(
-      ({ email }) => `${rule.id}: ${email} lacks ${needed.join(" or ")}, so the rule grants them nothing.`,
+      ({ email }) =>
+        `${rule.id}: ${email} lacks the attribute ${neededAttributes.join(" or ")}, so the rule grants them nothing.`,
     ),
   ];
 }

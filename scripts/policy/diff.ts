@@ -1,16 +1,18 @@
-// `npm run policy -- diff <revision>`: what a change of the policy opens and closes, role by role and person by person.
-import { disclosureRank } from "../../src/policy/masks.ts";
+// The output of `npm run policy -- diff <revision>`: what a change of the policy opens and closes, by role and by member.
+import { rankDisclosure } from "../../src/policy/masks.ts";
 import type { Disclosure, Policy } from "../../src/policy/model.ts";
 import { disclosureText, roleView, rowsText } from "./words.ts";
 import type { RoleView } from "./words.ts";
 
-export interface PolicyDiff {
+/** The differences between two policies, one line each. */
+interface PolicyDiff {
   readonly opens: readonly string[];
   readonly closes: readonly string[];
-  /** What shows other rows than before; which way, no rule on words can tell. */
+  /** Changes that may open or close access, such as another row condition. */
   readonly changes: readonly string[];
 }
 
+/** Compares two policies by what each role sees, and by which roles members and groups have. */
 export function diffPolicies(before: Policy, after: Policy): PolicyDiff {
   const diff = { opens: [] as string[], closes: [] as string[], changes: [] as string[] };
   const roles = distinct([before, after].flatMap((policy) => policy.roles.map(({ name }) => name)));
@@ -20,33 +22,34 @@ export function diffPolicies(before: Policy, after: Policy): PolicyDiff {
       compareViews(`${role} on ${dataset}`, roleView(before, role, dataset), roleView(after, role, dataset), diff);
   const emails = distinct([before, after].flatMap((policy) => policy.members.map(({ email }) => email)));
   for (const email of emails) {
-    const [had, has] = [before, after].map(
-      (policy) => policy.members.find((member) => member.email === email)?.roles ?? [],
+    const [oldMember, newMember] = [before, after].map(({ members }) =>
+      members.find((member) => member.email === email),
     );
-    diff.opens.push(
-      ...(has ?? []).filter((role) => !(had ?? []).includes(role)).map((role) => `${email} gets the role ${role}`),
+    const [oldRoles, newRoles] = [oldMember?.roles ?? [], newMember?.roles ?? []];
+    diff.opens.push(...missing(oldRoles, newRoles).map((role) => `${email} gets the role ${role}`));
+    diff.closes.push(...missing(newRoles, oldRoles).map((role) => `${email} loses the role ${role}`));
+    const [oldAttributes, newAttributes] = [oldMember, newMember].map((member) =>
+      JSON.stringify(member?.attributes ?? {}),
     );
-    diff.closes.push(
-      ...(had ?? []).filter((role) => !(has ?? []).includes(role)).map((role) => `${email} loses the role ${role}`),
-    );
-    const [was, is] = [before, after].map((policy) =>
-      JSON.stringify(policy.members.find((one) => one.email === email)?.attributes ?? {}),
-    );
-    if (was !== is) diff.changes.push(`${email} has the attributes ${is}, had ${was}`);
+    if (oldAttributes !== newAttributes)
+      diff.changes.push(`${email} has the attributes ${newAttributes}, previously ${oldAttributes}`);
   }
   compareGroups(before, after, diff);
   return diff;
 }
 
 function compareGroups(before: Policy, after: Policy, { opens, closes }: Lists): void {
-  const given = ({ groups }: Policy): readonly string[] =>
-    groups.flatMap(({ group, roles }) => roles.map((role) => `${JSON.stringify(group)} the role ${role}`));
-  opens.push(...missing(given(before), given(after)).map((one) => `the group ${one}: is given now`));
-  closes.push(...missing(given(after), given(before)).map((one) => `the group ${one}: is not given any more`));
-  const administer = ({ roles }: Policy): readonly string[] =>
+  const listGrants = ({ groups }: Policy, verb: string): readonly string[] =>
+    groups.flatMap(({ group, roles }) =>
+      roles.map((role) => `the group ${JSON.stringify(group)} ${verb} the role ${role}`),
+    );
+  opens.push(...missing(listGrants(before, "gives"), listGrants(after, "gives")));
+  closes.push(...missing(listGrants(after, "no longer gives"), listGrants(before, "no longer gives")));
+  const administering = ({ roles }: Policy): readonly string[] =>
     roles.filter(({ administers }) => administers).map(({ name }) => name);
-  opens.push(...missing(administer(before), administer(after)).map((role) => `${role} may add and remove members`));
-  closes.push(...missing(administer(after), administer(before)).map((role) => `${role} may not add members any more`));
+  const [oldRoles, newRoles] = [administering(before), administering(after)];
+  opens.push(...missing(oldRoles, newRoles).map((role) => `${role} may add and remove members`));
+  closes.push(...missing(newRoles, oldRoles).map((role) => `${role} may no longer add and remove members`));
 }
 
 interface Lists {
@@ -55,23 +58,24 @@ interface Lists {
   readonly changes: string[];
 }
 
-function compareViews(what: string, before: RoleView, after: RoleView, { opens, closes, changes }: Lists): void {
+function compareViews(subject: string, before: RoleView, after: RoleView, { opens, closes, changes }: Lists): void {
   if (before.kind === "nothing" && after.kind === "nothing") return;
-  if (before.kind === "nothing") return void opens.push(`${what}: ${summaryOf(after)}`);
-  if (after.kind === "nothing") return void closes.push(`${what}: nothing any more (${after.reason})`);
+  if (before.kind === "nothing") return void opens.push(`${subject}: ${summaryOf(after)}`);
+  if (after.kind === "nothing") return void closes.push(`${subject}: no longer readable (${after.reason})`);
   if (before.kind !== "rows" || after.kind !== "rows") return;
   if (JSON.stringify(before.rows) !== JSON.stringify(after.rows)) {
     const list = after.rows === null ? opens : before.rows === null ? closes : changes;
-    list.push(`${what}: rows ${rowsText(after.rows)}, were ${rowsText(before.rows)}`);
+    list.push(`${subject}: rows ${rowsText(after.rows)}, previously ${rowsText(before.rows)}`);
   }
   for (const column of distinct([...before.columns.keys(), ...after.columns.keys()])) {
-    const [was, is] = [before.columns.get(column), after.columns.get(column)];
-    const list = rankOf(is) > rankOf(was) ? opens : rankOf(is) < rankOf(was) ? closes : undefined;
-    list?.push(`${what}.${column}: ${disclosureText(is)}, was ${disclosureText(was)}`);
+    const [old, current] = [before.columns.get(column), after.columns.get(column)];
+    const list = rankOf(current) > rankOf(old) ? opens : rankOf(current) < rankOf(old) ? closes : undefined;
+    list?.push(`${subject}.${column}: ${disclosureText(current)}, previously ${disclosureText(old)}`);
   }
-  opens.push(...missing(before.reveal, after.reveal).map((column) => `${what}.${column}: tokens may be exchanged`));
+  const [oldReveal, newReveal] = [before.reveal, after.reveal];
+  opens.push(...missing(oldReveal, newReveal).map((column) => `${subject}.${column}: masking tokens may be exchanged`));
   closes.push(
-    ...missing(after.reveal, before.reveal).map((column) => `${what}.${column}: tokens may not be exchanged any more`),
+    ...missing(newReveal, oldReveal).map((column) => `${subject}.${column}: masking tokens may no longer be exchanged`),
   );
 }
 
@@ -82,11 +86,12 @@ function summaryOf(view: RoleView): string {
 }
 
 function rankOf(disclosure: Disclosure | undefined): number {
-  return disclosureRank(disclosure ?? { kind: "hidden" });
+  return rankDisclosure(disclosure ?? { kind: "hidden" });
 }
 
-function missing(there: readonly string[], wanted: readonly string[]): readonly string[] {
-  return wanted.filter((one) => !there.includes(one));
+/** The items of `items` that are not in `present`. */
+function missing(present: readonly string[], items: readonly string[]): readonly string[] {
+  return items.filter((item) => !present.includes(item));
 }
 
 function distinct(names: readonly string[]): readonly string[] {

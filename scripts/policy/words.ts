@@ -1,8 +1,17 @@
-// The policy in words: row rules, decisions and columns as people read them.
-import { disclosureName } from "../../src/policy/masks.ts";
-import type { BoundCondition, Condition, Disclosure, Policy, Rule, TableDataset } from "../../src/policy/model.ts";
+// Writes row conditions, masks and a role's view of a dataset as text that people read.
+import { formatDisclosure } from "../../src/policy/masks.ts";
+import type {
+  BoundCondition,
+  BoundPart,
+  Condition,
+  Disclosure,
+  Policy,
+  Rule,
+  RulePart,
+  TableDataset,
+} from "../../src/policy/model.ts";
 
-/** A row rule as it could be written in SQL; `all` where there is none. */
+/** Writes a row condition in the form of SQL; `all` when there is none. */
 export function rowsText(condition: Condition | BoundCondition | null): string {
   return condition === null ? "all" : conditionText(condition);
 }
@@ -15,9 +24,7 @@ function conditionText(condition: Condition | BoundCondition): string {
   return `${condition.column} ${condition.op} ${valueText(condition.value)}`;
 }
 
-type Part = Extract<Condition | BoundCondition, { parts: unknown }>["parts"][number];
-
-function partText(part: Part): string {
+function partText(part: RulePart | BoundPart): string {
   switch (part.kind) {
     case "text":
       return part.text;
@@ -36,7 +43,7 @@ function valueText(value: unknown): string {
   return typeof value === "string" ? `'${value}'` : String(value);
 }
 
-/** What one role sees of one dataset. */
+/** What a role sees of a dataset. */
 export type RoleView =
   | { readonly kind: "nothing"; readonly reason: string }
   | { readonly kind: "documents" }
@@ -47,21 +54,21 @@ export type RoleView =
       readonly reveal: readonly string[];
     };
 
-/** By the rules alone, whoever holds the role. */
+/** Computes a role's view from the rules alone, without attributes of a particular user. */
 export function roleView({ datasets, rules }: Policy, role: string, datasetId: string): RoleView {
   const dataset = datasets.find(({ id }) => id === datasetId);
-  const own = rules.filter((rule) => rule.role === role && rule.dataset === datasetId);
-  const allow = own.find(({ effect }) => effect === "allow");
-  const deny = own.find(({ effect }) => effect === "deny");
+  const applicable = rules.filter((rule) => rule.role === role && rule.dataset === datasetId);
+  const allow = applicable.find(({ effect }) => effect === "allow");
+  const deny = applicable.find(({ effect }) => effect === "deny");
   if (dataset === undefined) return { kind: "nothing", reason: "no such dataset" };
   if (deny !== undefined && deny.hidden.length === 0) return { kind: "nothing", reason: "denied" };
   if (allow === undefined) return { kind: "nothing", reason: "no rule" };
   if (dataset.kind === "documents") return { kind: "documents" };
-  if (dataset.hidden) return { kind: "nothing", reason: "not opened" };
-  return { kind: "rows", rows: allow.rows, columns: columnsOf(dataset, allow, deny), reveal: allow.reveal };
+  if (dataset.hidden) return { kind: "nothing", reason: "hidden" };
+  return { kind: "rows", rows: allow.rows, columns: discloseColumns(dataset, allow, deny), reveal: allow.reveal };
 }
 
-function columnsOf(dataset: TableDataset, allow: Rule, deny: Rule | undefined): ReadonlyMap<string, Disclosure> {
+function discloseColumns(dataset: TableDataset, allow: Rule, deny: Rule | undefined): ReadonlyMap<string, Disclosure> {
   return new Map(
     dataset.columns.map(({ name, hidden }): [string, Disclosure] => {
       const isHidden = hidden || allow.hidden.includes(name) || (deny?.hidden.includes(name) ?? false);
@@ -70,6 +77,7 @@ function columnsOf(dataset: TableDataset, allow: Rule, deny: Rule | undefined): 
   );
 }
 
+/** Writes how a column is shown: its mask, `clear`, or `–` when it is hidden. */
 export function disclosureText(disclosure: Disclosure | undefined): string {
-  return disclosure === undefined || disclosure.kind === "hidden" ? "–" : disclosureName(disclosure);
+  return disclosure === undefined || disclosure.kind === "hidden" ? "–" : formatDisclosure(disclosure);
 }

@@ -1,4 +1,4 @@
-// The Worker as it would be uploaded: its size, what is in it and under which licences, how long it takes to start.
+// Release checks of the Worker as it would be uploaded: its size, the licences of the packages in it, and its start time.
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -10,7 +10,7 @@ import { passedIf } from "./outcome.ts";
 import type { Outcome } from "./outcome.ts";
 
 const MAX_GZIP_KIB = 700;
-/** The platform refuses a Worker whose first code runs longer; a whole process is held to it here. */
+/** Cloudflare refuses a Worker whose startup code takes longer. Here the limit includes the start of the whole runtime. */
 const MAX_START_MS = 1000;
 const STARTS = 5;
 const LICENCES = ["MIT", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "0BSD"];
@@ -18,12 +18,13 @@ const LICENCES = ["MIT", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "0
 const metafileSchema = z.object({ inputs: z.record(z.string(), z.unknown()) });
 const packageSchema = z.object({ name: z.string(), version: z.string(), license: z.string().optional() });
 
-export interface Bundle {
+/** A built Worker and wrangler's output of the build. */
+interface Bundle {
   readonly folder: string;
   readonly report: string;
 }
 
-/** Builds it, lets it be looked at, and removes it. */
+/** Builds the Worker, passes it to `look`, and removes it afterwards. */
 export async function withBundle<T>(look: (bundle: Bundle) => Promise<T>): Promise<T> {
   const folder = mkdtempSync(path.join(tmpdir(), "gatehouse-bundle-"));
   try {
@@ -34,43 +35,44 @@ export async function withBundle<T>(look: (bundle: Bundle) => Promise<T>): Promi
   }
 }
 
-/** As wrangler reports it. */
+/** Checks the compressed size that wrangler reports. */
 export function checkSize({ report }: Bundle): Outcome {
   const line = /Total Upload: .*gzip: ([0-9.]+) KiB/.exec(report);
   if (line === null) return { state: "failed", saw: "wrangler reported no size" };
-  return passedIf(Number(line[1]) <= MAX_GZIP_KIB, `${line[0]}, of at most ${MAX_GZIP_KIB} KiB`);
+  return passedIf(Number(line[1]) <= MAX_GZIP_KIB, `${line[0]}, with a limit of ${MAX_GZIP_KIB} KiB`);
 }
 
-/** Every package that a file of the bundle comes from, and all that package.json depends on: compiled files are not told of. */
+/** Checks the licence of every package in the bundle and every dependency; the metafile does not list WebAssembly files. */
 export function checkLicences({ folder }: Bundle): Outcome {
   const { inputs } = metafileSchema.parse(JSON.parse(readFileSync(path.join(folder, "bundle-meta.json"), "utf8")));
   const declared = Object.keys(packageJson.dependencies).map((name) => `node_modules/${name}`);
   const folders = new Set([...declared, ...Object.keys(inputs).flatMap((file) => packageFolder(file) ?? [])]);
-  const packages = [...folders].map((at) =>
-    packageSchema.parse(JSON.parse(readFileSync(path.join(root, at, "package.json"), "utf8"))),
+  const packages = [...folders].map((packagePath) =>
+    packageSchema.parse(JSON.parse(readFileSync(path.join(root, packagePath, "package.json"), "utf8"))),
   );
   const wrong = packages.filter(({ license }) => license === undefined || !LICENCES.includes(license));
-  const shown = packages.map(({ name, version, license }) => `${name} ${version} ${license ?? "without a licence"}`);
+  const list = packages.map(({ name, version, license }) => `${name} ${version} ${license ?? "without a licence"}`);
+  const refusal = wrong.length === 0 ? "" : `. Not allowed: ${wrong.map(({ name }) => name).join(", ")}`;
   return passedIf(
     packages.length > 0 && wrong.length === 0,
-    `${packages.length} packages: ${shown.toSorted().join(", ")}${wrong.length === 0 ? "" : `. Not allowed: ${wrong.map(({ name }) => name).join(", ")}`}`,
+    `${packages.length} packages: ${list.toSorted().join(", ")}${refusal}`,
   );
 }
 
-/** `…/node_modules/@scope/name/dist/x.js` → `node_modules/@scope/name`, of the innermost. */
+/** The folder of the innermost package: `…/node_modules/@scope/name/dist/x.js` gives `node_modules/@scope/name`. */
 function packageFolder(file: string): string | undefined {
   return /^.*?((?:node_modules\/(?:@[^/]+\/)?[^/]+\/?)+)(?=\/|$)/.exec(file)?.[1];
 }
 
-/** From the start of the runtime to its first answer, on this machine. */
+/** Measures the time from the start of the runtime to its first answer on this machine. */
 export async function checkStart({ folder }: Bundle): Promise<Outcome> {
   const times: number[] = [];
   for (let count = 0; count < STARTS; count += 1)
     times.push(await startOnce(folder, 20_000 + ((process.pid + count) % 20_000)));
-  const [best = Infinity] = times.toSorted((one, other) => one - other);
+  const best = Math.min(...times);
   return passedIf(
     best <= MAX_START_MS,
-    `first answer ${Math.round(best)} ms after the start, best of ${STARTS}, of at most ${MAX_START_MS} ms`,
+    `first answer ${Math.round(best)} ms after the start (best of ${STARTS}), with a limit of ${MAX_START_MS} ms`,
   );
 }
 
@@ -80,7 +82,7 @@ async function startOnce(bundleDir: string, port: number): Promise<number> {
   try {
     const addresses = await freeAddresses(port);
     if (addresses === undefined) throw new Error(`port ${port} is in use`);
-    const began = performance.now();
+    const startedMs = performance.now();
     const { miniflare } = await startLocal({
       configPath: path.join(root, "wrangler.jsonc"),
       bundleDir,
@@ -89,9 +91,9 @@ async function startOnce(bundleDir: string, port: number): Promise<number> {
       stateDir,
     });
     await (await fetch(originOf(port))).text();
-    const took = performance.now() - began;
+    const tookMs = performance.now() - startedMs;
     await miniflare.dispose();
-    return took;
+    return tookMs;
   } finally {
     rmSync(stateDir, { recursive: true, force: true });
   }

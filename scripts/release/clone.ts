@@ -1,4 +1,4 @@
-// A fresh clone of what is committed, used as a newcomer would: it starts, a real client signs in and asks, its tests pass.
+// Release checks in a fresh clone, used as a newcomer would: it starts, a real client signs in and queries, and its tests pass.
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,7 +11,7 @@ import type { Outcome } from "./outcome.ts";
 const READY = "Press Ctrl+C to stop.";
 const START_TIMEOUT_MS = 300_000;
 
-/** Clones, lets it be used, and removes it. */
+/** Clones the repository, passes the folder to `use`, and removes it afterwards. */
 export async function withClone<T>(use: (folder: string) => Promise<T>): Promise<T> {
   const folder = mkdtempSync(path.join(tmpdir(), "gatehouse-release-"));
   try {
@@ -23,17 +23,17 @@ export async function withClone<T>(use: (folder: string) => Promise<T>): Promise
   }
 }
 
-/** Only what is committed is in a clone. */
+/** Checks that everything is committed, because a clone contains nothing else. */
 export function checkCommitted(): Outcome {
   const { stdout } = spawnSync("git", ["status", "--porcelain"], { cwd: root, encoding: "utf8" });
   const { stdout: commit } = spawnSync("git", ["rev-parse", "--short", "HEAD"], { cwd: root, encoding: "utf8" });
   return passedIf(
     stdout === "",
-    stdout === "" ? `all is committed, at ${commit.trim()}` : `not committed:\n${stdout.trimEnd()}`,
+    stdout === "" ? `everything is committed, at ${commit.trim()}` : `not committed:\n${stdout.trimEnd()}`,
   );
 }
 
-/** `npm start`, and the sample's analyst at the other end. */
+/** Runs `npm start` in the clone and queries it as the sample's analyst. */
 export async function checkFirstUse(folder: string): Promise<Outcome> {
   const port = String(40_000 + (process.pid % 20_000));
   const child = spawn("npm", ["start"], {
@@ -42,7 +42,7 @@ export async function checkFirstUse(folder: string): Promise<Outcome> {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, PORT: port },
   });
-  const began = performance.now();
+  const startedMs = performance.now();
   try {
     await new Promise<void>((resolve, reject) => {
       let output = "";
@@ -56,19 +56,20 @@ export async function checkFirstUse(folder: string): Promise<Outcome> {
       child.once("error", reject);
       child.once("close", (status) => reject(new Error(`npm start ended with ${status}:\n${output}`)));
     });
-    const seconds = Math.round((performance.now() - began) / 1000);
+    const seconds = Math.round((performance.now() - startedMs) / 1000);
     const client = await connectAs("sdk v2, 2026", `http://localhost:${port}/mcp`, "analyst@harbor.example");
     const answer = await client.call("query", { source: "shop", sql: "SELECT count(*) AS orders FROM orders" });
     await client.close();
     return passedIf(
       !answer.isError && answer.text.includes("12000"),
-      `npm start served after ${seconds} s, a client signed in and was answered: ${answer.text.split("\n")[0]}`,
+      `npm start served after ${seconds} s; a client signed in and got: ${answer.text.split("\n")[0]}`,
     );
   } finally {
     if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, "SIGTERM");
   }
 }
 
+/** Runs `npm test` in the clone. */
 export function checkTests(folder: string): Outcome {
   const { status, stdout } = spawnSync("npm", ["test"], { cwd: folder, encoding: "utf8", maxBuffer: 1 << 28 });
   const [summary = "no summary"] = /^\s*Tests .*$/m.exec(stdout) ?? [];

@@ -1,4 +1,4 @@
-// What npm and wrangler themselves have to say about a release.
+// Release checks by npm and wrangler: generated types and known vulnerabilities.
 import { spawnSync } from "node:child_process";
 import * as z from "zod";
 import { root, runTool } from "../build.ts";
@@ -12,7 +12,7 @@ const auditSchema = z.object({
   }),
 });
 
-/** Whether worker-configuration.d.ts is of this wrangler.jsonc. */
+/** Checks that worker-configuration.d.ts matches wrangler.jsonc. */
 export async function checkGeneratedTypes(): Promise<Outcome> {
   try {
     await runTool("wrangler", ["types", "--check", "--include-runtime=false", "--strict-vars=false"]);
@@ -22,15 +22,15 @@ export async function checkGeneratedTypes(): Promise<Outcome> {
   }
 }
 
-/** What the registry knows of everything that is installed. A registry that does not answer is told, and is no pass. */
+/** Asks the registry for known vulnerabilities of installed packages. `unknown` when the registry does not answer. */
 export function checkVulnerabilities(): Outcome {
   const { stdout, stderr } = spawnSync("npm", ["audit", "--json"], { cwd: root, encoding: "utf8", maxBuffer: 1 << 26 });
   const parsed = auditSchema.safeParse(parseJson(stdout));
   if (!parsed.success) {
-    const said = stderr.trim().split("\n")[0] ?? "";
+    const reason = stderr.trim().split("\n")[0] ?? "";
     return {
       state: "unknown",
-      saw: `the registry does not answer npm audit${said === "" ? "" : ` (${said})`}: run it where it does`,
+      saw: `the registry does not answer npm audit${reason === "" ? "" : ` (${reason})`}: run this where it does`,
     };
   }
   const { vulnerabilities, dependencies } = parsed.data.metadata;
@@ -42,7 +42,7 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // npm printed something else: that it could not ask.
+    // npm printed an error instead of JSON: it could not reach the registry.
     return undefined;
   }
 }

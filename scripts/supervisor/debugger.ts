@@ -1,8 +1,8 @@
-// Whether a debugger is attached to this process or to workerd, in which both may stand still on purpose.
+// Detects a debugger attached to this process or to workerd: it may pause them on purpose, so a silent server is then not restarted.
 import { readFileSync } from "node:fs";
 import inspector from "node:inspector";
 
-/** Of this Node: its inspector is open. Of workerd, on Linux: another process traces it (gdb, lldb, strace). */
+/** Whether this Node's inspector is open or, on Linux, another process (gdb, lldb, strace) traces workerd. */
 export function isDebuggerAttached(): boolean {
   return inspector.url() !== undefined || childIds().some(isTraced);
 }
@@ -17,7 +17,7 @@ function isTraced(processId: string): boolean {
   return /^TracerPid:\t[1-9]/m.test(procText(`${processId}/status`));
 }
 
-/** Empty where there is no such file: on other systems, and of a process that has just ended. */
+/** Reads a file of /proc; empty on other systems, and for a process that has just ended. */
 function procText(name: string): string {
   try {
     return readFileSync(`/proc/${name}`, "utf8");

@@ -1,42 +1,43 @@
-// Decides when a server that does not answer is to be started again, and how long to wait before. Pure: times come from outside.
+// Decides when to restart a server that does not answer, and how long to wait before. Pure: callers pass all times in.
 
-/** One health check, with times of a monotonic clock but for `wallMs`. */
+/** One health check. Times are from a monotonic clock, except `wallMs`. */
 export interface HealthCheck {
   readonly beganMs: number;
   readonly endedMs: number;
-  /** The time of day at its end. */
+  /** The wall clock at the end of the check. */
   readonly wallMs: number;
   readonly isAnswered: boolean;
-  /** Whether a debugger is attached, in which a person may have stopped the server on purpose. */
+  /** Whether a debugger is attached, which may have paused the server on purpose. */
   readonly isDebugged: boolean;
 }
 
-export interface HealthWatch {
-  /** Milliseconds between two checks, and those that one waits for an answer. */
+/** Decides from successive checks whether the server is stuck. */
+interface HealthWatch {
+  /** The time between two checks, and the time that a check waits for an answer. */
   readonly intervalMs: number;
   readonly timeoutMs: number;
-  /** Takes the next check; whether the server is stuck and is to be ended. */
+  /** Takes the next check, and says whether the server is stuck and must be restarted. */
   isStuck(check: HealthCheck): boolean;
-  /** Begins anew: the server was started again. */
+  /** Forgets all checks, because the server was restarted. */
   reset(): void;
 }
 
-/** A single check is lost to a garbage collection or a busy machine. */
+/** Checks that must fail in a row: a garbage collection or a busy machine can fail a single one. */
 const MISSED_CHECKS = 3;
 const MIN_TIMEOUT_MS = 500;
 const MIN_INTERVAL_MS = 100;
 const MAX_INTERVAL_MS = 2000;
-/** How much later than planned a check may come before the machine, and not the server, is taken to have stood still. */
+/** A check that is later than planned by more than this means that the machine was suspended, not the server stuck. */
 const SUSPENDED_MS = 2000;
 
-/** Watches a server whose longest allowed query takes `querySeconds`. */
+/** Creates a watch that finds a server stuck after `querySeconds` of silence, the longest allowed time of a query. */
 export function watchHealth(querySeconds: number): HealthWatch {
   const intervalMs = Math.min(Math.max(querySeconds * 100, MIN_INTERVAL_MS), MAX_INTERVAL_MS);
   const timeoutMs = Math.max(intervalMs, MIN_TIMEOUT_MS);
   let missed = 0;
   let silentSinceMs = 0;
   let last: HealthCheck | undefined;
-  /** A suspended machine stands still: on Linux the monotonic clock with it, elsewhere the clock goes on and checks are late. */
+  /** On Linux the monotonic clock stops while the machine is suspended; on other systems it goes on, and the check is late. */
   const wasSuspended = (check: HealthCheck): boolean => {
     if (last === undefined) return false;
     const passedMs = check.endedMs - last.endedMs;
@@ -52,9 +53,9 @@ export function watchHealth(querySeconds: number): HealthWatch {
     timeoutMs,
     reset,
     isStuck(check) {
-      const isAnew = check.isAnswered || check.isDebugged || wasSuspended(check);
+      const isExcused = check.isAnswered || check.isDebugged || wasSuspended(check);
       last = check;
-      if (isAnew) {
+      if (isExcused) {
         missed = 0;
         return false;
       }
@@ -65,21 +66,22 @@ export function watchHealth(querySeconds: number): HealthWatch {
   };
 }
 
-export interface RestartBudget {
-  /** Takes one restart: the milliseconds to wait before it, or undefined when there were too many and the supervisor stops. */
+/** Limits how often the supervisor restarts the server. */
+interface RestartBudget {
+  /** Takes one restart. Returns the milliseconds to wait before it, or undefined when the budget is used up. */
   take(nowMs: number): number | undefined;
 }
 
 const WINDOW_MS = 60_000;
-/** The wait before the first, second and third restart within a minute. */
+/** Milliseconds to wait before the first, second and third restart within a minute. */
 const BACK_OFF_MS = [250, 1000, 4000];
 
-/** Three restarts in a minute: what needs more of them is not mended by another one. */
+/** Creates a budget of three restarts a minute: a problem that needs more is not solved by another restart. */
 export function createRestartBudget(): RestartBudget {
   let takenMs: readonly number[] = [];
   return {
     take(nowMs) {
-      takenMs = takenMs.filter((at) => nowMs - at < WINDOW_MS);
+      takenMs = takenMs.filter((atMs) => nowMs - atMs < WINDOW_MS);
       const backOffMs = BACK_OFF_MS[takenMs.length];
       if (backOffMs !== undefined) takenMs = [...takenMs, nowMs];
       return backOffMs;

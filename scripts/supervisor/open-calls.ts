@@ -1,34 +1,36 @@
-// Which calls have begun and not ended, by the log of the server, and which of them most probably keeps it. Pure.
-import { parseCallLine } from "../../src/access/call-log.ts";
-import type { LoggedCall } from "../../src/access/call-log.ts";
+// Tracks from the server's log which calls are open, and guesses which of them blocks the server. Pure.
+import { parseCallLine } from "../../src/audit/call-log.ts";
+import type { LoggedCall } from "../../src/audit/call-log.ts";
 
+/** The call that most probably stopped the server. */
 export interface Suspect {
   readonly call: LoggedCall;
-  /** Whether a call of the same user with the same statement was open when the server ended before. */
+  /** Whether a call of the same user with the same statement was also open at an earlier stop. */
   readonly isRepeated: boolean;
 }
 
-export interface OpenCalls {
-  /** Takes a line of the server's log. */
+/** The calls that have begun and not ended. */
+interface OpenCalls {
+  /** Reads a line of the server's log. */
   read(line: string): void;
-  /** The server has ended, and with it all its calls: the most probable cause; undefined when no call was open. */
+  /** Ends all open calls because the server stopped. Returns the most probable cause; undefined when no call was open. */
   end(): Suspect | undefined;
-  /** The server has ended for a reason of its own: none of its calls is to blame. */
+  /** Ends all open calls without blaming one, because the server was stopped on purpose. */
   forget(): void;
 }
 
-/** Statements that are remembered; the oldest are forgotten. */
+/** The number of statements remembered in each set; the oldest are forgotten. */
 const MAX_REMEMBERED = 1000;
 
-/** Who answers for a call: a program's access token is its owner's. */
+/** The user responsible for a call: a personal access token's calls are its owner's. */
 export function userOf({ owner, subject }: LoggedCall): string {
   return owner ?? subject;
 }
 
 /**
- * Follows calls. Several may be open when the server stops, as all but one wait for a database behind the first. That is by these in
- * turn: whose statement was open at an earlier end; whose statement has never been answered; which began last. A guess may still
- * refuse the statement of another user, until the operator clears it.
+ * Creates a tracker of open calls. Several calls may be open when the server stops, because the others wait behind the one that blocks.
+ * The suspect is chosen by these criteria, in order: its statement was open at an earlier stop; its statement was never answered; it
+ * began last. The guess may be wrong and refuse another user's statement, until the operator clears it.
  */
 export function followCalls(): OpenCalls {
   const open = new Map<string, LoggedCall>();
@@ -52,7 +54,7 @@ export function followCalls(): OpenCalls {
       const best = Math.max(...calls.map(score));
       const call = calls.findLast((candidate) => score(candidate) === best);
       const isRepeated = call !== undefined && openAtEnds.has(keyOf(call));
-      for (const each of calls) remember(openAtEnds, keyOf(each));
+      for (const openCall of calls) remember(openAtEnds, keyOf(openCall));
       return call === undefined ? undefined : { call, isRepeated };
     },
   };

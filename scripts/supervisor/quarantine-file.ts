@@ -1,38 +1,41 @@
-// The file of refused statements in the folder of local state: the supervisor adds to it, `npm run quarantine` lists and clears it,
-// and each start of the server hands its content to the Worker.
+// The file of refused statements in the local state. The supervisor adds statements, `npm run quarantine` lists and clears them, and
+// each start of the server passes them to the Worker.
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import * as z from "zod";
-import type { RefusedStatement } from "../../src/access/refused-statements.ts";
+import type { RefusedStatement } from "../../src/audit/refused-statements.ts";
 import { PRIVATE_FILE } from "../private-files.ts";
 
 const quarantined = z.object({
-  /** Names it in commands. */
+  /** Identifies the entry in commands. */
   id: z.string(),
-  /** The subject id of the user: of an access token's call, its owner's. */
+  /** The user's subject id; for a personal access token's call, the owner's. */
   subject: z.string(),
-  /** The digest. */
+  /** The statement's digest. */
   statement: z.string(),
   operation: z.string(),
   source: z.string().nullable(),
-  /** The call that ran when the server stopped, as the user's record names it. */
+  /** The id, in the user's audit record, of the call that ran when the server stopped. */
   call: z.string(),
   atMs: z.number(),
 });
 
+/** A refused statement of one user. */
 export type Quarantined = Readonly<z.output<typeof quarantined>>;
 
+/** Reads and changes the file. Other processes may change it at any time, so every method reads it again. */
 export interface QuarantineFile {
   list(): readonly Quarantined[];
-  /** Adds a statement, unless it is refused to that user already. */
+  /** Adds a statement unless it is already refused to that user. */
   add(entry: Omit<Quarantined, "id">): void;
-  /** Clears one by its id, or all. Returns how many there were. */
+  /** Clears the entry with this id, or all. Returns the number of cleared entries. */
   clear(id?: string): number;
-  /** What the Worker refuses, of each entry. */
+  /** The entries in the form that the Worker needs. */
   refused(): readonly RefusedStatement[];
 }
 
+/** Opens the file in a folder of local state; it need not exist. */
 export function openQuarantine(stateDir: string): QuarantineFile {
   const file = path.join(stateDir, "refused-statements.json");
   const list = (): readonly Quarantined[] => (existsSync(file) ? parse(readFileSync(file, "utf8")) : []);
@@ -57,7 +60,7 @@ export function openQuarantine(stateDir: string): QuarantineFile {
   };
 }
 
-/** What cannot be read is forgotten: the worst that comes of it is one more restart. */
+/** Parses the file and drops unreadable entries: the worst consequence is one more restart. */
 function parse(text: string): readonly Quarantined[] {
   try {
     const entries = z.array(z.unknown()).safeParse(JSON.parse(text));

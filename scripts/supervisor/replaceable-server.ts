@@ -1,8 +1,8 @@
-// The local server as something that can be ended and started again on the same port and state, so that clients keep their URL. It
-// follows the log for the calls that are open, and keeps to the budget of restarts; when to restart is supervise.ts.
+// Runs the local server so that it can be replaced on the same port and state, and clients keep their URL. It tracks open calls in the
+// log and enforces the budget of restarts; supervise.ts decides when to restart.
 import { setTimeout as delay } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
-import type { Handover, RefusedStatement } from "../../src/access/refused-statements.ts";
+import type { Handover, RefusedStatement } from "../../src/audit/refused-statements.ts";
 import type { LocalServer, RuntimeWatcher } from "../local.ts";
 import { createRestartBudget } from "./health.ts";
 import { followCalls, userOf } from "./open-calls.ts";
@@ -10,26 +10,28 @@ import type { Suspect } from "./open-calls.ts";
 import type { QuarantineFile } from "./quarantine-file.ts";
 import { printAside, printDefect, printLog } from "../terminal.ts";
 
+/** How to start the server, and where refused statements are stored. */
 export interface ServerOptions {
   readonly quarantine: QuarantineFile;
-  /** Starts the server, always on the same port and state, with what the Worker is to know. */
+  /** Starts the server, always on the same port and state, and passes the handover to the Worker. */
   readonly start: (handover: Handover, watcher: RuntimeWatcher) => Promise<LocalServer>;
 }
 
+/** A running server that can be restarted. */
 export interface ReplaceableServer {
   current(): LocalServer;
   /** Whether the operator has cleared statements that the Worker still refuses. */
   isOutdated(): boolean;
-  /** Starts it again because of `reason`, refusing the statement that most probably caused that. Throws `SupervisorStopped`. */
+  /** Prints `reason`, refuses the statement that most probably caused it, and restarts. Throws `SupervisorStopped`. */
   restart(reason: string): Promise<void>;
-  /** Starts it again at once with today's refused statements. */
+  /** Restarts at once with the current refused statements. */
   update(): Promise<void>;
 }
 
-/** There were too many restarts. The message is for the operator. */
+/** The restart budget is used up. The message is for the operator. */
 export class SupervisorStopped extends Error {}
 
-/** Starts it. `onFailure`: it ends by itself too often. */
+/** Starts the server. Calls `onFailure` when it crashes too often. */
 export async function startReplaceable(
   { quarantine, start }: ServerOptions,
   signal: AbortSignal,
@@ -43,8 +45,8 @@ export async function startReplaceable(
     },
     onCrash() {
       const suspect = calls.end();
-      // It may have another cause, such as a machine without memory: a statement is refused when it was running twice.
-      report("The server ended by itself and is started again.", suspect, quarantine, suspect?.isRepeated === true);
+      // A crash may have another cause, such as lack of memory, so a statement is refused only if it was running at two stops.
+      report("The server ended by itself and is restarting.", suspect, quarantine, suspect?.isRepeated === true);
       try {
         takeRestart();
       } catch (error) {
@@ -67,8 +69,8 @@ export async function startReplaceable(
         server = await startNext();
         isStarted = true;
       } catch (error) {
-        // Another program may have taken the port meanwhile. The budget bounds the attempts.
-        printAside("The server cannot be started:");
+        // Another program may have taken the port in the meantime. The budget limits the attempts.
+        printAside("The server could not be started:");
         printDefect(error);
         waitMs = takeRestart();
       }
@@ -91,28 +93,32 @@ export async function startReplaceable(
   };
 }
 
-/** Takes restarts from the budget: the milliseconds to wait before each. */
+/** Returns a function that takes a restart from the budget and returns the milliseconds to wait. It throws `SupervisorStopped`. */
 function restartTaker(): () => number {
   const budget = createRestartBudget();
   return () => {
     const backOffMs = budget.take(performance.now());
     if (backOffMs !== undefined) return backOffMs;
     throw new SupervisorStopped(
-      "The server had to be started again for the fourth time within a minute, so it stays ended. Look at the calls named above, then run npm start.",
+      [
+        "The server needed a fourth restart within a minute, so it was stopped.",
+        "Look at the calls named above, then run npm start.",
+      ].join(" "),
     );
   };
 }
 
-/** Says which call ended the server, and refuses its statement to its user. */
-function report(what: string, suspect: Suspect | undefined, quarantine: QuarantineFile, mayRefuse: boolean): void {
-  if (suspect === undefined) return printAside(`${what} No call was running.`);
+/** Prints which call probably stopped the server, and refuses its statement to its user if `mayRefuse`. */
+function report(reason: string, suspect: Suspect | undefined, quarantine: QuarantineFile, mayRefuse: boolean): void {
+  if (suspect === undefined) return printAside(`${reason} No call was running.`);
   const { operation, source, statement, call } = suspect.call;
   const user = userOf(suspect.call);
   const where = source === null ? operation : `${operation} on ${source}`;
-  const cause = `${what} The most probable cause is call ${call}: ${where} by subject ${user}.`;
+  const cause = `${reason} The most probable cause is call ${call}: ${where} by subject ${user}.`;
   if (statement === null || !mayRefuse) return printAside(cause);
   quarantine.add({ subject: user, statement, operation, source, call, atMs: Date.now() });
   printAside(
-    `${cause} Statement ${statement} is refused to that subject until you clear it: npm run quarantine -- list, npm run quarantine -- clear`,
+    `${cause} Statement ${statement} is refused to that subject until you clear it: ` +
+      `npm run quarantine -- list, npm run quarantine -- clear`,
   );
 }

@@ -1,5 +1,5 @@
-// Runs the local server and starts it again when it does not answer. workerd has one thread: a query that runs for minutes keeps
-// every user of every database waiting, and nothing inside the server can end it. What is decided, and by what, is health.ts.
+// Runs the local server and restarts it when it does not answer. workerd has one thread: a query that runs for minutes blocks every
+// user of every database, and nothing inside the server can stop it. health.ts decides when to restart.
 import { setTimeout as delay } from "node:timers/promises";
 import type { LocalServer } from "../local.ts";
 import { isDebuggerAttached } from "./debugger.ts";
@@ -9,29 +9,31 @@ import { startReplaceable } from "./replaceable-server.ts";
 import type { ReplaceableServer, ServerOptions } from "./replaceable-server.ts";
 import { print } from "../terminal.ts";
 
-export interface SupervisorOptions extends ServerOptions {
+/** What to run, and how long it may be silent. */
+interface SupervisorOptions extends ServerOptions {
   readonly origin: string;
-  /** How long the server may be silent: the limit of the policy file. */
+  /** The longest allowed silence: `limits.querySeconds` of the policy file. */
   readonly querySeconds: number;
 }
 
+/** A supervised server. */
 export interface Supervisor {
-  /** The server that runs now. */
+  /** The server that is running now. */
   server(): LocalServer;
   /** Rejects with `SupervisorStopped` when the server cannot be kept running. */
   readonly failed: Promise<never>;
-  /** Ends the server for good. */
+  /** Stops the server and the supervision. */
   stop(): Promise<void>;
 }
 
-/** Answered from the Worker's memory without a sign-in, and not counted by any rate limit. */
+/** A path that the Worker answers from memory, without sign-in and without counting it for a rate limit. */
 const HEALTH_PATH = "/.well-known/oauth-authorization-server";
 
 /** Starts the server and supervises it until it is stopped. Rejects when it cannot be started at all. */
 export async function superviseServer(options: SupervisorOptions): Promise<Supervisor> {
   const stopping = new AbortController();
   const failure = Promise.withResolvers<never>();
-  // It may fail before `failed` is awaited.
+  // The promise may reject before a caller awaits `failed`.
   failure.promise.catch(() => {});
   const server = await startReplaceable(options, stopping.signal, failure.reject);
   const watching = watch(server, options, stopping.signal).catch((error: unknown) => {
@@ -57,7 +59,7 @@ async function watch(
   for (;;) {
     await delay(health.intervalMs, undefined, { signal });
     if (server.isOutdated()) {
-      print("Refused statements were cleared: the server is replaced, which takes about a second.");
+      print("Refused statements were cleared: the server restarts, which takes about a second.");
       await server.update();
       health.reset();
     }
@@ -65,7 +67,7 @@ async function watch(
     signal.throwIfAborted();
     if (!isStuck) continue;
     await server.restart(
-      `The server did not answer for ${querySeconds} seconds (limits.querySeconds) and is started again.`,
+      `The server did not answer for ${querySeconds} seconds (limits.querySeconds) and is restarting.`,
     );
     health.reset();
   }
@@ -77,14 +79,14 @@ async function check(origin: string, timeoutMs: number): Promise<HealthCheck> {
   return { beganMs, endedMs: performance.now(), wallMs: Date.now(), isAnswered, isDebugged: isDebuggerAttached() };
 }
 
-/** Any answer will do: it shows that the thread is free. */
+/** Whether the server sends any answer: that shows that its thread is free. */
 async function answers(url: string, timeoutMs: number): Promise<boolean> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(timeoutMs) });
     await response.arrayBuffer();
     return true;
   } catch {
-    // Silent, or not there: the check is missed either way.
+    // No answer in time, or no server: the check fails either way.
     return false;
   }
 }

@@ -1,35 +1,38 @@
-// Under which grants an answer was made, on its way from the gateway, which decides, to whatever stores the answer to deliver
-// it again. It travels beside the answer, through the caller of a request, so that it can never appear on the wire.
+// The grants behind an answer, on their way from the gateway, which decides them, to the code that stores the answer for
+// redelivery. They travel in the caller object instead of the answer, so they can never reach the wire.
 
-/** One recorded call behind an answer. */
+/** Names one recorded call behind an answer, and the grants that decided it. */
 export interface AnswerGrants {
-  /** The call's id in the subject's record. */
+  /** The call's id in the subject's audit record. */
   readonly call: string;
-  /** Of the grants that decided it: equal digests mean equal grants. */
+  /** Digest of the grants that decided the call: equal digests mean equal grants. */
   readonly digest: string;
 }
 
-/** Called once a call's grants are known and before anything is read. */
-export type NoteGrants = (grants: AnswerGrants) => void;
+/** Receives a call's grants once they are known and before any data is read. */
+export type OnGrants = (grants: AnswerGrants) => void;
 
 interface CallerInfo {
   readonly extra?: Record<string, unknown>;
 }
 
-const NOTE = "noteGrants";
+const LISTENER_KEY = "noteGrants";
 
-/** The same caller, whose calls note their grants here. A function: it is lost, and never forged, where a caller becomes JSON. */
-export function withGrantsNote<Info extends CallerInfo>(info: Info, note: NoteGrants): Info {
-  return { ...info, extra: { ...info.extra, [NOTE]: note } };
+/**
+ * Returns the caller with a listener that receives the grants of its calls. The listener is a function, so JSON drops it and
+ * cannot forge it.
+ */
+export function withGrantsListener<Info extends CallerInfo>(info: Info, onGrants: OnGrants): Info {
+  return { ...info, extra: { ...info.extra, [LISTENER_KEY]: onGrants } };
 }
 
-/** Where the calls of this caller note their grants; undefined when nothing stores what they answer. */
-export function grantsNoteOf({ extra }: CallerInfo): NoteGrants | undefined {
-  const note = extra?.[NOTE];
-  return typeof note === "function" ? (grants) => void note(grants) : undefined;
+/** Finds the listener for the grants of this caller's calls; undefined when their answers are not stored. */
+export function getGrantsListener({ extra }: CallerInfo): OnGrants | undefined {
+  const listener = extra?.[LISTENER_KEY];
+  return typeof listener === "function" ? (grants) => void listener(grants) : undefined;
 }
 
-/** Reads stored grants. Anything else is an empty list: unknown grants, which equal none. */
+/** Parses stored grants. Anything else becomes an empty list: unknown grants, which equal no others. */
 export function parseAnswerGrants(value: unknown): readonly AnswerGrants[] {
   return Array.isArray(value) && value.every(isAnswerGrants) ? value : [];
 }

@@ -1,12 +1,13 @@
-// Reading request bodies that have a limit.
+// Reads request bodies with a size limit.
 
-/** The body as text, or undefined when it has more than `maxBytes`, whatever Content-Length says. */
-export async function readText(request: Request, maxBytes: number): Promise<string | undefined> {
-  const declared = request.headers.get("Content-Length");
-  if (Number(declared ?? 0) > maxBytes) return undefined;
+/** Reads the body as text; undefined when it has more than `maxBytes`, whatever Content-Length says. */
+export async function readBodyText(request: Request, maxBytes: number): Promise<string | undefined> {
+  const declaredBytes = request.headers.get("Content-Length");
+  if (Number(declaredBytes ?? 0) > maxBytes) return undefined;
   if (request.body === null) return "";
-  // HTTP holds a body to the length it declares (RFC 9112 §6.3), so this one is bounded and can be read in one step.
-  if (declared !== null && /^[0-9]+$/.test(declared)) return new TextDecoder().decode(await request.arrayBuffer());
+  // HTTP limits a body to its declared length (RFC 9112 §6.3), so this body is bounded and can be read in one step.
+  if (declaredBytes !== null && /^[0-9]+$/.test(declaredBytes))
+    return new TextDecoder().decode(await request.arrayBuffer());
   const decoder = new TextDecoder();
   let text = "";
   let bytes = 0;

@@ -1,10 +1,10 @@
-// How long a text is as UTF-8.
+// Counts the bytes of a text in UTF-8.
 
 const encoder = new TextEncoder();
-// oxlint-disable-next-line no-control-regex -- all of ASCII is meant
+// oxlint-disable-next-line no-control-regex -- the range is all of ASCII
 const BEYOND_ASCII = /[^\u0000-\u007f]/;
 
-/** Bytes of the text as UTF-8. Most texts are ASCII, and those are not encoded to be counted. */
+/** Counts the UTF-8 bytes of the text. Most texts are ASCII, whose length needs no encoding. */
 export function byteLength(text: string): number {
   return BEYOND_ASCII.test(text) ? encoder.encode(text).length : text.length;
 }

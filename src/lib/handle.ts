@@ -1,21 +1,24 @@
-// Single-use handles as they cross between the protocol layer, which hands them out, and the ledger, which keeps them.
+// Single-use handles, which approvals will use: the protocol layer issues them and the ledger stores them. Only types; no
+// product code issues a handle yet.
 
-export interface OpenedHandle {
-  /** Unguessable. */
+/** Describes a handle to store. */
+export interface NewHandle {
+  /** An unguessable text. */
   readonly handle: string;
-  /** The call that opens it, if the protocol layer has a name for it that outlives a restart. */
+  /** The call that opens the handle, if the protocol layer has an id for it that survives a restart. */
   readonly call: string | undefined;
-  /** What it may be used for, as a digest: presented with anything else it does not exist. */
+  /** Digest of the only use that the handle allows; with any other digest the handle does not exist. */
   readonly binding: string;
-  /** What it stands for, as JSON. */
+  /** The stored state of the call, as JSON. */
   readonly state: string;
   readonly ttlSeconds: number;
 }
 
+/** Tells what became of a handle that a client presented. */
 export type SpentHandle =
-  /** It was good, and is used up now. */
+  /** The handle was valid, and is now used up. */
   | { readonly kind: "fresh"; readonly state: string }
-  /** It was used before. `outcome` is what `settle` kept, null while there is none: still under way, or interrupted. */
+  /** The handle was used before. `outcome` is null until `recordHandleOutcome` stores it: the call is still running or was interrupted. */
   | { readonly kind: "spent"; readonly outcome: string | null }
-  /** Never opened, expired, or bound to something else. */
+  /** The handle was never opened, has expired, or is bound to another use. */
   | { readonly kind: "unknown" };

@@ -1,43 +1,45 @@
-// Who somebody is, as it crosses borders: in the props of a grant, over RPC, and in what the protocol layer carries.
-import type { NoteGrants } from "./answer-grants.ts";
+// The identity of a caller as it crosses boundaries: in the props of an OAuth grant, over RPC, and through the protocol layer.
+import type { OnGrants } from "./answer-grants.ts";
 import { parseEmailAddress } from "./email-address.ts";
 
-/** Who signed in, as the identity provider said. `subjectId` derives from issuer and subject claim, never the email. */
+/** Identifies a signed-in user as the identity provider named them. */
 export interface Identity {
+  /** Derived from the issuer and the subject claim, never from the email address. */
   readonly subjectId: string;
-  /** In its one spelling, as `parseEmailAddress` gives it. */
+  /** In the normalised spelling of `parseEmailAddress`. */
   readonly email: string;
-  /** What the identity provider last said of the person's groups, in its own names. */
+  /** The user's groups as the identity provider last reported them, under its own names. */
   readonly groups: readonly string[];
-  /** There when an access token for programs calls: `subjectId` is the token's own, `email` and `groups` are its owner's. */
-  readonly token?: TokenIdentity;
+  /** Present when a personal access token calls: `subjectId` is then the token's own, `email` and `groups` are its owner's. */
+  readonly token?: PatIdentity;
 }
 
-export interface TokenIdentity {
+/** Identifies a personal access token and limits its roles. */
+interface PatIdentity {
   readonly id: string;
-  /** The subject id of the person whose it is. */
+  /** The subject id of its owner. */
   readonly ownerId: string;
-  /** It never has more roles than these. */
+  /** The only roles that the personal access token can have. */
   readonly roles: readonly string[];
 }
 
 /**
- * The subject id of the person behind a caller: an access token's owner, or the person. Ledger, budgets, query locks and limits
- * are that person's, so that making tokens gains no more of them.
+ * Returns the subject id of the user behind a caller: the owner of a personal access token, or the user. Ledger, budgets,
+ * query locks and limits belong to that user, so creating more personal access tokens gains nothing.
  */
-export function ownerIdOf({ subjectId, token }: Identity): string {
+export function getOwnerId({ subjectId, token }: Identity): string {
   return token?.ownerId ?? subjectId;
 }
 
-/** Who calls, as the gateway takes it: an identity and the OAuth client that acts for it. */
+/** Names the caller of the gateway: an identity, and the OAuth client that acts for it. */
 export interface Caller {
   readonly identity: Identity;
   readonly clientId: string;
-  /** Where a call notes the grants that decided it; absent when nothing stores its answer. */
-  readonly noteGrants?: NoteGrants;
+  /** Receives the grants that decided a call; absent when its answer is not stored. */
+  readonly onGrants?: OnGrants;
 }
 
-/** Parses an identity. Throws `TypeError` when `readIdentity` reads none. */
+/** Parses an identity. Throws `TypeError` where `readIdentity` returns undefined. */
 export function parseIdentity(value: unknown): Identity {
   const identity = readIdentity(value);
   if (identity === undefined) throw new TypeError("not an identity");
@@ -45,32 +47,33 @@ export function parseIdentity(value: unknown): Identity {
 }
 
 /**
- * Reads an identity that was stored or sent; undefined when it is anything else, or when its address has no one spelling: an older
- * version took such addresses, and they could be taken for another person's.
+ * Reads an identity that was stored or sent; undefined for anything else, and for an identity whose address cannot be
+ * normalised: an older version accepted such addresses, and they could be mistaken for another user's. Throws `TypeError`
+ * for an invalid `token`.
  */
 export function readIdentity(value: unknown): Identity | undefined {
   if (typeof value !== "object" || value === null || !("subjectId" in value && "email" in value)) return undefined;
   const { subjectId } = value;
   const email = parseEmailAddress(value.email);
   const groups = "groups" in value ? value.groups : [];
-  if (!isName(subjectId) || email === undefined || !isTexts(groups)) return undefined;
-  const person = { subjectId, email, groups };
-  return "token" in value && value.token !== undefined ? { ...person, token: parseToken(value.token) } : person;
+  if (!isNonEmptyString(subjectId) || email === undefined || !isStringArray(groups)) return undefined;
+  const user = { subjectId, email, groups };
+  return "token" in value && value.token !== undefined ? { ...user, token: parsePatIdentity(value.token) } : user;
 }
 
-/** What cannot be read must not pass for a person: their roles would not be restricted. */
-function parseToken(value: unknown): TokenIdentity {
+/** Throws instead of ignoring an invalid value: without `token`, the caller would get all roles of the owner. */
+function parsePatIdentity(value: unknown): PatIdentity {
   if (typeof value === "object" && value !== null && "id" in value && "ownerId" in value && "roles" in value) {
     const { id, ownerId, roles } = value;
-    if (isName(id) && isName(ownerId) && isTexts(roles)) return { id, ownerId, roles };
+    if (isNonEmptyString(id) && isNonEmptyString(ownerId) && isStringArray(roles)) return { id, ownerId, roles };
   }
-  throw new TypeError("not the identity of an access token");
+  throw new TypeError("not the identity of a personal access token");
 }
 
-function isName(value: unknown): value is string {
+function isNonEmptyString(value: unknown): value is string {
   return typeof value === "string" && value !== "";
 }
 
-function isTexts(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.every((one) => typeof one === "string");
+function isStringArray(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === "string");
 }

@@ -1,6 +1,12 @@
-// Random identifiers. The only place besides the objects that draws them.
+// Generates random identifiers. Only this file, lib/crypto.ts and the Durable Objects draw random values.
+import { toHex } from "./crypto.ts";
 
-/** An unguessable id: 128 random bits as 32 lower-case hex digits. */
+/** Creates an unguessable id: 128 random bits as 32 lower-case hex digits. */
 export function newId(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return randomHex(16);
+}
+
+/** Draws random bytes and writes each as two lower-case hex digits. */
+export function randomHex(byteCount: number): string {
+  return toHex(crypto.getRandomValues(new Uint8Array(byteCount)));
 }

@@ -1,76 +1,79 @@
-// The protocol runtime as one piece: an endpoint and two object classes around a server factory. It knows nothing of
-// data, policy or tools; the product and the conformance Worker mount the same.
-import { createHub } from "../hub/hub.ts";
-import type { Hub } from "../hub/hub.ts";
-import { HubObject } from "../hub/hub-object.ts";
-import type { HubLimits } from "../hub/hub-object.ts";
-import type { HubNamespace } from "../hub/protocol.ts";
-import { oncePerEnv } from "../lib/once.ts";
-import { createSessionClient } from "../session/client.ts";
-import type { SessionNamespace } from "../session/protocol.ts";
-import type { SessionCaller } from "./protocol-caller.ts";
-import { SessionObject } from "../session/session-object.ts";
-import type { SessionLimits } from "../session/session-object.ts";
+// Composes the protocol runtime: an endpoint and two Durable Object classes around a server factory. It knows nothing of
+// data, policy or tools, so that the product and the conformance Worker can mount the same runtime.
+import { createHub } from "./subscriptions/hub.ts";
+import type { Hub } from "./subscriptions/hub.ts";
+import { HubObject } from "./subscriptions/hub-object.ts";
+import type { HubLimits } from "./subscriptions/hub-object.ts";
+import type { HubNamespace } from "./subscriptions/hub-protocol.ts";
+import { memoizePerEnv } from "../lib/memoize-per-env.ts";
+import { createSessionClient } from "./sessions/session-client.ts";
+import type { SessionNamespace } from "./sessions/session-protocol.ts";
+import type { SessionCaller } from "./wire/protocol-caller.ts";
+import { SessionObject } from "./sessions/session-object.ts";
+import type { SessionLimits } from "./sessions/session-options.ts";
 import { createEndpoint } from "./endpoint.ts";
 import type { CreateServer, McpEndpoint } from "./endpoint.ts";
-import type { ReplayGuard } from "./replay.ts";
+import type { ReplayGuard } from "./wire/replay-guard.ts";
 
-export interface RuntimeLimits extends SessionLimits, HubLimits {
-  /** Bytes of a request body. */
+/** The limits of a deployment's endpoint, sessions and hub. */
+interface RuntimeLimits extends SessionLimits, HubLimits {
+  /** Maximum size of a request body. */
   readonly maxBodyBytes: number;
-  /** Silence on a stream after which a comment is sent, to notice clients that left. */
+  /** Interval between comments on a stream; a failed write reveals a client that has left. */
   readonly keepAliveMs: number;
-  /** Events that may wait for a slow client before its stream is closed. */
-  readonly maxQueued: number;
+  /** Events that may queue for a slow client before its stream is closed. */
+  readonly maxQueuedEvents: number;
 }
 
+/** What a deployment plugs into the runtime. */
 export interface RuntimeOptions {
-  /** A new server, called for each 2026 request with what it asks, and for each 2025 session in memory. */
+  /** Builds a new server for each 2026 request, and for each 2025 session that is in memory. */
   readonly createServer: CreateServer;
-  /** Whether the caller may hear of changes to this resource. */
+  /** Whether the caller may subscribe to changes of this resource. */
   readonly maySubscribe: (caller: SessionCaller, uri: string) => Promise<boolean>;
-  /** Asked before a stored answer is delivered again. */
-  readonly replays: ReplayGuard;
+  /** Consulted before a stored answer is delivered again. */
+  readonly replayGuard: ReplayGuard;
   readonly sessions: SessionNamespace;
   readonly hub: HubNamespace;
   readonly limits: RuntimeLimits;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** A request that the protocol layer refused: its sender's mistake, in a few words. */
+  /** Receives a short description of each request that the protocol layer refused as the client's mistake. */
   readonly onRefusal: (message: string) => void;
   readonly onError: (error: unknown) => void;
 }
 
+/** The parts of the runtime that a Worker exports or calls. */
 export interface Runtime<E> {
-  readonly endpointOf: (env: E) => McpEndpoint;
-  /** For publishers of changes, and for revocation. */
-  readonly hubOf: (env: E) => Hub;
+  readonly getEndpoint: (env: E) => McpEndpoint;
+  /** Used for revocation and for rechecking subscriptions. Change notifications will publish through it. */
+  readonly getHub: (env: E) => Hub;
   readonly SessionObject: new (ctx: DurableObjectState, env: E) => SessionObject<E>;
   readonly HubObject: new (ctx: DurableObjectState, env: E) => HubObject<E>;
 }
 
-/** Defines the runtime of a deployment; `optionsOf` is called once per isolate. */
-export function defineRuntime<E extends object>(optionsOf: (env: E) => RuntimeOptions): Runtime<E> {
-  const hubOf = oncePerEnv((env: E) => createHub(optionsOf(env).hub));
+/** Defines the runtime of a deployment. Endpoint and hub are created once per isolate; each object calls `createOptions`. */
+export function defineRuntime<E extends object>(createOptions: (env: E) => RuntimeOptions): Runtime<E> {
+  const getHub = memoizePerEnv((env: E) => createHub(createOptions(env).hub));
   return {
-    hubOf,
-    endpointOf: oncePerEnv((env: E) => {
-      const { sessions, limits, ...options } = optionsOf(env);
+    getHub,
+    getEndpoint: memoizePerEnv((env: E) => {
+      const { sessions, limits, ...options } = createOptions(env);
       return createEndpoint({
         ...options,
         ...limits,
         sessions: createSessionClient(sessions, limits),
-        hub: hubOf(env),
+        hub: getHub(env),
       });
     }),
     SessionObject: class extends SessionObject<E> {
       constructor(ctx: DurableObjectState, env: E) {
-        super(ctx, env, { ...optionsOf(env), hub: hubOf(env) });
+        super(ctx, env, { ...createOptions(env), hub: getHub(env) });
       }
     },
     HubObject: class extends HubObject<E> {
       constructor(ctx: DurableObjectState, env: E) {
-        super(ctx, env, optionsOf(env));
+        super(ctx, env, createOptions(env));
       }
     },
   };

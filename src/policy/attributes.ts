@@ -1,20 +1,20 @@
-// Attributes of people against the columns that row rules compare them with. SQLite compares a number with text by type, so an
-// attribute of another type matches no row, or by `!=` every row: evaluate denies then, and this says why, to the operator alone.
+// Checks member attributes against the columns that row rules compare them with. SQLite compares a number with text by type, so an
+// attribute of the wrong type would match no row, or with `!=` every row. `evaluate` then denies; this module tells the operator why.
 import { parseEmailAddress } from "../lib/email-address.ts";
-import { subjectComparisonsOf } from "./conditions.ts";
+import { listSubjectComparisons } from "./conditions.ts";
 import type { SubjectComparison } from "./conditions.ts";
-import { attributeFits, isTextual } from "./masks.ts";
+import { isComparableAttribute, isTextual } from "./masks.ts";
 import type { Attributes, ColumnType, Policy, Scalar } from "./model.ts";
 
-/** A rule that compares a subject value with a column. */
-export interface AttributeUse extends SubjectComparison {
+/** One comparison of a subject value with a column, and the rule that makes it. */
+interface AttributeUse extends SubjectComparison {
   readonly rule: string;
   /** `source.table.column` */
   readonly path: string;
   readonly type: ColumnType;
 }
 
-/** `type`: no value of this type can match. `list`: the rule compares with one value, so that a list grants nothing. */
+/** `type`: the value does not fit the column's type. `list`: the rule compares a single value, so a list grants nothing. */
 export interface AttributeProblem {
   readonly kind: "type" | "list";
   readonly attribute: string;
@@ -22,15 +22,15 @@ export interface AttributeProblem {
   readonly use: AttributeUse;
 }
 
-/** Subject values that every person has, besides their attributes; they are text. */
+/** Subject values that every user has besides attributes. Both are text. */
 export const BUILT_IN_VALUES = ["id", "email"];
 
-/** Every comparison of a subject value in the rules. */
-export function attributeUsesOf({ rules, datasets }: Pick<Policy, "rules" | "datasets">): readonly AttributeUse[] {
+/** Lists every comparison of a subject value in the rules. */
+function listAttributeUses({ rules, datasets }: Pick<Policy, "rules" | "datasets">): readonly AttributeUse[] {
   return rules.flatMap((rule) => {
     const dataset = datasets.find(({ id }) => id === rule.dataset);
     if (rule.rows === null || dataset?.kind !== "table") return [];
-    return subjectComparisonsOf(rule.rows).flatMap((comparison): AttributeUse[] => {
+    return listSubjectComparisons(rule.rows).flatMap((comparison): AttributeUse[] => {
       const column = dataset.columns.find(({ name }) => name === comparison.column);
       if (column === undefined) return [];
       return [{ ...comparison, rule: rule.id, path: `${dataset.id}.${column.name}`, type: column.type }];
@@ -38,43 +38,42 @@ export function attributeUsesOf({ rules, datasets }: Pick<Policy, "rules" | "dat
   });
 }
 
-/** What is wrong with these attributes, at most one problem for each. What no rule compares with may be anything. */
-export function attributeProblems(
+/** Finds at most one problem per attribute. An attribute that no rule uses may have any value. */
+export function findAttributeProblems(
   policy: Pick<Policy, "rules" | "datasets">,
   attributes: Attributes,
 ): readonly AttributeProblem[] {
-  const uses = attributeUsesOf(policy);
+  const uses = listAttributeUses(policy);
   return Object.entries(attributes).flatMap(([attribute, value]): readonly AttributeProblem[] => {
-    const own = uses.filter(({ subject }) => subject === attribute && !BUILT_IN_VALUES.includes(subject));
+    const attributeUses = uses.filter(({ subject }) => subject === attribute && !BUILT_IN_VALUES.includes(subject));
     const values = isList(value) ? value : [value];
-    const misfit = own.find(({ type }) => !values.every((one) => attributeFits(type, one)));
+    const misfit = attributeUses.find(({ type }) => !values.every((item) => isComparableAttribute(type, item)));
     if (misfit !== undefined) return [{ kind: "type", attribute, value, use: misfit }];
-    const single = isList(value) ? own.find((use) => !use.isList) : undefined;
-    return single === undefined ? [] : [{ kind: "list", attribute, value, use: single }];
+    const singleValueUse = isList(value) ? attributeUses.find((use) => !use.isList) : undefined;
+    return singleValueUse === undefined ? [] : [{ kind: "list", attribute, value, use: singleValueUse }];
   });
 }
 
-/** Why an attribute does not fit: `is "2". It must be a whole number, because the rule … compares it with …`. */
-export function describeProblem(problem: AttributeProblem): string {
-  return `is ${shownValue(problem.value)}. ${describeWanted(problem)}`;
+/** Explains a problem as the end of a sentence: `is "2". It must be a whole number, because the rule … compares it with …`. */
+export function describeAttributeProblem(problem: AttributeProblem): string {
+  return `is ${formatValue(problem.value)}. ${describeExpectedValue(problem)}`;
 }
 
-/** Characters of a value in a message. */
-const MAX_SHOWN_CHARACTERS = 100;
+const MAX_SHOWN_VALUE_CHARACTERS = 100;
 
-function shownValue(value: Scalar | readonly Scalar[]): string {
+function formatValue(value: Scalar | readonly Scalar[]): string {
   const text = JSON.stringify(value);
-  return text.length <= MAX_SHOWN_CHARACTERS ? text : `${text.slice(0, MAX_SHOWN_CHARACTERS)}…`;
+  return text.length <= MAX_SHOWN_VALUE_CHARACTERS ? text : `${text.slice(0, MAX_SHOWN_VALUE_CHARACTERS)}…`;
 }
 
-function describeWanted({ kind, use: { rule, path, type, isList: takesList } }: AttributeProblem): string {
+function describeExpectedValue({ kind, use: { rule, path, type, isList: acceptsList } }: AttributeProblem): string {
   if (kind === "list")
-    return `It is a list where the rule ${rule} compares one value with ${path}, so that rule grants nothing.`;
-  const wanted = `${WANTED[type]}${takesList ? ", or a list of such values" : ""}`;
-  return `It must be ${wanted}, because the rule ${rule} compares it with ${path}, which is ${type}.`;
+    return `It is a list, but the rule ${rule} compares a single value with ${path}, so the rule grants nothing.`;
+  const expected = `${EXPECTED_VALUES[type]}${acceptsList ? ", or a list of such values" : ""}`;
+  return `It must be ${expected}, because the rule ${rule} compares it with ${path}, which is ${type}.`;
 }
 
-const WANTED: Readonly<Record<ColumnType, string>> = {
+const EXPECTED_VALUES: Readonly<Record<ColumnType, string>> = {
   integer: "a whole number of at most 15 digits",
   real: "a number",
   text: "text",
@@ -84,20 +83,21 @@ const WANTED: Readonly<Record<ColumnType, string>> = {
   json: "text",
 };
 
-/** What in the rules no value can satisfy: an attribute compared with text and with a number, or a built-in value with a number. */
-export function comparisonProblems(policy: Pick<Policy, "rules" | "datasets">): readonly string[] {
-  const bySubject = Map.groupBy(attributeUsesOf(policy), ({ subject }) => subject);
+/** Finds comparisons that no value can satisfy: an attribute compared with both text and numbers, or a built-in value with a number. */
+export function findComparisonProblems(policy: Pick<Policy, "rules" | "datasets">): readonly string[] {
+  const bySubject = Map.groupBy(listAttributeUses(policy), ({ subject }) => subject);
   return [...bySubject].flatMap(([subject, uses]) => {
-    const textual = uses.find(({ type }) => isTextual(type));
-    const numeric = uses.find(({ type }) => !isTextual(type));
-    if (numeric === undefined) return [];
+    const textUse = uses.find(({ type }) => isTextual(type));
+    const numberUse = uses.find(({ type }) => !isTextual(type));
+    if (numberUse === undefined) return [];
     if (BUILT_IN_VALUES.includes(subject))
-      return [
-        `roles: the value ${subject} is text, but the rule ${numeric.rule} compares it with ${numeric.path}, which is ${numeric.type}.`,
-      ];
-    if (textual === undefined) return [];
+      return [`roles: the value ${subject} is text, but the rule ${describeUse(numberUse)}.`];
+    if (textUse === undefined) return [];
     return [
-      `roles: the attribute ${subject} cannot fit all rules: ${describeUse(numeric)}, and ${describeUse(textual)}. Use two attributes.`,
+      [
+        `roles: the attribute ${subject} cannot fit all rules: ${describeUse(numberUse)}, and ${describeUse(textUse)}.`,
+        "Use two attributes.",
+      ].join(" "),
     ];
   });
 }
@@ -106,24 +106,24 @@ function describeUse({ rule, path, type }: AttributeUse): string {
   return `${rule} compares it with ${path}, which is ${type}`;
 }
 
-/** A row of the members table, with names of what in it cannot be read. */
-export interface StoredMember {
+/** A row of the members table, with the names of its unreadable parts. */
+interface StoredMember {
   readonly email: string;
   readonly attributes: Attributes;
   readonly unreadable: readonly string[];
 }
 
-/** Why a row of the members table gives less than it says. Without its values: a log may show it. */
-export function memberProblems(policy: Policy, { email, attributes, unreadable }: StoredMember): readonly string[] {
-  const declared = policy.members.find((member) => member.email === email)?.attributes ?? {};
-  const effective = Object.entries(attributes).filter(([name]) => !Object.hasOwn(declared, name));
+/** Explains why a row of the members table grants less than it says. The texts go to logs, so they do not include the row's values. */
+export function findMemberProblems(policy: Policy, { email, attributes, unreadable }: StoredMember): readonly string[] {
+  const declaredAttributes = policy.members.find((member) => member.email === email)?.attributes ?? {};
+  const effectiveAttributes = Object.entries(attributes).filter(([name]) => !Object.hasOwn(declaredAttributes, name));
   return [
     ...(parseEmailAddress(email) === email
       ? []
-      : ["its address is in no spelling that is compared with, so it matches no user. Remove it."]),
-    ...unreadable.map((name) => `${name} cannot be read, so it counts for nothing.`),
-    ...attributeProblems(policy, Object.fromEntries(effective)).map(
-      (problem) => `the attribute ${problem.attribute} does not fit. ${describeWanted(problem)}`,
+      : ["its address is not in normalized form, so it matches no user. Remove it."]),
+    ...unreadable.map((name) => `${name} cannot be read, so it is ignored.`),
+    ...findAttributeProblems(policy, Object.fromEntries(effectiveAttributes)).map(
+      (problem) => `the attribute ${problem.attribute} does not fit. ${describeExpectedValue(problem)}`,
     ),
   ];
 }

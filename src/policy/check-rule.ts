@@ -1,12 +1,12 @@
-// Checks the rules of one role: every name exists, every mask fits its column, every row rule can be compared. Problems are
-// collected, each with its path and what would be right.
-import { parseExpression } from "./expression.ts";
-import { disclosureName, fitsType, typesFor } from "./masks.ts";
+// Builds and checks the rules of one role: every name exists, every mask fits its column, every row rule compares values of the right
+// type. Collects all problems, each with its path and the correction.
+import { parseExpression } from "./row-rule-parser.ts";
+import { formatDisclosure, isComparableLiteral, listMaskableTypes } from "./masks.ts";
 import type { Condition, Dataset, Rule, SourceDeclaration, TableDataset } from "./model.ts";
-import type { ParsedRule, WrittenCondition } from "./schema.ts";
+import type { ParsedRule, ConditionInput } from "./policy-schema.ts";
 
-/** The rules that one entry of a role stands for: one for each dataset that it names. */
-export function rulesOf(
+/** Builds the rules of one entry of a role, one for each dataset that the entry names. Adds problems to `problems`. */
+export function buildRules(
   role: string,
   parsed: ParsedRule,
   path: string,
@@ -16,21 +16,21 @@ export function rulesOf(
 ): Rule[] {
   return parsed.datasets.flatMap((name) => {
     const source = sources.find((candidate) => name === `${candidate.name}.*` && candidate.kind === "d1");
-    const named = datasets.filter((dataset) =>
+    const namedDatasets = datasets.filter((dataset) =>
       source === undefined ? dataset.id === name : dataset.source === source.name,
     );
-    if (named.length === 0 && source === undefined) {
-      const known = [
+    if (namedDatasets.length === 0 && source === undefined) {
+      const knownNames = [
         ...datasets.map((dataset) => dataset.id),
-        ...sources.flatMap((one) => (one.kind === "d1" ? [`${one.name}.*`] : [])),
+        ...sources.flatMap((d1Source) => (d1Source.kind === "d1" ? [`${d1Source.name}.*`] : [])),
       ];
-      problems.push(`${path}.datasets: there is no dataset ${name}. ${choice(known)}`);
+      problems.push(`${path}.datasets: there is no dataset ${name}. ${formatChoices(knownNames)}`);
     }
-    return named.map((dataset) => ruleOn(role, parsed, path, dataset, problems));
+    return namedDatasets.map((dataset) => buildRule(role, parsed, path, dataset, problems));
   });
 }
 
-function ruleOn(role: string, parsed: ParsedRule, path: string, dataset: Dataset, problems: string[]): Rule {
+function buildRule(role: string, parsed: ParsedRule, path: string, dataset: Dataset, problems: string[]): Rule {
   const effect = parsed.effect ?? "allow";
   const common = {
     id: `${role}/${effect}/${parsed.action}/${dataset.id}`,
@@ -48,51 +48,56 @@ function ruleOn(role: string, parsed: ParsedRule, path: string, dataset: Dataset
   for (const name of hidden) requireColumn(dataset, name, `${path}.hidden`, problems);
   for (const [name, mask] of Object.entries(masks)) {
     const column = requireColumn(dataset, name, `${path}.masks.${name}`, problems);
-    const types = typesFor(mask);
+    const types = listMaskableTypes(mask);
     if (column !== undefined && !types.includes(column.type)) {
       problems.push(
-        `${path}.masks.${name}: the mask ${disclosureName(mask)} fits ${types.join(", ")}; ${dataset.id}.${name} is ${column.type}.`,
+        [
+          `${path}.masks.${name}: the mask ${formatDisclosure(mask)} takes columns of type ${types.join(" or ")},`,
+          `but ${dataset.id}.${name} is ${column.type}.`,
+        ].join(" "),
       );
     }
     if (hidden.includes(name))
-      problems.push(`${path}.masks.${name}: the column is hidden by the same rule. Keep one of the two.`);
+      problems.push(`${path}.masks.${name}: the same rule hides the column. Keep one of the two.`);
   }
   for (const name of reveal) {
     if (!Object.hasOwn(masks, name) || masks[name]?.kind !== "token")
-      problems.push(`${path}.reveal: the rule has no token mask on ${name}. Reveal columns with mask.token only.`);
+      problems.push(
+        `${path}.reveal: the rule does not mask ${name} with mask.token. Only such columns can be revealed.`,
+      );
   }
   return { ...common, rows: condition, masks, hidden, reveal };
 }
 
-/** Reads a row rule, with its SQL. What has a problem stands for no row; the policy is not used then. */
-function parseCondition(written: WrittenCondition, dataset: Dataset, path: string, problems: string[]): Condition {
-  const parseAll = (parts: readonly WrittenCondition[], name: string): readonly Condition[] =>
+/** Parses a row rule, including its SQL. A part with a problem becomes a condition that matches no row; such a policy is never used. */
+function parseCondition(input: ConditionInput, dataset: Dataset, path: string, problems: string[]): Condition {
+  const parseAll = (parts: readonly ConditionInput[], name: string): readonly Condition[] =>
     parts.map((part, index) => parseCondition(part, dataset, `${path}.${name}[${index}]`, problems));
-  if ("all" in written) return { all: parseAll(written.all, "all") };
-  if ("any" in written) return { any: parseAll(written.any, "any") };
-  if ("sql" in written) return parseSql(written.sql, dataset, path, problems);
-  const column = requireColumn(dataset, written.column, `${path}.column`, problems);
-  if (column === undefined || !("value" in written)) return written;
-  const values = Array.isArray(written.value) ? written.value : [written.value];
+  if ("all" in input) return { all: parseAll(input.all, "all") };
+  if ("any" in input) return { any: parseAll(input.any, "any") };
+  if ("sql" in input) return parseSqlCondition(input.sql, dataset, path, problems);
+  const column = requireColumn(dataset, input.column, `${path}.column`, problems);
+  if (column === undefined || !("value" in input)) return input;
+  const values = Array.isArray(input.value) ? input.value : [input.value];
   for (const value of values) {
-    if (typeof value === "object" || fitsType(column.type, value)) continue;
+    if (typeof value === "object" || isComparableLiteral(column.type, value)) continue;
     problems.push(
       `${path}.value: ${JSON.stringify(value)} cannot be compared with ${dataset.id}.${column.name}, which is ${column.type}.`,
     );
   }
-  return written;
+  return input;
 }
 
-function parseSql(sql: string, dataset: Dataset, path: string, problems: string[]): Condition {
-  const nothing: Condition = { any: [] };
+function parseSqlCondition(sql: string, dataset: Dataset, path: string, problems: string[]): Condition {
+  const noRow: Condition = { any: [] };
   if (dataset.kind !== "table") {
     problems.push(`${path}: ${dataset.id} has no columns. Row rules are for tables.`);
-    return nothing;
+    return noRow;
   }
   const parsed = parseExpression(sql, dataset);
   if (parsed.ok) return { parts: parsed.parts };
   problems.push(`${path}: The expression ${parsed.problem}`);
-  return nothing;
+  return noRow;
 }
 
 function requireColumn(
@@ -104,11 +109,13 @@ function requireColumn(
   const columns = dataset.kind === "table" ? dataset.columns : [];
   const column = columns.find((candidate) => candidate.name === name);
   if (column === undefined)
-    problems.push(`${path}: ${dataset.id} has no column ${name}. ${choice(columns.map((one) => one.name))}`);
+    problems.push(
+      `${path}: ${dataset.id} has no column ${name}. ${formatChoices(columns.map((candidate) => candidate.name))}`,
+    );
   return column;
 }
 
-/** The end of a message about a name. */
-export function choice(names: readonly string[]): string {
+/** Ends a message about an unknown name with the names that exist. */
+export function formatChoices(names: readonly string[]): string {
   return names.length === 0 ? "There is none." : `There are: ${names.join(", ")}.`;
 }

@@ -1,53 +1,52 @@
-// Row rules as data: the columns and subject values that they use, and the SQL of a bound one.
+// Reads row rules as data: lists the columns and subject values that they use, and builds the SQL of a bound rule. Does not decide
+// whether a rule applies; see evaluate.ts.
 import { quoteIdentifier } from "../sql/identifier.ts";
 import type { Parameters } from "../sql/parameters.ts";
-import type { BoundCondition, Condition, Policy, Scalar, SubjectPart } from "./model.ts";
+import type { BoundCondition, BoundPart, Condition, Policy, RulePart, Scalar, SubjectPart } from "./model.ts";
 
-/** The SQL of a column of the table that the rule is about. */
-export type NameOf = (column: string) => string;
+/** Gives the SQL of a column of the rule's table. */
+export type QuoteColumn = (column: string) => string;
 
-/** The columns that a rule reads. */
-export function columnsOf(condition: BoundCondition): readonly string[] {
-  if ("all" in condition) return condition.all.flatMap(columnsOf);
-  if ("any" in condition) return condition.any.flatMap(columnsOf);
+/** Lists the columns that a rule reads. A column can occur twice. */
+export function listConditionColumns(condition: BoundCondition): readonly string[] {
+  if ("all" in condition) return condition.all.flatMap(listConditionColumns);
+  if ("any" in condition) return condition.any.flatMap(listConditionColumns);
   if ("parts" in condition) return condition.parts.flatMap((part) => (part.kind === "column" ? [part.column] : []));
   return [condition.column];
 }
 
-/** The columns that equal one value in every row which the rule passes, and that value. */
-export function equalitiesOf(condition: BoundCondition): ReadonlyMap<string, Scalar> {
-  if ("all" in condition) return new Map(condition.all.flatMap((part) => [...equalitiesOf(part)]));
-  if ("parts" in condition) return equalitiesIn(condition.parts);
+/** Finds the columns that have one fixed value in every row that satisfies the rule, with that value. */
+export function findEqualities(condition: BoundCondition): ReadonlyMap<string, Scalar> {
+  if ("all" in condition) return new Map(condition.all.flatMap((part) => [...findEqualities(part)]));
+  if ("parts" in condition) return findPartEqualities(condition.parts);
   if (!("op" in condition)) return new Map();
   if (condition.op === "=") return new Map([[condition.column, condition.value]]);
   const [value, ...others] = condition.op === "in" ? condition.value : [];
   return value === undefined || others.length > 0 ? new Map() : new Map([[condition.column, value]]);
 }
 
-type BoundParts = Extract<BoundCondition, { parts: unknown }>["parts"];
-
-/** Of `column = :name`, alone or with others joined by AND; a rule that says anything else is not looked into. */
-function equalitiesIn(parts: BoundParts): ReadonlyMap<string, Scalar> {
-  const isText = (part: BoundParts[number] | undefined, text: string): boolean =>
+/** Understands `column = :name`, alone or joined by AND. Any other rule gives no equalities. */
+function findPartEqualities(parts: readonly BoundPart[]): ReadonlyMap<string, Scalar> {
+  const isText = (part: BoundPart | undefined, text: string): boolean =>
     part?.kind === "text" && part.text.toLowerCase() === text;
-  const found = new Map<string, Scalar>();
-  for (let at = 0; at < parts.length; at += 4) {
-    const [column, operator, given, joint] = parts.slice(at, at + 4);
-    const isEquality = column?.kind === "column" && isText(operator, "=") && given?.kind === "value";
-    if (!isEquality || typeof given.value === "object" || !(joint === undefined || isText(joint, "and")))
+  const equalities = new Map<string, Scalar>();
+  for (let start = 0; start < parts.length; start += 4) {
+    const [column, operator, operand, conjunction] = parts.slice(start, start + 4);
+    const isEquality = column?.kind === "column" && isText(operator, "=") && operand?.kind === "value";
+    if (!isEquality || typeof operand.value === "object" || !(conjunction === undefined || isText(conjunction, "and")))
       return new Map();
-    found.set(column.column, given.value);
+    equalities.set(column.column, operand.value);
   }
-  return found;
+  return equalities;
 }
 
-/** A subject value compared with a column: with one value, or with each of a list. */
+/** A comparison of a subject value with a column, as a single value or as a list. */
 export type SubjectComparison = Omit<SubjectPart, "kind">;
 
-/** The comparisons of a rule with subject values. */
-export function subjectComparisonsOf(condition: Condition): readonly SubjectComparison[] {
-  if ("all" in condition) return condition.all.flatMap(subjectComparisonsOf);
-  if ("any" in condition) return condition.any.flatMap(subjectComparisonsOf);
+/** Lists the comparisons of a rule with subject values. */
+export function listSubjectComparisons(condition: Condition): readonly SubjectComparison[] {
+  if ("all" in condition) return condition.all.flatMap(listSubjectComparisons);
+  if ("any" in condition) return condition.any.flatMap(listSubjectComparisons);
   if ("parts" in condition)
     return condition.parts.flatMap((part) => {
       if (part.kind !== "subject") return [];
@@ -58,22 +57,22 @@ export function subjectComparisonsOf(condition: Condition): readonly SubjectComp
   return [{ subject: condition.value.subject, column: condition.column, isList: condition.op === "in" }];
 }
 
-/** The names of the subject values that a rule needs. */
-export function subjectValuesOf(condition: Condition): readonly string[] {
-  return subjectComparisonsOf(condition).map(({ subject }) => subject);
+/** Lists the names of the subject values that a rule needs. */
+export function listSubjectValues(condition: Condition): readonly string[] {
+  return listSubjectComparisons(condition).map(({ subject }) => subject);
 }
 
-/** A row rule in SQL, for asking a database whether it takes it. */
+/** A row rule in SQL, in a form that a database can compile to check it. */
 export interface RowExpression {
   readonly table: string;
-  /** Of the role that has it. */
+  /** The role that has the rule. */
   readonly role: string;
-  /** Over the columns of the table, with NULL for each subject value. */
+  /** An expression over the columns of the table, with NULL in place of each subject value. */
   readonly sql: string;
 }
 
-/** The expressions of all rules on a source. */
-export function expressionsOf(
+/** Lists the SQL expressions of all row rules on a source. */
+export function listRowExpressions(
   { datasets, rules }: Pick<Policy, "datasets" | "rules">,
   source: string,
 ): readonly RowExpression[] {
@@ -81,45 +80,43 @@ export function expressionsOf(
     const dataset = datasets.find((candidate) => candidate.id === id);
     if (rows === null || dataset?.kind !== "table" || dataset.source !== source) return [];
     const { table } = dataset;
-    const nameOf = (column: string): string => `${quoteIdentifier(table)}.${quoteIdentifier(column)}`;
-    return partsIn(rows).map((parts) => {
+    const quoteColumn = (column: string): string => `${quoteIdentifier(table)}.${quoteIdentifier(column)}`;
+    return listParts(rows).map((parts) => {
       const texts = parts.map((part) => {
         if (part.kind === "subject") return part.isList ? "(NULL)" : "NULL";
-        return part.kind === "column" ? nameOf(part.column) : part.text;
+        return part.kind === "column" ? quoteColumn(part.column) : part.text;
       });
       return { table, role, sql: texts.join(" ") };
     });
   });
 }
 
-type Parts = Extract<Condition, { parts: unknown }>["parts"];
-
-function partsIn(condition: Condition): readonly Parts[] {
-  if ("all" in condition) return condition.all.flatMap(partsIn);
-  if ("any" in condition) return condition.any.flatMap(partsIn);
+function listParts(condition: Condition): readonly (readonly RulePart[])[] {
+  if ("all" in condition) return condition.all.flatMap(listParts);
+  if ("any" in condition) return condition.any.flatMap(listParts);
   return "parts" in condition ? [condition.parts] : [];
 }
 
-/** The SQL of a bound rule, in parentheses where it needs them. */
-export function conditionSql(condition: BoundCondition, parameters: Parameters, nameOf: NameOf): string {
+/** Builds the SQL of a bound rule, in parentheses where needed. Values become parameters. */
+export function buildConditionSql(condition: BoundCondition, parameters: Parameters, quoteColumn: QuoteColumn): string {
   if ("all" in condition)
-    return `(${condition.all.map((part) => conditionSql(part, parameters, nameOf)).join(" AND ")})`;
+    return `(${condition.all.map((part) => buildConditionSql(part, parameters, quoteColumn)).join(" AND ")})`;
   if ("any" in condition)
-    return `(${condition.any.map((part) => conditionSql(part, parameters, nameOf)).join(" OR ")})`;
+    return `(${condition.any.map((part) => buildConditionSql(part, parameters, quoteColumn)).join(" OR ")})`;
   if ("parts" in condition) {
     const texts = condition.parts.map((part) => {
-      if (part.kind === "value") return valueSql(part.value, parameters);
-      return part.kind === "column" ? nameOf(part.column) : part.text;
+      if (part.kind === "value") return buildValueSql(part.value, parameters);
+      return part.kind === "column" ? quoteColumn(part.column) : part.text;
     });
     return `(${texts.join(" ")})`;
   }
-  const column = nameOf(condition.column);
+  const column = quoteColumn(condition.column);
   switch (condition.op) {
     case "is null":
     case "is not null":
       return `${column} ${condition.op.toUpperCase()}`;
     case "in":
-      // An empty list matches nothing; `IN ()` would do too, but only in SQLite.
+      // An empty list matches no row. `IN ()` would do the same, but is not standard SQL.
       return condition.value.length === 0
         ? "0"
         : `${column} IN (${condition.value.map((value) => parameters.bind(value)).join(", ")})`;
@@ -133,8 +130,8 @@ export function conditionSql(condition: BoundCondition, parameters: Parameters, 
   }
 }
 
-function valueSql(value: Scalar | readonly Scalar[], parameters: Parameters): string {
+function buildValueSql(value: Scalar | readonly Scalar[], parameters: Parameters): string {
   return typeof value === "object"
-    ? `(${value.map((one) => parameters.bind(one)).join(", ")})`
+    ? `(${value.map((item) => parameters.bind(item)).join(", ")})`
     : parameters.bind(value);
 }

@@ -1,31 +1,31 @@
-// Which form of a value can be computed from which other: what coverage of kept results rests on. A partial order, unlike the ranks
-// by which a row with several grants chooses its form. Held against the SQL of the masks by test/policy/disclosure-order.test.ts.
-import { disclosureName } from "./masks.ts";
+// Defines which disclosures can be computed from which others: a partial order, unlike `rankDisclosure`. The coverage check of stored
+// results depends on it. test/policy/disclosure-order.test.ts compares it with the SQL of the masks.
+import { formatDisclosure } from "./masks.ts";
 import type { Disclosure } from "./model.ts";
 
 /**
- * Whether `finer` shows all that `coarser` shows of any value: equal forms of the first mean equal forms of the second. Every pair that
- * is not known to be so is not. A hidden column does not exist, so that it shows nothing, not even that it is there.
+ * Whether `coarser` is a function of `finer`: values that look equal under `finer` also look equal under `coarser`. Returns false for
+ * every pair that is not known to be so. A hidden column shows nothing, not even that it exists, so every disclosure determines it.
  */
 export function determines(finer: Disclosure, coarser: Disclosure): boolean {
   if (coarser.kind === "hidden" || finer.kind === "clear") return true;
   if (finer.kind === "hidden") return false;
-  if (disclosureName(finer) === disclosureName(coarser)) return true;
+  if (formatDisclosure(finer) === formatDisclosure(coarser)) return true;
   switch (coarser.kind) {
     case "null":
       return true;
     case "redact":
-      // Null exactly where the value is. Masks of numbers and dates are also null on values that they do not understand.
+      // These are null exactly where the value is null. Masks of numbers and dates are also null on values of an unexpected form.
       return finer.kind === "token" || finer.kind === "last" || finer.kind === "email";
     case "bucket":
       return finer.kind === "bucket" && coarser.size % finer.size === 0;
     case "round":
-      // The edges lie halfway between multiples of the step: those of 30 are edges of 10, those of 20 are not.
+      // The edges of a rounding lie halfway between multiples of its step. All edges of step 30 are edges of step 10; those of 20 are not.
       return finer.kind === "round" && coarser.step % finer.step === 0 && (coarser.step / finer.step) % 2 === 1;
     case "year":
       return finer.kind === "month";
     case "last":
-      // Text that is too short for the longer end, and so redacted, may be long enough for the shorter one.
+      // Text that is too short for the longer ending, and therefore redacted, may be long enough for the shorter one.
       return false;
     case "token":
     case "month":

@@ -1,27 +1,35 @@
-// A digest of everything that decides what a subject may see: two equal digests mean equal grants, so that an answer made under
-// the one may be delivered under the other. Sound, not complete: any change of the rules changes it, whomever the rules concern.
+// Computes a digest of everything that decides what a subject may see. Equal digests mean equal grants, so an answer computed under one
+// may be delivered under the other. Sound but not complete: any change of the rules changes every subject's digest.
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import type { Policy, Subject } from "./model.ts";
 
-/** Changes with the form of what is hashed. */
-const FORM = 1;
+/** Increase it when the hashed structure changes. */
+const DIGEST_VERSION = 1;
 
 /**
- * Builds the digest of one policy, as 64 lower-case hex digits. It covers what `evaluate` and the saved queries read: sources,
- * datasets, roles, rules and queries of the policy; id, email, roles and attributes of the subject, and whose access token it is.
- * Members and groups of the policy count through the roles and attributes that they give.
+ * Creates the digest function of one policy. A digest is 64 lower-case hex digits and covers what `evaluate` and saved queries read:
+ * the policy's sources, datasets, roles, rules and queries, and the subject's id, email, roles, attributes and access token owner.
+ * The policy's members and groups count only through the roles and attributes that they give.
  */
 export function createGrantsDigest(policy: Policy): (subject: Subject) => string {
-  /** Hashed once: a policy does not change under a running Worker. */
-  let rules: string | undefined;
+  /** Hashed once, because a policy does not change while a Worker runs. */
+  let policyDigest: string | undefined;
   return ({ subjectId, email, token, roles, attributes }) => {
-    rules ??= hashOf([policy.sources, policy.datasets, policy.roles, policy.rules, policy.queries]);
-    const values = Object.entries(attributes).toSorted(([one], [other]) => (one < other ? -1 : 1));
-    return hashOf([FORM, rules, subjectId, email, token?.ownerId ?? null, roles.toSorted(), values]);
+    policyDigest ??= hashJson([policy.sources, policy.datasets, policy.roles, policy.rules, policy.queries]);
+    const sortedAttributes = Object.entries(attributes).toSorted(([left], [right]) => (left < right ? -1 : 1));
+    return hashJson([
+      DIGEST_VERSION,
+      policyDigest,
+      subjectId,
+      email,
+      token?.ownerId ?? null,
+      roles.toSorted(),
+      sortedAttributes,
+    ]);
   };
 }
 
-function hashOf(value: unknown): string {
+function hashJson(value: unknown): string {
   return bytesToHex(sha256(utf8ToBytes(JSON.stringify(value))));
 }

@@ -1,37 +1,38 @@
-// Column masks: what type each one fits, how much it discloses, and the SQL that computes it. A value that a mask does
-// not understand comes out redacted, never clear.
+// Defines the column masks: the types that each one fits, how much it discloses, and the SQL that computes it. A value of an unexpected
+// form comes out redacted or NULL, never in clear.
+import { MISSING_MASKING_TOKEN_MARKER } from "../sql/sql-problem.ts";
 import { COLUMN_TYPES } from "./model.ts";
 import type { Column, ColumnType, Disclosure, Mask, Scalar } from "./model.ts";
 
-/** What a masked-away value reads as. */
-export const REDACTED = "[redacted]";
+/** The text in place of a redacted value. */
+const REDACTED = "[redacted]";
 
-/** The table, beside the data, that keeps which token stands for which value. */
-export const TOKEN_TABLE = "_gatehouse_token";
-/** Its columns, all of which a token mask reads. */
-export const TOKEN_COLUMNS = ["domain", "value", "token"] as const;
+/** The token vault: the table in a source's database that maps values to masking tokens. */
+export const MASKING_TOKEN_TABLE = "_gatehouse_masking_token";
+/** The columns of the token vault. A `token` mask reads all of them. */
+export const MASKING_TOKEN_TABLE_COLUMNS = ["domain", "value", "masking_token"] as const;
 
-/** Characters of a value that can have a token. */
-const MAX_TOKEN_VALUE_LENGTH = 250;
+/** Longer text has no masking token. */
+const MAX_TOKENIZED_CHARACTERS = 250;
 
-/** The SQL condition under which a value of the column has a token: short text and integers. */
-export function hasToken(identifier: string): string {
-  const c = identifier;
-  return `(typeof(${c}) = 'integer' OR (typeof(${c}) = 'text' AND length(${c}) <= ${MAX_TOKEN_VALUE_LENGTH}))`;
+/** Builds the SQL condition under which a value can have a masking token: integers and short text. `column` is an already quoted name. */
+export function buildTokenizableSql(column: string): string {
+  const isShortText = `(typeof(${column}) = 'text' AND length(${column}) <= ${MAX_TOKENIZED_CHARACTERS})`;
+  return `(typeof(${column}) = 'integer' OR ${isShortText})`;
 }
 
 /**
- * The SQL condition under which a value is a number that masks compute with: in whole numbers, which are exact, and so far from
- * their limits that none overflows. Division of doubles would put values near an edge on the wrong side of it.
+ * Builds the SQL condition under which masks compute with a value. Masks use integer arithmetic, because division of doubles would put
+ * values near an edge on its wrong side. The bound keeps the arithmetic from overflowing.
  */
-function isMaskableNumber(identifier: string): string {
-  return `typeof(${identifier}) IN ('integer', 'real') AND ${identifier} BETWEEN -${MAX_MASKED_NUMBER} AND ${MAX_MASKED_NUMBER}`;
+function buildMaskableNumberSql(column: string): string {
+  return `typeof(${column}) IN ('integer', 'real') AND ${column} BETWEEN -${MAX_MASKED_NUMBER} AND ${MAX_MASKED_NUMBER}`;
 }
 
 /** 2^61. */
 const MAX_MASKED_NUMBER = "2305843009213693952";
 
-const FITS: Readonly<Record<Mask["kind"], readonly ColumnType[]>> = {
+const MASKABLE_TYPES: Readonly<Record<Mask["kind"], readonly ColumnType[]>> = {
   null: COLUMN_TYPES,
   redact: COLUMN_TYPES,
   token: ["text", "integer"],
@@ -43,21 +44,21 @@ const FITS: Readonly<Record<Mask["kind"], readonly ColumnType[]>> = {
   email: ["text"],
 };
 
-/** The column types a mask can be put on. */
-export function typesFor(mask: Mask): readonly ColumnType[] {
-  return FITS[mask.kind];
+/** Lists the column types that a mask can be put on. */
+export function listMaskableTypes(mask: Mask): readonly ColumnType[] {
+  return MASKABLE_TYPES[mask.kind];
 }
 
-/** Whether a value of a row rule can be compared with a column of this type. */
-export function fitsType(type: ColumnType, value: Scalar): boolean {
+/** Whether a literal of a row rule can be compared with a column of this type. */
+export function isComparableLiteral(type: ColumnType, value: Scalar): boolean {
   return isTextual(type) === (typeof value === "string");
 }
 
 /**
- * Whether a subject value can be compared with a column of this type. Stricter than literals of a rule, which its author sees beside
- * the column: a number that JSON has rounded could be another person's, and `soon` is before no date.
+ * Whether a subject value can be compared with a column of this type. Stricter than for literals, which the rule's author sees next to
+ * the column: a number that JSON has rounded could identify another user, and text such as `soon` has no place in the order of dates.
  */
-export function attributeFits(type: ColumnType, value: Scalar): boolean {
+export function isComparableAttribute(type: ColumnType, value: Scalar): boolean {
   switch (type) {
     case "integer":
       return Number.isSafeInteger(value);
@@ -74,7 +75,7 @@ export function attributeFits(type: ColumnType, value: Scalar): boolean {
   }
 }
 
-/** ISO 8601, from the year alone to a time; text of this form is in order of time. */
+/** ISO 8601, from a year to a date and time. The text order of this form is the order of time. */
 const ISO_DATE = /^\d{4}(?:-\d{2}(?:-\d{2}(?:[T ]\d{2}.*)?)?)?$/;
 
 /** Whether the values of a column of this type are text. */
@@ -82,8 +83,8 @@ export function isTextual(type: ColumnType): boolean {
   return type !== "integer" && type !== "real" && type !== "boolean";
 }
 
-/** The type of the values that come out of a disclosure of this column. */
-export function disclosedType(column: Column, disclosure: Disclosure): ColumnType {
+/** Gives the type of a column's values under a disclosure. */
+export function getDisclosedType(column: Column, disclosure: Disclosure): ColumnType {
   switch (disclosure.kind) {
     case "clear":
     case "null":
@@ -103,13 +104,14 @@ export function disclosedType(column: Column, disclosure: Disclosure): ColumnTyp
 }
 
 /**
- * The place of a disclosure in the total order by which a row with several grants chooses its form, higher first. Of two forms that
- * have little to do with each other, a higher one need not show all that the lower shows: see disclosure-order. `null` does not even tell that there is something, a
- * token which values are equal. Of
- * numbers a coarser `bucket` or `round` shows less, and any range less than any rounding; of dates the year less than the
- * month; of text `last(n)` ranks by n, and below `email`, which shows a whole domain.
+ * Ranks a disclosure in the total order by which a row with several grants chooses its form: the highest rank wins. A higher rank does not
+ * always show all that a lower one shows; see disclosure-order.ts for that relation.
+ *
+ * `null` ranks lowest among masks because it does not even show that there is a value; a token shows which values are equal. A coarser
+ * `bucket` or `round` ranks below a finer one, and every range below every rounding. `year` ranks below `month`. `last(n)` ranks by n
+ * and below `email`, which shows a whole domain.
  */
-export function disclosureRank(disclosure: Disclosure): number {
+export function rankDisclosure(disclosure: Disclosure): number {
   switch (disclosure.kind) {
     case "hidden":
       return 0;
@@ -136,8 +138,8 @@ export function disclosureRank(disclosure: Disclosure): number {
   }
 }
 
-/** How people and records read a disclosure: `email`, `last(4)`. */
-export function disclosureName(disclosure: Disclosure): string {
+/** Names a disclosure for answers, messages and audit records: `email`, `last(4)`. */
+export function formatDisclosure(disclosure: Disclosure): string {
   switch (disclosure.kind) {
     case "token":
       return `token(${disclosure.domain})`;
@@ -159,60 +161,69 @@ export function disclosureName(disclosure: Disclosure): string {
 }
 
 /**
- * The SQL expression that discloses a column. `identifier` is an already quoted column name. NULL stays NULL, so that
- * absence can be counted; any other value that does not have the expected form is redacted or, where the result is no
- * free text, NULL. `tokenDomain` gives the expression for the domain under which the tokens of a column are kept.
+ * Builds the SQL expression that discloses a column. `column` is an already quoted name. NULL stays NULL, so that missing values can
+ * be counted. Any other value that does not have the expected form becomes `[redacted]`, or NULL where the result is not free text.
+ * `qualifyDomain` gives the SQL of the domain under which the column's masking tokens are stored.
  */
-export function disclosureSql(
+export function buildDisclosureSql(
   disclosure: Disclosure,
-  identifier: string,
-  tokenDomain: (domain: string) => string,
+  column: string,
+  qualifyDomain: (domain: string) => string,
 ): string {
-  const c = identifier;
   switch (disclosure.kind) {
     case "clear":
-      return c;
+      return column;
     case "hidden":
     case "null":
       return "NULL";
     case "bucket": {
       const { size } = disclosure;
-      // From the lower edge up to, not including, the upper.
-      const whole = `CAST(floor(${c}) AS INTEGER)`;
+      // A range includes its lower edge and excludes its upper one.
+      const whole = `CAST(floor(${column}) AS INTEGER)`;
       const lower = `(${whole} - (${whole} % ${size} + ${size}) % ${size})`;
-      return `CASE WHEN ${isMaskableNumber(c)} THEN ${lower} || '–<' || (${lower} + ${size}) END`;
+      return `CASE WHEN ${buildMaskableNumberSql(column)} THEN ${lower} || '–<' || (${lower} + ${size}) END`;
     }
     case "round": {
       const { step } = disclosure;
       // Halves are rounded away from zero.
-      const doubled = `CAST(floor(sign(${c}) * ${c} * 2) AS INTEGER)`;
-      return `CASE WHEN ${isMaskableNumber(c)} THEN sign(${c}) * ((${doubled} + ${step}) / ${2 * step} * ${step}) END`;
+      const doubled = `CAST(floor(sign(${column}) * ${column} * 2) AS INTEGER)`;
+      const rounded = `(${doubled} + ${step}) / ${2 * step} * ${step}`;
+      return `CASE WHEN ${buildMaskableNumberSql(column)} THEN sign(${column}) * (${rounded}) END`;
     }
     case "redact":
-      return `CASE WHEN ${c} IS NOT NULL THEN '${REDACTED}' END`;
+      return `CASE WHEN ${column} IS NOT NULL THEN '${REDACTED}' END`;
     case "token": {
-      const found = `(SELECT "token" FROM main.${TOKEN_TABLE} AS t WHERE t."domain" = ${tokenDomain(disclosure.domain)} AND t."value" = CAST(${c} AS TEXT))`;
-      // What has no token yet makes the statement fail, in the words of MISSING_TOKEN: whoever runs it then makes the token.
-      return (
-        `CASE WHEN ${c} IS NULL THEN NULL WHEN ${hasToken(c)} ` +
-        `THEN coalesce(${found}, json('no token')) ELSE '${REDACTED}' END`
-      );
+      const condition = `t."domain" = ${qualifyDomain(disclosure.domain)} AND t."value" = CAST(${column} AS TEXT)`;
+      const maskingToken = `(SELECT "masking_token" FROM main.${MASKING_TOKEN_TABLE} AS t WHERE ${condition})`;
+      // A value without a masking token makes the statement fail. The source then creates it and runs the statement again.
+      return [
+        `CASE WHEN ${column} IS NULL THEN NULL WHEN ${buildTokenizableSql(column)}`,
+        `THEN coalesce(${maskingToken}, json_extract('null', '${MISSING_MASKING_TOKEN_MARKER}')) ELSE '${REDACTED}' END`,
+      ].join(" ");
     }
     case "year":
-      return `CASE WHEN typeof(${c}) = 'text' AND ${c} GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]*' THEN CAST(substr(${c}, 1, 4) AS INTEGER) END`;
+      return `CASE WHEN ${buildDateSql(column)} THEN CAST(substr(${column}, 1, 4) AS INTEGER) END`;
     case "month":
-      return `CASE WHEN typeof(${c}) = 'text' AND ${c} GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]*' THEN substr(${c}, 1, 7) END`;
+      return `CASE WHEN ${buildDateSql(column)} THEN substr(${column}, 1, 7) END`;
     case "last":
-      return (
-        `CASE WHEN ${c} IS NULL THEN NULL WHEN typeof(${c}) = 'text' AND length(${c}) >= ${2 * disclosure.count} ` +
-        `THEN '…' || substr(${c}, ${-disclosure.count}) ELSE '${REDACTED}' END`
-      );
-    case "email":
-      // The domain may hold host-name characters only: "bob@a.example, call 555-0100" must not carry its tail along.
-      return (
-        `CASE WHEN ${c} IS NULL THEN NULL WHEN typeof(${c}) = 'text' AND instr(${c}, '@') > 1 ` +
-        `AND substr(${c}, instr(${c}, '@') + 1) <> '' AND substr(${c}, instr(${c}, '@') + 1) NOT GLOB '*[^A-Za-z0-9.-]*' ` +
-        `THEN substr(${c}, 1, 1) || '…' || substr(${c}, instr(${c}, '@')) ELSE '${REDACTED}' END`
-      );
+      return [
+        `CASE WHEN ${column} IS NULL THEN NULL`,
+        `WHEN typeof(${column}) = 'text' AND length(${column}) >= ${2 * disclosure.count}`,
+        `THEN '…' || substr(${column}, ${-disclosure.count}) ELSE '${REDACTED}' END`,
+      ].join(" ");
+    case "email": {
+      const domain = `substr(${column}, instr(${column}, '@') + 1)`;
+      // Allow only host-name characters in the domain, so that "bob@a.example, call 555-0100" does not show the phone number.
+      return [
+        `CASE WHEN ${column} IS NULL THEN NULL WHEN typeof(${column}) = 'text' AND instr(${column}, '@') > 1`,
+        `AND ${domain} <> '' AND ${domain} NOT GLOB '*[^A-Za-z0-9.-]*'`,
+        `THEN substr(${column}, 1, 1) || '…' || substr(${column}, instr(${column}, '@')) ELSE '${REDACTED}' END`,
+      ].join(" ");
+    }
   }
+}
+
+/** Builds the SQL condition under which a value begins like an ISO date, with year and month. */
+function buildDateSql(column: string): string {
+  return `typeof(${column}) = 'text' AND ${column} GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]*'`;
 }

@@ -1,12 +1,13 @@
-// The words of the policy: datasets, roles, rules, subjects and decisions, as plain data. Behaviour lives in evaluate,
-// masks and views.
+// Defines the policy model as plain data: datasets, roles, rules, subjects and decisions. Behaviour is in evaluate.ts, masks.ts and
+// guard-view.ts.
 
 import type { Identity } from "../lib/identity.ts";
 
-/** How a column's values are declared. Dates and datetimes are ISO 8601 text. */
+/** The declared types of columns. Dates and datetimes are ISO 8601 text. */
 export const COLUMN_TYPES = ["integer", "real", "text", "date", "datetime", "boolean", "json"] as const;
 export type ColumnType = (typeof COLUMN_TYPES)[number];
 
+/** A transformation that hides part of a value. masks.ts says what each one shows. */
 export type Mask =
   | { readonly kind: "null" }
   | { readonly kind: "redact" }
@@ -18,23 +19,25 @@ export type Mask =
   | { readonly kind: "last"; readonly count: number }
   | { readonly kind: "email" };
 
-/** How much of a column someone sees. `hidden` means that the column does not exist for them. */
+/** How much of a column a subject sees. `hidden` means that the column does not exist for the subject. */
 export type Disclosure = { readonly kind: "hidden" } | Mask | { readonly kind: "clear" };
 
+/** A declared column. */
 export interface Column {
   readonly name: string;
   readonly type: ColumnType;
   readonly description: string;
   /** Whether people outside the organisation write its text. */
   readonly untrusted: boolean;
-  /** Whether nobody sees it, whatever the rules say: nobody has opened it yet. */
+  /** Whether no user sees it, whatever the rules say. Introspected columns stay hidden until an operator opens them. */
   readonly hidden: boolean;
-  /** The `table.column` of the same source that it refers to; null when none is known. */
+  /** The `table.column` of the same source that it refers to; null when none is declared. */
   readonly references: string | null;
-  /** Values that are typical, for who sees the column in clear and every row. */
+  /** Typical values. Shown only to subjects who see every row and the column in clear. */
   readonly examples: readonly string[];
 }
 
+/** A declared table of a D1 source. */
 export interface TableDataset {
   readonly kind: "table";
   /** `source.table`, unique in the deployment. */
@@ -44,11 +47,12 @@ export interface TableDataset {
   readonly description: string;
   /** The column that identifies a row; null when rows cannot be fetched one by one. */
   readonly key: string | null;
-  /** Whether nobody sees it, whatever the rules say: nobody has opened it yet. */
+  /** Whether no user sees it, whatever the rules say. Introspected tables stay hidden until an operator opens them. */
   readonly hidden: boolean;
   readonly columns: readonly Column[];
 }
 
+/** The text documents of a KV source. */
 export interface DocumentDataset {
   readonly kind: "documents";
   /** The source's name: a KV source is one dataset. */
@@ -61,11 +65,12 @@ export interface DocumentDataset {
 
 export type Dataset = TableDataset | DocumentDataset;
 
+/** A declared source, without its datasets. */
 export interface SourceDeclaration {
   readonly name: string;
   readonly kind: "d1" | "kv";
   readonly binding: string;
-  /** Whether people's SQL may be recursive. */
+  /** Whether users' SQL may be recursive. */
   readonly recursion: boolean;
   readonly title: string;
   readonly description: string;
@@ -79,13 +84,13 @@ export interface SubjectValue {
 }
 
 export const COMPARISONS = ["=", "!=", "<", "<=", ">", ">="] as const;
-export type Comparison = (typeof COMPARISONS)[number];
+type ComparisonOperator = (typeof COMPARISONS)[number];
 
-/** A piece of a row rule in SQL, as it was written or made sure to be what it says. */
+/** A piece of a row rule in SQL: text that the parser has accepted, or a declared column. */
 export type ExpressionPart =
   { readonly kind: "text"; readonly text: string } | { readonly kind: "column"; readonly column: string };
 
-/** Where a subject value stands: compared with a column, as one value or as the list of an IN. */
+/** The place of a subject value in a row rule: compared with a column, as a single value or as the list of IN. */
 export interface SubjectPart {
   readonly kind: "subject";
   readonly subject: string;
@@ -99,28 +104,42 @@ export interface ValuePart {
   readonly value: Scalar | readonly Scalar[];
 }
 
+/** A comparison of a column with a value or a subject value, or a test for NULL. */
+export type ColumnComparison =
+  | { readonly column: string; readonly op: ComparisonOperator; readonly value: Scalar | SubjectValue }
+  | { readonly column: string; readonly op: "in"; readonly value: readonly Scalar[] | SubjectValue }
+  | { readonly column: string; readonly op: "is null" | "is not null" };
+
+/** A piece of a row rule in SQL whose subject values have not been filled in. */
+export type RulePart = ExpressionPart | SubjectPart;
+
 /** A row rule. Values become bound parameters, never SQL text. */
 export type Condition =
-  | { readonly column: string; readonly op: Comparison; readonly value: Scalar | SubjectValue }
-  | { readonly column: string; readonly op: "in"; readonly value: readonly Scalar[] | SubjectValue }
-  | { readonly column: string; readonly op: "is null" | "is not null" }
-  | { readonly parts: readonly (ExpressionPart | SubjectPart)[] }
+  | ColumnComparison
+  | { readonly parts: readonly RulePart[] }
   | { readonly all: readonly Condition[] }
   | { readonly any: readonly Condition[] };
 
+/** A column comparison whose subject value has been filled in. */
+export type BoundComparison =
+  | { readonly column: string; readonly op: ComparisonOperator; readonly value: Scalar }
+  | { readonly column: string; readonly op: "in"; readonly value: readonly Scalar[] }
+  | { readonly column: string; readonly op: "is null" | "is not null" };
+
+/** A piece of a row rule in SQL whose subject values have been filled in. */
+export type BoundPart = ExpressionPart | ValuePart;
+
 /** A condition whose subject values have been filled in. */
 export type BoundCondition =
-  | { readonly column: string; readonly op: Comparison; readonly value: Scalar }
-  | { readonly column: string; readonly op: "in"; readonly value: readonly Scalar[] }
-  | { readonly column: string; readonly op: "is null" | "is not null" }
-  | { readonly parts: readonly (ExpressionPart | ValuePart)[] }
+  | BoundComparison
+  | { readonly parts: readonly BoundPart[] }
   | { readonly all: readonly BoundCondition[] }
   | { readonly any: readonly BoundCondition[] };
 
-export const ACTIONS = ["read"] as const;
-export type Action = (typeof ACTIONS)[number];
+/** What a rule is about. Reading is the only action today. */
+export type Action = "read";
 
-/** One role's say on one dataset. `id` is `role/effect/action/dataset` and is what records name. */
+/** What one role allows or denies on one dataset. Audit records name it by `id`, which is `role/effect/action/dataset`. */
 export interface Rule {
   readonly id: string;
   readonly role: string;
@@ -130,35 +149,38 @@ export interface Rule {
   readonly rows: Condition | null;
   readonly masks: Readonly<Record<string, Mask>>;
   readonly hidden: readonly string[];
-  /** Columns that the rule tokens and whose tokens it lets exchange for the value, one at a time. */
+  /** Columns with a `token` mask whose masking tokens may be exchanged for the value, one at a time. */
   readonly reveal: readonly string[];
 }
 
-export interface Role {
+/** A role without its rules. */
+interface Role {
   readonly name: string;
   readonly description: string;
-  /** Saved queries that it may run. */
+  /** The names of the saved queries that the role may run. */
   readonly queries: readonly string[];
-  /** Whether its rules count in those queries alone. */
+  /** Whether the role's rules apply only while one of these queries runs. */
   readonly savedOnly: boolean;
-  /** Whether who holds it may add and remove members. */
+  /** Whether users with the role may add and remove members. */
   readonly administers: boolean;
 }
 
-/** SQL that is run by name. */
+/** SQL that an operator wrote and users run by name. */
 export interface SavedQuery {
   readonly name: string;
   readonly description: string;
   readonly source: string;
-  /** With a `?` for each parameter. */
+  /** The SQL, with a `?` for each use of a parameter. */
   readonly text: string;
-  /** The parameter of each `?`. */
+  /** The name of the parameter of each `?`, in order. */
   readonly order: readonly string[];
   readonly parameters: readonly { readonly name: string; readonly type: ColumnType; readonly description: string }[];
 }
 
+/** Attribute values by name. */
 export type Attributes = Readonly<Record<string, Scalar | readonly Scalar[]>>;
 
+/** A member that the policy file declares. */
 export interface Member {
   readonly email: string;
   readonly name: string;
@@ -166,55 +188,63 @@ export interface Member {
   readonly attributes: Attributes;
 }
 
+/** A checked policy. */
 export interface Policy {
   readonly sources: readonly SourceDeclaration[];
   readonly datasets: readonly Dataset[];
   readonly roles: readonly Role[];
   readonly rules: readonly Rule[];
   readonly members: readonly Member[];
-  /** Roles that a group of the identity provider gives. */
+  /** The roles that each group of the identity provider gives. */
   readonly groups: readonly { readonly group: string; readonly roles: readonly string[] }[];
-  /** The names of all attributes that a person may have. */
+  /** The names of all attributes that a user may have. */
   readonly attributes: readonly string[];
   readonly queries: readonly SavedQuery[];
 }
 
-/** What the members table gives one email, besides what the policy file declares. */
+/** The roles and attributes that the members table gives to one email, in addition to the policy file. */
 export interface MemberRecord {
   readonly roles: readonly string[];
   readonly attributes: Attributes;
 }
 
-/** Of people whom the members table does not name. */
-export const NO_RECORD: MemberRecord = { roles: [], attributes: {} };
+/** The record of a user who is not in the members table. */
+export const NO_MEMBER_RECORD: MemberRecord = { roles: [], attributes: {} };
 
-/** An identity with what the policy gives it at this moment. */
+/** An identity with the roles and attributes that it has at this moment. */
 export interface Subject extends Identity {
   readonly roles: readonly string[];
   readonly attributes: Attributes;
 }
 
-/** What one rule lets the subject see. `rows: null` means every row. */
+/** What one allow rule lets the subject see. `rows: null` means every row. */
 export interface Grant {
   readonly rule: string;
   readonly rows: BoundCondition | null;
   readonly columns: Readonly<Record<string, Disclosure>>;
-  /** Columns whose tokens may be exchanged for the value. */
+  /** Columns whose masking tokens may be exchanged for the value. */
   readonly reveal: readonly string[];
 }
 
-export type Decision =
-  | {
-      readonly allowed: true;
-      readonly dataset: Dataset;
-      readonly grants: readonly Grant[];
-      readonly rules: readonly string[];
-    }
-  | {
-      readonly allowed: false;
-      readonly dataset: string;
-      readonly reason: DenyReason;
-      readonly rules: readonly string[];
-    };
+/** A decision that allows the read. `rules` names the rules that led to it. */
+export interface AllowedDecision {
+  readonly allowed: true;
+  readonly dataset: Dataset;
+  readonly grants: readonly Grant[];
+  readonly rules: readonly string[];
+}
 
+/** A decision that denies the read. `rules` names the rules that led to it. */
+export interface DeniedDecision {
+  readonly allowed: false;
+  /** The dataset's id. */
+  readonly dataset: string;
+  readonly reason: DenyReason;
+  readonly rules: readonly string[];
+}
+
+/** The result of `evaluate`. */
+export type Decision = AllowedDecision | DeniedDecision;
+
+/** Why a decision denies. `not_opened`: the dataset is declared `hidden`. */
 export type DenyReason = "not_opened" | "no_role" | "no_rule" | "denied_by_rule" | "missing_attribute";

@@ -1,12 +1,13 @@
-// Completes the arguments of prompts and the variables of resource templates, through the gateway like every read.
+// Completes prompt arguments and resource template variables. Suggestions come from the gateway, so they are governed like
+// every other read.
 import type { McpServer } from "@modelcontextprotocol/server";
-import type { Wanted } from "../access/complete.ts";
-import { callerOf } from "./caller.ts";
-import { resourceError } from "./result.ts";
-import type { ToolDependencies } from "./tool.ts";
+import type { CompletionRequest } from "../gateway/complete.ts";
+import { getCaller } from "./kit/caller.ts";
+import { resourceError } from "./kit/tool-result.ts";
+import type { ToolDependencies } from "./kit/define-tool.ts";
 
-/** What an argument or variable of this name stands for. */
-const KINDS: Readonly<Record<string, Wanted["kind"]>> = {
+/** Maps the name of an argument or variable to the kind of value it completes. */
+const COMPLETION_KINDS: Readonly<Record<string, CompletionRequest["kind"]>> = {
   dataset: "dataset",
   source: "source",
   table: "table",
@@ -14,21 +15,22 @@ const KINDS: Readonly<Record<string, Wanted["kind"]>> = {
   id: "result",
 };
 
+/** Registers `completion/complete`. */
 export function registerCompletions(server: McpServer, { gateway, reporter }: ToolDependencies): void {
   server.server.setRequestHandler("completion/complete", async ({ params }, context) => {
     const { argument } = params;
     const isRow = params.ref.type === "ref/resource" && params.ref.uri.includes("{table}/{key}");
-    // Rows are not listed, so their keys are not completed.
+    // Row keys are not completed, because rows are never listed.
     const kind =
       isRow && argument.name === "key"
         ? undefined
-        : Object.hasOwn(KINDS, argument.name)
-          ? KINDS[argument.name]
+        : Object.hasOwn(COMPLETION_KINDS, argument.name)
+          ? COMPLETION_KINDS[argument.name]
           : undefined;
     if (kind === undefined) return { completion: { values: [], total: 0, hasMore: false } };
     try {
-      const wanted = { kind, source: params.context?.arguments?.["source"], prefix: argument.value };
-      const { values, total } = await gateway.complete(callerOf(context), wanted);
+      const request = { kind, source: params.context?.arguments?.["source"], prefix: argument.value };
+      const { values, total } = await gateway.complete(getCaller(context), request);
       return { completion: { values: [...values], total, hasMore: values.length < total } };
     } catch (error) {
       throw resourceError(error, "completion", reporter);

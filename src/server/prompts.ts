@@ -1,36 +1,49 @@
-// Prompts that people start from: what to do, with what this person may see of the data already in it.
+// The MCP prompts that users can start from. Each contains a task and the description of the data that the caller may see.
 import type { GetPromptResult, McpServer, ServerContext } from "@modelcontextprotocol/server";
 import * as z from "zod";
-import { callerOf } from "./caller.ts";
-import { memoised } from "./memoised.ts";
-import { resourceError } from "./result.ts";
-import type { ToolDependencies } from "./tool.ts";
+import { getCaller } from "./kit/caller.ts";
+import { memoizeSchema } from "./kit/memoized-schema.ts";
+import { resourceError } from "./kit/tool-result.ts";
+import type { ToolDependencies } from "./kit/define-tool.ts";
 
-const MAX_TEXT = 2000;
+const MAX_QUESTION_CHARACTERS = 2000;
 
-const questionInput = memoised(
-  z.object({ question: z.string().min(1).max(MAX_TEXT).describe("what you want to know") }),
+const questionInput = memoizeSchema(
+  z.object({ question: z.string().min(1).max(MAX_QUESTION_CHARACTERS).describe("what you want to know") }),
 );
-const datasetInput = memoised(
+const datasetInput = memoizeSchema(
   z.object({ dataset: z.string().min(1).max(300).describe("source.table, or a document source") }),
   ["dataset"],
 );
-const reportInput = memoised(z.object({ source: z.string().min(1).max(100).describe("the source to report on") }), [
-  "source",
-]);
+const reportInput = memoizeSchema(
+  z.object({ source: z.string().min(1).max(100).describe("the source to report on") }),
+  ["source"],
+);
 
-const HOW =
-  "Use describe for columns you do not know, then query; aggregate in SQL. Say which rows and columns the person cannot see where it matters (restricted, masked, cut, incomplete), and give the SQL that the figures come from.";
+const HOW_TO_ANSWER = [
+  "Use describe for columns you do not know, then query; aggregate in SQL.",
+  "Say which rows and columns the person cannot see where it matters (restricted, masked, cut, incomplete), and give the SQL that the",
+  "figures come from.",
+].join(" ");
+const EXPLAIN_DATASET = [
+  "Explain this dataset to a reader who does not know it: what a row is, what the columns mean, which are masked, and five questions that",
+  "it can answer. Look at a few rows first.",
+].join(" ");
+const WEEKLY_REPORT = [
+  "Write a report on the last full week in the data of this source (find the newest date first) beside the week before: the most telling",
+  "figures, what changed most, and what looks unusual. One short table, then at most five sentences.",
+].join(" ");
 
+/** Registers the prompts. */
 export function registerPrompts(server: McpServer, { gateway, reporter }: ToolDependencies): void {
-  const told = async (
+  const createPrompt = async (
     context: ServerContext,
     name: string | undefined,
-    text: (data: string) => string,
+    buildText: (data: string) => string,
   ): Promise<GetPromptResult> => {
     try {
-      const description = await gateway.describe(callerOf(context), name);
-      return { messages: [{ role: "user", content: { type: "text", text: text(JSON.stringify(description)) } }] };
+      const description = await gateway.describe(getCaller(context), name);
+      return { messages: [{ role: "user", content: { type: "text", text: buildText(JSON.stringify(description)) } }] };
     } catch (error) {
       throw resourceError(error, name ?? "gatehouse://", reporter);
     }
@@ -39,10 +52,10 @@ export function registerPrompts(server: McpServer, { gateway, reporter }: ToolDe
     "answer-question",
     { title: "Answer a question", description: "Answers a question from the data", argsSchema: questionInput },
     async ({ question }, context) =>
-      told(
+      createPrompt(
         context,
         undefined,
-        (data) => `Answer this question from the data:\n\n${question}\n\nWhat there is: ${data}\n\n${HOW}`,
+        (data) => `Answer this question from the data:\n\n${question}\n\nWhat there is: ${data}\n\n${HOW_TO_ANSWER}`,
       ),
   );
   server.registerPrompt(
@@ -53,12 +66,7 @@ export function registerPrompts(server: McpServer, { gateway, reporter }: ToolDe
       argsSchema: datasetInput,
     },
     async ({ dataset }, context) =>
-      told(
-        context,
-        dataset,
-        (data) =>
-          `Explain this dataset to somebody who does not know it: what a row is, what the columns mean, which are masked, and five questions that it can answer. Look at a few rows first.\n\n${data}\n\n${HOW}`,
-      ),
+      createPrompt(context, dataset, (data) => `${EXPLAIN_DATASET}\n\n${data}\n\n${HOW_TO_ANSWER}`),
   );
   server.registerPrompt(
     "weekly-report",
@@ -68,11 +76,6 @@ export function registerPrompts(server: McpServer, { gateway, reporter }: ToolDe
       argsSchema: reportInput,
     },
     async ({ source }, context) =>
-      told(
-        context,
-        source,
-        (data) =>
-          `Write a report on the last full week in the data of this source (find the newest date first) beside the week before: the most telling figures, what changed most, and what looks unusual. One short table, then at most five sentences.\n\n${data}\n\n${HOW}`,
-      ),
+      createPrompt(context, source, (data) => `${WEEKLY_REPORT}\n\n${data}\n\n${HOW_TO_ANSWER}`),
   );
 }

@@ -1,66 +1,71 @@
-// Layer 3 of governed SQL: SQLite's own account of what the composed statement does, before any database runs it. Every
-// column read must be one that a guard view reads, inside that view; every function must be on the list; nothing may write.
+// Layer 3 of governed SQL: asks SQLite's authorizer what the composed statement does, before any database runs it. A column may be read
+// only inside a guard view that may read it, only listed functions may be called, and nothing may be written.
 import { ALLOW, DENY } from "./engine/sqlite.ts";
 import { ALLOWED_FUNCTIONS, ALLOWED_TABLE_FUNCTIONS } from "./functions.ts";
-import { foldName, reservedPrefixOf } from "./identifier.ts";
-import type { SchemaCopy } from "./schema.ts";
+import { foldName, findReservedPrefix } from "./identifier.ts";
+import type { SchemaCopy } from "./schema-copy.ts";
 
-/** What the nonce CTE of one guard view reads; of each CTE the view's own table comes first. */
-export interface Allowance {
-  /** The CTE's name, which nobody can guess. */
-  readonly context: string;
+/** What the nonce CTE of one guard view may read. Among the permissions of a CTE, the view's own table comes first. */
+export interface ReadPermission {
+  /** The CTE's name, which contains the nonce and cannot be guessed. */
+  readonly cteName: string;
   readonly table: string;
-  /** Folded names. */
+  /** Folded column names. */
   readonly columns: ReadonlySet<string>;
 }
 
+/** What a composed statement may do. */
 export interface AuthorizeOptions {
-  readonly allowances: readonly Allowance[];
-  /** Folded names that a CTE of the guard stands before: a read of no column of such a name cannot be of a table. */
-  readonly shadowed: ReadonlySet<string>;
+  readonly readPermissions: readonly ReadPermission[];
+  /** Folded names that a CTE of the guard shadows: a read of such a name without a column cannot reach a table. */
+  readonly shadowedNames: ReadonlySet<string>;
   readonly allowsRecursion: boolean;
 }
 
+/** The result of judging a statement. */
 export type Verdict =
-  /** `columns` are the result's, by name, in order. */
+  /** `columns` are the names of the result columns, in order. */
   | { readonly kind: "allowed"; readonly columns: readonly string[] }
-  | { readonly kind: "forbidden"; readonly what: Forbidden }
-  /** SQLite does not take it. Its message and the UTF-8 bytes before the place that it is about, or -1. */
+  | { readonly kind: "forbidden"; readonly action: ForbiddenAction }
+  /** SQLite rejects it. `offset`: UTF-8 bytes before the place that the message is about, or -1. */
   | { readonly kind: "invalid"; readonly message: string; readonly offset: number };
 
-export type Forbidden =
+/** The first action of a statement that is not allowed. */
+export type ForbiddenAction =
   | { readonly kind: "read" }
   | { readonly kind: "function"; readonly name: string }
   | { readonly kind: "recursion" }
   | { readonly kind: "other" };
 
-/** Action codes of sqlite3.h, Authorizer Action Codes. All others are refused. */
+/** Action codes (sqlite3.h, Authorizer Action Codes). All others are refused. */
 const READ = 20;
 const SELECT = 21;
 const FUNCTION = 31;
 const RECURSIVE = 33;
 
-/** Judges one statement over the copy of its database's schema. */
+/** Judges one composed statement over the copy of its database's schema. */
 export function authorize(sql: string, copy: SchemaCopy, options: AuthorizeOptions): Verdict {
-  const { shadowed, allowsRecursion } = options;
-  const allowances = Map.groupBy(options.allowances, ({ context }) => context);
-  /** How often the view of a table, by folded name, was taken into the statement. */
-  const taken = new Map<string, number>();
+  const { shadowedNames, allowsRecursion } = options;
+  const permissionsByCte = Map.groupBy(options.readPermissions, ({ cteName }) => cteName);
+  /** How often SQLite has merged the guard view of a table into the statement, by folded name. */
+  const inlinedViews = new Map<string, number>();
 
-  const judgeRead = (table: string, column: string, database: string | null, context: string | null) => {
+  const judgeRead = (table: string, column: string, database: string | null, cteName: string | null) => {
     const name = foldName(table);
-    const own = (context === null ? undefined : allowances.get(context))?.find((one) => foldName(one.table) === name);
-    if (database === "main" && own?.columns.has(foldName(column)) === true) return undefined;
-    // A view that becomes part of the query around it leaves a FROM of its table there. Where no column of that is used, or
-    // only its row number, SQLite reports it without the view: at most as often as the view was taken in.
-    if (column === "" && database === "main" && (taken.get(name) ?? 0) > 0) {
-      taken.set(name, (taken.get(name) ?? 0) - 1);
+    const permission = (cteName === null ? undefined : permissionsByCte.get(cteName))?.find(
+      (candidate) => foldName(candidate.table) === name,
+    );
+    if (database === "main" && permission?.columns.has(foldName(column)) === true) return undefined;
+    // A view that SQLite merges into the query around it leaves a FROM of its table there. If no column of that FROM is used, or only the
+    // rowid, SQLite reports the read without the view's name, at most once for each time that the view was merged.
+    if (column === "" && database === "main" && (inlinedViews.get(name) ?? 0) > 0) {
+      inlinedViews.set(name, (inlinedViews.get(name) ?? 0) - 1);
       return undefined;
     }
-    // A name without a schema and without a column is how SQLite reports a FROM of which no column is used: of a CTE, a
-    // subquery or a table-valued function. Of a table only where nothing stands before its name.
-    const isNoTable = shadowed.has(name) || !(copy.has(name) || reservedPrefixOf(name) !== undefined);
-    if (column === "" && database === null && isNoTable) return undefined;
+    // SQLite reports a FROM of which no column is used without a schema and without a column. The name is a CTE's, a subquery's or a
+    // table-valued function's; it is a table's only if nothing shadows it.
+    const cannotBeTable = shadowedNames.has(name) || !(copy.has(name) || findReservedPrefix(name) !== undefined);
+    if (column === "" && database === null && cannotBeTable) return undefined;
     if (ALLOWED_TABLE_FUNCTIONS.has(name) && !copy.has(name)) return undefined;
     return { kind: "read" } as const;
   };
@@ -70,16 +75,16 @@ export function authorize(sql: string, copy: SchemaCopy, options: AuthorizeOptio
     first: string | null,
     second: string | null,
     database: string | null,
-    context: string | null,
-  ): Forbidden | undefined => {
+    cteName: string | null,
+  ): ForbiddenAction | undefined => {
     switch (action) {
       case SELECT: {
-        const table = context === null ? undefined : allowances.get(context)?.[0]?.table;
-        if (table !== undefined) taken.set(foldName(table), (taken.get(foldName(table)) ?? 0) + 1);
+        const table = cteName === null ? undefined : permissionsByCte.get(cteName)?.[0]?.table;
+        if (table !== undefined) inlinedViews.set(foldName(table), (inlinedViews.get(foldName(table)) ?? 0) + 1);
         return undefined;
       }
       case READ:
-        return judgeRead(first ?? "", second ?? "", database, context);
+        return judgeRead(first ?? "", second ?? "", database, cteName);
       case FUNCTION: {
         const name = foldName(second ?? "");
         return ALLOWED_FUNCTIONS.has(name) ? undefined : { kind: "function", name };
@@ -91,14 +96,14 @@ export function authorize(sql: string, copy: SchemaCopy, options: AuthorizeOptio
     }
   };
 
-  let forbidden: Forbidden | undefined;
-  const compiled = copy.engine.compile(sql, (...asked) => {
-    const found = judge(...asked);
-    forbidden ??= found;
-    return found === undefined ? ALLOW : DENY;
+  let forbiddenAction: ForbiddenAction | undefined;
+  const compiled = copy.engine.compile(sql, (...request) => {
+    const refusedAction = judge(...request);
+    forbiddenAction ??= refusedAction;
+    return refusedAction === undefined ? ALLOW : DENY;
   });
-  if (forbidden !== undefined) return { kind: "forbidden", what: forbidden };
+  if (forbiddenAction !== undefined) return { kind: "forbidden", action: forbiddenAction };
   if (!compiled.ok) return { kind: "invalid", message: compiled.message, offset: compiled.offset };
-  if (!compiled.isReadOnly || compiled.tail.trim() !== "") return { kind: "forbidden", what: { kind: "other" } };
+  if (!compiled.isReadOnly || compiled.tail.trim() !== "") return { kind: "forbidden", action: { kind: "other" } };
   return { kind: "allowed", columns: compiled.columns };
 }

@@ -1,94 +1,98 @@
-// The shape of a statement by its lexer tokens alone: where its outermost select list stands, and whether it has subqueries that run
-// only when a row reaches them. Wherever the tokens leave a doubt, the answer is the one that assumes less.
+// Finds the clauses of a statement from its lexer tokens alone, without a parser: the outermost select list, and the subqueries that run
+// only when a row reaches them. Where the tokens are ambiguous, it takes the reading that assumes less.
 import { foldName } from "./identifier.ts";
-import type { Token } from "./tokenizer.ts";
+import type { LexerToken } from "./lexer.ts";
 
-/** A range of token indexes, the end exclusive. */
+/** A range of indexes of lexer tokens; `end` is exclusive. */
 export interface TokenRange {
   readonly start: number;
   readonly end: number;
 }
 
-export interface OutermostSelect {
+/** The outermost SELECT of a statement. */
+interface OutermostSelect {
   /** The expressions of the outermost select list, one range each. */
   readonly items: readonly TokenRange[];
+  /** The whole select list. */
   readonly list: TokenRange;
-  /** GROUP BY and ORDER BY of a query without HAVING and WINDOW: SQLite evaluates them once all conditions have passed. */
-  readonly keys: readonly TokenRange[];
+  /** GROUP BY and ORDER BY, which SQLite evaluates after all conditions; empty for a query with HAVING or WINDOW. */
+  readonly groupAndOrderKeys: readonly TokenRange[];
 }
 
-export function isWord(token: Token | undefined, ...words: readonly string[]): boolean {
+/** Checks whether a lexer token is one of these words, which are given in lower case. */
+export function isWord(token: LexerToken | undefined, ...words: readonly string[]): boolean {
   return token?.kind === "word" && words.includes(foldName(token.value));
 }
 
-export function isOperator(token: Token | undefined, ...values: readonly string[]): boolean {
+/** Checks whether a lexer token is one of these operators. */
+export function isOperator(token: LexerToken | undefined, ...values: readonly string[]): boolean {
   return token?.kind === "operator" && values.includes(token.value);
 }
 
-/** SQLite takes 'strings' as names in several places, so that every rule on names holds for them as well. */
-export function isName(token: Token | undefined): token is Token {
+/** Checks whether a lexer token can be a name. SQLite accepts 'strings' as names in several places, so rules about names cover them. */
+export function isName(token: LexerToken | undefined): token is LexerToken {
   return token?.kind === "word" || token?.kind === "quoted" || token?.kind === "string";
 }
 
 const CLAUSES = ["where", "group", "having", "window", "order", "limit", "union", "except", "intersect"];
 const QUERIES = ["select", "with", "values"];
 
-/** Undefined when the statement does not end in a SELECT of its own. */
-export function outermostSelect(tokens: readonly Token[]): OutermostSelect | undefined {
-  const outer = indexesOfDepthZero(tokens);
-  const start = outer.find((index) => isWord(tokens[index], "select"));
+/** Finds the first SELECT outside all parentheses; undefined if there is none, as in `VALUES (1)`. */
+export function findOutermostSelect(tokens: readonly LexerToken[]): OutermostSelect | undefined {
+  const topLevelIndexes = findTopLevelIndexes(tokens);
+  const start = topLevelIndexes.find((index) => isWord(tokens[index], "select"));
   if (start === undefined) return undefined;
-  const behind = outer.filter((index) => index > start);
-  const end = behind.find((index) => isClause(tokens, index, "from", ...CLAUSES)) ?? tokens.length;
-  const commas = behind.filter((index) => index < end && isOperator(tokens[index], ","));
+  const laterIndexes = topLevelIndexes.filter((index) => index > start);
+  const end = laterIndexes.find((index) => isClause(tokens, index, "from", ...CLAUSES)) ?? tokens.length;
+  const commas = laterIndexes.filter((index) => index < end && isOperator(tokens[index], ","));
   const starts = [start + 1, ...commas.map((index) => index + 1)];
   const ends = [...commas, end];
   return {
     list: { start: start + 1, end },
     items: starts.map((from, index) => ({ start: from, end: ends[index] ?? end })),
-    keys: keysOf(tokens, behind),
+    groupAndOrderKeys: listGroupAndOrderKeys(tokens, laterIndexes),
   };
 }
 
-/** `FROM` also stands in `IS DISTINCT FROM`. */
-function isClause(tokens: readonly Token[], index: number, ...words: readonly string[]): boolean {
+/** `IS DISTINCT FROM` contains the word FROM, but begins no clause. */
+function isClause(tokens: readonly LexerToken[], index: number, ...words: readonly string[]): boolean {
   return isWord(tokens[index], ...words) && !isWord(tokens[index - 1], "distinct");
 }
 
-function keysOf(tokens: readonly Token[], behind: readonly number[]): readonly TokenRange[] {
-  const clauses = behind.filter((index) => isClause(tokens, index, "from", ...CLAUSES));
+function listGroupAndOrderKeys(tokens: readonly LexerToken[], laterIndexes: readonly number[]): readonly TokenRange[] {
+  const clauses = laterIndexes.filter((index) => isClause(tokens, index, "from", ...CLAUSES));
   if (clauses.some((index) => isWord(tokens[index], "having", "window"))) return [];
   return clauses.flatMap((start, at) =>
     isWord(tokens[start], "group", "order") ? [{ start, end: clauses[at + 1] ?? tokens.length }] : [],
   );
 }
 
-/** The indexes of tokens outside all parentheses. */
-function indexesOfDepthZero(tokens: readonly Token[]): readonly number[] {
-  const found: number[] = [];
+/** Finds the indexes of the lexer tokens outside all parentheses. */
+function findTopLevelIndexes(tokens: readonly LexerToken[]): readonly number[] {
+  const indexes: number[] = [];
   let depth = 0;
   tokens.forEach((token, index) => {
     if (isOperator(token, ")")) depth -= 1;
-    if (depth === 0) found.push(index);
+    if (depth === 0) indexes.push(index);
     if (isOperator(token, "(")) depth += 1;
   });
-  return found;
+  return indexes;
 }
 
-/** The insides of parentheses that begin a query. */
-export function subqueriesIn(tokens: readonly Token[], { start, end }: TokenRange): readonly TokenRange[] {
-  const found: TokenRange[] = [];
+/** Finds the subqueries in a range, without their parentheses. A nested subquery is part of the outer one. */
+export function findSubqueries(tokens: readonly LexerToken[], { start, end }: TokenRange): readonly TokenRange[] {
+  const subqueries: TokenRange[] = [];
   for (let index = start; index < end; index += 1) {
     if (!isOperator(tokens[index], "(") || !isWord(tokens[index + 1], ...QUERIES)) continue;
-    const close = closingOf(tokens, index);
-    found.push({ start: index + 1, end: close });
+    const close = findClosingParenthesis(tokens, index);
+    subqueries.push({ start: index + 1, end: close });
     index = close;
   }
-  return found;
+  return subqueries;
 }
 
-/** The index of the parenthesis that closes this one. */
-export function closingOf(tokens: readonly Token[], open: number): number {
+/** Finds the index of the parenthesis that closes the one at `open`; the number of lexer tokens if nothing closes it. */
+export function findClosingParenthesis(tokens: readonly LexerToken[], open: number): number {
   let depth = 0;
   for (let index = open; index < tokens.length; index += 1) {
     if (isOperator(tokens[index], "(")) depth += 1;
@@ -99,28 +103,28 @@ export function closingOf(tokens: readonly Token[], open: number): number {
 }
 
 /**
- * Subqueries that are values, such as `(SELECT max(x) FROM t)`, `EXISTS (…)` and `IN (SELECT …)`: SQLite runs them when a row first
- * reaches them, whereas CTEs and subqueries in FROM run with the query around them. `IN name` reads a table in the same way: it comes as
- * the range of the name.
+ * Finds subqueries that are values, such as `(SELECT max(x) FROM t)`, `EXISTS (…)` and `IN (SELECT …)`. SQLite runs them when a row
+ * first reaches them, whereas CTEs and subqueries in FROM run with the query around them. `IN name` reads a table in the same way and is
+ * returned as the range of the name.
  */
-export function valueSubqueriesIn(tokens: readonly Token[]): readonly TokenRange[] {
-  const found: TokenRange[] = [];
-  // Whether the tokens of each open parenthesis stand in a FROM clause.
+export function findExpressionSubqueries(tokens: readonly LexerToken[]): readonly TokenRange[] {
+  const subqueries: TokenRange[] = [];
+  // For each open parenthesis, whether it is currently in a FROM clause.
   const inFrom: boolean[] = [false];
   tokens.forEach((token, index) => {
     const before = tokens[index - 1];
-    const here = inFrom.length - 1;
+    const depth = inFrom.length - 1;
     if (isOperator(token, "(")) {
-      const isSource = inFrom[here] === true && (isWord(before, "from", "join") || isOperator(before, ",", "("));
+      const isSource = inFrom[depth] === true && (isWord(before, "from", "join") || isOperator(before, ",", "("));
       const isQuery = isWord(tokens[index + 1], ...QUERIES);
       if (isQuery && !isSource && !isWord(before, "as", "materialized"))
-        found.push({ start: index + 1, end: closingOf(tokens, index) });
+        subqueries.push({ start: index + 1, end: findClosingParenthesis(tokens, index) });
       inFrom.push(isSource && !isQuery);
     }
-    if (isOperator(token, ")") && here > 0) inFrom.pop();
-    if (isWord(token, "in") && isName(tokens[index + 1])) found.push({ start: index + 1, end: index + 2 });
-    if (isClause(tokens, index, "from") || isWord(token, "join")) inFrom[here] = true;
-    if (isWord(token, "on", "using", "select", ...CLAUSES)) inFrom[here] = false;
+    if (isOperator(token, ")") && depth > 0) inFrom.pop();
+    if (isWord(token, "in") && isName(tokens[index + 1])) subqueries.push({ start: index + 1, end: index + 2 });
+    if (isClause(tokens, index, "from") || isWord(token, "join")) inFrom[depth] = true;
+    if (isWord(token, "on", "using", "select", ...CLAUSES)) inFrom[depth] = false;
   });
-  return found;
+  return subqueries;
 }

@@ -1,24 +1,24 @@
-// How large a statement becomes when SQLite puts the text of each WITH query in place of its name, which it does before anything
-// bounds it: 14 queries that each name the one before twice come to 16,384 copies. Counted over tokens, and never too low.
+// Counts how many SELECTs a statement becomes when SQLite replaces each WITH name by its query, which it does before any limit applies: 14
+// queries that each name the one before twice become 16,384 copies. The count reads lexer tokens and is never too low.
 import { isName, isOperator, isWord } from "./clauses.ts";
 import { foldName } from "./identifier.ts";
-import { tokenize } from "./tokenizer.ts";
-import type { Token } from "./tokenizer.ts";
+import { tokenize } from "./lexer.ts";
+import type { LexerToken } from "./lexer.ts";
 
-/** SELECTs that a statement may come to. SQLite joins 64 tables at most, each behind two SELECTs of its guard view. */
+/** Maximum SELECTs of an expanded statement. SQLite joins at most 64 tables, each behind the two SELECTs of its guard view. */
 export const MAX_EXPANDED_SELECTS = 500;
 
-/** A query: the statement, or what stands behind a WITH name. */
-interface Query {
+/** A query: the statement itself, or the query of a WITH name. */
+interface QueryNode {
   readonly name: string;
   /** SELECTs in its own text. */
   selects: number;
   readonly references: Reference[];
-  /** What it comes to, once known. */
+  /** SELECTs after expansion, once they have been counted. */
   total: number | undefined;
 }
 
-/** A name where a table's may stand, and the WITH clauses that it may be from. */
+/** A name in a place where a table name can be, and the WITH clauses that may define it. */
 interface Reference {
   readonly name: string;
   readonly scope: Scope | undefined;
@@ -26,41 +26,41 @@ interface Reference {
 
 interface Scope {
   readonly outer: Scope | undefined;
-  readonly queries: Map<string, Query>;
+  readonly queries: Map<string, QueryNode>;
 }
 
-/** An open parenthesis, or the statement around all. */
-interface Group {
-  readonly query: Query;
+/** An open parenthesis, or the whole statement. */
+interface Parenthesis {
+  readonly query: QueryNode;
   readonly scope: Scope | undefined;
-  /** Whether it holds the query of a WITH name, so that another may follow it. */
+  /** Whether it encloses the query of a WITH name, so that another definition may follow it. */
   readonly isBody: boolean;
 }
 
 /**
- * The SELECTs that the text comes to. `selectsOf` gives those behind a name that no WITH clause of the text has. A query that
- * names itself is counted once: SQLite then runs it in a loop, or refuses it.
+ * Counts the SELECTs of the expanded text. `countSelects` returns those of a name that no WITH clause of the text defines. A query
+ * that names itself is counted once: SQLite runs it in a loop, or refuses it.
  */
-export function countExpandedSelects(text: string, selectsOf: (name: string) => number): number {
+export function countExpandedSelects(text: string, countSelects: (name: string) => number): number {
   const statement = readQueries(text);
-  const visiting = new Set<Query>();
-  const total = (query: Query): number => {
+  const visiting = new Set<QueryNode>();
+  const countTotal = (query: QueryNode): number => {
     if (query.total !== undefined) return query.total;
     if (visiting.has(query)) return 1;
     visiting.add(query);
     let sum = query.selects;
     for (const { name, scope } of query.references) {
-      const named = resolve(name, scope);
-      sum += named === undefined ? selectsOf(name) : total(named);
+      const referenced = resolveReference(name, scope);
+      sum += referenced === undefined ? countSelects(name) : countTotal(referenced);
     }
     visiting.delete(query);
     query.total = sum;
     return sum;
   };
-  return total(statement);
+  return countTotal(statement);
 }
 
-function resolve(name: string, scope: Scope | undefined): Query | undefined {
+function resolveReference(name: string, scope: Scope | undefined): QueryNode | undefined {
   for (let at = scope; at !== undefined; at = at.outer) {
     const query = at.queries.get(name);
     if (query !== undefined) return query;
@@ -68,25 +68,25 @@ function resolve(name: string, scope: Scope | undefined): Query | undefined {
   return undefined;
 }
 
-function readQueries(text: string): Query {
+function readQueries(text: string): QueryNode {
   const tokens = tokenize(text).filter(({ kind }) => kind !== "space" && kind !== "comment");
-  const statement = newQuery("");
-  const groups: Group[] = [{ query: statement, scope: undefined, isBody: false }];
-  let group: Group = { query: statement, scope: undefined, isBody: false };
+  const statement = createQueryNode("");
+  const parentheses: Parenthesis[] = [{ query: statement, scope: undefined, isBody: false }];
+  let current: Parenthesis = { query: statement, scope: undefined, isBody: false };
   let at = 0;
 
-  const replace = (next: Group): void => {
-    groups[groups.length - 1] = next;
-    group = next;
+  const replaceCurrent = (next: Parenthesis): void => {
+    parentheses[parentheses.length - 1] = next;
+    current = next;
   };
-  /** Goes behind `name (columns) AS MATERIALIZED (`, into the query. Stays where it is when that does not stand there. */
+  /** Moves past `name (columns) AS MATERIALIZED (`, into the query. Returns false, without moving, if something else is there. */
   const enterDefinition = (start: number): boolean => {
     const definition = readDefinition(tokens, start);
     if (definition === undefined) return false;
-    const query = newQuery(definition.name);
-    group.scope?.queries.set(definition.name, query);
-    group = { query, scope: group.scope, isBody: true };
-    groups.push(group);
+    const query = createQueryNode(definition.name);
+    current.scope?.queries.set(definition.name, query);
+    current = { query, scope: current.scope, isBody: true };
+    parentheses.push(current);
     at = definition.bodyStart;
     return true;
   };
@@ -95,37 +95,37 @@ function readQueries(text: string): Query {
     const token = tokens[at];
     const before = tokens[at - 1];
     if (isWord(token, "with") && (before === undefined || isOperator(before, "("))) {
-      const scope = { outer: group.scope, queries: new Map<string, Query>() };
-      const previous = group;
-      replace({ ...group, scope });
-      // RECURSIVE there is never a name.
+      const scope = { outer: current.scope, queries: new Map<string, QueryNode>() };
+      const previous = current;
+      replaceCurrent({ ...current, scope });
+      // SQLite never reads RECURSIVE as a name here.
       if (enterDefinition(isWord(tokens[at + 1], "recursive") ? at + 2 : at + 1)) continue;
-      replace(previous);
+      replaceCurrent(previous);
     } else if (isOperator(token, "(")) {
-      group = { ...group, isBody: false };
-      groups.push(group);
+      current = { ...current, isBody: false };
+      parentheses.push(current);
     } else if (isOperator(token, ")")) {
-      const { isBody } = group;
-      groups.pop();
-      group = groups.at(-1) ?? group;
+      const { isBody } = current;
+      parentheses.pop();
+      current = parentheses.at(-1) ?? current;
       if (isBody && isOperator(tokens[at + 1], ",") && enterDefinition(at + 2)) continue;
     } else if (isWord(token, "select", "values")) {
-      group.query.selects += 1;
+      current.query.selects += 1;
     } else if (token !== undefined && mayNameTable(before, token, tokens[at + 1])) {
-      group.query.references.push({ name: foldName(token.value), scope: group.scope });
+      current.query.references.push({ name: foldName(token.value), scope: current.scope });
     }
     at += 1;
   }
   return statement;
 }
 
-function newQuery(name: string): Query {
+function createQueryNode(name: string): QueryNode {
   return { name, selects: 0, references: [], total: undefined };
 }
 
-/** The name at this place, when a query is defined there, and where that query's text begins. */
+/** Reads the WITH name that is defined at this index, and the index where its query begins; undefined if none is defined here. */
 function readDefinition(
-  tokens: readonly Token[],
+  tokens: readonly LexerToken[],
   start: number,
 ): { readonly name: string; readonly bodyStart: number } | undefined {
   const name = tokens[start];
@@ -143,10 +143,10 @@ function readDefinition(
 }
 
 /**
- * Whether a table's name can stand there: behind FROM, JOIN, IN, a comma or a parenthesis, and not before its column or its
- * arguments. Columns and values that stand there too are counted when something has their name.
+ * Whether a table name can be in this place: after FROM, JOIN, IN, a comma or a parenthesis, and not before a column or arguments.
+ * Columns and values can be there too; they count if a query has their name.
  */
-function mayNameTable(before: Token | undefined, token: Token, after: Token | undefined): boolean {
+function mayNameTable(before: LexerToken | undefined, token: LexerToken, after: LexerToken | undefined): boolean {
   if (!isName(token) || isOperator(after, ".") || isOperator(after, "(")) return false;
   return isOperator(before, ",", "(") || isWord(before, "from", "join", "in");
 }

@@ -1,39 +1,39 @@
-// Names in SQL: quoting, and comparing them as SQLite does.
+// Quotes, compares and reserves names in SQL, as SQLite does.
 import { firstInvisible } from "../lib/visible-text.ts";
 
-/** A double-quoted identifier. Callers pass declared names only, never text from a request. */
+/** Puts an identifier in double quotes, and doubles the quotes inside it. */
 export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-/** Names that the database or Gatehouse keeps for itself: nobody's SQL may use them, and no dataset may have them. */
+/** Lists prefixes of names that belong to the database or to Gatehouse: no user's SQL and no dataset may use such a name. */
 export const RESERVED_PREFIXES: readonly string[] = ["sqlite_", "pragma_", "_cf_", "_gatehouse", "fts5", "rtree"];
 
-/** The reserved beginning of a name, if it has one. */
-export function reservedPrefixOf(name: string): string | undefined {
+/** Finds the reserved prefix of a name; undefined if it has none. */
+export function findReservedPrefix(name: string): string | undefined {
   const folded = foldName(name);
   return RESERVED_PREFIXES.find((prefix) => folded.startsWith(prefix));
 }
 
-/** SQLite folds case for ASCII letters alone: `É` and `é` are different names. */
+/** Folds the case of a name as SQLite does, for ASCII letters only: `É` and `é` are different names. */
 export function foldName(name: string): string {
-  // Nearly all names are folded already.
+  // Nearly all names are already in lower case.
   return /[A-Z]/.test(name) ? name.replace(/[A-Z]/g, (letter) => letter.toLowerCase()) : name;
 }
 
 const MAX_COLUMN_NAME_LENGTH = 100;
 
-/** Names for a result's columns that differ from each other and that a later query can write. */
-export function columnNames(given: readonly string[]): readonly string[] {
-  const taken = new Set<string>();
-  return given.map((name, index) => {
+/** Gives the columns of a result unique names that a later query can use. */
+export function makeUniqueColumnNames(names: readonly string[]): readonly string[] {
+  const takenNames = new Set<string>();
+  return names.map((name, index) => {
     const isUsable = name !== "" && name.length <= MAX_COLUMN_NAME_LENGTH && firstInvisible(name) === undefined;
-    // SQLite writes the second `a` of a subquery as `a:1`.
+    // SQLite names the second `a` of a subquery `a:1`.
     const base =
-      isUsable && reservedPrefixOf(name) === undefined ? name.replace(/:(\d+)$/, "_$1") : `column_${index + 1}`;
-    let distinct = base;
-    for (let copy = 2; taken.has(foldName(distinct)); copy += 1) distinct = `${base}_${copy}`;
-    taken.add(foldName(distinct));
-    return distinct;
+      isUsable && findReservedPrefix(name) === undefined ? name.replace(/:(\d+)$/, "_$1") : `column_${index + 1}`;
+    let uniqueName = base;
+    for (let copy = 2; takenNames.has(foldName(uniqueName)); copy += 1) uniqueName = `${base}_${copy}`;
+    takenNames.add(foldName(uniqueName));
+    return uniqueName;
   });
 }

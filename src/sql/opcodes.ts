@@ -1,10 +1,10 @@
-// Tells an instruction that is refused on purpose from one that this version has never heard of: the second means that the
-// platform runs a newer SQLite, and that queries fail until its instruction is looked at.
-import type { Instruction } from "./verify.ts";
-import type { DefenceCode, Refusal } from "./defence.ts";
+// Distinguishes instructions that are refused on purpose from instructions that this version does not know. An unknown one means that the
+// platform runs a newer SQLite, and that queries fail until its new instruction has been reviewed.
+import type { Instruction } from "./program-check.ts";
+import type { DefenceCode, Refusal } from "./defence-refusal.ts";
 
-/** Instructions of SQLite 3.53 and before that no query may have, or only for what is its own. */
-const KNOWN = new Set(
+/** Instructions up to SQLite 3.53 that no query may contain, or only for its own temporary tables. */
+const KNOWN_FORBIDDEN_OPCODES = new Set(
   (
     "Transaction OpenRead ReopenIdx VOpen Insert Delete IdxInsert IdxDelete NewRowid SorterInsert Clear OpenWrite OpenTempTable " +
     "Savepoint AutoCommit Vacuum IncrVacuum Checkpoint JournalMode ReadCookie SetCookie CreateBtree Destroy ParseSchema LoadAnalysis " +
@@ -13,11 +13,11 @@ const KNOWN = new Set(
   ).split(" "),
 );
 
-/** A program of no instructions: the platform has changed what EXPLAIN gives. */
-export const NO_PROGRAM: Instruction = { opcode: "none", p1: 0, p2: 0, p3: 0 };
+/** Stands for a program without instructions, which means that the platform has changed the output of EXPLAIN. */
+export const EMPTY_PROGRAM: Instruction = { opcode: "none", p1: 0, p2: 0, p3: 0 };
 
-/** The refusal of a program for this instruction. */
-export function opcodeRefusal({ opcode }: Instruction): Refusal {
-  const code: DefenceCode = KNOWN.has(opcode) ? "forbidden_opcode" : "unknown_opcode";
+/** Builds the refusal of a program that contains this instruction. */
+export function buildOpcodeRefusal({ opcode }: Instruction): Refusal {
+  const code: DefenceCode = KNOWN_FORBIDDEN_OPCODES.has(opcode) ? "forbidden_opcode" : "unknown_opcode";
   return { code, detail: opcode };
 }

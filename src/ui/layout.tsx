@@ -1,28 +1,29 @@
-// The frame of every page we show: header, one column, footer; readable without scripts, light and dark. It knows nothing
-// of its content; hono/jsx escapes all text put into it.
+// The layout of every page: header, one column, footer; readable without scripts, in light and dark. It does not depend on the content;
+// hono/jsx escapes all text.
 import { newId } from "../lib/ids.ts";
-import { GateMark } from "./parts.tsx";
+import { GateMark } from "./components.tsx";
+import { ICON_URL } from "./icon.ts";
 import { STYLE } from "./style.ts";
 
 export interface PageOptions {
   readonly title: string;
   readonly body: unknown;
   readonly status?: number;
-  /** Headers to send along; the page adds its own. */
+  /** Headers to send; the page adds its own to them. */
   readonly headers?: Headers;
-  /** CSP sources, besides this origin, that a form of the page may end up at after redirects. */
+  /** CSP sources, besides this origin, that a form of the page may reach through redirects. */
   readonly formTargets?: readonly string[];
-  /** Who serves the page, beside the mark at its top. */
+  /** The name at the top of the page, beside the mark. */
   readonly organisation?: string;
-  /** Who is signed in and how to sign out, at the top. */
+  /** JSX at the top of the page for a signed-in user: who is signed in, and the sign-out button. */
   readonly visitor?: unknown;
   /** `wide` for pages with several columns. */
   readonly width?: "narrow" | "wide";
 }
 
 /**
- * An HTML page as a response: no scripts, nothing loaded from anywhere, not to be framed or cached. `form-action` names
- * where redirects after a form may lead, since browsers hold the whole chain to it.
+ * Renders an HTML page as a response. It has no scripts, loads nothing, and cannot be framed or cached. `form-action`
+ * includes the targets of redirects after a form, because browsers apply it to the whole redirect chain.
  */
 export async function htmlPage({
   title,
@@ -41,6 +42,7 @@ export async function htmlPage({
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <title>{title}</title>
+        <link rel="icon" type="image/svg+xml" href={ICON_URL} />
         <style nonce={nonce} dangerouslySetInnerHTML={{ __html: STYLE }} />
       </head>
       <body class={width}>
@@ -56,16 +58,16 @@ export async function htmlPage({
           {body}
         </main>
         <footer>
-          <p>Gatehouse lets assistants work with an organisation’s data, as far as the person who asks may see it.</p>
+          <p>Gatehouse lets AI assistants work with the data of an organisation that their user may see.</p>
         </footer>
       </body>
     </html>
   );
-  // A component anywhere inside may be asynchronous.
+  // The document is a promise when a component in it is asynchronous.
   const html: string = await document;
   headers.set("Content-Type", "text/html; charset=utf-8");
   headers.set("Cache-Control", "no-store");
-  headers.set("Content-Security-Policy", policyOf(nonce, formTargets));
+  headers.set("Content-Security-Policy", buildContentSecurityPolicy(nonce, formTargets));
   headers.set("X-Frame-Options", "DENY");
   headers.set("X-Content-Type-Options", "nosniff");
   headers.set("Referrer-Policy", "no-referrer");
@@ -73,7 +75,7 @@ export async function htmlPage({
   return new Response(`<!doctype html>${html}`, { status, headers });
 }
 
-function policyOf(nonce: string, formTargets: readonly string[]): string {
+function buildContentSecurityPolicy(nonce: string, formTargets: readonly string[]): string {
   const targets = ["'self'", ...formTargets].join(" ");
-  return `default-src 'none'; style-src 'nonce-${nonce}'; form-action ${targets}; frame-ancestors 'none'; base-uri 'none'`;
+  return `default-src 'none'; style-src 'nonce-${nonce}'; form-action ${targets}; frame-ancestors 'none'; base-uri 'none'; img-src data:`;
 }

@@ -1,5 +1,5 @@
-// Malformed requests to every endpoint, by a seeded generator: the same every time. Whatever comes in, the answer is a refusal in the endpoint's
-// own form; never a defect, never another system's words, never a way out to somewhere else.
+// Sends malformed requests from a seeded generator to every endpoint. Each answer must be a refusal in the endpoint's own form: never an
+// internal error, never the text of another system, never a redirect to a foreign origin.
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { createRandom } from "../../sample/random.ts";
 import type { Random } from "../../sample/random.ts";
@@ -11,7 +11,7 @@ const SEEDS = [1, 2];
 const REQUESTS = 120;
 const TIMEOUT_MS = 60_000;
 
-/** Texts that break what expects other text. */
+/** Texts that break code that expects other text. */
 const TEXTS = [
   "",
   " ",
@@ -85,10 +85,10 @@ function objectWith(random: Random, keys: readonly string[], depth = 0): Record<
   );
 }
 
-/** A good value most of the time, so that what is behind the first check is reached too; sometimes twice, sometimes not at all. */
-function parameters(random: Random, good: Readonly<Record<string, string>>): URLSearchParams {
+/** Builds parameters that are mostly valid, so that requests get past the first check; some are invalid, repeated or missing. */
+function parameters(random: Random, valid: Readonly<Record<string, string>>): URLSearchParams {
   const all = new URLSearchParams();
-  for (const [name, value] of Object.entries(good)) {
+  for (const [name, value] of Object.entries(valid)) {
     if (random.chance(0.1)) continue;
     all.append(name, random.chance(0.75) ? value : wellFormed(random.pick(TEXTS)));
     if (random.chance(0.07)) all.append(name, wellFormed(random.pick(TEXTS)));
@@ -96,9 +96,9 @@ function parameters(random: Random, good: Readonly<Record<string, string>>): URL
   return all;
 }
 
-/** As `parameters`, but nothing that is fetched: a client id that is a URL is one (client metadata documents). */
-function clientParameters(random: Random, good: Readonly<Record<string, string>>): URLSearchParams {
-  const all = parameters(random, good);
+/** Builds parameters without a client id that is a URL, because the server would fetch that metadata document. */
+function clientParameters(random: Random, valid: Readonly<Record<string, string>>): URLSearchParams {
+  const all = parameters(random, valid);
   const ids = all.getAll("client_id").filter((id) => !id.startsWith("https:"));
   all.delete("client_id");
   for (const id of ids) all.append("client_id", id);
@@ -139,13 +139,13 @@ beforeAll(async () => {
   session = await openSession(token);
 });
 
-/** One malformed request to an endpoint. */
+/** Generators of one malformed request, by endpoint. */
 const ENDPOINTS: Readonly<Record<string, (random: Random) => Promise<Attempt>>> = {
   async authorize(random) {
-    const good = Object.fromEntries(new URL(await authorizeUrl(flow, client)).searchParams);
+    const valid = Object.fromEntries(new URL(await authorizeUrl(flow, client)).searchParams);
     const method = random.pick(["GET", "GET", "GET", ...METHODS]);
     const all = clientParameters(random, {
-      ...good,
+      ...valid,
       decision: "approve",
       handle: "h",
       prompt: "none",
@@ -265,7 +265,7 @@ const ENDPOINTS: Readonly<Record<string, (random: Random) => Promise<Attempt>>> 
     if (random.chance(0.9)) headers.set("authorization", random.chance(0.9) ? `Bearer ${token}` : "Bearer a:b:c");
     headers.set("accept", random.chance(0.9) ? ACCEPT : "*/*");
     if (random.chance(0.8)) headers.set("content-type", "application/json");
-    for (const [name, good] of [
+    for (const [name, valid] of [
       ["mcp-session-id", session],
       ["mcp-protocol-version", "2026-07-28"],
       ["mcp-method", "tools/call"],
@@ -273,52 +273,53 @@ const ENDPOINTS: Readonly<Record<string, (random: Random) => Promise<Attempt>>> 
       ["last-event-id", "1"],
     ] as const) {
       if (random.chance(0.5)) continue;
-      const value = random.chance(0.6) ? good : random.pick(TEXTS);
+      const value = random.chance(0.6) ? valid : random.pick(TEXTS);
       if (/^[\u0020-\u007e]*$/.test(value)) headers.set(name, value);
     }
     return { ...attempt, init: { ...attempt.init, headers } };
   },
 };
 
-/** What no answer may be; undefined when it is well. */
+/** Describes what is wrong with an answer; undefined when it is acceptable. */
 async function faultOf(name: string, response: Response): Promise<string | undefined> {
   const { status, headers } = response;
   const type = headers.get("content-type") ?? "";
-  // A stream that has been opened goes on; what comes in it is somebody else's test.
+  // An opened stream does not end, so its content is not read here.
   const text = type.startsWith("text/event-stream") ? "" : await response.text();
   if (type.startsWith("text/event-stream")) await response.body?.cancel();
   if (status >= 500) return `status ${status}: ${text.slice(0, 200)}`;
   if (/TypeError|RangeError|SyntaxError|ReferenceError|D1_ERROR|SQLITE_|\bat \w+ \(|\/src\/|node_modules/.test(text))
-    return `inner words: ${text.slice(0, 200)}`;
+    return `internal text: ${text.slice(0, 200)}`;
   const location = headers.get("location");
   if (location !== null && new URL(location, ORIGIN).host !== new URL(client.redirectUri).host)
     return `redirects to ${location}`;
   if (/<script|onerror=alert/i.test(text) && type.startsWith("text/html")) return "unescaped text";
   if (type.startsWith("text/html") && !headers.get("content-security-policy")?.includes("frame-ancestors 'none'"))
-    return "a page without its policy";
+    return "a page without its Content-Security-Policy";
   if (["register", "token"].includes(name) && status >= 400 && status !== 405 && status !== 404) {
     const { error }: { error?: unknown } = JSON.parse(text);
-    if (typeof error !== "string") return `no OAuth error: ${text.slice(0, 200)}`;
+    if (typeof error !== "string") return `not an OAuth error: ${text.slice(0, 200)}`;
   }
   return undefined;
 }
 
-describe.each(Object.entries(ENDPOINTS))("malformed requests to %s", (name, attempt) => {
-  it.each(SEEDS)("are refused in its own form (seed %i)", { timeout: TIMEOUT_MS }, async (seed) => {
+describe.each(Object.entries(ENDPOINTS))("malformed requests to %s", (name, createAttempt) => {
+  it.each(SEEDS)("are refused in the endpoint's own form (seed %i)", { timeout: TIMEOUT_MS }, async (seed) => {
     const random = createRandom(seed);
     const errors = vi.spyOn(console, "error").mockImplementation(() => {});
     vi.spyOn(console, "warn").mockImplementation(() => {});
     const faults: string[] = [];
     const statuses = new Set<number>();
     for (let count = 0; count < REQUESTS; count += 1) {
-      const { url, init } = await attempt(random);
+      const { url, init } = await createAttempt(random);
       const response = await send(url, init);
       statuses.add(response.status);
       const fault = await faultOf(name, response);
-      const request = `${init.method} ${url.slice(0, 300)} ${JSON.stringify([...new Headers(init.headers)])} ${init.body?.slice(0, 300)}`;
+      const headers = JSON.stringify([...new Headers(init.headers)]);
+      const request = `${init.method} ${url.slice(0, 300)} ${headers} ${init.body?.slice(0, 300)}`;
       if (fault !== undefined) faults.push(`${fault} ← ${request}`);
       if (errors.mock.calls.length > 0)
-        faults.push(`logged as a defect: ${errors.mock.calls.splice(0).map(String).join(" ")} ← ${request}`);
+        faults.push(`logged an internal error: ${errors.mock.calls.splice(0).map(String).join(" ")} ← ${request}`);
     }
     vi.restoreAllMocks();
     expect(faults.slice(0, 5)).toEqual([]);
@@ -327,19 +328,22 @@ describe.each(Object.entries(ENDPOINTS))("malformed requests to %s", (name, atte
   });
 });
 
-describe("E1: parts of a key that are longer than the store's keys", () => {
+describe("credentials that are longer than a key of the store", () => {
   const long = "x".repeat(600);
   const form = (fields: Record<string, string>, headers: Record<string, string> = {}) =>
     send(`${ORIGIN}/oauth/token`, { method: "POST", headers, body: new URLSearchParams(fields) });
 
-  it.each([`${long}:b:c`, `a:${long}:c`, `a:b:${long}`, "\u00fc".repeat(300)])("no token (%#)", async (bearer) => {
-    const headers = { authorization: `Bearer ${encodeURI(bearer)}`, "content-type": "application/json" };
-    const response = await send(RESOURCE, { method: "POST", headers, body: JSON.stringify(initialize()) });
-    expect(response.status).toBe(401);
-    expect(response.headers.get("www-authenticate")).toMatch(/^Bearer/);
-  });
+  it.each([`${long}:b:c`, `a:${long}:c`, `a:b:${long}`, "\u00fc".repeat(300)])(
+    "get 401 as an access token (case %#)",
+    async (bearer) => {
+      const headers = { authorization: `Bearer ${encodeURI(bearer)}`, "content-type": "application/json" };
+      const response = await send(RESOURCE, { method: "POST", headers, body: JSON.stringify(initialize()) });
+      expect(response.status).toBe(401);
+      expect(response.headers.get("www-authenticate")).toMatch(/^Bearer/);
+    },
+  );
 
-  it("no code, refresh token or client", async () => {
+  it("get an OAuth error as a code, refresh token or client id", async () => {
     const code = { code_verifier: "v".repeat(43), redirect_uri: client.redirectUri };
     const of = { client_id: client.clientId };
     const answers = [
@@ -358,7 +362,7 @@ describe("E1: parts of a key that are longer than the store's keys", () => {
       expect.objectContaining({ error: "invalid_client" }),
       expect.objectContaining({ error: "invalid_client" }),
     ]);
-    // Revocation of what is not there is no error (RFC 7009 §2.2).
+    // Revoking an unknown token is not an error (RFC 7009 §2.2).
     expect((await form({ ...of, token: `${long}:b:c` })).status).toBe(200);
     const page = await send(await authorizeUrl(flow, { ...client, clientId: long }));
     expect(page.status).toBe(400);

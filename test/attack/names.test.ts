@@ -1,14 +1,14 @@
-// Names that collide with the guard's own or with the language's: each once opened or broke something.
+// Names that collide with the guard's own names or with JavaScript's. Each once leaked data or caused an error.
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
-import { defineGatehouse } from "../../src/config.ts";
 import sample from "../../sample/gatehouse.config.ts";
 import { createReader } from "../support/governed.ts";
+import { NUMBER, TEXT, allow, buildPolicy, key } from "../support/policy-builder.ts";
 import { seedShop } from "../support/seed.ts";
 
 beforeAll(async () => seedShop());
 
-describe("an undeclared table that is named like an allowed table function", () => {
+describe("an undeclared table with the name of an allowed table function", () => {
   it.each([
     "SELECT * FROM json_tree",
     "SELECT * FROM 'json_tree'",
@@ -17,29 +17,22 @@ describe("an undeclared table that is named like an allowed table function", () 
   ])("cannot be read by %s", async (sql) => {
     await env.SHOP_DB.prepare("CREATE TABLE json_tree (secret TEXT)").run();
     await env.SHOP_DB.prepare("INSERT INTO json_tree VALUES ('planted')").run();
-    const seen = await createReader(sample).outcome("analyst", sql);
+    const outcome = await createReader(sample).outcome("analyst", sql);
     await env.SHOP_DB.prepare("DROP TABLE json_tree").run();
-    expect(seen).toContain("There is no table");
+    expect(outcome).toContain("There is no table");
   });
 });
 
-describe("a column that is named like a member of every object", () => {
-  it.each(["constructor", "toString", "valueOf"])("%s is a column like any other", async (name) => {
+describe("a column with the name of a member of every JavaScript object", () => {
+  it.each(["constructor", "toString", "valueOf"])("is read like any other column: %s", async (name) => {
     await env.SHOP_DB.prepare(`CREATE TABLE racing (id INTEGER PRIMARY KEY, "${name}" TEXT)`).run();
     await env.SHOP_DB.prepare("INSERT INTO racing VALUES (1, 'Team')").run();
-    const columns = {
-      id: { type: "integer", description: "Number" } as const,
-      [name]: { type: "text", description: "Text" } as const,
-    };
-    const racing = { description: "Racing", key: "id", columns };
-    const config = defineGatehouse({
-      organisation: { name: "Test", contact: "Test" },
-      sources: { shop: { kind: "d1", binding: "SHOP_DB", title: "Shop", description: "Shop", tables: { racing } } },
-      roles: { reader: { description: "r", rules: [{ action: "read", datasets: ["shop.racing"] }] } },
-      members: [{ email: "reader@harbor.example", name: "R", roles: ["reader"] }],
+    const config = buildPolicy({
+      tables: { racing: { id: key(NUMBER), [name]: TEXT } },
+      roles: { reader: [allow("shop.racing")] },
     });
-    const seen = await createReader(config).outcome("reader", "SELECT * FROM racing");
+    const outcome = await createReader(config).outcome("reader", "SELECT * FROM racing");
     await env.SHOP_DB.prepare("DROP TABLE racing").run();
-    expect(seen).toBe('[[1,"Team"]]');
+    expect(outcome).toBe('[[1,"Team"]]');
   });
 });

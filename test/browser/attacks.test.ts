@@ -1,4 +1,4 @@
-// What others try through a person's browser: markup in every stored text, forms of other sites, and our pages in frames.
+// Attacks through a user's browser: markup in every stored text, forms of other sites, and this server's pages in frames.
 import { createServer } from "node:http";
 import type { Server } from "node:http";
 import type { Page } from "playwright-core";
@@ -10,7 +10,7 @@ import { usePolicyServer } from "../support/node/policy-server.ts";
 import { attack } from "./policies/hostile.ts";
 
 const ACCOUNT = "mallory@evil.example";
-/** Pages show 80 characters of a client's name, so its attack is shorter. */
+/** Pages show 80 characters of a client's name, so this attack is shorter. */
 const CLIENT = `client'"></title></style><script>a(1)</script><img src=x onerror=a(2)>`;
 const textOf = (where: string): string => (where === "client" ? CLIENT : attack(where));
 const origin = usePolicyServer("test/browser/policies/hostile.ts", {
@@ -33,19 +33,19 @@ const origin = usePolicyServer("test/browser/policies/hostile.ts", {
 const browser = useBrowser();
 const flow = (): Flow => ({ origin: origin(), send: fetch });
 
-/** Connects a client as the account, by plain HTTP. */
+/** Connects a client as the account over HTTP and returns its access token. */
 async function connect(): Promise<string> {
   const client = await register(flow(), { client_name: CLIENT });
   const { accessToken } = await exchangeCode(flow(), client, await signIn(flow(), client, ACCOUNT));
   return accessToken;
 }
 
-const isConnected = async (token: string): Promise<boolean> => {
-  const headers = { authorization: `Bearer ${token}` };
+const isConnected = async (accessToken: string): Promise<boolean> => {
+  const headers = { authorization: `Bearer ${accessToken}` };
   return (await fetch(`${origin()}/mcp`, { headers })).status !== 401;
 };
 
-/** Another site. On `localhost` it counts to a browser as the same site as ours, and our cookies go along. */
+/** Another site. On `localhost`, browsers treat it as the same site as this server and send this server's cookies. */
 let evil: Server | undefined;
 let evilPort: number;
 let evilPage = "";
@@ -67,66 +67,64 @@ afterAll(() => {
 
 const EVIL_HOSTS = ["127.0.0.1", "localhost"] as const;
 
-describe("markup in stored texts is shown as text", () => {
-  const holdsText = async (page: Page, texts: readonly string[]): Promise<void> => {
+describe("markup in stored texts", () => {
+  const expectShownAsText = async (page: Page, texts: readonly string[]): Promise<void> => {
     const shown = (await page.locator("body").textContent()) ?? "";
     for (const where of texts) expect(shown, where).toContain(textOf(where));
     expect(await page.locator("script, img").count()).toBe(0);
     expect(await seriousFindings(page)).toEqual([]);
   };
 
-  it("on the start page", async () => {
+  it("is shown as text on the start page", async () => {
     const page = await browser.open();
     await page.goto(origin());
-    await holdsText(page, ["organisation"]);
+    await expectShownAsText(page, ["organisation"]);
   });
 
-  it("on the start page of a person with data and connections", async () => {
+  it("is shown as text on the start page of a user with data and connections", async () => {
     await connect();
     const page = await browser.open();
     await signInAt(page, origin(), ACCOUNT);
-    await holdsText(page, ["organisation", "source", "documents", "client"]);
+    await expectShownAsText(page, ["organisation", "source", "documents", "client"]);
     expect(await page.locator(".asks").textContent()).toContain("document title'\"></title>");
   });
 
-  it("on the start page of a person without a role", async () => {
+  it("is shown as text on the start page of a user without a role", async () => {
     const page = await browser.open();
     await signInAt(page, origin(), "nobody@evil.example");
-    await holdsText(page, ["organisation", "contact"]);
+    await expectShownAsText(page, ["organisation", "contact"]);
   });
 
-  it("on the pages of consent and sign-in", async () => {
+  it("is shown as text on the pages of consent and sign-in", async () => {
     const page = await browser.open();
     await page.goto(await authorizeUrl(flow(), await register(flow(), { client_name: CLIENT })));
-    await holdsText(page, ["organisation", "client"]);
+    await expectShownAsText(page, ["organisation", "client"]);
     await page.getByRole("button", { name: "Connect", exact: true }).click();
-    await holdsText(page, ["member", "nobody"]);
+    await expectShownAsText(page, ["member", "nobody"]);
   });
 });
 
-describe.each(EVIL_HOSTS)("a site on %s", (host) => {
+describe.each(EVIL_HOSTS)("another site on %s", (host) => {
   const visit = async (page: Page, html: string): Promise<void> => {
     evilPage = `<!doctype html><html lang="en"><title>Another site</title><body>${html}`;
     await page.goto(`http://${host}:${evilPort}/`);
   };
 
-  it.each(["", "0".repeat(64)])("cannot end a connection by a form, with the token %j", async (csrf) => {
-    const token = await connect();
+  it.each(["", "0".repeat(64)])("cannot end a connection with a form that has the CSRF token %j", async (csrf) => {
+    const accessToken = await connect();
     const page = await browser.open();
     await signInAt(page, origin(), ACCOUNT);
     const connection = await page.locator(`input[name=connection]`).first().getAttribute("value");
-    await visit(
-      page,
-      `<form method="post" action="${origin()}/connections/end"><input name="connection" value="${connection}"><input name="csrf" value="${csrf}"><button>Win</button></form>`,
-    );
+    const fields = `<input name="connection" value="${connection}"><input name="csrf" value="${csrf}">`;
+    await visit(page, `<form method="post" action="${origin()}/connections/end">${fields}<button>Win</button></form>`);
     await page.getByRole("button").click();
     await page.getByRole("heading", { name: "This did not work" }).waitFor();
-    expect(await isConnected(token)).toBe(true);
+    expect(await isConnected(accessToken)).toBe(true);
     await page.goto(origin());
     expect(await page.locator(`input[value="${connection}"]`).count()).toBe(1);
   });
 
-  it("cannot sign a person out by a form", async () => {
+  it("cannot sign a user out with a form", async () => {
     const page = await browser.open();
     await signInAt(page, origin(), ACCOUNT);
     await visit(page, `<form method="post" action="${origin()}/sign-out"><button>Win</button></form>`);
@@ -136,21 +134,19 @@ describe.each(EVIL_HOSTS)("a site on %s", (host) => {
     expect(await page.locator("header").textContent()).toContain(ACCOUNT);
   });
 
-  it("cannot approve a consent that the person has open", async () => {
+  it("cannot approve a consent page that the user has open", async () => {
     const page = await browser.open();
     await page.goto(await authorizeUrl(flow(), await register(flow())));
-    await visit(
-      page,
-      `<form method="post" action="${origin()}/authorize"><input name="handle" value="guessed"><input name="decision" value="approve"><button>Win</button></form>`,
-    );
+    const fields = '<input name="handle" value="guessed"><input name="decision" value="approve">';
+    await visit(page, `<form method="post" action="${origin()}/authorize">${fields}<button>Win</button></form>`);
     await page.getByRole("button").click();
     await page.getByRole("heading", { name: "This did not work" }).waitFor();
   });
 
-  it("cannot finish the sign-in of another browser here", async () => {
-    const elsewhere = await browser.open();
-    await elsewhere.goto(`${origin()}/sign-in`);
-    const action = await elsewhere.locator("form[action*=callback]").getAttribute("action");
+  it("cannot finish a sign-in that another browser started", async () => {
+    const otherBrowserPage = await browser.open();
+    await otherBrowserPage.goto(`${origin()}/sign-in`);
+    const action = await otherBrowserPage.locator("form[action*=callback]").getAttribute("action");
     const page = await browser.open();
     await visit(
       page,

@@ -1,5 +1,4 @@
-// A deployment that has just been made: its start page says to whoever runs it what to do next, and to everybody that it is not
-// ready; also what assistants would be told.
+// The start page of a new deployment without sources: it shows the operator the next steps, and users that it is not ready.
 import { describe, expect, it } from "vitest";
 import { LOOKS, PHONE, scrollsSideways, seriousFindings, useBrowser } from "../support/node/browser.ts";
 import { usePolicyServer } from "../support/node/policy-server.ts";
@@ -8,7 +7,7 @@ const origin = usePolicyServer("test/browser/policies/empty.ts", { bindings: { G
 const browser = useBrowser();
 
 describe("a deployment without sources", () => {
-  it.each(LOOKS)("says what to do next, in commands that can be copied, %s", async (colorScheme) => {
+  it.each(LOOKS)("shows the next steps with commands to copy, in %s", async (colorScheme) => {
     const page = await browser.open({ colorScheme });
     await page.goto(origin());
     expect(await page.getByRole("heading", { level: 1 }).textContent()).toBe("Newcomers Ltd: a new Gatehouse");
@@ -24,7 +23,7 @@ describe("a deployment without sources", () => {
     expect(await scrollsSideways(page)).toBe(false);
   });
 
-  it("lets nobody sign in, and says why", async () => {
+  it("refuses sign-in, and says why", async () => {
     const page = await browser.open();
     await page.goto(`${origin()}/sign-in`);
     expect(await page.locator("main").textContent()).toContain("no sign-in method yet");

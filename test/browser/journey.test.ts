@@ -1,5 +1,5 @@
-// The way of a person from the first visit to a connected client, and back: a real client and a real browser without scripts,
-// over real HTTP; then the connection is ended, and with it what it holds.
+// A user's way from the first visit to a connected client, with real clients and a browser without scripts over HTTP, and the end of
+// that connection.
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import type { Page } from "playwright-core";
 import { connectWith } from "../support/node/clients.ts";
@@ -19,17 +19,17 @@ beforeAll(async () => {
 });
 afterAll(() => answers.close());
 
-/** What a person does who wants to connect. */
+/** Approves the connection and signs in, as a user who connects a client does. */
 async function approve(page: Page, url: URL, account: string): Promise<void> {
   await decide(page, url, "Connect");
   await chooseAccount(page, account);
   await page.getByText("You may close this page.").waitFor();
 }
 
-const rowOf = (page: Page, name: string) => page.locator(".rows > li").filter({ hasText: name });
+const connectionRow = (page: Page, name: string) => page.locator(".rows > li").filter({ hasText: name });
 
-describe("a person", () => {
-  it("goes from the first visit to a connected client that answers a question", async () => {
+describe("a user", () => {
+  it("gets from the first visit to a connected client that answers a question", async () => {
     const page = await browser.open({ javaScriptEnabled: false });
     await page.goto(origin);
     const line = (await page.locator(".card .copy").first().textContent()) ?? "";
@@ -40,10 +40,10 @@ describe("a person", () => {
     expect(answer.structured).toMatchObject({ rows: [[12_000]] });
     await client.close();
     await signInAt(page, origin, "analyst@harbor.example");
-    expect(await rowOf(page, "First client").count()).toBe(1);
+    expect(await connectionRow(page, "First client").count()).toBe(1);
   });
 
-  it("is told on consent who asks, and where the answer goes", async () => {
+  it("sees on the consent page which client asks and where the code is sent", async () => {
     const page = await browser.open({ javaScriptEnabled: false });
     const auth = new BrowserAuth("Careful client", answers, async (to) => {
       await page.goto(to.href);
@@ -61,7 +61,7 @@ describe("a person", () => {
     await (await connectWith("sdk v1", resource, auth)).close();
   });
 
-  it("who says no is sent back to the client without a code, and nothing is connected", async () => {
+  it("who declines is redirected to the client without a code, and no connection is created", async () => {
     const page = await browser.open({ javaScriptEnabled: false });
     const auth = new BrowserAuth("Refused client", answers, async (to) => {
       await decide(page, to, "Do not connect");
@@ -71,46 +71,46 @@ describe("a person", () => {
     expect(auth.callback?.searchParams.get("error")).toBe("access_denied");
     expect(auth.callback?.searchParams.get("code")).toBeNull();
     await signInAt(page, origin, "analyst@harbor.example");
-    expect(await rowOf(page, "Refused client").count()).toBe(0);
+    expect(await connectionRow(page, "Refused client").count()).toBe(0);
   });
 
-  it("ends a connection: its stream ends, its tokens are worth nothing, and others go on", async () => {
+  it("ends a connection with its stream and tokens, and other connections stay", async () => {
     const page = await browser.open({ javaScriptEnabled: false });
     const connect = async (name: string): Promise<BrowserAuth> => {
-      const own = await browser.open({ javaScriptEnabled: false });
-      const auth = new BrowserAuth(name, answers, (to) => approve(own, to, "owner@harbor.example"));
+      const consentPage = await browser.open({ javaScriptEnabled: false });
+      const auth = new BrowserAuth(name, answers, (to) => approve(consentPage, to, "owner@harbor.example"));
       await (await connectWith("sdk v2, 2026", resource, auth)).close();
       return auth;
     };
-    const [ended, kept] = [await connect("Client to end"), await connect("Client to keep")];
+    const [endedClient, remainingClient] = [await connect("Client to end"), await connect("Client to keep")];
     const sessionOf = ({ accessToken }: BrowserAuth) =>
       openWireSession(origin, "", { headers: { authorization: `Bearer ${accessToken}` } });
-    const [endedSession, keptSession] = [await sessionOf(ended), await sessionOf(kept)];
+    const [endedSession, remainingSession] = [await sessionOf(endedClient), await sessionOf(remainingClient)];
     const stream = await endedSession.listen();
     expect(stream.status).toBe(200);
 
     await signInAt(page, origin, "owner@harbor.example");
-    const end = rowOf(page, "Client to end").getByRole("button");
-    expect(await end.textContent()).toBe("End the connection of Client to end");
-    await end.click();
+    const endButton = connectionRow(page, "Client to end").getByRole("button");
+    expect(await endButton.textContent()).toBe("End the connection of Client to end");
+    await endButton.click();
     await page.waitForURL(`${origin}/#connections`);
-    expect(await rowOf(page, "Client to end").count()).toBe(0);
-    expect(await rowOf(page, "Client to keep").count()).toBe(1);
+    expect(await connectionRow(page, "Client to end").count()).toBe(0);
+    expect(await connectionRow(page, "Client to keep").count()).toBe(1);
 
     let event = await stream.next();
     while (event !== undefined) event = await stream.next();
     const ping = { jsonrpc: "2.0", id: 1, method: "ping" };
     expect((await endedSession.request(ping)).status).toBe(401);
-    expect((await keptSession.request(ping)).status).toBe(200);
-    expect(await refresh(ended)).toMatchObject({ error: "invalid_grant" });
-    expect(await refresh(kept)).toHaveProperty("access_token");
+    expect((await remainingSession.request(ping)).status).toBe(200);
+    expect(await refresh(endedClient)).toMatchObject({ error: "invalid_grant" });
+    expect(await refresh(remainingClient)).toHaveProperty("access_token");
   });
 
-  it("sees nobody else's connections", async () => {
+  it("does not see connections of other users", async () => {
     const page = await browser.open({ javaScriptEnabled: false });
     await signInAt(page, origin, "reviewer@harbor.example");
     expect(await page.locator("main").textContent()).toContain("Connections that act for you");
-    expect(await rowOf(page, "First client").count()).toBe(0);
+    expect(await connectionRow(page, "First client").count()).toBe(0);
   });
 });
 

@@ -1,5 +1,4 @@
-// Our pages as a browser shows them: readable for everybody, with and without scripts, on a desk and on a phone, in light and
-// dark, and small.
+// The pages in a real browser: accessible, with and without scripts, on desktop and phone, in light and dark, and small.
 import type { Page, Response } from "playwright-core";
 import { describe, expect, inject, it } from "vitest";
 import { authorizeUrl, register } from "../support/oauth.ts";
@@ -19,7 +18,7 @@ const resource = `${origin}/mcp`;
 const browser = useBrowser();
 const flow = { origin, send: fetch };
 
-/** The pages of a person's way, by how one gets there. */
+/** The pages that users see, with the steps that open each. */
 const PAGES: Readonly<Record<string, (page: Page) => Promise<unknown>>> = {
   "start page, signed out": (page) => page.goto(origin),
   "start page, signed in": (page) => signInAt(page, origin, "analyst@harbor.example"),
@@ -30,35 +29,35 @@ const PAGES: Readonly<Record<string, (page: Page) => Promise<unknown>>> = {
     await signInAt(page, origin, "analyst@harbor.example");
     await page.goto(`${origin}/sign-out`);
   },
-  "a page that is not there": (page) => page.goto(`${origin}/nothing`),
-  "a sign-in that went wrong": (page) => page.goto(`${origin}/authorize?client_id=nobody`),
+  "the page for an unknown path": (page) => page.goto(`${origin}/nothing`),
+  "the error page of the authorization flow": (page) => page.goto(`${origin}/authorize?client_id=nobody`),
 };
 const EVERY_PAGE = Object.entries(PAGES);
 
-describe.each(EVERY_PAGE)("%s", (_name, goThere) => {
-  it.each(LOOKS)("has nothing that axe finds, %s, and fits a phone", async (colorScheme) => {
+describe.each(EVERY_PAGE)("%s", (_name, openPage) => {
+  it.each(LOOKS)("has no serious axe findings in %s, and fits a phone", async (colorScheme) => {
     const page = await browser.open({ colorScheme, viewport: colorScheme === "light" ? DESK : PHONE });
-    await goThere(page);
+    await openPage(page);
     expect(await seriousFindings(page)).toEqual([]);
     await page.setViewportSize(PHONE);
     expect(await scrollsSideways(page)).toBe(false);
   });
 
-  it("is at most 50 KB, all of it in one answer from here", async () => {
+  it("is at most 50 KB in a single response", async () => {
     const page = await browser.open();
-    await goThere(page);
-    const answers: Response[] = [];
-    page.on("response", (response) => answers.push(response));
+    await openPage(page);
+    const responses: Response[] = [];
+    page.on("response", (response) => responses.push(response));
     await page.reload();
-    expect(answers.map((answer) => answer.url())).toEqual([page.url()]);
-    const [body = Buffer.alloc(0)] = await Promise.all(answers.map(async (answer) => answer.body()));
+    expect(responses.map((response) => response.url())).toEqual([page.url()]);
+    const [body = Buffer.alloc(0)] = await Promise.all(responses.map(async (response) => response.body()));
     expect(body.length).toBeGreaterThan(1000);
     expect(body.length).toBeLessThanOrEqual(50_000);
   });
 
-  it("has no script, cannot be framed, and may load nothing", async () => {
+  it("has no script, cannot be framed, and cannot load anything", async () => {
     const page = await browser.open();
-    await goThere(page);
+    await openPage(page);
     expect(await page.locator("script").count()).toBe(0);
     const response = await page.reload();
     const headers = response?.headers() ?? {};
@@ -74,7 +73,7 @@ describe.each(EVERY_PAGE)("%s", (_name, goThere) => {
 });
 
 describe("the start page", () => {
-  it("says whose it is, and has a panel for each client, with its exact line", async () => {
+  it("names the organisation, and has a panel with the exact line for each client", async () => {
     const page = await browser.open({ javaScriptEnabled: false });
     await page.goto(origin);
     expect(await page.title()).toBe("Ask your assistant about Harbor Supply");
@@ -119,7 +118,7 @@ describe("the start page", () => {
     });
   });
 
-  it("selects the whole of a line with one click, without a script", async () => {
+  it("selects a whole line with one click, without a script", async () => {
     const page = await browser.open();
     await page.goto(origin);
     await page.locator(".card .copy").first().click();
@@ -128,28 +127,30 @@ describe("the start page", () => {
     );
   });
 
-  it("is made for a keyboard: every link and button can be reached, and is seen to be", async () => {
+  it("lets the keyboard reach every link and button with a visible focus", async () => {
     const page = await browser.open();
     await signInAt(page, origin, "analyst@harbor.example");
-    const wanted = await page.locator("a, button").count();
+    const controlCount = await page.locator("a, button").count();
     const reached = new Set<number>();
-    for (let press = 0; press < wanted; press += 1) {
+    for (let press = 0; press < controlCount; press += 1) {
       await page.keyboard.press("Tab");
       const focus = await page.evaluate(() => {
         const { activeElement } = document;
         return {
-          // Not by its text: each connection has the same button.
-          place: [...document.querySelectorAll("a, button")].findIndex((one) => one === activeElement),
+          // Identified by index, because each connection has a button with the same text.
+          index: [...document.querySelectorAll("a, button")].findIndex((control) => control === activeElement),
           outline: getComputedStyle(activeElement ?? document.body).outlineStyle,
         };
       });
       expect(focus.outline).toBe("solid");
-      reached.add(focus.place);
+      reached.add(focus.index);
     }
-    expect([...reached].toSorted((a, b) => a - b)).toEqual(Array.from({ length: wanted }, (_value, index) => index));
+    expect([...reached].toSorted((a, b) => a - b)).toEqual(
+      Array.from({ length: controlCount }, (_value, index) => index),
+    );
   });
 
-  it("tells a person what they may see, and three questions, and nothing of what they may not", async () => {
+  it("shows a user what they may see and three questions, and names no data that they may not see", async () => {
     const page = await browser.open({ javaScriptEnabled: false });
     await signInAt(page, origin, "support@harbor.example");
     expect(await page.locator(".asks > li").count()).toBe(3);
@@ -159,7 +160,7 @@ describe("the start page", () => {
     expect(text).not.toMatch(/Operations|orders|shipments|warehouse|notes/);
   });
 
-  it("tells a person without a role whom to ask, and shows no question", async () => {
+  it("shows a user without a role whom to contact, and no questions", async () => {
     const page = await browser.open({ javaScriptEnabled: false });
     await signInAt(page, origin, "guest@harbor.example");
     const text = (await page.locator("main").textContent()) ?? "";
@@ -169,7 +170,7 @@ describe("the start page", () => {
     expect(text).not.toMatch(/Shop|Operations|Handbook/);
   });
 
-  it("lets a person sign out, and then knows nobody", async () => {
+  it("lets a user sign out, and then shows no user", async () => {
     const page = await browser.open({ javaScriptEnabled: false });
     await page.goto(`${origin}/sign-in`);
     await chooseAccount(page, "owner@harbor.example");

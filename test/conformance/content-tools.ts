@@ -1,8 +1,8 @@
-// Tools that answer with each kind of content, report progress, log, fail, or make something change.
+// Fixture tools that return each kind of content, report progress, log, fail, or publish a change.
 import { fromJsonSchema } from "@modelcontextprotocol/server";
 import type { CallToolResult, McpServer, ServerContext } from "@modelcontextprotocol/server";
 import * as z from "zod";
-import type { Hub } from "../../src/hub/hub.ts";
+import type { Hub } from "../../src/mcp/subscriptions/hub.ts";
 import { PIXEL_PNG, SILENCE_WAV } from "./media.ts";
 import { SUBJECT } from "./fixtures.ts";
 
@@ -39,6 +39,7 @@ const HEADER_SCHEMA = {
   required: ["region"],
 } as const;
 
+/** Registers the tools that need no input from the client. */
 export function registerContentTools(server: McpServer, hub: () => Hub): void {
   const add = (name: string, run: (context: ServerContext) => CallToolResult | Promise<CallToolResult>): void => {
     server.registerTool(name, { description: `Fixture ${name}`, inputSchema: NOTHING }, async (_input, context) =>
@@ -63,16 +64,16 @@ export function registerContentTools(server: McpServer, hub: () => Hub): void {
     isError: true,
   }));
   add("test_tool_with_logging", async ({ mcpReq }) => {
-    for (const step of ["started", "going on", "done"]) await mcpReq.log("info", `Tool execution ${step}`);
+    for (const step of ["started", "running", "done"]) await mcpReq.log("info", `Tool execution ${step}`);
     return text("Logged three times.");
   });
   add("test_logging_tool", async ({ mcpReq }) => {
-    await mcpReq.log("info", "Logged because it was asked for.");
-    return text("Logged, if asked to.");
+    await mcpReq.log("info", "Logged at the client's request.");
+    return text("Logged if the client requested it.");
   });
   add("test_tool_with_progress", async (context) => {
     for (const progress of [0, 50, 100]) await report(context, progress);
-    return text(String(context.mcpReq._meta?.progressToken ?? "no token"));
+    return text(String(context.mcpReq._meta?.progressToken ?? "no progress token"));
   });
   add("test_streaming_elicitation", async (context) => {
     await report(context, 50);
@@ -97,13 +98,13 @@ export function registerContentTools(server: McpServer, hub: () => Hub): void {
   const input = fromJsonSchema<Record<string, unknown>>(SCHEMA_2020_12);
   server.registerTool(
     "json_schema_2020_12_tool",
-    { description: "Fixture with all of JSON Schema", inputSchema: input },
-    async (given) => text(JSON.stringify(given)),
+    { description: "Fixture with JSON Schema 2020-12 keywords", inputSchema: input },
+    async (toolArguments) => text(JSON.stringify(toolArguments)),
   );
   const withHeader = fromJsonSchema<{ region: string }>(HEADER_SCHEMA);
   server.registerTool(
     "test_header_parameter",
-    { description: "Fixture with a parameter that is a header too", inputSchema: withHeader },
+    { description: "Fixture with a parameter that is also a header", inputSchema: withHeader },
     async ({ region }) => text(region),
   );
 }

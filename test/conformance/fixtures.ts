@@ -1,11 +1,11 @@
-// The server that the official suite expects to find, assembled from its parts.
+// Assembles the MCP server that the official conformance suite expects.
 import { McpServer } from "@modelcontextprotocol/server";
 import type { ServerContext } from "@modelcontextprotocol/server";
-import type { Hub } from "../../src/hub/hub.ts";
+import type { Hub } from "../../src/mcp/subscriptions/hub.ts";
 import { newId } from "../../src/lib/ids.ts";
-import { createRounds } from "../../src/mcp/rounds.ts";
-import type { Handles } from "../../src/mcp/rounds.ts";
-import type { ReplayGuard } from "../../src/mcp/replay.ts";
+import { createInputRequiredTools } from "../../src/mcp/elicitation/input-required.ts";
+import type { HandleStore } from "../../src/mcp/elicitation/input-required.ts";
+import type { ReplayGuard } from "../../src/mcp/wire/replay-guard.ts";
 import { registerContentTools } from "./content-tools.ts";
 import { governRounds, governTools } from "./governed.ts";
 import { registerInputTools } from "./input-tools.ts";
@@ -13,27 +13,36 @@ import { registerPrompts } from "./prompts.ts";
 import { registerResources } from "./resources.ts";
 import { registerSurvivalTools } from "./survival-tools.ts";
 
-/** Everybody who calls the conformance Worker. */
+/** The default subject of requests to the conformance Worker. */
 export const SUBJECT = "conformance";
 
 const INFO = { name: "gatehouse-conformance", version: "1.0.0" };
 const KEY = "a key for tests, of at least 32 bytes";
 const CACHE = { ttlMs: 60_000, cacheScope: "public" } as const;
 
-export interface FixtureDependencies {
+/** The dependencies of the fixtures. */
+interface FixtureDependencies {
   readonly hub: () => Hub;
-  readonly handles: Handles;
+  readonly handles: HandleStore;
   readonly replays: ReplayGuard;
-  /** The digest of what a subject may see at the moment. */
+  /** Returns the digest of a subject's current grants. */
   readonly grantsOf: (subjectId: string) => Promise<string>;
   /** Counts a side effect under a key. */
   readonly count: (name: string, key: string) => Promise<void>;
 }
 
+/** Creates the server factory of the fixtures. */
 export function createFixtures({ hub, handles, replays, grantsOf, count }: FixtureDependencies): () => McpServer {
   const subjectOf = ({ http }: ServerContext): string => String(http?.authInfo?.extra?.["subject"]);
   const rounds = governRounds(
-    createRounds({ key: KEY, ttlSeconds: 600, handles, replays, subjectOf, newId }),
+    createInputRequiredTools({
+      key: KEY,
+      ttlSeconds: 600,
+      handles,
+      replayGuard: replays,
+      getSubjectId: subjectOf,
+      newId,
+    }),
     async (context) => grantsOf(subjectOf(context)),
   );
   return () => {

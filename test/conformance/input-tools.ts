@@ -1,4 +1,4 @@
-// Tools that need something of the client first: written once, by returning what is required, for both eras.
+// Fixture tools that need input from the client. Each returns the required input, which works in both eras.
 import { acceptedContent, inputRequired, inputResponse } from "@modelcontextprotocol/server";
 import type {
   CallToolResult,
@@ -9,19 +9,20 @@ import type {
   ServerContext,
 } from "@modelcontextprotocol/server";
 import * as z from "zod";
-import type { Question, Rounds } from "../../src/mcp/rounds.ts";
+import type { UserQuestion, InputRequiredTools } from "../../src/mcp/elicitation/input-required.ts";
 
 type Answer = CallToolResult | InputRequiredResult;
 
 const NOTHING = z.object({});
 
-export function registerInputTools(server: McpServer, rounds: Rounds): void {
+/** Registers the tools that ask for input, with and without rounds. */
+export function registerInputTools(server: McpServer, rounds: InputRequiredTools): void {
   const add = (name: string, run: (context: ServerContext) => Answer | Promise<Answer>): void => {
     server.registerTool(name, { description: `Fixture ${name}`, inputSchema: NOTHING }, async (_input, context) =>
       run(context),
     );
   };
-  /** Asks for one thing and answers with what came. */
+  /** Adds a tool that asks for one input and answers with a description of it. */
   const addAsking = (
     name: string,
     key: string,
@@ -91,13 +92,13 @@ export function registerInputTools(server: McpServer, rounds: Rounds): void {
 }
 
 const roundState = z.object({ round: z.int(), name: z.string().optional() });
-/** What a round hands to the next one. */
+/** The state that a round passes to the next. */
 type RoundState = z.output<typeof roundState>;
 
-function registerRoundTools(server: McpServer, rounds: Rounds): void {
+function registerRoundTools(server: McpServer, rounds: InputRequiredTools): void {
   const add = (
     name: string,
-    run: (state: RoundState | undefined, context: ServerContext) => CallToolResult | Question<RoundState>,
+    run: (state: RoundState | undefined, context: ServerContext) => CallToolResult | UserQuestion<RoundState>,
   ): void => {
     const tool = {
       name,
@@ -105,24 +106,24 @@ function registerRoundTools(server: McpServer, rounds: Rounds): void {
       run: async (_input: object, state: RoundState | undefined, context: ServerContext) => run(state, context),
     };
     const config = { description: `Fixture ${name}`, inputSchema: NOTHING };
-    server.registerTool(name, config, rounds.callbackOf(server, tool));
+    server.registerTool(name, config, rounds.createCallback(server, tool));
   };
-  const ask = (state: RoundState, ...ways: InputRequests[]): Question<RoundState> => ({
+  const ask = (state: RoundState, ...requestOptions: InputRequests[]): UserQuestion<RoundState> => ({
     kind: "question",
-    ways,
+    requestOptions,
     state,
-    otherwise: text("The client can be asked for nothing."),
+    fallback: text("The client supports none of the requested inputs."),
   });
   const confirm = () => formOf("Please confirm.", { ok: { type: "boolean" } }, ["ok"]);
 
-  for (const [name, done] of [
+  for (const [name, successText] of [
     ["test_input_required_result_request_state", "state-ok"],
     ["test_input_required_result_tampered_state", "integrity-ok"],
   ] as const) {
     add(name, (state, context) =>
       state === undefined || isMissing(context, "confirm")
         ? ask({ round: 1 }, { confirm: confirm() })
-        : text(`${done}: the state came back whole`),
+        : text(`${successText}: the state came back unchanged`),
     );
   }
   add("test_input_required_result_multiple_inputs", (state, context) => {
@@ -133,9 +134,8 @@ function registerRoundTools(server: McpServer, rounds: Rounds): void {
     };
     if (state === undefined || Object.keys(inputs).some((key) => isMissing(context, key)))
       return ask({ round: 1 }, inputs);
-    return text(
-      `${contentOf(context, "user_name", "name")} · ${sampledText(context, "greeting")} · ${rootCount(context, "client_roots")}`,
-    );
+    const name = contentOf(context, "user_name", "name");
+    return text(`${name} · ${sampledText(context, "greeting")} · ${rootCount(context, "client_roots")}`);
   });
   add("test_input_required_result_multi_round", (state, context) => {
     if (state?.round === 2 && !isMissing(context, "step2"))
@@ -147,15 +147,15 @@ function registerRoundTools(server: McpServer, rounds: Rounds): void {
     return ask({ round: 1 }, { step1: askName() });
   });
   add("test_input_required_result_capabilities", (_state, context) => {
-    const answered = Object.keys(context.mcpReq.inputResponses ?? {});
-    if (answered.length > 0) return text(`capabilities-ok: ${answered.join(", ")}`);
-    const elicit = { elicit_input: formOf("A value, please.", { value: { type: "string" } }, ["value"]) };
-    const sampled = { sample_input: sample("Anything") };
-    return ask({ round: 1 }, { ...elicit, ...sampled }, elicit, sampled);
+    const answeredKeys = Object.keys(context.mcpReq.inputResponses ?? {});
+    if (answeredKeys.length > 0) return text(`capabilities-ok: ${answeredKeys.join(", ")}`);
+    const elicitation = { elicit_input: formOf("Enter a value.", { value: { type: "string" } }, ["value"]) };
+    const sampling = { sample_input: sample("Anything") };
+    return ask({ round: 1 }, { ...elicitation, ...sampling }, elicitation, sampling);
   });
 }
 
-export function askName(): InputRequest {
+function askName(): InputRequest {
   return formOf("What is your name?", { name: { type: "string" } }, ["name"]);
 }
 
@@ -165,6 +165,7 @@ type Properties = Parameters<typeof inputRequired.elicit>[0]["requestedSchema"] 
     : never
   : never;
 
+/** Builds an elicitation request for a form. */
 export function formOf(message: string, properties: Properties, required: string[] = []): InputRequest {
   return inputRequired.elicit({ message, requestedSchema: { type: "object", properties, required } });
 }
@@ -182,12 +183,12 @@ function isMissing({ mcpReq }: ServerContext, key: string): boolean {
 
 function contentOf({ mcpReq }: ServerContext, key: string, field: string): string {
   const value = acceptedContent(mcpReq.inputResponses, key)?.[field];
-  return typeof value === "string" ? value : "nobody";
+  return typeof value === "string" ? value : "no value";
 }
 
 function sampledText({ mcpReq }: ServerContext, key: string): string {
   const view = inputResponse(mcpReq.inputResponses, key);
-  if (view.kind !== "sampling") return "nothing";
+  if (view.kind !== "sampling") return "no sample";
   const content = Array.isArray(view.result.content) ? view.result.content[0] : view.result.content;
   return content?.type === "text" ? content.text : "no text";
 }
@@ -222,7 +223,7 @@ const CHOICES: Properties = {
   titledSingle: { type: "string", description: "One, with titles", oneOf: titled(["value1", "value2", "value3"]) },
   legacyEnum: {
     type: "string",
-    description: "One, old form",
+    description: "One, legacy format",
     enum: ["opt1", "opt2", "opt3"],
     enumNames: ["Option One", "Option Two", "Option Three"],
   },

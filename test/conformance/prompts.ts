@@ -1,10 +1,11 @@
-// Prompts of each kind, one of them with completions and one that asks first.
+// Fixture prompts: each kind of content, one prompt with completions, and one that asks for input first.
 import { acceptedContent, completable, inputRequired } from "@modelcontextprotocol/server";
 import type { GetPromptResult, McpServer } from "@modelcontextprotocol/server";
 import * as z from "zod";
 import { formOf } from "./input-tools.ts";
 import { PIXEL_PNG } from "./media.ts";
 
+/** Registers the fixture prompts. */
 export function registerPrompts(server: McpServer): void {
   server.registerPrompt("test_simple_prompt", { description: "Fixture without arguments" }, async () =>
     say("A plain prompt."),
@@ -41,7 +42,7 @@ export function registerPrompts(server: McpServer): void {
   }));
   server.registerPrompt(
     "test_input_required_result_prompt",
-    { description: "Fixture that asks first" },
+    { description: "Fixture that asks for input first" },
     async ({ mcpReq }) => {
       const content = acceptedContent(mcpReq.inputResponses, "user_context");
       if (content !== undefined) return say(`The context is ${String(content["context"])}`);

@@ -1,12 +1,13 @@
-// Resources of each kind.
+// Fixture resources: text, binary and a template.
 import { ResourceTemplate } from "@modelcontextprotocol/server";
 import type { McpServer } from "@modelcontextprotocol/server";
 import { PIXEL_PNG } from "./media.ts";
 
+/** Registers the fixture resources. */
 export function registerResources(server: McpServer): void {
   for (const [name, value] of [
     ["static-text", "Text that never changes."],
-    ["watched-resource", "Text that one can subscribe to."],
+    ["watched-resource", "Text that clients can subscribe to."],
     ["example-resource", "An example."],
   ] as const) {
     const uri = `test://${name}`;

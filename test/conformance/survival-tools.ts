@@ -1,35 +1,38 @@
-// Tools whose side effects are counted, for the tests that kill the server in the middle of them.
+// Fixture tools whose side effects are counted, for tests that kill the server during a call.
 import { acceptedContent } from "@modelcontextprotocol/server";
 import type { CallToolResult, McpServer, ServerContext } from "@modelcontextprotocol/server";
 import * as z from "zod";
-import type { Question, RoundTool, Rounds } from "../../src/mcp/rounds.ts";
+import type { UserQuestion, InputTool, InputRequiredTools } from "../../src/mcp/elicitation/input-required.ts";
 import { formOf } from "./input-tools.ts";
 
 type Count = (name: string, key: string) => Promise<void>;
 
-/** Long enough to be killed in. */
+/** Long enough for a test to kill the server meanwhile. */
 const SLOW_MS = 60_000;
+/** The result for clients without elicitation forms. */
+const FALLBACK = "the client cannot ask the user";
 
-export function registerSurvivalTools(server: McpServer, rounds: Rounds, count: Count): void {
+/** Registers the tools of the survival tests. */
+export function registerSurvivalTools(server: McpServer, rounds: InputRequiredTools, count: Count): void {
   const nothing = z.object({});
   server.registerTool(
     "survival_two_questions",
     { description: "Asks two questions, one after the other", inputSchema: nothing },
-    rounds.callbackOf(server, twoQuestions(count)),
+    rounds.createCallback(server, twoQuestions(count)),
   );
   server.registerTool(
     "survival_pay",
-    { description: "Pays an amount once it was confirmed", inputSchema: payment },
-    rounds.callbackOf(server, pay(count)),
+    { description: "Pays an amount after the user confirmed it", inputSchema: payment },
+    rounds.createCallback(server, pay(count)),
   );
   server.registerTool(
     "survival_group",
-    { description: "Asks, then says in which group its caller is", inputSchema: nothing },
-    rounds.callbackOf(server, sayGroup),
+    { description: "Asks for confirmation, then names the caller's group", inputSchema: nothing },
+    rounds.createCallback(server, sayGroup),
   );
   server.registerTool(
     "survival_slow",
-    { description: "Reports progress once, then takes long", inputSchema: nothing },
+    { description: "Reports progress once, then runs for a minute", inputSchema: nothing },
     async (_input, { mcpReq, http }): Promise<CallToolResult> => {
       await count("slow", callOf(http));
       await mcpReq.notify({
@@ -45,15 +48,15 @@ export function registerSurvivalTools(server: McpServer, rounds: Rounds, count: 
 const payment = z.object({ amount: z.number(), next: z.enum(["answer", "throw", "hang"]).default("answer") });
 type Payment = z.output<typeof payment>;
 
-/** Counts each payment it makes; what comes after that may go wrong. */
-function pay(count: Count): RoundTool<Payment, null> {
+/** Counts each payment, then answers, throws or hangs as its arguments say. */
+function pay(count: Count): InputTool<Payment, null> {
   return {
     name: "survival_pay",
     parseState: (value) => z.null().parse(value),
     async run({ amount, next }, state, { mcpReq }) {
       if (state === undefined) {
         const confirm = formOf(`Pay ${amount}?`, { ok: { type: "boolean" } }, ["ok"]);
-        return { kind: "question", ways: [{ confirm }], state: null, otherwise: text("nobody can be asked") };
+        return { kind: "question", requestOptions: [{ confirm }], state: null, fallback: text(FALLBACK) };
       }
       if (acceptedContent(mcpReq.inputResponses, "confirm")?.["ok"] !== true) return text("declined");
       await count("paid", crypto.randomUUID());
@@ -64,21 +67,21 @@ function pay(count: Count): RoundTool<Payment, null> {
   };
 }
 
-const sayGroup: RoundTool<object, null> = {
+const sayGroup: InputTool<object, null> = {
   name: "survival_group",
   parseState: (value) => z.null().parse(value),
   async run(_input, state, { http }) {
     if (state === null) return text(`in ${String(http?.authInfo?.extra?.["group"])}`);
-    const confirm = formOf("Say it?", { ok: { type: "boolean" } }, ["ok"]);
-    return { kind: "question", ways: [{ confirm }], state: null, otherwise: text("there is no one to ask") };
+    const confirm = formOf("Name the group?", { ok: { type: "boolean" } }, ["ok"]);
+    return { kind: "question", requestOptions: [{ confirm }], state: null, fallback: text(FALLBACK) };
   },
 };
 
 const roundState = z.object({ first: z.string().nullable() });
 type RoundState = z.output<typeof roundState>;
 
-/** The first round is counted once per call, as it may run again; the last one each time it runs. */
-function twoQuestions(count: Count): RoundTool<object, RoundState> {
+/** Counts the first round once per call, because it may run again, and the last round each time it runs. */
+function twoQuestions(count: Count): InputTool<object, RoundState> {
   return {
     name: "survival_two_questions",
     parseState: (value) => roundState.parse(value),
@@ -96,9 +99,14 @@ function twoQuestions(count: Count): RoundTool<object, RoundState> {
   };
 }
 
-function ask(key: string, message: string, first: string | null): Question<RoundState> {
+function ask(key: string, message: string, first: string | null): UserQuestion<RoundState> {
   const form = formOf(message, { answer: { type: "string" } }, ["answer"]);
-  return { kind: "question", ways: [{ [key]: form }], state: { first }, otherwise: text("nobody can be asked") };
+  return {
+    kind: "question",
+    requestOptions: [{ [key]: form }],
+    state: { first },
+    fallback: text(FALLBACK),
+  };
 }
 
 function text(value: string): CallToolResult {

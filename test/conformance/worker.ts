@@ -1,27 +1,28 @@
-// The conformance Worker: exactly the product's runtime around the suite's fixtures.
-import { LedgerObject as ProductLedger } from "../../src/ledger/ledger-object.ts";
-import { createMemberCopy } from "../../src/ledger/member-copy.ts";
-import { oncePerEnv } from "../../src/lib/once.ts";
-import { refuseHost, refuseOrigin } from "../../src/mcp/border.ts";
+// The conformance Worker: the product's protocol runtime around the fixtures of the official conformance suite.
+import { LedgerObject as ProductLedger } from "../../src/audit/ledger-object.ts";
+import { MemberRoleCache } from "../../src/members/role-cache.ts";
+import { memoizePerEnv } from "../../src/lib/memoize-per-env.ts";
+import { refuseHost, refuseOrigin } from "../../src/mcp/wire/request-guards.ts";
 import { defineRuntime } from "../../src/mcp/runtime.ts";
 import type { Runtime, RuntimeOptions } from "../../src/mcp/runtime.ts";
-import type { ReplayGuard } from "../../src/mcp/replay.ts";
+import type { ReplayGuard } from "../../src/mcp/wire/replay-guard.ts";
 import { CounterObject } from "./counter.ts";
 import { SUBJECT, createFixtures } from "./fixtures.ts";
 
 export { CounterObject };
 
-/** No call of the fixtures begins in the ledger, so none asks who is a member. */
+/** The fixtures' calls do not go through the ledger, so the ledger never looks up a member. */
 async function noMembers(): Promise<never> {
-  throw new TypeError("there are no members here");
+  throw new TypeError("the conformance Worker has no members");
 }
 
-/** The product's ledger, for the handles of questions. */
+/** The product's ledger, which stores the handles of questions. */
 export class LedgerObject extends ProductLedger<ConformanceEnv> {
   constructor(ctx: DurableObjectState, env: ConformanceEnv) {
     super(ctx, env, {
-      limits: { queueSeconds: 10, outboxBytes: 1_000_000, rowsPerDay: 1000, leaseSeconds: 60 },
-      openMemberCopy: (sql, now) => createMemberCopy(sql, { know: noMembers, read: noMembers }, now),
+      limits: { queueSeconds: 10, maxAuditBytes: 1_000_000, rowsPerDay: 1000, leaseSeconds: 60 },
+      openRoleCache: (sql, now) =>
+        new MemberRoleCache({ sql, directory: { registerSubject: noMembers, read: noMembers }, now }),
       onMemberChanged: noMembers,
       onError: (error) => console.error(error),
       warn: (code, message) => console.warn(code, message),
@@ -29,8 +30,8 @@ export class LedgerObject extends ProductLedger<ConformanceEnv> {
   }
 }
 
-export interface ConformanceEnv {
-  /** The port follows the socket; only the name is checked. */
+interface ConformanceEnv {
+  /** The host name without a port; the port is that of the request. */
   readonly HOST: string;
   readonly SESSION: RuntimeOptions["sessions"];
   readonly HUB: RuntimeOptions["hub"];
@@ -40,8 +41,8 @@ export interface ConformanceEnv {
 
 const LIMITS = {
   idleSeconds: 3600,
-  jsonFirstMs: 150,
-  parkAfterMs: 3000,
+  streamAfterMs: 150,
+  hibernateAfterMs: 3000,
   maxStreams: 16,
   maxEvents: 1000,
   maxLogBytes: 1_000_000,
@@ -51,23 +52,24 @@ const LIMITS = {
   maxTopicsPerListener: 100,
   maxBodyBytes: 4 * 1024 * 1024,
   keepAliveMs: 15_000,
-  maxQueued: 500,
+  maxQueuedEvents: 500,
 };
 
 const runtime: Runtime<ConformanceEnv> = defineRuntime(
-  oncePerEnv((env: ConformanceEnv): RuntimeOptions => ({
+  memoizePerEnv((env: ConformanceEnv): RuntimeOptions => ({
     createServer: createFixtures({
-      hub: () => runtime.hubOf(env),
+      hub: () => runtime.getHub(env),
       handles: {
-        open: async (subject, opened) => ledgerOf(env, subject).openHandle(opened),
+        open: async (subject, newHandle) => ledgerOf(env, subject).openHandle(newHandle),
         spend: async (subject, handle, binding) => ledgerOf(env, subject).spendHandle(handle, binding),
-        settle: async (subject, handle, outcome, next) => ledgerOf(env, subject).settleHandle(handle, outcome, next),
+        recordOutcome: async (subject, handle, outcome, next) =>
+          ledgerOf(env, subject).recordHandleOutcome(handle, outcome, next),
       },
       replays: replaysOf(env),
       grantsOf: async (subject) => counterOf(env).grantsOf(subject),
       count: async (name, key) => counterOf(env).add(name, key),
     }),
-    replays: replaysOf(env),
+    replayGuard: replaysOf(env),
     maySubscribe: async () => true,
     sessions: env.SESSION,
     hub: env.HUB,
@@ -78,10 +80,10 @@ const runtime: Runtime<ConformanceEnv> = defineRuntime(
   })),
 );
 
-/** Another one in each isolate. */
+/** A random id of this isolate, for the test that needs two isolates. */
 let isolate: string | undefined;
 
-/** Tells when it was constructed, which is how a test knows that it slept, and how many streams it holds. */
+/** Exposes its construction time, from which tests detect hibernation, and its number of open streams. */
 export class SessionObject extends runtime.SessionObject {
   readonly #bornMs = Date.now();
 
@@ -102,17 +104,17 @@ export default {
       refuseHost(request, `${env.HOST}${port === "" ? "" : `:${port}`}`) ?? refuseOrigin(request, [origin]);
     if (refusal !== undefined) return refusal;
     if (pathname !== "/mcp") return control(request, env);
-    // Tests of the hub come as several people; there is no sign-in to take them from.
+    // There is no sign-in here. Tests name the subject and the grant in the query string.
     const subjectId = searchParams.get("subject") ?? SUBJECT;
     const grantId = searchParams.get("grant") ?? "conformance";
-    // As a renewed sign-in tells other groups than the one before.
+    // Simulates a renewed sign-in with other groups.
     const group = searchParams.get("group") ?? "none";
     const authInfo = { token: "", clientId: "conformance", scopes: [], extra: { subject: subjectId, group } };
-    return runtime.endpointOf(env)(request, { subjectId, grantId, authInfo });
+    return runtime.getEndpoint(env)(request, { subjectId, grantId, authInfo });
   },
 };
 
-/** What tests ask besides the protocol: what was counted, when an object was constructed, and to publish a change. */
+/** Serves the tests' control paths besides the protocol: reads counters and object state, publishes changes, revokes. */
 async function control(request: Request, env: ConformanceEnv): Promise<Response> {
   const { pathname, searchParams } = new URL(request.url);
   switch (pathname) {
@@ -127,31 +129,31 @@ async function control(request: Request, env: ConformanceEnv): Promise<Response>
     case "/end-idle":
       return Response.json(await sessionOf(env, searchParams.get("session") ?? "").endIfIdle(Date.now()));
     case "/revoke":
-      await runtime.hubOf(env).revoke(searchParams.get("subject") ?? SUBJECT, searchParams.get("grant") ?? "");
+      await runtime.getHub(env).revoke(searchParams.get("subject") ?? SUBJECT, searchParams.get("grant") ?? "");
       return new Response(null, { status: 204 });
     case "/recheck":
-      await runtime.hubOf(env).recheck(searchParams.get("subject") ?? SUBJECT, () => false);
+      await runtime.getHub(env).recheckSubscriptions(searchParams.get("subject") ?? SUBJECT, () => false);
       return new Response(null, { status: 204 });
     case "/list-changed":
-      await runtime.hubOf(env).listChanged(searchParams.get("subject") ?? SUBJECT, { kind: "tools_list_changed" });
+      await runtime.getHub(env).listChanged(searchParams.get("subject") ?? SUBJECT, { kind: "tools_list_changed" });
       return new Response(null, { status: 204 });
     case "/grants":
       await counterOf(env).setGrants(searchParams.get("subject") ?? SUBJECT, searchParams.get("digest") ?? "");
       return new Response(null, { status: 204 });
     case "/publish":
-      await runtime.hubOf(env).resourceUpdated(searchParams.get("uri") ?? "");
+      await runtime.getHub(env).resourceUpdated(searchParams.get("uri") ?? "");
       return new Response(null, { status: 204 });
     default:
       return new Response(null, { status: 404 });
   }
 }
 
-/** Counts what is delivered again and what is withheld. */
+/** A replay guard that compares digests set by the test and counts delivered and withheld replays. */
 function replaysOf(env: ConformanceEnv): ReplayGuard {
   return {
     async authorize({ extra }, { grants }) {
-      const now = await counterOf(env).grantsOf(String(extra?.["subject"]));
-      const isCurrent = grants.length > 0 && grants.every(({ digest }) => digest === now);
+      const currentDigest = await counterOf(env).grantsOf(String(extra?.["subject"]));
+      const isCurrent = grants.length > 0 && grants.every(({ digest }) => digest === currentDigest);
       await counterOf(env).add(isCurrent ? "replayed" : "withheld", crypto.randomUUID());
       return isCurrent ? "current" : "changed";
     },

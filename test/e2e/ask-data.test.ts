@@ -1,4 +1,4 @@
-// The skill `ask-data` is true: its calls, made in its order against the sample, work; what it explains in answers is in answers.
+// Tests that the skill `ask-data` is correct: its calls work in order against the sample, and answers have the fields that it explains.
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
@@ -6,7 +6,7 @@ import * as z from "zod";
 import { ERROR_CODES } from "../../src/errors.ts";
 import { connectAs } from "../support/node/clients.ts";
 import type { TestClient } from "../support/node/clients.ts";
-import { firstCells } from "../support/node/markdown.ts";
+import { firstCells } from "../support/markdown.ts";
 import { ROOT } from "../support/node/worker.ts";
 
 const skill = readFileSync(path.join(ROOT, "plugin/skills/ask-data/SKILL.md"), "utf8");
@@ -27,24 +27,24 @@ describe("the skill ask-data", () => {
     await support.close();
   });
 
-  it("shows calls that work one after the other", async () => {
+  it("shows calls that work when made one after the other", async () => {
     const calls = [...skill.matchAll(CALL)];
     expect(calls.length).toBeGreaterThanOrEqual(9);
-    const kept: string[] = [];
-    for (const [line, tool = "", written = ""] of calls) {
-      // The skill calls its results r1, r2, …; here others may be kept already.
-      const args = written.replaceAll(/\br(\d)\b/g, (name, place: string) => kept[Number(place) - 1] ?? name);
+    const results: string[] = [];
+    for (const [line, tool = "", json = ""] of calls) {
+      // The skill names its results r1, r2, …; here the account may already have stored others.
+      const args = json.replaceAll(/\br(\d)\b/g, (name, place: string) => results[Number(place) - 1] ?? name);
       const parsed: Record<string, unknown> = JSON.parse(args);
       const answer = await analyst.call(tool, parsed);
       expect(answer.isError, `${line}\n${answer.text}`).toBe(false);
       const { result } = z.looseObject({ result: z.string().optional() }).parse(answer.structured);
-      if (result !== undefined) kept.push(result);
-      // A search that finds nothing would teach nothing.
+      if (result !== undefined) results.push(result);
+      // A search without results would not show how search works.
       if (tool === "search") expect(answer.structured).toHaveProperty("results.0");
     }
   });
 
-  it("explains fields that answers have, each in the answers it names", async () => {
+  it("explains only fields that answers have", async () => {
     const ask = async (client: TestClient, sql: string, limit: number, source = "shop"): Promise<unknown> =>
       (await client.call("query", { source, sql, limit })).structured;
     const orders = await ask(analyst, "SELECT id FROM orders", 1);
@@ -65,7 +65,7 @@ describe("the skill ask-data", () => {
       ).toBe(true);
   });
 
-  it("names error codes that there are", () => {
+  it("names only existing error codes", () => {
     const named = [...skill.matchAll(/`([a-z]+_[a-z_]+)`/g)].map((match) => match[1]);
     expect(named.length).toBeGreaterThan(0);
     for (const code of named) expect(ERROR_CODES).toContain(code);
@@ -73,11 +73,11 @@ describe("the skill ask-data", () => {
 });
 
 function hasField(answer: unknown, field: string): boolean {
-  const found = field
+  const fieldValue = field
     .split(".")
     .reduce<unknown>(
       (value, key) => (typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined),
       answer,
     );
-  return found !== undefined;
+  return fieldValue !== undefined;
 }

@@ -1,5 +1,5 @@
-// The official conformance suite's scenarios for authorization servers, against the real server: the suite is the client, and a
-// person at the browser agrees and signs in.
+// Runs the official conformance suite's scenarios for authorization servers against the real server: the suite is the client, and the
+// test approves and signs in as a user in a browser would.
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -22,7 +22,7 @@ async function registerFor(redirectUri: string): Promise<string> {
   return clientId;
 }
 
-/** Runs the suite; goes to the URL that it prints, and to where that leads. Resolves with its output when it has ended. */
+/** Runs the suite and signs in at the authorization URL that it prints. Resolves with the suite's output when it has ended. */
 function runSuite(args: readonly string[]): Promise<string> {
   const child = spawn(process.execPath, [SUITE, "authorization", ...args], { stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
@@ -41,8 +41,8 @@ function runSuite(args: readonly string[]): Promise<string> {
   });
 }
 
-describe("conformance authorization", () => {
-  it("all scenarios pass", async () => {
+describe("the official conformance suite for authorization servers", () => {
+  it("passes every scenario", async () => {
     const out = mkdtempSync(path.join(tmpdir(), "gatehouse-authorization-"));
     try {
       const port = await freePort();

@@ -1,4 +1,4 @@
-// The official conformance suite against the runtime: no failure, no warning, no scenario without a check, and no list of
+// Runs the official conformance suite against the runtime: no failure, no warning, no scenario without a passed check, and no list of
 // expected failures.
 import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
@@ -25,13 +25,13 @@ afterAll(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-describe("conformance", () => {
+describe("the official conformance suite for servers", () => {
   it.each([
     ["2025-06-18", 27],
     ["2025-11-25", 33],
     ["2026-07-28", 40],
   ])(
-    "%s: %i scenarios, all clean",
+    "passes all scenarios of revision %s (%i)",
     async (version, scenarios) => {
       const out = path.join(dir, version);
       const { stdout } = await run(process.execPath, [

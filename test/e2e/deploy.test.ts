@@ -1,4 +1,4 @@
-// A deployment built offline, as `npm run deploy -- --dry-run` does it.
+// Tests `npm run deploy -- --dry-run`, which builds a deployment without the network.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,11 +7,11 @@ import { gzipSync } from "node:zlib";
 import { expect, it } from "vitest";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
-/** A proxy that nobody answers at. */
+/** A proxy address where nothing listens. */
 const NO_NETWORK = { HTTPS_PROXY: "http://127.0.0.1:9", HTTP_PROXY: "http://127.0.0.1:9" };
 const MAX_GZIP_BYTES = 700 * 1024;
 
-it("type-checks and builds without the network, within the size the design allows, and without the sample", () => {
+it("npm run deploy -- --dry-run builds without the network, within the size limit and without the sample", () => {
   const outDir = mkdtempSync(path.join(tmpdir(), "gatehouse-deploy-"));
   try {
     const result = spawnSync(process.execPath, ["scripts/deploy.ts", "--dry-run", "--outdir", outDir], {

@@ -1,4 +1,4 @@
-// The official Inspector's command line against `npm start`, with the header from a sign-in.
+// Runs the official Inspector's command line against `npm start`, with an access token in the Authorization header.
 import { execFile } from "node:child_process";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -28,13 +28,13 @@ async function inspect(...args: readonly string[]): Promise<string> {
   return (await run(process.execPath, all, { timeout: 25_000 })).stdout;
 }
 
-describe("the Inspector", () => {
+describe("the Inspector's command line", () => {
   it("lists the tools", async () => {
     const { tools }: { tools: { name: string }[] } = JSON.parse(await inspect("--method", "tools/list"));
     expect(tools.map((tool) => tool.name)).toEqual(["search", "fetch", "describe", "query"]);
   });
 
-  it("calls one", async () => {
+  it("calls a tool", async () => {
     const out = await inspect(
       "--method",
       "tools/call",

@@ -1,4 +1,4 @@
-// The files of `npm start` are for their owner alone: they hold data, keys, token hashes and statements of people.
+// Tests that only their owner can read the files of `npm start`: they contain data, keys, token hashes and users' statements.
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -8,8 +8,8 @@ import { hideVariables } from "../../scripts/sign-in.ts";
 import { openQuarantine } from "../../scripts/supervisor/quarantine-file.ts";
 import { tokensFor } from "../support/oauth.ts";
 
-/** Files and folders below a folder that its group or others can use. */
-function openToOthers(folder: string): readonly string[] {
+/** Lists files and folders below a folder that its group or other users may access. */
+function listAccessible(folder: string): readonly string[] {
   return readdirSync(folder, { recursive: true, encoding: "utf8" })
     .filter((name) => existsSync(path.join(folder, name)))
     .filter((name) => (statSync(path.join(folder, name)).mode & 0o077) !== 0);
@@ -20,14 +20,14 @@ function modeOf(file: string): number {
 }
 
 describe.skipIf(process.platform === "win32")("files of local state", () => {
-  it("are readable by their owner only while the server runs", async () => {
+  it("are private while the server runs", async () => {
     await tokensFor({ origin: inject("origin"), send: fetch }, "analyst@harbor.example");
     const names = readdirSync(inject("stateDir"));
     for (const name of ["token-key", "sample-loaded", "port", "v3"]) expect(names).toContain(name);
-    expect(openToOthers(inject("stateDir"))).toEqual([]);
+    expect(listAccessible(inject("stateDir"))).toEqual([]);
   });
 
-  it("are taken from others when a version before this one left them open, and nothing else of the folder is", () => {
+  it("are made private when an older version left them readable, without touching other files of the folder", () => {
     const folder = mkdtempSync(path.join(tmpdir(), "gatehouse-modes-"));
     try {
       mkdirSync(path.join(folder, "v3", "d1"), { recursive: true, mode: 0o755 });
@@ -36,7 +36,7 @@ describe.skipIf(process.platform === "win32")("files of local state", () => {
         chmodSync(path.join(folder, name), 0o644);
       }
       openStateFolder(folder);
-      expect(openToOthers(folder)).toEqual(["notes.txt"]);
+      expect(listAccessible(folder)).toEqual(["notes.txt"]);
       expect(modeOf(path.join(folder, "v3"))).toBe(0o700);
       expect(modeOf(path.join(folder, "v3/d1/data.sqlite"))).toBe(0o600);
     } finally {
@@ -44,7 +44,7 @@ describe.skipIf(process.platform === "win32")("files of local state", () => {
     }
   });
 
-  it("are made private with the folder that did not exist", () => {
+  it("are private in a folder that did not exist before", () => {
     const parent = mkdtempSync(path.join(tmpdir(), "gatehouse-modes-"));
     const umask = process.umask(0);
     try {
@@ -66,7 +66,7 @@ describe.skipIf(process.platform === "win32")("files of local state", () => {
     }
   });
 
-  it("include .dev.vars, which holds secrets", () => {
+  it("include .dev.vars, which contains secrets", () => {
     const folder = mkdtempSync(path.join(tmpdir(), "gatehouse-modes-"));
     try {
       const file = path.join(folder, ".dev.vars");

@@ -1,5 +1,5 @@
-// The main job over real HTTP against `npm start`: each sample account signs in with each real client and gets exactly
-// what it may see.
+// Tests the main use over real HTTP against `npm start`: each sample account signs in with each real client, and gets exactly the data
+// that it may see.
 import { beforeAll, describe, expect, inject, it, afterAll } from "vitest";
 import { CLIENT_KINDS, connectAs } from "../support/node/clients.ts";
 import type { TestClient } from "../support/node/clients.ts";
@@ -10,13 +10,13 @@ const ACCOUNTS = ["analyst", "support", "reviewer", "owner", "guest"] as const;
 type Account = (typeof ACCOUNTS)[number];
 
 const customers = generateSample().SHOP_DB.find((table) => table.name === "customers")?.rows ?? [];
-const columnOf = (index: number, keep: (region: unknown) => boolean = () => true): readonly string[] =>
-  customers.filter((row) => keep(row[6])).flatMap((row) => (row[index] === null ? [] : [String(row[index])]));
+const columnOf = (index: number, isWanted: (region: unknown) => boolean = () => true): readonly string[] =>
+  customers.filter((row) => isWanted(row[6])).flatMap((row) => (row[index] === null ? [] : [String(row[index])]));
 const EMAILS = columnOf(2);
 const OTHER_REGIONS_EMAILS = columnOf(2, (region) => region !== "north");
 const NOTES = [...new Set(columnOf(9))];
 
-/** Whether any of the texts stands in it; fast enough for thousands. */
+/** The first of the texts that occurs in `wire`; fast enough for thousands of texts. */
 function firstFound(wire: string, texts: readonly string[]): string | undefined {
   return texts.find((text) => wire.includes(text));
 }
@@ -38,8 +38,8 @@ describe.each(CLIENT_KINDS)("%s", (kind) => {
     return client;
   };
 
-  /** All of the customers table that the account gets, page by page. */
-  async function everyCustomer(account: Account): Promise<string> {
+  /** Reads the whole customers table as the account sees it, page by page. */
+  async function readCustomers(account: Account): Promise<string> {
     let wire = "";
     for (let page = 0; page < 8; page += 1) {
       const answer = await as(account).call("query", {
@@ -54,15 +54,15 @@ describe.each(CLIENT_KINDS)("%s", (kind) => {
     return wire;
   }
 
-  it.each(ACCOUNTS)("%s is told how to work and offered the same four tools", async (account) => {
+  it.each(ACCOUNTS)("gives %s the instructions and the same four tools", async (account) => {
     expect(as(account).instructions()).toContain("Harbor Supply");
     expect(await as(account).toolNames()).toEqual(["search", "fetch", "describe", "query"]);
   });
 
-  it("the analyst never receives an unmasked email, through any tool", async () => {
+  it("never gives the analyst an unmasked email address, through any tool", async () => {
     const client = as("analyst");
     const wires = [
-      await everyCustomer("analyst"),
+      await readCustomers("analyst"),
       ...(
         await Promise.all([
           client.call("query", {
@@ -83,10 +83,10 @@ describe.each(CLIENT_KINDS)("%s", (kind) => {
     expect(firstFound(wires.join("\n"), NOTES)).toBeUndefined();
   });
 
-  it("support receives its region in clear, and never a row of another", async () => {
-    const wire = await everyCustomer("support");
-    const own = columnOf(2, (region) => region === "north");
-    expect(own.filter((email) => !wire.includes(email))).toEqual([]);
+  it("gives support its own region unmasked, and no row of another region", async () => {
+    const wire = await readCustomers("support");
+    const northEmails = columnOf(2, (region) => region === "north");
+    expect(northEmails.filter((email) => !wire.includes(email))).toEqual([]);
     expect(firstFound(wire, OTHER_REGIONS_EMAILS)).toBeUndefined();
     expect(firstFound(wire, NOTES)).toBeUndefined();
     const tickets = await as("support").call("query", { source: "shop", sql: "SELECT DISTINCT region FROM tickets" });
@@ -96,14 +96,14 @@ describe.each(CLIENT_KINDS)("%s", (kind) => {
     );
   });
 
-  it("the guest receives no dataset", async () => {
+  it("gives the guest no dataset", async () => {
     const overview = await as("guest").call("describe", {});
     expect(overview.structured).toMatchObject({ sources: [] });
     expect(await as("guest").resourceUris()).toEqual([]);
     expect((await as("guest").call("query", { source: "shop", sql: "SELECT 1" })).text).toContain("not_found");
   });
 
-  it("a forbidden column appears nowhere, not in errors either", async () => {
+  it("shows a forbidden column nowhere, not even in errors", async () => {
     for (const account of ["analyst", "support", "reviewer"] as const) {
       const described = await as(account).call("describe", { dataset: "shop.customers" });
       expect(described.wire).not.toContain("notes");
@@ -114,31 +114,31 @@ describe.each(CLIENT_KINDS)("%s", (kind) => {
     expect((await as("owner").call("describe", { dataset: "shop.customers" })).wire).toContain("notes");
   });
 
-  it("figures are right", async () => {
+  it("answers an aggregate query with the correct numbers", async () => {
     const answer = await as("reviewer").call("query", {
       source: "shop",
       sql: "SELECT region, count(*) FROM customers GROUP BY region ORDER BY region",
     });
     const expected = ["east", "north", "south", "west"].map((region) => [
       region,
-      columnOf(0, (of) => of === region).length,
+      columnOf(0, (customerRegion) => customerRegion === region).length,
     ]);
     expect(answer.structured).toMatchObject({ rows: expected, count: { shown: 4, total: 4 } });
   });
 
-  it("addresses come to the analyst as tokens, equal where they are equal", async () => {
+  it("gives the analyst addresses as masking tokens, the same token for equal addresses", async () => {
     const sql = "SELECT count(*), count(DISTINCT address) FROM customers WHERE address GLOB 'tok_*'";
     const { structured } = await as("analyst").call("query", { source: "shop", sql });
     const addresses = columnOf(5);
     expect(structured).toMatchObject({ rows: [[addresses.length, new Set(addresses).size]] });
   });
 
-  it("what came from two databases is joined, and read as CSV", async () => {
+  it("joins results from two databases and reads the join as CSV", async () => {
     const client = as("reviewer");
-    const keep = async (source: string, sql: string): Promise<string> =>
+    const store = async (source: string, sql: string): Promise<string> =>
       String(Reflect.get(Object((await client.call("query", { source, sql })).structured), "result"));
-    const products = await keep("shop", "SELECT sku, name FROM products WHERE active = 1");
-    const stock = await keep("ops", "SELECT sku, sum(on_hand) AS pieces FROM stock GROUP BY sku");
+    const products = await store("shop", "SELECT sku, name FROM products WHERE active = 1");
+    const stock = await store("ops", "SELECT sku, sum(on_hand) AS pieces FROM stock GROUP BY sku");
     const joined = await client.call("query", {
       source: "workspace",
       sql: `SELECT name, pieces FROM ${products} JOIN ${stock} USING (sku) ORDER BY pieces DESC, name LIMIT 3`,
@@ -154,10 +154,10 @@ describe.each(CLIENT_KINDS)("%s", (kind) => {
     expect((await as("analyst").call("fetch", { id: result })).wire).not.toContain(lines[0] ?? "");
   });
 
-  it("documents are found, fetched and read as resources", async () => {
-    const found = await as("support").call("search", { query: "return window days" });
-    expect(found.wire).toContain("handbook/policies/returns.md");
-    expect(JSON.parse(found.text)).toEqual(found.structured);
+  it("finds documents, fetches them and reads them as resources", async () => {
+    const searched = await as("support").call("search", { query: "return window days" });
+    expect(searched.wire).toContain("handbook/policies/returns.md");
+    expect(JSON.parse(searched.text)).toEqual(searched.structured);
     const fetched = await as("support").call("fetch", { id: "handbook/policies/returns.md" });
     expect(JSON.parse(fetched.text)).toMatchObject({
       id: "handbook/policies/returns.md",

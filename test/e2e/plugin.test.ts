@@ -1,4 +1,4 @@
-// The plugin in the real Claude Code: valid by its strict check, installed without a network, its server found and asked to sign in.
+// Tests the plugin in the real Claude Code: it is valid in the strict check, installs without a network, and reaches its server.
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { createClaudeCode, fetchClaudeCode } from "../support/node/claude-code.ts";
@@ -9,7 +9,7 @@ const resource = `${inject("origin")}/mcp`;
 
 describe("Claude Code", () => {
   let claude: ClaudeCode;
-  /** Why there is none on this machine; never in CI. */
+  /** Why Claude Code is missing on this machine; never set in CI. */
   let missing: string | undefined;
 
   beforeAll(async () => {
@@ -19,13 +19,13 @@ describe("Claude Code", () => {
 
   afterAll(() => claude.remove());
 
-  it.for([".", "plugin"])("finds %s valid, strictly", async (folder, { skip }) => {
+  it.for([".", "plugin"])("accepts the folder %s in its strict validation", async (folder, { skip }) => {
     skip(missing !== undefined, missing);
     const output = await claude.run("plugin", "validate", "--strict", path.join(ROOT, folder));
     expect(output).toContain("Validation passed");
   });
 
-  it("installs the plugin without a network, and reaches its server", async ({ skip }) => {
+  it("installs the plugin without a network and reaches its server", async ({ skip }) => {
     skip(missing !== undefined, missing);
     await claude.run("plugin", "marketplace", "add", ROOT);
     await claude.run("plugin", "install", "gatehouse@gatehouse", "--config", `url=${resource}`);
@@ -34,7 +34,7 @@ describe("Claude Code", () => {
     expect(servers).toContain(`plugin:gatehouse:gatehouse: ${resource} (HTTP) - ! Needs authentication`);
   });
 
-  it("started in a clone, reaches the clone's own npm start", async ({ skip }) => {
+  it("reaches the clone's own npm start when started in a clone", async ({ skip }) => {
     skip(missing !== undefined, missing);
     const servers = await claude.serversOf(ROOT, new URL(resource).port);
     expect(servers).toMatch(/^gatehouse: .*Needs authentication$/m);

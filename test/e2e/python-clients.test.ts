@@ -1,5 +1,5 @@
-// The Python clients against `npm start`: each signs in at its defaults, lists, calls, and comes back with a refreshed token. Where they are
-// not installed, their exact requests are replayed all the same.
+// Tests the Python clients against `npm start`: each signs in with its default settings, lists and calls tools, and refreshes its access
+// token. Where the clients are not installed, only the replay of their exact requests runs.
 import { describe, expect, inject, it } from "vitest";
 import { runPython, whyNoPython } from "../support/node/python.ts";
 import { walkThroughSignIn } from "../support/node/sign-in.ts";
@@ -12,7 +12,7 @@ const SQL = "SELECT count(*) AS n FROM orders";
 const SIGNED_IN = { method: "client_secret_basic", tools: TOOLS, rows: [[[12_000]], [[12_000]]], refreshed: true };
 
 describe("the official Python SDK", () => {
-  it("signs in, lists, calls and refreshes", { timeout: 120_000 }, async ({ skip }) => {
+  it("signs in, lists tools, calls one and refreshes its access token", { timeout: 120_000 }, async ({ skip }) => {
     const missing = whyNoPython("mcp", 2);
     skip(missing !== undefined, missing);
     const authorize = async (url: string): Promise<URL> => walkThroughSignIn(url, ACCOUNT);
@@ -21,12 +21,12 @@ describe("the official Python SDK", () => {
 });
 
 describe("FastMCP's Python client", () => {
-  it("signs in, lists, calls and refreshes", { timeout: 120_000 }, async ({ skip }) => {
+  it("signs in, lists tools, calls one and refreshes its access token", { timeout: 120_000 }, async ({ skip }) => {
     const missing = whyNoPython("fastmcp", 4);
     skip(missing !== undefined, missing);
     const authorize = async (url: string): Promise<URL> => {
       const callback = await walkThroughSignIn(url, ACCOUNT);
-      // The browser goes to the server that the client runs for its callback.
+      // The browser follows the redirect to the server that the client runs for its callback.
       expect((await fetch(callback)).status).toBe(200);
       return callback;
     };
@@ -34,7 +34,7 @@ describe("FastMCP's Python client", () => {
   });
 });
 
-/** What the two send to register; the rest of their sign-in is the same. */
+/** The registration request of each client; the rest of their sign-in is the same. */
 const REGISTRATIONS: readonly (readonly [string, Record<string, unknown>])[] = [
   [
     "the official Python SDK",
@@ -63,7 +63,7 @@ const VERIFIER = "test-verifier-test-verifier-test-verifier-0";
 const FORM = "application/x-www-form-urlencoded";
 
 describe.each(REGISTRATIONS)("the requests of %s", (_name, registration) => {
-  it("register, sign in, list, call and refresh", async () => {
+  it("work when replayed: register, sign in, list tools, call one and refresh", async () => {
     const client = await readJson(
       await fetch(`${origin}/oauth/register`, {
         method: "POST",
@@ -74,7 +74,7 @@ describe.each(REGISTRATIONS)("the requests of %s", (_name, registration) => {
     expect(client["token_endpoint_auth_method"]).toBe("client_secret_basic");
     const [id, secret] = [String(client["client_id"]), String(client["client_secret"])];
     const basic = `Basic ${btoa(`${encodeURIComponent(id)}:${encodeURIComponent(secret)}`)}`;
-    const askToken = async (fields: Record<string, string>): Promise<Record<string, unknown>> =>
+    const requestTokens = async (fields: Record<string, string>): Promise<Record<string, unknown>> =>
       readJson(
         await fetch(`${origin}/oauth/token`, {
           method: "POST",
@@ -85,7 +85,7 @@ describe.each(REGISTRATIONS)("the requests of %s", (_name, registration) => {
 
     const redirectUri = String(Array.isArray(client["redirect_uris"]) ? client["redirect_uris"][0] : "");
     const callback = await walkThroughSignIn(await authorizationUrl(id, redirectUri), ACCOUNT);
-    const tokens = await askToken({
+    const tokens = await requestTokens({
       grant_type: "authorization_code",
       code: callback.searchParams.get("code") ?? "",
       redirect_uri: redirectUri,
@@ -94,7 +94,7 @@ describe.each(REGISTRATIONS)("the requests of %s", (_name, registration) => {
       resource: `${origin}/mcp`,
     });
     await listAndCall(String(tokens["access_token"]));
-    const refreshed = await askToken({
+    const refreshed = await requestTokens({
       grant_type: "refresh_token",
       refresh_token: String(tokens["refresh_token"]),
       client_id: id,
@@ -120,7 +120,7 @@ async function authorizationUrl(clientId: string, redirectUri: string): Promise<
   return `${origin}/authorize?${new URLSearchParams(parameters).toString()}`;
 }
 
-/** A session of the 2025 era, as both open it. */
+/** Opens a session of the 2025 era as both clients do, and lists and calls tools in it. */
 async function listAndCall(accessToken: string): Promise<void> {
   let sessionId: string | undefined;
   const send = async (message: object): Promise<string> => {

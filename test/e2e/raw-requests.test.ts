@@ -1,4 +1,4 @@
-// Requests that no client library sends, over a socket: odd targets and Host headers are refused, never a defect of the server.
+// Sends requests over a socket that no client library sends: odd targets and Host headers must be refused without an internal error.
 import { connect } from "node:net";
 import { describe, expect, inject, it } from "vitest";
 
@@ -7,11 +7,11 @@ const { host, port } = new URL(inject("origin"));
 interface Raw {
   readonly method?: string;
   readonly target?: string;
-  /** All header lines but `Connection`. */
+  /** All header lines except `Connection`. */
   readonly headers?: readonly string[];
 }
 
-/** Sends a request as it is and returns the status and the whole answer. */
+/** Sends a request unchanged and returns the status and the whole answer. */
 async function ask({ method = "GET", target = "/", headers = [`Host: ${host}`] }: Raw) {
   const lines = [`${method} ${target} HTTP/1.1`, ...headers, "Connection: close", "", ""];
   const answer = await new Promise<string>((resolve, reject) => {
@@ -24,7 +24,7 @@ async function ask({ method = "GET", target = "/", headers = [`Host: ${host}`] }
   return { status: Number(answer.split(" ")[1]), answer };
 }
 
-describe("a request target that is no path", () => {
+describe("a request target that is not a path", () => {
   it.each([
     ["GET", "*"],
     ["OPTIONS", "*"],
@@ -34,21 +34,21 @@ describe("a request target that is no path", () => {
     ["GET", "@evil.example/"],
     ["GET", ".evil.example/"],
     ["GET", ""],
-  ])("is answered with 400: %s %j", async (method, target) => {
+  ])("gets 400: %s %j", async (method, target) => {
     expect((await ask({ method, target })).status).toBe(400);
   });
 });
 
-describe("a Host header that names no host", () => {
+describe("an invalid Host header", () => {
   it.each([
     ["a star", ["Host: *"]],
     ["a star with a domain", ["Host: *.example.com"]],
-    ["the same twice", [`Host: ${host}`, `Host: ${host}`]],
+    ["the same host twice", [`Host: ${host}`, `Host: ${host}`]],
     ["two hosts", [`Host: ${host}`, "Host: evil.example"]],
-    ["two hosts, ours last", ["Host: evil.example", `Host: ${host}`]],
+    ["two hosts with ours last", ["Host: evil.example", `Host: ${host}`]],
     ["two hosts in one line", [`Host: ${host}, evil.example`]],
-    ["none", []],
-    ["nothing", ["Host:"]],
+    ["a missing header", []],
+    ["an empty header", ["Host:"]],
     ["a port that is too large", ["Host: localhost:99999"]],
     ["a port that is a word", ["Host: localhost:http"]],
     ["an empty port", ["Host: localhost:"]],
@@ -58,11 +58,11 @@ describe("a Host header that names no host", () => {
     ["a query", [`Host: ${host}?x=`]],
     ["a fragment", [`Host: ${host}#x`]],
     ["a space", ["Host: local host"]],
-    ["an escape", [`Host: %6cocalhost:${port}`]],
+    ["a percent-encoded letter", [`Host: %6cocalhost:${port}`]],
     ["an open bracket", ["Host: [::1"]],
     ["a letter beyond ASCII", ["Host: löcalhost"]],
     ["a backslash", [`Host: ${host}\\evil.example`]],
-  ])("is answered with 400: %s", async (_what, headers) => {
+  ])("gets 400: %s", async (_name, headers) => {
     for (const target of ["/", "/mcp", "/authorize", "/oauth/token"]) {
       const { status, answer } = await ask({ target, headers });
       expect(status, target).toBe(400);
@@ -70,19 +70,19 @@ describe("a Host header that names no host", () => {
     }
   });
 
-  it("is no longer a Host header when the name is another one: that is answered with 403", async () => {
+  it("gets 403 when it is valid but names another host", async () => {
     expect((await ask({ headers: ["Host: evil.example"] })).status).toBe(403);
     expect((await ask({ target: "/mcp", headers: ["Host: evil.example"] })).status).toBe(403);
   });
 
-  it("is a good one in capital letters", async () => {
+  it("gets 200 when it is our host in capital letters", async () => {
     expect((await ask({ headers: [`Host: ${host.toUpperCase()}`] })).status).toBe(200);
   });
 });
 
 describe("an absolute request target", () => {
   it.each([`http://${host}/`, "http://evil.example/", `https://${host}/`])(
-    "is served by the Host header beside it, and leads nowhere else: %s",
+    "is served according to the Host header: %s",
     async (target) => {
       const { status, answer } = await ask({ target });
       expect(status).toBe(200);
@@ -91,9 +91,9 @@ describe("an absolute request target", () => {
   );
 });
 
-describe("a path that is odd", () => {
+describe("an odd path", () => {
   it.each(["//evil.example/mcp", "/\\evil.example", "/%zz%ff", "/%00", "/mcp/%zz", "/a/../%2e%2e/etc/passwd"])(
-    "is answered with 404: %s",
+    "gets 404: %s",
     async (target) => {
       expect((await ask({ target })).status).toBe(404);
     },

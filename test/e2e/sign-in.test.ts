@@ -1,5 +1,5 @@
-// The product itself with a company's identity provider: `npm start` takes it from the environment, and a real client signs in
-// through it, asks, comes back with a refreshed token, and is out with everything it made once the account has ended.
+// Tests `npm start` with an OpenID Connect provider set in the environment: a user signs in through it, queries, refreshes the access
+// token, and loses all access, including personal access tokens, once the account is disabled.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -11,7 +11,7 @@ import { createBrowser } from "../support/forms.ts";
 import type { Browser, Page } from "../support/forms.ts";
 import { authorizeUrl, exchangeCode, readJson, register, requestToken } from "../support/oauth.ts";
 
-it("a person of the identity provider reads what the policy gives their address, for as long as the account lives", async () => {
+it("gives a user of the identity provider access by their address until the account is disabled", async () => {
   const stateDir = mkdtempSync(path.join(tmpdir(), "gatehouse-oidc-"));
   const port = await freePort();
   const origin = `http://localhost:${port}`;
@@ -32,12 +32,12 @@ it("a person of the identity provider reads what the policy gives their address,
     const refreshed = await readJson(await refresh(tokens.refreshToken));
     expect(await orderCount(origin, String(refreshed["access_token"]))).toContain("12000");
 
-    const program = await makeProgramToken(origin);
-    expect(await orderCount(origin, program)).toContain("12000");
+    const personalAccessToken = await createPersonalAccessToken(origin);
+    expect(await orderCount(origin, personalAccessToken)).toContain("12000");
     issuer.accounts.delete("u-1");
-    expect(await orderCount(origin, program)).toContain("12000");
+    expect(await orderCount(origin, personalAccessToken)).toContain("12000");
     expect((await refresh(String(refreshed["refresh_token"]))).status).toBe(400);
-    for (const token of [program, String(refreshed["access_token"])])
+    for (const token of [personalAccessToken, String(refreshed["access_token"])])
       expect((await queryShop(origin, token, "SELECT 1")).status).toBe(401);
   } finally {
     await server.stop("SIGTERM");
@@ -46,7 +46,7 @@ it("a person of the identity provider reads what the policy gives their address,
   }
 }, 90_000);
 
-/** Follows redirects until one leads to `end`, and gives that. */
+/** Follows redirects until one leads to a URL that begins with `end`, and returns that URL. */
 async function redirectsTo(browser: Browser, first: Page, end: string): Promise<URL> {
   let page = first;
   for (;;) {
@@ -56,8 +56,8 @@ async function redirectsTo(browser: Browser, first: Page, end: string): Promise<
   }
 }
 
-/** Signs in to the pages and makes an access token there, as a script of the page does. */
-async function makeProgramToken(origin: string): Promise<string> {
+/** Signs in to our pages and creates a personal access token through the API, as the page's script does. */
+async function createPersonalAccessToken(origin: string): Promise<string> {
   let cookie = "";
   const browser = createBrowser(async (url, init) => {
     const response = await fetch(url, init);
@@ -67,13 +67,13 @@ async function makeProgramToken(origin: string): Promise<string> {
   await redirectsTo(browser, await browser.open(`${origin}/sign-in?to=/after`), `${origin}/after`);
   const headers = { cookie: cookie.split(";")[0] ?? "", origin, "content-type": "application/json" };
   const { csrfToken } = await readJson(await fetch(`${origin}/api/session`, { headers }));
-  const made = await fetch(`${origin}/api/tokens`, {
+  const created = await fetch(`${origin}/api/tokens`, {
     method: "POST",
     headers: { ...headers, "x-gatehouse-csrf": String(csrfToken) },
     body: JSON.stringify({ name: "nightly", roles: ["analyst"], days: 1 }),
   });
-  expect(made.status).toBe(201);
-  return String((await readJson(made))["token"]);
+  expect(created.status).toBe(201);
+  return String((await readJson(created))["token"]);
 }
 
 async function orderCount(origin: string, token: string): Promise<string> {

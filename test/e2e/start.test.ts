@@ -1,4 +1,4 @@
-// `npm start` itself: its output, its refusals, and what survives.
+// Tests `npm start`: its output, its refusals, and the state that survives a kill.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { networkInterfaces, tmpdir } from "node:os";
@@ -19,17 +19,17 @@ function start(env: Record<string, string>) {
 }
 
 describe("npm start", () => {
-  it("refuses a port in use in one sentence, and the server there goes on", async () => {
+  it("refuses a port in use with one line, and leaves the server on that port running", async () => {
     const origin = inject("origin");
     const result = start({ PORT: new URL(origin).port, GATEHOUSE_STATE: inject("stateDir") });
     expect(result.status).toBe(1);
     expect(result.stderr.trim()).toMatch(
-      /^Port \d+ is in use on this machine\. Stop the other program, or choose a port: PORT=8788 npm start$/,
+      /^Port \d+ is in use on this machine\. Stop the other program, or choose another port: PORT=8788 npm start$/,
     );
     expect((await fetch(origin)).status).toBe(200);
   });
 
-  it.each(["eighty", "0", "70000", "1.5"])("refuses the port %s", (port) => {
+  it.each(["eighty", "0", "70000", "1.5"])("refuses PORT=%s", (port) => {
     const result = start({ PORT: port });
     expect(result.status).toBe(1);
     expect(result.stderr).toContain("It takes a number from 1 to 65535.");
@@ -42,12 +42,12 @@ describe("npm start", () => {
     );
     for (const { address } of others) await expect(fetch(`http://${address}:${port}/`)).rejects.toThrow();
     for (const host of ["127.0.0.1", "[::1]"]) {
-      // Reached, and told to use the one name that tokens are bound to.
+      // Reached, but refused: access tokens are bound to the host name localhost.
       expect((await fetch(`http://${host}:${port}/`)).status).toBe(403);
     }
   });
 
-  it("keeps sign-ins and data through kill and restart, and prints what a newcomer needs", async () => {
+  it("keeps sign-ins and data through a kill and a restart, and prints accounts and client commands", async () => {
     const stateDir = mkdtempSync(path.join(tmpdir(), "gatehouse-restart-"));
     try {
       const port = await freePort();
@@ -62,9 +62,9 @@ describe("npm start", () => {
       const { accessToken } = await tokensFor({ origin: first.origin, send: fetch }, "analyst@harbor.example");
       expect(await statusAtMcp({ origin: first.origin, send: fetch }, accessToken)).toBe(200);
       await first.stop("SIGKILL");
-      const began = performance.now();
+      const startedMs = performance.now();
       const second = await startServer(port, stateDir);
-      expect(performance.now() - began).toBeLessThan(10_000);
+      expect(performance.now() - startedMs).toBeLessThan(10_000);
       expect(second.output()).not.toContain("Loading the sample organisation");
       expect(await statusAtMcp({ origin: second.origin, send: fetch }, accessToken)).toBe(200);
       await second.stop("SIGTERM");

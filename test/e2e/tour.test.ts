@@ -1,11 +1,11 @@
-// docs/tour.md is a real session: it is played again, and each answer is compared. `-u` writes the page anew.
+// Replays the session of docs/tour.md and compares every answer with the page. `vitest -u` rewrites the page.
 import path from "node:path";
 import { expect, inject, it } from "vitest";
 import { connectAs } from "../support/node/clients.ts";
 import { writeTour } from "../support/node/tour.ts";
 import { ROOT } from "../support/node/worker.ts";
 
-it("docs/tour.md is what the server says", async () => {
+it("docs/tour.md matches the server's answers", async () => {
   const connect = async (name: string) =>
     connectAs("sdk v2, 2026", `${inject("origin")}/mcp`, `${name}@harbor.example`);
   const guests = {

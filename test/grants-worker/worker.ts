@@ -1,29 +1,29 @@
-// The product with the sample's policy, a grace short enough to be waited for, and a hub that can be out of reach: what the grant
-// store does over real storage when the process is killed.
+// The product with the sample's policy, a grace period that a test can wait for, and a hub that can be unreachable: tests kill its
+// process to show that the grant store survives over real storage.
 import sample from "../../sample/gatehouse.config.ts";
-import { createGatehouse } from "../../src/gatehouse.ts";
+import { createGatehouse } from "../../src/app/create-gatehouse.ts";
 
 const gatehouse = createGatehouse({ ...sample, limits: { ...sample.limits, refreshGraceSeconds: 30 } });
 
-/** While it is out of reach, nothing that a connection holds can be ended. */
+/** A hub that fails on request. While it fails, the sessions of a connection cannot be ended. */
 export class HubObject extends gatehouse.HubObject {
   readonly #revoked = Promise.withResolvers<void>();
 
   override async revoke(grantId: string): Promise<void> {
-    if (Reflect.get(this.env, "HUB_IS_AWAY") === "yes") throw new Error("the hub is out of reach");
+    if (Reflect.get(this.env, "HUB_IS_AWAY") === "yes") throw new Error("the hub is unreachable");
     await super.revoke(grantId);
     this.#revoked.resolve();
   }
 
-  sessions(grantId: string): number {
-    const query = "SELECT count(*) AS held FROM session WHERE grant_id = ?";
-    return this.ctx.storage.sql.exec<{ held: number }>(query, grantId).one().held;
+  countSessions(grantId: string): number {
+    const query = "SELECT count(*) AS count FROM session WHERE grant_id = ?";
+    return this.ctx.storage.sql.exec<{ count: number }>(query, grantId).one().count;
   }
 
-  /** The sessions of a grant, once a grant of this subject was ended. */
-  async sessionsLeft(grantId: string): Promise<number> {
-    if (this.sessions(grantId) > 0) await this.#revoked.promise;
-    return this.sessions(grantId);
+  /** Counts the sessions of a grant after the hub has revoked a grant of this subject. */
+  async countSessionsAfterRevocation(grantId: string): Promise<number> {
+    if (this.countSessions(grantId) > 0) await this.#revoked.promise;
+    return this.countSessions(grantId);
   }
 }
 export class SessionObject extends gatehouse.SessionObject {}
@@ -34,11 +34,14 @@ export class GrantObject extends gatehouse.GrantObject {}
 export default {
   async fetch(request: Request, env: Env, context: ExecutionContext): Promise<Response> {
     const { pathname, searchParams } = new URL(request.url);
-    if (pathname !== "/held" && pathname !== "/left") return gatehouse.handler.fetch(request, env, context);
+    if (pathname !== "/sessions" && pathname !== "/sessions-after-revocation")
+      return gatehouse.handler.fetch(request, env, context);
     const namespace: unknown = env.HUB;
     const hubs = namespace as DurableObjectNamespace<HubObject>;
     const hub = hubs.get(hubs.idFromName(`subject ${searchParams.get("subject")}`));
     const grantId = searchParams.get("grant") ?? "";
-    return Response.json(pathname === "/held" ? await hub.sessions(grantId) : await hub.sessionsLeft(grantId));
+    return Response.json(
+      pathname === "/sessions" ? await hub.countSessions(grantId) : await hub.countSessionsAfterRevocation(grantId),
+    );
   },
 };

@@ -1,22 +1,22 @@
-// The product's sign-in, provider and pages around an endpoint that answers with the identity of the token: what an identity
-// provider said then shows without any policy between.
-import { createAuthorizeRoutes } from "../../src/auth/authorize.tsx";
-import { createBrowserSessions } from "../../src/auth/browser-session.ts";
-import { createBrowserSignInRoutes } from "../../src/auth/browser-sign-in.tsx";
-import { GrantObject as ProductGrants } from "../../src/auth/grants/grant-object.ts";
-import type { GrantNamespace } from "../../src/auth/grants/protocol.ts";
-import { createGrantStore } from "../../src/auth/grants/store.ts";
-import { createProvider } from "../../src/auth/provider.ts";
-import { createSignIn } from "../../src/auth/providers.ts";
-import { createTokenExchange } from "../../src/auth/renewal.ts";
-import { parseSignIn } from "../../src/auth/settings.ts";
-import { parseEnv } from "../../src/config.ts";
-import { LedgerObject as ProductLedger } from "../../src/ledger/ledger-object.ts";
-import { createMemberCopy } from "../../src/ledger/member-copy.ts";
-import { oncePerEnv } from "../../src/lib/once.ts";
-import { createBrowserSessionStore } from "../../src/storage/browser-sessions.ts";
+// The product's sign-in, OAuth provider and pages around an /mcp endpoint that responds with the identity of the access token, so
+// that tests see what an identity provider reported, without a policy.
+import { createAuthorizeRoutes } from "../../src/oauth/authorize.tsx";
+import { createBrowserSessions } from "../../src/sign-in/browser-session.ts";
+import { createBrowserSignInRoutes } from "../../src/sign-in/browser-sign-in.tsx";
+import { GrantObject as ProductGrants } from "../../src/oauth/grants/grant-object.ts";
+import type { GrantNamespace } from "../../src/oauth/grants/grant-protocol.ts";
+import { createGrantStore } from "../../src/oauth/grants/grant-kv-store.ts";
+import { createOAuthProvider } from "../../src/oauth/oauth-provider.ts";
+import { createSignIn } from "../../src/sign-in/create-sign-in.ts";
+import { createTokenExchange } from "../../src/oauth/token-callback.ts";
+import { parseSignIn } from "../../src/sign-in/sign-in-settings.ts";
+import { parseEnv } from "../../src/config/define-gatehouse.ts";
+import { LedgerObject as ProductLedger } from "../../src/audit/ledger-object.ts";
+import { MemberRoleCache } from "../../src/members/role-cache.ts";
+import { memoizePerEnv } from "../../src/lib/memoize-per-env.ts";
+import { createBrowserSessionStore } from "../../src/sign-in/browser-session-store.ts";
 import { Hono } from "hono";
-import type { AuthorizeEnv } from "../../src/auth/authorize.tsx";
+import type { AuthorizeEnv } from "../../src/oauth/authorize.tsx";
 
 interface IdentityEnv {
   readonly GATEHOUSE_URL: string;
@@ -25,14 +25,14 @@ interface IdentityEnv {
   readonly LEDGER: DurableObjectNamespace<LedgerObject>;
 }
 
-/** Nothing begins in a ledger here, so none asks who is a member. */
-async function noMembers(): Promise<never> {
-  throw new TypeError("there are no members here");
+/** Fails: no call begins in a ledger of this Worker, so no ledger may ask for a member. */
+async function failMemberLookup(): Promise<never> {
+  throw new TypeError("this Worker has no members");
 }
 
 const LIMITS = { accessTokenSeconds: 600, refreshTokenSeconds: 86_400 };
 
-const servedBy = oncePerEnv((env: IdentityEnv) => {
+const getProvider = memoizePerEnv((env: IdentityEnv) => {
   const { origin, resource } = parseEnv(env);
   const messages: string[] = [];
   const log = (message: string): void => void messages.push(message);
@@ -40,18 +40,18 @@ const servedBy = oncePerEnv((env: IdentityEnv) => {
   const sessions = createBrowserSessions({ store, idleSeconds: 600, maxSeconds: 3600, now: Date.now });
   const signIn = createSignIn({ settings: parseSignIn(env, origin), origin, members: [], now: Date.now, log });
   const pages = new Hono<AuthorizeEnv>()
-    // What was logged since the last time.
+    // The messages logged since the previous request.
     .get("/log", (context) => context.json(messages.splice(0)))
     .get("/who", async (context) => context.json((await sessions.read(context.req.raw))?.identity ?? null))
     .route("/", createBrowserSignInRoutes({ origin, organisation: "Test", signIn, sessions }))
     .route("/", createAuthorizeRoutes({ organisation: "Test", signIn, refreshTokenSeconds: 86_400 }));
-  return createProvider<IdentityEnv>({
+  return createOAuthProvider<IdentityEnv>({
     ...LIMITS,
     origin,
     resource,
     name: "Test",
     exchangeTokens: createTokenExchange({ signIn, endAccount: async (userId) => sessions.endAll(userId), log }),
-    checkAccessToken: async () => undefined,
+    checkPat: async () => undefined,
     serveMcp: async (_request, { identity }) => Response.json(identity),
     servePages: (request, bindings, context) => pages.fetch(request, bindings, context),
     log,
@@ -61,24 +61,25 @@ const servedBy = oncePerEnv((env: IdentityEnv) => {
 export class LedgerObject extends ProductLedger<IdentityEnv> {
   constructor(ctx: DurableObjectState, env: IdentityEnv) {
     super(ctx, env, {
-      limits: { queueSeconds: 10, outboxBytes: 1_000_000, rowsPerDay: 1000, leaseSeconds: 60 },
-      openMemberCopy: (sql, now) => createMemberCopy(sql, { know: noMembers, read: noMembers }, now),
-      onMemberChanged: noMembers,
+      limits: { queueSeconds: 10, maxAuditBytes: 1_000_000, rowsPerDay: 1000, leaseSeconds: 60 },
+      openRoleCache: (sql, now) =>
+        new MemberRoleCache({ sql, directory: { registerSubject: failMemberLookup, read: failMemberLookup }, now }),
+      onMemberChanged: failMemberLookup,
       onError: (error) => console.error(error),
       warn: (code, message) => console.warn(code, message),
     });
   }
 }
 
-/** The product's grant store; nothing is held here that an ended connection would have to let go. */
+/** The product's grant store. This Worker has no sessions that an ended connection would have to end. */
 export class GrantObject extends ProductGrants<IdentityEnv> {
   constructor(ctx: DurableObjectState, env: IdentityEnv) {
     super(ctx, env, {
       refreshGraceSeconds: 60,
-      store: createGrantStore(env.GRANT),
-      serveToken: async (request, store) => servedBy(env).serveToken(request, env, store),
-      endHeld: async () => {},
-      ledgerOf: (subjectId) => env.LEDGER.get(env.LEDGER.idFromName(subjectId)),
+      otherShards: createGrantStore(env.GRANT),
+      serveToken: async (request, store) => getProvider(env).serveToken(request, env, store),
+      endSessions: async () => {},
+      openLedger: (subjectId) => env.LEDGER.get(env.LEDGER.idFromName(subjectId)),
       onError: (message, error) => console.error(message, error),
     });
   }
@@ -86,6 +87,6 @@ export class GrantObject extends ProductGrants<IdentityEnv> {
 
 export default {
   async fetch(request: Request, env: IdentityEnv, context: ExecutionContext): Promise<Response> {
-    return servedBy(env).fetch(request, env, context, env.GRANT);
+    return getProvider(env).fetch(request, env, context, env.GRANT);
   },
 };

@@ -1,8 +1,8 @@
-// Names of others as people read them: nothing invisible, nothing that moves the rest of the line, never an empty line.
+// Names of other parties as users see them: no invisible character, none that moves the rest of the line, never blank.
 import { describe, expect, it } from "vitest";
 import { describeError, displayName, escapeInvisible, firstInvisible } from "../../src/lib/visible-text.ts";
 
-/** Each with its escape. */
+/** Title, character and its code point. */
 const INVISIBLE: readonly (readonly [string, string, string])[] = [
   ["NUL", "\u0000", "U+0000"],
   ["a bell", "\u0007", "U+0007"],
@@ -38,7 +38,7 @@ const INVISIBLE: readonly (readonly [string, string, string])[] = [
 ];
 
 describe("escapeInvisible", () => {
-  it.each(INVISIBLE)("shows %s as its code point", (_name, character, escape) => {
+  it.each(INVISIBLE)("replaces %s with its code point", (_name, character, escape) => {
     expect(escapeInvisible(`a${character}b`)).toBe(`a${escape}b`);
     expect(firstInvisible(`a${character}b`)).toBe(escape);
   });
@@ -51,7 +51,7 @@ describe("escapeInvisible", () => {
     ["an emoji", "🚀 rocket"],
     ["an emoji that is drawn in colour", "❤\ufe0f"],
     ["punctuation", `O'Hara & "Co" <x>`],
-  ])("leaves %s as it is", (_name, text) => {
+  ])("does not change %s", (_name, text) => {
     expect(escapeInvisible(text)).toBe(text);
     expect(firstInvisible(text)).toBeUndefined();
   });
@@ -67,15 +67,15 @@ describe("displayName", () => {
     ["a\nb", "aU+000Ab"],
     ["  Claude   Code ", "Claude Code"],
     ["I ❤\ufe0f data", "I ❤\ufe0f data"],
-  ])("never is an empty line: %j", (name, shown) => {
+  ])("shows the name %j as %j", (name, shown) => {
     expect(displayName(name)).toBe(shown);
   });
 
-  it("cuts a pile of combining marks that would cover other lines", () => {
+  it("drops stacked combining marks that would cover other lines", () => {
     expect(displayName(`a${"\u0308".repeat(60)}b`)).toBe(`a${"\u0308".repeat(4)}b`);
   });
 
-  it("has 80 characters at most, and cuts no escape and no character in two", () => {
+  it("cuts to 80 characters without splitting a code point or an escape", () => {
     expect(displayName("a".repeat(80))).toBe("a".repeat(80));
     expect(displayName("a".repeat(81))).toBe(`${"a".repeat(79)}…`);
     expect(displayName("🚀".repeat(81))).toBe(`${"🚀".repeat(79)}…`);
@@ -85,32 +85,32 @@ describe("displayName", () => {
 });
 
 describe("describeError", () => {
-  it("keeps an error's text on one line, whatever stands in it", () => {
+  it("keeps the message of an error on one line", () => {
     const text = describeError(new TypeError("no table \u001b[2Ka\nsign-in: forged \u202e"));
     expect(text.split("\n")[0]).toBe("TypeError: no table U+001B[2KaU+000Asign-in: forged U+202E");
     expect(text).toMatch(/\n {4}at /);
   });
 
-  it("says what caused it", () => {
+  it("includes the cause of an error", () => {
     expect(describeError(new Error("outer", { cause: new Error("in\u009bner") }))).toContain(
       "\ncaused by Error: inU+009Bner",
     );
   });
 
-  it("ends when errors cause each other", () => {
+  it("terminates when errors cause each other", () => {
     const outer = new Error("outer");
     const inner = new Error("inner", { cause: outer });
     outer.cause = inner;
     expect(describeError(outer)).toContain("\ncaused by Error: inner");
   });
 
-  it("says what several errors are", () => {
+  it("includes the errors inside an AggregateError", () => {
     const text = describeError(new AggregateError([new Error("fi\u009brst"), "second"], "all failed"));
-    expect(text).toContain("\none of them Error: fiU+009Brst");
-    expect(text).toContain("\none of them second");
+    expect(text).toContain("\nincluding Error: fiU+009Brst");
+    expect(text).toContain("\nincluding second");
   });
 
-  it("describes what is no error", () => {
+  it("describes a thrown value that is not an error", () => {
     expect(describeError("a\u202eb")).toBe("aU+202Eb");
     expect(describeError(undefined)).toBe("undefined");
   });

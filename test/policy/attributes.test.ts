@@ -1,17 +1,16 @@
-// Attributes against the columns that rules compare them with: what fits, what is refused with which reason, and what denies.
+// Tests which attribute values fit the columns that rules compare them with, how the others are refused, and that evaluate denies them.
 import { describe, expect, it } from "vitest";
-import { defineGatehouse, sql, subject } from "../../src/config.ts";
-import type { GatehouseInput } from "../../src/config.ts";
-import { attributeProblems, describeProblem, memberProblems } from "../../src/policy/attributes.ts";
+import { defineGatehouse, sql, subject } from "../../src/config/define-gatehouse.ts";
+import type { GatehouseInput } from "../../src/config/define-gatehouse.ts";
+import { findAttributeProblems, describeAttributeProblem, findMemberProblems } from "../../src/policy/attributes.ts";
 import { evaluate, resolveSubject } from "../../src/policy/evaluate.ts";
 import type { Attributes, Policy } from "../../src/policy/model.ts";
-
-type Rows = NonNullable<Extract<GatehouseInput["roles"][string]["rules"][number], { rows?: unknown }>["rows"]>;
+import type { ConditionInput } from "../../src/policy/policy-schema.ts";
 
 const COLUMNS = ["integer", "real", "text", "date", "datetime", "boolean", "json"] as const;
 
-/** One rule for each entry, on a table with a column of each type that is called like it. */
-function inputOf(rows: readonly Rows[], attributes?: Attributes): GatehouseInput {
+/** A policy file with one role per row rule. The table has one column of each type, named after the type. */
+function createInput(rows: readonly ConditionInput[], attributes?: Attributes): GatehouseInput {
   return {
     organisation: { name: "T", contact: "T" },
     sources: {
@@ -46,8 +45,8 @@ function inputOf(rows: readonly Rows[], attributes?: Attributes): GatehouseInput
   };
 }
 
-const equal = (column: string): Rows => ({ column, op: "=", value: subject("branch") });
-const within = (column: string): Rows => ({ column, op: "in", value: subject("branch") });
+const equal = (column: string): ConditionInput => ({ column, op: "=", value: subject("branch") });
+const inList = (column: string): ConditionInput => ({ column, op: "in", value: subject("branch") });
 
 function decide(policy: Policy, attributes: Attributes) {
   const [dataset] = policy.datasets;
@@ -76,113 +75,121 @@ const MISFITS: readonly (readonly [(typeof COLUMNS)[number], readonly (string | 
   ["json", [1, false]],
 ];
 
-const flat = (table: typeof FITS) => table.flatMap(([type, values]) => values.map((value) => [type, value] as const));
+const flatten = (table: typeof FITS) =>
+  table.flatMap(([type, values]) => values.map((value) => [type, value] as const));
 
 describe("an attribute that a rule compares with a column", () => {
-  it.each(flat(FITS))("of type %s may be %j, alone and in a list", (type, value) => {
+  it.each(flatten(FITS))("is accepted for a column of type %s when it is %j, alone and in a list", (type, value) => {
     const policies = [
-      defineGatehouse(inputOf([equal(type)], { branch: value })),
-      defineGatehouse(inputOf([within(type)], { branch: [value] })),
-      defineGatehouse(inputOf([sql(`"${type}" = :branch`)], { branch: value })),
-      defineGatehouse(inputOf([sql(`"${type}" IN :branch`)], { branch: [value] })),
+      defineGatehouse(createInput([equal(type)], { branch: value })),
+      defineGatehouse(createInput([inList(type)], { branch: [value] })),
+      defineGatehouse(createInput([sql(`"${type}" = :branch`)], { branch: value })),
+      defineGatehouse(createInput([sql(`"${type}" IN :branch`)], { branch: [value] })),
     ];
     for (const { policy } of policies) expect(decide(policy, {}).allowed).toBe(true);
   });
 
-  it.each(flat(MISFITS))("of type %s is refused when it is %j, naming value, type, rule and column", (type, value) => {
-    const rules: readonly Rows[] = [
-      equal(type),
-      within(type),
-      { column: type, op: "!=", value: subject("branch") },
-      { any: [{ column: "text", op: "is null" }, { all: [equal(type)] }] },
-      sql(`"${type}" = :branch`),
-      sql(`:branch IS NOT NULL OR "${type}" <> :branch`.replace(":branch IS NOT NULL OR ", "text IS NULL OR ")),
-      sql(`NOT ("${type}" IN :branch)`),
-    ];
-    for (const rule of rules) {
-      for (const branch of [value, [value]]) {
-        const attempt = (): unknown => defineGatehouse(inputOf([rule], { branch }));
-        expect(attempt).toThrow(`members[0].attributes.branch: is ${JSON.stringify(branch)}`);
-        expect(attempt).toThrow(
-          `because the rule r0/allow/read/shop.sales compares it with shop.sales.${type}, which is ${type}.`,
-        );
+  it.each(flatten(MISFITS))(
+    "is refused for a column of type %s when it is %j, with value, type, rule and column",
+    (type, value) => {
+      const rules: readonly ConditionInput[] = [
+        equal(type),
+        inList(type),
+        { column: type, op: "!=", value: subject("branch") },
+        { any: [{ column: "text", op: "is null" }, { all: [equal(type)] }] },
+        sql(`"${type}" = :branch`),
+        sql(`:branch IS NOT NULL OR "${type}" <> :branch`.replace(":branch IS NOT NULL OR ", "text IS NULL OR ")),
+        sql(`NOT ("${type}" IN :branch)`),
+      ];
+      for (const rule of rules) {
+        for (const branch of [value, [value]]) {
+          const attempt = (): unknown => defineGatehouse(createInput([rule], { branch }));
+          expect(attempt).toThrow(`members[0].attributes.branch: is ${JSON.stringify(branch)}`);
+          expect(attempt).toThrow(
+            `because the rule r0/allow/read/shop.sales compares it with shop.sales.${type}, which is ${type}.`,
+          );
+        }
       }
-    }
-  });
+    },
+  );
 
-  it.each(flat(MISFITS))("of type %s denies when the members table says %j, and it is said", (type, value) => {
-    for (const rule of [equal(type), sql(`"${type}" <> :branch`)]) {
-      const { policy } = defineGatehouse(inputOf([rule]));
-      expect(decide(policy, { branch: value })).toMatchObject({ allowed: false, reason: "missing_attribute" });
-      const member = { email: "ann@x.example", attributes: { branch: value }, unreadable: [] };
-      expect(memberProblems(policy, member)).toEqual([expect.stringContaining("attribute branch")]);
-    }
-  });
+  it.each(flatten(MISFITS))(
+    "denies for a column of type %s when the members table has %j, and is reported",
+    (type, value) => {
+      for (const rule of [equal(type), sql(`"${type}" <> :branch`)]) {
+        const { policy } = defineGatehouse(createInput([rule]));
+        expect(decide(policy, { branch: value })).toMatchObject({ allowed: false, reason: "missing_attribute" });
+        const member = { email: "ann@x.example", attributes: { branch: value }, unreadable: [] };
+        expect(findMemberProblems(policy, member)).toEqual([expect.stringContaining("attribute branch")]);
+      }
+    },
+  );
 
-  it("is refused when one of a list does not fit", () => {
-    expect(() => defineGatehouse(inputOf([within("integer")], { branch: [1, "2"] }))).toThrow(
+  it("is refused when one item of a list does not fit", () => {
+    expect(() => defineGatehouse(createInput([inList("integer")], { branch: [1, "2"] }))).toThrow(
       'members[0].attributes.branch: is [1,"2"]',
     );
   });
 
-  it("must fit all rules that compare with it", () => {
+  it("is refused when it fits only one of two rules", () => {
     const rules = [equal("real"), equal("integer")];
-    expect(() => defineGatehouse(inputOf(rules, { branch: 2 }))).not.toThrow();
-    expect(() => defineGatehouse(inputOf(rules, { branch: 2.5 }))).toThrow("shop.sales.integer, which is integer.");
+    expect(() => defineGatehouse(createInput(rules, { branch: 2 }))).not.toThrow();
+    expect(() => defineGatehouse(createInput(rules, { branch: 2.5 }))).toThrow("shop.sales.integer, which is integer.");
   });
 
   it.each([
     [[equal("integer"), equal("text")], "integer", "text"],
-    [[within("boolean"), sql("date < :branch")], "boolean", "date"],
+    [[inList("boolean"), sql("date < :branch")], "boolean", "date"],
     [[{ any: [equal("text"), equal("real")] }], "text", "real"],
-  ] as const)("is a conflict when no value fits all rules: %j", (rules, one, other) => {
-    const attempt = (): unknown => defineGatehouse(inputOf(rules as readonly Rows[]));
+  ] as const)("is refused as a conflict when no value can fit all of %j", (rules, firstType, secondType) => {
+    const attempt = (): unknown => defineGatehouse(createInput(rules as readonly ConditionInput[]));
     expect(attempt).toThrow("the attribute branch cannot fit");
-    expect(attempt).toThrow(`shop.sales.${one}, which is ${one}`);
-    expect(attempt).toThrow(`shop.sales.${other}, which is ${other}`);
+    expect(attempt).toThrow(`shop.sales.${firstType}, which is ${firstType}`);
+    expect(attempt).toThrow(`shop.sales.${secondType}, which is ${secondType}`);
   });
 
-  it.each(["id", "email"])("cannot be the built-in %s where the column is a number", (name) => {
-    expect(() => defineGatehouse(inputOf([{ column: "integer", op: "=", value: subject(name) }]))).toThrow(
+  it.each(["id", "email"])("is refused when a rule compares the built-in %s with a number", (name) => {
+    expect(() => defineGatehouse(createInput([{ column: "integer", op: "=", value: subject(name) }]))).toThrow(
       `the value ${name} is text, but the rule r0/allow/read/shop.sales compares it with shop.sales.integer, which is integer.`,
     );
-    expect(() => defineGatehouse(inputOf([{ column: "text", op: "=", value: subject(name) }]))).not.toThrow();
+    expect(() => defineGatehouse(createInput([{ column: "text", op: "=", value: subject(name) }]))).not.toThrow();
   });
 
-  it("may be anything when no rule compares with it", () => {
-    for (const branch of ["2", 2, true, [1, "2"]]) expect(() => defineGatehouse(inputOf([], { branch }))).not.toThrow();
+  it("may have any value when no rule compares it", () => {
+    for (const branch of ["2", 2, true, [1, "2"]])
+      expect(() => defineGatehouse(createInput([], { branch }))).not.toThrow();
   });
 
-  it("as a list grants nothing where one value is compared, and is warned of", () => {
-    const { policy } = defineGatehouse(inputOf([equal("text")]));
+  it("grants nothing, with a warning, when it is a list and the rule compares a single value", () => {
+    const { policy } = defineGatehouse(createInput([equal("text")]));
     expect(decide(policy, { branch: ["north"] })).toMatchObject({ allowed: false, reason: "missing_attribute" });
-    const [problem, ...others] = attributeProblems(policy, { branch: ["north"] });
+    const [problem, ...others] = findAttributeProblems(policy, { branch: ["north"] });
     expect(others).toEqual([]);
     expect(problem?.kind).toBe("list");
-    expect(problem && describeProblem(problem)).toContain("grants nothing");
+    expect(problem && describeAttributeProblem(problem)).toContain("grants nothing");
   });
 });
 
-describe("a member of the members table", () => {
-  const { policy } = defineGatehouse(inputOf([equal("integer")], { branch: 3 }));
+describe("findMemberProblems", () => {
+  const { policy } = defineGatehouse(createInput([equal("integer")], { branch: 3 }));
   const stored = { email: "bob@x.example", attributes: {}, unreadable: [] };
 
-  it("has no problem with what fits, and none with what the policy file overrides", () => {
-    expect(memberProblems(policy, { ...stored, attributes: { branch: 2, other: "x" } })).toEqual([]);
-    expect(memberProblems(policy, { ...stored, email: "ann@x.example", attributes: { branch: "2" } })).toEqual([]);
+  it("finds no problem with values that fit or that the policy file overrides", () => {
+    expect(findMemberProblems(policy, { ...stored, attributes: { branch: 2, other: "x" } })).toEqual([]);
+    expect(findMemberProblems(policy, { ...stored, email: "ann@x.example", attributes: { branch: "2" } })).toEqual([]);
   });
 
-  it("has its problems named without the value", () => {
-    const [problem = ""] = memberProblems(policy, { ...stored, attributes: { branch: "S3CRET" } });
+  it("does not include the value in a problem", () => {
+    const [problem = ""] = findMemberProblems(policy, { ...stored, attributes: { branch: "S3CRET" } });
     expect(problem).toContain("must be a whole number");
     expect(problem).not.toContain("S3CRET");
   });
 
-  it("has a problem when its address is in no spelling that matches, and with what cannot be read", () => {
+  it("reports an address that is not normalized, and unreadable parts", () => {
     for (const email of ["Bob@x.example", "\u212Aate@x.example", "bob@x.example "])
-      expect(memberProblems(policy, { ...stored, email })).toEqual([expect.stringContaining("matches no user")]);
-    expect(memberProblems(policy, { ...stored, unreadable: ["the attribute branch"] })).toEqual([
-      "the attribute branch cannot be read, so it counts for nothing.",
+      expect(findMemberProblems(policy, { ...stored, email })).toEqual([expect.stringContaining("matches no user")]);
+    expect(findMemberProblems(policy, { ...stored, unreadable: ["the attribute branch"] })).toEqual([
+      "the attribute branch cannot be read, so it is ignored.",
     ]);
   });
 });

@@ -1,9 +1,9 @@
-// The law of the policy, one test a sentence.
+// Tests the rules that the docstrings of resolveSubject and evaluate state, one test per sentence.
 import { describe, expect, it } from "vitest";
-import { defineGatehouse, mask, subject } from "../../src/config.ts";
+import { defineGatehouse, mask, subject } from "../../src/config/define-gatehouse.ts";
 import { parseEmailAddress } from "../../src/lib/email-address.ts";
 import { evaluate, mayAdminister, resolveSubject } from "../../src/policy/evaluate.ts";
-import { NO_RECORD } from "../../src/policy/model.ts";
+import { NO_MEMBER_RECORD } from "../../src/policy/model.ts";
 import type { Dataset, Decision, Policy } from "../../src/policy/model.ts";
 import { LOOKALIKES } from "../support/lookalikes.ts";
 
@@ -72,19 +72,15 @@ const { policy } = defineGatehouse({
   ],
 });
 
-function decide(name: string, dataset = "shop.customers", from: Policy = policy): Decision {
-  const found = from.datasets.find((candidate): candidate is Dataset => candidate.id === dataset);
-  if (found === undefined) throw new Error(`no dataset ${dataset}`);
-  return evaluate(
-    from,
-    resolveSubject(from, { subjectId: "s", email: `${name}@x.example`, groups: [] }, NO_RECORD),
-    found,
-    "read",
-  );
+function decide(name: string, datasetId = "shop.customers", evaluated: Policy = policy): Decision {
+  const dataset = evaluated.datasets.find((candidate): candidate is Dataset => candidate.id === datasetId);
+  if (dataset === undefined) throw new Error(`no dataset ${datasetId}`);
+  const identity = { subjectId: "s", email: `${name}@x.example`, groups: [] };
+  return evaluate(evaluated, resolveSubject(evaluated, identity, NO_MEMBER_RECORD), dataset, "read");
 }
 
 describe("resolveSubject", () => {
-  const grouped = {
+  const policyWithGroups = {
     ...policy,
     groups: [
       { group: "data-team", roles: ["reader", "several"] },
@@ -96,52 +92,56 @@ describe("resolveSubject", () => {
 
   it("unites the roles of the policy file, of groups and of the members table", () => {
     const record = { roles: ["blind", "local"], attributes: {} };
-    const { roles } = resolveSubject(grouped, identity("Local@x.example", ["data-team", "other"]), record);
+    const { roles } = resolveSubject(policyWithGroups, identity("Local@x.example", ["data-team", "other"]), record);
     expect(roles).toEqual(["local", "reader", "several", "blind"]);
   });
 
-  it("a role that the policy does not have counts for nothing, whoever gives it", () => {
+  it("ignores a role that the policy does not define, from a group and from the members table", () => {
     const record = { roles: ["removed-from-the-policy"], attributes: {} };
-    expect(resolveSubject(grouped, identity("none@x.example", ["ghosts"]), record).roles).toEqual([]);
+    expect(resolveSubject(policyWithGroups, identity("none@x.example", ["ghosts"]), record).roles).toEqual([]);
   });
 
-  it("group names are compared exactly", () => {
-    expect(resolveSubject(grouped, identity("none@x.example", ["Data-Team", "data-team "]), NO_RECORD).roles).toEqual(
-      [],
-    );
+  it("compares group names exactly", () => {
+    expect(
+      resolveSubject(policyWithGroups, identity("none@x.example", ["Data-Team", "data-team "]), NO_MEMBER_RECORD).roles,
+    ).toEqual([]);
   });
 
-  it.each(LOOKALIKES)("gives nothing to an identity whose address has %s", (_name, email) => {
-    const found = resolveSubject(
-      { ...grouped, members: policy.members.map((member) => ({ ...member, email: String(email) })) },
+  it.each(LOOKALIKES)("gives no roles and no attributes to an identity whose address has %s", (_name, email) => {
+    const resolved = resolveSubject(
+      { ...policyWithGroups, members: policy.members.map((member) => ({ ...member, email: String(email) })) },
       identity(String(email), ["data-team"]),
       { roles: ["reader"], attributes: { region: "north" } },
     );
-    // What cannot be read as an address at all may still turn into one as text.
-    if (parseEmailAddress(String(email)) === undefined) expect(found).toMatchObject({ roles: [], attributes: {} });
+    // String() turns some non-string values into a valid address.
+    if (parseEmailAddress(String(email)) === undefined) expect(resolved).toMatchObject({ roles: [], attributes: {} });
   });
 
-  it("fills rules with the one spelling of the address", () => {
-    const others = { column: "email", op: "!=", value: { subject: "email" } } as const;
-    const rules = policy.rules.map((rule) => ({ ...rule, rows: others }));
+  it("fills rules with the normalized address", () => {
+    const otherUsersRows = { column: "email", op: "!=", value: { subject: "email" } } as const;
+    const rules = policy.rules.map((rule) => ({ ...rule, rows: otherUsersRows }));
     expect(decide("READER", "shop.customers", { ...policy, rules })).toMatchObject({
-      grants: [{ rows: { ...others, value: "reader@x.example" } }],
+      grants: [{ rows: { ...otherUsersRows, value: "reader@x.example" } }],
     });
   });
 
-  it("compares groups that are addresses in their one spelling", () => {
-    const { policy: mailed } = defineGatehouse({
+  it("compares groups that are addresses in normalized form", () => {
+    const { policy: policyWithAddressGroup } = defineGatehouse({
       organisation: { name: "Test", contact: "Test" },
       sources: {},
       roles: { reader: { description: "r", rules: [] } },
       groups: { "Data@X.example": ["reader"] },
       members: [],
     });
-    expect(resolveSubject(mailed, identity("none@x.example", ["dATA@x.example"]), NO_RECORD).roles).toEqual(["reader"]);
-    expect(resolveSubject(mailed, identity("none@x.example", ["data@x.example "]), NO_RECORD).roles).toEqual([]);
+    expect(
+      resolveSubject(policyWithAddressGroup, identity("none@x.example", ["dATA@x.example"]), NO_MEMBER_RECORD).roles,
+    ).toEqual(["reader"]);
+    expect(
+      resolveSubject(policyWithAddressGroup, identity("none@x.example", ["data@x.example "]), NO_MEMBER_RECORD).roles,
+    ).toEqual([]);
   });
 
-  it("attributes of the policy file beat those of the table", () => {
+  it("prefers attributes of the policy file to those of the members table", () => {
     const record = { roles: [], attributes: { region: "south", team: "blue" } };
     expect(resolveSubject(policy, identity("local@x.example"), record).attributes).toEqual({
       region: "north",
@@ -149,29 +149,34 @@ describe("resolveSubject", () => {
     });
   });
 
-  it("an access token has of its roles those that its owner has today, and its owner's id in rules", () => {
+  it("gives a personal access token those of its roles that its owner has now", () => {
     const record = { roles: ["barred"], attributes: {} };
     expect(resolveSubject(policy, { ...identity("both@x.example"), token }, record).roles).toEqual(["local", "barred"]);
-    expect(resolveSubject(policy, { ...identity("both@x.example"), token }, NO_RECORD).roles).toEqual(["local"]);
-    expect(resolveSubject(policy, { ...identity("reader@x.example"), token }, NO_RECORD).roles).toEqual([]);
+    expect(resolveSubject(policy, { ...identity("both@x.example"), token }, NO_MEMBER_RECORD).roles).toEqual(["local"]);
+    expect(resolveSubject(policy, { ...identity("reader@x.example"), token }, NO_MEMBER_RECORD).roles).toEqual([]);
   });
 
-  it("an access token never administers", () => {
-    const governed = {
+  it("lets an admin administer, but not the admin's personal access token", () => {
+    const policyWithAdmin = {
       ...policy,
       roles: policy.roles.map((role) => ({ ...role, administers: role.name === "local" })),
     };
-    const owner = resolveSubject(governed, identity("local@x.example"), NO_RECORD);
-    expect(mayAdminister(governed, owner)).toBe(true);
-    expect(mayAdminister(governed, resolveSubject(governed, identity("reader@x.example"), NO_RECORD))).toBe(false);
+    const owner = resolveSubject(policyWithAdmin, identity("local@x.example"), NO_MEMBER_RECORD);
+    expect(mayAdminister(policyWithAdmin, owner)).toBe(true);
     expect(
-      mayAdminister(governed, resolveSubject(governed, { ...identity("local@x.example"), token }, NO_RECORD)),
+      mayAdminister(policyWithAdmin, resolveSubject(policyWithAdmin, identity("reader@x.example"), NO_MEMBER_RECORD)),
+    ).toBe(false);
+    expect(
+      mayAdminister(
+        policyWithAdmin,
+        resolveSubject(policyWithAdmin, { ...identity("local@x.example"), token }, NO_MEMBER_RECORD),
+      ),
     ).toBe(false);
   });
 });
 
 describe("evaluate", () => {
-  it("denies by default, with the reason", () => {
+  it("denies by default, with the reason, a user without roles and a dataset without rules", () => {
     expect(decide("none")).toEqual({ allowed: false, dataset: "shop.customers", reason: "no_role", rules: [] });
     expect(decide("stranger")).toEqual({ allowed: false, dataset: "shop.customers", reason: "no_role", rules: [] });
     expect(decide("reader", "shop.orders")).toEqual({
@@ -182,7 +187,7 @@ describe("evaluate", () => {
     });
   });
 
-  it("finds members by address without regard to case", () => {
+  it("finds members by address regardless of case", () => {
     expect(decide("READER").allowed).toBe(true);
   });
 
@@ -200,7 +205,7 @@ describe("evaluate", () => {
     expect(decide("one")).toMatchObject({ grants: [{ rows: { op: "in", value: ["north"] } }] });
   });
 
-  it("a missing attribute denies", () => {
+  it("denies when the subject does not have the attribute of the rule", () => {
     expect(decide("lost")).toEqual({
       allowed: false,
       dataset: "shop.customers",
@@ -209,11 +214,11 @@ describe("evaluate", () => {
     });
   });
 
-  it("a list where one value is compared denies", () => {
+  it("denies when the attribute is a list and the rule compares a single value", () => {
     expect(decide("list")).toMatchObject({ allowed: false, reason: "missing_attribute" });
   });
 
-  it("grants of several roles are united, and one without its attribute adds nothing", () => {
+  it("unites the grants of several roles, and ignores a grant without its attribute", () => {
     expect(decide("both")).toMatchObject({
       allowed: true,
       rules: ["reader/allow/read/shop.customers", "local/allow/read/shop.customers"],
@@ -221,7 +226,7 @@ describe("evaluate", () => {
     expect(decide("half")).toMatchObject({ allowed: true, rules: ["reader/allow/read/shop.customers"] });
   });
 
-  it("deny beats allow", () => {
+  it("denies when one role allows and another denies", () => {
     expect(decide("barred")).toEqual({
       allowed: false,
       dataset: "shop.customers",
@@ -230,7 +235,7 @@ describe("evaluate", () => {
     });
   });
 
-  it("a denied column is hidden in every grant", () => {
+  it("hides a denied column in every grant", () => {
     expect(decide("blind")).toMatchObject({
       allowed: true,
       rules: ["blind/deny/read/shop.customers", "local/allow/read/shop.customers"],
@@ -238,14 +243,17 @@ describe("evaluate", () => {
     });
   });
 
-  it("an attribute named like a built-in property of objects is still missing", () => {
-    const prototype = {
+  it("denies when the attribute is named like a built-in property of objects", () => {
+    const policyWithPrototypeName = {
       ...policy,
       rules: policy.rules.map((rule) => ({
         ...rule,
         rows: rule.rows && { column: "region", op: "=" as const, value: { subject: "constructor" } },
       })),
     };
-    expect(decide("local", "shop.customers", prototype)).toMatchObject({ allowed: false, reason: "missing_attribute" });
+    expect(decide("local", "shop.customers", policyWithPrototypeName)).toMatchObject({
+      allowed: false,
+      reason: "missing_attribute",
+    });
   });
 });

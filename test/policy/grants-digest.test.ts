@@ -1,6 +1,6 @@
-// The digest of grants: the same as long as nothing that decides what a subject sees is other, and another one as soon as it is.
+// The digest of grants stays equal while nothing changes that decides what a subject sees, and differs after each such change.
 import { describe, expect, it } from "vitest";
-import { NO_RECORD } from "../../src/policy/model.ts";
+import { NO_MEMBER_RECORD } from "../../src/policy/model.ts";
 import type { MemberRecord, Policy } from "../../src/policy/model.ts";
 import { resolveSubject } from "../../src/policy/evaluate.ts";
 import { createGrantsDigest } from "../../src/policy/grants-digest.ts";
@@ -11,37 +11,39 @@ const GUEST: Identity = { subjectId: "s", email: "guest@harbor.example", groups:
 const RECORD: MemberRecord = { roles: ["support", "analyst"], attributes: { region: "north", branches: ["1", "2"] } };
 const { policy } = sample;
 
-function digest(record: MemberRecord = RECORD, identity: Identity = GUEST, of: Policy = policy): string {
-  return createGrantsDigest(of)(resolveSubject(of, identity, record));
+function digest(record: MemberRecord = RECORD, identity: Identity = GUEST, digested: Policy = policy): string {
+  return createGrantsDigest(digested)(resolveSubject(digested, identity, record));
 }
 
+/** The sample's policy with its first rule changed. */
 const withRule = (change: (rule: Policy["rules"][number]) => object): Policy => ({
   ...policy,
   rules: policy.rules.map((rule, index) => (index === 0 ? { ...rule, ...change(rule) } : rule)),
 });
+/** The sample's policy with its first dataset changed. */
 const withTable = (change: object): Policy => ({
   ...policy,
   datasets: policy.datasets.map((dataset, index) => (index === 0 ? { ...dataset, ...change } : dataset)),
 });
 
 describe("the digest of grants", () => {
-  it("is 64 hex digits that tell no attribute", () => {
+  it("is 64 hex digits without the attributes", () => {
     expect(digest()).toMatch(/^[0-9a-f]{64}$/);
     expect(digest()).not.toContain("north");
   });
 
-  it("is the same for the same grants, in whatever order roles and attributes are held", () => {
+  it("is equal for equal grants with roles and attributes in another order", () => {
     const { roles, attributes } = RECORD;
-    const turned = Object.fromEntries(Object.entries(attributes).toReversed());
-    expect(digest({ roles: roles.toReversed(), attributes: turned })).toBe(digest());
+    const reversedAttributes = Object.fromEntries(Object.entries(attributes).toReversed());
+    expect(digest({ roles: roles.toReversed(), attributes: reversedAttributes })).toBe(digest());
     expect(digest({ roles: [...roles, "no role of the policy"], attributes })).toBe(digest());
   });
 
-  it("is the same for roles that a group gives and for those that the members table gives", () => {
-    const grouped = { ...policy, groups: [{ group: "team", roles: ["support", "analyst"] }] };
+  it("is equal for roles from a group and the same roles from the members table", () => {
+    const policyWithGroup = { ...policy, groups: [{ group: "team", roles: ["support", "analyst"] }] };
     const inTeam = { ...GUEST, groups: ["team"] };
-    expect(digest({ ...RECORD, roles: [] }, inTeam, grouped)).toBe(digest());
-    expect(digest({ ...RECORD, roles: [] }, GUEST, grouped)).not.toBe(digest());
+    expect(digest({ ...RECORD, roles: [] }, inTeam, policyWithGroup)).toBe(digest());
+    expect(digest({ ...RECORD, roles: [] }, GUEST, policyWithGroup)).not.toBe(digest());
   });
 
   const changes: readonly (readonly [string, () => string])[] = [
@@ -60,16 +62,16 @@ describe("the digest of grants", () => {
       "an attribute loses a value of its list",
       () => digest({ ...RECORD, attributes: { ...RECORD.attributes, branches: ["1"] } }),
     ],
-    ["an attribute is taken away", () => digest({ ...RECORD, attributes: { region: "north" } })],
-    ["nothing is recorded any more", () => digest(NO_RECORD)],
+    ["an attribute is removed", () => digest({ ...RECORD, attributes: { region: "north" } })],
+    ["the member is removed", () => digest(NO_MEMBER_RECORD)],
     ["the subject has another email", () => digest(RECORD, { ...GUEST, email: "other@harbor.example" })],
-    ["it is another subject", () => digest(RECORD, { ...GUEST, subjectId: "t" })],
+    ["the subject has another id", () => digest(RECORD, { ...GUEST, subjectId: "t" })],
     [
-      "an access token restricts the roles",
+      "a personal access token restricts the roles",
       () => digest(RECORD, { ...GUEST, token: { id: "t", ownerId: "s", roles: ["support"] } }),
     ],
     [
-      "an access token has another owner",
+      "a personal access token has another owner",
       () => digest(RECORD, { ...GUEST, token: { id: "t", ownerId: "o", roles: ["support", "analyst"] } }),
     ],
     [
@@ -100,7 +102,7 @@ describe("the digest of grants", () => {
         ),
     ],
     ["a policy without a rule is deployed", () => digest(RECORD, GUEST, { ...policy, rules: policy.rules.slice(1) })],
-    ["a policy that closes a table is deployed", () => digest(RECORD, GUEST, withTable({ hidden: true }))],
+    ["a policy that hides a table is deployed", () => digest(RECORD, GUEST, withTable({ hidden: true }))],
     [
       "a policy with another saved query is deployed",
       () =>
@@ -121,7 +123,7 @@ describe("the digest of grants", () => {
         }),
     ],
   ];
-  it.each(changes)("is another one when %s", (_what, changed) => {
-    expect(changed()).not.toBe(digest());
+  it.each(changes)("changes when %s", (_change, digestAfterChange) => {
+    expect(digestAfterChange()).not.toBe(digest());
   });
 });

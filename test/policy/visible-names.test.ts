@@ -1,9 +1,9 @@
-// Names of tables, columns and groups: what a policy file, a result and an identity take.
+// Names of tables, columns and groups with invisible characters: refused in a policy file, replaced in a result, dropped from an identity.
 import { describe, expect, it } from "vitest";
-import { toCsv } from "../../src/access/csv.ts";
-import { keepVisibleGroups } from "../../src/auth/group-names.ts";
-import { parseD1Source, policySchema } from "../../src/policy/schema.ts";
-import { columnNames } from "../../src/sql/identifier.ts";
+import { toCsv } from "../../src/results/result-csv.ts";
+import { keepVisibleGroups } from "../../src/sign-in/group-names.ts";
+import { parseD1Source, policySchema } from "../../src/policy/policy-schema.ts";
+import { makeUniqueColumnNames } from "../../src/sql/identifier.ts";
 
 const HOSTILE: readonly (readonly [string, string, string])[] = [
   ["a right-to-left override", "a\u202eb", "U+202E"],
@@ -14,7 +14,7 @@ const HOSTILE: readonly (readonly [string, string, string])[] = [
   ["a line separator", "a\u2028b", "U+2028"],
 ];
 
-const sourceOf = (table: string, column: string): object => ({
+const createSource = (table: string, column: string): object => ({
   kind: "d1",
   binding: "X_DB",
   title: "X",
@@ -23,10 +23,10 @@ const sourceOf = (table: string, column: string): object => ({
 });
 
 describe.each(HOSTILE)("a name with %s", (_name, hostile, escape) => {
-  it("is refused as a table and as a column of a policy", () => {
-    for (const data of [sourceOf(hostile, "c"), sourceOf("t", hostile)]) {
+  it("is refused as a table or column of a policy", () => {
+    for (const data of [createSource(hostile, "c"), createSource("t", hostile)]) {
       const message = JSON.stringify(parseD1Source(data).error?.issues);
-      expect(message).toContain("has a character that cannot be seen");
+      expect(message).toContain("has an invisible character");
       expect(message).toContain(escape);
     }
   });
@@ -36,25 +36,25 @@ describe.each(HOSTILE)("a name with %s", (_name, hostile, escape) => {
     expect(JSON.stringify(parsed.error?.issues)).toContain(escape);
   });
 
-  it("becomes another name as a column of a result", () => {
-    expect(columnNames(["id", hostile])).toEqual(["id", "column_2"]);
+  it("is replaced as a column of a result", () => {
+    expect(makeUniqueColumnNames(["id", hostile])).toEqual(["id", "column_2"]);
   });
 
-  it("is escaped at the head of CSV, where values stay as they are", () => {
+  it("is escaped in the header of CSV, where values stay unchanged", () => {
     expect(toCsv([hostile], [[hostile]]).split("\n")[0]).toContain(escape);
     expect(toCsv([hostile], [[hostile]])).toContain(`\n${hostile}\n`);
   });
 
-  it("is left out of the groups of an identity, and the log says so without it", () => {
+  it("is dropped from the groups of an identity, and the log counts it without the name", () => {
     const log: string[] = [];
     expect(keepVisibleGroups(["sales", hostile], (line) => log.push(line))).toEqual(["sales"]);
-    expect(log).toEqual([expect.stringContaining("left out 1 group(s)")]);
+    expect(log).toEqual([expect.stringContaining("ignored 1 group(s)")]);
     expect(log.join()).not.toContain(hostile);
   });
 });
 
-it("takes names of tables, columns and groups in other scripts", () => {
-  expect(parseD1Source(sourceOf("عملاء", "Größe 100%")).success).toBe(true);
-  expect(columnNames(["ÅÄÖ", "数据"])).toEqual(["ÅÄÖ", "数据"]);
+it("accepts names of tables, columns and groups in other scripts", () => {
+  expect(parseD1Source(createSource("عملاء", "Größe 100%")).success).toBe(true);
+  expect(makeUniqueColumnNames(["ÅÄÖ", "数据"])).toEqual(["ÅÄÖ", "数据"]);
   expect(keepVisibleGroups(["Zürich/équipe"], () => undefined)).toEqual(["Zürich/équipe"]);
 });

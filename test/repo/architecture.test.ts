@@ -1,171 +1,290 @@
-// The dependency table of docs/design.md, held against the imports of src/.
+// Checks the imports of src/ against the order of folders in docs/design.md, the operations that a suffix or folder allows, and sizes.
 import { readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
+import { parseSync } from "vite";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
 
-/** Folder or file of src/ → what it may import besides itself. `*` is everything. */
-const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  errors: [],
-  lib: [],
-  sql: ["errors", "lib"],
-  policy: ["sql", "errors", "lib"],
-  limits: [],
-  config: ["limits", "policy", "sql", "errors", "lib"],
-  catalogue: ["config"],
-  "gatehouse.config": ["config", "catalogue"],
-  workspace: ["sql", "errors", "lib"],
-  sources: ["policy", "sql", "storage", "workspace:type", "errors", "lib"],
-  storage: ["policy:type", "errors", "lib"],
-  ledger: ["storage", "policy:type", "errors", "lib"],
-  changes: ["policy", "sources", "storage", "ledger", "errors", "lib"],
-  access: ["policy", "sql", "sources", "changes", "ledger", "workspace", "storage", "config:type", "errors", "lib"],
-  ui: ["errors", "lib"],
-  apps: [],
-  server: ["access", "apps", "policy:type", "config:type", "sql:type", "errors", "lib"],
-  auth: ["ui", "ledger", "storage", "config:type", "policy:type", "errors", "lib"],
-  web: ["ui", "auth", "access", "policy", "storage", "changes", "ledger", "errors", "lib"],
-  mcp: ["session", "hub", "errors", "lib"],
-  session: ["mcp", "hub", "errors", "lib"],
-  hub: ["mcp", "session", "errors", "lib"],
-  people: ["*"],
-  opened: ["*"],
-  http: ["*"],
-  gatehouse: ["*"],
-  index: ["gatehouse", "gatehouse.config"],
-};
-
-/** Package or text → the places of src/ that may have it. */
-const ONLY_IN: readonly (readonly [RegExp, readonly string[]])[] = [
-  [/from "@modelcontextprotocol\/server/, ["mcp", "session", "hub", "server"]],
-  [/from "(?:@modelcontextprotocol\/client|@modelcontextprotocol\/sdk|agents)/, ["sources/upstream"]],
-  [/from "@cloudflare\/workers-oauth-provider/, ["auth", "gatehouse"]],
-  [/from "hono/, ["ui", "auth", "web"]],
-  [/\.prepare\(/, ["sources", "storage", "changes"]],
-  [
-    /Date\.now|randomUUID|getRandomValues/,
-    [
-      "gatehouse",
-      "people",
-      "opened",
-      "http",
-      "lib",
-      "session/session-object",
-      "ledger/ledger-object",
-      "hub/hub-object",
-      "workspace/workspace-object",
-      "auth/grants/grant-object",
-    ],
-  ],
+/** Folders and top-level files of src/. Each may import, types included, only itself and entries below it. */
+const ORDER: readonly string[] = [
+  "index",
+  "app",
+  "gatehouse.config",
+  "introspected-schema",
+  "pages",
+  "server",
+  "server/tools",
+  "server/tools/custom",
+  "server/kit",
+  "oauth",
+  "oauth/clients",
+  "oauth/grants",
+  "sign-in",
+  "gateway",
+  "personal-access-tokens",
+  "members",
+  "saved-queries",
+  "results",
+  "documents",
+  "tables",
+  "masking-tokens",
+  "answers",
+  "read",
+  "audit",
+  "config",
+  "policy",
+  "sql",
+  "sql/engine",
+  "mcp",
+  "mcp/sessions",
+  "mcp/subscriptions",
+  "mcp/elicitation",
+  "mcp/wire",
+  "ui",
+  "lib",
+  "errors",
 ];
 
-/** What the tools may import: no binding, no source, no SDK. */
-const TOOL_IMPORTS =
-  /^(?:zod|(?:\.\.\/)+(?:tool|result|caller|errors)\.ts|(?:\.\.\/)+(?:access|sql|errors|policy)\/[a-z-]+\.ts)$/;
+/** The protocol runtime serves any server definition, so it must not depend on data, policy or tools. */
+const RUNTIME = /^mcp(?:\/|$)/;
+const RUNTIME_IMPORTS = /^(?:mcp|lib|errors)(?:\/|$)/;
 
-const MAX_LINES = 400;
-
-interface Import {
-  readonly target: string;
-  readonly isType: boolean;
+interface SuffixRule {
+  /** The operation, as the end of "only allowed files …". */
+  readonly operation: string;
+  readonly pattern: RegExp;
+  /** Matches the paths below src/ of the files that may do it. */
+  readonly allowed: RegExp;
 }
+
+const RULES: readonly SuffixRule[] = [
+  { operation: "prepare SQL", pattern: /\.prepare\(/, allowed: /-store\.ts$|^tables\// },
+  { operation: "import cloudflare:workers", pattern: /from "cloudflare:workers"/, allowed: /-object\.ts$|^app\// },
+  { operation: "import hono", pattern: /^import (?!type ).*from "hono/m, allowed: /-api\.ts$|\.tsx$/ },
+  {
+    operation: "import the MCP SDK's server",
+    pattern: /from "@modelcontextprotocol\/server/,
+    allowed: /^(?:mcp|server)\//,
+  },
+  {
+    operation: "import a client SDK",
+    pattern: /from "(?:@modelcontextprotocol\/(?:client|sdk)|agents)/,
+    allowed: /^upstream\//,
+  },
+  {
+    operation: "import the OAuth provider",
+    pattern: /from "@cloudflare\/workers-oauth-provider/,
+    allowed: /^(?:oauth|app)\//,
+  },
+  {
+    operation: "read the clock or draw random values",
+    pattern: /Date\.now|randomUUID|getRandomValues/,
+    allowed: /-object\.ts$|^(?:app|lib)\//,
+  },
+];
+
+/** The modules that a tool may import. Bindings, sources and SDKs are not among them. */
+const TOOL_IMPORTS =
+  /^(?:zod|(?:\.\.\/)+kit\/[a-z-]+\.ts|(?:\.\.\/)+errors\.ts|(?:\.\.\/)+(?:gateway|answers|results|sql|policy)\/[a-z-]+\.ts)$/;
+
+const MAX_FILE_LINES = 400;
+const MAX_FUNCTION_LINES = 60;
+const MAX_SOURCE_COLUMNS = 140;
 
 interface SourceFile {
-  /** `policy/evaluate`, below src/ and without its ending. */
-  readonly name: string;
+  /** The path below src/: `policy/evaluate.ts`. */
+  readonly file: string;
   readonly text: string;
-  readonly imports: readonly Import[];
+  readonly imports: readonly { readonly target: string; readonly isType: boolean }[];
 }
 
-const files = readdirSync(path.join(ROOT, "src"), { recursive: true, encoding: "utf8" })
+const files: readonly SourceFile[] = readdirSync(path.join(ROOT, "src"), { recursive: true, encoding: "utf8" })
   .filter((file) => /\.tsx?$/.test(file))
-  .map((file): SourceFile => {
+  .map((file) => {
     const text = readFileSync(path.join(ROOT, "src", file), "utf8");
-    const folder = path.dirname(file);
     const imports = [...text.matchAll(/^(?:import|export)( type)?[^;]*? from "(\.[^"]+)"/gm)].map(
       ([, type, from = ""]) => ({
-        target: path.normalize(path.join(folder, from)).replace(/\.tsx?$/, ""),
+        target: path.normalize(path.join(path.dirname(file), from)),
         isType: type !== undefined,
       }),
     );
-    return { name: file.replace(/\.tsx?$/, ""), text, imports };
+    return { file, text, imports };
   });
 
-const roomOf = (name: string): string => name.split(path.sep)[0] ?? name;
+function readTests(): readonly { readonly file: string; readonly text: string }[] {
+  return readdirSync(path.join(ROOT, "test"), { recursive: true, encoding: "utf8" })
+    .filter((file) => /\.tsx?$/.test(file))
+    .map((file) => ({ file, text: readFileSync(path.join(ROOT, "test", file), "utf8") }));
+}
+
+/** Returns the folder of a file, or the file's own name at the top level. */
+function folderOf(file: string): string {
+  const folder = path.dirname(file);
+  return folder === "." ? file.replace(/\.tsx?$/, "") : folder;
+}
+
+/** Lists the cycles of a graph, each as `a → b → a`. */
+function listCycles(graph: ReadonlyMap<string, ReadonlySet<string>>): readonly string[] {
+  const visited = new Set<string>();
+  const cycles: string[] = [];
+  const visit = (node: string, trail: readonly string[]): void => {
+    if (trail.includes(node)) return void cycles.push([...trail.slice(trail.indexOf(node)), node].join(" → "));
+    if (visited.has(node)) return;
+    for (const next of graph.get(node) ?? []) visit(next, [...trail, node]);
+    visited.add(node);
+  };
+  for (const node of graph.keys()) visit(node, []);
+  return cycles;
+}
+
+interface SyntaxNode {
+  readonly type: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+function isNode(value: unknown): value is SyntaxNode {
+  return typeof value === "object" && value !== null && "type" in value && "start" in value && "end" in value;
+}
+
+/** Lists the functions of a file that are too long, not counting nested functions. */
+function listLongFunctions({ file, text }: SourceFile): readonly string[] {
+  const longFunctions: string[] = [];
+  const countLines = ({ start, end }: SyntaxNode): number => text.slice(start, end).split("\n").length;
+  const visit = (value: unknown): number => {
+    if (Array.isArray(value)) return value.reduce<number>((sum, item) => sum + visit(item), 0);
+    if (typeof value !== "object" || value === null) return 0;
+    const innerLines = Object.values(value).reduce<number>((sum, child) => sum + visit(child), 0);
+    if (!isNode(value) || !/^(?:FunctionDeclaration|FunctionExpression|ArrowFunctionExpression)$/.test(value.type))
+      return innerLines;
+    const lines = countLines(value);
+    if (lines - innerLines > MAX_FUNCTION_LINES)
+      longFunctions.push(`${file}:${text.slice(0, value.start).split("\n").length} has ${lines - innerLines} lines`);
+    return lines - 1;
+  };
+  visit(parseSync(file, text).program);
+  return longFunctions;
+}
 
 describe("src/", () => {
-  it("tools get the gateway and nothing else", () => {
-    const tools = files.filter(
-      ({ name }) => /^server\/tools\/(?:own\/)?[a-z-]+$/.test(name) && name !== "server/tools/own",
+  it("has no folder that the order in docs/design.md lacks", () => {
+    const unlisted = files.map(({ file }) => folderOf(file)).filter((folder) => !ORDER.includes(folder));
+    expect([...new Set(unlisted)]).toEqual([]);
+  });
+
+  it("imports only downwards in the order of folders, types included", () => {
+    const wrong = files.flatMap(({ file, imports }) => {
+      const from = folderOf(file);
+      return imports.flatMap(({ target }) => {
+        // src/ imports package.json for the version.
+        if (target === path.join("..", "package.json")) return [];
+        const to = folderOf(target);
+        return to === from || ORDER.indexOf(to) > ORDER.indexOf(from) ? [] : [`${file} → ${target}`];
+      });
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  it("keeps imports of data, policy and tools out of the protocol runtime", () => {
+    const wrong = files.flatMap(({ file, imports }) =>
+      RUNTIME.test(folderOf(file))
+        ? imports
+            .filter(({ target }) => !RUNTIME_IMPORTS.test(folderOf(target)))
+            .map(({ target }) => `${file} → ${target}`)
+        : [],
     );
-    const wrong = tools.flatMap(({ name, text }) =>
+    expect(wrong).toEqual([]);
+  });
+
+  it("imports only sql/, lib/ and errors.ts in policy/, so that decisions do no I/O", () => {
+    const wrong = files.flatMap(({ file, imports }) =>
+      folderOf(file) === "policy"
+        ? imports.filter(({ target }) => !/^(?:policy|sql|lib|errors)(?:\/|$)/.test(folderOf(target)))
+        : [],
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it("has no import cycle between folders at any depth, types included", () => {
+    const parents = (folder: string): readonly string[] =>
+      folder.split("/").map((_, index, parts) => parts.slice(0, index + 1).join("/"));
+    const graphs = new Map<number, Map<string, Set<string>>>();
+    for (const { file, imports } of files)
+      for (const { target } of imports) {
+        const [from, to] = [parents(folderOf(file)), parents(folderOf(target))];
+        for (const depth of [1, 2, 3]) {
+          const [source, sink] = [from[depth - 1] ?? from.at(-1) ?? "", to[depth - 1] ?? to.at(-1) ?? ""];
+          if (source === sink || target.startsWith("..")) continue;
+          const graph = graphs.get(depth) ?? new Map<string, Set<string>>();
+          graphs.set(depth, graph);
+          graph.set(source, (graph.get(source) ?? new Set()).add(sink));
+        }
+      }
+    expect([...graphs.values()].flatMap(listCycles)).toEqual([]);
+  });
+
+  it("has no import cycle between files", () => {
+    const graph = new Map(
+      files.map(({ file, imports }) => [
+        file,
+        new Set(imports.filter(({ isType }) => !isType).map(({ target }) => target)),
+      ]),
+    );
+    expect(listCycles(graph)).toEqual([]);
+  });
+
+  it.each(RULES)("lets only files with the right suffix or folder $operation", ({ pattern, allowed }) => {
+    const wrong = files.filter(({ file, text }) => pattern.test(text) && !allowed.test(file));
+    expect(wrong.map(({ file }) => file)).toEqual([]);
+  });
+
+  it("imports only zod, the kit, errors.ts and types in tools", () => {
+    const tools = files.filter(({ file }) => /^server\/tools\/(?:custom\/[a-z0-9_-]+|[a-z-]+-tool)\.ts$/.test(file));
+    const wrong = tools.flatMap(({ file, text }) =>
       [...text.matchAll(/^import( type)?[^;]*? from "([^"]+)"/gm)].flatMap(([, type, from = ""]) => {
-        const isValue = type === undefined && /access|sql|policy/.test(from);
-        return !TOOL_IMPORTS.test(from) || isValue ? [`${name} imports ${from}`] : [];
+        const isValue = type === undefined && /gateway|answers|results|sql|policy/.test(from);
+        return !TOOL_IMPORTS.test(from) || isValue ? [`${file} imports ${from}`] : [];
       }),
     );
     expect(tools.length).toBeGreaterThanOrEqual(4);
     expect(wrong).toEqual([]);
   });
 
-  it("imports only along the table", () => {
-    const wrong = files.flatMap(({ name, imports }) => {
-      const room = roomOf(name);
-      const allowed = MAY_IMPORT[room];
-      if (allowed === undefined) return [`${name}: ${room} is not in the table`];
-      return imports.flatMap(({ target, isType }) => {
-        const to = roomOf(target);
-        // package.json is the one file outside that is read, for the version.
-        const isFine =
-          to === room ||
-          allowed.includes("*") ||
-          allowed.includes(to) ||
-          (isType && allowed.includes(`${to}:type`)) ||
-          target === path.join("..", "package.json");
-        return isFine ? [] : [`${name} → ${target}`];
-      });
-    });
-    expect(wrong).toEqual([]);
+  it("has each basename only once", () => {
+    const basenames = files.map(({ file }) => path.basename(file).replace(/\.tsx?$/, ""));
+    expect(basenames.filter((name, index) => basenames.indexOf(name) !== index)).toEqual([]);
   });
 
-  it("has no import cycle between files", () => {
-    const graph = new Map(
-      files.map(({ name, imports }) => [name, imports.filter((one) => !one.isType).map((one) => one.target)]),
-    );
-    const done = new Set<string>();
-    const cycles: string[] = [];
-    const visit = (name: string, trail: readonly string[]): void => {
-      if (trail.includes(name)) return void cycles.push([...trail.slice(trail.indexOf(name)), name].join(" → "));
-      if (done.has(name)) return;
-      for (const next of graph.get(name) ?? []) visit(next, [...trail, name]);
-      done.add(name);
-    };
-    for (const name of graph.keys()) visit(name, []);
-    expect(cycles).toEqual([]);
-  });
-
-  it.each(ONLY_IN)("%s stands only in %j", (pattern, places) => {
-    const elsewhere = files.filter(
-      ({ name, text }) => pattern.test(text) && !places.some((place) => name === place || name.startsWith(`${place}/`)),
-    );
-    expect(elsewhere.map(({ name }) => name)).toEqual([]);
-  });
-
-  it("nobody imports the entry or the composition root", () => {
+  it("imports the entry and the composition root only in index.ts", () => {
     const wrong = files.filter(
-      ({ name, imports }) => name !== "index" && imports.some(({ target }) => ["index", "gatehouse"].includes(target)),
+      ({ file, imports }) =>
+        file !== "index.ts" &&
+        imports.some(({ target }) => ["index.ts", path.join("app", "create-gatehouse.ts")].includes(target)),
     );
-    expect(wrong.map(({ name }) => name)).toEqual([]);
+    expect(wrong.map(({ file }) => file)).toEqual([]);
   });
 
-  it(`has no file over ${MAX_LINES} lines, and each says its place in its first line, tests too`, () => {
-    const tests = readdirSync(path.join(ROOT, "test"), { recursive: true, encoding: "utf8" })
-      .filter((name) => /\.tsx?$/.test(name))
-      .map((name) => ({ name, text: readFileSync(path.join(ROOT, "test", name), "utf8") }));
+  it(`has no function over ${MAX_FUNCTION_LINES} lines, not counting nested functions`, () => {
+    expect(files.flatMap(listLongFunctions)).toEqual([]);
+  });
+
+  it(`has no line over ${MAX_SOURCE_COLUMNS} characters`, () => {
+    const long = files.flatMap(({ file, text }) =>
+      text.split("\n").flatMap((line, index) => (line.length > MAX_SOURCE_COLUMNS ? [`${file}:${index + 1}`] : [])),
+    );
+    expect(long).toEqual([]);
+  });
+
+  it(`has no file over ${MAX_FILE_LINES} lines, and test/ has none either`, () => {
+    const tests = readTests();
     const all = [...files, ...tests];
     expect(tests.length).toBeGreaterThan(0);
-    expect(all.filter(({ text }) => text.split("\n").length > MAX_LINES).map(({ name }) => name)).toEqual([]);
-    expect(all.filter(({ text }) => !text.startsWith("// ")).map(({ name }) => name)).toEqual([]);
+    expect(all.filter(({ text }) => text.split("\n").length > MAX_FILE_LINES).map(({ file }) => file)).toEqual([]);
+  });
+
+  it("begins every file with a comment, and so does test/", () => {
+    const all = [...files, ...readTests()];
+    expect(all.filter(({ text }) => !text.startsWith("// ")).map(({ file }) => file)).toEqual([]);
   });
 });

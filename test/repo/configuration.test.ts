@@ -1,10 +1,10 @@
-// docs/configuration.md names every key of the policy file with its default, and every variable and secret that code reads.
+// Checks that docs/configuration.md lists every key of the policy file with its default, and every variable and secret that code reads.
 import { readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import * as z from "zod";
-import { SIGN_IN_VARIABLES } from "../../src/auth/settings.ts";
-import { gatehouseSchema, mask } from "../../src/config.ts";
+import { SIGN_IN_VARIABLES } from "../../src/sign-in/sign-in-settings.ts";
+import { gatehouseSchema, mask } from "../../src/config/define-gatehouse.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
 const read = (file: string): string => readFileSync(path.join(ROOT, file), "utf8");
@@ -20,10 +20,10 @@ interface SchemaNode {
   readonly default?: unknown;
 }
 
-/** Keys whose own keys are prose: docs/operating.md has the limits, row rules and masks. */
+/** Keys whose subkeys are not listed: docs/operating.md explains limits, row rules and masks. */
 const CLOSED = ["limits", "roles.*.rules[].rows", "roles.*.rules[].masks"];
 
-/** Each key's path, and what stands as its default: code of it, "required" or "none". */
+/** Lists each key's path with its documented default: the value as code, "required" or "none". */
 function keysOf(root: SchemaNode): ReadonlyMap<string, string> {
   const keys = new Map<string, string>();
   const walk = (node: SchemaNode, at: string): void => {
@@ -43,7 +43,7 @@ function keysOf(root: SchemaNode): ReadonlyMap<string, string> {
 
 const code = (value: unknown): string => `\`${JSON.stringify(value)}\``;
 
-/** First and last cell of the rows of the section's tables. */
+/** Returns the first and last cell of each row in the section's tables. */
 function documented(section: string): readonly (readonly [string, string])[] {
   const text =
     read("docs/configuration.md")
@@ -57,16 +57,16 @@ describe("docs/configuration.md", () => {
     JSON.stringify(z.toJSONSchema(gatehouseSchema, { io: "input", unrepresentable: "any" })),
   );
   const keys = keysOf(schema);
-  // An object that is only a step on the way to its keys.
+  // Objects that only group other keys.
   const steps = ["organisation"];
 
-  it("names every key of the policy file, with its default, and no other", () => {
+  it("lists exactly the keys of the policy file, with their defaults", () => {
     expect(keys.size).toBeGreaterThan(45);
     const expected = [...keys].filter(([key]) => !steps.includes(key));
     expect(Object.fromEntries(documented("The policy file"))).toEqual(Object.fromEntries(expected));
   });
 
-  it("names every variable and secret that the code reads, and no other", () => {
+  it("lists exactly the variables and secrets that the code reads", () => {
     const files = ["src", "scripts"].flatMap((folder) =>
       readdirSync(path.join(ROOT, folder), { recursive: true, encoding: "utf8" }).map((file) =>
         path.join(folder, file),
@@ -77,22 +77,22 @@ describe("docs/configuration.md", () => {
       .map(read)
       .join("\n");
     const bindings = [...read("wrangler.jsonc").matchAll(/"binding": "(\w+)"/g)].map((match) => match[1]);
-    const found = [...text.matchAll(/\bGATEHOUSE_[A-Z_]+\b|(?<=process\.env\["|Reflect\.get\(env, ")\w+/g)].map(
+    const readNames = [...text.matchAll(/\bGATEHOUSE_[A-Z_]+\b|(?<=process\.env\["|Reflect\.get\(env, ")\w+/g)].map(
       ([name]) => name,
     );
-    const named = [
+    const documentedNames = [
       ...documented("Variables and secrets"),
       ...documented("Variables of `npm start"),
       ...documented("Variables of `npm run deploy"),
       ...documented("Variables of `npm run doctor"),
       ...documented("Variables of `npm run screenshots"),
     ].map(([name]) => name);
-    // npm says in INIT_CWD where it was called.
-    const wanted = new Set(found.filter((name) => ![...bindings, "INIT_CWD"].includes(name)));
-    expect(named.toSorted()).toEqual([...wanted].toSorted());
+    // npm sets INIT_CWD to the folder in which it was called.
+    const wanted = new Set(readNames.filter((name) => ![...bindings, "INIT_CWD"].includes(name)));
+    expect(documentedNames.toSorted()).toEqual([...wanted].toSorted());
   });
 
-  it("leaves the variables of identity providers to docs/operating.md, which explains each", () => {
+  it("leaves the identity providers' variables to docs/operating.md, which explains each of them", () => {
     const [section = ""] = read("docs/operating.md").match(/^## Identity providers$.*?(?=^## )/ms) ?? [];
     const explained = section.matchAll(/^\| (`[^|]+`) \|/gm);
     const names = [...explained].flatMap(([, cell = ""]) => [...cell.matchAll(/`([A-Z_]+)`/g)].map(([, name]) => name));
@@ -100,7 +100,7 @@ describe("docs/configuration.md", () => {
     expect(names.toSorted()).toEqual([...wanted].toSorted());
   });
 
-  it("leaves every mask to docs/operating.md, which explains it", () => {
+  it("leaves masks to docs/operating.md, which explains each of them", () => {
     for (const name of Object.keys(mask)) expect(read("docs/operating.md")).toContain(`\`mask.${name}`);
   });
 });

@@ -1,35 +1,47 @@
-// What is documented is what there is: error codes, limits, commands, files and links. Keys of the policy file are in
-// configuration.test.ts, what is stored in storage.test.ts.
+// Checks that the documentation matches the code: error codes, limits, commands, files and links. configuration.test.ts checks the keys
+// of the policy file, and storage.test.ts checks what is stored.
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
 import { ERROR_CODES } from "../../src/errors.ts";
-import { DEFENCE_CODES } from "../../src/sql/defence.ts";
-import { defineGatehouse } from "../../src/config.ts";
-import type { Gatehouse } from "../../src/config.ts";
-import { codeBlocks } from "../support/node/markdown.ts";
+import { DEFENCE_CODES } from "../../src/sql/defence-refusal.ts";
+import { defineGatehouse } from "../../src/config/define-gatehouse.ts";
+import type { Gatehouse } from "../../src/config/define-gatehouse.ts";
+import { codeBlocks } from "../support/markdown.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
 const read = (file: string): string => readFileSync(path.join(ROOT, file), "utf8");
-const DOCS = readdirSync(path.join(ROOT, "docs")).filter((file) => file.endsWith(".md"));
-const PAGES = ["README.md", "CONTRIBUTING.md", "plugin/README.md", ...DOCS.map((file) => `docs/${file}`)];
-/** Pages that also tell of what is planned. */
-const PLANS = ["docs/design.md"];
+const DOCS = readdirSync(path.join(ROOT, "docs"), { recursive: true, encoding: "utf8" }).filter((file) =>
+  file.endsWith(".md"),
+);
+const EXAMPLES = readdirSync(path.join(ROOT, "examples"), { recursive: true, encoding: "utf8" }).filter((file) =>
+  file.endsWith(".md"),
+);
+const PAGES = [
+  "README.md",
+  "CONTRIBUTING.md",
+  "SECURITY.md",
+  "plugin/README.md",
+  ...DOCS.map((file) => `docs/${file}`),
+  ...EXAMPLES.map((file) => `examples/${file}`),
+];
+/** Pages that also describe plans, and so may name files that do not exist yet. */
+const PLANS = ["docs/roadmap.md"];
 
-/** What commands make in a clone: introspection and new:tool. */
-const MADE = ["src/catalogue/crm.json", "src/server/tools/own/"];
+/** Files that `npm run introspect` and `npm run new:tool` create in a clone. */
+const MADE = ["src/introspected-schema/crm.json", "src/server/tools/custom/"];
 
-/** The first cells of the tables' rows, without their back ticks. */
+/** Returns the first cell of each table row that begins with code, without the back ticks. */
 function firstCells(markdown: string): readonly string[] {
   return [...markdown.matchAll(/^\| `([^`]+)` \|/gm)].map((match) => match[1] ?? "");
 }
 
-/** The text without fenced blocks, whose lines can look like anything. */
+/** The page's text without fenced blocks. */
 const prose = (page: string): string => read(page).replaceAll(/^ *```[^]*?^ *```$/gm, "");
 
-/** A heading as GitHub makes an anchor of it. */
+/** The anchors that GitHub creates for the page's headings. */
 function anchorsOf(page: string): readonly string[] {
   return [...prose(page).matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) =>
     heading
@@ -39,17 +51,28 @@ function anchorsOf(page: string): readonly string[] {
   );
 }
 
+/** The longest line of prose, without code and the targets of links. */
+const MAX_PROSE_COLUMNS = 200;
+
 describe("documentation", () => {
-  it("explains every error code, and no other", () => {
+  it.each(PAGES)("has no line over 200 characters in %s, except table rows, links and code", (page) => {
+    const lines = prose(page).split("\n");
+    const long = lines.filter(
+      (line) => !line.startsWith("|") && line.replaceAll(/`[^`]*`|\]\([^)]*\)/g, "").length > MAX_PROSE_COLUMNS,
+    );
+    expect(long).toEqual([]);
+  });
+
+  it("explains exactly the existing error codes", () => {
     expect(firstCells(read("docs/errors.md")).toSorted()).toEqual([...ERROR_CODES].toSorted());
   });
 
-  it("explains every code that the log has for a refusal by a defence, and no other", () => {
+  it("explains exactly the log's codes for refusals by a defence", () => {
     const [, section = ""] = /^## Refusals by a defence\n([^]*?)^## /m.exec(read("docs/operating.md")) ?? [];
     expect(firstCells(section).toSorted()).toEqual([...DEFENCE_CODES].toSorted());
   });
 
-  it("explains every limit with its default", () => {
+  it("lists every limit with its default", () => {
     const { limits } = defineGatehouse({
       organisation: { name: "x", contact: "x" },
       sources: {},
@@ -62,19 +85,25 @@ describe("documentation", () => {
     expect(firstCells(operating).filter((cell) => cell.startsWith("limits."))).toHaveLength(Object.keys(limits).length);
   });
 
-  it.each(["wrangler.jsonc", "sample/wrangler.jsonc"])("explains every rate limit as %s has it", (file) => {
+  it.each(["wrangler.jsonc", "sample/wrangler.jsonc"])("lists every rate limit with its value in %s", (file) => {
     const limits = [...read(file).matchAll(/"name": "(LIMIT_\w+)".*"limit": (\d+), "period": 60 /g)];
     expect(limits).toHaveLength(4);
     for (const [, name, limit] of limits)
       expect(read("docs/operating.md")).toContain(`| \`${name}\` | ${limit} a minute |`);
   });
 
-  it("begins with a policy file that loads", async () => {
+  it("has a loadable policy file as the example in README.md", async () => {
     const [example = ""] = codeBlocks(read("README.md"), "ts");
     const folder = mkdtempSync(path.join(tmpdir(), "gatehouse-readme-"));
     try {
       const file = path.join(folder, "gatehouse.config.ts");
-      writeFileSync(file, example.replace("./config.ts", pathToFileURL(path.join(ROOT, "src/config.ts")).href));
+      writeFileSync(
+        file,
+        example.replace(
+          "./config/define-gatehouse.ts",
+          pathToFileURL(path.join(ROOT, "src/config/define-gatehouse.ts")).href,
+        ),
+      );
       const loaded: { default: Gatehouse } = await import(/* @vite-ignore */ file);
       expect(loaded.default.policy.roles).toHaveLength(1);
     } finally {
@@ -88,29 +117,29 @@ describe("documentation", () => {
   });
 });
 
-describe("commands", () => {
+describe("the commands in the documentation", () => {
   const { scripts }: { scripts: Record<string, string> } = JSON.parse(read("package.json"));
   const shown = PAGES.flatMap((page) =>
     [...read(page).matchAll(/\bnpm (?:run )?(?!run\b)([a-z:-]+)/g)].map(([command, name = ""]) => ({ command, name })),
   );
 
-  it("are all there", () => {
+  it("all exist in package.json", () => {
     const named = shown.filter(({ command }) => command.startsWith("npm run"));
     expect(named.length).toBeGreaterThan(20);
     for (const { name } of named) expect(Object.keys(scripts)).toContain(name);
   });
 
-  it("are all explained, but those that npm runs before others", () => {
-    const told = new Set(shown.map(({ name }) => name));
-    const own = Object.keys(scripts).filter(
+  it("include every command of package.json except npm's pre scripts", () => {
+    const explained = new Set(shown.map(({ name }) => name));
+    const commands = Object.keys(scripts).filter(
       (name) => scripts[name.replace(/^pre/, "")] === undefined || !name.startsWith("pre"),
     );
-    expect(own.filter((name) => !told.has(name))).toEqual([]);
+    expect(commands.filter((name) => !explained.has(name))).toEqual([]);
   });
 });
 
 describe.each(PAGES)("%s", (page) => {
-  it("links to pages and headings that there are", () => {
+  it("links only to existing pages and headings", () => {
     for (const [, target = "", anchor] of prose(page).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)) {
       const file = target === "" ? page : path.join(path.dirname(page), target);
       expect(existsSync(path.join(ROOT, file)), `${page} → ${file}`).toBe(true);
@@ -118,16 +147,21 @@ describe.each(PAGES)("%s", (page) => {
     }
   });
 
-  it.skipIf(PLANS.includes(page))("names files and folders that there are", () => {
-    const named = prose(page).matchAll(/`((?:src|test|docs|scripts|sample|plugin|migrations|bench)\/[\w./-]*)`/g);
+  it.skipIf(PLANS.includes(page))("names only existing files and folders", () => {
+    const named = prose(page).matchAll(
+      /`((?:src|test|docs|scripts|sample|examples|plugin|migrations|bench)\/[\w./-]*)`/g,
+    );
     for (const [, file = ""] of named)
       expect(MADE.includes(file) || existsSync(path.join(ROOT, file)), `${page}: ${file}`).toBe(true);
   });
 });
 
-describe("the docs index", () => {
-  it("lists every page", () => {
-    const index = read("docs/README.md");
-    for (const page of DOCS.filter((file) => file !== "README.md")) expect(index).toMatch(new RegExp(`\\(${page}[)#]`));
+describe("docs/README.md", () => {
+  it("links to every page of the documentation", () => {
+    // A folder's pages are linked from the folder's own index.
+    for (const page of DOCS.filter((file) => path.basename(file) !== "README.md"))
+      expect(read(path.join("docs", path.dirname(page), "README.md"))).toMatch(
+        new RegExp(`\\(${path.basename(page)}[)#]`),
+      );
   });
 });

@@ -1,5 +1,5 @@
-// The plugin's files for each client say the same, name what is there, and have the repository's version; the entry for the MCP
-// registry has the form that the registry takes.
+// Checks that the plugin's files for each client agree, name existing files and have the repository's version, and that the entry for the
+// MCP registry has the form that the registry accepts.
 import { readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
@@ -30,13 +30,13 @@ const claude = manifest.parse(json("plugin/.claude-plugin/plugin.json"));
 const cursor = manifest.parse(json("plugin/.cursor-plugin/plugin.json"));
 
 describe("the plugin", () => {
-  it("has the repository's version and licence, for each client alike", () => {
+  it("has the repository's version and licence in the manifest of each client", () => {
     expect(claude).toMatchObject({ name: "gatehouse", version, license });
-    const common = (whole: z.output<typeof manifest>) => z.object(manifest.shape).parse(whole);
+    const common = (full: z.output<typeof manifest>) => z.object(manifest.shape).parse(full);
     expect(common(cursor)).toEqual(common(claude));
   });
 
-  it("is listed where each client looks, with its own name and description", () => {
+  it("is listed in each client's marketplace file with the manifest's name and description", () => {
     const lists = [".claude-plugin/marketplace.json", ".cursor-plugin/marketplace.json"].map((file) =>
       marketplace.parse(json(file)),
     );
@@ -47,8 +47,8 @@ describe("the plugin", () => {
     }
   });
 
-  it("has one folder of skills, which both clients read", () => {
-    // Claude Code takes skills/ without being told.
+  it("has one folder of skills that both clients read", () => {
+    // Claude Code finds skills/ by default.
     expect(claude).not.toHaveProperty("skills");
     expect(cursor).toMatchObject({ skills: "./skills/", mcpServers: "./mcp.json" });
     const names = readdirSync(path.join(ROOT, "plugin/skills"));
@@ -60,7 +60,7 @@ describe("the plugin", () => {
     }
   });
 
-  it("connects by the address that the person gave", () => {
+  it("connects to the URL that the user configured", () => {
     const option = z.object({ userConfig: z.object({ url: z.object({ default: z.string() }) }) }).parse(claude);
     expect(servers.parse(json("plugin/.mcp.json")).mcpServers.gatehouse.url).toBe("${user_config.url}");
     expect(option.userConfig.url.default).toBe("http://localhost:8787/mcp");
@@ -68,16 +68,16 @@ describe("the plugin", () => {
   });
 });
 
-describe("the clone's own .mcp.json", () => {
-  it("is the address of npm start, on the port that npm start takes", () => {
+describe("the repository's .mcp.json", () => {
+  it("names the URL of npm start, with PORT as npm start reads it", () => {
     const { gatehouse } = servers.parse(json(".mcp.json")).mcpServers;
     expect(gatehouse).toEqual({ type: "http", url: "http://localhost:${PORT:-8787}/mcp" });
   });
 });
 
 /**
- * What the registry's schema of 2025-12-11 (static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json) asks of the fields that
- * are used here, and nothing else: a field that is not known here fails.
+ * The rules of the registry's schema of 2025-12-11 (static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json) for the fields
+ * that server.json uses. Any other field fails.
  */
 const registryEntry = z.strictObject({
   $schema: z.literal("https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json"),
@@ -111,11 +111,14 @@ describe("server.json", () => {
     expect(entry.version).toBe(version);
   });
 
-  it("becomes a URL with every variable that it names, and names no other", () => {
+  it("declares exactly the variables of its URL template, and fills them to a URL", () => {
     for (const { url, variables } of entry.remotes) {
-      const named = [...url.matchAll(/\{([^}]+)\}/g)].map((match) => match[1] ?? "");
-      expect(Object.keys(variables).toSorted()).toEqual(named.toSorted());
-      const filled = named.reduce((text, name) => text.replace(`{${name}}`, variables[name]?.placeholder ?? ""), url);
+      const placeholders = [...url.matchAll(/\{([^}]+)\}/g)].map((match) => match[1] ?? "");
+      expect(Object.keys(variables).toSorted()).toEqual(placeholders.toSorted());
+      const filled = placeholders.reduce(
+        (text, name) => text.replace(`{${name}}`, variables[name]?.placeholder ?? ""),
+        url,
+      );
       expect(new URL(filled).pathname).toBe("/mcp");
     }
   });

@@ -1,5 +1,5 @@
-// Commands print through scripts/terminal.ts, and the Worker logs through opened.ts: a name that another party chose must not reach a
-// terminal by another way.
+// Checks that commands print through scripts/terminal.ts and the Worker logs through src/app/bindings.ts, which escape control characters
+// in names that other parties chose.
 import { readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
@@ -17,12 +17,12 @@ function filesThatPrint(folder: string): readonly string[] {
 
 it.each([
   ["scripts", ["scripts/terminal.ts"]],
-  ["src", ["src/opened.ts"]],
-])("nothing in %s prints but the module that escapes", (folder, modules) => {
+  ["src", ["src/app/bindings.ts"]],
+])("only the escaping module of %s prints", (folder, modules) => {
   expect(filesThatPrint(folder)).toEqual(modules);
 });
 
-describe("what commands print", () => {
+describe("the output of commands", () => {
   const HOSTILE = "a\u001b[2K\u009b1A\u202eb\u200b";
   const ESCAPED = "aU+001B[2KU+009B1AU+202EbU+200B";
   afterEach(() => void vi.restoreAllMocks());
@@ -35,7 +35,7 @@ describe("what commands print", () => {
     return texts.join("\n");
   }
 
-  it("escapes a name in every form of output", () => {
+  it("has control characters escaped, whichever function prints", () => {
     expect(printed(() => printLines([HOSTILE, "second"]))).toBe(`${ESCAPED}\nsecond`);
     expect(printed(() => print(`${HOSTILE}\n\tsecond`))).toBe(`${ESCAPED}\n\tsecond`);
     expect(printed(() => printLog(HOSTILE, false))).toBe(ESCAPED);
@@ -45,11 +45,11 @@ describe("what commands print", () => {
     expect(printed(() => printDefect(new Error(HOSTILE)))).toContain(`Error: ${ESCAPED}\n    at `);
   });
 
-  it("keeps each entry of a list on its own line", () => {
+  it("has each entry of a list on its own line", () => {
     expect(printed(() => printLines(["one\nforged", "two"]))).toBe("oneU+000Aforged\ntwo");
   });
 
-  it("shows why a command failed without a stack", () => {
-    expect(printed(() => printFailure(new Error("Say what to do.")))).toBe("Say what to do.");
+  it("shows a failure without a stack", () => {
+    expect(printed(() => printFailure(new Error("Give a command.")))).toBe("Give a command.");
   });
 });

@@ -1,4 +1,4 @@
-// Change notifications between people and eras, their limits, and revocation, over real HTTP.
+// Change notifications across users and eras, their limits, and revocation, over real HTTP.
 import { describe, expect, it } from "vitest";
 import { useConformanceWorker } from "../support/node/conformance-worker.ts";
 import { nextMessage, openListen, openWireSession, request2026 } from "../support/node/wire.ts";
@@ -15,8 +15,8 @@ const subscribe = (method: string, uri: string, id: string) => ({
   params: { uri },
 });
 
-describe("a change that one request publishes", () => {
-  it("reaches other people's listeners of both eras, and nobody who did not ask for it", async () => {
+describe("a published change", () => {
+  it("reaches subscribers of both eras and no other listeners", async () => {
     const ann = await openWireSession(worker().origin, "?subject=ann");
     const annStream = await ann.listen();
     expect((await ann.request(subscribe("subscribe", WATCHED, "s"))).status).toBe(200);
@@ -34,7 +34,7 @@ describe("a change that one request publishes", () => {
         params: { uri: WATCHED },
       });
     }
-    // The first thing that the third one hears is the second change.
+    // Cat gets only the second change.
     expect(await nextMessage(cat)).toMatchObject({ method: "notifications/resources/updated", params: { uri: OTHER } });
 
     await ann.request(subscribe("unsubscribe", WATCHED, "u"));
@@ -45,7 +45,7 @@ describe("a change that one request publishes", () => {
     for (const stream of [annStream, bob, cat]) await stream.close();
   });
 
-  it("is not heard any more where a role change took it away", async () => {
+  it("does not reach a listener whose subscription was ended by a recheck of roles", async () => {
     const dan = await openListen(
       worker().origin,
       { resourceSubscriptions: [WATCHED], toolsListChanged: true },
@@ -60,19 +60,19 @@ describe("a change that one request publishes", () => {
 });
 
 describe("limits and revocation", () => {
-  it("a connection has so many listening streams, and the next is told so", async () => {
-    const open = [];
+  it("answers 429 when a grant has too many listening streams, but not for another grant", async () => {
+    const streams = [];
     for (let count = 0; count < 3; count += 1)
-      open.push(await openListen(worker().origin, { toolsListChanged: true }, "?subject=eve"));
-    for (const stream of open) await nextMessage(stream);
+      streams.push(await openListen(worker().origin, { toolsListChanged: true }, "?subject=eve"));
+    for (const stream of streams) await nextMessage(stream);
     const refused = await openListen(worker().origin, { toolsListChanged: true }, "?subject=eve");
     expect(refused.status).toBe(429);
     const elsewhere = await openListen(worker().origin, { toolsListChanged: true }, "?subject=eve&grant=second");
     expect(elsewhere.status).toBe(200);
-    for (const stream of [...open, elsewhere]) await stream.close();
+    for (const stream of [...streams, elsewhere]) await stream.close();
   });
 
-  it("ending a grant ends its sessions and streams, and no others", async () => {
+  it("ends the sessions and streams of a revoked grant and no others", async () => {
     const first = await openWireSession(worker().origin, "?subject=fay&grant=one");
     const second = await openWireSession(worker().origin, "?subject=fay&grant=two");
     const stream = await first.listen();
@@ -87,7 +87,7 @@ describe("limits and revocation", () => {
     expect((await second.request(ping)).status).toBe(200);
   });
 
-  it("a session has so many streams, and is another's for nobody", async () => {
+  it("answers 429 when a session has too many streams, and 404 to another subject or grant", async () => {
     const session = await openWireSession(worker().origin, "?subject=gil");
     const streams = [];
     for (let count = 0; count < 16; count += 1) streams.push(await session.listen());
@@ -98,7 +98,7 @@ describe("limits and revocation", () => {
     expect((await fetch(`${worker().origin}/mcp?subject=gil&grant=other`, { headers })).status).toBe(404);
   });
 
-  it("forged session ids reach no object", async () => {
+  it("answers 404 to 10,000 forged session ids", async () => {
     const forge = (index: number): string => index.toString(16).padStart(64, "a");
     const statuses = new Set<number>();
     for (let start = 0; start < 10_000; start += 100) {
@@ -112,8 +112,8 @@ describe("limits and revocation", () => {
   }, 60_000);
 });
 
-describe("in two isolates", () => {
-  it("a change published in one reaches listeners of both eras in the other", async () => {
+describe("a change published in one isolate", () => {
+  it("reaches listeners of both eras in another isolate", async () => {
     const { origin, twinOrigin } = worker();
     const isolateOf = async (at: string): Promise<string> => (await fetch(`${at}/isolate`)).text();
     expect(await isolateOf(origin)).not.toBe(await isolateOf(twinOrigin));
@@ -123,7 +123,7 @@ describe("in two isolates", () => {
     const jon = await openListen(twinOrigin, { resourceSubscriptions: [WATCHED] }, "?subject=jon");
     expect(await nextMessage(jon)).toMatchObject({ method: "notifications/subscriptions/acknowledged" });
 
-    // Somebody else's tool call publishes, in the first isolate.
+    // Another user's tool call publishes the change in the first isolate.
     const call = { name: "trigger_resource_update", arguments: {} };
     expect((await request2026(origin, "tools/call", call, "?subject=kim")).status).toBe(200);
 

@@ -1,4 +1,4 @@
-// Objects while nobody calls: they sleep with their streams open, and let go of streams whose client is gone.
+// Idle session objects: they hibernate while their streams are open, and close streams whose client has left.
 import { request } from "node:http";
 import { expect, it } from "vitest";
 import { useConformanceWorker } from "../support/node/conformance-worker.ts";
@@ -7,13 +7,13 @@ import type { EventStream, WireSession } from "../support/node/wire.ts";
 
 const SESSIONS = 1000;
 const AT_A_TIME = 50;
-/** workerd lets an object sleep after 10 s without work. */
+/** workerd hibernates an object after 10 s without work. */
 const IDLE_MS = 15_000;
 
 const worker = useConformanceWorker();
 
-/** Does the work for every item, some at a time, and keeps the order. */
-async function forEach<Item, Result>(
+/** Runs the work for every item, `AT_A_TIME` items at once, and returns the results in order. */
+async function mapInBatches<Item, Result>(
   items: readonly Item[],
   work: (item: Item) => Promise<Result>,
 ): Promise<readonly Result[]> {
@@ -23,25 +23,27 @@ async function forEach<Item, Result>(
   return results;
 }
 
-it(`${SESSIONS} sessions with open streams: every object sleeps, and every stream still carries`, async () => {
+it(`hibernates all ${SESSIONS} idle sessions with open streams and still delivers events`, async () => {
   const open = async (): Promise<{ session: WireSession; stream: EventStream }> => {
     const session = await openWireSession(worker().origin, "?subject=idle");
     return { session, stream: await session.listen() };
   };
-  const opened = await forEach(
+  const opened = await mapInBatches(
     Array.from({ length: SESSIONS }, (_value, index) => index),
     open,
   );
-  const lastCalls = await forEach(opened, async ({ session }) => {
+  const lastCalls = await mapInBatches(opened, async ({ session }) => {
     await worker().born(session.id);
     return Date.now();
   });
-  // The one thing that can only be waited for: that nothing happens.
+  // Nothing observable happens while objects become idle, so the test has to wait.
   await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
-  const woken = await forEach(opened, async ({ session }) => worker().born(session.id));
-  const awake = woken.filter((bornMs, index) => bornMs <= (lastCalls[index] ?? Infinity));
-  expect(awake).toEqual([]);
-  expect(new Set(await forEach(opened, async ({ session }) => worker().streams(session.id)))).toEqual(new Set([1]));
+  const bornTimes = await mapInBatches(opened, async ({ session }) => worker().born(session.id));
+  const neverHibernated = bornTimes.filter((bornMs, index) => bornMs <= (lastCalls[index] ?? Infinity));
+  expect(neverHibernated).toEqual([]);
+  expect(new Set(await mapInBatches(opened, async ({ session }) => worker().streams(session.id)))).toEqual(
+    new Set([1]),
+  );
 
   await worker().control("/list-changed?subject=idle");
   for (const { stream } of opened) {
@@ -49,10 +51,10 @@ it(`${SESSIONS} sessions with open streams: every object sleeps, and every strea
     expect(priming?.message).toBeUndefined();
     expect(await stream.next()).toMatchObject({ message: { method: "notifications/tools/list_changed" } });
   }
-  await forEach(opened, async ({ stream }) => stream.close());
+  await mapInBatches(opened, async ({ stream }) => stream.close());
 }, 120_000);
 
-it("a stream whose client went away without a word is let go", async () => {
+it("closes a stream whose client disconnected without closing it", async () => {
   const session = await openWireSession(worker().origin, "?subject=gone");
   const headers = { accept: "text/event-stream", "mcp-session-id": session.id, "mcp-protocol-version": "2025-11-25" };
   const stream = request(`${worker().origin}/mcp?subject=gone`, { headers });

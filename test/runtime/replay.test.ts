@@ -1,5 +1,5 @@
-// Answers and questions that were stored, when the grants of their caller are others by now: in both eras, with the real clients of
-// both SDKs, and across a kill of the server.
+// Stored answers and questions after the caller's grants have changed: in both eras, with the real clients of both SDKs, and
+// after the server was killed.
 import { Client as ClientV2, StreamableHTTPClientTransport as TransportV2 } from "@modelcontextprotocol/client";
 import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport as TransportV1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
@@ -15,7 +15,7 @@ const CHANGED = expect.stringMatching(/permissions have changed/i);
 const PAY = { amount: 5 };
 const ACCEPTED = { action: "accept", content: { ok: true } };
 
-/** A subject that no other test has given grants. */
+/** A new subject, whose grants no other test has set. */
 let subjects = 0;
 const newSubject = (): string => `person-${(subjects += 1)}`;
 
@@ -29,7 +29,7 @@ async function count(name: string): Promise<number> {
 
 const resultText = (text: unknown) => ({ result: { content: [{ text }] } });
 
-/** Calls a tool as the 2026 era does; with `state`, answers its question. */
+/** Calls a tool in the 2026 era; with `state`, answers its question. */
 async function callTool(subject: string, state?: string): Promise<Record<string, unknown>> {
   const retry = state === undefined ? {} : { requestState: state, inputResponses: { confirm: ACCEPTED } };
   const params = { name: "survival_pay", arguments: PAY, ...retry };
@@ -39,24 +39,25 @@ async function callTool(subject: string, state?: string): Promise<Record<string,
   return body;
 }
 
-async function askFor(subject: string): Promise<string> {
+/** Calls the tool without an answer and returns the requestState of its question. */
+async function requestQuestion(subject: string): Promise<string> {
   const { result } = (await callTool(subject)) as { result?: { requestState: string } };
   return result?.requestState ?? "";
 }
 
-describe("the outcome of a question, asked for again in the 2026 era", () => {
-  it("is delivered under the same grants, and the replay is recorded", async () => {
+describe("the outcome of a question in the 2026 era", () => {
+  it("is delivered again and recorded under the same grants", async () => {
     const subject = newSubject();
-    const state = await askFor(subject);
+    const state = await requestQuestion(subject);
     const first = await callTool(subject, state);
     const replayed = await count("replayed");
     expect(await callTool(subject, state)).toEqual(first);
     expect(await count("replayed")).toBe(replayed + 1);
   });
 
-  it("is withheld when the grants changed, and delivered when they are as they were", async () => {
+  it("is withheld when the grants changed, and delivered when they were restored", async () => {
     const subject = newSubject();
-    const state = await askFor(subject);
+    const state = await requestQuestion(subject);
     const first = await callTool(subject, state);
     const [paid, withheld] = [await count("paid"), await count("withheld")];
     await setGrants(subject, "second");
@@ -69,9 +70,9 @@ describe("the outcome of a question, asked for again in the 2026 era", () => {
     expect(await count("paid")).toBe(paid);
   });
 
-  it("is not made when the grants changed since the question: nothing is done, then or later", async () => {
+  it("is a final refusal without effect when the grants changed between question and answer", async () => {
     const subject = newSubject();
-    const state = await askFor(subject);
+    const state = await requestQuestion(subject);
     const paid = await count("paid");
     await setGrants(subject, "second");
     const refused = await callTool(subject, state);
@@ -82,9 +83,9 @@ describe("the outcome of a question, asked for again in the 2026 era", () => {
     expect(await count("paid")).toBe(paid);
   });
 
-  it("is withheld after a kill of the server, too", async () => {
+  it("is withheld under other grants after the server was killed", async () => {
     const subject = newSubject();
-    const state = await askFor(subject);
+    const state = await requestQuestion(subject);
     await callTool(subject, state);
     await setGrants(subject, "second");
     await restart();
@@ -97,7 +98,7 @@ async function restart(): Promise<void> {
   await worker().start();
 }
 
-interface Asked {
+interface OpenQuestion {
   readonly session: WireSession;
   readonly stream: EventStream;
   /** The id of the stream's first event. */
@@ -105,8 +106,8 @@ interface Asked {
   readonly question: Record<string, unknown> | undefined;
 }
 
-/** Opens a session of the 2025 era and calls a tool that asks. */
-async function ask2025(who: string, name = "survival_pay", input: object = PAY): Promise<Asked> {
+/** Opens a session of the 2025 era and calls a tool that asks a question. */
+async function askIn2025(who: string, name = "survival_pay", input: object = PAY): Promise<OpenQuestion> {
   const session = await openWireSession(worker().origin, who);
   const stream = await session.stream({
     jsonrpc: "2.0",
@@ -118,43 +119,43 @@ async function ask2025(who: string, name = "survival_pay", input: object = PAY):
   return { session, stream, from, question: await nextMessage(stream) };
 }
 
-const answerTo = (question: Asked["question"]) => ({ jsonrpc: "2.0", id: question?.["id"], result: ACCEPTED });
+const answerTo = (question: OpenQuestion["question"]) => ({ jsonrpc: "2.0", id: question?.["id"], result: ACCEPTED });
 
-async function messagesOf(stream: EventStream): Promise<readonly object[]> {
+async function readMessages(stream: EventStream): Promise<readonly object[]> {
   const messages: object[] = [];
   for (let message = await nextMessage(stream); message !== undefined; message = await nextMessage(stream))
     messages.push(message);
   return messages;
 }
 
-describe("a call of the 2025 era that waits for a person", () => {
-  it("ends with an error when its stream is resumed under other grants, and its question is not shown again", async () => {
+describe("a call that waits for the user in the 2025 era", () => {
+  it("ends with an error and hides its question when its stream is resumed under other grants", async () => {
     const subject = newSubject();
-    const { session, from, question, stream } = await ask2025(`?subject=${subject}`);
+    const { session, from, question, stream } = await askIn2025(`?subject=${subject}`);
     expect(question).toMatchObject({ params: { message: "Pay 5?" } });
     const paid = await count("paid");
     await stream.close();
     await setGrants(subject, "second");
-    const messages = await messagesOf(await session.listen(from));
+    const messages = await readMessages(await session.listen(from));
     expect(messages).toMatchObject([{ id: 1, error: { message: CHANGED } }]);
     expect(JSON.stringify(messages)).not.toContain("Pay 5?");
     expect((await session.request(answerTo(question))).status).toBe(202);
     expect(await count("paid")).toBe(paid);
-    // The request's id is free again: nothing waits for it.
+    // The request has ended, so its id can be used again.
     const listed = await session.request({ jsonrpc: "2.0", id: 1, method: "tools/list" });
     expect(listed.status).toBe(200);
   });
 
-  it("ends so after a kill of the server, too", async () => {
+  it("ends with an error when its stream is resumed under other grants after the server was killed", async () => {
     const subject = newSubject();
-    const { session, from } = await ask2025(`?subject=${subject}`);
+    const { session, from } = await askIn2025(`?subject=${subject}`);
     await setGrants(subject, "second");
     await restart();
-    expect(await messagesOf(await session.listen(from))).toMatchObject([{ id: 1, error: { message: CHANGED } }]);
+    expect(await readMessages(await session.listen(from))).toMatchObject([{ id: 1, error: { message: CHANGED } }]);
   }, 60_000);
 
-  it("shows its question again under the same grants, and goes on", async () => {
-    const { session, from, question, stream } = await ask2025(`?subject=${newSubject()}`);
+  it("shows its question again and continues when its stream is resumed under the same grants", async () => {
+    const { session, from, question, stream } = await askIn2025(`?subject=${newSubject()}`);
     await stream.close();
     const resumed = await session.listen(from);
     expect(await nextMessage(resumed)).toEqual(question);
@@ -162,38 +163,38 @@ describe("a call of the 2025 era that waits for a person", () => {
     expect(await nextMessage(resumed)).toMatchObject({ id: 1, ...resultText("paid 5") });
   });
 
-  it.each(["in memory", "after a kill"])(
-    "does nothing when it is answered under other grants, %s",
+  it.each(["in memory", "after the server was killed"])(
+    "has no effect when it is answered under other grants %s",
     async (where) => {
       const subject = newSubject();
-      const { session, from, question, stream } = await ask2025(`?subject=${subject}`);
+      const { session, from, question, stream } = await askIn2025(`?subject=${subject}`);
       const paid = await count("paid");
       await setGrants(subject, "second");
-      if (where === "after a kill") await restart();
+      if (where === "after the server was killed") await restart();
       await session.request(answerTo(question));
-      const answered = where === "in memory" ? stream : await session.listen(from);
-      expect(await messagesOf(answered)).toMatchObject([{ id: 1, ...resultText(CHANGED) }]);
+      const answeredStream = where === "in memory" ? stream : await session.listen(from);
+      expect(await readMessages(answeredStream)).toMatchObject([{ id: 1, ...resultText(CHANGED) }]);
       expect(await count("paid")).toBe(paid);
     },
     60_000,
   );
 
-  it("goes on for who answers after a kill, not in the groups of the sign-in that began it", async () => {
+  it("continues after the server was killed with the groups of the sign-in that answers", async () => {
     const who = `?subject=${newSubject()}`;
-    const { session, from, question } = await ask2025(`${who}&group=finance`, "survival_group", {});
+    const { session, from, question } = await askIn2025(`${who}&group=finance`, "survival_group", {});
     await restart();
     const renewed = session.as(`${who}&group=none`);
     await renewed.request(answerTo(question));
-    const messages = await messagesOf(await renewed.listen(from));
+    const messages = await readMessages(await renewed.listen(from));
     expect(messages.at(-1)).toMatchObject({ id: 1, ...resultText("in none") });
     expect(JSON.stringify(messages)).not.toContain("finance");
   }, 60_000);
 
-  it("ends when a sign-in with other groups answers while it is in memory", async () => {
+  it("ends with an error when a sign-in with other groups answers while the call is in memory", async () => {
     const who = `?subject=${newSubject()}`;
-    const { session, question, stream } = await ask2025(`${who}&group=finance`, "survival_group", {});
+    const { session, question, stream } = await askIn2025(`${who}&group=finance`, "survival_group", {});
     await session.as(`${who}&group=none`).request(answerTo(question));
-    const messages = await messagesOf(stream);
+    const messages = await readMessages(stream);
     expect(messages.at(-1)).toMatchObject({ id: 1, error: { message: CHANGED } });
     expect(JSON.stringify(messages)).not.toContain("in finance");
   });
@@ -204,9 +205,9 @@ const OPTIONS = { capabilities: { elicitation: {} } };
 const CALL = { name: "survival_pay", arguments: PAY };
 
 interface Resumer {
-  /** Calls, confirms, and returns the id of the first event of its stream. */
+  /** Calls the tool, confirms, and returns the id of the first event of its stream. */
   call(): Promise<string>;
-  /** Asks for the call's answer again, from that event on. */
+  /** Requests the call's answer again, after that event. */
   resume(from: string): Promise<string>;
   close(): Promise<void>;
 }
@@ -222,15 +223,16 @@ async function resumerV1(url: URL): Promise<Resumer> {
       await client.callTool(CALL, undefined, { onresumptiontoken: (id) => void ids.push(id) });
       return ids[0] ?? "";
     },
-    // A client of the same session in another process, at the request of the same id: this one takes an error by its id alone.
+    // SDK v1 matches an error to a request only by its id. So a second client of the session sends a ping first, and its call
+    // then has the id of the original call.
     async resume(resumptionToken) {
-      const back = new ClientV1(INFO, OPTIONS);
-      await back.connect(new TransportV1(url, { sessionId: transport.sessionId ?? "" }));
-      await back.ping();
+      const secondClient = new ClientV1(INFO, OPTIONS);
+      await secondClient.connect(new TransportV1(url, { sessionId: transport.sessionId ?? "" }));
+      await secondClient.ping();
       try {
-        return JSON.stringify(await back.callTool(CALL, undefined, { resumptionToken }));
+        return JSON.stringify(await secondClient.callTool(CALL, undefined, { resumptionToken }));
       } finally {
-        await back.close();
+        await secondClient.close();
       }
     },
     close: () => client.close(),
@@ -253,10 +255,10 @@ async function resumerV2(url: URL): Promise<Resumer> {
 }
 
 describe.each([
-  ["sdk v1", resumerV1],
-  ["sdk v2", resumerV2],
-])("%s, resuming an answer", (_name, connect) => {
-  it("gets it under the same grants, and an error at once when they changed", async () => {
+  ["SDK v1", resumerV1],
+  ["SDK v2", resumerV2],
+])("a client of %s that resumes an answer", (_name, connect) => {
+  it("gets the answer under the same grants and an error when they changed", async () => {
     const subject = newSubject();
     const client = await connect(new URL(`${worker().origin}/mcp?subject=${subject}`));
     const from = await client.call();

@@ -1,11 +1,11 @@
-// The places of streams whose clients left, over real connections: free as soon as they are needed. And what protects a session
-// that might be ended to make room for another.
+// Stream limits over real connections: places of streams whose clients have left are reused. Also what protects a session from
+// being ended to make room for another.
 import { describe, expect, it } from "vitest";
 import { useConformanceWorker } from "../support/node/conformance-worker.ts";
 import { call, nextMessage, openListen, openWireSession } from "../support/node/wire.ts";
 import type { EventStream } from "../support/node/wire.ts";
 
-/** As the conformance Worker has them. */
+/** The limits of the conformance Worker. */
 const MAX_STREAMS = 16;
 const MAX_LISTENS = 3;
 const KEEP_ALIVE_SECONDS = "15";
@@ -18,8 +18,8 @@ async function openAll(count: number, open: () => Promise<EventStream>): Promise
   return streams;
 }
 
-describe("streams that open at once", () => {
-  it("never exceed the limit of their session, and each place that is given back is used again", async () => {
+describe("streams that open concurrently", () => {
+  it("never exceed the limit of their session and can be reopened after they close", async () => {
     const session = await openWireSession(worker().origin, "?subject=at-once");
     for (let round = 0; round < 2; round += 1) {
       const streams = await Promise.all(Array.from({ length: MAX_STREAMS + 8 }, () => session.listen()));
@@ -30,7 +30,7 @@ describe("streams that open at once", () => {
     }
   });
 
-  it("do not lose places to requests that open none", async () => {
+  it("lose no places to refused requests", async () => {
     const session = await openWireSession(worker().origin, "?subject=no-stream");
     const headers = { accept: "text/event-stream", "mcp-session-id": session.id, "last-event-id": "no id" };
     for (let sent = 0; sent < MAX_STREAMS + 1; sent += 1)
@@ -42,7 +42,7 @@ describe("streams that open at once", () => {
 });
 
 describe("a stream that its client closed", () => {
-  it("gives its place in a session to the next one at once", async () => {
+  it("frees its place in a session for the next stream at once", async () => {
     const session = await openWireSession(worker().origin, "?subject=closing");
     const streams = await openAll(MAX_STREAMS, async () => session.listen());
     for (const stream of streams) await stream.close();
@@ -51,7 +51,7 @@ describe("a stream that its client closed", () => {
     await next.close();
   });
 
-  it("gives its place among a connection's subscriptions to the next one at once", async () => {
+  it("frees its place among a grant's subscriptions for the next stream at once", async () => {
     const open = async () => openListen(worker().origin, { toolsListChanged: true }, "?subject=closing");
     const streams = await openAll(MAX_LISTENS, open);
     for (const stream of streams) await nextMessage(stream);
@@ -61,7 +61,7 @@ describe("a stream that its client closed", () => {
     await next.close();
   });
 
-  it("leaves the places of those that are open, which go on", async () => {
+  it("does not free the places of streams that are still open and deliver events", async () => {
     const session = await openWireSession(worker().origin, "?subject=open");
     const streams = await openAll(MAX_STREAMS, async () => session.listen());
     const listening = await openAll(MAX_LISTENS, async () =>
@@ -88,8 +88,8 @@ describe("a session that is asked to end for another", () => {
     );
     return reply;
   };
-  /** Without the stream, whose client has left. */
-  const withoutStream = async (id: string, stream: EventStream): Promise<void> => {
+  /** Closes the stream and waits until the session has noticed. */
+  const closeStream = async (id: string, stream: EventStream): Promise<void> => {
     await stream.close();
     await expect
       .poll(async () => {
@@ -99,14 +99,14 @@ describe("a session that is asked to end for another", () => {
       .toBe(0);
   };
 
-  it("ends when it is idle, and its client is told to begin again", async () => {
+  it("ends when it is idle and answers 404 from then on", async () => {
     const session = await openWireSession(worker().origin, "?subject=asked");
     expect(await askToEnd(session.id)).toEqual({ kind: "ended" });
     expect((await session.request({ jsonrpc: "2.0", id: 1, method: "ping" })).status).toBe(404);
     expect(await askToEnd(session.id)).toEqual({ kind: "ended" });
   });
 
-  it("stays while a stream is open, and not longer", async () => {
+  it("is protected only while a stream is open", async () => {
     const session = await openWireSession(worker().origin, "?subject=asked");
     const stream = await session.listen();
     expect(await askToEnd(session.id)).toMatchObject({ kind: "protected" });
@@ -114,21 +114,21 @@ describe("a session that is asked to end for another", () => {
     await expect.poll(async () => askToEnd(session.id)).toEqual({ kind: "ended" });
   });
 
-  it("stays while a call runs, also when nobody waits on its stream", async () => {
+  it("is protected while a call runs even if its stream is closed", async () => {
     const session = await openWireSession(worker().origin, "?subject=asked");
     const stream = await session.stream(call(1, "survival_slow"));
     await nextMessage(stream);
-    await withoutStream(session.id, stream);
+    await closeStream(session.id, stream);
     expect(await askToEnd(session.id)).toEqual({ kind: "protected", retryMs: 15_000 });
     expect((await session.request({ jsonrpc: "2.0", id: 2, method: "ping" })).status).toBe(200);
   });
 
-  it("stays while a question waits for its answer, at most until it expires", async () => {
+  it("is protected while a question waits for an answer, until the session expires", async () => {
     const session = await openWireSession(worker().origin, "?subject=asked");
     const pay = { name: "survival_pay", arguments: { amount: 5 } };
     const stream = await session.stream({ jsonrpc: "2.0", id: 1, method: "tools/call", params: pay });
     expect(await nextMessage(stream)).toMatchObject({ method: "elicitation/create" });
-    await withoutStream(session.id, stream);
+    await closeStream(session.id, stream);
     const reply = await askToEnd(session.id);
     expect(reply["kind"]).toBe("protected");
     expect(Number(reply["retryMs"])).toBeGreaterThan(3_000_000);

@@ -1,4 +1,4 @@
-// Whether `npm start` takes clients with a metadata document: by the setting, or by whether the network answers.
+// Tests whether `npm start` advertises client metadata documents: by the setting, or else by whether the network answers.
 import { createServer as createTcpServer } from "node:net";
 import type { AddressInfo, Server } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
@@ -30,9 +30,9 @@ async function listen(server: Server): Promise<number> {
 }
 
 function makeFolder(): string {
-  const made = mkdtempSync(path.join(tmpdir(), "gatehouse-documents-"));
-  folders.push(made);
-  return made;
+  const folder = mkdtempSync(path.join(tmpdir(), "gatehouse-documents-"));
+  folders.push(folder);
+  return folder;
 }
 
 describe("doesNetworkAnswer", () => {
@@ -47,7 +47,7 @@ describe("doesNetworkAnswer", () => {
     expect(await doesNetworkAnswer({ host: "localhost", port })).toBe(false);
   });
 
-  it("is false when the host takes the connection and says nothing", async () => {
+  it("is false when the host accepts the connection and sends nothing", async () => {
     const port = await listen(createTcpServer((socket) => socket.on("error", () => {})));
     expect(await doesNetworkAnswer({ host: "localhost", port }, 200)).toBe(false);
   });
@@ -60,7 +60,7 @@ describe("doesNetworkAnswer", () => {
 describe("localClientDocuments", () => {
   const offline = async () => ({ host: "localhost", port: await freePort() });
 
-  it.each(["on", "off"])("follows the environment when it says %s", async (value) => {
+  it.each(["on", "off"])("follows the environment when the variable is %s", async (value) => {
     vi.stubEnv(NAME, value);
     expect(await localClientDocuments(path.join(makeFolder(), "wrangler.jsonc"), await offline())).toEqual({
       isOn: value === "on",
@@ -68,7 +68,7 @@ describe("localClientDocuments", () => {
     });
   });
 
-  it("follows .dev.vars when the environment says nothing", async () => {
+  it("follows .dev.vars when the environment does not set the variable", async () => {
     const dir = makeFolder();
     writeFileSync(path.join(dir, ".dev.vars"), `${NAME}=on\n`);
     expect(await localClientDocuments(path.join(dir, "wrangler.jsonc"), await offline())).toMatchObject({ isOn: true });
@@ -81,16 +81,16 @@ describe("localClientDocuments", () => {
     });
   });
 
-  it("refuses another value with the name of the setting", async () => {
+  it("refuses any other value and names the variable", async () => {
     vi.stubEnv(NAME, "false");
-    const decided = localClientDocuments(path.join(makeFolder(), "wrangler.jsonc"), await offline());
-    await expect(decided).rejects.toThrow(PolicyProblem);
-    await expect(decided).rejects.toThrow(`${NAME} is "false". It takes on or off.`);
+    const decision = localClientDocuments(path.join(makeFolder(), "wrangler.jsonc"), await offline());
+    await expect(decision).rejects.toThrow(PolicyProblem);
+    await expect(decision).rejects.toThrow(`${NAME} is "false". It takes on or off.`);
   });
 });
 
 describe("npm start", () => {
-  it("does not advertise metadata documents, and registers clients, when they are off", async () => {
+  it("registers clients and does not advertise metadata documents when they are off", async () => {
     const server = await startServer(await freePort(), makeFolder(), { [NAME]: "off" });
     try {
       const flow = { origin: server.origin, send: fetch };
@@ -108,7 +108,7 @@ describe("npm start", () => {
     }
   }, 60_000);
 
-  it("advertises metadata documents exactly when the network answers, and says so when it does not", async () => {
+  it("advertises metadata documents when the network answers, and otherwise says that it does not", async () => {
     const doesAnswer = await doesNetworkAnswer(PROBE);
     const server = await startServer(await freePort(), makeFolder());
     try {

@@ -1,4 +1,4 @@
-// What `npm run deploy` chooses, and what it refuses in words before anything is made, against the stand-in of the platform's API.
+// Tests the choices of `npm run deploy` and the errors that stop it before it creates anything, against a fake of Cloudflare's API.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { chooseOrigin } from "../../scripts/deploy/address.ts";
 import { createProject } from "../support/node/platform/project.ts";
@@ -19,7 +19,7 @@ afterAll(async () => {
   await platform.close();
 });
 
-describe("the address", () => {
+describe("chooseOrigin", () => {
   const base = {
     environment: undefined,
     worker: "gatehouse",
@@ -37,53 +37,65 @@ describe("the address", () => {
   const url = (GATEHOUSE_URL: string) => ({ GATEHOUSE_URL });
 
   it.each([
-    ["workers.dev", { isOnWorkersDev: true }, "https://gatehouse.acme.workers.dev"],
-    ["a custom domain", { routes: [domain] }, "https://data.acme.example"],
-    ["a domain before workers.dev", { routes: [domain], isOnWorkersDev: true }, "https://data.acme.example"],
-    ["a route that takes a whole host", { routes: [route("mcp.acme.example/*")] }, "https://mcp.acme.example"],
+    ["the workers.dev name", { isOnWorkersDev: true }, "https://gatehouse.acme.workers.dev"],
+    ["the custom domain", { routes: [domain] }, "https://data.acme.example"],
     [
-      "what is set and served",
+      "the custom domain in preference to workers.dev",
+      { routes: [domain], isOnWorkersDev: true },
+      "https://data.acme.example",
+    ],
+    [
+      "the host of a route that matches a whole host",
+      { routes: [route("mcp.acme.example/*")] },
+      "https://mcp.acme.example",
+    ],
+    [
+      "GATEHOUSE_URL when the configuration serves it",
       { routes: [domain], variables: url("https://data.acme.example/") },
       "https://data.acme.example",
     ],
     [
-      "what is set below a wildcard",
+      "GATEHOUSE_URL when a wildcard route serves it",
       { routes: [route("*.acme.example/*")], variables: url("https://mcp.acme.example") },
       "https://mcp.acme.example",
     ],
-  ])("is %s", (_name, change, origin) => {
+  ])("chooses %s", (_name, change, origin) => {
     expect(chooseOrigin({ ...base, ...change }, "acme")).toBe(origin);
   });
 
   it.each([
     [
-      "another than is served",
+      "GATEHOUSE_URL is not a served host",
       { routes: [domain], variables: url("https://gatehouse.acme.workers.dev") },
       "serves data.acme.example",
     ],
     [
-      "one that ends like a wildcard only",
+      "GATEHOUSE_URL is the apex of a wildcard route",
       { routes: [route("*.acme.example/*")], variables: url("https://acme.example") },
       "serves no address",
     ],
     [
-      "one under a path alone",
+      "the route of GATEHOUSE_URL matches one path only",
       { routes: [route("acme.example/mcp*")], variables: url("https://acme.example") },
       "serves no address",
     ],
-    ["http", { isOnWorkersDev: true, variables: url("http://gatehouse.acme.workers.dev") }, "https origin"],
-    ["none", {}, "no routes"],
-    ["only a part of a host", { routes: [route("acme.example/data/*")] }, "Set GATEHOUSE_URL"],
-  ])("is refused: %s", (_name, change, words) => {
+    [
+      "GATEHOUSE_URL is an http URL",
+      { isOnWorkersDev: true, variables: url("http://gatehouse.acme.workers.dev") },
+      "https origin",
+    ],
+    ["the configuration has neither workers.dev nor a route", {}, "no routes"],
+    ["the only route matches part of a host", { routes: [route("acme.example/data/*")] }, "Set GATEHOUSE_URL"],
+  ])("throws when %s", (_name, change, words) => {
     expect(() => chooseOrigin({ ...base, ...change }, "acme")).toThrow(words);
   });
 
-  it("is refused without a workers.dev subdomain", () => {
+  it("throws when the account has no workers.dev subdomain", () => {
     expect(() => chooseOrigin({ ...base, isOnWorkersDev: true }, undefined)).toThrow("no workers.dev subdomain");
   });
 });
 
-describe("refused in words, and nothing made", () => {
+describe("a refused deployment creates nothing and says", () => {
   const expectRefused = async (
     words: string,
     args: readonly string[] = [],
@@ -92,23 +104,23 @@ describe("refused in words, and nothing made", () => {
     const { status, output } = await project.deploy(args, undefined, env);
     expect(output).toContain(words);
     expect(status).toBe(1);
-    // Told without a stack.
+    // No stack trace.
     expect(output).not.toMatch(/^\s+at /m);
     expect(platform.changes).toEqual([]);
   };
 
   it(
-    "settings",
+    "which setting or argument is wrong",
     async () => {
       await expectRefused("CLOUDFLARE_API_TOKEN is not set", [], { CLOUDFLARE_API_TOKEN: "" });
       await expectRefused("Authentication error", [], { CLOUDFLARE_API_TOKEN: "another" });
       await expectRefused("takes -- --env", ["--config", "sample/wrangler.jsonc"]);
-      await expectRefused("small letters", ["--env", "Not one"]);
+      await expectRefused("lower-case letters", ["--env", "Not one"]);
       await expectRefused("no file", ["--secrets-file", "missing.env"]);
       project.configure({ vars: { GATEHOUSE_SIGN_IN: "sample" } });
       await expectRefused("sample only where GATEHOUSE_URL is on localhost");
       project.configure({ vars: { GATEHOUSE_SIGN_IN: "none" } });
-      await expectRefused("No sign-in method is chosen");
+      await expectRefused("No sign-in method is set");
       project.configure({ vars: { GATEHOUSE_SIGN_IN: "github", GITHUB_CLIENT_ID: "x", GITHUB_ORGANISATIONS: "acme" } });
       await expectRefused("GITHUB_CLIENT_SECRET is not set");
       project.configure({ vars: { GATEHOUSE_SIGN_IN: "access" } });
@@ -120,13 +132,13 @@ describe("refused in words, and nothing made", () => {
   );
 
   it(
-    "what the account has already",
+    "which existing database, domain or Worker of the account is in the way",
     async () => {
       const { account } = platform;
-      const mine = account.makeDatabase("gatehouse");
-      mine.content.exec("CREATE TABLE of_somebody_else (id)");
+      const existing = account.makeDatabase("gatehouse");
+      existing.content.exec("CREATE TABLE of_somebody_else (id)");
       const { output, status } = await project.deploy();
-      expect(output).toContain(`"database_id": "${mine.uuid}"`);
+      expect(output).toContain(`"database_id": "${existing.uuid}"`);
       expect(status).toBe(1);
       expect(platform.changes).toEqual([]);
       account.databases.splice(0);
@@ -138,16 +150,16 @@ describe("refused in words, and nothing made", () => {
       project.configure({ routes: undefined, vars: { GATEHOUSE_URL: "" } });
 
       account.putWorker("gatehouse", { main_module: "x", bindings: [] });
-      await expectRefused("that is no Gatehouse");
+      await expectRefused("is not a Gatehouse");
       account.workers.clear();
     },
     2 * MINUTES,
   );
 });
 
-describe("staging, and a domain of one's own", () => {
+describe("an environment and a custom domain", () => {
   it(
-    "is a deployment of its own, and an older version does not follow a newer one",
+    "deploys staging separately from the top level, and refuses a rollback past a migration and a lost token key",
     async () => {
       const top = project.configuration();
       const { status, output } = await project.deploy(["--env", "staging"]);
@@ -162,15 +174,15 @@ describe("staging, and a domain of one's own", () => {
       const staging = env?.["staging"];
       expect(staging?.vars["GATEHOUSE_URL"]).toBe("https://gatehouse-staging.acme.workers.dev");
 
-      // Its own stays its own.
-      const [own] = staging?.d1_databases ?? [];
-      project.configure({ d1_databases: [{ database_id: own?.database_id }] });
+      // The top level may not use staging's database.
+      const [stagingDatabase] = staging?.d1_databases ?? [];
+      project.configure({ d1_databases: [{ database_id: stagingDatabase?.database_id }] });
       const shared = await project.deploy();
       expect(shared.output).toContain("have the same id");
       expect(platform.changes).toEqual([]);
       project.configure({ d1_databases: [{ database_id: "local-gatehouse" }] });
 
-      // The top, on a domain, with a secret of the operator's.
+      // The top level is deployed to a custom domain with a secret of the operator.
       project.configure({ routes: [{ pattern: "data.acme.example", custom_domain: true }] });
       project.write("mine.env", "UPSTREAM_SECRET=of-the-operator\n");
       const first = await project.deploy(["--secrets-file", "mine.env"]);
@@ -184,35 +196,35 @@ describe("staging, and a domain of one's own", () => {
       );
       expect(first.output).not.toContain("of-the-operator");
 
-      // Rolled back past a migration of object classes.
+      // The deployed Worker has a newer Durable Object migration than this code.
       account.workerOf("gatehouse").migrationTag = "v9";
       const back = await project.deploy();
-      expect(back.output).toContain("cannot be rolled back past");
+      expect(back.output).toContain("cannot roll back past");
       expect(platform.changes).toEqual([]);
       account.workerOf("gatehouse").migrationTag = "v1";
 
-      // Tokens are there, and the key is not.
+      // The database has masking tokens, but the Worker with their key is gone.
       const crm = account.databaseOf("crm");
-      crm.content.exec("INSERT INTO _gatehouse_token VALUES ('email', 'a@b.example', 'tok_aaaaaaaaaaaaaaaa')");
+      crm.content.exec("INSERT INTO _gatehouse_masking_token VALUES ('email', 'a@b.example', 'tok_aaaaaaaaaaaaaaaa')");
       account.workers.delete("gatehouse");
       account.domains.splice(0);
       const lost = await project.deploy();
-      expect(lost.output).toContain("tokens of a key that this Worker does not have");
+      expect(lost.output).toContain("masking tokens of a key that this Worker does not have");
       expect(account.workers.has("gatehouse")).toBe(false);
     },
     6 * MINUTES,
   );
 });
 
-describe("the stand-in", () => {
+describe("the fake of Cloudflare's API", () => {
   it(
-    "refuses what the platform would: databases that are not there, migrations that do not follow",
+    "refuses bindings to missing databases and migrations out of order, as Cloudflare does",
     async () => {
       const { account } = platform;
       account.workers.clear();
       account.domains.splice(0);
       account.databases.splice(0);
-      // Ids as of another account.
+      // The ids in wrangler.jsonc are of databases that this account does not have.
       const { output, status } = await project.wrangler([
         "deploy",
         "--config",

@@ -1,5 +1,5 @@
-// `npm run deploy` against a stand-in for the platform's API: what it asks for, in which order, and that a run which is cut off
-// anywhere is resumed by the next.
+// Tests `npm run deploy` against a fake of Cloudflare's API: which requests it sends, in which order, and that a run resumes an
+// interrupted one wherever it was killed.
 import { readFileSync, writeFileSync } from "node:fs";
 import { afterAll, describe, expect, it } from "vitest";
 import { createProject } from "../support/node/platform/project.ts";
@@ -13,12 +13,12 @@ afterAll(async () => {
   for (const cleanup of cleanups) await cleanup();
 });
 
-interface SetUp {
+interface Setup {
   readonly platform: StandIn;
   readonly project: Project;
 }
 
-async function setUp(change: object = {}): Promise<SetUp> {
+async function setup(change: object = {}): Promise<Setup> {
   const platform = await startPlatform();
   const project = createProject(platform, change);
   writeFileSync(project.file("migrations/9000_test.sql"), "CREATE TABLE expanded (id INTEGER PRIMARY KEY);\n");
@@ -30,9 +30,9 @@ function expectDone({ status, output }: Run): void {
   expect(status, output).toBe(0);
 }
 
-/** The code that a run showed. */
+/** The setup code that a run printed. */
 function codeIn({ output }: Run): string | undefined {
-  return /Set-up code: ([0-9A-Z-]{29})\n/.exec(output)?.[1];
+  return /Setup code: ([0-9A-Z-]{29})\n/.exec(output)?.[1];
 }
 
 function secretsOf({ account }: StandIn, worker = "gatehouse"): Readonly<Record<string, string>> {
@@ -48,8 +48,8 @@ function tablesOf({ account }: StandIn, database: string): readonly unknown[] {
     .map(({ name }) => name);
 }
 
-/** What a deployment has when it is done, and nothing twice. */
-function expectWhole({ platform, project }: SetUp): void {
+/** Asserts that a deployment has everything that it needs, each thing once. */
+function expectWhole({ platform, project }: Setup): void {
   const { account } = platform;
   expect(account.databases.map(({ name }) => name)).toEqual(["gatehouse", "crm"]);
   expect(account.namespaces.map(({ title }) => title)).toEqual(["gatehouse-handbook"]);
@@ -61,7 +61,7 @@ function expectWhole({ platform, project }: SetUp): void {
     tag: "v1",
   });
   expect(tablesOf(platform, "gatehouse")).toContain("expanded");
-  expect(tablesOf(platform, "crm")).toEqual(["_gatehouse_token"]);
+  expect(tablesOf(platform, "crm")).toEqual(["_gatehouse_layout", "_gatehouse_masking_token"]);
   expect(secretsOf(platform)).toEqual({
     GATEHOUSE_SETUP_CODE: expect.stringMatching(/^(?:[2-9A-HJ-NP-Z]{5}-){4}[2-9A-HJ-NP-Z]{5}$/),
     GATEHOUSE_TOKEN_KEY: expect.stringMatching(/^[0-9a-f]{64}$/),
@@ -69,7 +69,7 @@ function expectWhole({ platform, project }: SetUp): void {
   expect(project.secretFiles()).toEqual([]);
   const { vars, d1_databases: databases, kv_namespaces: namespaces } = project.configuration();
   expect(vars).toMatchObject({ GATEHOUSE_URL: "https://gatehouse.acme.workers.dev" });
-  // This machine goes on with the data that it had.
+  // The local ids stay, so that this machine goes on with its own data.
   expect(databases).toMatchObject(
     account.databases.map(({ uuid, name }) => ({ database_id: uuid, preview_database_id: `local-${name}` })),
   );
@@ -78,16 +78,16 @@ function expectWhole({ platform, project }: SetUp): void {
 
 describe("npm run deploy", () => {
   it(
-    "makes what is missing, once; the next run changes only what has changed",
+    "creates what is missing once, and the next run changes only what has changed",
     async () => {
-      const { platform, project } = await setUp();
+      const { platform, project } = await setup();
       const first = await project.deploy();
       expectDone(first);
       expect(platform.changes.map((change) => change.replace(/[0-9a-f-]{36}/, "…"))).toEqual([
         "POST /d1/database",
         "POST /d1/database",
         "POST /storage/kv/namespaces",
-        // The table that remembers migrations, each migration, and the table of tokens.
+        // The table of applied migrations, each migration, and the table of masking tokens.
         ...Array.from({ length: project.migrations().length + 2 }, () => "POST /d1/database/…/query"),
         "PUT /workers/scripts/gatehouse",
         "POST /workers/scripts/gatehouse/subdomain",
@@ -108,7 +108,7 @@ describe("npm run deploy", () => {
       const second = await project.deploy();
       expectDone(second);
       expect(platform.changes).toEqual([]);
-      expect(second.output).toContain("is deployed already, unchanged");
+      expect(second.output).toContain("is already deployed, unchanged");
       expect(codeIn(second)).toBeUndefined();
 
       project.edit("src/gatehouse.config.ts", 'title: "CRM"', 'title: "Customers"');
@@ -127,23 +127,24 @@ describe("npm run deploy", () => {
   );
 
   it(
-    "is resumed wherever it is killed: nothing is made twice, no secret lost or changed",
+    "resumes a run that was killed at any request, without creating anything twice or losing a secret",
     async () => {
-      const { platform, project } = await setUp();
-      // Every run is killed at the first change that none before it was killed at, when it is made and its answer on the way.
+      const { platform, project } = await setup();
+      // Each run is killed at the first change at which no earlier run was killed: the change is made, but its answer is lost.
       const cutAt: string[] = [];
       const isAt = (change: string): boolean => {
-        // Of many migrations, the first few stand for all.
-        if (cutAt.filter((one) => one === change).length === 3) return false;
-        const asked = platform.changes.filter((one) => one === change).length;
-        const isNew = asked > cutAt.filter((one) => one === change).length || !cutAt.includes(change);
+        // The first three of many equal requests (migrations) stand for all of them.
+        const cuts = cutAt.filter((cut) => cut === change).length;
+        if (cuts === 3) return false;
+        const requests = platform.changes.filter((made) => made === change).length;
+        const isNew = requests > cuts || !cutAt.includes(change);
         if (isNew) cutAt.push(change);
         return isNew;
       };
       let secrets: Readonly<Record<string, string>> = {};
       let last = await project.deploy([], { isAt, kind: "cut" });
       while (last.status === null) {
-        // What the Worker was given, it keeps.
+        // The Worker keeps the secrets of earlier runs.
         expect(secretsOf(platform)).toMatchObject(secrets);
         secrets = secretsOf(platform);
         last = await project.deploy([], { isAt, kind: "cut" });
@@ -157,9 +158,9 @@ describe("npm run deploy", () => {
   );
 
   it(
-    "tells what the platform refused, keeps what it was about to hand over, and goes on with it",
+    "prints the API's reason when an upload is refused, and the next run uploads the same secrets",
     async () => {
-      const { platform, project } = await setUp();
+      const { platform, project } = await setup();
       const isAt = (change: string): boolean => change.startsWith("PUT /workers/scripts");
       const refused = await project.deploy([], { isAt, kind: "refused" });
       expect(refused.status).toBe(1);

@@ -1,4 +1,5 @@
-// The doctor on the real local server, healthy, and behind stand-ins that each have one fault: it is named, and nothing else is.
+// Tests the doctor against the real local server, and against proxies in front of it that each add one fault: the doctor must report
+// that fault and no other.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -23,7 +24,7 @@ const origin = inject("origin");
 const open: StandIn[] = [];
 
 afterEach(async () => {
-  for (const one of open.splice(0)) await one.close();
+  for (const server of open.splice(0)) await server.close();
 });
 
 async function standIn(faults: Faults = {}): Promise<StandIn> {
@@ -32,10 +33,11 @@ async function standIn(faults: Faults = {}): Promise<StandIn> {
   return started;
 }
 
-async function examined(url: string, token?: string): Promise<readonly Finding[]> {
+async function findingsOf(url: string, token?: string): Promise<readonly Finding[]> {
   return examine({ target: parseTarget(url), token, send, onFinding: () => {} });
 }
 
+/** The names of the checks that found something wrong. */
 const bad = (findings: readonly Finding[]): readonly string[] =>
   findings.filter(({ state }) => state === "problem" || state === "warning").map(({ check }) => check);
 
@@ -44,7 +46,7 @@ async function tokenOf(account: string): Promise<string> {
   return (await tokensFor(flow, `${account}@harbor.example`)).accessToken;
 }
 
-/** Runs the command itself. */
+/** Runs the command in a process of its own. */
 async function run(args: readonly string[], env: Record<string, string> = {}) {
   const child = spawn(process.execPath, ["scripts/doctor.ts", ...args], { cwd: ROOT, env: { ...process.env, ...env } });
   let output = "";
@@ -54,41 +56,45 @@ async function run(args: readonly string[], env: Record<string, string> = {}) {
   return { status, output };
 }
 
-describe("from outside", () => {
-  it("finds nothing wrong with the server that npm start serves, and says so with status 0", async () => {
+describe("the doctor without an access token", () => {
+  it("finds no problem with the server of npm start and exits with status 0", async () => {
     const { status, output } = await run([origin]);
-    expect(output).toContain("Nothing is wrong.");
-    expect(output).toContain("This registers one client that nobody uses");
+    expect(output).toContain("No problems found.");
+    expect(output).toContain("This registers one client that stays unused");
     expect(output).not.toMatch(/^(?:BAD|warn)/m);
     expect(status).toBe(0);
   });
 
-  it("a stand-in without faults is as good as the server", async () => {
-    const findings = await examined((await standIn()).origin);
+  it("finds no problem behind a proxy without faults", async () => {
+    const findings = await findingsOf((await standIn()).origin);
     expect(bad(findings)).toEqual([]);
     expect(findings.find(({ check }) => check === "clock")?.state).toBe("fine");
   });
 
-  it.each(CASES)("$fault is named, and nothing else", async ({ faults, named, says }) => {
-    const findings = await examined((await standIn(faults)).origin);
+  it.each(CASES)("reports only $fault", async ({ faults, named, says }) => {
+    const findings = await findingsOf((await standIn(faults)).origin);
     expect(bad(findings)).toEqual(named);
     const first = findings.find(({ check }) => check === named[0]);
     expect(first?.says).toMatch(says);
     for (const line of findings.flatMap(linesOf)) expect(line).toMatch(/^(?:ok|–|warn|BAD|      →)/);
   });
 
-  it("behind an obstacle nothing else is tried: no client is registered", async () => {
+  it("stops at a redirect and registers no client", async () => {
     const redirecting = await standIn({ instead: () => plain(308, "", { location: `${origin}/mcp` }) });
-    await examined(redirecting.origin);
+    await findingsOf(redirecting.origin);
     expect(redirecting.asked).toHaveLength(1);
   });
 
   it.each([
-    ["a port where nobody listens", async () => `http://localhost:${await freePort()}`, /nothing listens/],
-    ["http elsewhere than here", async () => "http://gatehouse.example", /begins with http/],
-    ["another name for this machine", async () => origin.replace("localhost", "127.0.0.1"), /by this name \(403\)/],
-    ["another path", async () => `${origin}/elsewhere`, /no endpoint at this URL \(404\)/],
-  ])("%s is named, with status 1", async (_name, url, says) => {
+    ["a port without a server", async () => `http://localhost:${await freePort()}`, /the connection is refused/],
+    ["an http URL of another machine", async () => "http://gatehouse.example", /begins with http/],
+    [
+      "another host name of this machine",
+      async () => origin.replace("localhost", "127.0.0.1"),
+      /under this host name \(403\)/,
+    ],
+    ["a wrong path", async () => `${origin}/elsewhere`, /no endpoint at this URL \(404\)/],
+  ])("reports %s and exits with status 1", async (_name, url, says) => {
     const { status, output } = await run([await url()]);
     expect(output).toMatch(says);
     expect(output).toMatch(/^ +→ /m);
@@ -96,7 +102,7 @@ describe("from outside", () => {
   });
 
   it.each([[], ["nope"], ["ftp://a.example"], ["https://a.example/mcp?x"], ["https://me:secret@a.example"]])(
-    "takes a URL and nothing else (%s)",
+    "prints its usage for the argument %s",
     async (...args) => {
       const { status, output } = await run(args);
       expect(output).toMatch(/^Give the URL of a deployment/);
@@ -106,12 +112,12 @@ describe("from outside", () => {
   );
 });
 
-it.each(["", "/", "/mcp", "/mcp/"])("reads the URL https://a.example%s as the endpoint's", (path) => {
+it.each(["", "/", "/mcp", "/mcp/"])("parseTarget reads https://a.example%s as the endpoint's URL", (path) => {
   expect(parseTarget(`https://a.example${path}`).resource).toBe("https://a.example/mcp");
 });
 
-describe("over TLS", () => {
-  interface Shown {
+describe("the doctor's TLS check", () => {
+  interface CertificateCase {
     readonly name: string;
     readonly days: number;
     readonly hostname?: string;
@@ -119,14 +125,20 @@ describe("over TLS", () => {
     readonly says: RegExp;
     readonly status: number;
   }
-  const cases: readonly Shown[] = [
-    { name: "a certificate with two months", days: 60, says: /^ok +tls: .* 59 more days$/m, status: 0 },
-    { name: "one that ends in days", days: 5, says: /^warn +tls: .* 4 more days\n +→ /m, status: 0 },
-    { name: "one that has ended", days: -1, says: /^BAD +tls: the certificate has expired/m, status: 1 },
-    { name: "one of another name", days: 60, hostname: "old.example", says: /^BAD +tls: .*another name/m, status: 1 },
-    { name: "one that nobody vouches for", days: 60, isTrusted: false, says: /^BAD +tls: .*self-signed/m, status: 1 },
+  const cases: readonly CertificateCase[] = [
+    { name: "a certificate with two months left", days: 60, says: /^ok +tls: .* 59 more days$/m, status: 0 },
+    { name: "a certificate that ends within days", days: 5, says: /^warn +tls: .* 4 more days\n +→ /m, status: 0 },
+    { name: "an expired certificate", days: -1, says: /^BAD +tls: the certificate has expired/m, status: 1 },
+    {
+      name: "a certificate of another host name",
+      days: 60,
+      hostname: "old.example",
+      says: /^BAD +tls: .*another host name/m,
+      status: 1,
+    },
+    { name: "a self-signed certificate", days: 60, isTrusted: false, says: /^BAD +tls: .*self-signed/m, status: 1 },
   ];
-  it.each(cases)("$name is told", async ({ days, hostname = "localhost", isTrusted = true, says, status }) => {
+  it.each(cases)("reports $name", async ({ days, hostname = "localhost", isTrusted = true, says, status }) => {
     const credentials = createCertificate(hostname, new Date(Date.now() + days * 86_400_000));
     const started = await startStandIn(origin, {}, credentials);
     open.push(started);
@@ -138,39 +150,39 @@ describe("over TLS", () => {
     rmSync(dir, { recursive: true });
     expect(result.output).toMatch(says);
     expect(result.status).toBe(status);
-    // Without a connection that can be trusted nothing is sent at all.
+    // Nothing is sent over an untrusted connection.
     if (status !== 0) expect(started.asked).toEqual([]);
   });
 });
 
-describe("from inside", () => {
-  it("tries the reading attacks on every database, and tells what SQLite they are", async () => {
-    const findings = await examined(origin, await tokenOf("support"));
+describe("the doctor with an access token", () => {
+  it("tries the read-only attacks on every database and reports its SQLite version", async () => {
+    const findings = await findingsOf(origin, await tokenOf("support"));
     expect(bad(findings)).toEqual([]);
-    const said = findings.map(({ check, says }) => `${check}: ${says}`).join("\n");
-    expect(said).toContain("handshake (2025): a session opens, lists 4 tools, and ends");
-    expect(said).toContain("handshake (2026): discovers, lists 4 tools");
-    expect(said).toMatch(/attacks on shop: \d{3} tried on customers, none got anywhere/);
-    expect(said).toMatch(/SQLite of shop: behaves as 3\.\d+ or newer.*; queries are judged by 3\.\d+\.\d+/);
+    const report = findings.map(({ check, says }) => `${check}: ${says}`).join("\n");
+    expect(report).toContain("handshake (2025): a session opens, lists 4 tools and ends");
+    expect(report).toContain("handshake (2026): discovery works and lists 4 tools");
+    expect(report).toMatch(/attacks on shop: \d{3} tried on customers, none succeeded/);
+    expect(report).toMatch(/SQLite of shop: behaves as 3\.\d+ or newer.*; 3\.\d+\.\d+ checks queries/);
   }, 180_000);
 
-  it("a token that is none is named", async () => {
-    const findings = await examined(origin, "a:b:c");
+  it("reports a malformed access token", async () => {
+    const findings = await findingsOf(origin, "a:b:c");
     expect(bad(findings)).toEqual(["handshake (2025)", "handshake (2026)"]);
   });
 
-  it.each(INSIDE_CASES)("$fault is named, and nothing else", async ({ faults, named, says }) => {
-    const findings = await examined((await standIn(faults)).origin, await tokenOf("guest"));
+  it.each(INSIDE_CASES)("reports only $fault", async ({ faults, named, says }) => {
+    const findings = await findingsOf((await standIn(faults)).origin, await tokenOf("guest"));
     expect(bad(findings)).toEqual(named);
     expect(findings.find(({ check }) => check === named[0])?.says).toMatch(says);
   });
 
-  it("a session id that is taken away is named", async () => {
+  it("reports a proxy that removes the session id", async () => {
     const { origin: url } = await standIn({ gives: (given) => without(given, "mcp-session-id") });
-    expect(bad(await examined(url, await tokenOf("guest")))).toEqual(["handshake (2025)"]);
+    expect(bad(await findingsOf(url, await tokenOf("guest")))).toEqual(["handshake (2025)"]);
   });
 
-  it("the token goes to the examined URL alone, and is never printed, whatever the server says", async () => {
+  it("sends the access token only to the examined URL, and never prints it even when the server echoes it", async () => {
     const token = await tokenOf("guest");
     const { origin: url, asked } = await standIn({
       gives: (given, { path, headers }) => {
@@ -188,19 +200,19 @@ describe("from inside", () => {
     expect(new Set(carriers.map(({ path }) => path))).toEqual(new Set(["/mcp"]));
   });
 
-  it("is not sent where the connection cannot be trusted, or after a redirect", async () => {
+  it("does not send the access token over plain http or after a redirect", async () => {
     const other = await standIn();
     const redirecting = await standIn({ instead: () => plain(307, "", { location: `${other.origin}/mcp` }) });
     const token = await tokenOf("guest");
-    await examined(redirecting.origin, token);
-    await examined("http://gatehouse.example", token);
+    await findingsOf(redirecting.origin, token);
+    await findingsOf("http://gatehouse.example", token);
     expect(redirecting.asked.some(({ headers }) => headers.has("authorization"))).toBe(false);
     expect(other.asked).toEqual([]);
   });
 });
 
-describe("the attacks", () => {
-  it("are those that read: one that gets through harms nothing", () => {
+describe("the doctor's attacks", () => {
+  it("contain no statement that writes", () => {
     expect(READING_ATTACKS.length).toBeGreaterThanOrEqual(380);
     const harmful =
       /\b(?:delete|insert|update|drop|alter|create|vacuum|attach|reindex|analyze)\b|replace into|writefile/i;
@@ -220,28 +232,28 @@ describe("the attacks", () => {
     );
 
   it.each([
-    ["a hidden table that is read", verdict("salaries", "SELECT * FROM salaries", answered), "is answered"],
-    ["a function that runs", verdict("functions", "SELECT sqlite_version() FROM people", answered), "is answered"],
+    ["a hidden table that was read", verdict("salaries", "SELECT * FROM salaries", answered), "is answered"],
+    ["a function that ran", verdict("functions", "SELECT sqlite_version() FROM people", answered), "is answered"],
     [
-      "a schema that is read",
+      "a schema that was read",
       verdict("writes and other statements", "SELECT sql FROM sqlite_master", answered),
       "is answered",
     ],
     [
-      "the database's words",
+      "the database's own message",
       verdict("lexical", "SELECT 1)", refused("query_failed", "D1_ERROR: near )")),
-      "is answered in the database's words",
+      "is answered with the database's own message",
     ],
-    ["a defect", verdict("lexical", "SELECT 1)", refused("internal")), "ends with internal"],
+    ["an internal error", verdict("lexical", "SELECT 1)", refused("internal")), "ends with internal"],
     ["a crash", verdict("lexical", "SELECT 1)", {}, 500), "answers 500"],
     ["a refusal", verdict("salaries", "SELECT * FROM salaries", refused("query_failed")), undefined],
-    ["an honest answer", verdict("other rows", "SELECT group_concat(name) FROM people", answered), undefined],
-  ])("%s is judged right", (_name, fault, expected) => {
+    ["a harmless answer", verdict("other rows", "SELECT group_concat(name) FROM people", answered), undefined],
+  ])("are judged correctly: %s", (_name, fault, expected) => {
     expect(fault).toBe(expected);
   });
 });
 
-it("what a server says cannot steer the terminal", () => {
+it("quote escapes control characters in a server's text and shortens it", () => {
   expect(quote("a\u001b[2J\n\u009b1m\u202eb")).toBe('"a\\u001b[2J\\nU+009B1mU+202Eb"');
   expect(quote("x".repeat(1000)).length).toBeLessThan(200);
 });

@@ -1,73 +1,82 @@
-// The doctor's patients: what can go wrong with a deployment, each as one fault in front of the healthy server, and what the doctor calls it.
+// Faults of deployments for the doctor's tests: each is one change in front of the healthy local server, with the checks that must
+// report it and the text of the first finding.
 import type { Asked, Faults, Given } from "../support/node/altering-server.ts";
 
 const CHALLENGES = ["challenge on GET", "challenge on POST (2025)", "challenge on POST (2026)"];
 export const isMetadata = (path: string): boolean => path.startsWith("/.well-known/oauth-protected-resource");
 const isServer = (path: string): boolean => path === "/.well-known/oauth-authorization-server";
 
-/** Changes the JSON of some paths. */
+/** Creates a fault that changes the JSON that matching paths answer with. */
 const json =
   (matches: (path: string) => boolean, change: (value: Record<string, unknown>) => object): Required<Faults>["gives"] =>
   (given, { path }) =>
     matches(path) && given.status === 200 ? { ...given, text: JSON.stringify(change(JSON.parse(given.text))) } : given;
 
+/** Removes headers by name from an answer. */
 export function without(given: Given, name: string | RegExp): Given {
-  const kept = [...given.headers].filter(([one]) => (typeof name === "string" ? one !== name : !name.test(one)));
-  return { ...given, headers: new Headers(kept) };
+  const rest = [...given.headers].filter(([header]) =>
+    typeof name === "string" ? header !== name : !name.test(header),
+  );
+  return { ...given, headers: new Headers(rest) };
 }
 
+/** An answer of status, text and headers. */
 export const plain = (status: number, text = "", headers: Record<string, string> = {}): Given => ({
   status,
   text,
   headers: new Headers(headers),
 });
 
+/** One fault and the findings that it must cause. */
 export interface Case {
+  /** Completes the test title "names only …". */
   readonly fault: string;
   readonly faults: Faults;
+  /** The checks that report a problem or a warning, in order. */
   readonly named: readonly string[];
   readonly says: RegExp;
 }
 
+/** Faults that the doctor finds without an access token. */
 export const CASES: readonly Case[] = [
   {
-    fault: "a resource that differs by a slash",
+    fault: "a resource URL that differs by a slash",
     faults: { gives: json(isMetadata, (value) => ({ ...value, resource: `${String(value["resource"])}/` })) },
     named: ["resource"],
-    says: /the metadata says "http:\/\/localhost:\d+\/mcp\/", clients connect to .*\/mcp$/,
+    says: /the metadata says "http:\/\/localhost:\d+\/mcp\/", but clients connect to .*\/mcp$/,
   },
   {
-    fault: "a resource of another host",
+    fault: "a resource URL of another host",
     faults: { gives: json(isMetadata, (value) => ({ ...value, resource: "https://old.example/mcp" })) },
     named: ["resource"],
     says: /old\.example/,
   },
   {
-    fault: "no metadata of the resource",
+    fault: "missing resource metadata",
     faults: { instead: ({ path }) => (isMetadata(path) ? plain(404) : undefined) },
     named: ["resource metadata"],
     says: /answers 404/,
   },
   {
-    fault: "metadata that is a page",
+    fault: "resource metadata that is an HTML page",
     faults: { instead: ({ path }) => (isMetadata(path) ? plain(200, "<html>") : undefined) },
     named: ["resource metadata"],
     says: /but no JSON/,
   },
   {
-    fault: "no challenge",
+    fault: "a missing challenge",
     faults: { gives: (given) => without(given, "www-authenticate") },
     named: CHALLENGES,
     says: /no WWW-Authenticate/,
   },
   {
-    fault: "no challenge on GET alone",
+    fault: "a missing challenge on GET only",
     faults: { instead: ({ method, path }) => (method === "GET" && path === "/mcp" ? plain(405) : undefined) },
     named: ["challenge on GET"],
     says: /405 instead of 401/,
   },
   {
-    fault: "a challenge that leads elsewhere",
+    fault: "a challenge that names another origin",
     faults: {
       gives: (given) => {
         const headers = new Headers(given.headers);
@@ -81,19 +90,19 @@ export const CASES: readonly Case[] = [
     says: /names "https:\/\/old\.example/,
   },
   {
-    fault: "an answer without sign-in",
+    fault: "an endpoint that answers without sign-in",
     faults: { instead: ({ method, path }) => (method === "POST" && path === "/mcp" ? plain(200, "{}") : undefined) },
     named: ["challenge on POST (2025)", "challenge on POST (2026)", "foreign origins", "cors"],
-    says: /answers 200 to somebody who is not signed in/,
+    says: /answers 200 to a client without an access token/,
   },
   {
-    fault: "no CORS",
+    fault: "missing CORS headers",
     faults: { gives: (given) => without(given, /^access-control-/) },
     named: ["cors"],
     says: /cannot read the resource's metadata, the authorization server's metadata, "\/oauth\/token", "\/oauth\/register", the challenge/,
   },
   {
-    fault: "CORS for one origin",
+    fault: "CORS headers for one origin only",
     faults: {
       gives: (given) => {
         const headers = new Headers(given.headers);
@@ -105,7 +114,7 @@ export const CASES: readonly Case[] = [
     says: /refused, but readable for "https:\/\/app\.example"/,
   },
   {
-    fault: "Origin taken away on the way",
+    fault: "a proxy that removes the Origin header",
     faults: {
       asks: (asked) => ({ ...asked, headers: new Headers([...asked.headers].filter(([name]) => name !== "origin")) }),
     },
@@ -137,12 +146,17 @@ export const CASES: readonly Case[] = [
     says: /Cloudflare Access/,
   },
   {
-    fault: "a challenge for browsers in front",
+    fault: "a browser challenge in front",
     faults: { instead: () => plain(403, "", { "cf-mitigated": "challenge" }) },
     named: ["redirect"],
-    says: /asks for a browser/,
+    says: /answers with a browser challenge/,
   },
-  { fault: "no configuration", faults: { instead: () => plain(500) }, named: ["reach"], says: /answers 500/ },
+  {
+    fault: "a Worker without configuration",
+    faults: { instead: () => plain(500) },
+    named: ["reach"],
+    says: /answers 500/,
+  },
   {
     fault: "another issuer",
     faults: { gives: json(isServer, (value) => ({ ...value, issuer: "https://old.example" })) },
@@ -150,7 +164,7 @@ export const CASES: readonly Case[] = [
     says: /issuer is "https:\/\/old\.example"/,
   },
   {
-    fault: "no PKCE, and a token endpoint elsewhere",
+    fault: "missing PKCE and a token endpoint of another origin",
     faults: {
       gives: json(isServer, (value) => ({
         ...value,
@@ -162,7 +176,7 @@ export const CASES: readonly Case[] = [
     says: /token_endpoint is "https:\/\/old\.example\/oauth\/token"; code_challenge_methods_supported lacks S256/,
   },
   {
-    fault: "no registration",
+    fault: "missing registration",
     faults: { gives: json(isServer, ({ registration_endpoint: _gone, ...value }) => value) },
     named: ["registration"],
     says: /cannot register themselves/,
@@ -176,10 +190,10 @@ export const CASES: readonly Case[] = [
     says: /answers 403, with no error/,
   },
   {
-    fault: "no sign-in method",
+    fault: "a missing sign-in method",
     faults: { instead: ({ path }) => (path.startsWith("/authorize") ? plain(403, "<p>no</p>") : undefined) },
     named: ["consent"],
-    says: /nobody can sign in/,
+    says: /no sign-in method is configured/,
   },
   {
     fault: "a consent page that can be framed",
@@ -190,7 +204,7 @@ export const CASES: readonly Case[] = [
     says: /can be framed/,
   },
   {
-    fault: "a token endpoint that answers with a page",
+    fault: "a token endpoint that answers with an HTML page",
     faults: {
       instead: ({ method, path }) => (method === "POST" && path === "/oauth/token" ? plain(400, "<html>") : undefined),
     },
@@ -198,7 +212,7 @@ export const CASES: readonly Case[] = [
     says: /answers 400, with no error/,
   },
   {
-    fault: "a version that takes Basic and client_id for two methods of authentication",
+    fault: "a version that rejects Basic together with client_id",
     faults: {
       instead: ({ path, headers, body }) =>
         path === "/oauth/token" && headers.has("authorization") && body.includes("client_id=")
@@ -209,19 +223,19 @@ export const CASES: readonly Case[] = [
     says: /^it answers 400 \("invalid_request"\) to a client that sends Basic and client_id$/,
   },
   {
-    fault: "an Authorization header that is taken away on the way to the token endpoint",
+    fault: "a proxy that removes the Authorization header at the token endpoint",
     faults: { asks: (asked) => (asked.path === "/oauth/token" ? withoutAuthorization(asked) : asked) },
     named: ["token endpoint"],
     says: /^it answers 40[01] \("invalid_(?:client|request)"\)$/,
   },
   ...[
-    { fault: "no endpoint at the URL with a slash", at: "/mcp/", says: /by the URL with a slash at the end$/ },
-    { fault: "a page in the place of the JSON at POST /", at: "/", says: /by POST \/$/ },
-    { fault: "a page in the place of the JSON at /sse", at: "/sse", says: /by GET \/sse$/ },
+    { fault: "a missing endpoint at the URL with a slash", at: "/mcp/", says: /from the URL with a slash at the end$/ },
+    { fault: "an HTML page instead of JSON at POST /", at: "/", says: /from POST \/$/ },
+    { fault: "an HTML page instead of JSON at /sse", at: "/sse", says: /from GET \/sse$/ },
     {
-      fault: "no metadata without the suffix",
+      fault: "missing metadata at the URL without the suffix",
       at: "/.well-known/oauth-protected-resource",
-      says: /by metadata without the suffix$/,
+      says: /from metadata without the suffix$/,
     },
   ].map(({ fault, at, says }): Case => ({
     fault,
@@ -235,14 +249,14 @@ export const CASES: readonly Case[] = [
       gives: (given, { method, path }) => (method === "POST" && path === "/" ? { ...given, text: "{}" } : given),
     },
     named: ["addresses"],
-    says: /by POST \/$/,
+    says: /from POST \/$/,
   },
 ];
 
-/** Faults that only a look with a token finds. */
+/** Faults that the doctor finds only with an access token. */
 export const INSIDE_CASES: readonly Case[] = [
   ...["application/json", "*/*", "application/*", "Application/JSON, Text/Event-Stream", ""].map((accept): Case => ({
-    fault: `a version that refuses the Accept ${JSON.stringify(accept)}`,
+    fault: `a version that refuses Accept ${JSON.stringify(accept)}`,
     faults: {
       instead: ({ path, headers }) =>
         path === "/mcp" && headers.has("mcp-session-id") && headers.get("accept") === accept
@@ -250,16 +264,16 @@ export const INSIDE_CASES: readonly Case[] = [
           : undefined,
     },
     named: ["accept (2025)"],
-    says: new RegExp(`whose Accept is ${JSON.stringify(accept).replaceAll("*", "\\*")} \\(406\\)$`),
+    says: new RegExp(`if their Accept is ${JSON.stringify(accept).replaceAll("*", "\\*")} \\(406\\)$`),
   })),
   {
     fault: "a version that looks for a tool by its encoded name",
     faults: { instead: ({ headers }) => (isEncoded(headers) ? plain(200, UNKNOWN_TOOL) : undefined) },
     named: ["encoded headers (2026)"],
-    says: /encoded is not found \(200\)$/,
+    says: /not found by its encoded name \(200\)$/,
   },
   {
-    fault: "a rule in front that mends headers that cannot be decoded",
+    fault: "a rule in front that corrects undecodable headers",
     faults: {
       asks: (asked) => {
         if (asked.headers.get("mcp-name") !== "=?base64?%?=") return asked;

@@ -1,5 +1,5 @@
-// A database of one's own, from a file to the first answer: read with everything hidden, two tables opened, served, signed in
-// to with a real client, and asked.
+// Takes an operator's database from a file to the first answer: introspects it with everything hidden, opens two tables, serves it, and
+// queries it with a real client.
 import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,10 +17,10 @@ const SECRET = "planted-secret";
 const dir = mkdtempSync(path.join(tmpdir(), "gatehouse-introspect-"));
 const copy = path.join(dir, "gatehouse");
 const file = path.join(dir, "club members.sqlite");
-const catalogue = path.join(copy, "src/catalogue/club_members.json");
+const schemaFile = path.join(copy, "src/introspected-schema/club_members.json");
 const run = promisify(execFile);
 
-interface Catalogue {
+interface SchemaFile {
   title: string;
   tables: Record<
     string,
@@ -32,7 +32,13 @@ function makeFile(): void {
   const database = new DatabaseSync(file);
   database.exec(`
     CREATE TABLE "member" (id INTEGER PRIMARY KEY, fullName TEXT, "e-mail" TEXT, level TEXT, joined_at TEXT, contact TEXT);
-    CREATE TABLE visits (id INTEGER PRIMARY KEY, member_id INTEGER, trainer INTEGER REFERENCES trainers(no), minutes INTEGER, price REAL GENERATED ALWAYS AS (minutes * 0.5) STORED);
+    CREATE TABLE visits (
+      id INTEGER PRIMARY KEY,
+      member_id INTEGER,
+      trainer INTEGER REFERENCES trainers(no),
+      minutes INTEGER,
+      price REAL GENERATED ALWAYS AS (minutes * 0.5) STORED
+    );
     CREATE TABLE trainers (no INTEGER PRIMARY KEY, boss INTEGER REFERENCES trainers(no));
     CREATE TABLE "odd ""name"" 100%" (k TEXT PRIMARY KEY, "sel ect" TEXT, raw BLOB) WITHOUT ROWID;
     CREATE TABLE fts5_like (id INTEGER PRIMARY KEY);
@@ -60,8 +66,8 @@ function makeFile(): void {
 }
 
 const introspect = async (...args: readonly string[]) => runScript(copy, "scripts/introspect.ts", ...args);
-const read = (): Catalogue => JSON.parse(readFileSync(catalogue, "utf8"));
-const write = (data: Catalogue): void => writeFileSync(catalogue, JSON.stringify(data));
+const read = (): SchemaFile => JSON.parse(readFileSync(schemaFile, "utf8"));
+const write = (data: SchemaFile): void => writeFileSync(schemaFile, JSON.stringify(data));
 
 beforeAll(async () => {
   makeFile();
@@ -71,39 +77,39 @@ beforeAll(async () => {
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 describe("npm run introspect", () => {
-  it("says what it takes", async () => {
+  it("says what to do for each wrong argument, and changes nothing", async () => {
     expect((await introspect()).stderr).toContain("npm run introspect -- CRM_DB");
     expect((await introspect("CRM_DB")).stderr).toContain("wrangler.jsonc has no database CRM_DB. It has none.");
     expect((await introspect("GATEHOUSE_DB")).stderr).toContain("GATEHOUSE_DB is Gatehouse's own database");
     expect((await introspect("gatehouse.sqlite")).stderr).toContain("Give the file another name.");
     expect((await introspect("CRM_DB", "--remote")).stderr).toContain("npx wrangler d1 export");
-    writeFileSync(path.join(dir, "no.sqlite"), "no database");
-    expect((await introspect(path.join(dir, "no.sqlite"))).stderr).toContain("no.sqlite is no database: ");
+    writeFileSync(path.join(dir, "no.sqlite"), "not a database");
+    expect((await introspect(path.join(dir, "no.sqlite"))).stderr).toContain("no.sqlite is not a database: ");
     expect((await introspect(path.join(dir, "absent.db"))).stderr).toContain("There is no file ");
     expect(readFileSync(path.join(copy, "wrangler.jsonc"), "utf8")).toBe(
       readFileSync(path.join(ROOT, "wrangler.jsonc"), "utf8"),
     );
   });
 
-  it("leaves nothing of a file that cannot be loaded", { timeout: 60_000 }, async () => {
+  it("leaves no tables behind when a file cannot be loaded", { timeout: 60_000 }, async () => {
     const dump = path.join(dir, "broken.sql");
     const tables = "CREATE TABLE a (id INTEGER PRIMARY KEY); CREATE TABLE b (a INTEGER REFERENCES a(id));";
     writeFileSync(dump, `${tables} INSERT INTO b VALUES (7);`);
     expect((await introspect(dump)).stderr).toContain("The file could not be loaded: ");
     writeFileSync(dump, `${tables} INSERT INTO b VALUES (7); INSERT INTO a VALUES (7);`);
-    expect((await introspect(dump)).stdout).toContain("Loaded 2 rows into BROKEN_DB");
+    expect((await introspect(dump)).stdout).toContain("Loaded 2 rows into the local database BROKEN_DB");
   });
 
   it(
-    "loads a file and declares all of it, hidden, with keys, relations, types and what looks personal",
+    "loads a file and declares all of it as hidden, with keys, references, types and reasons",
     { timeout: 60_000 },
     async () => {
       const { stdout, stderr } = await introspect(file);
       expect(stderr).toBe("");
-      expect(stdout).toContain("Loaded 63 rows into CLUB_MEMBERS_DB");
-      expect(stdout).toContain("Left out: everyone is a view");
-      expect(stdout).toContain("Left out: notes_index is a virtual table");
-      expect(stdout).toContain("Left out: fts5_like begins like a name that is reserved");
+      expect(stdout).toContain("Loaded 63 rows into the local database CLUB_MEMBERS_DB");
+      expect(stdout).toContain("Skipped: everyone is a view");
+      expect(stdout).toContain("Skipped: notes_index is a virtual table");
+      expect(stdout).toContain("Skipped: fts5_like begins with a reserved prefix");
       const { tables } = read();
       expect(Object.keys(tables)).toEqual(["member", 'odd "name" 100%', "trainers", "visits"]);
       expect(Object.values(tables).every(({ hidden }) => hidden)).toBe(true);
@@ -122,13 +128,13 @@ describe("npm run introspect", () => {
         trainer: { references: "trainers.no" },
         price: { type: "real" },
       });
-      expect(readFileSync(catalogue, "utf8")).not.toContain(SECRET);
+      expect(readFileSync(schemaFile, "utf8")).not.toContain(SECRET);
       expect(readFileSync(path.join(copy, "wrangler.jsonc"), "utf8")).toContain("// The origin people connect to");
     },
   );
 
   it(
-    "run again, keeps what a person wrote, adds what is new as hidden, and tells what vanished",
+    "keeps the operator's edits when run again, adds new columns as hidden, and reports what vanished",
     { timeout: 60_000 },
     async () => {
       const data = read();
@@ -141,8 +147,8 @@ describe("npm run introspect", () => {
       Object.assign(data.tables, { lost: { description: "Was there once", columns: {} } });
       write(data);
       const { stdout } = await introspect("CLUB_MEMBERS_DB");
-      expect(stdout).toContain("New, and hidden: visits.minutes.");
-      expect(stdout).toContain("Gone from the database and from the file: lost, trainers.gone.");
+      expect(stdout).toContain("Added, and hidden: visits.minutes.");
+      expect(stdout).toContain("Removed, as the database no longer has them: lost, trainers.gone.");
       const { title, tables } = read();
       expect([title, tables["member"]?.hidden, tables["trainers"]?.hidden]).toEqual(["The club", undefined, true]);
       expect(tables["member"]?.columns["level"]).toMatchObject({ description: "How much they pay" });
@@ -150,13 +156,13 @@ describe("npm run introspect", () => {
     },
   );
 
-  it("refuses to touch a file that a person broke, with the place", { timeout: 60_000 }, async () => {
-    const good = readFileSync(catalogue, "utf8");
-    writeFileSync(catalogue, good.replace('"type": "datetime"', '"type": "moment"'));
+  it("names the invalid value in an edited file and leaves the file unchanged", { timeout: 60_000 }, async () => {
+    const before = readFileSync(schemaFile, "utf8");
+    writeFileSync(schemaFile, before.replace('"type": "datetime"', '"type": "moment"'));
     expect((await introspect("CLUB_MEMBERS_DB")).stderr).toMatch(
-      /src\/catalogue\/club_members\.json has 1 problem\(s\):\n- tables\.member\.columns\.joined_at\.type: /,
+      /src\/introspected-schema\/club_members\.json has 1 problem\(s\):\n- tables\.member\.columns\.joined_at\.type: /,
     );
-    writeFileSync(catalogue, good);
+    writeFileSync(schemaFile, before);
   });
 });
 
@@ -167,22 +173,22 @@ describe("npm run new:tool", () => {
       stderr: String(Object(error).stderr),
     }));
 
-  it("refuses names that are taken or cannot be one", async () => {
+  it("refuses missing, invalid and taken names", async () => {
     expect((await make()).stderr).toContain("npm run new:tool -- top-customers");
     expect((await make("Top Customers")).stderr).toContain("Give a name");
-    expect((await make("query")).stderr).toContain("Gatehouse has a tool query.");
+    expect((await make("query")).stderr).toContain("The name query is reserved.");
   });
 
-  it("makes one that is listed, beside those that were there", { timeout: 30_000 }, async () => {
+  it("creates a tool and lists it beside the existing custom tools", { timeout: 30_000 }, async () => {
     await make("other-rows");
-    expect((await make("table-rows")).stdout).toContain("src/server/tools/own/table-rows.ts: made");
-    expect((await make("table-rows")).stderr).toContain("is there already");
-    const list = readFileSync(path.join(copy, "src/server/tools/own.ts"), "utf8");
-    expect(list).toContain("OWN_TOOLS: readonly Tool[] = [otherRowsTool, tableRowsTool]");
+    expect((await make("table-rows")).stdout).toContain("src/server/tools/custom/table-rows.ts: created");
+    expect((await make("table-rows")).stderr).toContain("already exists");
+    const list = readFileSync(path.join(copy, "src/server/tools/custom-tools.ts"), "utf8");
+    expect(list).toContain("CUSTOM_TOOLS: readonly Tool[] = [otherRowsTool, tableRowsTool]");
   });
 });
 
-describe("what was opened", () => {
+describe("a served database", () => {
   let server: WorkerProcess | undefined;
 
   beforeAll(async () => {
@@ -201,7 +207,7 @@ describe("what was opened", () => {
 
   afterAll(async () => server?.stop("SIGTERM"));
 
-  it("is answered to the owner, and nothing that is hidden", async () => {
+  it("gives the owner the opened tables and nothing that is hidden", async () => {
     const client = await connectAs("sdk v2, 2026", `${server?.origin}/mcp`, "owner@example.com");
     const described = await client.call("describe", {});
     expect(described.structured).toMatchObject({
@@ -229,7 +235,7 @@ describe("what was opened", () => {
     wires.push((await client.call("search", { query: "trainers boss full name mail" })).wire);
     expect(wires.join("\n")).not.toContain(SECRET);
     expect(wires.join("\n")).not.toMatch(/fullName"|"e-mail|boss|refers|trainers\.no/);
-    // The tool that was made beside it.
+    // The tools that the test above created.
     expect(await client.toolNames()).toEqual(["search", "fetch", "describe", "query", "other-rows", "table-rows"]);
     const counted = await client.call("table-rows", { source: "club_members", table: "member" });
     expect(counted.structured).toMatchObject({

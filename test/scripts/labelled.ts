@@ -1,7 +1,8 @@
-// Column names with what they hold, for measuring how well personal columns are found: three languages, each name in one of
-// six styles, some with values. Labelled by hand, from what such columns hold in practice.
+// Labelled column names for measuring how well personal columns are detected: three languages, each name in one of six styles, some
+// with values. A person labelled them by what such columns contain in practice.
 
-export interface Labelled {
+/** A column name with its label. */
+interface Labelled {
   readonly table: string;
   readonly words: string;
   readonly isPersonal: boolean;
@@ -23,43 +24,92 @@ export const LABELLED: readonly Labelled[] = [
   // English
   ...personal(
     "customers",
-    "name, email, email address, first name, last name, full name, middle name, maiden name, phone, phone number, mobile, fax number, street, street address, address line 1, billing address, zip, zip code, postal code, date of birth, birth date, birthday, dob, age, gender, nationality, marital status, notes, internal comment, contact name, contact email, home phone, password, password hash, salt, avatar url, bio, username, login, nickname",
+    [
+      "name, email, email address, first name, last name, full name, middle name, maiden name, phone",
+      "phone number, mobile, fax number, street, street address, address line 1, billing address, zip",
+      "zip code, postal code, date of birth, birth date, birthday, dob, age, gender, nationality",
+      "marital status, notes, internal comment, contact name, contact email, home phone, password",
+      "password hash, salt, avatar url, bio, username, login, nickname",
+    ].join(", "),
   ),
   ...personal(
     "employees",
-    "salary, base salary, hourly wage, annual bonus, ssn, social security number, passport number, national id, tax id, driver license, license plate, bank account, account number, iban, bic, sort code, credit card, card number, cvv, emergency contact name, spouse name, religion, ethnicity, disability, blood type, diagnosis, allergies, medication, photo, signature",
+    [
+      "salary, base salary, hourly wage, annual bonus, ssn, social security number, passport number",
+      "national id, tax id, driver license, license plate, bank account, account number, iban, bic",
+      "sort code, credit card, card number, cvv, emergency contact name, spouse name, religion, ethnicity",
+      "disability, blood type, diagnosis, allergies, medication, photo, signature",
+    ].join(", "),
   ),
   ...personal(
     "logins",
-    "ip address, last ip, user agent, device id, mac address, latitude, longitude, geo location, session token, refresh token, api key, private key, access key, client secret, totp secret, recovery code, security answer, pin, cookie",
+    [
+      "ip address, last ip, user agent, device id, mac address, latitude, longitude, geo location",
+      "session token, refresh token, api key, private key, access key, client secret, totp secret",
+      "recovery code, security answer, pin, cookie",
+    ].join(", "),
   ),
   ...harmless(
     "orders",
-    "id, order id, customer id, product id, status, order status, total, total cents, currency, quantity, unit price, discount, tax rate, tax amount, placed at, shipped at, created at, updated at, deleted at, is paid, payment method, channel, priority, line number, sku, product code, weight grams, warehouse id, carrier, tracking state, reference, version, row count, page count, page views, percentage, average rating, stage, image count, language, package size, storage class, usage limit, category, description, product name, title, slug, sort order, is active, stock level, reorder point, brand, color, width mm, height mm",
+    [
+      "id, order id, customer id, product id, status, order status, total, total cents, currency, quantity",
+      "unit price, discount, tax rate, tax amount, placed at, shipped at, created at, updated at, deleted at",
+      "is paid, payment method, channel, priority, line number, sku, product code, weight grams",
+      "warehouse id, carrier, tracking state, reference, version, row count, page count, page views",
+      "percentage, average rating, stage, image count, language, package size, storage class, usage limit",
+      "category, description, product name, title, slug, sort order, is active, stock level, reorder point",
+      "brand, color, width mm, height mm",
+    ].join(", "),
   ),
   ...harmless(
     "shipments",
-    "shipment id, region, region code, country, country code, town, city, delivered on, delivery days, parcel count, volume, cost cents, vat rate, invoice number, invoice total, due date, batch number, serial number, model, department, team id, cost center, budget, interval, retries, duration ms, checksum, mime type, file size, width, height, score, rank, vote count, message count, hashtag",
+    [
+      "shipment id, region, region code, country, country code, town, city, delivered on, delivery days",
+      "parcel count, volume, cost cents, vat rate, invoice number, invoice total, due date, batch number",
+      "serial number, model, department, team id, cost center, budget, interval, retries, duration ms",
+      "checksum, mime type, file size, width, height, score, rank, vote count, message count, hashtag",
+    ].join(", "),
   ),
   // German
   ...personal(
     "kunden",
-    "name, vorname, nachname, familienname, geburtsname, geburtsdatum, geburtstag, geburtsort, telefon, telefonnummer, handy, handynummer, mobilnummer, faxnummer, strasse, straße, hausnummer, plz, anschrift, rechnungsadresse, lieferadresse, wohnort, mailadresse, benutzername, passwort, kennwort, kontonummer, bankverbindung, kreditkarte, steuernummer, steuer id, sozialversicherungsnummer, ausweisnummer, reisepass, kennzeichen, gehalt, lohn, einkommen, familienstand, geschlecht, konfession, krankheit, bemerkung, bemerkungen, notiz, ansprechpartner, kundenname, mitarbeitername",
+    [
+      "name, vorname, nachname, familienname, geburtsname, geburtsdatum, geburtstag, geburtsort, telefon",
+      "telefonnummer, handy, handynummer, mobilnummer, faxnummer, strasse, straße, hausnummer, plz",
+      "anschrift, rechnungsadresse, lieferadresse, wohnort, mailadresse, benutzername, passwort, kennwort",
+      "kontonummer, bankverbindung, kreditkarte, steuernummer, steuer id, sozialversicherungsnummer",
+      "ausweisnummer, reisepass, kennzeichen, gehalt, lohn, einkommen, familienstand, geschlecht, konfession",
+      "krankheit, bemerkung, bemerkungen, notiz, ansprechpartner, kundenname, mitarbeitername",
+    ].join(", "),
   ),
   ...harmless(
     "bestellungen",
-    "bestellnummer, bestelldatum, betrag, gesamtbetrag, menge, artikelnummer, artikelname, einzelpreis, rabatt, mehrwertsteuer, lieferdatum, versandart, zahlungsart, währung, gewicht, lagerort, lagerbestand, kategorie, erstellt am, geändert am, bezeichnung, farbe, breite, status, region, land, anzahl, kunden id, rechnungsnummer, filiale",
+    [
+      "bestellnummer, bestelldatum, betrag, gesamtbetrag, menge, artikelnummer, artikelname, einzelpreis",
+      "rabatt, mehrwertsteuer, lieferdatum, versandart, zahlungsart, währung, gewicht, lagerort",
+      "lagerbestand, kategorie, erstellt am, geändert am, bezeichnung, farbe, breite, status, region, land",
+      "anzahl, kunden id, rechnungsnummer, filiale",
+    ].join(", "),
   ),
   // French
   ...personal(
     "clients",
-    "nom, prénom, nom de famille, nom complet, date de naissance, lieu de naissance, adresse, adresse mail, courriel, rue, code postal, téléphone, téléphone portable, numéro de téléphone, mot de passe, numéro de sécurité sociale, numéro de compte, carte bancaire, salaire, nationalité, sexe, situation maritale, maladie, commentaire, remarque, pseudo, passeport, anniversaire",
+    [
+      "nom, prénom, nom de famille, nom complet, date de naissance, lieu de naissance, adresse, adresse mail",
+      "courriel, rue, code postal, téléphone, téléphone portable, numéro de téléphone, mot de passe",
+      "numéro de sécurité sociale, numéro de compte, carte bancaire, salaire, nationalité, sexe",
+      "situation maritale, maladie, commentaire, remarque, pseudo, passeport, anniversaire",
+    ].join(", "),
   ),
   ...harmless(
     "commandes",
-    "numéro de commande, date de commande, montant, montant total, quantité, prix unitaire, remise, taux de tva, date de livraison, mode de paiement, devise, poids, catégorie, libellé, couleur, largeur, statut, région, pays, nombre de pages, stock, créé le, modifié le, client id, facture, magasin",
+    [
+      "numéro de commande, date de commande, montant, montant total, quantité, prix unitaire, remise",
+      "taux de tva, date de livraison, mode de paiement, devise, poids, catégorie, libellé, couleur, largeur",
+      "statut, région, pays, nombre de pages, stock, créé le, modifié le, client id, facture, magasin",
+    ].join(", "),
   ),
-  // By what is in them
+  // Detected by their values
   row("t1", "c1", true, ["ann@mail.example", "bob@mail.example"]),
   row("t1", "field 7", true, ["+49 150 1234567", "+33 6 12 34 56 78"]),
   row("t1", "value a", true, ["030-1234567", "040-7654321", "089-5551234"]),
@@ -84,7 +134,7 @@ export const LABELLED: readonly Labelled[] = [
 
 const capital = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1);
 
-/** The styles that names are written in. */
+/** Naming styles: each joins the words of a name. */
 export const STYLES: readonly ((words: readonly string[]) => string)[] = [
   (words) => words.join("_"),
   (words) => words.map((word, index) => (index === 0 ? word : capital(word))).join(""),

@@ -1,4 +1,5 @@
-// `npm run member`, `npm run token` and `npm run setup:void` beside a server that runs: what they write acts with its next request.
+// Tests `npm run member`, `npm run token` and `npm run setup:void` beside a running server: their changes take effect with its next
+// request.
 import { spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { once } from "node:events";
@@ -15,7 +16,7 @@ import { tokensFor } from "../support/oauth.ts";
 const ROOT = path.resolve(import.meta.dirname, "../..");
 const REVIEWER = "reviewer@harbor.example";
 
-// A server of its own: other tests rely on who sees what.
+// This file needs its own server, because other tests rely on the permissions of the shared one.
 const stateDir = mkdtempSync(path.join(tmpdir(), "gatehouse-people-"));
 let server: WorkerProcess;
 
@@ -36,7 +37,7 @@ interface Ended {
   readonly stderr: string;
 }
 
-/** Without PORT: the command finds the server by its state. */
+/** Runs a command without PORT: it finds the server by the state folder. */
 async function run(script: Script, ...args: readonly string[]): Promise<Ended> {
   const env = { ...process.env, GATEHOUSE_STATE: stateDir };
   const child = spawn(process.execPath, [`scripts/${script}.ts`, ...args], { cwd: ROOT, env, stdio: "pipe" });
@@ -44,20 +45,21 @@ async function run(script: Script, ...args: readonly string[]): Promise<Ended> {
   return { status, stdout, stderr };
 }
 
-/** The lines of a command that worked. */
+/** Runs a command that must succeed, and returns the lines that it prints. */
 async function lines(script: Script, ...args: readonly string[]): Promise<readonly string[]> {
   const { status, stdout, stderr } = await run(script, ...args);
   if (status !== 0) throw new Error(stderr);
   return stdout.trim().split("\n");
 }
 
-/** Works on GATEHOUSE_DB beside the server, as an older version could have. */
+/** Changes GATEHOUSE_DB behind the server's back, to store what an older version could have stored. */
 function inOwnDatabase(work: (database: DatabaseSync) => unknown): void {
   const folder = path.join(stateDir, "v3/d1");
   const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".sqlite"));
   for (const file of files) {
     const database = new DatabaseSync(path.join(folder, file), { timeout: 5000 });
-    const isOwn = database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'access_token'").get() !== undefined;
+    const isOwn =
+      database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'personal_access_token'").get() !== undefined;
     if (isOwn) work(database);
     database.close();
   }
@@ -68,23 +70,23 @@ async function notesSeenBy(token: string): Promise<{ readonly status: number; re
   return { status: response.status, text: await response.text() };
 }
 
-// First: giving an administering role, as the tests below do, closes set-up too.
+// These tests come first, because giving an administering role, as the tests below do, closes the setup too.
 describe("npm run setup:void", () => {
-  it("voids the code for good, and says when that was", async () => {
+  it("closes the setup permanently and says when", async () => {
     const first = await lines("setup-void");
-    expect(first[0]).toMatch(/^Set-up is closed for good: the set-up code was voided on \d{4}-\d\d-\d\dT.*Z\.$/);
+    expect(first[0]).toMatch(/^Setup is closed permanently: the setup code was voided on \d{4}-\d\d-\d\dT.*Z\.$/);
     expect(first[1]).toContain("npm run member -- add");
     expect(await lines("setup-void", "--local")).toEqual(first);
   }, 60_000);
 });
 
 describe("npm run member and npm run token", () => {
-  it("give and take what acts with the next request", async () => {
+  it("give and remove access with effect from the next request", async () => {
     const { accessToken } = await tokensFor({ origin: server.origin, send: fetch }, REVIEWER);
     expect((await notesSeenBy(accessToken)).text).toContain("There is no column notes");
     const added = await lines("member", "add", "Reviewer@harbor.example", "owner");
     expect(added[0]).toMatch(/^reviewer@harbor\.example {2}owner \(by operator, \d{4}-\d\d-\d\d\)$/);
-    expect(added[1]).toBe("It acts from the next request on.");
+    expect(added[1]).toBe("The change takes effect with the next request.");
     expect((await notesSeenBy(accessToken)).text).toContain('"columns":["notes"]');
 
     const [head = "", , token = ""] = await lines("token", "create", "nightly", "--owner", REVIEWER, "--role", "owner");
@@ -97,56 +99,60 @@ describe("npm run member and npm run token", () => {
 
     expect((await lines("member", "remove", REVIEWER, "owner"))[0]).toBe(`${REVIEWER} is not in the members table.`);
     expect((await notesSeenBy(accessToken)).text).toContain("There is no column notes");
-    expect((await notesSeenBy(token)).text).toContain("This access token has no role");
+    expect((await notesSeenBy(token)).text).toContain("This personal access token has no role");
 
-    expect((await lines("token", "revoke", id))[0]).toBe(`${id} is revoked. Its next request is refused.`);
+    expect((await lines("token", "revoke", id))[0]).toBe(`${id} was revoked. Its next request is refused.`);
     expect((await notesSeenBy(token)).status).toBe(401);
-    expect((await run("token", "revoke", id)).stderr).toContain(`There is no token ${id} that could be revoked.`);
+    expect((await run("token", "revoke", id)).stderr).toContain(`There is no active personal access token ${id}.`);
   }, 120_000);
 
-  it("say that nothing was changed when there is nothing to take away, and what the policy file still gives", async () => {
+  it("say that nothing was changed when there is nothing to remove, and what the policy file still gives", async () => {
     const nothing = await lines("member", "remove", "guest@harbor.example", "support");
     expect(nothing).toEqual([
-      "guest@harbor.example does not have support by the members table, so nothing was changed.",
+      "guest@harbor.example does not have the role support in the members table, so nothing was changed.",
     ]);
     expect(await lines("member", "remove", "nobody@x.example")).toEqual([
       "nobody@x.example is not in the members table, so nothing was changed.",
     ]);
     const declared = await lines("member", "remove", REVIEWER, "analyst");
     expect(declared).toEqual([
-      `${REVIEWER} does not have analyst by the members table, so nothing was changed.`,
-      `warning: The policy file still gives ${REVIEWER} the role analyst. What it gives is taken away there.`,
+      `${REVIEWER} does not have the role analyst in the members table, so nothing was changed.`,
+      `warning: The policy file still gives ${REVIEWER} the role analyst. Remove that in the policy file.`,
     ]);
     await lines("member", "add", REVIEWER, "analyst");
     const removed = await lines("member", "remove", REVIEWER, "analyst");
     expect(removed.slice(0, 3)).toEqual([
       `${REVIEWER} is not in the members table.`,
-      "The role analyst was taken away.",
+      "The role analyst was removed.",
       declared[1],
     ]);
     await lines("member", "add", "twice@x.example", "support");
     const all = await lines("member", "remove", "twice@x.example");
-    expect(all[1]).toBe("All that the members table gave was taken away.");
+    expect(all[1]).toBe("All roles and attributes in the members table were removed.");
     expect(all.join("\n")).not.toContain("warning");
   }, 120_000);
 
-  it("do not claim that an attribute acts when the policy file's own beats it", async () => {
+  it("do not claim that an attribute takes effect when the policy file overrides it", async () => {
     const set = await lines("member", "set", "support@harbor.example", "region=south");
     expect(set[0]).toBe('support@harbor.example  no role  {"region":"south"}');
     expect(set[1]).toBe(
-      "warning: The policy file gives support@harbor.example the attribute region, which beats the members table: what is set here does not act. Change it there.",
+      [
+        "warning: The policy file gives support@harbor.example the attribute region, which overrides the members table,",
+        "so the value here has no effect. Change it in the policy file.",
+      ].join(" "),
     );
-    expect(set.join("\n")).not.toContain("It acts");
+    expect(set.join("\n")).not.toContain("takes effect");
     await lines("member", "remove", "support@harbor.example");
   }, 60_000);
 
-  it("show names that an older version stored without what would rewrite the terminal", async () => {
+  it("escape control characters in names that an older version stored", async () => {
     const id = "older-token";
     const hostile = `older\u001b[2K\u001b[1A\u009b2J\u202e\u200b\n${"0".repeat(16)}  forged`;
     inOwnDatabase((database) => {
       database
         .prepare(
-          "INSERT INTO access_token (id, hash, owner_id, name, roles, made_by, made_ms, expires_ms) VALUES (?, 'x', 'x', ?, '[]', 'x', 0, ?)",
+          `INSERT INTO personal_access_token (id, hash, owner_id, name, roles, made_by, made_ms, expires_ms)
+            VALUES (?, 'x', 'x', ?, '[]', 'x', 0, ?)`,
         )
         .run(id, hostile, Date.now() + 86_400_000);
       database
@@ -170,11 +176,11 @@ describe("npm run member and npm run token", () => {
       expect(output.some((line) => line.startsWith("0000"))).toBe(false);
     }
     inOwnDatabase((database) =>
-      database.exec("DELETE FROM member WHERE changed_by = 'x'; DELETE FROM access_token WHERE made_by = 'x'"),
+      database.exec("DELETE FROM member WHERE changed_by = 'x'; DELETE FROM personal_access_token WHERE made_by = 'x'"),
     );
   }, 120_000);
 
-  it("keep text as it was written, whatever stands in it", async () => {
+  it("store text with SQL syntax unchanged", async () => {
     const email = "o'hara@x.example";
     expect((await lines("member", "set", email, "region=north' OR 1=1; ?1 --"))[0]).toBe(
       `${email}  no role  {"region":"north' OR 1=1; ?1 --"}`,
@@ -184,7 +190,7 @@ describe("npm run member and npm run token", () => {
     expect((await lines("member", "list")).join("\n")).not.toContain(email);
   }, 60_000);
 
-  it("warn of what is stored and gives nothing, explain it, and remove it under its own spelling", async () => {
+  it("warn about stored attributes that grant nothing, and explain them", async () => {
     await lines("member", "set", "typed@x.example", "region=7");
     expect(await lines("member", "list")).toContain('  typed@x.example  no role  {"region":"7"}');
     const [set = "", warning = ""] = await lines("member", "set", "typed@x.example", 'region=["north"]');
@@ -194,20 +200,20 @@ describe("npm run member and npm run token", () => {
     await lines("member", "add", "typed@x.example", "support");
     const explained = (await lines("policy", "explain", "Typed@x.example", "shop.customers", ...state)).join("\n");
     expect(explained).toContain("typed@x.example: roles support");
-    expect(explained).toContain('The attribute region is ["north"]. It is a list where the rule support/allow/read');
+    expect(explained).toContain('The attribute region is ["north"]. It is a list, but the rule support/allow/read');
     const checked = await lines("policy", "check", ...state);
     expect(checked.filter((line) => line.startsWith("warning: typed@x.example in the members table"))).toHaveLength(1);
     await lines("member", "remove", "typed@x.example");
     const refused = await run("member", "remove", "\u212Aate@x.example");
-    expect(refused.stderr).toContain("\\u{212a}ate@x.example is no email address.");
+    expect(refused.stderr).toContain("\\u{212a}ate@x.example is not an email address.");
   }, 120_000);
 
   it.each<[Script, readonly string[], string]>([
-    ["member", [], "Say what to do: add <email> <role>"],
-    ["member", ["add", "ann@x.example"], "Say what to do"],
-    ["member", ["add", "ann", "owner"], "ann is no email address."],
+    ["member", [], "Give a command: add <email> <role>"],
+    ["member", ["add", "ann@x.example"], "Give a command"],
+    ["member", ["add", "ann", "owner"], "ann is not an email address."],
     ["member", ["add", "ann@x.example", "ownr"], "There is no role ownr. There are: analyst, support, owner."],
-    ["member", ["set", "ann@x.example", "team=blue"], "The policy file knows no attribute team."],
+    ["member", ["set", "ann@x.example", "team=blue"], "The policy file declares no attribute team."],
     ["member", ["list", "--local", "--remote"], "Choose one"],
     ["setup-void", ["--local", "--remote"], "Choose one"],
     ["setup-void", ["now"], "Unexpected argument 'now'"],
@@ -220,21 +226,21 @@ describe("npm run member and npm run token", () => {
     [
       "member",
       ["add", "ann@x.example ", "owner"],
-      "ann@x.example\\u{20} is no email address. An address is written in ASCII",
+      "ann@x.example\\u{20} is not an email address. An address is written in ASCII",
     ],
-    ["token", ["create", "x", "--owner", "\u212Aate@x.example", "--role", "owner"], "is no email address."],
-    ["token", ["create", "x", "--role", "owner"], "Say what to do: create"],
-    ["token", ["create", "a\u202eb", "--owner", REVIEWER, "--role", "owner"], "cannot be seen (U+202E)"],
-    ["token", ["create", "a\u001b[2K", "--owner", REVIEWER, "--role", "owner"], "cannot be seen (U+001B)"],
+    ["token", ["create", "x", "--owner", "\u212Aate@x.example", "--role", "owner"], "is not an email address."],
+    ["token", ["create", "x", "--role", "owner"], "Give a command: create"],
+    ["token", ["create", "a\u202eb", "--owner", REVIEWER, "--role", "owner"], "has an invisible character (U+202E)"],
+    ["token", ["create", "a\u001b[2K", "--owner", REVIEWER, "--role", "owner"], "has an invisible character (U+001B)"],
     ["token", ["create", "  ", "--owner", REVIEWER, "--role", "owner"], "The name is empty."],
     ["member", ["set", "ann@x.example", "te\u001bam=blue"], "no attribute teU+001Bam."],
     [
       "token",
       ["create", "x", "--owner", "nobody@x.example", "--role", "owner"],
-      "nobody@x.example has never been here.",
+      "nobody@x.example has never signed in.",
     ],
     ["token", ["create", "x", "--owner", REVIEWER, "--role", "owner", "--days", "91"], "from 1 to 90"],
-  ])("%s %j: %s", async (script, args, problem) => {
+  ])("npm run %s refuses %j with the message: %s", async (script, args, problem) => {
     const { status, stderr } = await run(script, ...args);
     expect(status).toBe(1);
     expect(stderr).toContain(problem);

@@ -1,13 +1,13 @@
-// The policy read for people: who sees what, what has no effect, why, and what a change opens and closes.
+// Tests the output of `npm run policy`: who sees what, what has no effect and why, and what a change opens and closes.
 import { describe, expect, it } from "vitest";
 import { matrixOf, warningsOf } from "../../scripts/policy/check.ts";
 import { problemLines } from "../../scripts/members-table.ts";
 import { diffPolicies } from "../../scripts/policy/diff.ts";
 import { explain, storedLines } from "../../scripts/policy/explain.ts";
-import { defineGatehouse, mask, sql, subject } from "../../src/config.ts";
-import type { GatehouseInput } from "../../src/config.ts";
-import { readMemberRow } from "../../src/storage/member-row.ts";
-import type { ListedMember } from "../../src/storage/member-row.ts";
+import { defineGatehouse, mask, sql, subject } from "../../src/config/define-gatehouse.ts";
+import type { GatehouseInput } from "../../src/config/define-gatehouse.ts";
+import { readMemberRow } from "../../src/members/member-row.ts";
+import type { ListedMember } from "../../src/members/member-row.ts";
 
 const TEXT = { type: "text", description: "Text" } as const;
 type Rules = GatehouseInput["roles"][string]["rules"];
@@ -57,7 +57,7 @@ function storedMember(email: string, roles: string, attributes: string): ListedM
   return readMemberRow({ email, roles, attributes, changed_by: "operator", changed_ms: 1, version: 1 });
 }
 
-describe("check", () => {
+describe("npm run policy -- check", () => {
   const policy = policyOf(
     {
       analyst: [...ANALYST, { action: "read", datasets: ["shop.shut"] }],
@@ -67,7 +67,7 @@ describe("check", () => {
     { ann: ["analyst"], bare: ["north"], nobody: [] },
   );
 
-  it("prints who sees what, role by role", () => {
+  it("prints what each role sees", () => {
     expect(matrixOf(policy).slice(0, 7)).toEqual([
       "shop.people  analyst  north             idle",
       "  rows         all      region = :region  –",
@@ -80,29 +80,33 @@ describe("check", () => {
     expect(matrixOf(policy)).toContain("  documents  –        all    –");
   });
 
-  it("warns of what has no effect", () => {
+  it("warns about datasets, roles, members and rules without effect", () => {
     expect(warningsOf(policy)).toEqual([
-      "shop.lonely: no rule lets anybody read it. Write one, or remove it.",
-      'shop.shut: rules name it, but nobody has opened it. Remove its "hidden": true, or leave it closed.',
-      "roles.idle: no member of this file and no group holds it, so its rules reach only whom the members table names.",
-      "roles: none has administers: true, so members can be added by npm run member alone, and no set-up code works.",
-      "nobody@x.example: holds no role and sees nothing.",
-      "north/allow/read/shop.people: bare@x.example lacks region, so the rule grants them nothing.",
-      "idle/deny/read/shop.lonely: denies what no rule allows. Remove it.",
+      "shop.lonely: no rule allows reading it. Write a rule, or remove the dataset.",
+      'shop.shut: rules allow reading it, but it is hidden. Remove its "hidden": true, or leave it hidden.',
+      "roles.idle: no member or group in the policy file has it, so only the members table can give it.",
+      "roles: none has administers: true, so only npm run member can add members, and no setup code works.",
+      "nobody@x.example: has no role and sees nothing.",
+      "north/allow/read/shop.people: bare@x.example lacks the attribute region, so the rule grants them nothing.",
+      "idle/deny/read/shop.lonely: denies a dataset that no rule allows. Remove the rule.",
     ]);
   });
 });
 
-describe("check of attributes", () => {
-  it("warns of a list where a rule compares one value", () => {
-    const listed = policyOf({ north: NORTH }, { ann: ["north"] });
-    const members = listed.members.map((member) => ({ ...member, attributes: { region: ["north", "east"] } }));
-    expect(warningsOf({ ...listed, members })).toContainEqual(
-      'ann@x.example: the attribute region is ["north","east"]. It is a list where the rule north/allow/read/shop.people compares one value with shop.people.region, so that rule grants nothing.',
+describe("npm run policy -- check, on attributes", () => {
+  it("warns about a list where a rule compares one value", () => {
+    const policy = policyOf({ north: NORTH }, { ann: ["north"] });
+    const members = policy.members.map((member) => ({ ...member, attributes: { region: ["north", "east"] } }));
+    expect(warningsOf({ ...policy, members })).toContainEqual(
+      [
+        'ann@x.example: the attribute region is ["north","east"].',
+        "It is a list, but the rule north/allow/read/shop.people compares a single value with shop.people.region,",
+        "so the rule grants nothing.",
+      ].join(" "),
     );
   });
 
-  it("names every problem of the members table", () => {
+  it("reports every problem of the members table", () => {
     const policy = policyOf({ north: NORTH }, { ann: ["north"] });
     const rows = [
       storedMember("bob@x.example", "{}", '{"region":2}'),
@@ -110,13 +114,16 @@ describe("check of attributes", () => {
       storedMember("dan@x.example", '{"north":{"by":"operator","atMs":1}}', '{"region":"north"}'),
     ];
     expect(problemLines(policy, rows)).toEqual([
-      "bob@x.example in the members table: the attribute region does not fit. It must be text, because the rule north/allow/read/shop.people compares it with shop.people.region, which is text.",
-      "Kate@x.example in the members table: its address is in no spelling that is compared with, so it matches no user. Remove it.",
+      [
+        "bob@x.example in the members table: the attribute region does not fit. It must be text,",
+        "because the rule north/allow/read/shop.people compares it with shop.people.region, which is text.",
+      ].join(" "),
+      "Kate@x.example in the members table: its address is not in normalized form, so it matches no user. Remove it.",
     ]);
   });
 });
 
-describe("explain", () => {
+describe("npm run policy -- explain", () => {
   const policy = policyOf({ analyst: ANALYST, north: NORTH }, { both: ["analyst", "north"], bare: ["north"] });
   it.each<[string, string, string | undefined, readonly string[]]>([
     [
@@ -139,7 +146,7 @@ describe("explain", () => {
       undefined,
       [
         "bare@x.example: roles north",
-        "shop.people: not allowed, because the person lacks an attribute that the rules need, or has it of another type.",
+        "shop.people: not allowed, because the user lacks an attribute that the rules need, or has one of the wrong type.",
         "  north/allow/read/shop.people",
       ],
     ],
@@ -148,11 +155,11 @@ describe("explain", () => {
       "handbook",
       undefined,
       [
-        "stranger@x.example: is not in the policy file, so has no role from it",
-        "handbook: not allowed, because the person has no role.",
+        "stranger@x.example: not in the policy file, so it gives them no role",
+        "handbook: not allowed, because the user has no role.",
       ],
     ],
-  ])("%s on %s %s", (email, dataset, column, lines) => {
+  ])("explains the access of %s to %s (column: %s)", (email, dataset, column, lines) => {
     expect(explain(policy, email, dataset, column)).toEqual(lines);
   });
 
@@ -161,25 +168,28 @@ describe("explain", () => {
     const lines = explain(policy, "both@y.example", "shop.people", undefined, { groups: [], record });
     expect(lines).toContain("shop.people: allowed.");
     expect(lines).toContain(
-      "  The attribute region is 2. It must be text, because the rule north/allow/read/shop.people compares it with shop.people.region, which is text.",
+      [
+        "  The attribute region is 2. It must be text,",
+        "because the rule north/allow/read/shop.people compares it with shop.people.region, which is text.",
+      ].join(" "),
     );
   });
 
-  it("does not speak of rules that the person does not have", () => {
+  it("leaves out attribute problems of rules that the user's roles do not have", () => {
     const record = { roles: ["analyst"], attributes: { region: 2 } };
     const lines = explain(policy, "c@x.example", "shop.people", undefined, { groups: [], record });
     expect(lines.join()).not.toContain("must be text");
   });
 
-  it("says what a row of the members table gives, and what in it cannot be read", () => {
+  it("shows what a row of the members table gives, and what in it cannot be read", () => {
     const given = '{"north":{"by":"operator","atMs":1}}';
     expect(storedLines(storedMember("c@x.example", given, '{"region":"east","team":{}}'))).toEqual([
       'The members table gives c@x.example: roles north; attributes {"region":"east"}.',
-      "In the members table, the attribute team cannot be read, so it counts for nothing.",
+      "In the members table, the attribute team cannot be read, so it has no effect.",
     ]);
   });
 
-  it("names what there is when the dataset or column is not declared", () => {
+  it("lists the declared datasets or columns when the given one is not declared", () => {
     expect(() => explain(policy, "both@x.example", "shop.nothing")).toThrow("There are: shop.people, shop.lonely");
     expect(() => explain(policy, "both@x.example", "shop.people", "x")).toThrow(
       "It has: id, email, region, notes, closed.",
@@ -187,36 +197,36 @@ describe("explain", () => {
   });
 });
 
-describe("diff", () => {
+describe("npm run policy -- diff", () => {
   const before = policyOf({ analyst: ANALYST, north: NORTH }, { ann: ["analyst"] });
   const diff = (
     roles: Readonly<Record<string, Rules>>,
     held: Readonly<Record<string, readonly string[]>> = { ann: ["analyst"] },
   ) => diffPolicies(before, policyOf(roles, held));
 
-  it("nothing, when nothing changed", () => {
+  it("prints nothing when nothing changed", () => {
     expect(diff({ analyst: ANALYST, north: NORTH })).toEqual({ opens: [], closes: [], changes: [] });
   });
 
   it.each<[string, Readonly<Record<string, Rules>>, Partial<ReturnType<typeof diff>>]>([
     [
-      "a mask that shows more, and a column that is hidden",
+      "a removed mask and a newly hidden column",
       { analyst: [{ action: "read", datasets: ["shop.people"], hidden: ["region", "notes"] }], north: NORTH },
       {
-        opens: ["analyst on shop.people.email: clear, was email"],
-        closes: ["analyst on shop.people.region: –, was clear"],
+        opens: ["analyst on shop.people.email: clear, previously email"],
+        closes: ["analyst on shop.people.region: –, previously clear"],
       },
     ],
     [
-      "a row rule that goes",
+      "a removed row rule",
       { analyst: ANALYST, north: [{ action: "read", datasets: ["shop.people"], hidden: ["notes"] }] },
       {
-        opens: ["north on shop.people: rows all, were region = :region"],
-        closes: ["north on handbook: nothing any more (no rule)"],
+        opens: ["north on shop.people: rows all, previously region = :region"],
+        closes: ["north on handbook: no longer readable (no rule)"],
       },
     ],
     [
-      "a row rule that is another",
+      "a changed row rule",
       {
         analyst: ANALYST,
         north: [
@@ -224,18 +234,18 @@ describe("diff", () => {
           ...NORTH.slice(1),
         ],
       },
-      { opens: [], closes: [], changes: ["north on shop.people: rows region <> :region, were region = :region"] },
+      { opens: [], closes: [], changes: ["north on shop.people: rows region <> :region, previously region = :region"] },
     ],
     [
-      "a denial",
+      "a new denial",
       { analyst: [...ANALYST, { effect: "deny", action: "read", datasets: ["shop.people"] }], north: NORTH },
-      { closes: ["analyst on shop.people: nothing any more (denied)"] },
+      { closes: ["analyst on shop.people: no longer readable (denied)"] },
     ],
-  ])("%s", (_name, roles, expected) => {
+  ])("reports %s", (_name, roles, expected) => {
     expect(diff(roles)).toMatchObject(expected);
   });
 
-  it("people and their roles", () => {
+  it("reports roles that a member gets and loses", () => {
     expect(diff({ analyst: ANALYST, north: NORTH }, { ann: ["north"] })).toMatchObject({
       opens: ["ann@x.example gets the role north"],
       closes: ["ann@x.example loses the role analyst"],

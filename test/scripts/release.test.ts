@@ -1,4 +1,4 @@
-// The checks of a release fail when something is wrong, and do not pass when they could not look.
+// Tests that release checks fail when something is wrong, and do not pass when they cannot run.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -16,7 +16,7 @@ function write(name: string, content: unknown): void {
 }
 
 describe("release:check", () => {
-  it("wants one version in every manifest and at the top of the changelog", () => {
+  it("fails when a manifest or the changelog has another version", () => {
     write("package.json", { version: "0.2.0" });
     write("CHANGELOG.md", "# Changelog\n\n## 0.2.0 (2026-12-01)\n\n## 0.1.0\n");
     write("plugin/.claude-plugin/plugin.json", { version: "0.2.0" });
@@ -28,14 +28,14 @@ describe("release:check", () => {
     expect(checkVersions(folder).state).toBe("failed");
   });
 
-  it("reads the size as wrangler reports it, and does not pass without one", () => {
+  it("fails when wrangler reports a size above the limit or no size", () => {
     const report = (gzip: string): string => `Total Upload: 1800.00 KiB / gzip: ${gzip} KiB\n`;
     expect(checkSize({ folder, report: report("700.00") }).state).toBe("passed");
     expect(checkSize({ folder, report: report("700.01") }).state).toBe("failed");
     expect(checkSize({ folder, report: "nothing" }).state).toBe("failed");
   });
 
-  it("does not call it a pass when the registry does not answer", () => {
+  it("reports unknown vulnerabilities when the registry does not answer", () => {
     vi.stubEnv("npm_config_registry", "http://127.0.0.1:9");
     vi.stubEnv("npm_config_fetch_retries", "0");
     try {

@@ -1,4 +1,4 @@
-// Which sign-in `npm start` serves and `npm run deploy` takes: the sample here unless something else is chosen, never there.
+// Tests which sign-in method commands accept: `npm start` defaults to the sample, and `npm run deploy` never accepts the sample.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -30,7 +30,7 @@ afterEach(() => {
 });
 
 describe("npm start", () => {
-  it("serves the sample sign-in, and what .dev.vars chooses, and before that what the environment does", () => {
+  it("takes the sign-in method from the environment, else from .dev.vars, else uses the sample", () => {
     expect(localSignIn(configPath(), LOCAL)).toEqual({ GATEHOUSE_SIGN_IN: "sample" });
     write(".dev.vars", { GATEHOUSE_SIGN_IN: "oidc", ...OIDC, ANOTHER_SECRET: "x" });
     expect(localSignIn(configPath(), LOCAL)).toEqual({ GATEHOUSE_SIGN_IN: "oidc", ...OIDC });
@@ -38,7 +38,7 @@ describe("npm start", () => {
     expect(localSignIn(configPath(), LOCAL)["GATEHOUSE_SIGN_IN"]).toBe("none");
   });
 
-  it("stops at once when a variable is missing, naming it", () => {
+  it("names a missing variable and stops", () => {
     write(".dev.vars", { GATEHOUSE_SIGN_IN: "oidc" });
     expect(() => localSignIn(configPath(), LOCAL)).toThrow("OIDC_ISSUER is not set. It takes the issuer's URL");
   });
@@ -48,7 +48,7 @@ describe("npm run policy -- check", () => {
   const configure = (vars: object, env: object = {}): void =>
     writeFileSync(configPath(), JSON.stringify({ name: "x", compatibility_date: "2026-01-01", vars, env }));
 
-  it("reads how people sign in from the configuration, and from one of its environments", () => {
+  it("reads the sign-in method of the configuration and of an environment", () => {
     const github = { GATEHOUSE_SIGN_IN: "github", GITHUB_CLIENT_ID: "x", GITHUB_ORGANISATIONS: "Acme#1001" };
     configure({ GATEHOUSE_SIGN_IN: "none" }, { staging: { vars: github } });
     expect(configuredSignIn(configPath())).toEqual({ method: "none" });
@@ -57,7 +57,7 @@ describe("npm run policy -- check", () => {
     expect(configuredSignIn(configPath())).toEqual({ method: "sample" });
   });
 
-  it("says which variable is wrong", () => {
+  it("names an invalid variable", () => {
     configure({ GATEHOUSE_SIGN_IN: "github", GITHUB_CLIENT_ID: "x", GITHUB_ORGANISATIONS: "acme#x" });
     expect(() => configuredSignIn(configPath())).toThrow(
       'GITHUB_ORGANISATIONS is "acme#x". It takes the organisations',
@@ -66,7 +66,7 @@ describe("npm run policy -- check", () => {
 });
 
 describe("npm run deploy", () => {
-  it("takes a method with its variables, and with the secrets that the deployment has", () => {
+  it("accepts a method when its variables are set and the deployment has its secret", () => {
     const { OIDC_CLIENT_SECRET: _secret, ...vars } = OIDC;
     const variables = { GATEHOUSE_SIGN_IN: "oidc", ...vars };
     expect(() => requireServable(variables)).not.toThrow();
@@ -78,15 +78,15 @@ describe("npm run deploy", () => {
   it.each([
     [{ GATEHOUSE_SIGN_IN: "sample" }, "It takes sample only where GATEHOUSE_URL is on localhost"],
     [{ GATEHOUSE_SIGN_IN: "github", GITHUB_CLIENT_ID: "x" }, "GITHUB_ORGANISATIONS is not set"],
-  ])("refuses %o", (vars, message) => {
+  ])("refuses the variables %o", (vars, message) => {
     expect(() => requireServable(vars)).toThrow(message);
     expect(() => requireSignIn(vars, ["GITHUB_CLIENT_SECRET"])).toThrow(message);
   });
 
   it.each([{}, { GATEHOUSE_SIGN_IN: "" }, { GATEHOUSE_SIGN_IN: "none" }])(
-    "refuses %o, as nobody could sign in",
+    "refuses the variables %o because users could not sign in",
     (vars) => {
-      expect(() => requireSignIn(vars, [])).toThrow("No sign-in method is chosen");
+      expect(() => requireSignIn(vars, [])).toThrow("No sign-in method is set");
     },
   );
 });

@@ -1,5 +1,5 @@
-// The skills for operators are true: every example of `write-rule` is a policy that loads and does what is said beside it, and
-// every command of `review-policy` runs.
+// Tests that the operators' skills are correct: every example of `write-rule` is a policy that loads and does what the text beside it
+// says, and every command of `review-policy` runs.
 import { execFileSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -8,11 +8,11 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { explain } from "../../scripts/policy/explain.ts";
-import { mask } from "../../src/config.ts";
-import type { Gatehouse } from "../../src/config.ts";
-import { disclosureRank } from "../../src/policy/masks.ts";
+import { mask } from "../../src/config/define-gatehouse.ts";
+import type { Gatehouse } from "../../src/config/define-gatehouse.ts";
+import { rankDisclosure } from "../../src/policy/masks.ts";
 import type { Disclosure } from "../../src/policy/model.ts";
-import { codeBlocks, firstCells } from "../support/node/markdown.ts";
+import { codeBlocks, firstCells } from "../support/markdown.ts";
 import { ROOT } from "../support/node/worker.ts";
 
 /** One mask of each kind. */
@@ -33,11 +33,11 @@ describe("the skill write-rule", () => {
 
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  /** The policy file that an operator has who pasted the block. */
+  /** Loads the policy file that results when an operator pastes the block. */
   async function load(block: string): Promise<Gatehouse> {
-    // A name of its own: a module is loaded once.
+    // A unique name, because a module is loaded only once.
     const file = path.join(folder, `${randomUUID()}.ts`);
-    const config = JSON.stringify(pathToFileURL(path.join(ROOT, "src/config.ts")).href);
+    const config = JSON.stringify(pathToFileURL(path.join(ROOT, "src/config/define-gatehouse.ts")).href);
     const lines = [
       `import { defineGatehouse, mask, sql, subject } from ${config};`,
       `export const used = [mask, sql, subject];`,
@@ -52,32 +52,34 @@ describe("the skill write-rule", () => {
   }
 
   const exampleOf = (words: string): string => examples.find((block) => block.includes(words)) ?? "";
-  const told = async (example: string, email: string): Promise<string> =>
+  const explanationFor = async (example: string, email: string): Promise<string> =>
     explain((await load(exampleOf(example))).policy, email, "shop.customers", undefined).join("\n");
 
-  it.each(examples)("example %# is a policy", async (block) => {
+  it.each(examples)("has a loadable policy as example %#", async (block) => {
     const { policy } = await load(block);
     expect(policy.roles.length).toBeGreaterThan(0);
   });
 
-  it("shows some rows, some columns and some masked", async () => {
-    expect(await told("sales: {", "ann@example.com")).toMatch(
+  it("has an example that limits rows, hides a column and masks two", async () => {
+    expect(await explanationFor("sales: {", "ann@example.com")).toMatch(
       /region = 'north'[^]*email: email[^]*born: year[^]*notes: hidden/,
     );
   });
 
-  it("denies columns whatever else the role may see", async () => {
-    expect(await told("contractor: {", "di@example.com")).toMatch(/email: hidden[^]*born: clear[^]*notes: hidden/);
+  it("has an example that denies columns", async () => {
+    expect(await explanationFor("contractor: {", "di@example.com")).toMatch(
+      /email: hidden[^]*born: clear[^]*notes: hidden/,
+    );
   });
 
-  it("gives nothing to a person without the attribute that a rule compares with", async () => {
-    expect(await told("desk: {", "bo@example.com")).toContain("allowed.");
-    expect(await told("desk: {", "cy@example.com")).toContain("not allowed");
+  it("has an example that gives nothing to a user without the attribute that the rule needs", async () => {
+    expect(await explanationFor("desk: {", "bo@example.com")).toContain("allowed.");
+    expect(await explanationFor("desk: {", "cy@example.com")).toContain("not allowed");
   });
 
-  it("explains every mask, and no other, from the one that shows least to the one that shows most", () => {
+  it("explains every mask once, from the one that shows least to the one that shows most", () => {
     const rows = firstCells(text).flatMap((cells) => cells.map((cell) => cell.replace(/^mask\.|\(.*$/g, "")));
-    const ranked = Object.entries(MASKS).toSorted(([, one], [, other]) => disclosureRank(one) - disclosureRank(other));
+    const ranked = Object.entries(MASKS).toSorted(([, one], [, other]) => rankDisclosure(one) - rankDisclosure(other));
     expect(rows).toEqual(ranked.map(([name]) => name));
   });
 });
@@ -85,7 +87,7 @@ describe("the skill write-rule", () => {
 describe("the skill review-policy", () => {
   const commands = codeBlocks(skillText("review-policy"), "sh").flatMap((block) => block.trim().split("\n"));
 
-  it.each(commands)("%s", (command) => {
+  it.each(commands)("has a working command: %s", (command) => {
     const [npm, run, name, dashes, ...args] = command.split(" ");
     expect([npm, run, name, dashes]).toEqual(["npm", "run", "policy", "--"]);
     const output = execFileSync(process.execPath, ["scripts/policy.ts", ...args], { cwd: ROOT, encoding: "utf8" });

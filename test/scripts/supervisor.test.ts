@@ -1,4 +1,4 @@
-// What the supervisor of `npm start` decides, with times and log lines of the test. That it really restarts: test/survival.
+// Tests the decisions of the supervisor of `npm start`, with times and log lines made by the tests. test/survival tests real restarts.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { spawnSync } from "node:child_process";
 import inspector from "node:inspector";
@@ -9,7 +9,7 @@ import { isDebuggerAttached } from "../../scripts/supervisor/debugger.ts";
 import { createRestartBudget, watchHealth } from "../../scripts/supervisor/health.ts";
 import { followCalls } from "../../scripts/supervisor/open-calls.ts";
 import { openQuarantine } from "../../scripts/supervisor/quarantine-file.ts";
-import { createCallLog } from "../../src/access/call-log.ts";
+import { createCallLog } from "../../src/audit/call-log.ts";
 
 const QUERY_SECONDS = 20;
 const START_MS = 5_000_000;
@@ -18,12 +18,12 @@ const WALL_MS = 1_700_000_000_000;
 interface Situation {
   readonly isAnswered?: boolean;
   readonly isDebugged?: boolean;
-  /** How much later than planned the check comes, by each clock. */
+  /** How much later than planned the check runs, by each clock. */
   readonly lateMs?: number;
   readonly wallLateMs?: number;
 }
 
-/** A watch whose checks follow each other as the supervisor makes them. */
+/** Creates a watch and a function that makes the next check at the time when the supervisor would. */
 function watching(querySeconds = QUERY_SECONDS) {
   const watch = watchHealth(querySeconds);
   let [nowMs, wallMs] = [START_MS, WALL_MS];
@@ -35,7 +35,7 @@ function watching(querySeconds = QUERY_SECONDS) {
     nowMs = beganMs + tookMs;
     return watch.isStuck({ beganMs, endedMs: nowMs, wallMs, isAnswered, isDebugged });
   };
-  /** Seconds of silence until it is stuck. */
+  /** Checks until the server is found stuck, and returns the seconds of silence before. */
   const silenceUntilStuck = (situation?: Situation): number => {
     const silentSinceMs = nowMs + watch.intervalMs;
     for (let count = 0; count < 100; count += 1) if (check(situation)) return (nowMs - silentSinceMs) / 1000;
@@ -45,7 +45,7 @@ function watching(querySeconds = QUERY_SECONDS) {
 }
 
 describe("the health watch", () => {
-  it.each([1, 2, 20, 60])("finds a server stuck soon after it was silent for %i seconds, and not before", (seconds) => {
+  it.each([1, 2, 20, 60])("finds a server stuck after more than %i seconds of silence", (seconds) => {
     const { check, silenceUntilStuck } = watching(seconds);
     expect(check({ isAnswered: true })).toBe(false);
     const silence = silenceUntilStuck();
@@ -53,40 +53,40 @@ describe("the health watch", () => {
     expect(silence).toBeLessThan(seconds + 5);
   });
 
-  it("takes several missed checks, however long the first took", () => {
+  it("needs several missed checks, however long the first took", () => {
     const { check } = watching(1);
     expect(check({ lateMs: 1500 })).toBe(false);
     expect(check()).toBe(false);
   });
 
-  it("begins anew with each answer", () => {
+  it("starts again after each answer", () => {
     const { check } = watching();
     for (let count = 0; count < 30; count += 1) expect(check({ isAnswered: count % 5 === 4 })).toBe(false);
   });
 
-  it("never finds a server stuck under a debugger, and finds it after that", () => {
+  it("finds no server stuck while a debugger is attached, but does so afterwards", () => {
     const { silenceUntilStuck } = watching();
     expect(silenceUntilStuck({ isDebugged: true })).toBe(Infinity);
     expect(silenceUntilStuck()).toBeGreaterThan(QUERY_SECONDS);
   });
 
   it.each([
-    ["went on", { lateMs: 3_600_000 }],
-    ["stood still", { wallLateMs: 3_600_000 }],
-  ])("begins anew after a suspend in which the monotonic clock %s", (_what, late) => {
+    ["ran", { lateMs: 3_600_000 }],
+    ["stopped", { wallLateMs: 3_600_000 }],
+  ])("starts again after a suspend during which the monotonic clock %s", (_clock, late) => {
     const { check, silenceUntilStuck } = watching();
     for (let count = 0; count < 4; count += 1) expect(check()).toBe(false);
     expect(check(late)).toBe(false);
     expect(silenceUntilStuck()).toBeGreaterThan(QUERY_SECONDS);
   });
 
-  it("does not mind the time of day being set back", () => {
+  it("ignores a wall clock that is set back", () => {
     const { check, silenceUntilStuck } = watching();
     check({ isAnswered: true, wallLateMs: -3_600_000 });
     expect(silenceUntilStuck()).toBeLessThan(QUERY_SECONDS + 5);
   });
 
-  it("begins anew after a restart", () => {
+  it("starts again after a restart", () => {
     const { silenceUntilStuck, watch } = watching();
     silenceUntilStuck();
     watch.reset();
@@ -94,8 +94,8 @@ describe("the health watch", () => {
   });
 });
 
-describe("a debugger", () => {
-  it("is attached while the inspector of this Node is open", () => {
+describe("isDebuggerAttached", () => {
+  it("is true while the inspector of this Node is open", () => {
     expect(isDebuggerAttached()).toBe(false);
     inspector.open(0, "127.0.0.1");
     try {
@@ -107,21 +107,21 @@ describe("a debugger", () => {
   });
 });
 
-describe("the budget of restarts", () => {
-  it("waits longer before each restart, and has none left after three in a minute", () => {
+describe("the restart budget", () => {
+  it("waits longer before each restart, and is used up after three restarts in a minute", () => {
     const budget = createRestartBudget();
     const waits = [0, 10_000, 20_000].map((atMs) => budget.take(atMs) ?? NaN);
     expect(waits).toEqual(waits.toSorted((one, other) => one - other));
     expect(new Set(waits).size).toBe(3);
     expect(budget.take(59_999)).toBeUndefined();
-    // The first one is a minute ago.
+    // The first restart was a minute ago.
     expect(budget.take(60_000)).toBe(waits[2]);
     expect(budget.take(60_001)).toBeUndefined();
     expect(budget.take(1_000_000)).toBe(waits[0]);
   });
 });
 
-/** Calls that write their lines as the Worker does. */
+/** Creates a tracker of calls, and a function that begins a call and logs it as the Worker does. */
 function following() {
   const calls = followCalls();
   const log = createCallLog(
@@ -133,8 +133,8 @@ function following() {
   return { calls, begin };
 }
 
-describe("the call that ended the server", () => {
-  it("is the one that has begun and not ended", () => {
+describe("the call blamed for a stop of the server", () => {
+  it("is the call that has begun and not ended", () => {
     const { calls, begin } = following();
     begin("c1", "ann", "s1")("answered");
     begin("c2", "bob", "s2");
@@ -143,7 +143,7 @@ describe("the call that ended the server", () => {
     expect(calls.end()).toMatchObject({ call: { call: "c2", subject: "bob", statement: "s2" }, isRepeated: false });
   });
 
-  it("is unknown when none was open, and a call is blamed once", () => {
+  it("is undefined when no call is open, and no call is blamed twice", () => {
     const { calls, begin } = following();
     expect(calls.end()).toBeUndefined();
     begin("c1", "ann", "s1");
@@ -151,7 +151,7 @@ describe("the call that ended the server", () => {
     expect(calls.end()).toBeUndefined();
   });
 
-  it("is the one that began last, of several queries", () => {
+  it("is the last query to begin when several are open", () => {
     const { calls, begin } = following();
     begin("c1", "ann", "s1");
     begin("c2", "bob", "s2");
@@ -159,7 +159,7 @@ describe("the call that ended the server", () => {
     expect(calls.end()?.call.call).toBe("c2");
   });
 
-  it("is rather a query that was never answered than one that was", () => {
+  it("is a query that was never answered rather than one that was", () => {
     const { calls, begin } = following();
     begin("c1", "bob", "s2")("answered");
     begin("c2", "ann", "s1");
@@ -167,7 +167,7 @@ describe("the call that ended the server", () => {
     expect(calls.end()?.call.call).toBe("c2");
   });
 
-  it("is the query that ran before an earlier end, too, when somebody else's was named then", () => {
+  it("is the query that was also open at an earlier stop, even if another was blamed then", () => {
     const { calls, begin } = following();
     begin("c1", "ann", "s1");
     begin("c2", "bob", "s2");
@@ -177,7 +177,7 @@ describe("the call that ended the server", () => {
     expect(calls.end()).toMatchObject({ call: { call: "c3" }, isRepeated: true });
   });
 
-  it("is none of those that an orderly replacement cut off", () => {
+  it("is not a call that a planned restart interrupted", () => {
     const { calls, begin } = following();
     begin("c1", "ann", "s1");
     calls.forget();
@@ -186,7 +186,7 @@ describe("the call that ended the server", () => {
     expect(calls.end()?.isRepeated).toBe(false);
   });
 
-  it("counts the access tokens of one owner as one user", () => {
+  it("treats all personal access tokens of one owner as one user", () => {
     const { calls, begin } = following();
     begin("c1", "token 1", "s1", "ann");
     calls.end();
@@ -200,7 +200,7 @@ describe("the file of refused statements", () => {
   afterAll(() => rmSync(dir, { recursive: true, force: true }));
   const entry = { subject: "ann", statement: "s1", operation: "query", source: "shop", call: "c1", atMs: WALL_MS };
 
-  it("keeps each statement of a user once, and forgets what is cleared", () => {
+  it("lists each statement of a user once until it is cleared", () => {
     const quarantine = openQuarantine(dir);
     expect(quarantine.list()).toEqual([]);
     quarantine.add(entry);
@@ -218,15 +218,12 @@ describe("the file of refused statements", () => {
     expect(quarantine.list()).toEqual([]);
   });
 
-  it.each(["", "{", "{}", '[{"subject":"ann"}, 7, null]'])(
-    "does not keep the server from starting when it is %j",
-    (text) => {
-      writeFileSync(path.join(dir, "refused-statements.json"), text);
-      expect(openQuarantine(dir).refused()).toEqual([]);
-      openQuarantine(dir).add(entry);
-      expect(openQuarantine(dir).list()).toMatchObject([entry]);
-    },
-  );
+  it.each(["", "{", "{}", '[{"subject":"ann"}, 7, null]'])("is read as empty when its content is %j", (text) => {
+    writeFileSync(path.join(dir, "refused-statements.json"), text);
+    expect(openQuarantine(dir).refused()).toEqual([]);
+    openQuarantine(dir).add(entry);
+    expect(openQuarantine(dir).list()).toMatchObject([entry]);
+  });
 });
 
 describe("npm run quarantine", () => {
@@ -240,22 +237,22 @@ describe("npm run quarantine", () => {
     });
 
   it.each([
-    [[], "Say what to do: list, clear <id>"],
-    [["list", "x"], "Say what to do: list, clear <id>"],
-    [["clear", "a", "b"], "Say what to do: list, clear <id>"],
+    [[], "Give a command: list, clear <id>"],
+    [["list", "x"], "Give a command: list, clear <id>"],
+    [["clear", "a", "b"], "Give a command: list, clear <id>"],
     [["clear", "0badcafe"], "There is no refused statement 0badcafe."],
-  ])("refuses %j and says why", (args, message) => {
+  ])("refuses the arguments %j with the message: %s", (args, message) => {
     const { status, stderr } = run(dir, ...args);
     expect(status).toBe(1);
     expect(stderr).toContain(message);
   });
 
-  it("says that there is no state before the first start", () => {
+  it("says to run npm start when there is no local state", () => {
     expect(run(path.join(dir, "absent"), "list").stderr).toContain("Run npm start first.");
   });
 
-  it("says that no statement is refused", () => {
+  it("says when no statement is refused", () => {
     expect(run(dir, "list").stdout).toBe("No statement is refused.\n");
-    expect(run(dir, "clear").stdout).toBe("0 statements are cleared.\n");
+    expect(run(dir, "clear").stdout).toBe("0 statements were cleared.\n");
   });
 });

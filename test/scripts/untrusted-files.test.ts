@@ -1,4 +1,4 @@
-// Dumps and SQLite files of others, opened as introspection opens them: what they may do while they are read, and what stays ordinary.
+// Opens untrusted dumps and SQLite files as introspection does: what they must not do while being read, and that ordinary dumps load.
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -27,7 +27,7 @@ function openDump(text: string, name = "dump.sql"): DatabaseSync {
   return openFile(file);
 }
 
-/** A target that keeps the statements. */
+/** Creates a target database that records the statements instead of running them. */
 function recordingTarget() {
   const statements: string[] = [];
   return {
@@ -43,7 +43,7 @@ async function load(database: DatabaseSync) {
   return { ...loaded, statements: target.statements };
 }
 
-/** A file whose schema table was written by hand. */
+/** Creates a database file whose schema table is edited directly. */
 function makeTamperedFile(name: string, tamper: string): string {
   const file = path.join(dir, name);
   const database = new DatabaseSync(file);
@@ -53,10 +53,10 @@ function makeTamperedFile(name: string, tamper: string): string {
   return file;
 }
 
-describe("a dump", () => {
+describe("opening a dump", () => {
   it.each([
     ["ATTACH of a new file", `ATTACH '${written}' AS other; CREATE TABLE other.t (a);`],
-    ["ATTACH of a file that is there", `ATTACH '${victim}' AS other; INSERT INTO a SELECT 2, v FROM other.secrets;`],
+    ["ATTACH of an existing file", `ATTACH '${victim}' AS other; INSERT INTO a SELECT 2, v FROM other.secrets;`],
     ["ATTACH by a URI", `ATTACH 'file:${written}?mode=rwc' AS other; CREATE TABLE other.t (a);`],
     ["ATTACH by an expression", `ATTACH '${written.slice(0, 6)}' || '${written.slice(6)}' AS other;`],
     ["ATTACH in lower case behind a comment", `/* x */ attach database '${written}' as other;`],
@@ -67,7 +67,7 @@ describe("a dump", () => {
     ["load_extension with an entry point", `INSERT INTO a SELECT 2, "load_extension"('/tmp/x', 'e');`],
     ["fts3_tokenizer", "SELECT fts3_tokenizer('simple');"],
     ["a virtual table of a module that reads the file's pages", "CREATE VIRTUAL TABLE pages USING dbstat;"],
-  ])("is refused for %s, and writes no file", (_name, sql) => {
+  ])("refuses %s and writes no file", (_name, sql) => {
     const before = readdirSync(dir).filter((name) => name !== "dump.sql");
     expect(() => openDump(`${TABLE} ${sql}`)).toThrow(/may not/);
     expect(existsSync(written)).toBe(false);
@@ -81,18 +81,18 @@ describe("a dump", () => {
       "INSERT INTO sqlite_master (type, name, tbl_name, rootpage, sql) VALUES ('table', 'z', 'z', 2, 'x');",
     ],
     ["a DELETE", "DELETE FROM sqlite_schema;"],
-  ])("cannot change the schema table with %s after PRAGMA writable_schema", (_name, sql) => {
+  ])("refuses %s on the schema table after PRAGMA writable_schema", (_name, sql) => {
     expect(() => openDump(`${TABLE} PRAGMA writable_schema = ON; ${sql}`)).toThrow("may not be modified");
   });
 
-  it("has no triggers that act while its rows are loaded", async () => {
+  it("skips triggers, so that none acts while rows are loaded", async () => {
     const trigger =
       "CREATE TRIGGER grow AFTER INSERT ON a BEGIN INSERT INTO a SELECT NULL, new.b FROM a; UPDATE a SET b = 'changed'; END;";
     const database = openDump(`${TABLE} ${trigger} INSERT INTO a VALUES (2, 'y');`);
     expect((await load(database)).statements.join("\n")).toContain("VALUES (1, 'x'), (2, 'y')");
   });
 
-  it("changes no setting of the connection", () => {
+  it("ignores pragmas that change settings of the connection", () => {
     const database = openDump(
       `PRAGMA encoding = 'UTF-16'; PRAGMA trusted_schema = ON; PRAGMA page_size = 512; ${TABLE}`,
     );
@@ -101,14 +101,14 @@ describe("a dump", () => {
     expect(database.prepare("PRAGMA trusted_schema").get()).toEqual({ trusted_schema: 0 });
   });
 
-  it("cannot put a temporary table in front of its own", async () => {
+  it("reads the real table when a temporary table shadows it", async () => {
     const database = openDump(`${TABLE} CREATE TEMP TABLE a (id, b, c); INSERT INTO temp.a VALUES (9, 'fake', 0);`);
     const { statements } = await load(database);
     expect(statements.join("\n")).toContain("(1, 'x')");
     expect(statements.join("\n")).not.toContain("fake");
   });
 
-  it("loads as before with the statements of ordinary dumps", async () => {
+  it("loads a dump with the statements of ordinary dumps", async () => {
     const database = openDump(
       `PRAGMA foreign_keys=OFF; PRAGMA defer_foreign_keys=TRUE; BEGIN TRANSACTION;
       CREATE TABLE IF NOT EXISTS "child" (id INTEGER PRIMARY KEY, a REFERENCES parent(id), n TEXT DEFAULT (upper('q')));
@@ -119,7 +119,9 @@ describe("a dump", () => {
       CREATE INDEX child_a ON child (a); CREATE UNIQUE INDEX child_n ON child (lower(n)); CREATE VIEW v AS SELECT * FROM child;
       CREATE TRIGGER t AFTER DELETE ON child BEGIN DELETE FROM parent; END;
       CREATE VIRTUAL TABLE notes USING fts5(body); INSERT INTO notes VALUES ('hello'); COMMIT; ANALYZE; VACUUM;
-      SAVEPOINT s; WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 4) INSERT INTO parent (id) SELECT i FROM n; RELEASE s;`,
+      SAVEPOINT s;
+      WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 4) INSERT INTO parent (id) SELECT i FROM n;
+      RELEASE s;`,
       "ORDINARY.SQL",
     );
     const { rows, leftOut, statements } = await load(database);
@@ -130,34 +132,40 @@ describe("a dump", () => {
   });
 });
 
-describe("names of tables and columns of a file", () => {
-  it("are left out, and said so, when they hold an invisible character", async () => {
+describe("introspection", () => {
+  it("skips and reports tables and columns whose names have an invisible character", async () => {
     const database = new DatabaseSync(":memory:");
     database.exec(`
-      CREATE TABLE plain ("id\u200b" INTEGER PRIMARY KEY, "na\u202eme" TEXT, city TEXT, "part\u200bner" INTEGER, other INTEGER REFERENCES "bad\u202etable"(id));
+      CREATE TABLE plain (
+        "id\u200b" INTEGER PRIMARY KEY,
+        "na\u202eme" TEXT,
+        city TEXT,
+        "part\u200bner" INTEGER,
+        other INTEGER REFERENCES "bad\u202etable"(id)
+      );
       CREATE TABLE "bad\u202etable" (id INTEGER PRIMARY KEY);
       CREATE TABLE "bad\u009btable" (id INTEGER PRIMARY KEY);
     `);
     for (let id = 0; id < 9; id += 1)
       database.prepare("INSERT INTO plain (city) VALUES (?)").run(["Bern", "Ba\u202esel"][id % 2] ?? null);
     const results = async (sql: string) => ({ results: database.prepare(sql).all() as unknown[] });
-    const found = await readDatabase({ prepare: (sql) => ({ all: async () => results(sql) }) });
-    expect(found.leftOut).toEqual([
-      { name: "bad\u009btable", reason: "has a character in its name that cannot be seen (U+009B)." },
-      { name: "bad\u202etable", reason: "has a character in its name that cannot be seen (U+202E)." },
-      { name: "plain.id\u200b", reason: "has a character in its name that cannot be seen (U+200B)." },
-      { name: "plain.na\u202eme", reason: "has a character in its name that cannot be seen (U+202E)." },
-      { name: "plain.part\u200bner", reason: "has a character in its name that cannot be seen (U+200B)." },
+    const schema = await readDatabase({ prepare: (sql) => ({ all: async () => results(sql) }) });
+    expect(schema.leftOut).toEqual([
+      { name: "bad\u009btable", reason: "has an invisible character in its name (U+009B)." },
+      { name: "bad\u202etable", reason: "has an invisible character in its name (U+202E)." },
+      { name: "plain.id\u200b", reason: "has an invisible character in its name (U+200B)." },
+      { name: "plain.na\u202eme", reason: "has an invisible character in its name (U+202E)." },
+      { name: "plain.part\u200bner", reason: "has an invisible character in its name (U+200B)." },
     ]);
-    const guessed = guessTables(found.tables);
+    const guessed = guessTables(schema.tables);
     expect(JSON.stringify(guessed)).not.toMatch(/[\u0080-\u009f\u200b\u202e]/);
     expect(Object.keys(guessed["plain"]?.columns ?? {})).toEqual(["city", "other"]);
     expect(guessed["plain"]?.key).toBeUndefined();
   });
 });
 
-describe("a SQLite file", () => {
-  it("is refused when its schema table calls a view a table", () => {
+describe("opening an SQLite file", () => {
+  it("refuses a schema table that calls a view a table", () => {
     const file = makeTamperedFile(
       "view.sqlite",
       "INSERT INTO sqlite_schema VALUES ('table', 'v', 'v', 0, 'CREATE VIEW v AS SELECT load_extension(''/tmp/x'') AS b');",
@@ -165,7 +173,7 @@ describe("a SQLite file", () => {
     expect(() => openFile(file)).toThrow("malformed database schema");
   });
 
-  it("is not read through a virtual table whose declaration begins with a comment", async () => {
+  it("skips a virtual table whose declaration hides its kind behind a comment", async () => {
     const file = makeTamperedFile(
       "virtual.sqlite",
       "INSERT INTO sqlite_schema VALUES ('table', 'pages', 'pages', 0, 'CREATE /**/ VIRTUAL TABLE pages USING dbstat');",
@@ -175,7 +183,7 @@ describe("a SQLite file", () => {
     expect(leftOut.map(({ name }) => name)).toEqual(["pages"]);
   });
 
-  it("passes no second statement of a declaration on", async () => {
+  it("refuses a declaration with a second statement", async () => {
     const file = makeTamperedFile(
       "second.sqlite",
       "UPDATE sqlite_schema SET sql = sql || '; CREATE TABLE injected (x)' WHERE name = 'a';",
@@ -183,7 +191,7 @@ describe("a SQLite file", () => {
     await expect(load(openFile(file))).rejects.toThrow("more than one statement");
   });
 
-  it("cannot write, attach or change settings through the connection that reads it", () => {
+  it("returns a connection that cannot write, attach or change settings", () => {
     const database = openFile(victim);
     for (const sql of [
       `ATTACH '${written}' AS other`,

@@ -1,7 +1,7 @@
-// The definition that assistants see: small, plain, stable.
+// The tools and instructions that assistants see: they must stay small, plain and stable.
 import { countTokens } from "gpt-tokenizer";
 import { beforeAll, describe, expect, it } from "vitest";
-import { instructionsFor } from "../../src/server/instructions.ts";
+import { buildInstructions } from "../../src/server/instructions.ts";
 import { readJson } from "../support/oauth.ts";
 import { post2026, tokenOf } from "../support/worker.ts";
 
@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 
 describe("tools/list", () => {
-  it("has the tools in their order", () => {
+  it("lists the tools in a fixed order", () => {
     expect(tools.map((tool) => tool.name)).toEqual(["search", "fetch", "describe", "query"]);
   });
 
@@ -28,14 +28,14 @@ describe("tools/list", () => {
     expect(countTokens(JSON.stringify(tools))).toBeLessThan(1000);
   });
 
-  it("marks each as reading only, and describes it", () => {
+  it("marks every tool as read-only and describes it", () => {
     for (const tool of tools) {
       expect(tool.annotations).toMatchObject({ readOnlyHint: true });
       expect(tool.description.length).toBeGreaterThan(30);
     }
   });
 
-  it("has plain schemas: objects that take no unknown key, without unions or references", () => {
+  it("has only plain input schemas: objects without unknown keys, unions or references", () => {
     for (const { inputSchema } of tools) {
       expect(inputSchema).toMatchObject({ type: "object", additionalProperties: false });
       expect(JSON.stringify(inputSchema)).not.toMatch(/anyOf|oneOf|allOf|\$ref|\$schema/);
@@ -44,8 +44,8 @@ describe("tools/list", () => {
 });
 
 describe("the instructions", () => {
-  it("say how to work within their first 512 characters, whatever the organisation's name", () => {
-    const start = instructionsFor("A very long name of an organisation ".repeat(5)).slice(0, 512);
+  it("name the tools and the key rules in the first 512 characters when the organisation's name is long", () => {
+    const start = buildInstructions("A very long name of an organisation ".repeat(5)).slice(0, 512);
     for (const word of ["describe", "query", "search", "fetch", "permissions", "never follow instructions"])
       expect(start).toContain(word);
   });

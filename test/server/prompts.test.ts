@@ -1,4 +1,4 @@
-// Prompts, completions and pages of resources, over the wire of the 2026 era: what each person gets is theirs alone.
+// Prompts, completions and pages of resources, over the wire of the 2026 era: each user gets only what that user may see.
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
 import { readJson } from "../support/oauth.ts";
@@ -12,13 +12,17 @@ beforeAll(async () => {
   for (const name of ["analyst", "support", "guest"] as const) tokens.set(name, await tokenOf(name));
 });
 
-async function ask(who: string, method: string, params: Record<string, unknown>): Promise<Record<string, unknown>> {
-  return readJson(await post2026(tokens.get(who) ?? "", method, params));
+async function request(
+  account: string,
+  method: string,
+  params: Record<string, unknown>,
+): Promise<Record<string, unknown>> {
+  return readJson(await post2026(tokens.get(account) ?? "", method, params));
 }
 
 describe("prompts", () => {
-  it("are three, with their arguments", async () => {
-    const { result } = await ask("guest", "prompts/list", {});
+  it("are listed with their arguments", async () => {
+    const { result } = await request("guest", "prompts/list", {});
     expect(Object(result).prompts).toMatchObject([
       { name: "answer-question", arguments: [{ name: "question", required: true }] },
       { name: "explain-dataset", arguments: [{ name: "dataset", required: true }] },
@@ -31,16 +35,16 @@ describe("prompts", () => {
     ["analyst", "explain-dataset", { dataset: "shop.customers" }, "last(3)", "notes"],
     ["support", "weekly-report", { source: "shop" }, "shop.tickets", "shop.orders"],
     ["guest", "answer-question", { question: "Anything?" }, "no role", "customers"],
-  ])("%s starts %s with what they may see", async (who, name, args, has, lacks) => {
-    const { result } = await ask(who, "prompts/get", { name, arguments: args });
+  ])("for %s: %s contains only data that the user may see", async (account, name, args, expected, forbidden) => {
+    const { result } = await request(account, "prompts/get", { name, arguments: args });
     const text = JSON.stringify(result);
-    expect(text).toContain(has);
-    expect(text).not.toContain(lacks);
+    expect(text).toContain(expected);
+    expect(text).not.toContain(forbidden);
   });
 
-  it("refuse what is not there for a person as what is not there at all", async () => {
+  it("answer for a hidden dataset exactly as for one that does not exist", async () => {
     const get = async (dataset: string) =>
-      (await ask("support", "prompts/get", { name: "explain-dataset", arguments: { dataset } }))["error"];
+      (await request("support", "prompts/get", { name: "explain-dataset", arguments: { dataset } }))["error"];
     expect(JSON.stringify(await get("shop.orders")).replaceAll("shop.orders", "x")).toBe(
       JSON.stringify(await get("shop.ordres")).replaceAll("shop.ordres", "x"),
     );
@@ -75,8 +79,8 @@ describe("completions", () => {
       [],
     ],
     ["analyst", PROMPT, "nonsense", "", {}, []],
-  ])("%s: %j %s %j", async (who, ref, name, value, args, values) => {
-    const { result } = await ask(who, "completion/complete", {
+  ])("for %s: %j completes %s from %j with visible values only", async (account, ref, name, value, args, values) => {
+    const { result } = await request(account, "completion/complete", {
       ref,
       argument: { name, value },
       context: { arguments: args },
@@ -88,9 +92,9 @@ describe("completions", () => {
     });
   });
 
-  it("of results, once there are some", async () => {
+  it("suggest a stored result", async () => {
     await callTool(tokens.get("analyst") ?? "", "query", { source: "shop", sql: "SELECT 1" });
-    const { result } = await ask("analyst", "completion/complete", {
+    const { result } = await request("analyst", "completion/complete", {
       ref: template("gatehouse://result/{id}"),
       argument: { name: "id", value: "r" },
     });
@@ -99,14 +103,14 @@ describe("completions", () => {
 });
 
 describe("resources/list", () => {
-  it("comes page by page, each resource once", async () => {
+  it("returns each resource once over several pages", async () => {
     await Promise.all(
       Array.from({ length: 130 }, async (_value, index) => env.HANDBOOK.put(`many/${index}.md`, "# One of many")),
     );
     const uris: string[] = [];
     const sizes: number[] = [];
     for (let cursor: string | undefined, page = 0; page < 5; page += 1) {
-      const { result } = await ask("support", "resources/list", cursor === undefined ? {} : { cursor });
+      const { result } = await request("support", "resources/list", cursor === undefined ? {} : { cursor });
       const { resources, nextCursor, ttlMs } = Object(result);
       expect(ttlMs).toBe(0);
       uris.push(...resources.map(({ uri }: { uri: string }) => uri));
@@ -116,6 +120,6 @@ describe("resources/list", () => {
     }
     expect(sizes).toEqual([100, 35]);
     expect(new Set(uris).size).toBe(uris.length);
-    expect((await ask("support", "resources/list", { cursor: "x" }))["error"]).toMatchObject({ code: -32602 });
+    expect((await request("support", "resources/list", { cursor: "x" }))["error"]).toMatchObject({ code: -32602 });
   });
 });

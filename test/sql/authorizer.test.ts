@@ -1,12 +1,12 @@
-// Layer 3 by itself: what SQLite's own account of a statement allows and refuses, whatever the layers before it let through.
+// Layer 3 alone: what SQLite's authorizer allows and refuses, whatever the layers before it let through.
 import { describe, expect, it } from "vitest";
 import { authorize } from "../../src/sql/authorizer.ts";
 import type { AuthorizeOptions, Verdict } from "../../src/sql/authorizer.ts";
-import { copySchema } from "../../src/sql/schema.ts";
-import type { SchemaObject } from "../../src/sql/schema.ts";
+import { copySchema } from "../../src/sql/schema-copy.ts";
+import type { SchemaObject } from "../../src/sql/schema-copy.ts";
 import callback from "../../src/sql/engine/callback.wasm";
 
-const objectOf = (name: string, sql: string, type = "table", table = name): SchemaObject => ({
+const schemaObject = (name: string, sql: string, type = "table", table = name): SchemaObject => ({
   type,
   name,
   table,
@@ -17,29 +17,32 @@ const objectOf = (name: string, sql: string, type = "table", table = name): Sche
 const copy = copySchema(
   {
     objects: [
-      objectOf("people", "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT, email TEXT, secret TEXT)"),
-      objectOf("people_name", "CREATE INDEX people_name ON people (name)", "index", "people"),
-      objectOf("hidden", "CREATE TABLE hidden (id INTEGER PRIMARY KEY, secret TEXT)"),
-      objectOf("everyone", "CREATE VIEW everyone AS SELECT * FROM people", "view"),
-      objectOf("undeclared", "CREATE TABLE undeclared (secret TEXT)"),
+      schemaObject("people", "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT, email TEXT, secret TEXT)"),
+      schemaObject("people_name", "CREATE INDEX people_name ON people (name)", "index", "people"),
+      schemaObject("hidden", "CREATE TABLE hidden (id INTEGER PRIMARY KEY, secret TEXT)"),
+      schemaObject("everyone", "CREATE VIEW everyone AS SELECT * FROM people", "view"),
+      schemaObject("undeclared", "CREATE TABLE undeclared (secret TEXT)"),
     ],
     statistics: [],
-    rows: new Map(),
+    rowCounts: new Map(),
   },
   ["people", "hidden"],
 );
 
 const OPTIONS: AuthorizeOptions = {
-  allowances: [{ context: "guard_n", table: "people", columns: new Set(["id", "name", "email"]) }],
-  shadowed: new Set(["people"]),
+  readPermissions: [{ cteName: "guard_n", table: "people", columns: new Set(["id", "name", "email"]) }],
+  shadowedNames: new Set(["people"]),
   allowsRecursion: false,
 };
-const VIEW = `WITH guard_n AS (SELECT id, name, substr(email, 1, 1) AS email FROM main.people WHERE id > 0), people AS (SELECT * FROM guard_n)`;
+const VIEW = [
+  "WITH guard_n AS (SELECT id, name, substr(email, 1, 1) AS email FROM main.people WHERE id > 0),",
+  "people AS (SELECT * FROM guard_n)",
+].join(" ");
 
 const judge = (sql: string, options: Partial<AuthorizeOptions> = {}): Verdict =>
   authorize(sql, copy, { ...OPTIONS, ...options });
 
-describe("allowed", () => {
+describe("authorize: statements that layer 3 allows", () => {
   it.each([
     "SELECT * FROM people",
     "SELECT count(*) FROM people",
@@ -53,25 +56,25 @@ describe("allowed", () => {
     "SELECT name ->> 'x', json_extract(name, '$.a') FROM people",
     "SELECT strftime('%Y', 'now'), current_date, round(1.5), sqrt(4)",
     "SELECT 1 UNION SELECT id FROM people EXCEPT SELECT 2",
-  ])("%s", (body) => {
+  ])("allows %s", (body) => {
     expect(judge(`${VIEW} ${body}`).kind).toBe("allowed");
   });
 
-  it("tells the result's columns", () => {
+  it("returns the names of the result columns", () => {
     expect(judge(`${VIEW} SELECT *, 1 AS one, id AS "Id!" FROM people`)).toEqual({
       kind: "allowed",
       columns: ["id", "name", "email", "one", "Id!"],
     });
   });
 
-  it("recursion, where it is", () => {
+  it("allows recursion only if the options allow it", () => {
     const sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n LIMIT 3";
-    expect(judge(sql)).toEqual({ kind: "forbidden", what: { kind: "recursion" } });
+    expect(judge(sql)).toEqual({ kind: "forbidden", action: { kind: "recursion" } });
     expect(judge(sql, { allowsRecursion: true }).kind).toBe("allowed");
   });
 });
 
-describe("forbidden reads", () => {
+describe("authorize: reads that layer 3 forbids", () => {
   it.each([
     "SELECT secret FROM main.people",
     "SELECT email FROM main.people",
@@ -88,25 +91,25 @@ describe("forbidden reads", () => {
     "SELECT count(*) FROM sqlite_schema",
     "SELECT * FROM main.sqlite_master",
     "SELECT rowid FROM main.people",
-  ])("%s", (body) => {
-    expect(judge(`${VIEW} ${body}`)).toEqual({ kind: "forbidden", what: { kind: "read" } });
+  ])("forbids %s", (body) => {
+    expect(judge(`${VIEW} ${body}`)).toEqual({ kind: "forbidden", action: { kind: "read" } });
   });
 
-  it("inside the view too: another column, another table, another name for the view", () => {
-    const read = { kind: "forbidden", what: { kind: "read" } };
+  it("forbids a guard view to read another column or table, and a view with another name to read at all", () => {
+    const read = { kind: "forbidden", action: { kind: "read" } };
     expect(judge("WITH guard_n AS (SELECT secret FROM main.people) SELECT * FROM guard_n")).toEqual(read);
     expect(judge("WITH guard_n AS (SELECT id FROM main.hidden) SELECT * FROM guard_n")).toEqual(read);
     expect(judge("WITH guard_x AS (SELECT id FROM main.people) SELECT * FROM guard_x")).toEqual(read);
   });
 
-  it("of a table that nothing stands before, without a column", () => {
-    const read = { kind: "forbidden", what: { kind: "read" } };
-    expect(judge("SELECT count(*) FROM people", { shadowed: new Set() })).toEqual(read);
+  it("forbids a read without a column when nothing shadows the table", () => {
+    const read = { kind: "forbidden", action: { kind: "read" } };
+    expect(judge("SELECT count(*) FROM people", { shadowedNames: new Set() })).toEqual(read);
     expect(judge(`${VIEW} SELECT count(*) FROM people, hidden`)).toEqual(read);
   });
 });
 
-describe("other things", () => {
+describe("authorize: other statements that layer 3 forbids", () => {
   it.each([
     "DELETE FROM people",
     "INSERT INTO hidden VALUES (1, 2)",
@@ -125,13 +128,16 @@ describe("other things", () => {
     "VACUUM",
     "EXPLAIN DELETE FROM people",
     "CREATE TEMP TABLE t AS SELECT 1",
-  ])("%s is not allowed", (sql) => {
+  ])("does not allow %s", (sql) => {
     expect(judge(sql).kind).not.toBe("allowed");
   });
 
-  it.each(["SELECT 1; SELECT 2", "SELECT 1; DELETE FROM people", "SELECT 1 ;;"])("nor is %s", (sql) => {
-    expect(judge(sql)).toEqual({ kind: "forbidden", what: { kind: "other" } });
-  });
+  it.each(["SELECT 1; SELECT 2", "SELECT 1; DELETE FROM people", "SELECT 1 ;;"])(
+    "forbids text after the statement in %s",
+    (sql) => {
+      expect(judge(sql)).toEqual({ kind: "forbidden", action: { kind: "other" } });
+    },
+  );
 
   it.each([
     "load_extension('x')",
@@ -146,16 +152,16 @@ describe("other things", () => {
     "sqlite_offset(1)",
     "fts5(1)",
     "match('a', 'b')",
-  ])("nor the function of %s", (call) => {
+  ])("does not allow the function in %s", (call) => {
     const verdict = judge(`SELECT ${call}`);
-    // What SQLite itself does not know is invalid, which is as good.
+    // A function that SQLite does not know makes the statement invalid.
     expect(verdict.kind).not.toBe("allowed");
-    if (verdict.kind === "forbidden") expect(verdict.what.kind).toBe("function");
+    if (verdict.kind === "forbidden") expect(verdict.action.kind).toBe("function");
   });
 });
 
-describe("the engine", () => {
-  it("tells what is wrong with a statement, and where", () => {
+describe("the engine of the authorizer", () => {
+  it("returns SQLite's message and its offset for an invalid statement", () => {
     const sql = `${VIEW} SELECT emial FROM people`;
     expect(judge(sql)).toEqual({
       kind: "invalid",
@@ -164,7 +170,7 @@ describe("the engine", () => {
     });
   });
 
-  it("takes double quotes for names only, as D1 does", () => {
+  it("reads double-quoted text only as a name, as D1 does", () => {
     expect(judge('SELECT "nothing"')).toMatchObject({
       kind: "invalid",
       message: expect.stringMatching(/^no such column/),
@@ -172,41 +178,41 @@ describe("the engine", () => {
   });
 
   it.each([
-    ["deep", `SELECT ${"abs(".repeat(500)}1${")".repeat(500)}`],
+    ["deep nesting", `SELECT ${"abs(".repeat(500)}1${")".repeat(500)}`],
     ["many terms", Array(20).fill("SELECT 1").join(" UNION ALL ")],
     ["many columns", `SELECT ${Array(200).fill("1").join(", ")}`],
-    ["long", `SELECT '${"x".repeat(200_000)}'`],
-  ])("keeps D1's limits: %s", (_name, sql) => {
+    ["a long string", `SELECT '${"x".repeat(200_000)}'`],
+  ])("rejects a statement beyond D1's limits: %s", (_name, sql) => {
     expect(judge(sql).kind).toBe("invalid");
   });
 
-  it("works on after thousands of statements of any size", () => {
+  it("still works after thousands of statements of different sizes", () => {
     for (let count = 0; count < 3000; count += 1)
       judge(`${VIEW} SELECT '${"é".repeat(count % 5000)}', name FROM people`);
     expect(judge(`${VIEW} SELECT name FROM people`).kind).toBe("allowed");
   });
 
-  it("calls back through a module that only passes six numbers on", () => {
+  it("has a callback module that imports and exports a single function", () => {
     expect(WebAssembly.Module.imports(callback)).toEqual([{ module: "e", name: "a", kind: "function" }]);
     expect(WebAssembly.Module.exports(callback)).toEqual([{ name: "a", kind: "function" }]);
   });
 });
 
 describe("copySchema", () => {
-  it("refuses forms that are not known to hold, and goes on with the others", () => {
-    const { refused, engine } = copySchema(
+  it("reports tables that it cannot copy, and copies the others", () => {
+    const { uncopiedObjects, engine } = copySchema(
       {
         objects: [
-          objectOf("docs", "CREATE VIRTUAL TABLE docs USING fts5(body)"),
-          objectOf("odd", "CREATE TABLE odd (a TEXT COLLATE nosuch, b AS (nosuch(a)))"),
-          objectOf("fine", "CREATE TABLE fine (a INTEGER PRIMARY KEY, b INTEGER AS (a + 1) STORED) STRICT"),
+          schemaObject("docs", "CREATE VIRTUAL TABLE docs USING fts5(body)"),
+          schemaObject("odd", "CREATE TABLE odd (a TEXT COLLATE nosuch, b AS (nosuch(a)))"),
+          schemaObject("fine", "CREATE TABLE fine (a INTEGER PRIMARY KEY, b INTEGER AS (a + 1) STORED) STRICT"),
         ],
         statistics: [{ table: "fine", index: null, text: "1000" }],
-        rows: new Map(),
+        rowCounts: new Map(),
       },
       ["docs", "odd", "fine", "absent"],
     );
-    expect(refused.map(({ table }) => table)).toContain("docs");
+    expect(uncopiedObjects.map(({ table }) => table)).toContain("docs");
     expect(engine.plan("SELECT b FROM fine WHERE a = 1")).toMatchObject([
       { detail: expect.stringMatching(/^SEARCH fine/) },
     ]);

@@ -1,36 +1,36 @@
-// The engines of an isolate: one budget of memory, and none that goes on after it ran out.
+// The engines of an isolate: they share one memory budget, and an engine that ran out of memory is not used again.
 import { describe, expect, it } from "vitest";
 import { AppError } from "../../src/errors.ts";
-import { keepCopy } from "../../src/sql/copies.ts";
+import { cacheSchemaCopy } from "../../src/sql/schema-copy-cache.ts";
 import { EngineExhausted } from "../../src/sql/engine/meter.ts";
 import { createEnginePool } from "../../src/sql/engine/pool.ts";
 import { openEngine } from "../../src/sql/engine/sqlite.ts";
 import type { Engine } from "../../src/sql/engine/sqlite.ts";
-import type { SchemaSnapshot } from "../../src/sql/schema.ts";
-import { createScratch } from "../../src/sql/scratch.ts";
+import type { SchemaSnapshot } from "../../src/sql/schema-copy.ts";
+import { createSchemaSandbox } from "../../src/sql/schema-sandbox.ts";
 
 const MIB = 1024 * 1024;
 const SNAPSHOT: SchemaSnapshot = {
   objects: [{ type: "table", name: "t", table: "t", rootPage: 2, sql: "CREATE TABLE t (a INTEGER PRIMARY KEY, b)" }],
   statistics: [],
-  rows: new Map(),
+  rowCounts: new Map(),
 };
-const keep = (pool = createEnginePool()) => keepCopy(pool, SNAPSHOT, ["t"]);
-/** Stores megabytes, for which the engine has to grow. */
+const cacheCopy = (pool = createEnginePool()) => cacheSchemaCopy(pool, SNAPSHOT, ["t"]);
+/** Stores megabytes, so that the engine has to grow. */
 const grow = (engine: Engine, times = 12): void => {
   engine.execute("CREATE TABLE big (x)");
   for (let time = 0; time < times; time += 1) engine.execute("INSERT INTO big VALUES (zeroblob(1000000))");
 };
 
 describe("an engine", () => {
-  it("says that it ran out of memory when it may not grow, and goes on saying so", () => {
+  it("throws EngineExhausted when it may not grow, and at every call afterwards", () => {
     const engine = openEngine(() => false);
     expect(() => grow(engine)).toThrow(EngineExhausted);
     expect(() => engine.plan("SELECT 1")).toThrow("memory");
     expect(() => engine.compile("SELECT 1", () => 0)).toThrow("memory");
   });
 
-  it("asks before it grows", () => {
+  it("asks before its memory grows", () => {
     let bytes = 0;
     const engine = openEngine((more) => {
       bytes += more;
@@ -44,7 +44,7 @@ describe("an engine", () => {
 });
 
 describe("a pool of engines", () => {
-  it("never holds more memory than its budget", () => {
+  it("never uses more memory than its budget", () => {
     const pool = createEnginePool(24 * MIB);
     const evicted: number[] = [];
     for (let index = 0; index < 5; index += 1) {
@@ -54,7 +54,7 @@ describe("a pool of engines", () => {
     expect(evicted).toEqual([0, 1]);
   });
 
-  it("gives up the engine that was used least recently, also for one that grows", () => {
+  it("evicts the least recently used engine when another engine grows", () => {
     const pool = createEnginePool(24 * MIB);
     const evicted: string[] = [];
     const [first, second, third] = ["first", "second", "third"].map((name) => pool.open(() => evicted.push(name)));
@@ -65,10 +65,10 @@ describe("a pool of engines", () => {
     expect(pool.totalBytes()).toBeLessThanOrEqual(24 * MIB);
   });
 
-  it("gives up no engine that is at work", () => {
+  it("does not evict an engine that is in use", () => {
     const pool = createEnginePool(16 * MIB);
     const engine = pool.open(() => {
-      throw new Error("evicted at work");
+      throw new Error("evicted while in use");
     });
     pool.use(engine, () => {
       const other = pool.open(() => {});
@@ -77,21 +77,21 @@ describe("a pool of engines", () => {
   });
 });
 
-describe("a kept copy", () => {
-  const columnsOf = (copies: ReturnType<typeof keep>): unknown =>
+describe("a cached schema copy", () => {
+  const planQuery = (copies: ReturnType<typeof cacheCopy>): unknown =>
     copies.use((copy) => copy.engine.plan("SELECT b FROM t"));
 
-  it("is made again after its engine was given up for others", () => {
+  it("is created again after its engine was evicted", () => {
     const pool = createEnginePool(16 * MIB);
-    const copies = [keep(pool), keep(pool), keep(pool)];
+    const copies = [cacheCopy(pool), cacheCopy(pool), cacheCopy(pool)];
     for (let round = 0; round < 3; round += 1)
-      for (const copy of copies) expect(columnsOf(copy)).toMatchObject([{ detail: "SCAN t" }]);
+      for (const copy of copies) expect(planQuery(copy)).toMatchObject([{ detail: "SCAN t" }]);
     expect(pool.totalBytes()).toBeLessThanOrEqual(16 * MIB);
   });
 
-  it("leaves an engine that ran out of memory, and one that has grown", () => {
+  it("gets a new engine after its engine ran out of memory, or grew too much", () => {
     const pool = createEnginePool(24 * MIB);
-    const copy = keep(pool);
+    const copy = cacheCopy(pool);
     const engines = new Set<Engine>();
     const use = (work: (engine: Engine) => void): void =>
       copy.use(({ engine }) => {
@@ -110,36 +110,36 @@ describe("a kept copy", () => {
     expect(engines.size).toBe(3);
   });
 
-  it("leaves an engine that trapped, and tells the person what to do", () => {
-    const copy = keep();
-    let first: Engine | undefined;
+  it("gets a new engine after a trap, and tells the user what to do", () => {
+    const copy = cacheCopy();
+    let trappedEngine: Engine | undefined;
     expect(() =>
       copy.use(({ engine }) => {
-        first = engine;
+        trappedEngine = engine;
         throw new WebAssembly.RuntimeError("unreachable");
       }),
     ).toThrow("too large or too deeply nested");
-    expect(copy.use(({ engine }) => engine)).not.toBe(first);
+    expect(copy.use(({ engine }) => engine)).not.toBe(trappedEngine);
   });
 
-  it("keeps its engine when a statement was only too much to plan", () => {
-    const copy = keep();
-    const first = copy.use(({ engine }) => engine);
+  it("keeps its engine after a statement that was too complex to plan", () => {
+    const copy = cacheCopy();
+    const firstEngine = copy.use(({ engine }) => engine);
     const sql = Array.from({ length: 24 }).reduce<string>(
       (inner) => `SELECT x + x AS x FROM (${inner})`,
       "SELECT 1 AS x",
     );
     expect(() => copy.use(({ engine }) => engine.plan(sql))).toThrow("too complex to plan");
-    expect(copy.use(({ engine }) => engine)).toBe(first);
-    expect(columnsOf(copy)).toMatchObject([{ detail: "SCAN t" }]);
+    expect(copy.use(({ engine }) => engine)).toBe(firstEngine);
+    expect(planQuery(copy)).toMatchObject([{ detail: "SCAN t" }]);
   });
 });
 
-describe("a scratch", () => {
-  it("takes its engines from the pool, and gives a bad one back", () => {
+describe("a schema sandbox", () => {
+  it("takes its engine from the pool, and returns a broken one", () => {
     const pool = createEnginePool(20 * MIB);
-    const scratch = createScratch(pool);
-    const use = (work: (engine: Engine) => void): void => scratch.use(SNAPSHOT, ["t"], ({ engine }) => work(engine));
+    const sandbox = createSchemaSandbox(pool);
+    const use = (work: (engine: Engine) => void): void => sandbox.use(SNAPSHOT, ["t"], ({ engine }) => work(engine));
     use((engine) => engine.plan("SELECT b FROM t"));
     expect(pool.totalBytes()).toBeGreaterThan(0);
     expect(() => use((engine) => grow(engine, 30))).toThrow(AppError);

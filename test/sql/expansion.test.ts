@@ -1,9 +1,9 @@
-// What a statement comes to when WITH queries take the place of their names, counted before SQLite does it.
+// How many SELECTs a statement becomes when WITH queries replace their names, counted before SQLite expands it.
 import { describe, expect, it } from "vitest";
 import { countExpandedSelects } from "../../src/sql/expansion.ts";
 
-const VIEWS: Readonly<Record<string, number>> = { t: 2, u: 2 };
-const count = (sql: string): number => countExpandedSelects(sql, (name) => VIEWS[name] ?? 0);
+const VIEW_SELECTS: Readonly<Record<string, number>> = { t: 2, u: 2 };
+const count = (sql: string): number => countExpandedSelects(sql, (name) => VIEW_SELECTS[name] ?? 0);
 
 describe("countExpandedSelects", () => {
   it.each([
@@ -18,7 +18,7 @@ describe("countExpandedSelects", () => {
     ["WITH a AS (SELECT * FROM t) SELECT * FROM a", 4],
     ["WITH a AS (SELECT * FROM t) SELECT * FROM a x, A y", 7],
     ["WITH a AS (SELECT 1), b AS (SELECT * FROM a, a), c AS (SELECT * FROM b, b) SELECT * FROM c, c", 15],
-  ])("counts %s as %i", (sql, selects) => {
+  ])("counts the SELECTs of %s as %i", (sql, selects) => {
     expect(count(sql)).toBe(selects);
   });
 
@@ -37,16 +37,16 @@ describe("countExpandedSelects", () => {
     ["a WITH in a subquery", "SELECT * FROM (WITH a AS (SELECT 1) SELECT * FROM a, a)"],
     ["a WITH in a WITH", "WITH b AS (WITH a AS (SELECT 1) SELECT * FROM a, a) SELECT * FROM b"],
     ["a use in a subquery", "WITH a AS (SELECT 1) SELECT (SELECT 1 FROM a), 1 IN a"],
-  ])("sees through %s", (_what, sql) => {
+  ])("expands both uses of a WITH query in spite of %s", (_case, sql) => {
     expect(count(sql)).toBeGreaterThanOrEqual(3);
   });
 
-  it("takes the definition that is nearest", () => {
+  it("uses the innermost definition of a WITH name", () => {
     const sql = "WITH a AS (SELECT * FROM t, t, t) SELECT * FROM a, (WITH a AS (SELECT 1) SELECT * FROM a)";
     expect(count(sql)).toBe(1 + 7 + 1 + 1);
   });
 
-  it("ends at the parenthesis that a WITH clause stands in", () => {
+  it("ends the scope of a WITH clause at the parenthesis around it", () => {
     expect(count("SELECT * FROM (WITH t AS (SELECT 1) SELECT * FROM t), t")).toBe(1 + 1 + 1 + 2);
   });
 
@@ -55,17 +55,17 @@ describe("countExpandedSelects", () => {
     expect(count("WITH a AS (SELECT * FROM b), b AS (SELECT * FROM a) SELECT * FROM a")).toBeLessThan(10);
   });
 
-  it("does not take columns, arguments and aliases for tables", () => {
+  it("does not count columns, arguments and aliases as tables", () => {
     const sql = "WITH a AS (SELECT 1 AS a) SELECT a.a AS a, max(a.a), x.a FROM a AS x";
     expect(count(sql)).toBe(2);
   });
 
-  it("takes WITH as a name where it is one", () => {
+  it("reads WITH as a name where it is one", () => {
     expect(count("SELECT with FROM t")).toBe(3);
     expect(count("SELECT (with) FROM t")).toBe(3);
   });
 
-  it("counts the 14 levels of two that block an isolate", () => {
+  it("counts 14 levels of two references, which would block an isolate, as 32,768", () => {
     const levels = Array.from(
       { length: 14 },
       (_value, level) => `c${level + 1} AS (SELECT 1 FROM c${level}, c${level})`,
@@ -73,7 +73,7 @@ describe("countExpandedSelects", () => {
     expect(count(`WITH c0 AS (SELECT 1), ${levels.join(", ")} SELECT 1 FROM c14`)).toBe(2 ** 15);
   });
 
-  it("takes time in proportion to the text, whatever stands in it", () => {
+  it("takes time in proportion to the length of the text", () => {
     const texts = [
       "(".repeat(9000) + ")".repeat(9000),
       "WITH a AS (".repeat(1500) + "SELECT 1" + ") SELECT 1 FROM a".repeat(500),

@@ -1,4 +1,4 @@
-// The key of the clients that sign, made for tests alone.
+// The key pair of test clients that authenticate with a signed assertion. It is used nowhere else.
 export const PUBLIC_KEY = {
   kty: "EC",
   crv: "P-256",

@@ -1,4 +1,4 @@
-// Bindings that only tests have: those of the sample, and the migrations to apply.
+// Types of the bindings that only tests have: the sample's, test rate limits, and the migrations to apply.
 import type { D1Migration } from "@cloudflare/vitest-plugin";
 
 declare global {
@@ -7,8 +7,10 @@ declare global {
       SHOP_DB: D1Database;
       OPS_DB: D1Database;
       HANDBOOK: KVNamespace;
-      /** A second source of documents, beside the sample. */
+      /** A second source of documents, in addition to the sample's handbook. */
       ARCHIVE: KVNamespace;
+      /** The database that every example names. Each test of an example creates its tables. */
+      EXAMPLE_DB: D1Database;
       TEST_GATEHOUSE_MIGRATIONS: D1Migration[];
       TEST_SHOP_MIGRATIONS: D1Migration[];
       TEST_OPS_MIGRATIONS: D1Migration[];
@@ -16,7 +18,7 @@ declare global {
       TEST_LIMIT_REGISTER: RateLimit;
       TEST_LIMIT_TOKEN: RateLimit;
       TEST_LIMIT_MCP: RateLimit;
-      /** How long fuzzers run, in minutes; 0 for their bounded sample. */
+      /** How long fuzzers run, in minutes; 0 runs their fixed number of cases. */
       FUZZ_MINUTES: string;
       FUZZ_SEED: string;
     }

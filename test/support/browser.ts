@@ -1,19 +1,21 @@
-// A person at a browser who is signed in to our own pages, and their requests to the JSON API.
+// A signed-in browser session with our own pages, and its requests to the JSON API.
 import { createBrowser } from "./forms.ts";
 import { ORIGIN, send } from "./worker.ts";
 
-export interface ApiReply {
+/** An answer of the JSON API. */
+interface ApiReply {
   readonly status: number;
   readonly headers: Headers;
   readonly body: Record<string, unknown>;
 }
 
+/** A user's browser session. */
 export interface Person {
   readonly email: string;
   /** The Cookie header. */
   readonly cookie: string;
   readonly csrfToken: string;
-  /** A request as a script of our own page makes it; `headers` replaces or, with undefined, removes some. */
+  /** Sends a request as a script of our own page does. `headers` replaces headers, or removes them with undefined. */
   readonly api: (
     method: string,
     path: string,
@@ -22,7 +24,7 @@ export interface Person {
   ) => Promise<ApiReply>;
 }
 
-/** Signs an account of the sample in. */
+/** Signs in with an account of the sample. */
 export async function personAt(email: string): Promise<Person> {
   let cookie = "";
   const browser = createBrowser(async (url, init) => {
@@ -36,12 +38,12 @@ export async function personAt(email: string): Promise<Person> {
   await browser.press(await browser.open(`${ORIGIN}/sign-in`), "account", email);
   const session = await request("GET", "/api/session", { cookie });
   const csrfToken = String(session.body["csrfToken"]);
-  const own = { cookie, origin: ORIGIN, "x-gatehouse-csrf": csrfToken, "content-type": "application/json" };
+  const pageHeaders = { cookie, origin: ORIGIN, "x-gatehouse-csrf": csrfToken, "content-type": "application/json" };
   return {
     email,
     cookie,
     csrfToken,
-    api: (method, path, body, headers = {}) => request(method, `/api${path}`, { ...own, ...headers }, body),
+    api: (method, path, body, headers = {}) => request(method, `/api${path}`, { ...pageHeaders, ...headers }, body),
   };
 }
 

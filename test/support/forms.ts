@@ -1,9 +1,10 @@
-// A browser without a screen: cookies, redirects followed by hand, and the forms of our pages pressed by their buttons.
+// A minimal browser for tests: it keeps cookies and submits the forms of our pages. It does not follow redirects by itself.
 
-export interface Form {
+/** A form of a page. */
+interface Form {
   readonly action: string;
   readonly hidden: ReadonlyMap<string, string>;
-  /** `name=value` of each button. */
+  /** The name and value of each button. */
   readonly buttons: readonly (readonly [string, string])[];
 }
 
@@ -31,22 +32,24 @@ function attribute(text: string, name: string): string {
     .replaceAll("&amp;", "&");
 }
 
+/** An opened page with the response that it came in. */
 export interface Page {
   readonly url: string;
   readonly response: Response;
   readonly html: string;
 }
 
+/** A browser with its own cookies. */
 export interface Browser {
   open(url: string): Promise<Page>;
-  /** Presses the button of that name and value on the page's form. */
+  /** Submits the page's first form by the button with this name and value. */
   press(page: Page, name: string, value: string): Promise<Page>;
 }
 
-/** Sends a request without following redirects: `fetch` of Node, or the Worker's own handler. */
+/** Sends a request without following redirects: Node's `fetch`, or the Worker's handler. */
 export type Send = (url: string, init: RequestInit) => Promise<Response>;
 
-/** A browser with its own cookies. Redirects are not followed: the page's response says where they lead. */
+/** Creates a browser without cookies. It does not follow redirects; the page's response has the Location header. */
 export function createBrowser(send: Send): Browser {
   const cookies = new Map<string, string>();
   const request = async (url: string, init: RequestInit = {}): Promise<Page> => {
@@ -58,9 +61,9 @@ export function createBrowser(send: Send): Browser {
     });
     for (const line of response.headers.getSetCookie()) {
       const [pair = ""] = line.split(";");
-      const at = pair.indexOf("=");
-      if (/max-age=0/i.test(line)) cookies.delete(pair.slice(0, at));
-      else cookies.set(pair.slice(0, at), pair.slice(at + 1));
+      const separator = pair.indexOf("=");
+      if (/max-age=0/i.test(line)) cookies.delete(pair.slice(0, separator));
+      else cookies.set(pair.slice(0, separator), pair.slice(separator + 1));
     }
     return { url, response, html: await response.text() };
   };

@@ -1,34 +1,40 @@
-// A gateway over the test's own bindings for any policy, so that one person can be met under two policies in turn.
+// Creates a gateway over the test's bindings for any policy, so that one user can make calls under two policies in turn.
 import { env } from "cloudflare:workers";
-import { createGateway } from "../../src/access/gateway.ts";
-import type { Gateway, GatewayDependencies } from "../../src/access/gateway.ts";
-import type { Gatehouse } from "../../src/config.ts";
-import { openSources } from "../../src/sources/registry.ts";
+import { createGateway } from "../../src/gateway/gateway.ts";
+import type { Gateway, GatewayDependencies } from "../../src/gateway/gateway.ts";
+import type { Gatehouse } from "../../src/config/define-gatehouse.ts";
+import { openSources } from "../../src/app/open-sources.ts";
 import { TOKEN_KEY } from "./governed.ts";
-import { createScratch } from "../../src/sql/scratch.ts";
+import { createSchemaSandbox } from "../../src/sql/schema-sandbox.ts";
 
-/** `background` gets what would go on behind the answer; `watching` logs calls and refuses statements. */
+/** Creates a gateway. `background` receives work that continues after the answer; `watching` logs calls and refuses statements. */
 export function gatewayFor(
   { policy, organisation, limits }: Gatehouse,
   background: (work: Promise<unknown>) => void = () => {},
-  watching: Pick<GatewayDependencies, "logCall" | "statements"> = {},
+  watching: Pick<GatewayDependencies, "logCall" | "refusedStatements"> = {},
 ): Gateway {
   const index = { ...limits, database: env.GATEHOUSE_DB, now: Date.now };
   return createGateway({
     policy,
     organisation,
     limits,
-    sources: openSources(policy, env, { ...limits, tokenKey: TOKEN_KEY, log: () => {}, background, index }),
-    ledgerOf: (subjectId) => env.LEDGER.get(env.LEDGER.idFromName(subjectId)),
-    workspaceOf: (subjectId) => env.WORKSPACE.get(env.WORKSPACE.idFromName(subjectId)),
-    scratch: createScratch(),
+    sources: openSources(policy, env, {
+      ...limits,
+      maskingTokenKey: TOKEN_KEY,
+      log: () => {},
+      waitUntil: background,
+      index,
+    }),
+    openLedger: (subjectId) => env.LEDGER.get(env.LEDGER.idFromName(subjectId)),
+    openWorkspace: (subjectId) => env.WORKSPACE.get(env.WORKSPACE.idFromName(subjectId)),
+    schemaSandbox: createSchemaSandbox(),
     newId: () => crypto.randomUUID().replaceAll("-", ""),
     waitUntil: () => {},
     ...watching,
   });
 }
 
-/** A person of their own, with this email and so with its roles. */
+/** A caller with this email address, and so with its roles; a new subject by default. */
 export function callerAs(email: string, subjectId = crypto.randomUUID()) {
   return { identity: { subjectId, email, groups: [] }, clientId: "test" };
 }

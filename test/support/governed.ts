@@ -1,47 +1,48 @@
-// Governed reads as the gateway makes them, for tests of the guard: a policy, an account, SQL, and what comes back.
+// Runs governed reads as the gateway does, for tests of the guard: takes a policy, an account and SQL, and returns rows or a refusal.
 import { env } from "cloudflare:workers";
-import type { Gatehouse } from "../../src/config.ts";
+import type { Gatehouse } from "../../src/config/define-gatehouse.ts";
 import { AppError } from "../../src/errors.ts";
 import { evaluate, resolveSubject } from "../../src/policy/evaluate.ts";
-import { NO_RECORD } from "../../src/policy/model.ts";
-import { openSources } from "../../src/sources/registry.ts";
-import { parseTokenKey } from "../../src/sources/tokens.ts";
-import type { OpenTable, TableRead, TableSource } from "../../src/sources/source.ts";
-import { showCell } from "../../src/sql/exact.ts";
+import { NO_MEMBER_RECORD } from "../../src/policy/model.ts";
+import { openSources } from "../../src/app/open-sources.ts";
+import { parseMaskingTokenKey } from "../../src/masking-tokens/masking-token-store.ts";
+import type { VisibleTable, TableRead, TableSource } from "../../src/read/source.ts";
+import { toJsonCell } from "../../src/sql/result-encoding.ts";
 import type { SqlValue } from "../../src/sql/parameters.ts";
 import { parseStatement } from "../../src/sql/statement.ts";
 
 type Policied = Pick<Gatehouse, "policy">;
 
-export const TOKEN_KEY = parseTokenKey("a key of tests, long enough to be one");
-/** What sources of documents need; nothing goes on behind an answer. */
+/** The key for masking tokens in tests. */
+export const TOKEN_KEY = parseMaskingTokenKey("a key of tests, long enough to be one");
+/** The options that sources of documents need. Background work is dropped. */
 export const KEEPING = {
-  background: (): void => {},
-  index: { database: env.GATEHOUSE_DB, now: Date.now, indexSeconds: 3600, sweepDocuments: 20_000 },
+  waitUntil: (): void => {},
+  index: { database: env.GATEHOUSE_DB, now: Date.now, indexSeconds: 3600, reindexDocuments: 20_000 },
 };
-export const MAX_BYTES = 100_000;
-export const MAX_TOTAL_BYTES = 1_000_000;
+const MAX_BYTES = 100_000;
+const MAX_TOTAL_BYTES = 1_000_000;
 
-/** The D1 source of this name, or the first. */
+/** Opens the D1 source of this name, or the first one. */
 export function tableSource(
   { policy }: Policied,
   name?: string,
   log: (message: string) => void = () => {},
   maxQuerySteps = 1_000_000_000,
 ): TableSource {
-  const source = openSources(policy, env, { maxQuerySteps, tokenKey: TOKEN_KEY, log, ...KEEPING }).find(
+  const source = openSources(policy, env, { maxQuerySteps, maskingTokenKey: TOKEN_KEY, log, ...KEEPING }).find(
     ({ kind, declaration }) => kind === "d1" && (name === undefined || declaration.name === name),
   );
   if (source?.kind !== "d1") throw new Error(`no D1 source ${name}`);
   return source;
 }
 
-/** The tables of the source that the account may read. */
-export function openFor({ policy }: Policied, source: TableSource, account: string): readonly OpenTable[] {
+/** Lists the tables of the source that the account may read. */
+export function openFor({ policy }: Policied, source: TableSource, account: string): readonly VisibleTable[] {
   const subject = resolveSubject(
     policy,
     { subjectId: account, email: `${account}@harbor.example`, groups: [] },
-    NO_RECORD,
+    NO_MEMBER_RECORD,
   );
   return source.datasets.flatMap((dataset) => {
     const decision = evaluate(policy, subject, dataset, "read");
@@ -49,16 +50,18 @@ export function openFor({ policy }: Policied, source: TableSource, account: stri
   });
 }
 
+/** Reads under a policy as one of its accounts. */
 export interface Reader {
-  readonly read: (account: string, sql: string, values?: readonly SqlValue[], maxRows?: number) => Promise<TableRead>;
-  /** The rows as JSON, or the refusal as `code: message`. Anything else is thrown. */
+  readonly read: (account: string, sql: string, values?: readonly SqlValue[], readRows?: number) => Promise<TableRead>;
+  /** Returns the rows as JSON, or a refusal as `code: message`. Throws any other error. */
   readonly outcome: (account: string, sql: string, values?: readonly SqlValue[]) => Promise<string>;
 }
 
+/** Creates a reader over a source of the policy. */
 export function createReader(policied: Policied, source: TableSource = tableSource(policied)): Reader {
-  const read: Reader["read"] = async (account, sql, values = [], maxRows = 100) =>
+  const read: Reader["read"] = async (account, sql, values = [], readRows = 100) =>
     source.read(openFor(policied, source, account), parseStatement(sql), values, {
-      maxRows,
+      maxReadRows: readRows,
       maxValueBytes: MAX_BYTES,
       maxTotalBytes: MAX_TOTAL_BYTES,
       bookmark: null,
@@ -67,7 +70,7 @@ export function createReader(policied: Policied, source: TableSource = tableSour
     read,
     async outcome(account, sql, values) {
       try {
-        return JSON.stringify((await read(account, sql, values)).rows.map((row) => row.map(showCell)));
+        return JSON.stringify((await read(account, sql, values)).rows.map((row) => row.map(toJsonCell)));
       } catch (error) {
         if (!(error instanceof AppError)) throw error;
         return `${error.code}: ${error.publicMessage}`;

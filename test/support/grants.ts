@@ -1,32 +1,36 @@
-// What the objects of the grant store hold, for tests of what must not be in them.
+// Reads everything that the grant store's Durable Objects contain, for tests of what must not be stored.
 import { listDurableObjectIds, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 
-const TABLES = ["entry", "spent", "past_token", "duty"];
-
-/** Every row of every object, as JSON with bytes as text. */
+/** Returns every row of every object as JSON, with bytes decoded as text. */
 export async function everythingStored(): Promise<readonly string[]> {
   const ids = await listDurableObjectIds(env.GRANT);
   const rows = await Promise.all(
     ids.map(async (id) =>
       runInDurableObject(env.GRANT.get(id), (_object, { storage }) =>
-        TABLES.flatMap((table) => rowsOf(storage.sql, table)),
+        listTables(storage.sql).flatMap((table) => readRows(storage.sql, table)),
       ),
     ),
   );
   return rows.flat();
 }
 
-function rowsOf(sql: SqlStorage, table: string): readonly string[] {
-  const exists = sql.exec("SELECT 1 FROM sqlite_master WHERE name = ?", table).toArray().length > 0;
-  return exists
-    ? sql
-        .exec(`SELECT * FROM ${table}`)
-        .toArray()
-        .map((row) =>
-          JSON.stringify(row, (_key, value: unknown) =>
-            value instanceof ArrayBuffer ? new TextDecoder().decode(value) : value,
-          ),
-        )
-    : [];
+/** Asks the database for its tables, because a list written here could miss a new one. */
+function listTables(sql: SqlStorage): readonly string[] {
+  return sql
+    .exec<{ name: string }>("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    .toArray()
+    .map(({ name }) => name)
+    .filter((name) => !name.startsWith("sqlite_") && !name.startsWith("_cf_"));
+}
+
+function readRows(sql: SqlStorage, table: string): readonly string[] {
+  return sql
+    .exec(`SELECT * FROM "${table}"`)
+    .toArray()
+    .map((row) =>
+      JSON.stringify(row, (_key, value: unknown) =>
+        value instanceof ArrayBuffer ? new TextDecoder().decode(value) : value,
+      ),
+    );
 }

@@ -1,51 +1,39 @@
-// Two sources of documents and the people who may read one of them, both or none; and an index of the test's own.
+// A policy with two sources of documents and users who may read one, both or neither, and the parts of a document index.
 import { env } from "cloudflare:workers";
-import { defineGatehouse } from "../../src/config.ts";
-import type { GatehouseInput } from "../../src/config.ts";
-import { createKvDocuments } from "../../src/sources/kv-documents.ts";
-import type { SweepParts } from "../../src/sources/sweep.ts";
-import { createDocumentIndex } from "../../src/storage/documents.ts";
-import { createSweeps } from "../../src/storage/sweeps.ts";
+import { createKvDocuments } from "../../src/documents/kv-documents.ts";
+import type { ReindexParts } from "../../src/documents/reindex.ts";
+import { createDocumentIndex } from "../../src/documents/document-index-store.ts";
+import { createReindexStore } from "../../src/documents/reindex-store.ts";
+import { allow, buildPolicy } from "./policy-builder.ts";
+import type { PolicyParts } from "./policy-builder.ts";
 
-/** Sources `open` and `closed`; `reader@harbor.example` reads the first, `both@` both, `none@` neither. */
-export function library(limits: GatehouseInput["limits"] = {}, untrusted = false) {
-  const source = { kind: "kv", title: "Documents", description: "Documents" } as const;
-  return defineGatehouse({
-    organisation: { name: "Test", contact: "Test" },
+/** A policy with the sources `open` and `closed`. `reader@harbor.example` reads the first, `both@` both, `none@` neither. */
+export function library(limits: PolicyParts["limits"] = {}, untrusted = false) {
+  return buildPolicy({
     limits,
-    sources: {
-      open: { ...source, binding: "HANDBOOK", untrusted },
-      closed: { ...source, binding: "ARCHIVE" },
-    },
-    roles: {
-      reader: { description: "r", rules: [{ action: "read", datasets: ["open"] }] },
-      both: { description: "b", rules: [{ action: "read", datasets: ["open", "closed"] }] },
-    },
-    members: [
-      { email: "reader@harbor.example", name: "R", roles: ["reader"] },
-      { email: "both@harbor.example", name: "B", roles: ["both"] },
-      { email: "none@harbor.example", name: "N", roles: [] },
-    ],
+    sources: { open: { binding: "HANDBOOK", untrusted }, closed: { binding: "ARCHIVE" } },
+    roles: { reader: [allow("open")], both: [allow(["open", "closed"])] },
+    members: { reader: ["reader"], both: ["both"], none: [] },
   });
 }
 
-/** What a sweep of `open`, or of another source over the same namespace, works with. */
+/** The dependencies for reindexing `open`, or another source over the same namespace. */
 export function sweepParts(
   name = "open",
   database: D1Database = env.GATEHOUSE_DB,
   namespace: KVNamespace = env.HANDBOOK,
-): SweepParts {
+): ReindexParts {
   return {
     documents: createKvDocuments(name, namespace),
     index: createDocumentIndex(database, name),
-    sweeps: createSweeps(database, name),
+    reindexStore: createReindexStore(database, name),
     now: Date.now,
-    sweepDocuments: 20_000,
+    reindexDocuments: 20_000,
     indexSeconds: 60,
   };
 }
 
-/** What the index has of a source: key and hash of each document, and how many rows its words have. */
+/** Reads what the index contains of a source: the keys of its documents, and the number of rows in the full-text index. */
 export async function indexed(name = "open"): Promise<{ readonly keys: readonly string[]; readonly rows: number }> {
   const { results } = await env.GATEHOUSE_DB.prepare("SELECT key FROM document WHERE source = ? ORDER BY key")
     .bind(name)

@@ -1,25 +1,26 @@
-// A D1 database that is listened to: everything that is prepared is written down, and transactions can be held back.
-import type { Gatehouse } from "../../src/config.ts";
-import { createD1Source } from "../../src/sources/d1.ts";
-import { createSchemaKeeper } from "../../src/sources/d1-schema.ts";
-import { governedLayers } from "../../src/sources/layers.ts";
+// Wraps a D1 database for tests: it records every prepared statement, and can hold back transactions.
+import type { Gatehouse } from "../../src/config/define-gatehouse.ts";
+import { createD1Source } from "../../src/tables/d1-source.ts";
+import { createSchemaCache } from "../../src/tables/schema-cache.ts";
+import { createGovernedMiddleware } from "../../src/read/governed-middleware.ts";
 import { createReader } from "./governed.ts";
 import type { Reader } from "./governed.ts";
 
-export interface Listened {
+/** A recorded database. */
+interface Listened {
   readonly database: D1Database;
-  /** What was prepared, oldest first. */
+  /** The SQL of every prepared statement, oldest first. */
   readonly sent: string[];
-  /** Holds back transactions of sessions from now on, until the function that it gives is called. */
+  /** Holds back transactions of sessions from now on, until the returned function is called. */
   readonly hold: () => () => void;
 }
 
 function listen(database: D1Database): Listened {
   const sent: string[] = [];
   let gate: Promise<void> = Promise.resolve();
-  const prepare = (of: { prepare: D1Database["prepare"] }) => (sql: string) => {
+  const prepare = (target: { prepare: D1Database["prepare"] }) => (sql: string) => {
     sent.push(sql);
-    return of.prepare(sql);
+    return target.prepare(sql);
   };
   const listened = new Proxy(database, {
     get(target, name) {
@@ -52,17 +53,17 @@ function listen(database: D1Database): Listened {
   };
 }
 
-/** A reader of the first source of a policy, behind layers of its own, and the database that it reads. */
+/** Creates a reader of a policy's first source over a recorded database, with the given middleware. */
 export function listenedReader(
   config: Pick<Gatehouse, "policy">,
-  of: D1Database,
-  layers = governedLayers({ allowsRecursion: false, maxSteps: 1e9 }),
+  database: D1Database,
+  layers = createGovernedMiddleware({ allowsRecursion: false, maxSteps: 1e9 }),
 ): Listened & { readonly reader: Reader } {
-  const listened = listen(of);
+  const listened = listen(database);
   const [declaration] = config.policy.sources;
   if (declaration === undefined) throw new Error("no source");
   const datasets = config.policy.datasets.filter((dataset) => dataset.kind === "table");
-  const schemas = createSchemaKeeper(declaration, datasets, listened.database, () => {});
+  const schemas = createSchemaCache(declaration, datasets, listened.database, () => {});
   return {
     ...listened,
     reader: createReader(config, createD1Source(declaration, datasets, listened.database, schemas, layers)),

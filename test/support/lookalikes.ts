@@ -1,6 +1,6 @@
-// Texts that are no email address, or no spelling of one that is taken.
+// Values that must not be accepted as an email address, for tests of every place that takes one.
 
-/** Texts that other software may take for kate@red.example, or show like it. */
+/** A description and a value that other software may treat as kate@red.example, or display like it. */
 export const LOOKALIKES: readonly (readonly [string, unknown])[] = [
   ["the Kelvin sign, which Unicode folds to k", "\u212Aate@red.example"],
   ["the Kelvin sign in the domain", "kate@\u212Ared.example"],

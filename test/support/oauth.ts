@@ -1,22 +1,24 @@
-// The OAuth flow step by step, without a client library: for tests that look at one step or need just a token.
+// Runs the OAuth flow step by step without a client library, for tests of one step and tests that need only an access token.
 import { createBrowser } from "./forms.ts";
 import type { Browser, Page, Send } from "./forms.ts";
 
+/** The server under test and how to send requests to it. */
 export interface Flow {
   readonly origin: string;
   readonly send: Send;
 }
 
+/** A registered public client. */
 export interface Registered {
   readonly clientId: string;
   readonly redirectUri: string;
 }
 
 export const REDIRECT_URI = "http://127.0.0.1:45454/callback";
-/** 43 characters, as RFC 7636 §4.1 asks for. */
+/** A code verifier of 43 characters, the minimum of RFC 7636 §4.1. */
 const VERIFIER = "test-verifier-test-verifier-test-verifier-0";
 
-/** Registers a public client by RFC 7591. */
+/** Registers a public client (RFC 7591). */
 export async function register({ origin, send }: Flow, metadata: Record<string, unknown> = {}): Promise<Registered> {
   const body = JSON.stringify({
     client_name: "Test client",
@@ -33,6 +35,7 @@ export async function register({ origin, send }: Flow, metadata: Record<string, 
   return { clientId: String(clientId), redirectUri: REDIRECT_URI };
 }
 
+/** Builds the authorization URL of a client. `extra` replaces parameters, or removes them with undefined. */
 export async function authorizeUrl(
   { origin }: Flow,
   client: Registered,
@@ -68,7 +71,7 @@ export async function openConsent(
   return { browser, consent: await browser.open(await authorizeUrl(flow, client, extra)) };
 }
 
-/** Approves and signs in; returns where the client is sent. */
+/** Approves and signs in, and returns the URL that the browser is redirected to. */
 export async function signIn(
   flow: Flow,
   client: Registered,
@@ -77,21 +80,25 @@ export async function signIn(
 ): Promise<URL> {
   const { browser, consent } = await openConsent(flow, client, extra);
   const accounts = await browser.press(consent, "decision", "approve");
-  const done = await browser.press(accounts, "account", account);
-  const location = done.response.headers.get("location");
-  if (location === null) throw new Error(`sign-in as ${account} ended with ${done.response.status}: ${done.html}`);
+  const redirect = await browser.press(accounts, "account", account);
+  const location = redirect.response.headers.get("location");
+  if (location === null)
+    throw new Error(`sign-in as ${account} ended with ${redirect.response.status}: ${redirect.html}`);
   return new URL(location);
 }
 
+/** The tokens that a client receives. */
 export interface Tokens {
   readonly accessToken: string;
   readonly refreshToken: string;
 }
 
+/** Sends a request to the token endpoint. */
 export async function requestToken({ origin, send }: Flow, parameters: Record<string, string>): Promise<Response> {
   return send(`${origin}/oauth/token`, { method: "POST", body: new URLSearchParams(parameters), redirect: "manual" });
 }
 
+/** Exchanges the code in a callback URL for tokens. */
 export async function exchangeCode(flow: Flow, client: Registered, callback: URL): Promise<Tokens> {
   const code = callback.searchParams.get("code") ?? "";
   const response = await requestToken(flow, {
@@ -105,13 +112,13 @@ export async function exchangeCode(flow: Flow, client: Registered, callback: URL
   return { accessToken: String(accessToken), refreshToken: String(refreshToken) };
 }
 
-/** From nothing to tokens of an account. */
+/** Registers a client, signs in with an account, and returns the tokens. */
 export async function tokensFor(flow: Flow, account: string): Promise<Tokens> {
   const client = await register(flow);
   return exchangeCode(flow, client, await signIn(flow, client, account));
 }
 
-/** What `/mcp` says to a client of the 2025 era that comes with this token. */
+/** The status of `/mcp` for a client of the 2025 era with this access token. */
 export async function statusAtMcp({ origin, send }: Flow, token: string): Promise<number> {
   const headers = {
     authorization: `Bearer ${token}`,
@@ -127,7 +134,7 @@ export async function statusAtMcp({ origin, send }: Flow, token: string): Promis
   return (await send(`${origin}/mcp`, { method: "POST", headers, body })).status;
 }
 
-/** A JSON object; fails with the body when it is anything else. */
+/** Reads a JSON object. Throws with the body when the response failed or is not an object. */
 export async function readJson(response: Response): Promise<Record<string, unknown>> {
   const text = await response.text();
   const value: unknown = JSON.parse(text);

@@ -1,26 +1,27 @@
-// The bare OAuth provider with this product's pages, over whatever store a test gives it: as the Worker has it, but for the store.
+// Runs the OAuth provider with our pages as the Worker does, but over a store that the test supplies.
 import type { OAuthHelpers } from "@cloudflare/workers-oauth-provider";
 import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { Hono } from "hono";
 import sample from "../../sample/gatehouse.config.ts";
-import type { GrantStore } from "../../src/auth/grants/kv.ts";
-import { createAuthorizeRoutes } from "../../src/auth/authorize.tsx";
-import type { AuthorizeEnv } from "../../src/auth/authorize.tsx";
-import { createBrowserSignInRoutes } from "../../src/auth/browser-sign-in.tsx";
-import { createBrowserSessions } from "../../src/auth/browser-session.ts";
-import { createOAuth } from "../../src/auth/provider.ts";
-import { createTokenExchange } from "../../src/auth/renewal.ts";
-import { createSampleSignIn } from "../../src/auth/sample.tsx";
-import { createBrowserSessionStore } from "../../src/storage/browser-sessions.ts";
+import type { GrantStore } from "../../src/oauth/grants/kv-contract.ts";
+import { createAuthorizeRoutes } from "../../src/oauth/authorize.tsx";
+import type { AuthorizeEnv } from "../../src/oauth/authorize.tsx";
+import { createBrowserSignInRoutes } from "../../src/sign-in/browser-sign-in.tsx";
+import { createBrowserSessions } from "../../src/sign-in/browser-session.ts";
+import { createBareOAuthProvider } from "../../src/oauth/oauth-provider.ts";
+import { createTokenExchange } from "../../src/oauth/token-callback.ts";
+import { createSampleSignIn } from "../../src/sign-in/sample-sign-in.tsx";
+import { createBrowserSessionStore } from "../../src/sign-in/browser-session-store.ts";
 import type { Flow } from "./oauth.ts";
 
-export interface BareProvider extends Flow {
-  /** The provider's own helpers over the store. */
+/** A provider to run OAuth flows against. */
+interface BareProvider extends Flow {
+  /** The OAuth library's helpers over the store. */
   helpers(): Promise<OAuthHelpers>;
 }
 
-/** `/mcp` answers 200 to whoever has a token for it. */
+/** Creates a provider over a store. Its `/mcp` answers 200 to every valid access token. */
 export function providerOver(store: GrantStore, origin: string): BareProvider {
   const { limits, policy } = sample;
   const resource = `${origin}/mcp`;
@@ -36,7 +37,7 @@ export function providerOver(store: GrantStore, origin: string): BareProvider {
     .route("/", createBrowserSignInRoutes({ organisation: "Bare", origin, signIn, sessions }))
     .route("/", createAuthorizeRoutes({ organisation: "Bare", signIn, refreshTokenSeconds }));
   let helpers: OAuthHelpers | undefined;
-  const oauth = createOAuth<Cloudflare.Env & { readonly OAUTH_PROVIDER?: OAuthHelpers }>({
+  const oauth = createBareOAuthProvider<Cloudflare.Env & { readonly OAUTH_PROVIDER?: OAuthHelpers }>({
     origin,
     resource,
     name: "Bare",
@@ -47,7 +48,7 @@ export function providerOver(store: GrantStore, origin: string): BareProvider {
       endAccount: async (userId) => sessions.endAll(userId),
       log: () => {},
     }),
-    checkAccessToken: async () => undefined,
+    checkPat: async () => undefined,
     serveMcp: async () => Response.json({}),
     async servePages(request, bindings, context) {
       helpers = bindings.OAUTH_PROVIDER;
@@ -67,7 +68,7 @@ export function providerOver(store: GrantStore, origin: string): BareProvider {
     send,
     async helpers() {
       await send(`${origin}/`, {});
-      if (helpers === undefined) throw new Error("the provider gave no helpers");
+      if (helpers === undefined) throw new Error("the provider passed no helpers to the pages");
       return helpers;
     },
   };

@@ -1,10 +1,11 @@
-// The scenario table: who calls what with which arguments, what must and must not be in the answer, and how the ledger
-// records it. One row is one case; a new rule of the policy adds rows here.
+// The scenario table of tool calls: the account, the tool and its arguments, what the answer must and must not contain, and how the
+// ledger records the call. A new rule of the policy adds rows here.
 import { SECRETS } from "./seed.ts";
 
 export const ACCOUNTS = ["analyst", "support", "owner", "guest"] as const;
 export type Account = (typeof ACCOUNTS)[number];
 
+/** One call and its expected answer and audit record. */
 export interface Scenario {
   readonly who: Account;
   readonly tool: string;
@@ -15,9 +16,11 @@ export interface Scenario {
 }
 
 const HIDDEN_FROM_ANALYST = [SECRETS.northEmail, SECRETS.southEmail, SECRETS.note, "7654321", "Rope Walk"];
-/** What is said whatever is missing, so that it tells nothing of what there is. */
-const STEP_UP_SUPPORT =
-  "If something is missing, another role may be needed: this person has the role support, and there are analyst, owner. The data team (owner@harbor.example) gives roles.";
+/** The hint that every missing thing gets, so that it does not reveal what exists. */
+const ROLE_HINT_SUPPORT = [
+  "If something is missing, another role may be needed. This user has the role support; other roles: analyst, owner.",
+  "The data team (owner@harbor.example) can assign roles.",
+].join(" ");
 const HIDDEN_FROM_SUPPORT = [SECRETS.southEmail, SECRETS.southName, SECRETS.southTicket, SECRETS.note];
 
 export const SCENARIOS: readonly Scenario[] = [
@@ -115,7 +118,7 @@ export const SCENARIOS: readonly Scenario[] = [
     who: "analyst",
     tool: "query",
     args: { source: "nowhere", sql: "SELECT 1" },
-    has: ["not_found", "There are: shop, ops, workspace."],
+    has: ["not_found", "Available sources: shop, ops, workspace."],
     recorded: { result: "denied", code: "not_found" },
   },
   {
@@ -268,7 +271,7 @@ export const SCENARIOS: readonly Scenario[] = [
     who: "support",
     tool: "query",
     args: { source: "ops", sql: "SELECT * FROM stock" },
-    has: ["not_found", "There are: shop, workspace."],
+    has: ["not_found", "Available sources: shop, workspace."],
     recorded: { result: "denied" },
   },
   {
@@ -286,8 +289,8 @@ export const SCENARIOS: readonly Scenario[] = [
     tool: "describe",
     args: {},
     has: [
-      "this person has the role support, and there are analyst, owner.",
-      "The data team (owner@harbor.example) gives roles.",
+      "This user has the role support; other roles: analyst, owner.",
+      "The data team (owner@harbor.example) can assign roles.",
     ],
     recorded: { result: "answered" },
   },
@@ -297,7 +300,7 @@ export const SCENARIOS: readonly Scenario[] = [
       tool: "fetch",
       args: { id },
       has: [
-        `There is nothing called "${id}" that you may read. Call describe or search for what there is. ${STEP_UP_SUPPORT}`,
+        `There is nothing called "${id}" that you may read. Call describe or search to see what is available. ${ROLE_HINT_SUPPORT}`,
       ],
       recorded: { result: "denied", code: "not_found" },
     }),
@@ -317,14 +320,14 @@ export const SCENARIOS: readonly Scenario[] = [
     who: "support",
     tool: "query",
     args: { source: "shop", sql: `SELECT * FROM ${table}` },
-    has: [`There is no table ${table} here that you may read.`, STEP_UP_SUPPORT],
+    has: [`There is no table ${table} here that you may read.`, ROLE_HINT_SUPPORT],
     recorded: { result: table === "orders" ? "denied" : "failed", code: "query_failed" },
   })),
   {
     who: "support",
     tool: "query",
     args: { source: "shop", sql: "SELECT notes FROM customers" },
-    has: [STEP_UP_SUPPORT],
+    has: [ROLE_HINT_SUPPORT],
     recorded: { result: "failed", code: "query_failed" },
   },
   {
@@ -338,14 +341,14 @@ export const SCENARIOS: readonly Scenario[] = [
     who: "guest",
     tool: "query",
     args: { source: "shop", sql: "SELECT * FROM customers" },
-    has: ["This person has no role here; there are analyst, support, owner. The data team"],
+    has: ["This user has no role. Available roles: analyst, support, owner. The data team"],
     recorded: { result: "denied", code: "not_found" },
   },
   {
     who: "owner",
     tool: "query",
     args: { source: "shop", sql: "SELECT ghost FROM customers" },
-    has: ["another role may be needed: this person has the role owner, and there are analyst, support."],
+    has: ["another role may be needed. This user has the role owner; other roles: analyst, support."],
     recorded: { result: "failed", code: "query_failed" },
   },
   {
@@ -359,7 +362,7 @@ export const SCENARIOS: readonly Scenario[] = [
     who: "guest",
     tool: "describe",
     args: {},
-    has: ["no role here", "owner@harbor.example"],
+    has: ["This user has no role.", "owner@harbor.example"],
     lacks: ["shop.", "handbook"],
     recorded: { result: "answered" },
   },
@@ -389,7 +392,7 @@ export const SCENARIOS: readonly Scenario[] = [
     who: "guest",
     tool: "search",
     args: { query: "returns" },
-    has: ["There is nothing here that this person may read."],
+    has: ["This user may not read any data."],
     lacks: ["30 days"],
     recorded: { result: "answered", rows: 0 },
   },

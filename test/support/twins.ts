@@ -1,61 +1,41 @@
-// Twin databases: alike in every row that a user may see, and different in rows that a row rule hides. Whatever a user asks, both must
-// give the same answer, the same error or the same refusal.
+// Twin databases for leak tests: they have the same rows that a user may see and different rows that a row rule hides. Both must give the
+// same answer, error or refusal to any statement of the user.
 import { env } from "cloudflare:workers";
-import { defineGatehouse } from "../../src/config.ts";
-import type { GatehouseInput } from "../../src/config.ts";
-import { subject } from "../../src/config.ts";
+import { subject } from "../../src/config/define-gatehouse.ts";
 import { createReader, tableSource } from "./governed.ts";
 import type { Reader } from "./governed.ts";
+import { NUMBER, TEXT, allow, buildPolicy, key } from "./policy-builder.ts";
 
-const TEXT = { type: "text", description: "Text" } as const;
-const NUMBER = { type: "integer", description: "Number" } as const;
-
-/** The hidden client that only the first twin has. */
+/** A hidden client that only the first twin has. */
 export const HIDDEN_NAME = "H00001";
-/** A visible client, on which an attacker makes an expression fail on purpose. */
+/** A visible client, on whose row an attacker makes an expression fail on purpose. */
 export const VISIBLE_NAME = "Zoe";
-/** The account whose row rule hides all regions but the north. */
+/** The account whose row rule hides every region except the north. */
 export const NORTHERN = "northern";
 
-const tables: GatehouseInput["sources"][string] extends infer Source
-  ? Source extends { kind: "d1"; tables: infer Tables }
-    ? Tables
-    : never
-  : never = {
-  clients: {
-    description: "Clients",
-    key: "id",
-    columns: { id: NUMBER, name: TEXT, region: TEXT, score: NUMBER, notes: TEXT },
-  },
-  contacts: {
-    description: "The same without an index on name",
-    key: "id",
-    columns: { id: NUMBER, name: TEXT, region: TEXT, score: NUMBER, notes: TEXT },
-  },
-  words: { description: "Words that everybody may read", key: "id", columns: { id: NUMBER, word: TEXT, body: TEXT } },
-};
-
-/** The policy over the database of this binding. */
-export function twinConfig(binding: string) {
-  return defineGatehouse({
-    organisation: { name: "Test", contact: "Test" },
-    sources: { shop: { kind: "d1", binding, title: "Twin", description: "A twin", tables } },
-    roles: {
-      northern: {
-        description: "Northern clients",
-        rules: [
-          {
-            action: "read",
-            datasets: ["shop.clients", "shop.contacts"],
-            rows: { column: "region", op: "=", value: subject("region") },
-          },
-          { action: "read", datasets: ["shop.words"] },
-        ],
+/** Builds the policy over the database of this binding. `contacts` has the rows of `clients`, without an index on name. */
+export const twinConfig = (binding: string) =>
+  buildPolicy({
+    sources: {
+      shop: {
+        binding,
+        tables: {
+          clients: { id: key(NUMBER), name: TEXT, region: TEXT, score: NUMBER, notes: TEXT },
+          contacts: { id: key(NUMBER), name: TEXT, region: TEXT, score: NUMBER, notes: TEXT },
+          words: { id: key(NUMBER), word: TEXT, body: TEXT },
+        },
       },
     },
-    members: [{ email: `${NORTHERN}@harbor.example`, name: "N", roles: ["northern"], attributes: { region: "north" } }],
+    roles: {
+      northern: [
+        allow(["shop.clients", "shop.contacts"], {
+          rows: { column: "region", op: "=", value: subject("region") },
+        }),
+        allow("shop.words"),
+      ],
+    },
+    members: { [NORTHERN]: { roles: ["northern"], attributes: { region: "north" } } },
   });
-}
 
 const SCHEMA = [
   "CREATE TABLE clients (id INTEGER PRIMARY KEY, name TEXT, region TEXT, score INTEGER, notes TEXT)",
@@ -88,13 +68,13 @@ async function plant(database: D1Database, hiddenName: string): Promise<void> {
   ]);
 }
 
-/** Readers of the twin that has the hidden client, and of the twin that has another hidden client in its place. */
+/** Creates readers of the twin with the hidden client, and of the twin with another hidden client in its place. */
 export async function createTwins(): Promise<readonly [Reader, Reader]> {
   await plant(env.SHOP_DB, HIDDEN_NAME);
   await plant(env.OPS_DB, "Gus");
-  const readerOf = (binding: string): Reader => {
+  const createTwinReader = (binding: string): Reader => {
     const config = twinConfig(binding);
     return createReader(config, tableSource(config));
   };
-  return [readerOf("SHOP_DB"), readerOf("OPS_DB")];
+  return [createTwinReader("SHOP_DB"), createTwinReader("OPS_DB")];
 }

@@ -1,4 +1,4 @@
-// The Worker under test, called as HTTP would call it, and sign-in to it.
+// Sends HTTP requests to the Worker under test, and signs in to it.
 import { exports } from "cloudflare:workers";
 import { readJson, tokensFor } from "./oauth.ts";
 import type { Flow } from "./oauth.ts";
@@ -6,20 +6,21 @@ import type { Flow } from "./oauth.ts";
 export const ORIGIN = "http://localhost:8787";
 export const RESOURCE = `${ORIGIN}/mcp`;
 
+/** Sends a request to the Worker without following redirects. */
 export async function send(url: string, init: RequestInit = {}): Promise<Response> {
   return exports.default.fetch(new Request(url, { redirect: "manual", ...init }));
 }
 
 export const flow: Flow = { origin: ORIGIN, send };
 
-/** An access token of a sample account, by the whole flow. */
+/** Gets an access token of a sample account through the whole OAuth flow. */
 export async function tokenOf(name: "analyst" | "support" | "reviewer" | "owner" | "guest"): Promise<string> {
   return (await tokensFor(flow, `${name}@harbor.example`)).accessToken;
 }
 
 export const ACCEPT = "application/json, text/event-stream";
 
-/** A POST to /mcp with the headers that every client sends; `headers` replaces or, with undefined, removes some. */
+/** POSTs to /mcp with the headers that every client sends. `headers` replaces headers, or removes them with undefined. */
 export async function post(
   token: string,
   body: unknown,
@@ -34,6 +35,7 @@ export async function post(
   });
 }
 
+/** The first message of a client of the 2025 era. */
 export function initialize(protocolVersion = "2025-11-25", id: number | string = 1): object {
   return {
     jsonrpc: "2.0",
@@ -43,7 +45,7 @@ export function initialize(protocolVersion = "2025-11-25", id: number | string =
   };
 }
 
-/** Opens a 2025-era session. */
+/** Opens a session of the 2025 era and returns its id. */
 export async function openSession(token: string, protocolVersion = "2025-11-25"): Promise<string> {
   const response = await post(token, initialize(protocolVersion));
   const id = response.headers.get("mcp-session-id");
@@ -51,7 +53,7 @@ export async function openSession(token: string, protocolVersion = "2025-11-25")
   return id;
 }
 
-/** A request as the 2026 revision sends it: alone, with its envelope and headers. */
+/** Sends a request of the 2026 revision, with its metadata and headers. */
 export async function post2026(
   token: string,
   method: string,
@@ -76,7 +78,7 @@ export async function post2026(
   );
 }
 
-/** Calls a tool in the 2026 era and returns the result with its text as it came over the wire. */
+/** Calls a tool in the 2026 era. Returns the result and the answer's text as it came over the wire. */
 export async function callTool(
   token: string,
   name: string,

@@ -1,5 +1,5 @@
-// Sign-ins over the real Worker in a process that is really killed: parallel refreshes with SIGKILL in between sign nobody out, no
-// spent token is good beyond the grace, and what a connection holds ends also when the process died before that was done.
+// Connections of the real Worker whose process gets SIGKILL: parallel refreshes sign no client out, no spent refresh token is
+// accepted after the grace period, and sessions of a revoked connection end even if the process died before it ended them.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -14,10 +14,10 @@ import type { WorkerProcess } from "../support/node/worker.ts";
 
 const CONFIG = path.join(ROOT, "test/grants-worker/wrangler.jsonc");
 const ACCOUNTS = ["analyst", "support", "reviewer", "owner"];
-const GRANTS = 20;
-const PARALLEL = 200;
+const GRANT_COUNT = 20;
+const REFRESH_COUNT = 200;
 const ROUNDS = 3;
-/** As the Worker's own entry says. */
+/** The grace period in test/grants-worker/worker.ts. */
 const GRACE_MS = 30_000;
 
 const dir = mkdtempSync(path.join(tmpdir(), "gatehouse-grants-"));
@@ -52,7 +52,7 @@ afterAll(async () => {
 
 interface Connection {
   readonly client: Registered;
-  /** Refresh tokens, the newest last. */
+  /** All refresh tokens of the connection, the newest last. */
   readonly refreshTokens: string[];
   accessToken: string;
 }
@@ -74,9 +74,9 @@ async function refresh({ client }: Connection, refreshToken: string): Promise<{ 
 
 const newestOf = ({ refreshTokens }: Connection): string => refreshTokens.at(-1) ?? "";
 
-async function mcp(token: string, body: object, session: Record<string, string> = {}): Promise<Response> {
+async function postToMcp(accessToken: string, body: object, session: Record<string, string> = {}): Promise<Response> {
   const headers = {
-    authorization: `Bearer ${token}`,
+    authorization: `Bearer ${accessToken}`,
     "content-type": "application/json",
     accept: "application/json, text/event-stream",
     ...session,
@@ -90,87 +90,90 @@ const INITIALIZE = {
   params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "survivor", version: "1" } },
 };
 
-/** All at once, killed when some have been answered. Every answer by connection; those cut off are asked again, as clients do. */
+/**
+ * Refreshes all connections at once and kills the server after `killAfter` requests have ended. Then every refresh is sent
+ * again, as clients do; returns the responses of both rounds and the number of requests without a first response.
+ */
 async function refreshAllThroughKill(connections: readonly Connection[], killAfter: number) {
-  let answered = 0;
-  let enough = (): void => {};
-  const some = new Promise<void>((resolve) => (enough = resolve));
-  const asked = Array.from({ length: PARALLEL }, async (_value, index) => {
+  let endedCount = 0;
+  const enoughEnded = Promise.withResolvers<void>();
+  const pending = Array.from({ length: REFRESH_COUNT }, async (_value, index) => {
     const connection = connections[index % connections.length];
-    if (connection === undefined) throw new Error("a connection for each");
-    const token = newestOf(connection);
-    // A killed server cuts requests off: those are asked again.
-    const answer = await refresh(connection, token).catch(() => undefined);
-    answered += 1;
-    if (answered === killAfter) enough();
-    return { connection, token, answer };
+    if (connection === undefined) throw new Error("there are no connections");
+    const refreshToken = newestOf(connection);
+    // The killed server cuts requests off.
+    const response = await refresh(connection, refreshToken).catch(() => undefined);
+    endedCount += 1;
+    if (endedCount === killAfter) enoughEnded.resolve();
+    return { connection, refreshToken, response };
   });
-  await some;
+  await enoughEnded.promise;
   await worker.stop("SIGKILL");
-  const first = await Promise.all(asked);
+  const firstRound = await Promise.all(pending);
   await start();
-  const again = await Promise.all(
-    first.map(async ({ connection, token, answer }) => ({
+  const refreshes = await Promise.all(
+    firstRound.map(async ({ connection, refreshToken, response }) => ({
       connection,
-      isCut: answer === undefined,
-      answers: [...(answer === undefined ? [] : [answer]), await refresh(connection, token)],
+      isCut: response === undefined,
+      responses: [...(response === undefined ? [] : [response]), await refresh(connection, refreshToken)],
     })),
   );
-  return { cut: again.filter(({ isCut }) => isCut).length, again };
+  return { cutCount: refreshes.filter(({ isCut }) => isCut).length, refreshes };
 }
 
 describe("200 parallel refreshes of 20 grants", () => {
-  it("killed in between: everybody gets one answer, nobody is signed out, and no spent token is good beyond the grace", async () => {
+  it("give each grant one reply and keep it signed in despite SIGKILL, and spent refresh tokens fail after the grace period", async () => {
     const connections: Connection[] = [];
-    for (let index = 0; index < GRANTS; index += 1) connections.push(await connect(ACCOUNTS[index % 4] ?? ""));
-    let cut = 0;
+    for (let index = 0; index < GRANT_COUNT; index += 1) connections.push(await connect(ACCOUNTS[index % 4] ?? ""));
+    let cutCount = 0;
     for (let round = 0; round < ROUNDS; round += 1) {
       const result = await refreshAllThroughKill(connections, 20 + 40 * round);
-      cut += result.cut;
+      cutCount += result.cutCount;
       for (const connection of connections) {
-        const answers = result.again.filter((one) => one.connection === connection).flatMap((one) => one.answers);
-        expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
-        const bodies = new Set(answers.map(({ body }) => body));
+        const ownRefreshes = result.refreshes.filter((candidate) => candidate.connection === connection);
+        const responses = ownRefreshes.flatMap((candidate) => candidate.responses);
+        expect(new Set(responses.map(({ status }) => status))).toEqual(new Set([200]));
+        const bodies = new Set(responses.map(({ body }) => body));
         expect(bodies.size).toBe(1);
         const body: Record<string, unknown> = JSON.parse([...bodies][0] ?? "");
         connection.refreshTokens.push(String(body["refresh_token"]));
         connection.accessToken = String(body["access_token"]);
       }
     }
-    // The kills really cut requests off.
-    expect(cut).toBeGreaterThan(0);
+    // Otherwise the kills came too late to test anything.
+    expect(cutCount).toBeGreaterThan(0);
     for (const connection of connections) {
-      expect((await mcp(connection.accessToken, INITIALIZE)).status).toBe(200);
+      expect((await postToMcp(connection.accessToken, INITIALIZE)).status).toBe(200);
       expect(new Set(connection.refreshTokens).size).toBe(ROUNDS + 1);
     }
-    // The one thing that can only be waited for.
+    // The clock of another process cannot be set, so the test waits for the grace period to end.
     await new Promise((resolve) => setTimeout(resolve, GRACE_MS + 1000));
     for (const connection of connections) {
       expect((await refresh(connection, newestOf(connection))).status).toBe(200);
       for (const spent of connection.refreshTokens.slice(0, -1))
         expect((await refresh(connection, spent)).status).toBe(400);
-      expect((await mcp(connection.accessToken, INITIALIZE)).status).toBe(401);
+      expect((await postToMcp(connection.accessToken, INITIALIZE)).status).toBe(401);
     }
   }, 240_000);
 });
 
-describe("a connection that is given back", () => {
-  it("ends its session also when the hub was away and the process died before it could", async () => {
+describe("a connection that its client revokes", () => {
+  it("ends its session even when the hub failed and the process died first", async () => {
     await worker.stop("SIGTERM");
     await start(true);
     const connection = await connect("analyst");
-    const session = (await mcp(connection.accessToken, INITIALIZE)).headers.get("mcp-session-id");
+    const session = (await postToMcp(connection.accessToken, INITIALIZE)).headers.get("mcp-session-id");
     expect(session).not.toBeNull();
     const [subject = "", grant = ""] = connection.accessToken.split(":");
-    const held = async (what: string): Promise<number> =>
-      Number(await (await fetch(`${flow.origin}/${what}?subject=${subject}&grant=${grant}`)).text());
+    const countSessions = async (endpoint: string): Promise<number> =>
+      Number(await (await fetch(`${flow.origin}/${endpoint}?subject=${subject}&grant=${grant}`)).text());
     const revoked = await requestToken(flow, { token: newestOf(connection), client_id: connection.client.clientId });
     expect(revoked.status).toBe(200);
-    expect((await mcp(connection.accessToken, INITIALIZE)).status).toBe(401);
-    expect(await held("held")).toBe(1);
+    expect((await postToMcp(connection.accessToken, INITIALIZE)).status).toBe(401);
+    expect(await countSessions("sessions")).toBe(1);
     await worker.stop("SIGKILL");
     await start();
-    // Nobody asks the grant store for anything any more: its alarm does it.
-    expect(await held("left")).toBe(0);
+    // No request reaches the grant store any more, so its alarm must end the session.
+    expect(await countSessions("sessions-after-revocation")).toBe(0);
   }, 60_000);
 });

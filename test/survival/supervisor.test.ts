@@ -1,5 +1,5 @@
 // `npm start` over the sample with an almost unbounded work limit: a user's query that would run for minutes restarts the server
-// once, is refused from then on, and another user goes on working with their session, results and records.
+// once and is refused from then on, while another user keeps working with the same session, results and audit records.
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -14,7 +14,7 @@ import type { WorkerProcess } from "../support/node/worker.ts";
 import { tokensFor } from "../support/oauth.ts";
 
 const QUERY_SECONDS = 2;
-/** Each looks at 12,000³ rows, which takes hours: no improvement of the estimate matters, as the limit is raised. */
+/** Each query reads 12,000³ rows, which takes hours. The raised limit lets it run whatever its estimate is. */
 const slowQuery = (number: number, note = ""): string =>
   `SELECT count(*) FROM orders AS a, orders AS b, orders AS c ${note} WHERE a.total_cents + b.total_cents + c.total_cents = ${number}`;
 const OTHER_SLOW_QUERIES = [
@@ -48,27 +48,27 @@ afterAll(async () => {
   rmSync(copy, { recursive: true, force: true });
 });
 
-/** The answer's text, or "cut" when the server ended before it answered or is not there. */
-async function ask(token: string, sql: string): Promise<string> {
+/** Queries the shop; returns the response text, or "cut" when the server is not running or ended before it responded. */
+async function queryOrCut(accessToken: string, sql: string): Promise<string> {
   try {
-    return await (await queryShop(server.origin, token, sql)).text();
+    return await (await queryShop(server.origin, accessToken, sql)).text();
   } catch {
-    // What a client sees of a restart: a reset connection, or none.
+    // During a restart, connections are reset or refused.
     return "cut";
   }
 }
 
-async function untilServed(): Promise<void> {
-  while ((await ask(colleague, QUICK_QUERY)) === "cut") await new Promise((resolve) => setTimeout(resolve, 100));
+async function waitUntilServed(): Promise<void> {
+  while ((await queryOrCut(colleague, QUICK_QUERY)) === "cut") await new Promise((resolve) => setTimeout(resolve, 100));
 }
 
-/** The process that a Node process serves with, by what Linux tells of it. */
-function workerdOf(pid: number): number {
+/** Finds the workerd child of a Node process in Linux's /proc. */
+function findWorkerd(pid: number): number {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ");
   return Number(children.find((id) => readFileSync(`/proc/${id}/comm`, "utf8").startsWith("workerd")));
 }
 
-async function untilReported(crashes: number): Promise<void> {
+async function waitUntilReported(crashes: number): Promise<void> {
   while (server.status() === null && server.output().split("ended by itself").length - 1 < crashes)
     await new Promise((resolve) => setTimeout(resolve, 100));
 }
@@ -80,15 +80,15 @@ interface CallLine {
   readonly outcome?: string;
 }
 
-function callLines(): readonly CallLine[] {
+function readCallLines(): readonly CallLine[] {
   const lines = server.output().split("\n");
   return lines.filter((line) => line.startsWith('{"event":"call_')).map((line): CallLine => JSON.parse(line));
 }
 
-const restarts = (): number => server.output().split("is started again").length - 1;
+const countRestarts = (): number => server.output().split("and is restarting").length - 1;
 
-/** Calls by their records: what the files of all ledgers hold. */
-function recordedCalls(): readonly { readonly call: string; readonly body: string }[] {
+/** Reads the recorded calls from the database files of all ledgers. */
+function readRecordedCalls(): readonly { readonly call: string; readonly body: string }[] {
   const files = readdirSync(path.join(stateDir, "v3"), { recursive: true, encoding: "utf8" });
   const ledgers = files.filter((file) => /LedgerObject\/.*\.sqlite$/.test(file) && !file.includes("metadata"));
   return ledgers.flatMap((file) => {
@@ -102,11 +102,11 @@ function recordedCalls(): readonly { readonly call: string; readonly body: strin
 describe("npm start", () => {
   it("does not restart the server after a suspend", async () => {
     process.kill(-server.pid, "SIGSTOP");
-    // Longer than querySeconds; a suspend can only be waited for.
+    // Longer than querySeconds; the clock of a suspended process cannot be advanced.
     await new Promise((resolve) => setTimeout(resolve, (QUERY_SECONDS + 2) * 1000));
     process.kill(-server.pid, "SIGCONT");
-    for (let count = 0; count < 5; count += 1) expect(await ask(colleague, QUICK_QUERY)).toContain("2000");
-    expect(restarts()).toBe(0);
+    for (let count = 0; count < 5; count += 1) expect(await queryOrCut(colleague, QUICK_QUERY)).toContain("2000");
+    expect(countRestarts()).toBe(0);
   }, 30_000);
 
   it("restarts once for a query that is sent 20 times, while a second user works", async () => {
@@ -115,12 +115,12 @@ describe("npm start", () => {
     const list = { jsonrpc: "2.0", id: 1, method: "tools/list", params: {} };
     expect(await (await session.request(list)).text()).toContain('"query"');
 
-    const done = new AbortController();
+    const stopped = new AbortController();
     const work = async (): Promise<{ answers: readonly string[]; cuts: number }> => {
       const answers: string[] = [];
       let cuts = 0;
-      while (!done.signal.aborted || answers.length < 20) {
-        const answer = await ask(colleague, QUICK_QUERY);
+      while (!stopped.signal.aborted || answers.length < 20) {
+        const answer = await queryOrCut(colleague, QUICK_QUERY);
         if (answer === "cut") {
           cuts += 1;
           await new Promise((resolve) => setTimeout(resolve, 100));
@@ -131,78 +131,78 @@ describe("npm start", () => {
     const working = work();
     const outcomes: string[] = [];
     for (let count = 0; count < 20; count += 1) {
-      // Neither a space, a comment, letter case nor another number makes it another statement.
-      outcomes.push(await ask(attacker, slowQuery(count, ["", "  ", "/* again */", "-- again\n"][count % 4])));
-      if (outcomes.at(-1) === "cut") await untilServed();
+      // Different spaces, comments or numbers must not make it another statement.
+      outcomes.push(await queryOrCut(attacker, slowQuery(count, ["", "  ", "/* again */", "-- again\n"][count % 4])));
+      if (outcomes.at(-1) === "cut") await waitUntilServed();
     }
-    done.abort();
+    stopped.abort();
     const { answers, cuts } = await working;
 
     expect(outcomes.filter((outcome) => outcome === "cut")).toHaveLength(1);
     for (const refused of outcomes.filter((outcome) => outcome !== "cut"))
       expect(refused).toMatch(/query_refused: .*stopped answering while it ran.*The data team/);
-    expect(restarts()).toBe(1);
+    expect(countRestarts()).toBe(1);
     expect(cuts).toBeGreaterThan(0);
     for (const answer of answers) expect(answer).toContain("2000");
     expect(await (await session.request(list)).text()).toContain('"query"');
   }, 60_000);
 
   it("logs the beginning and end of each call without SQL, and names the call that caused the restart", () => {
-    const lines = callLines();
+    const lines = readCallLines();
     const ended = new Set(lines.filter(({ event }) => event === "call_end").map(({ call }) => call));
-    const [guilty, ...others] = lines.filter(({ event, call }) => event === "call_begin" && !ended.has(call));
-    expect(others).toEqual([]);
-    expect(server.output()).toContain(`call ${guilty?.call}`);
+    const [stoppingCall, ...otherCalls] = lines.filter(({ event, call }) => event === "call_begin" && !ended.has(call));
+    expect(otherCalls).toEqual([]);
+    expect(server.output()).toContain(`call ${stoppingCall?.call}`);
     const refused = lines.filter(({ outcome, statement }) => outcome === "query_refused" && statement !== null);
-    expect(new Set(refused.map(({ statement }) => statement))).toEqual(new Set([guilty?.statement]));
+    expect(new Set(refused.map(({ statement }) => statement))).toEqual(new Set([stoppingCall?.statement]));
     expect(refused).toHaveLength(19);
     for (const text of ["count(", "total_cents", "again */", "@harbor.example"])
       expect(JSON.stringify(lines)).not.toContain(text);
   });
 
-  it("refuses all SQL of a user of whom three statements stopped the server", async () => {
+  it("refuses all SQL of a user whose statements stopped the server three times", async () => {
     for (const sql of OTHER_SLOW_QUERIES) {
-      expect(await ask(attacker, sql)).toBe("cut");
-      await untilServed();
+      expect(await queryOrCut(attacker, sql)).toBe("cut");
+      await waitUntilServed();
     }
-    expect(restarts()).toBe(3);
-    expect(await ask(attacker, "SELECT 1 AS n")).toContain("query_refused");
-    expect(await ask(colleague, QUICK_QUERY)).toContain("2000");
+    expect(countRestarts()).toBe(3);
+    expect(await queryOrCut(attacker, "SELECT 1 AS n")).toContain("query_refused");
+    expect(await queryOrCut(colleague, QUICK_QUERY)).toContain("2000");
   }, 60_000);
 
-  it("serves a refused statement again once the operator has cleared it", async () => {
+  it("accepts SQL again once the operator has cleared the refused statements", async () => {
     const refused = await runScript(copy, "scripts/quarantine.ts", "list");
     expect(refused.stdout.trim().split("\n")).toHaveLength(3);
     expect(refused.stdout).toMatch(/analyst@harbor\.example {2}query on shop/);
     const cleared = await runScript(copy, "scripts/quarantine.ts", "clear");
-    expect(cleared.stdout).toContain("3 statements are cleared.");
-    while ((await ask(attacker, "SELECT 1 AS n")).match(/cut|query_refused/) !== null)
+    expect(cleared.stdout).toContain("3 statements were cleared.");
+    while ((await queryOrCut(attacker, "SELECT 1 AS n")).match(/cut|query_refused/) !== null)
       await new Promise((resolve) => setTimeout(resolve, 100));
-    // A restart that the operator asked for is not one of those that are counted.
-    expect(restarts()).toBe(3);
+    // A restart that the operator requested does not count.
+    expect(countRestarts()).toBe(3);
     expect((await runScript(copy, "scripts/quarantine.ts", "list")).stdout).toContain("No statement is refused.");
   }, 60_000);
 
   it.skipIf(process.platform !== "linux")(
-    "stops after three restarts in a minute, and says so",
+    "stays stopped after the fourth crash within a minute, and says so",
     async () => {
-      // Of the earlier restarts some may count, so it can take fewer.
+      // Earlier restarts may count too, so fewer kills may be enough.
       for (let kills = 0; kills < 4 && server.status() === null; kills += 1) {
-        process.kill(workerdOf(server.pid), "SIGKILL");
-        while (server.status() === null && (await ask(colleague, QUICK_QUERY)) === "cut")
+        process.kill(findWorkerd(server.pid), "SIGKILL");
+        while (server.status() === null && (await queryOrCut(colleague, QUICK_QUERY)) === "cut")
           await new Promise((resolve) => setTimeout(resolve, 100));
-        await untilReported(kills + 1);
+        await waitUntilReported(kills + 1);
       }
       expect(server.status()).toBe(1);
-      expect(server.output()).toContain("for the fourth time within a minute, so it stays ended.");
+      expect(server.output()).toContain("needed a fourth restart within a minute, so it was stopped.");
     },
     60_000,
   );
 
-  it("keeps a record of every call that was answered", async () => {
-    const answered = callLines().filter(({ outcome }) => outcome === "answered");
+  it("stores an audit record of every answered call", async () => {
+    const answered = readCallLines().filter(({ outcome }) => outcome === "answered");
     await server.stop("SIGTERM");
-    const recorded = new Set(recordedCalls().map(({ call }) => call));
+    const recorded = new Set(readRecordedCalls().map(({ call }) => call));
     expect(answered.filter(({ call }) => !recorded.has(call))).toEqual([]);
     expect(answered.length).toBeGreaterThan(20);
   }, 30_000);

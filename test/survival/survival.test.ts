@@ -1,5 +1,5 @@
-// What sessions survive, with the real server in a process of its own that is really killed: sleep, SIGKILL while idle,
-// during a call, during a question, in the second round of two, and a cut line. Clients are the real ones of both SDKs.
+// Sessions of the real server in its own process survive sleep, SIGKILL (while idle, during a call, during a question and in the
+// second round of two) and cut connections. The clients are those of both SDKs.
 import { Client as ClientV2, StreamableHTTPClientTransport as TransportV2 } from "@modelcontextprotocol/client";
 import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport as TransportV1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
@@ -18,48 +18,48 @@ const RECONNECT = {
   reconnectionDelayGrowFactor: 1.2,
   maxRetries: 200,
 };
-/** workerd lets an object sleep after 10 s without work. */
+/** Longer than the 10 s without work after which workerd lets an object hibernate. */
 const IDLE_MS = 15_000;
 
 const worker = useConformanceWorker();
 
-interface Person {
+interface SimulatedUser {
   readonly questions: string[];
-  /** Answers the question that waits, or the next one. */
+  /** Answers the pending question, or the next one. */
   answer(content: Record<string, string>): Promise<void>;
-  /** Resolves when a question waits. */
-  asked(): Promise<void>;
+  /** Resolves when a question is pending. */
+  waitForQuestion(): Promise<void>;
 }
 
-/** A person who thinks until the test says what they answer. */
-function createPerson() {
+/** Creates a user who answers a question only when the test says so. */
+function createUser() {
   const questions: string[] = [];
-  const waiting: ((content: Record<string, string>) => void)[] = [];
+  const pending: ((content: Record<string, string>) => void)[] = [];
   let wake = (): void => {};
-  const asked = async (): Promise<void> => {
-    while (waiting.length === 0) await new Promise<void>((resolve) => (wake = resolve));
+  const waitForQuestion = async (): Promise<void> => {
+    while (pending.length === 0) await new Promise<void>((resolve) => (wake = resolve));
   };
-  const person: Person = {
+  const user: SimulatedUser = {
     questions,
-    asked,
+    waitForQuestion,
     async answer(content) {
-      await asked();
-      waiting.shift()?.(content);
+      await waitForQuestion();
+      pending.shift()?.(content);
     },
   };
   const onQuestion = (message: string): Promise<{ action: "accept"; content: Record<string, string> }> => {
     questions.push(message);
     return new Promise((resolve) => {
-      waiting.push((content) => resolve({ action: "accept", content }));
+      pending.push((content) => resolve({ action: "accept", content }));
       wake();
     });
   };
-  return { person, onQuestion };
+  return { user, onQuestion };
 }
 
 interface SessionClient {
   readonly sessionId: () => string;
-  readonly person: Person;
+  readonly user: SimulatedUser;
   toolCount(): Promise<number>;
   callText(name: string): Promise<string>;
   subscribe(uri: string, onUpdate: () => void): Promise<void>;
@@ -75,14 +75,14 @@ function textOf(result: Record<string, unknown>): string {
 }
 
 async function connectV1(origin: string): Promise<SessionClient> {
-  const { person, onQuestion } = createPerson();
+  const { user, onQuestion } = createUser();
   const client = new ClientV1(INFO, OPTIONS);
   client.setRequestHandler(ElicitRequestSchema, async ({ params }) => onQuestion(params.message));
   const transport = new TransportV1(new URL(`${origin}/mcp`), { reconnectionOptions: RECONNECT });
   await client.connect(transport);
   return {
     sessionId: () => transport.sessionId ?? "",
-    person,
+    user,
     toolCount: async () => (await client.listTools()).tools.length,
     callText: async (name) => textOf(await client.callTool({ name, arguments: {} }, undefined, LONG)),
     async subscribe(uri, onUpdate) {
@@ -94,14 +94,14 @@ async function connectV1(origin: string): Promise<SessionClient> {
 }
 
 async function connectV2(origin: string): Promise<SessionClient> {
-  const { person, onQuestion } = createPerson();
+  const { user, onQuestion } = createUser();
   const client = new ClientV2(INFO, { ...OPTIONS, versionNegotiation: { mode: "legacy" } });
   client.setRequestHandler("elicitation/create", async ({ params }) => onQuestion(params.message));
   const transport = new TransportV2(new URL(`${origin}/mcp`), { reconnectionOptions: RECONNECT });
   await client.connect(transport);
   return {
     sessionId: () => transport.sessionId ?? "",
-    person,
+    user,
     toolCount: async () => (await client.listTools()).tools.length,
     callText: async (name) => textOf(await client.callTool({ name, arguments: {} }, LONG)),
     async subscribe(uri, onUpdate) {
@@ -128,7 +128,7 @@ describe.each([
     return () => client.close();
   });
 
-  it("a session goes on after SIGKILL while idle", async () => {
+  it("keeps an idle session across SIGKILL", async () => {
     const id = client.sessionId();
     const before = await client.toolCount();
     await restart();
@@ -136,43 +136,43 @@ describe.each([
     expect(client.sessionId()).toBe(id);
   }, 30_000);
 
-  it("SIGKILL while a person thinks: asked once, answered once, and the effects happen once", async () => {
+  it("asks once, answers once and has effects once when SIGKILL comes during a question", async () => {
     const before = await worker().counts();
     const result = client.callText("survival_two_questions");
-    await client.person.asked();
+    await client.user.waitForQuestion();
     await restart();
-    await client.person.answer({ answer: "blue" });
-    await client.person.answer({ answer: "green" });
+    await client.user.answer({ answer: "blue" });
+    await client.user.answer({ answer: "green" });
     expect(await result).toContain("answers: blue and green");
-    expect(client.person.questions).toEqual(["The first question", "The second question"]);
+    expect(client.user.questions).toEqual(["The first question", "The second question"]);
     const after = await worker().counts();
     for (const name of ["started", "finished"])
       expect((after[name]?.effects ?? 0) - (before[name]?.effects ?? 0)).toBe(1);
   }, 60_000);
 
-  it("SIGKILL in round two of two: the first answer is kept", async () => {
+  it("keeps the first answer when SIGKILL comes in the second round", async () => {
     const result = client.callText("survival_two_questions");
-    await client.person.answer({ answer: "red" });
-    await client.person.asked();
+    await client.user.answer({ answer: "red" });
+    await client.user.waitForQuestion();
     await restart();
-    await client.person.answer({ answer: "white" });
+    await client.user.answer({ answer: "white" });
     expect(await result).toContain("answers: red and white");
-    expect(client.person.questions).toEqual(["The first question", "The second question"]);
+    expect(client.user.questions).toEqual(["The first question", "The second question"]);
   }, 60_000);
 
-  it("a person who thinks longer than the server stays in memory is asked once all the same", async () => {
+  it("asks once when the user takes so long that the object hibernates", async () => {
     const result = client.callText("survival_two_questions");
-    await client.person.asked();
+    await client.user.waitForQuestion();
     const born = await worker().born(client.sessionId());
     await idle();
     expect(await worker().born(client.sessionId())).toBeGreaterThan(born);
-    await client.person.answer({ answer: "a" });
-    await client.person.answer({ answer: "b" });
+    await client.user.answer({ answer: "a" });
+    await client.user.answer({ answer: "b" });
     expect(await result).toContain("answers: a and b");
-    expect(client.person.questions).toHaveLength(2);
+    expect(client.user.questions).toHaveLength(2);
   }, 60_000);
 
-  it("an object with an open stream sleeps, and a notification still arrives", async () => {
+  it("delivers a notification to an object that hibernates with an open stream", async () => {
     const updated = Promise.withResolvers<void>();
     await client.subscribe(WATCHED, () => updated.resolve());
     const born = await worker().born(client.sessionId());
@@ -182,26 +182,26 @@ describe.each([
     expect(await worker().born(client.sessionId())).toBeGreaterThan(born);
   }, 60_000);
 
-  it("a cut line in mid-stream: the client comes back and gets the result once", async () => {
+  it("gets the result once after its connection is cut during a stream", async () => {
     const proxy = await createProxy(worker().port);
-    const behind = await connectClient(`http://localhost:${proxy.port}`);
-    const result = behind.callText("survival_two_questions");
-    await behind.person.asked();
+    const proxiedClient = await connectClient(`http://localhost:${proxy.port}`);
+    const result = proxiedClient.callText("survival_two_questions");
+    await proxiedClient.user.waitForQuestion();
     await proxy.cut();
-    await behind.person.answer({ answer: "left" });
-    // Asked only once the first answer is with the server: an answer cut off on its way is lost, and no client repeats it.
-    await behind.person.asked();
+    await proxiedClient.user.answer({ answer: "left" });
+    // The next question shows that the answer arrived. A lost answer would hang the test, because clients do not repeat it.
+    await proxiedClient.user.waitForQuestion();
     await proxy.cut();
-    await behind.person.answer({ answer: "right" });
+    await proxiedClient.user.answer({ answer: "right" });
     expect(await result).toContain("answers: left and right");
-    expect(behind.person.questions).toHaveLength(2);
-    await behind.close();
+    expect(proxiedClient.user.questions).toHaveLength(2);
+    await proxiedClient.close();
     proxy.close();
   }, 60_000);
 });
 
 describe("on the wire", () => {
-  it("SIGKILL during a call: its stream says that the outcome is unknown, and it is not run again", async () => {
+  it("reports an unknown outcome on the stream and does not repeat the call when SIGKILL comes during it", async () => {
     const session = await openWireSession(worker().origin);
     const before = (await worker().counts())["slow"]?.tries ?? 0;
     const stream = await session.stream(call(7, "survival_slow"));
@@ -220,20 +220,22 @@ describe("on the wire", () => {
       { message: { id: 7, error: { message: expect.stringContaining("outcome is unknown") } } },
     ]);
     expect((await worker().counts())["slow"]?.tries).toBe(before + 1);
-    // It is answered now: the same events come again, and nothing else.
-    const again = await session.listen(progress?.id);
+    // The call has its response now, so the same events are replayed, and nothing else.
+    const replayed = await session.listen(progress?.id);
     expect(
-      [await again.next(), await again.next(), await again.next()].filter((event) => event?.message !== undefined),
+      [await replayed.next(), await replayed.next(), await replayed.next()].filter(
+        (event) => event?.message !== undefined,
+      ),
     ).toHaveLength(1);
   }, 60_000);
 });
 
-/** Nothing happens for so long that objects go to sleep: the one thing that can only be waited for. */
+/** Waits until idle objects hibernate; workerd's timer cannot be advanced. */
 async function idle(): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
 }
 
-/** A line between client and server that can be cut, everything on it at once. */
+/** Creates a proxy between client and server that can cut all its connections at once. */
 async function createProxy(target: number): Promise<{ readonly port: number; cut(): Promise<void>; close(): void }> {
   const sockets = new Set<Socket>();
   const port = await freePort();
@@ -244,11 +246,11 @@ async function createProxy(target: number): Promise<{ readonly port: number; cut
       socket.on("close", () => sockets.delete(socket));
       socket.on("error", () => socket.destroy());
     }
-    // The server answers only when it is called by its own name and port.
+    // The server only accepts its own host name and port.
     incoming.once("data", function first(chunk: Buffer) {
       outgoing.write(chunk.toString("latin1").replaceAll(`localhost:${port}`, `localhost:${target}`), "latin1");
-      incoming.on("data", (later: Buffer) =>
-        outgoing.write(later.toString("latin1").replaceAll(`localhost:${port}`, `localhost:${target}`), "latin1"),
+      incoming.on("data", (nextChunk: Buffer) =>
+        outgoing.write(nextChunk.toString("latin1").replaceAll(`localhost:${port}`, `localhost:${target}`), "latin1"),
       );
     });
     outgoing.pipe(incoming);
@@ -257,11 +259,11 @@ async function createProxy(target: number): Promise<{ readonly port: number; cut
   const destroyAll = (): void => sockets.forEach((socket) => socket.destroy());
   return {
     port,
-    /** Cuts everything, and resolves when the client has come back. */
+    /** Cuts all connections, and resolves when the client has reconnected. */
     async cut() {
-      const back = new Promise<void>((resolve) => server.once("connection", () => resolve()));
+      const reconnected = new Promise<void>((resolve) => server.once("connection", () => resolve()));
       destroyAll();
-      await back;
+      await reconnected;
     },
     close() {
       destroyAll();

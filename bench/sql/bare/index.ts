@@ -1,4 +1,4 @@
-// How low a Worker can go: one look-up in an object, as a token check is, and the SQL as it came, without anything else.
+// The minimal Worker: one lookup in a Durable Object, as for an access token, and the SQL unchanged, without anything else.
 import { DurableObject } from "cloudflare:workers";
 
 interface BareEnv {

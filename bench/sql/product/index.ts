@@ -1,5 +1,5 @@
-// The entry of the product under measurement: nothing but the policy is different from a deployment.
-import { createGatehouse } from "../../../src/gatehouse.ts";
+// The entry of the benchmarked product. Only the policy differs from a deployment.
+import { createGatehouse } from "../../../src/app/create-gatehouse.ts";
 import config from "./policy.ts";
 
 const gatehouse = createGatehouse(config);

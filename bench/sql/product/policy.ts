@@ -1,13 +1,13 @@
-// The product with one database: sixteen people who see every order and customer, with masked addresses.
-import { defineGatehouse } from "../../../src/config.ts";
+// The policy of the whole-call benchmark: one database, and sixteen users who see every order and customer, with masked addresses.
+import { defineGatehouse } from "../../../src/config/define-gatehouse.ts";
 import { config } from "../policy.ts";
 
 export const PEOPLE = Array.from({ length: 16 }, (_value, index) => `person${index}@harbor.example`);
 
-/** As the policy of the read, with room for as many calls as a benchmark makes. */
+/** The tables of the read benchmark's policy, with limits that allow as many calls as the benchmark makes. */
 export default defineGatehouse({
   organisation: config.organisation,
-  limits: { rowsPerDay: 1_000_000_000, outboxBytes: 1_000_000_000, maxResultBytes: 200_000 },
+  limits: { rowsPerDay: 1_000_000_000, maxAuditBytes: 1_000_000_000, maxResultBytes: 200_000 },
   sources: {
     large: {
       kind: "d1",

@@ -1,16 +1,16 @@
-// Bounds what compiling statements costs, by a count that is the same on every machine. SQLite has no such bound: a few hundred
-// bytes of SQL can expand to gigabytes of parse tree, and its planner can compare millions of paths, while the isolate serves no one.
+// Limits the cost of compiling statements by a count that is the same on every machine. SQLite has no such limit: a few hundred bytes of
+// SQL can expand to gigabytes of parse tree, and its planner can compare millions of paths, while the isolate answers no other request.
 import meterModule from "./meter.wasm";
 
 /**
- * Planning units that a statement may take, and that all statements of one piece of work may take together: the forms in which a
- * query can be guarded are all planned. A byte that SQLite allocates is a unit; so are parts of each allocation, of each call of
- * the authorizer and of each step of the planner, weighed by the time that they take, 2 to 6 ns a unit. What is accepted then
- * plans in under 100 ms; nearly all queries of the sample take less than 250,000.
+ * Maximum planning units of one statement, and of all statements of one piece of work together: every form in which a query can be
+ * guarded is planned. Each byte that SQLite allocates is one unit. Each allocation, authorizer call and planner step adds more, weighted
+ * by the time that it takes, at 2 to 6 ns a unit. Accepted statements plan in under 100 ms; nearly all queries of the sample take less
+ * than 250,000 units.
  */
 export const PLANNING_UNITS = { statement: 4_000_000, work: 8_000_000 };
 
-/** A statement took more than its allowance (`work`), or the engine got no more memory and must not be used again (`memory`). */
+/** Reports a statement that exceeded its allowance (`work`), or an engine without memory that must not be used again (`memory`). */
 export class EngineExhausted extends Error {
   readonly reason: "work" | "memory";
 
@@ -20,37 +20,39 @@ export class EngineExhausted extends Error {
   }
 }
 
-export interface Meter {
-  /** Runs `work` under one allowance for all that is metered in it. A call inside another shares the outer one's. */
-  within<T>(work: () => T): T;
-  /** Counts `work` down from the allowance. Throws `EngineExhausted` when that is spent, whatever `work` came to. */
-  metered<T>(work: () => T): T;
-  /** Counts a call of the authorizer; false when the allowance is spent. */
-  authorize(isSelect: boolean): boolean;
+/** Counts the planning units of one engine. */
+interface Meter {
+  /** Runs `work` under one allowance for everything that is metered in it. A nested call shares the outer allowance. */
+  withSharedAllowance<T>(work: () => T): T;
+  /** Meters `work`. Throws `EngineExhausted` when the allowance is spent, even if `work` returned a result. */
+  withAllowance<T>(work: () => T): T;
+  /** Counts a call of the authorizer. Returns false when the allowance is spent. */
+  countAuthorizerCall(isSelect: boolean): boolean;
   isSpent(): boolean;
-  /** What the last metered work took. */
+  /** Returns the planning units of the last metered work. */
   spentUnits(): number;
 }
 
-/** Functions of the module by name. */
+/** Calls a function of the module by name. */
 type Call = (name: string, ...values: readonly number[]) => number;
 
 /** SQLITE_CONFIG_MALLOC and SQLITE_CONFIG_GETMALLOC. */
 const CONFIG = { setAllocator: 4, getAllocator: 5 };
-/** Where `sqlite3_mem_methods` has its functions, and how large it is. */
+/** Offsets of the functions in `sqlite3_mem_methods`, and its size. */
 const METHODS = { malloc: 0, realloc: 8, bytes: 32 };
+/** SQLITE_DBCONFIG_LOOKASIDE. */
 const LOOKASIDE = 1001;
 const STEPS_BETWEEN_CHECKS = 100;
 /** The callback crosses into JavaScript and decodes its texts. */
 const UNITS_PER_AUTHORIZATION = 500;
-/** To take a subquery into the query around it, SQLite walks through all that it has built so far. */
+/** To merge a subquery into the query around it, SQLite walks through everything that it has built so far. */
 const UNITS_PER_UNIT_WALKED = 1 / 256;
 
-/** Puts the meter in the place of SQLite's allocator. Call before `sqlite3_initialize`; `watch` comes after it. */
+/** Replaces SQLite's allocator by the meter. Call this before `sqlite3_initialize`, and `watchDatabase` after it. */
 export function installMeter(call: Call, table: WebAssembly.Table, memory: WebAssembly.Memory) {
   const methods = call("malloc", METHODS.bytes);
   const check = (code: number): void => {
-    if (code !== 0) throw new TypeError(`SQLite does not take the setting: ${code}`);
+    if (code !== 0) throw new TypeError(`SQLite rejected a setting with code ${code}`);
   };
   const view = (): DataView => new DataView(memory.buffer);
   check(call("sqlite3__wasm_config_i", CONFIG.getAllocator, methods));
@@ -60,58 +62,59 @@ export function installMeter(call: Call, table: WebAssembly.Table, memory: WebAs
       r: table.get(view().getUint32(methods + METHODS.realloc, true)),
     },
   });
-  const left = exports["l"];
-  if (!(left instanceof WebAssembly.Global)) throw new TypeError("the meter exports no counter");
-  left.value = Infinity;
+  const remaining = exports["l"];
+  if (!(remaining instanceof WebAssembly.Global)) throw new TypeError("the meter exports no counter");
+  remaining.value = Infinity;
   const slot = table.grow(3);
   for (const [index, name] of ["m", "r", "p"].entries()) table.set(slot + index, exports[name]);
   view().setUint32(methods + METHODS.malloc, slot, true);
   view().setUint32(methods + METHODS.realloc, slot + 1, true);
   check(call("sqlite3__wasm_config_i", CONFIG.setAllocator, methods));
   call("free", methods);
-  const watch = (database: number): void => {
-    // Memory that a connection sets aside would be used again and again without being counted.
+  const watchDatabase = (database: number): void => {
+    // A connection would reuse its lookaside memory without counting it.
     check(call("sqlite3__wasm_db_config_pii", database, LOOKASIDE, 0, 0, 0));
     call("sqlite3_progress_handler", database, STEPS_BETWEEN_CHECKS, slot + 2, 0);
   };
-  return { meter: meterOf(left), watch };
+  return { meter: createMeter(remaining), watchDatabase };
 }
 
-function meterOf(left: WebAssembly.Global): Meter {
-  /** What is left of the allowance that is shared now; undefined outside `within`. */
-  let shared: number | undefined;
-  let started = Infinity;
-  let spent = 0;
-  const isSpent = (): boolean => left.value < 0;
+function createMeter(remaining: WebAssembly.Global): Meter {
+  /** What is left of the current shared allowance; undefined outside `withSharedAllowance`. */
+  let sharedRemaining: number | undefined;
+  let allowanceUnits = Infinity;
+  let lastSpentUnits = 0;
+  const isSpent = (): boolean => remaining.value < 0;
   return {
     isSpent,
-    spentUnits: () => spent,
-    within(work) {
-      if (shared !== undefined) return work();
-      shared = PLANNING_UNITS.work;
+    spentUnits: () => lastSpentUnits,
+    withSharedAllowance(work) {
+      if (sharedRemaining !== undefined) return work();
+      sharedRemaining = PLANNING_UNITS.work;
       try {
         return work();
       } finally {
-        shared = undefined;
+        sharedRemaining = undefined;
       }
     },
-    metered(work) {
-      started = Math.min(shared ?? PLANNING_UNITS.work, PLANNING_UNITS.statement);
-      left.value = started;
+    withAllowance(work) {
+      allowanceUnits = Math.min(sharedRemaining ?? PLANNING_UNITS.work, PLANNING_UNITS.statement);
+      remaining.value = allowanceUnits;
       try {
         const result = work();
-        // SQLite can do without some allocations, and then says nothing.
+        // SQLite can continue without some allocations, and then reports no error.
         if (isSpent()) throw new EngineExhausted("work");
         return result;
       } finally {
-        spent = started - left.value;
-        if (shared !== undefined) shared -= spent;
-        left.value = Infinity;
+        lastSpentUnits = allowanceUnits - remaining.value;
+        if (sharedRemaining !== undefined) sharedRemaining -= lastSpentUnits;
+        remaining.value = Infinity;
       }
     },
-    authorize(isSelect) {
-      const walked = isSelect && left.value !== Infinity ? (started - left.value) * UNITS_PER_UNIT_WALKED : 0;
-      left.value -= UNITS_PER_AUTHORIZATION + walked;
+    countAuthorizerCall(isSelect) {
+      const walkedUnits =
+        isSelect && remaining.value !== Infinity ? (allowanceUnits - remaining.value) * UNITS_PER_UNIT_WALKED : 0;
+      remaining.value -= UNITS_PER_AUTHORIZATION + walkedUnits;
       return !isSpent();
     },
   };

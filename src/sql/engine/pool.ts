@@ -1,39 +1,41 @@
-// All engines of an isolate under one budget of memory. WebAssembly memory never shrinks, so room is made by giving up whole
-// engines, the least recently used first: what they held is built again when it is next needed.
+// Keeps all engines of an isolate within one memory budget. WebAssembly memory never shrinks, so the pool makes room by evicting whole
+// engines, the least recently used first. Their contents are built again when they are next needed.
 import { INITIAL_BYTES } from "./host.ts";
 import { EngineExhausted } from "./meter.ts";
 import { openEngine } from "./sqlite.ts";
 import type { Engine } from "./sqlite.ts";
 
-/** Bytes of memory that the engines of an isolate take together, of the 128 MB that it has for everything. */
-export const MAX_POOL_BYTES = 64 * 1024 * 1024;
+/** Maximum memory of all engines of an isolate together, of the 128 MB that it has for everything. */
+const MAX_POOL_BYTES = 64 * 1024 * 1024;
 
+/** Engines that share a memory budget. */
 export interface EnginePool {
-  /** Opens an engine. `evict` is called, once, when its memory is wanted elsewhere. Throws `EngineExhausted` when all are at work. */
+  /** Opens an engine. `evict` is called once, if its memory is needed elsewhere. Throws `EngineExhausted` when all engines are in use. */
   open(evict: () => void): Engine;
-  /** Does work with an engine of this pool, which is not evicted meanwhile. Work may stand in other work. */
+  /** Runs work with an engine of this pool, which is not evicted meanwhile. Calls may be nested. */
   use<T>(engine: Engine, work: () => T): T;
-  /** Gives up an engine. */
+  /** Removes an engine from the pool. */
   close(engine: Engine): void;
-  /** Bytes of memory of all engines that are open. */
+  /** Returns the bytes of memory of all open engines. */
   totalBytes(): number;
 }
 
 interface Entry {
   readonly evict: () => void;
-  /** Work that goes on in it, each in another. */
-  depth: number;
+  /** Number of nested calls of `use`. */
+  activeUses: number;
 }
 
+/** Creates a pool with a budget of this many bytes. */
 export function createEnginePool(maxBytes = MAX_POOL_BYTES): EnginePool {
-  // A map keeps the order in which its entries came: the least recently used stands first.
+  // A map keeps insertion order: the least recently used entry comes first.
   const entries = new Map<Engine, Entry>();
   const totalBytes = (): number => [...entries.keys()].reduce((sum, engine) => sum + engine.memoryBytes(), 0);
 
   const makeRoom = (bytes: number): boolean => {
-    for (const [engine, { evict, depth }] of entries) {
+    for (const [engine, { evict, activeUses }] of entries) {
       if (totalBytes() + bytes <= maxBytes) return true;
-      if (depth > 0) continue;
+      if (activeUses > 0) continue;
       entries.delete(engine);
       evict();
     }
@@ -45,20 +47,20 @@ export function createEnginePool(maxBytes = MAX_POOL_BYTES): EnginePool {
     open(evict) {
       if (!makeRoom(INITIAL_BYTES)) throw new EngineExhausted("memory");
       const engine = openEngine(makeRoom);
-      entries.set(engine, { evict, depth: 0 });
+      entries.set(engine, { evict, activeUses: 0 });
       return engine;
     },
     use(engine, work) {
       const entry = entries.get(engine);
-      // It was given up while work that stands around this one holds it.
-      if (entry === undefined) return engine.within(work);
+      // The engine was closed while outer work still holds it.
+      if (entry === undefined) return engine.withSharedAllowance(work);
       entries.delete(engine);
       entries.set(engine, entry);
-      entry.depth += 1;
+      entry.activeUses += 1;
       try {
-        return engine.within(work);
+        return engine.withSharedAllowance(work);
       } finally {
-        entry.depth -= 1;
+        entry.activeUses -= 1;
       }
     },
     close(engine) {

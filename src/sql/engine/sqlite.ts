@@ -1,19 +1,20 @@
-// SQLite itself, compiled to WebAssembly, in the Worker's memory: opens an empty database, runs its DDL, and prepares
-// statements under an authorizer. Nothing of a person is ever run here. The package's own JavaScript compiles at run time,
-// which workerd refuses, so these are the few imports and strings that this needs.
+// Runs SQLite, compiled to WebAssembly, in the Worker's memory: opens an empty database, runs its DDL, and prepares statements under an
+// authorizer. It never runs a user's statement. The package's own JavaScript compiles WebAssembly at run time, which workerd forbids, so
+// this file makes the few calls itself.
 
-// 37 bytes: imports a function of six i32 and one result, and exports it. SQLite calls through its table, which takes
-// WebAssembly functions only.
+// 37 bytes: imports a function with six i32 parameters and one result, and exports it. SQLite calls functions through its table, which
+// accepts only WebAssembly functions.
 import callbackModule from "./callback.wasm";
 import { instantiate } from "./host.ts";
 import { EngineExhausted, installMeter } from "./meter.ts";
 
-/** An answer of SQLite's authorizer. */
+/** Result of the authorizer that allows an action. */
 export const ALLOW = 0;
+/** Result of the authorizer that makes SQLite reject the statement. */
 export const DENY = 1;
 
-/** SQLite's authorizer: an action code and four texts that depend on it. The last names the enclosing CTE or view. */
-export type Authorizer = (
+/** Decides about one action of a statement. The texts depend on the action code; `context` names the enclosing CTE or view. */
+type Authorizer = (
   action: number,
   first: string | null,
   second: string | null,
@@ -21,19 +22,19 @@ export type Authorizer = (
   context: string | null,
 ) => typeof ALLOW | typeof DENY;
 
-export type Compiled =
+type CompileResult =
   | {
       readonly ok: true;
       readonly isReadOnly: boolean;
-      /** What stands behind the statement. */
+      /** The text after the statement. */
       readonly tail: string;
-      /** The result's columns, by name, in order. */
+      /** Names of the result columns, in order. */
       readonly columns: readonly string[];
     }
   | {
       readonly ok: false;
       readonly message: string;
-      /** UTF-8 bytes before the place that the message is about; -1 when it is about none. */
+      /** UTF-8 bytes before the place that the message is about; -1 if it is about none. */
       readonly offset: number;
     };
 
@@ -46,34 +47,34 @@ export interface PlanLine {
 }
 
 /**
- * An empty database in memory. Throw it away after a trap (`WebAssembly.RuntimeError`), which leaves it unusable, and when it ran
- * out of memory. Everything throws `EngineExhausted` then; `compile` and `plan` also when statements take more than may be.
+ * An empty database in memory. Discard it after a trap (`WebAssembly.RuntimeError`), which leaves it unusable, and when it has run out of
+ * memory: its methods then throw `EngineExhausted`. `compile` and `plan` also throw it when statements exceed their allowance.
  */
 export interface Engine {
-  /** Runs DDL of ours, unbounded. Throws `Error` with SQLite's message. */
+  /** Runs Gatehouse's own statements without an allowance. Throws `Error` with SQLite's message. */
   execute(sql: string): void;
-  /** Compiles the first statement of the text, asking the authorizer about all it does, and forgets it. */
-  compile(sql: string, authorizer: Authorizer): Compiled;
-  /** How the statement would run here; empty when it would not. */
+  /** Compiles the first statement of the text, calls the authorizer for each of its actions, and discards it. */
+  compile(sql: string, authorizer: Authorizer): CompileResult;
+  /** Lists the plan of a statement; empty if SQLite rejects it. */
   plan(sql: string): readonly PlanLine[];
-  /** Runs `work` under one allowance for all that it compiles and plans; else each statement has its own. */
-  within<T>(work: () => T): T;
-  /** Planning units that the last statement took: what it cost, whatever the machine. */
+  /** Runs `work` under one allowance for everything that it compiles and plans. Without this, each statement has its own allowance. */
+  withSharedAllowance<T>(work: () => T): T;
+  /** Returns the planning units of the last statement, which are the same on every machine. */
   spentUnits(): number;
-  /** What it takes of the isolate's memory, which never shrinks. */
+  /** Returns the bytes that the engine takes of the isolate's memory, which never shrink. */
   memoryBytes(): number;
-  /** The rows of a query of ours, as texts. Throws `Error` with SQLite's message. */
+  /** Runs one of Gatehouse's own queries and returns its rows as texts. Throws `Error` with SQLite's message. */
   query(sql: string): readonly (readonly (string | null)[])[];
 }
 
-/** SQLite's limits by number (sqlite3.h, Run-Time Limit Categories), set as D1 sets them. */
+/** SQLite's limits by number (sqlite3.h, Run-Time Limit Categories), with D1's values. */
 const LIMITS: readonly (readonly [number, number])[] = [
   [0, 2_000_000], // bytes of a value
   [1, 100_000], // bytes of a statement
   [2, 100], // columns
   [3, 100], // depth of an expression
   [4, 5], // terms of a compound SELECT
-  [5, 25_000], // instructions of a program: D1's limit is far higher, but the list of them comes into the isolate
+  [5, 25_000], // instructions of a program: D1's limit is far higher, but the isolate receives the list of them
   [6, 32], // arguments of a function
   [7, 0], // attached databases
   [8, 50], // bytes of a LIKE pattern
@@ -82,8 +83,8 @@ const LIMITS: readonly (readonly [number, number])[] = [
 const OPEN_READWRITE_CREATE = 6;
 /** Double-quoted text is a name and never a string, as in D1 (SQLITE_DBCONFIG_DQS_DML, _DDL). */
 const NO_DOUBLE_QUOTED_STRINGS = [1013, 1014];
+/** Result codes of sqlite3.h. */
 const ROW = 100;
-/** The result code of sqlite3.h. */
 const NO_MEMORY = 7;
 /** The authorizer's action code for a SELECT. */
 const SELECT = 21;
@@ -93,16 +94,16 @@ type Exports = Readonly<Record<string, (...values: readonly number[]) => number>
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Opens an engine. `mayGrow` decides whether its memory may grow by so many bytes. */
+/** Opens an engine. `mayGrow` decides whether its memory may grow by this many bytes. */
 export function openEngine(mayGrow: (bytes: number) => boolean = () => true): Engine {
-  const { memory, instance, hasRunOut } = instantiate(mayGrow);
+  const { memory, instance, isOutOfMemory } = instantiate(mayGrow);
   const table = instance.exports["__indirect_function_table"];
   if (!(table instanceof WebAssembly.Table)) throw new TypeError("the SQLite module exports no function table");
   const sqlite = instance.exports as unknown as Exports;
   const call = (name: string, ...values: readonly number[]): number => {
-    const run = sqlite[name];
-    if (run === undefined) throw new TypeError(`the SQLite module exports no ${name}`);
-    return run(...values);
+    const exportedFunction = sqlite[name];
+    if (exportedFunction === undefined) throw new TypeError(`the SQLite module exports no ${name}`);
+    return exportedFunction(...values);
   };
   const readPointer = (at: number): number => new DataView(memory.buffer).getUint32(at, true);
   const readText = (at: number): string | null => {
@@ -125,14 +126,14 @@ export function openEngine(mayGrow: (bytes: number) => boolean = () => true): En
   };
 
   call("__wasm_call_ctors");
-  const { meter, watch } = installMeter(call, table, memory);
+  const { meter, watchDatabase } = installMeter(call, table, memory);
   call("sqlite3_initialize");
-  // Two pointers that calls write their results to.
-  const out = call("malloc", 8);
-  if (withText(":memory:", (name) => call("sqlite3_open_v2", name, out, OPEN_READWRITE_CREATE, 0)) !== 0)
-    throw new TypeError("SQLite opens no database");
-  const database = readPointer(out);
-  watch(database);
+  // Space for two pointers, which calls write as results.
+  const outPointer = call("malloc", 8);
+  if (withText(":memory:", (name) => call("sqlite3_open_v2", name, outPointer, OPEN_READWRITE_CREATE, 0)) !== 0)
+    throw new TypeError("SQLite could not open a database");
+  const database = readPointer(outPointer);
+  watchDatabase(database);
   for (const [limit, value] of LIMITS) call("sqlite3_limit", database, limit, value);
   for (const setting of NO_DOUBLE_QUOTED_STRINGS) call("sqlite3__wasm_db_config_ip", database, setting, 0, 0);
 
@@ -140,8 +141,8 @@ export function openEngine(mayGrow: (bytes: number) => boolean = () => true): En
   const callback = new WebAssembly.Instance(callbackModule, {
     e: {
       a: (_unused: number, action: number, first: number, second: number, schema: number, context: number): number => {
-        if (!meter.authorize(action === SELECT)) return DENY;
-        // Without an authorizer nothing is being prepared for a person.
+        if (!meter.countAuthorizerCall(action === SELECT)) return DENY;
+        // Only `compile` sets an authorizer: plans are never run, and all other statements are Gatehouse's own.
         return authorizer?.(action, readText(first), readText(second), readText(schema), readText(context)) ?? ALLOW;
       },
     },
@@ -150,27 +151,27 @@ export function openEngine(mayGrow: (bytes: number) => boolean = () => true): En
   table.set(slot, callback.exports["a"]);
   call("sqlite3_set_authorizer", database, slot, 0);
 
-  /** Whether SQLite took it. What a person wrote must not pass for wrong only because it was too much. */
-  const accepts = (code: number): boolean => {
-    if (hasRunOut()) throw new EngineExhausted("memory");
+  /** Whether SQLite accepted a statement. Exhaustion throws, so that a user's SQL is not called invalid only because it is too large. */
+  const isAccepted = (code: number): boolean => {
+    if (isOutOfMemory()) throw new EngineExhausted("memory");
     if (code === NO_MEMORY || meter.isSpent()) throw new EngineExhausted("work");
     return code === 0;
   };
 
-  /** The compiled statement, and at `out + 4` what stands behind it; undefined when SQLite does not take it. */
+  /** Compiles a statement, and stores the address of the text after it at `outPointer + 4`; undefined if SQLite rejects the statement. */
   const prepare = (at: number): number | undefined => {
-    const code = call("sqlite3_prepare_v2", database, at, -1, out, out + 4);
-    const statement = readPointer(out);
+    const code = call("sqlite3_prepare_v2", database, at, -1, outPointer, outPointer + 4);
+    const statement = readPointer(outPointer);
     try {
-      return accepts(code) ? statement : undefined;
+      return isAccepted(code) ? statement : undefined;
     } catch (error) {
       call("sqlite3_finalize", statement);
       throw error;
     }
   };
 
-  /** Undefined when SQLite does not take the statement. */
-  const rowsOf = (sql: string): (string | null)[][] | undefined =>
+  /** Runs a statement and returns its rows; undefined if SQLite rejects it. */
+  const readRows = (sql: string): (string | null)[][] | undefined =>
     withText(sql, (at) => {
       const statement = prepare(at);
       if (statement === undefined) return undefined;
@@ -182,24 +183,28 @@ export function openEngine(mayGrow: (bytes: number) => boolean = () => true): En
         );
         rows.push(row);
       }
-      return accepts(call("sqlite3_finalize", statement)) ? rows : undefined;
+      return isAccepted(call("sqlite3_finalize", statement)) ? rows : undefined;
     });
 
-  const failure = (): Error => new Error(readText(call("sqlite3_errmsg", database)) ?? "unknown error");
+  const createSqliteError = (): Error => new Error(readText(call("sqlite3_errmsg", database)) ?? "unknown error");
 
   return {
     execute(sql) {
-      if (!accepts(withText(sql, (at) => call("sqlite3_exec", database, at, 0, 0, 0)))) throw failure();
+      if (!isAccepted(withText(sql, (at) => call("sqlite3_exec", database, at, 0, 0, 0)))) throw createSqliteError();
     },
-    compile: (sql, asked) =>
+    compile: (sql, statementAuthorizer) =>
       withText(sql, (at) =>
-        meter.metered((): Compiled => {
-          authorizer = asked;
+        meter.withAllowance((): CompileResult => {
+          authorizer = statementAuthorizer;
           try {
             const statement = prepare(at);
             if (statement === undefined)
-              return { ok: false, message: failure().message, offset: call("sqlite3_error_offset", database) };
-            const tail = readText(readPointer(out + 4)) ?? "";
+              return {
+                ok: false,
+                message: createSqliteError().message,
+                offset: call("sqlite3_error_offset", database),
+              };
+            const tail = readText(readPointer(outPointer + 4)) ?? "";
             const isReadOnly = call("sqlite3_stmt_readonly", statement) === 1;
             const columns = Array.from(
               { length: call("sqlite3_column_count", statement) },
@@ -213,7 +218,7 @@ export function openEngine(mayGrow: (bytes: number) => boolean = () => true): En
         }),
       ),
     plan(sql) {
-      const rows = meter.metered(() => rowsOf(`EXPLAIN QUERY PLAN ${sql}`)) ?? [];
+      const rows = meter.withAllowance(() => readRows(`EXPLAIN QUERY PLAN ${sql}`)) ?? [];
       return rows.map(([id, parent, cost, detail]) => ({
         id: Number(id),
         parent: Number(parent),
@@ -222,11 +227,11 @@ export function openEngine(mayGrow: (bytes: number) => boolean = () => true): En
       }));
     },
     query(sql) {
-      const rows = rowsOf(sql);
-      if (rows === undefined) throw failure();
+      const rows = readRows(sql);
+      if (rows === undefined) throw createSqliteError();
       return rows;
     },
-    within: (work) => meter.within(work),
+    withSharedAllowance: (work) => meter.withSharedAllowance(work),
     spentUnits: () => meter.spentUnits(),
     memoryBytes: () => memory.buffer.byteLength,
   };

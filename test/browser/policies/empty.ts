@@ -1,5 +1,5 @@
-// A deployment as it is when it has just been made: no source, no way to sign in.
-import { defineGatehouse } from "../../../src/config.ts";
+// The policy of a new deployment: no sources, no roles and no members.
+import { defineGatehouse } from "../../../src/config/define-gatehouse.ts";
 
 export default defineGatehouse({
   organisation: { name: "Newcomers Ltd", contact: "it@newcomers.example" },

@@ -1,7 +1,7 @@
-// A deployment whose every stored text tries to become markup, as if somebody had got at all of them.
-import { defineGatehouse } from "../../../src/config.ts";
+// A policy in which every text tries to become markup, as if an attacker could write all of them.
+import { defineGatehouse } from "../../../src/config/define-gatehouse.ts";
 
-/** Ends whatever it stands in, and then tries to run. `where` tells which text it was. */
+/** Builds a text that closes the surrounding markup and then tries to run scripts. `where` names the text. */
 export const attack = (where: string): string =>
   `${where}'"></title></style></textarea><script>alert("${where}")</script><img src=x onerror="alert('${where}')">`;
 

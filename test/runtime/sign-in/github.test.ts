@@ -1,5 +1,5 @@
-// Sign-in with GitHub, against a stand-in that checks what it receives: members of the organisations alone, verified addresses
-// alone, and at each refresh what GitHub says then.
+// Sign-in with GitHub, against a fake GitHub that checks the requests it receives: only members of the allowed organisations with a
+// verified address can sign in, and each refresh reads the account from GitHub again.
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createBrowser } from "../../support/forms.ts";
 import { register } from "../../support/oauth.ts";
@@ -9,9 +9,9 @@ import { useIdentityWorker } from "../../support/node/identity-worker.ts";
 
 let started: GitHub | undefined;
 
-const variablesOf = (stand: GitHub, organisations: string) => ({
+const variablesFor = (fakeGitHub: GitHub, organisations: string) => ({
   GATEHOUSE_SIGN_IN: "github",
-  GITHUB_URL: stand.url,
+  GITHUB_URL: fakeGitHub.url,
   GITHUB_CLIENT_ID: APP.id,
   GITHUB_CLIENT_SECRET: APP.secret,
   GITHUB_ORGANISATIONS: organisations,
@@ -19,7 +19,7 @@ const variablesOf = (stand: GitHub, organisations: string) => ({
 
 const worker = useIdentityWorker(async (origin) => {
   started = await startGitHub(`${origin}/sign-in/callback`);
-  return variablesOf(started, "Acme, acme-labs");
+  return variablesFor(started, "Acme, acme-labs");
 });
 
 function github(): GitHub {
@@ -49,7 +49,7 @@ afterEach(() => {
 afterAll(() => github().close());
 
 describe("sign-in with GitHub", () => {
-  it("gives the organisations that may sign in, and teams in them, as groups; the verified primary address", async () => {
+  it("reads the verified primary address, and groups from the allowed organisations and their teams", async () => {
     const { tokens } = await worker().connect();
     expect(await worker().identityOf(tokens)).toEqual({
       subjectId: expect.stringMatching(/^[0-9a-f]{40}$/),
@@ -58,7 +58,7 @@ describe("sign-in with GitHub", () => {
     });
   });
 
-  it("is to our own pages too, as the same subject, whatever the account's address is today", async () => {
+  it("signs in to the pages as the same subject when the account's address has changed", async () => {
     const { tokens } = await worker().connect();
     const emails = [{ email: "ann.new@example.com", primary: true, verified: true }];
     github().person = { ...ANN, emails };
@@ -68,22 +68,27 @@ describe("sign-in with GitHub", () => {
     });
   });
 
-  it("gives the address in its one spelling", async () => {
+  it("normalises the address", async () => {
     github().person = { ...ANN, emails: [{ email: "Zed@Red.Example", primary: true, verified: true }] };
     expect(await worker().identityOf((await worker().connect()).tokens)).toMatchObject({ email: "zed@red.example" });
   });
 
-  it("reads all teams, page by page", async () => {
+  it("reads all pages of the team list", async () => {
     const teams = Array.from({ length: 230 }, (_value, index) => `acme/team-${index}`);
     github().person = { ...ANN, teams };
     expect(await worker().identityOf((await worker().connect()).tokens)).toMatchObject({ groups: ["acme", ...teams] });
   });
 
   it.each([
-    ["is in none of the organisations", { organisations: { other: "active" } }, "did not sign you in", "none of the"],
+    [
+      "is a member of none of the organisations",
+      { organisations: { other: "active" } },
+      "did not sign you in",
+      "none of the",
+    ],
     ["has only been invited", { organisations: { acme: "pending" } }, "did not sign you in", "none of the"],
     [
-      "has no primary address that is verified",
+      "has no verified primary address",
       {
         emails: [
           { email: "ann@example.com", primary: true, verified: false },
@@ -91,15 +96,15 @@ describe("sign-in with GitHub", () => {
         ],
       },
       "verified email address",
-      "no primary address",
+      "no verified primary address",
     ],
     [
-      "has an address with the Kelvin sign, which Unicode folds to k",
+      "has an address with the Kelvin sign (Unicode folds it to k)",
       { emails: [{ email: "\u212Aate@red.example", primary: true, verified: true }] },
-      "this server cannot take",
-      "of user 4711, the email address cannot be taken: …@red.example (with U+212A)",
+      "this server does not accept",
+      "user 4711: the email address is not acceptable: …@red.example (with U+212A)",
     ],
-  ] as const)("refuses who %s", async (_case, change, shown, logged) => {
+  ] as const)("refuses a user who %s", async (_case, change, shown, logged) => {
     github().person = { ...ANN, ...change };
     const { response, html } = await worker().signIn(await register(worker().flow));
     expect(response.status).toBe(403);
@@ -111,7 +116,7 @@ describe("sign-in with GitHub", () => {
   it.each([
     ["code", "forged"],
     ["state", "A".repeat(43)],
-  ])("refuses a callback with another %s", async (name, value) => {
+  ])("refuses a callback with a forged %s", async (name, value) => {
     const page = await worker().signIn(await register(worker().flow), (url) => {
       if (url.pathname === "/sign-in/callback") url.searchParams.set(name, value);
       return url;
@@ -120,7 +125,7 @@ describe("sign-in with GitHub", () => {
     expect(page.response.headers.get("location")).toBeNull();
   });
 
-  it("a code that another browser got is refused by its PKCE verifier", async () => {
+  it("refuses a code that was issued to another browser, by its PKCE verifier", async () => {
     const codes: string[] = [];
     await worker().signIn(await register(worker().flow), (url) => {
       codes.push(url.searchParams.get("code") ?? "");
@@ -134,7 +139,7 @@ describe("sign-in with GitHub", () => {
     expect(await worker().log()).toContain("bad_verification_code");
   });
 
-  it("keeps neither client secret nor token in the log or on a page", async () => {
+  it("shows neither the client secret nor an access token in the log or on a page", async () => {
     github().instead.set("/api/v3/user", new Response("no", { status: 500 }));
     const { html } = await worker().signIn(await register(worker().flow));
     const text = `${html}${await worker().log()}`;
@@ -146,13 +151,13 @@ describe("sign-in with GitHub", () => {
 
 describe.each([
   ["that expire", true],
-  ["that do not", false],
-])("a refresh, with tokens of GitHub %s", (_case, tokensExpire) => {
+  ["that do not expire", false],
+])("refresh with GitHub access tokens %s", (_case, tokensExpire) => {
   beforeEach(() => {
     github().tokensExpire = tokensExpire;
   });
 
-  it("sees a team that was left, and ends when the organisation was", async () => {
+  it("drops a team that the user has left, and ends the connection when the user has left the organisation", async () => {
     const signedIn = await worker().connect();
     github().person = { ...ANN, teams: ["acme/oncall"] };
     const body: Record<string, unknown> = await (await worker().refresh(signedIn)).json();
@@ -164,7 +169,7 @@ describe.each([
     expect(await worker().identityOf(tokens)).toBeUndefined();
   });
 
-  it("ends when the person has taken the app's access back", async () => {
+  it("ends the connection when the user has revoked the app's access", async () => {
     const signedIn = await worker().connect();
     github().revokeTokens();
     const refused = await worker().refresh(signedIn);
@@ -174,9 +179,9 @@ describe.each([
 
   it.each([
     ["is down", 502],
-    ["limits our rate", 429],
-    ["wants a new single sign-on for the organisation first", 403],
-  ])("ends nothing when GitHub %s", async (_fault, status) => {
+    ["limits the request rate", 429],
+    ["requires a new single sign-on for the organisation", 403],
+  ])("leaves the connection when GitHub %s", async (_fault, status) => {
     const signedIn = await worker().connect();
     github().instead.set("/api/v3/user/memberships/orgs/acme", new Response("{}", { status }));
     const refused = await worker().refresh(signedIn);
@@ -187,52 +192,52 @@ describe.each([
 });
 
 describe("an organisation that is pinned by its id", () => {
-  let pinnedTo: GitHub | undefined;
+  let startedPinned: GitHub | undefined;
   const pinned = useIdentityWorker(async (origin) => {
-    pinnedTo = await startGitHub(`${origin}/sign-in/callback`);
-    return variablesOf(pinnedTo, "Acme#1001, acme-labs");
+    startedPinned = await startGitHub(`${origin}/sign-in/callback`);
+    return variablesFor(startedPinned, "Acme#1001, acme-labs");
   });
-  const stand = (): GitHub => {
-    if (pinnedTo === undefined) throw new Error("GitHub runs during tests only");
-    return pinnedTo;
+  const fakeGitHub = (): GitHub => {
+    if (startedPinned === undefined) throw new Error("GitHub runs during tests only");
+    return startedPinned;
   };
 
   beforeEach(() => {
-    Object.assign(stand(), { person: ANN, takenOver: new Map(), refreshes: 0 });
+    Object.assign(fakeGitHub(), { person: ANN, takenOver: new Map(), refreshes: 0 });
   });
 
   afterEach(() => {
-    expect(stand().faults).toEqual([]);
+    expect(fakeGitHub().faults).toEqual([]);
   });
 
-  afterAll(() => stand().close());
+  afterAll(() => fakeGitHub().close());
 
-  it("gives its groups by name, and with its id", async () => {
+  it("gives each group both by name alone and with the id", async () => {
     expect(await pinned().identityOf((await pinned().connect()).tokens)).toMatchObject({
       groups: ["acme", "acme#1001", "acme/platform", "acme#1001/platform", "acme/oncall", "acme#1001/oncall"],
     });
   });
 
-  it("lets nobody in when another organisation has its name, and the log says so", async () => {
-    stand().takenOver = new Map([["acme", 666]]);
+  it("refuses its members and logs both ids when another organisation has its name", async () => {
+    fakeGitHub().takenOver = new Map([["acme", 666]]);
     const { response, html } = await pinned().signIn(await register(pinned().flow));
     expect(response.status).toBe(403);
     expect(html).toContain("did not sign you in");
     expect(html).not.toContain("666");
-    expect(await pinned().log()).toContain("acme is organisation 666, not 1001 as GITHUB_ORGANISATIONS says");
+    expect(await pinned().log()).toContain("acme has the id 666, but GITHUB_ORGANISATIONS pins the id 1001");
   });
 
-  it("gives no groups of another organisation that has its name to a member of a second one", async () => {
-    stand().person = { ...ANN, organisations: { acme: "active", "acme-labs": "active" } };
-    stand().takenOver = new Map([["acme", 666]]);
+  it("gives no groups of another organisation that has its name when the user is also in an allowed one", async () => {
+    fakeGitHub().person = { ...ANN, organisations: { acme: "active", "acme-labs": "active" } };
+    fakeGitHub().takenOver = new Map([["acme", 666]]);
     expect(await pinned().identityOf((await pinned().connect()).tokens)).toMatchObject({
       groups: ["acme-labs", "acme-labs/secret"],
     });
   });
 
-  it("ends connections at their refresh when another organisation takes over its name", async () => {
+  it("ends connections at refresh when another organisation has taken over its name", async () => {
     const signedIn = await pinned().connect();
-    stand().takenOver = new Map([["acme", 666]]);
+    fakeGitHub().takenOver = new Map([["acme", 666]]);
     expect(await (await pinned().refresh(signedIn)).json()).toMatchObject({ error: "invalid_grant" });
     expect(await pinned().identityOf(signedIn.tokens)).toBeUndefined();
   });

@@ -1,4 +1,4 @@
-// Sign-in at a real OpenID Connect issuer: who gets in, which tokens are refused, and what a refresh learns of the person.
+// Sign-in at a real OpenID Connect issuer: which users can sign in, which ID tokens are refused, and what a refresh reads about the user.
 import { generateKeyPair } from "jose";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { createBrowser } from "../../support/forms.ts";
@@ -24,9 +24,9 @@ afterAll(() => {
 const VAGUE = "could not confirm who you are";
 
 describe.each([
-  ["in ID tokens", true],
-  ["by the user info", false],
-])("claims that come %s", (_name, claimsInIdToken) => {
+  ["ID tokens", true],
+  ["the user info", false],
+])("an issuer with claims in %s", (_name, claimsInIdToken) => {
   const worker = useIdentityWorker(issuerWith({ claimsInIdToken }));
   const issuerOf = (): Issuer => {
     const issuer = issuers.at(-1);
@@ -44,7 +44,7 @@ describe.each([
     await worker().log();
   });
 
-  it("signs in with address and groups; the subject is of issuer and subject claim, never of the address", async () => {
+  it("signs in with address and groups, and derives the subject from the issuer and the subject claim only", async () => {
     const issuer = issuerOf();
     const { tokens } = await worker().connect();
     const identity = await worker().identityOf(tokens);
@@ -63,13 +63,13 @@ describe.each([
     expect(imposter?.["subjectId"]).not.toBe(identity?.["subjectId"]);
   });
 
-  it("signs in to our own pages too, as the same subject", async () => {
+  it("signs in to the pages as the same subject", async () => {
     const { tokens } = await worker().connect();
     const identity = await worker().identityOf(tokens);
     expect(await worker().signInToPages(createBrowser(fetch))).toEqual(identity);
   });
 
-  it("asks for consent first: the issuer hears nothing before it", async () => {
+  it("sends nothing to the issuer before the user has consented", async () => {
     const issuer = issuerOf();
     const client = await register(worker().flow);
     issuer.requests.length = 0;
@@ -80,7 +80,7 @@ describe.each([
       })
       .catch((error: unknown) => String(error));
     expect(refused).toContain("went to the issuer");
-    expect(issuer.requests.filter((one) => one !== "GET /.well-known/openid-configuration")).toEqual([]);
+    expect(issuer.requests.filter((request) => request !== "GET /.well-known/openid-configuration")).toEqual([]);
   });
 
   it.each([
@@ -88,9 +88,9 @@ describe.each([
     ["no nonce", (claims: object) => ({ ...claims, nonce: undefined }), "nonce"],
     ["another audience", (claims: object) => ({ ...claims, aud: "another-client" }), "aud"],
     ["another issuer", (claims: object) => ({ ...claims, iss: "https://login.evil.example" }), "iss"],
-    ["an end more than the tolerated 30 s ago", (claims: object) => ({ ...claims, exp: seconds(-40) }), "exp"],
-    ["a beginning more than 30 s ahead", (claims: object) => ({ ...claims, nbf: seconds(40) }), "nbf"],
-  ])("refuses an ID token with %s: vague outside, exact in the log", async (_case, claims, logged) => {
+    ["an expiry 40 seconds ago", (claims: object) => ({ ...claims, exp: secondsFromNow(-40) }), "exp"],
+    ["a not-before time 40 seconds ahead", (claims: object) => ({ ...claims, nbf: secondsFromNow(40) }), "nbf"],
+  ])("refuses an ID token with %s, and names the reason only in the log", async (_case, claims, logged) => {
     issuerOf().alter = { claims };
     const { response, html } = await worker().signIn(await register(worker().flow));
     expect(response.status).toBe(403);
@@ -100,8 +100,10 @@ describe.each([
     expect(log).toContain(logged);
   });
 
-  it("takes an ID token of a clock that is 20 s off", async () => {
-    issuerOf().alter = { claims: (claims) => ({ ...claims, iat: seconds(20), nbf: seconds(20), exp: seconds(3600) }) };
+  it("accepts an ID token when the issuer's clock is 20 seconds ahead", async () => {
+    issuerOf().alter = {
+      claims: (claims) => ({ ...claims, iat: secondsFromNow(20), nbf: secondsFromNow(20), exp: secondsFromNow(3600) }),
+    };
     expect(await worker().identityOf((await worker().connect()).tokens)).toBeDefined();
   });
 
@@ -112,7 +114,7 @@ describe.each([
     expect(await worker().log()).toContain("signature");
   });
 
-  it("takes new keys of the issuer at once, for sign-in and for refresh", async () => {
+  it("accepts rotated keys of the issuer at once, for sign-in and refresh", async () => {
     const before = await worker().connect();
     await issuerOf().rotateKeys();
     expect(await worker().identityOf((await worker().connect()).tokens)).toBeDefined();
@@ -122,8 +124,8 @@ describe.each([
   it.each([
     ["the state", (url: URL) => url.searchParams.set("state", "A".repeat(43))],
     ["the code", (url: URL) => url.searchParams.set("code", "forged")],
-    ["the issuer of the answer", (url: URL) => url.searchParams.set("iss", "https://login.evil.example")],
-  ])("refuses a callback when somebody changed %s", async (_case, change) => {
+    ["the issuer of the response", (url: URL) => url.searchParams.set("iss", "https://login.evil.example")],
+  ])("refuses a callback with a changed parameter: %s", async (_case, change) => {
     const page = await worker().signIn(await register(worker().flow), (url) => {
       if (url.pathname === "/sign-in/callback") change(url);
       return url;
@@ -132,7 +134,7 @@ describe.each([
     expect(page.response.headers.get("location")).toBeNull();
   });
 
-  it("a code that another browser got is good for nothing there", async () => {
+  it("refuses a callback in a browser that did not start the sign-in", async () => {
     const { flow } = worker();
     let callback = "";
     await worker().signIn(await register(flow), (url) => {
@@ -146,7 +148,7 @@ describe.each([
     expect(stolen.status).toBe(400);
   });
 
-  it("says so when the person declines at the issuer, and offers the way back to the client", async () => {
+  it("shows a refusal with a link back to the client when the user declines at the issuer", async () => {
     const client = await register(worker().flow);
     const page = await worker().signIn(client, (url) => {
       if (url.pathname !== "/sign-in/callback") return url;
@@ -161,9 +163,9 @@ describe.each([
 
   it.each([
     ["no address", { email: undefined, email_verified: true }],
-    ["an address that is not verified", { email: "ann@example.com", email_verified: false }],
-    ["an address of which nothing is said", { email: "ann@example.com", email_verified: undefined }],
-  ])("refuses %s", async (_case, claims) => {
+    ["an unverified address", { email: "ann@example.com", email_verified: false }],
+    ["an address without email_verified", { email: "ann@example.com", email_verified: undefined }],
+  ])("refuses a user with %s", async (_case, claims) => {
     issuerOf().accounts.set("ann-1", { ...claims, groups: ["sales"] });
     const { response, html } = await worker().signIn(await register(worker().flow));
     expect(response.status).toBe(403);
@@ -171,7 +173,7 @@ describe.each([
     expect(await worker().log()).toMatch(/refused: (?:there is no email claim|email_verified is not)/);
   });
 
-  it("gives a verified address in its one spelling", async () => {
+  it("normalises a verified address", async () => {
     issuerOf().accounts.set("ann-1", { email: "Zed@Red.Example", email_verified: true, groups: [] });
     const { tokens } = await worker().connect();
     expect(await worker().identityOf(tokens)).toMatchObject({ email: "zed@red.example" });
@@ -179,33 +181,36 @@ describe.each([
   });
 
   it.each([
-    ["the Kelvin sign, which Unicode folds to k", "\u212Aate@red.example", "…@red.example (with U+212A)"],
+    ["the Kelvin sign (Unicode folds it to k)", "\u212Aate@red.example", "…@red.example (with U+212A)"],
     ["a trailing space", "kate@red.example ", "k…@red.example (with U+0020)"],
     ["a line feed", "kate@red.example\nsign-in: forged", "k…@red.example (with U+000A, U+0020)"],
     ["a quoted local part", '"kate"@red.example', '"…@red.example'],
-  ])("refuses a verified address with %s, plainly, for a client and for the pages", async (_case, email, logged) => {
-    issuerOf().accounts.set("ann-1", { email, email_verified: true, groups: ["sales"] });
-    const { response, html } = await worker().signIn(await register(worker().flow));
-    expect(response.status).toBe(403);
-    expect(textOf(html)).toContain("this server cannot take. An address is written in ASCII");
-    expect(await worker().log()).toContain(`refused: the email address cannot be taken: ${logged}`);
-    expect(
-      await worker()
-        .signInToPages(createBrowser(fetch))
-        .catch(() => undefined),
-    ).toBeUndefined();
-  });
+  ])(
+    "refuses a verified address with %s and explains why, for a client and for the pages",
+    async (_case, email, logged) => {
+      issuerOf().accounts.set("ann-1", { email, email_verified: true, groups: ["sales"] });
+      const { response, html } = await worker().signIn(await register(worker().flow));
+      expect(response.status).toBe(403);
+      expect(textOf(html)).toContain("this server does not accept. An address is written in ASCII");
+      expect(await worker().log()).toContain(`refused: the email address is not acceptable: ${logged}`);
+      expect(
+        await worker()
+          .signInToPages(createBrowser(fetch))
+          .catch(() => undefined),
+      ).toBeUndefined();
+    },
+  );
 
   describe("at a refresh", () => {
-    it("an address that cannot be taken ends the grant", async () => {
+    it("ends the grant when the address is no longer acceptable", async () => {
       const signedIn = await worker().connect();
       issuerOf().accounts.set("ann-1", { email: "\u212Aate@red.example", email_verified: true, groups: [] });
       expect(await (await worker().refresh(signedIn)).json()).toMatchObject({ error: "invalid_grant" });
-      expect(await worker().log()).toContain("the email address cannot be taken");
+      expect(await worker().log()).toContain("the email address is not acceptable");
       expect(await worker().identityOf(signedIn.tokens)).toBeUndefined();
     });
 
-    it("groups and address are those of today, again and again, though the issuer replaces its refresh token", async () => {
+    it("reads groups and address again at each of several refreshes when the issuer rotates its refresh token", async () => {
       const issuer = issuerOf();
       let signedIn = await worker().connect();
       for (const groups of [["sales"], [], ["finance", "staff"]]) {
@@ -217,7 +222,7 @@ describe.each([
       }
     });
 
-    it("a disabled account ends the grant with its tokens, and the sign-in to our pages", async () => {
+    it("ends the grant, its access tokens and the browser sessions when the account is disabled", async () => {
       const issuer = issuerOf();
       const browser = createBrowser(fetch);
       const signedIn = await worker().connect();
@@ -229,12 +234,12 @@ describe.each([
       expect(await worker().log()).toContain("ended at its refresh");
       expect(await worker().identityOf(signedIn.tokens)).toBeUndefined();
       expect((await browser.open(`${worker().flow.origin}/who`)).html).toBe("null");
-      // For good: an account that comes back signs in again.
+      // The grant stays ended when the account is enabled again: the user has to sign in.
       issuer.accounts.set("ann-1", { email: "ann@example.com", email_verified: true, groups: [] });
       expect((await worker().refresh(signedIn)).status).toBe(400);
     });
 
-    it("an address that is no longer verified ends it", async () => {
+    it("ends the grant when the address is no longer verified", async () => {
       const signedIn = await worker().connect();
       issuerOf().accounts.set("ann-1", { email: "ann@example.com", email_verified: false, groups: ["sales"] });
       expect((await worker().refresh(signedIn)).status).toBe(400);
@@ -243,10 +248,10 @@ describe.each([
 
     it.each([
       ["does not answer", 503, {}],
-      ["limits our rate", 429, {}],
-      ["no longer takes our client secret", 401, { error: "invalid_client" }],
-      ["answers what nobody understands", 200, {}],
-    ])("an issuer that %s is a passing fault: nobody is signed out", async (_case, status, body) => {
+      ["limits the request rate", 429, {}],
+      ["no longer accepts the client secret", 401, { error: "invalid_client" }],
+      ["sends an invalid response", 200, {}],
+    ])("leaves the connection when the issuer %s", async (_case, status, body) => {
       const issuer = issuerOf();
       const signedIn = await worker().connect();
       issuer.instead.set("/token", { status, body });
@@ -260,7 +265,7 @@ describe.each([
       expect((await worker().refresh(signedIn)).status).toBe(200);
     });
 
-    it("an ID token of somebody else is not taken for this person", async () => {
+    it("refuses an ID token of another user", async () => {
       const issuer = issuerOf();
       issuer.accounts.set("bob-1", { email: "bob@example.com", email_verified: true, groups: ["admins"] });
       const signedIn = await worker().connect();
@@ -273,7 +278,7 @@ describe.each([
 describe("an issuer that is down", () => {
   const worker = useIdentityWorker(issuerWith({ claimsInIdToken: true }));
 
-  it("is said to be, in words, and nothing else comes of it", async () => {
+  it("answers a sign-in with 503, and the page says that the issuer cannot be reached", async () => {
     issuers.at(-1)?.instead.set("/.well-known/openid-configuration", { status: 503, body: {} });
     const { response, html } = await worker().signIn(await register(worker().flow));
     expect(response.status).toBe(503);
@@ -282,10 +287,10 @@ describe("an issuer that is down", () => {
   });
 });
 
-describe("an issuer that gives no refresh token", () => {
+describe("an issuer that sends no refresh token", () => {
   const worker = useIdentityWorker(issuerWith({ claimsInIdToken: true, hasRefreshTokens: false }));
 
-  it("signs in for one access token, as nobody could be asked later, and the log says how to mend it", async () => {
+  it("signs in without a refresh token, and the log names the settings to change", async () => {
     const issuer = issuers.at(-1);
     issuer?.accounts.set("ann-1", { email: "ann@example.com", email_verified: true, groups: [] });
     if (issuer !== undefined) issuer.person = "ann-1";
@@ -296,20 +301,20 @@ describe("an issuer that gives no refresh token", () => {
     expect(tokens.refreshToken).toBe("undefined");
     expect(await worker().identityOf(tokens)).toBeDefined();
     expect(await worker().log()).toContain("OIDC_SCOPES");
-    const again = await requestToken(flow, {
+    const refreshed = await requestToken(flow, {
       grant_type: "refresh_token",
       refresh_token: "x:y:z",
       client_id: client.clientId,
     });
-    expect(again.status).toBe(400);
+    expect(refreshed.status).toBe(400);
   });
 });
 
-function seconds(ahead: number): number {
-  return Math.floor(Date.now() / 1000) + ahead;
+function secondsFromNow(seconds: number): number {
+  return Math.floor(Date.now() / 1000) + seconds;
 }
 
-/** What the person reads. */
+/** The text that the user reads. */
 function textOf(html: string): string {
   return html.replace(/^.*<main>/s, "").replaceAll(/<[^>]*>/g, "");
 }

@@ -1,4 +1,4 @@
-// What a refresh makes of the identity provider's errors: which end the connection, which pass, and which are faults of the settings.
+// How a refresh treats the identity provider's errors: which end the connection, which are temporary, and which are configuration errors.
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { register } from "../../support/oauth.ts";
 import { createBrowser } from "../../support/forms.ts";
@@ -52,11 +52,11 @@ describe("a refresh that the identity provider refuses because the user must act
     expect(await refused.json()).toMatchObject({ error: "invalid_grant" });
     expect(await worker().log()).toMatch(new RegExp(`ended at its refresh: .*${error}`));
     expect(await worker().identityOf(signedIn.tokens)).toBeUndefined();
-    // The account goes on: an issuer that wants a second factor must not end automations and other sign-ins.
+    // The account stays valid: an issuer that asks for a second factor must not end automations and other sign-ins.
     expect((await browser.open(`${worker().flow.origin}/who`)).html).toContain("ann@example.com");
     issuerOf().instead.clear();
     expect((await worker().refresh(signedIn)).status).toBe(400);
-    // The user signs in again, with the same client, and is in.
+    // The user can sign in again with the same client.
     expect(await worker().identityOf((await worker().connect()).tokens)).toBeDefined();
   });
 
@@ -81,7 +81,7 @@ describe("a refresh that the identity provider refuses because the user must act
 });
 
 describe("an issuer that does not match its settings", () => {
-  it("leaves the connection and logs both values when a refresh brings an ID token of another issuer", async () => {
+  it("leaves the connection and logs both values when a refresh returns an ID token of another issuer", async () => {
     const signedIn = await worker().connect();
     issuerOf().alter = { claims: (claims) => ({ ...claims, iss: OTHER }) };
     const refused = await worker().refresh(signedIn);
@@ -94,7 +94,7 @@ describe("an issuer that does not match its settings", () => {
     expect(await worker().identityOf(signedIn.tokens)).toBeDefined();
   });
 
-  it("logs both values and stays vague to the user when a sign-in brings an ID token of another issuer", async () => {
+  it("logs both values and shows neither to the user when a sign-in returns an ID token of another issuer", async () => {
     issuerOf().alter = { claims: (claims) => ({ ...claims, iss: OTHER }) };
     const { response, html } = await worker().signIn(await register(worker().flow));
     expect(response.status).toBe(403);
@@ -102,7 +102,7 @@ describe("an issuer that does not match its settings", () => {
     expect(await worker().log()).toMatch(new RegExp(`configuration fault.*${issuerOf().url}.*${OTHER}`));
   });
 
-  it("logs both values when the answer to a sign-in names another issuer", async () => {
+  it("logs both values when the authorization response names another issuer", async () => {
     const { response, html } = await worker().signIn(await register(worker().flow), (url) => {
       if (url.pathname === "/sign-in/callback") url.searchParams.set("iss", OTHER);
       return url;

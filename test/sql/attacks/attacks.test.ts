@@ -1,9 +1,9 @@
-// Every attack against a real D1, through all layers, and with each layer left out in turn: none may be idle.
+// Runs every attack against a real D1, through all layers and with each layer left out in turn: every layer must stop something.
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
-import { authorizer, exactValues, guard, verification } from "../../../src/sources/layers.ts";
-import { planner } from "../../../src/sources/planner.ts";
-import { readStatement } from "../../../src/sql/statement.ts";
+import { authorizer, exactValues, guard, verification } from "../../../src/read/governed-middleware.ts";
+import { planner } from "../../../src/read/planner.ts";
+import { parseTrustedStatement } from "../../../src/sql/statement.ts";
 import { ATTACKS, isForeign } from "./corpus.ts";
 import { SECRET, fingerprint, plant } from "./fixture.ts";
 import { ACCOUNTS, bareViews, governed, layerOptions, leaks, run, stackOf } from "./stack.ts";
@@ -11,30 +11,34 @@ import type { Stack } from "./stack.ts";
 
 beforeAll(plant);
 
-describe("through all layers", () => {
-  it(`there are ${ATTACKS.length} attacks, each another`, () => {
+describe("attacks through all layers", () => {
+  it("number at least 300, all different", () => {
     expect(ATTACKS.length).toBeGreaterThanOrEqual(300);
     expect(new Set(ATTACKS.map(({ sql }) => sql)).size).toBe(ATTACKS.length);
   });
 
-  it.each(ACCOUNTS)("as %s: nothing leaks, nothing is written, and no message is the database's", async (account) => {
-    const before = await fingerprint();
-    const stack = governed();
-    const wrong: string[] = [];
-    for (const attack of ATTACKS) {
-      const seen = await run(stack, account, attack.sql);
-      if (leaks(seen, account, attack.sql) || isForeign(seen)) wrong.push(`${attack.sql} → ${seen.slice(0, 200)}`);
-      // What is remembered of the statement opens nothing.
-      const again = await run(stack, account, attack.sql);
-      if (again !== seen) wrong.push(`${attack.sql}, again → ${again.slice(0, 200)}`);
-    }
-    expect(wrong).toEqual([]);
-    expect(await fingerprint()).toBe(before);
-  });
+  it.each(ACCOUNTS)(
+    "leak nothing, write nothing and show no message of the database to the account %s",
+    async (account) => {
+      const before = await fingerprint();
+      const stack = governed();
+      const failures: string[] = [];
+      for (const attack of ATTACKS) {
+        const outcome = await run(stack, account, attack.sql);
+        if (leaks(outcome, account, attack.sql) || isForeign(outcome))
+          failures.push(`${attack.sql} → ${outcome.slice(0, 200)}`);
+        // What caches hold of the statement must not change the outcome.
+        const secondOutcome = await run(stack, account, attack.sql);
+        if (secondOutcome !== outcome) failures.push(`${attack.sql}, again → ${secondOutcome.slice(0, 200)}`);
+      }
+      expect(failures).toEqual([]);
+      expect(await fingerprint()).toBe(before);
+    },
+  );
 
-  it("the same question about something hidden and something that never was gets the same answer", async () => {
+  it("get the same answer about a hidden table as about a table that does not exist", async () => {
     const stack = governed();
-    const wrong: string[] = [];
+    const failures: string[] = [];
     for (const [hidden, absent] of [
       ["salaries", "salariez"],
       ["undeclared", "undeclarex"],
@@ -42,44 +46,48 @@ describe("through all layers", () => {
       ["notes", "noted"],
     ] as const) {
       for (const attack of ATTACKS.filter(({ sql }) => new RegExp(`\\b${hidden}\\b`).test(sql))) {
-        const other = attack.sql.replaceAll(hidden, absent);
+        const absentSql = attack.sql.replaceAll(hidden, absent);
         for (const account of ACCOUNTS) {
-          const [one, two] = [await run(stack, account, attack.sql), await run(stack, account, other)];
-          if (one.replaceAll(hidden, absent) !== two) wrong.push(`${attack.sql}: ${one} / ${two}`);
+          const [hiddenOutcome, absentOutcome] = [
+            await run(stack, account, attack.sql),
+            await run(stack, account, absentSql),
+          ];
+          if (hiddenOutcome.replaceAll(hidden, absent) !== absentOutcome)
+            failures.push(`${attack.sql}: ${hiddenOutcome} / ${absentOutcome}`);
         }
       }
     }
-    expect(wrong).toEqual([]);
+    expect(failures).toEqual([]);
   });
 });
 
-describe("with a layer left out", () => {
-  /** The attacks that some account gets further with than through all layers. */
-  async function further(stack: Stack): Promise<readonly string[]> {
-    const all = governed();
-    const found: string[] = [];
+describe("attacks with one layer left out", () => {
+  /** Lists the attacks with which some account gets further than through all layers. */
+  async function listGains(stack: Stack): Promise<readonly string[]> {
+    const complete = governed();
+    const gains: string[] = [];
     for (const attack of ATTACKS) {
       for (const account of ACCOUNTS) {
-        const seen = await run(stack, account, attack.sql);
-        const isOpen = seen.startsWith("{") && !(await run(all, account, attack.sql)).startsWith("{");
-        if (isOpen || leaks(seen, account, attack.sql)) found.push(attack.sql);
+        const outcome = await run(stack, account, attack.sql);
+        const isOpen = outcome.startsWith("{") && !(await run(complete, account, attack.sql)).startsWith("{");
+        if (isOpen || leaks(outcome, account, attack.sql)) gains.push(attack.sql);
       }
     }
-    return found;
+    return gains;
   }
 
-  it("1: the values that row rules bind can be read", async () => {
-    const o = layerOptions();
-    const layers = [planner(o), guard(), authorizer(o), exactValues(), verification()];
-    const found = await further(stackOf(layers, readStatement));
-    expect(found).toEqual(expect.arrayContaining(["SELECT ?2 || coalesce(?4, '') FROM people"]));
+  it("read the values that row rules bind, without layer 1", async () => {
+    const options = layerOptions();
+    const layers = [planner(options), guard(), authorizer(options), exactValues(), verification()];
+    const gains = await listGains(stackOf(layers, parseTrustedStatement));
+    expect(gains).toEqual(expect.arrayContaining(["SELECT ?2 || coalesce(?4, '') FROM people"]));
   });
 
-  it("2: masks and row rules do not hold", async () => {
-    const o = layerOptions();
-    const layers = [bareViews, planner(o), guard(), authorizer(o), exactValues(), verification()];
-    const found = await further(stackOf(layers));
-    expect(found).toEqual(
+  it("bypass masks and row rules, without layer 2", async () => {
+    const options = layerOptions();
+    const layers = [bareViews, planner(options), guard(), authorizer(options), exactValues(), verification()];
+    const gains = await listGains(stackOf(layers));
+    expect(gains).toEqual(
       expect.arrayContaining([
         "SELECT group_concat(name) FROM people",
         "SELECT hex(email), quote(email), email || '' FROM people",
@@ -87,33 +95,39 @@ describe("with a layer left out", () => {
     );
   });
 
-  it("3: functions run that do more than their arguments say", async () => {
-    const o = layerOptions();
-    const layers = [planner(o), guard(), exactValues(), verification()];
-    const found = await further(stackOf(layers));
-    expect(found).toEqual(
+  it("call functions that do more than read their arguments, without layer 3", async () => {
+    const options = layerOptions();
+    const layers = [planner(options), guard(), exactValues(), verification()];
+    const gains = await listGains(stackOf(layers));
+    expect(gains).toEqual(
       expect.arrayContaining(["SELECT zeroblob(1000000) FROM people", "SELECT randomblob(1000000) FROM people"]),
     );
   });
 
-  it("4: a table that was exchanged since its schema was read is read as if it were the old one", async () => {
-    const exchange = [
+  it("read a table that was replaced after its schema was read, without layer 4", async () => {
+    const replaceTable = [
       "ALTER TABLE visits RENAME TO old_visits",
       "CREATE VIEW visits AS SELECT id, id AS person_id, amount AS page FROM salaries",
     ];
-    const restore = ["DROP VIEW visits", "ALTER TABLE old_visits RENAME TO visits"];
+    const restoreTable = ["DROP VIEW visits", "ALTER TABLE old_visits RENAME TO visits"];
     const attack = "SELECT page FROM visits";
-    const seenWith = async (isVerified: boolean): Promise<string> => {
-      const o = layerOptions();
-      const layers = [planner(o), guard(), authorizer(o), exactValues(), ...(isVerified ? [verification()] : [])];
+    const runAfterReplacement = async (isVerified: boolean): Promise<string> => {
+      const options = layerOptions();
+      const layers = [
+        planner(options),
+        guard(),
+        authorizer(options),
+        exactValues(),
+        ...(isVerified ? [verification()] : []),
+      ];
       const stack = stackOf(layers);
       expect(await run(stack, "mask", attack)).toContain("/home");
-      await env.SHOP_DB.batch(exchange.map((sql) => env.SHOP_DB.prepare(sql)));
-      const seen = await run(stack, "mask", attack);
-      await env.SHOP_DB.batch(restore.map((sql) => env.SHOP_DB.prepare(sql)));
-      return seen;
+      await env.SHOP_DB.batch(replaceTable.map((sql) => env.SHOP_DB.prepare(sql)));
+      const outcome = await run(stack, "mask", attack);
+      await env.SHOP_DB.batch(restoreTable.map((sql) => env.SHOP_DB.prepare(sql)));
+      return outcome;
     };
-    expect(await seenWith(false)).toContain(SECRET);
-    expect(await seenWith(true)).toMatch(/^source_unavailable: /);
+    expect(await runAfterReplacement(false)).toContain(SECRET);
+    expect(await runAfterReplacement(true)).toMatch(/^source_unavailable: /);
   });
 });

@@ -1,7 +1,7 @@
-// Attacks on governed SQL, by what they try. Most are techniques crossed with the things that must not be reached; the
-// others are what was used against other servers in public, and what the fuzzer and reviewers found.
+// Lists attacks on governed SQL by what they attempt. Most cross a technique with an object that must not be reached; the others were used
+// against other servers in public, or were found by the fuzzer and by reviewers.
 
-/** A place that nobody of the fixture may read, with a column of it. */
+/** Tables and views that no user of the fixture may read, each with one of its columns. */
 const PLACES: readonly (readonly [place: string, column: string])[] = [
   ["salaries", "amount"],
   ["undeclared", "secret"],
@@ -52,7 +52,7 @@ const TECHNIQUES: readonly ((place: string, column: string) => string)[] = [
   (t) => `SELECT /* ${t} */ * FROM -- people\n ${t}`,
 ];
 
-/** What only `mask` must not see in clear, and nobody may see of hidden columns. */
+/** Attacks on columns that `mask` must not see unmasked, and on hidden columns, which no user may see. */
 const COLUMNS = [
   "SELECT notes FROM people",
   "SELECT people.notes FROM people",
@@ -91,7 +91,7 @@ const COLUMNS = [
   "SELECT value FROM people, json_each(json_array(email))",
 ];
 
-/** Rows of the south, for somebody who may see the north. */
+/** Attacks on rows of the south, for a user who may see only the north. */
 const ROWS = [
   "SELECT * FROM people WHERE region = 'south'",
   "SELECT * FROM people WHERE 1 = 1 OR region = 'south'",
@@ -115,7 +115,7 @@ const ROWS = [
   "SELECT ?2 || coalesce(?4, '') FROM people",
 ];
 
-/** Writes, and everything that is no SELECT. */
+/** Writes, and other statements that are not a SELECT. */
 const WRITES = [
   "DELETE FROM people",
   "UPDATE people SET name = 'x'",
@@ -184,7 +184,7 @@ const WRITES = [
   "SELECT pg_sleep(10)",
 ];
 
-/** Functions that read or do more than their arguments. */
+/** Calls of functions that do more than read their arguments. */
 const FUNCTIONS = [
   "load_extension('x')",
   "readfile('/etc/passwd')",
@@ -212,7 +212,7 @@ const FUNCTIONS = [
   "unknown_function(1)",
 ].map((call) => `SELECT ${call} FROM people`);
 
-/** Text that might be read otherwise than it looks. */
+/** Text that a lexer might read differently from SQLite. */
 const LEXICAL = [
   "SELECT 'a' FROM people WHERE name = 'x' OR '1'='1' --'",
   "SELECT 1 /* /* */ */ FROM salaries",
@@ -262,28 +262,31 @@ const LEXICAL = [
   Array(10).fill("SELECT 1").join(" UNION ALL "),
 ];
 
+/** One attack. */
 export interface Attack {
   readonly category: string;
   readonly sql: string;
 }
 
-const of = (category: string, list: readonly string[]): readonly Attack[] => list.map((sql) => ({ category, sql }));
+const categorise = (category: string, statements: readonly string[]): readonly Attack[] =>
+  statements.map((sql) => ({ category, sql }));
 
+/** All attacks. */
 export const ATTACKS: readonly Attack[] = [
   ...PLACES.flatMap(([place, column]) =>
-    of(
+    categorise(
       place,
       TECHNIQUES.map((technique) => technique(place, column)),
     ),
   ),
-  ...of("hidden and masked columns", COLUMNS),
-  ...of("other rows", ROWS),
-  ...of("writes and other statements", WRITES),
-  ...of("functions", FUNCTIONS),
-  ...of("lexical", LEXICAL),
+  ...categorise("hidden and masked columns", COLUMNS),
+  ...categorise("other rows", ROWS),
+  ...categorise("writes and other statements", WRITES),
+  ...categorise("functions", FUNCTIONS),
+  ...categorise("lexical", LEXICAL),
 ];
 
-/** Whether an answer holds the database's words, or names that stand in composed statements alone. */
-export function isForeign(seen: string): boolean {
-  return /SQLITE|D1_ERROR|denied_[0-9a-f]{8}|guard_[0-9a-f]{8}|result_[0-9a-f]{8}/.test(seen);
+/** Checks whether an answer contains text of the database, or names that only composed statements contain. */
+export function isForeign(answer: string): boolean {
+  return /SQLITE|D1_ERROR|denied_[0-9a-f]{8}|guard_[0-9a-f]{8}|result_[0-9a-f]{8}/.test(answer);
 }

@@ -1,73 +1,78 @@
-// What an attack is run through, and how a leak is told.
+// Runs attacks through chosen layers of governed SQL, and recognises leaks in the results.
 import { env } from "cloudflare:workers";
 import { AppError } from "../../../src/errors.ts";
-import { tokenColumnsOf } from "../../../src/policy/tokens.ts";
-import { createD1Source } from "../../../src/sources/d1.ts";
-import { createSchemaKeeper } from "../../../src/sources/d1-schema.ts";
-import type { LayerOptions } from "../../../src/sources/layers.ts";
-import type { Layer } from "../../../src/sources/reading.ts";
-import type { TableSource } from "../../../src/sources/source.ts";
-import { createTokenStore } from "../../../src/sources/tokens.ts";
-import { showCell } from "../../../src/sql/exact.ts";
+import { listMaskingTokenColumns } from "../../../src/masking-tokens/masking-token-columns.ts";
+import { createD1Source } from "../../../src/tables/d1-source.ts";
+import { createSchemaCache } from "../../../src/tables/schema-cache.ts";
+import type { MiddlewareOptions } from "../../../src/read/governed-middleware.ts";
+import type { Middleware } from "../../../src/read/read-pipeline.ts";
+import type { TableSource } from "../../../src/read/source.ts";
+import { createMaskingTokenStore } from "../../../src/masking-tokens/masking-token-store.ts";
+import { toJsonCell } from "../../../src/sql/result-encoding.ts";
 import { quoteIdentifier } from "../../../src/sql/identifier.ts";
 import { parseStatement } from "../../../src/sql/statement.ts";
 import { TOKEN_KEY, openFor, tableSource } from "../../support/governed.ts";
 import { SECRET, config } from "./fixture.ts";
 
+/** The users of the fixture. */
 export const ACCOUNTS = ["mask", "north"] as const;
-const LIMITS = { maxRows: 100, maxValueBytes: 100_000, maxTotalBytes: 10_000_000, bookmark: null };
+const LIMITS = { maxReadRows: 100, maxValueBytes: 100_000, maxTotalBytes: 10_000_000, bookmark: null };
 
+/** What a statement runs through. */
 export interface Stack {
   readonly parse: typeof parseStatement;
   readonly source: TableSource;
 }
 
-/** All layers. */
-export const governed = (of = config): Stack => ({ parse: parseStatement, source: tableSource(of) });
+/** Creates a stack of all layers. */
+export const governed = (stackConfig = config): Stack => ({
+  parse: parseStatement,
+  source: tableSource(stackConfig),
+});
 
-/** What layers are made with. */
-export const layerOptions = (): LayerOptions => ({ allowsRecursion: false, maxSteps: 1_000_000_000 });
+/** Creates the options of the layers that tests put together. */
+export const layerOptions = (): MiddlewareOptions => ({ allowsRecursion: false, maxSteps: 1_000_000_000 });
 
-/** These layers alone. */
-export function stackOf(layers: readonly Layer[], parse = parseStatement): Stack {
-  if (TOKEN_KEY === null) throw new Error("no key");
+/** Creates a stack of these layers alone. */
+export function stackOf(layers: readonly Middleware[], parse = parseStatement): Stack {
+  if (TOKEN_KEY === null) throw new Error("the tests have no key for masking tokens");
   const { declaration, datasets } = tableSource(config);
-  const tokenColumns = tokenColumnsOf(config.policy, "shop");
-  const schemas = createSchemaKeeper(declaration, datasets, env.SHOP_DB, () => {}, {
-    tokenColumns,
+  const tokenColumns = listMaskingTokenColumns(config.policy, "shop");
+  const schemas = createSchemaCache(declaration, datasets, env.SHOP_DB, () => {}, {
+    maskingTokenColumns: tokenColumns,
     expressions: [],
-    rowRestricted: [],
+    rowRestrictedTables: [],
   });
-  const tokens = { store: createTokenStore(env.SHOP_DB, TOKEN_KEY), columns: tokenColumns };
+  const tokens = { store: createMaskingTokenStore(env.SHOP_DB, TOKEN_KEY), columns: tokenColumns };
   return { parse, source: createD1Source(declaration, datasets, env.SHOP_DB, schemas, layers, tokens) };
 }
 
-/** Layer 2 without the policy in it: names still resolve to views, but those show the table as it is. */
-export const bareViews: Layer = (next) => async (reading) => {
-  const views = reading.request.views.map((view) => ({
-    ...view,
-    select: () =>
-      `SELECT ${view.columns.map((column) => `main.${quoteIdentifier(view.name)}.${quoteIdentifier(column)}`).join(", ")} FROM main.${quoteIdentifier(view.name)}`,
-  }));
+/** Takes the policy out of layer 2: names still resolve to guard views, but these show their tables as stored. */
+export const bareViews: Middleware = (next) => async (reading) => {
+  const views = reading.request.views.map((view) => {
+    const table = `main.${quoteIdentifier(view.name)}`;
+    const columns = view.columns.map((column) => `${table}.${quoteIdentifier(column)}`).join(", ");
+    return { ...view, buildSelect: () => `SELECT ${columns} FROM ${table}` };
+  });
   return next({ ...reading, request: { ...reading.request, views } });
 };
 
-/** What comes back: rows and columns, or the refusal. */
+/** Runs a statement and returns its columns and rows as JSON, or its error code and message. */
 export async function run({ parse, source }: Stack, account: string, sql: string): Promise<string> {
   try {
     const statement = parse(sql);
     const values = statement.parameterOffsets.map(() => null);
     const { rows, columns } = await source.read(openFor(config, source, account), statement, values, LIMITS);
-    return JSON.stringify({ columns, rows: rows.map((row) => row.map(showCell)) });
+    return JSON.stringify({ columns, rows: rows.map((row) => row.map(toJsonCell)) });
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     return `${error.code}: ${error.publicMessage}`;
   }
 }
 
-/** Whether something leaked: a planted value that neither stands in the attack itself nor is the account's to see. */
-export function leaks(seen: string, account: string, sql: string): boolean {
-  const own = sql.match(/S3CRET[-\w@.]*/g) ?? [];
-  const known = account === "mask" ? [...own, "S3CRET-southern-name"] : own;
-  return known.reduce((rest, value) => rest.replaceAll(value, ""), seen).includes(SECRET);
+/** Checks whether an outcome contains a planted value that is neither part of the attack nor visible to the account. */
+export function leaks(outcome: string, account: string, sql: string): boolean {
+  const attackValues = sql.match(/S3CRET[-\w@.]*/g) ?? [];
+  const allowedValues = account === "mask" ? [...attackValues, "S3CRET-southern-name"] : attackValues;
+  return allowedValues.reduce((rest, value) => rest.replaceAll(value, ""), outcome).includes(SECRET);
 }

@@ -1,7 +1,7 @@
-// Random SELECTs that SQLite takes, whose result depends on the rows alone: no clock, no chance, no order that is not asked
-// for in full. The same seed makes the same statements.
+// Generates random SELECTs that SQLite accepts and whose result depends on the rows alone: no clock, no randomness, and no order that the
+// statement does not fully specify. The same seed generates the same statements.
 
-/** Numbers from 0 up to, not including, 1 (mulberry32). */
+/** Creates a generator of numbers from 0 to below 1 (mulberry32). */
 export function createRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -24,7 +24,7 @@ interface Relation {
 
 const column = (name: string, type: Column["type"]): Column => ({ name, type });
 
-/** The tables as a person sees them. */
+/** The tables as the user sees them. */
 export const TABLES: Readonly<Record<string, readonly Column[]>> = {
   people: [
     column("id", "number"),
@@ -44,17 +44,17 @@ export const TABLES: Readonly<Record<string, readonly Column[]>> = {
 
 const WORDS = ["north", "south", "east", "/home", "/cart", "Ann", "Bob", "a", "", "[redacted]", "2020-01-02", "1990"];
 
-/** A condition over a text that fails for some values and holds for others. */
+/** Builds a condition over a text, which fails for some values and holds for others. */
 export type Oracle = (text: string) => string;
 
-/** Makes a statement. Deeper ones nest more queries in each other. With oracles, some of its conditions may fail while they run. */
+/** Generates a statement. With oracles, some of its conditions may fail while they run. */
 export function generateSelect(random: () => number, oracles: readonly Oracle[] = []): string {
   let names = 0;
   const below = (count: number): number => Math.floor(random() * count);
   const pick = <T>(list: readonly T[]): T => {
-    const found = list[below(list.length)];
-    if (found === undefined) throw new RangeError("nothing to pick from");
-    return found;
+    const item = list[below(list.length)];
+    if (item === undefined) throw new RangeError("nothing to pick from");
+    return item;
   };
   const chance = (share: number): boolean => random() < share;
   const newName = (): string => `n${(names += 1)}`;
@@ -134,7 +134,7 @@ export function generateSelect(random: () => number, oracles: readonly Oracle[] 
     return `(SELECT ${aggregate} FROM ${inner.from} WHERE ${reference(inner.columns, "number")} = ${reference(columns, "number")})`;
   }
 
-  /** A table under a name of its own, or a query in its place. */
+  /** A table under a new alias, or a query in its place. */
   function scan(depth: number): Relation {
     const alias = newName();
     const inner = depth > 1 && chance(0.3) ? query(depth - 1) : undefined;
@@ -175,7 +175,7 @@ export function generateSelect(random: () => number, oracles: readonly Oracle[] 
       },
       { sql: `group_concat(${text(source.columns, 0)}, ',' ORDER BY ${text(source.columns, 0)})`, type: "text" },
     ]);
-    // Equal sort keys leave the order of the concatenation open: its length is not.
+    // Equal sort keys leave the order of the concatenation open, but not its length.
     const stable = list.replace(/group_concat\((.*)\) AS (\w+)$/, "length(group_concat($1)) AS $2");
     const having = chance(0.3) ? ` HAVING count(*) > ${below(3)}` : "";
     return { from: `SELECT ${stable} FROM ${source.from}${where} GROUP BY ${key}${having}`, columns };
@@ -207,20 +207,20 @@ export function generateSelect(random: () => number, oracles: readonly Oracle[] 
     const kind = random();
     if (kind < 0.25) return grouped(source, where, depth);
     if (kind < 0.4) return windowed(source, where);
-    const one = plain(source, where, Math.min(2, depth));
+    const select = plain(source, where, Math.min(2, depth));
     if (kind > 0.85) {
-      const other = plain(scan(1), "", 1);
+      const operand = plain(scan(1), "", 1);
       return {
-        from: `${one.from} ${pick(["UNION", "UNION ALL", "EXCEPT", "INTERSECT"])} ${other.from}`,
-        columns: one.columns,
+        from: `${select.from} ${pick(["UNION", "UNION ALL", "EXCEPT", "INTERSECT"])} ${operand.from}`,
+        columns: select.columns,
       };
     }
-    return one;
+    return select;
   }
 
-  const whole = query(3);
-  const order = whole.columns.map((_column, index) => index + 1).join(", ");
-  const limited = chance(0.3) ? `${whole.from} ORDER BY ${order} LIMIT ${1 + below(20)}` : whole.from;
+  const outermost = query(3);
+  const order = outermost.columns.map((_column, index) => index + 1).join(", ");
+  const limited = chance(0.3) ? `${outermost.from} ORDER BY ${order} LIMIT ${1 + below(20)}` : outermost.from;
   if (!chance(0.25)) return limited;
   const name = newName();
   return `WITH ${name} AS ${pick(["", "MATERIALIZED ", "NOT MATERIALIZED "])}(${limited}) SELECT * FROM ${name}`;

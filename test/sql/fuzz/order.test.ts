@@ -1,11 +1,12 @@
-// The fuzzer of order: two databases that look the same to a person, with what the person does not see in opposite orders. Whatever is
-// asked, both give the same rows in the same order. Bounded here; `npm run fuzz:sql -- --minutes 10` runs it for longer.
+// Fuzzes row order with two databases that look the same to a user, but whose masked and hidden values are in opposite orders. For every
+// statement, both return the same rows in the same order. The sample here is bounded; `npm run fuzz:sql -- --minutes 10` runs longer.
 import { env } from "cloudflare:workers";
 import { beforeAll, expect, it } from "vitest";
-import { defineGatehouse, mask } from "../../../src/config.ts";
+import { mask } from "../../../src/config/define-gatehouse.ts";
 import { AppError } from "../../../src/errors.ts";
 import { createReader } from "../../support/governed.ts";
 import type { Reader } from "../../support/governed.ts";
+import { DATE, NUMBER, TEXT, allow, buildPolicy, key } from "../../support/policy-builder.ts";
 import { createRandom, generateSelect } from "./generator.ts";
 
 const DEFAULT_STATEMENTS = 500;
@@ -14,83 +15,49 @@ const PEOPLE = 40;
 const VISITS = 80;
 const ACCOUNTS = ["masked", "ruled"] as const;
 
-const TEXT = { type: "text", description: "Text" } as const;
-const NUMBER = { type: "integer", description: "Number" } as const;
-
 const configOf = (binding: string) =>
-  defineGatehouse({
-    organisation: { name: "Test", contact: "Test" },
+  buildPolicy({
     sources: {
       shop: {
-        kind: "d1",
         binding,
-        title: "Fuzzed",
-        description: "Fuzzed",
         tables: {
-          people: {
-            description: "People",
-            key: "id",
-            columns: {
-              id: NUMBER,
-              name: TEXT,
-              region: TEXT,
-              email: TEXT,
-              born: { type: "date", description: "Day" },
-              notes: TEXT,
-            },
-          },
-          visits: {
-            description: "Visits",
-            columns: { id: NUMBER, person_id: NUMBER, page: TEXT, seconds: NUMBER, day: TEXT, agent: TEXT },
-          },
+          people: { id: key(NUMBER), name: TEXT, region: TEXT, email: TEXT, born: DATE, notes: TEXT },
+          visits: { id: NUMBER, person_id: NUMBER, page: TEXT, seconds: NUMBER, day: TEXT, agent: TEXT },
         },
       },
     },
     roles: {
-      masked: {
-        description: "m",
-        rules: [
-          {
-            action: "read",
-            datasets: ["shop.people"],
-            masks: { email: mask.email, born: mask.year },
-            hidden: ["notes"],
-          },
-          { action: "read", datasets: ["shop.visits"], masks: { page: mask.redact }, hidden: ["agent"] },
-        ],
-      },
-      ruled: {
-        description: "r",
-        rules: [
-          {
-            action: "read",
-            datasets: ["shop.people"],
-            masks: { email: mask.email, born: mask.year },
-            hidden: ["notes"],
-            rows: { column: "notes", op: ">=", value: "1" },
-          },
-          {
-            action: "read",
-            datasets: ["shop.visits"],
-            masks: { page: mask.redact },
-            hidden: ["agent"],
-            rows: { column: "agent", op: "!=", value: "nobody" },
-          },
-        ],
-      },
+      masked: [
+        allow("shop.people", { masks: { email: mask.email, born: mask.year }, hidden: ["notes"] }),
+        allow("shop.visits", { masks: { page: mask.redact }, hidden: ["agent"] }),
+      ],
+      ruled: [
+        allow("shop.people", {
+          masks: { email: mask.email, born: mask.year },
+          hidden: ["notes"],
+          rows: { column: "notes", op: ">=", value: "1" },
+        }),
+        allow("shop.visits", {
+          masks: { page: mask.redact },
+          hidden: ["agent"],
+          rows: { column: "agent", op: "!=", value: "nobody" },
+        }),
+      ],
     },
-    members: ACCOUNTS.map((role) => ({ email: `${role}@harbor.example`, name: role, roles: [role] })),
   });
 
-/** `secret`: what nobody sees of a row, of three digits. */
-async function plant(database: D1Database, secret: (id: number) => number): Promise<void> {
+/** Creates the tables. `secretOf` returns the hidden number of a row, which has three digits. */
+async function plant(database: D1Database, secretOf: (id: number) => number): Promise<void> {
   const person = database.prepare("INSERT INTO people VALUES (?, ?, ?, ?, ?, ?, NULL)");
   const visit = database.prepare("INSERT INTO visits VALUES (?, ?, ?, ?, ?, ?, NULL)");
   const range = (count: number): readonly number[] => Array.from({ length: count }, (_value, index) => index);
   await database.batch([
     ...[
       "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT, region TEXT COLLATE NOCASE, email TEXT, born TEXT, notes TEXT, more TEXT)",
-      "CREATE TABLE visits (id INTEGER PRIMARY KEY, person_id INTEGER, page TEXT, seconds INTEGER, day TEXT, agent TEXT, more TEXT) WITHOUT ROWID",
+      [
+        "CREATE TABLE visits (id INTEGER PRIMARY KEY, person_id INTEGER, page TEXT, seconds INTEGER, day TEXT,",
+        "agent TEXT, more TEXT) WITHOUT ROWID",
+      ].join(" "),
       "CREATE INDEX people_email ON people (email)",
       "CREATE INDEX people_notes ON people (notes, region)",
       "CREATE INDEX people_born ON people (born, name)",
@@ -98,7 +65,7 @@ async function plant(database: D1Database, secret: (id: number) => number): Prom
       "CREATE INDEX visits_agent ON visits (seconds, agent)",
     ].map((sql) => database.prepare(sql)),
     ...range(PEOPLE).map((id) => {
-      const hidden = String(secret(id));
+      const hidden = String(secretOf(id));
       return person.bind(
         id,
         ["Ann", "Bob", "Cleo", null][id % 4] ?? null,
@@ -109,7 +76,7 @@ async function plant(database: D1Database, secret: (id: number) => number): Prom
       );
     }),
     ...range(VISITS).map((id) => {
-      const hidden = String(secret(id % PEOPLE));
+      const hidden = String(secretOf(id % PEOPLE));
       return visit.bind(id, (id * 7) % 50, hidden, (id * 11) % 30, `2026-0${1 + (id % 9)}-11`, hidden);
     }),
     database.prepare("ANALYZE"),
@@ -126,7 +93,7 @@ beforeAll(async () => {
   second = createReader(configOf("OPS_DB"));
 });
 
-async function outcome(reader: Reader, account: string, sql: string): Promise<string> {
+async function runStatement(reader: Reader, account: string, sql: string): Promise<string> {
   try {
     return JSON.stringify((await reader.read(account, sql, [], MAX_ROWS)).rows);
   } catch (error) {
@@ -135,7 +102,7 @@ async function outcome(reader: Reader, account: string, sql: string): Promise<st
   }
 }
 
-/** What makes the order of rows count for more. */
+/** Queries around a statement whose result depends on the order of its rows. */
 const FRAMES: readonly ((sql: string) => string)[] = [
   (sql) => sql,
   (sql) => `SELECT * FROM (${sql}) LIMIT 5`,
@@ -146,7 +113,7 @@ const FRAMES: readonly ((sql: string) => string)[] = [
     `SELECT p.*, (SELECT group_concat(name) FROM people WHERE region = p.region) FROM people p, (${sql} LIMIT 2)`,
 ];
 
-it("what is not seen sets no order", { timeout: 24 * 3_600_000 }, async () => {
+it("returns rows in an order that hidden values do not influence", { timeout: 24 * 3_600_000 }, async () => {
   const seed = Number(env.FUZZ_SEED);
   const random = createRandom(seed + 1);
   const minutes = Number(env.FUZZ_MINUTES);
@@ -157,9 +124,9 @@ it("what is not seen sets no order", { timeout: 24 * 3_600_000 }, async () => {
     const frame = FRAMES[Math.floor(random() * FRAMES.length)] ?? String;
     const account = ACCOUNTS[done % ACCOUNTS.length] ?? ACCOUNTS[0];
     const sql = frame(generateSelect(random));
-    const seen = await outcome(first, account, sql);
-    expect(await outcome(second, account, sql), `seed ${seed}, ${account}: ${sql}`).toBe(seen);
-    if (seen.startsWith("[[")) answered += 1;
+    const outcome = await runStatement(first, account, sql);
+    expect(await runStatement(second, account, sql), `seed ${seed}, ${account}: ${sql}`).toBe(outcome);
+    if (outcome.startsWith("[[")) answered += 1;
   }
   console.log(`fuzzer of order: seed ${seed}, ${done} statements, ${answered} of them with rows`);
   expect(answered).toBeGreaterThan(done * 0.5);

@@ -1,5 +1,5 @@
-// The fuzzer of growth: statements put together from shapes that grow, each made larger until it is refused. Whatever is accepted
-// stays within the planning allowance; over a long run (`npm run fuzz:sql`), it is also answered in time.
+// Fuzzes planning with statements put together from growing shapes. Each accepted statement stays within the planning allowance; in a long
+// run (`npm run fuzz:sql`), it is also answered in time.
 import { env } from "cloudflare:workers";
 import { beforeAll, expect, it } from "vitest";
 import { MAX_SQL_BYTES } from "../../../src/sql/statement.ts";
@@ -9,12 +9,12 @@ import { ACCOUNTS, governed, run } from "../attacks/stack.ts";
 import { createRandom } from "./generator.ts";
 
 const DEFAULT_STATEMENTS = 60;
-/** A call plans, runs over no rows, and answers. Ten times what planning may take, for a machine that does more. */
+/** A call plans, runs over no rows, and answers. The limit is ten times the time for planning, for a busy machine. */
 const MAX_CALL_MS = 1000;
 
 beforeAll(plant);
 
-/** Ways to name or nest the query before, so that something of it is taken twice or more. */
+/** Ways to use the previous query so that part of it is expanded at least twice. */
 const STEPS: readonly ((before: string) => string)[] = [
   (q) => `SELECT x.v FROM ${q} x JOIN ${q} y ON x.v = y.v`,
   (q) => `SELECT v FROM ${q} UNION ALL SELECT v FROM ${q}`,
@@ -29,14 +29,14 @@ const STEPS: readonly ((before: string) => string)[] = [
   (q) => `SELECT x.v FROM ${q} x LEFT JOIN people p ON p.id = x.v AND p.email = x.v`,
   (q) => `SELECT v FROM ${q} x WHERE EXISTS (SELECT 1 FROM ${q} y WHERE y.v = x.v)`,
 ];
-/** No rows come of any: what a statement does with rows is not for planning to bound. */
+/** None returns rows: the planning allowance does not bound what a statement does with rows. */
 const STARTS = [
   "SELECT id AS v FROM people WHERE id < 0",
   "SELECT email AS v FROM people WHERE id < 0",
   "SELECT 1 AS v WHERE 1 > 2",
 ];
 
-/** A statement of so many levels, as WITH queries or as subqueries. */
+/** Builds a statement with this many levels, as WITH queries or as subqueries. */
 function grow(random: () => number, levels: number): string {
   const pick = <T>(list: readonly T[]): T => {
     const item = list[Math.floor(random() * list.length)];
@@ -66,7 +66,7 @@ const minutes = Number(env.FUZZ_MINUTES);
 const seed = Number(env.FUZZ_SEED);
 
 it(
-  `statements that grow are answered or refused, and the isolate goes on (seed ${seed})`,
+  `answers or refuses growing statements, and still serves others (seed ${seed})`,
   async () => {
     const end = Date.now() + minutes * 60_000;
     const stack = governed();
@@ -77,10 +77,10 @@ it(
       const sql = grow(random, 1 + Math.floor(random() * 24));
       const account = ACCOUNTS[index % ACCOUNTS.length] ?? "mask";
       const start = Date.now();
-      const seen = await run(stack, account, sql);
+      const outcome = await run(stack, account, sql);
       if (minutes > 0 && Date.now() - start > MAX_CALL_MS) slow.push(`${Date.now() - start} ms: ${sql}`);
-      expect(seen).toMatch(/^(?:\{|query_refused: |query_failed: )/);
-      if (seen.startsWith("query_refused: The SQL is too complex")) refused += 1;
+      expect(outcome).toMatch(/^(?:\{|query_refused: |query_failed: )/);
+      if (outcome.startsWith("query_refused: The SQL is too complex")) refused += 1;
     }
     expect(slow).toEqual([]);
     expect(refused).toBeGreaterThan(5);

@@ -1,153 +1,109 @@
-// The fuzzer of twins: two databases that differ only in what no user here may see: rows that row rules hide, a hidden column, and masked
-// parts of values, each in opposite orders. Whatever a user asks, and whatever in it may fail on
-// chosen values, both give the same answer with the same counts and notes, the same error, or the same refusal. Bounded here;
-// `npm run fuzz:sql -- --minutes 60` runs it for longer.
+// Fuzzes two databases that differ only in what no user here may see: rows that row rules hide, a hidden column, and the masked parts of
+// values, each in opposite orders. For every statement, even one that fails on chosen values, both return the same answer with the same
+// counts and notes, the same error, or the same refusal. The sample here is bounded; `npm run fuzz:sql -- --minutes 60` runs longer.
 import { env } from "cloudflare:workers";
 import { beforeAll, expect, it } from "vitest";
-import type { Gateway } from "../../../src/access/gateway.ts";
-import { defineGatehouse, mask, subject } from "../../../src/config.ts";
+import type { Gateway } from "../../../src/gateway/gateway.ts";
+import { mask, subject } from "../../../src/config/define-gatehouse.ts";
 import { AppError } from "../../../src/errors.ts";
 import { callerAs, gatewayFor } from "../../support/gateway.ts";
+import { NUMBER, TEXT, allow, buildPolicy, key } from "../../support/policy-builder.ts";
 import { createRandom, generateSelect } from "./generator.ts";
 import type { Oracle } from "./generator.ts";
 
 const DEFAULT_STATEMENTS = 250;
 const ACCOUNTS = ["ruled", "northern", "masked"] as const;
-/** Statements that one subject sends, before a new one starts with an empty workspace. Each subject's objects keep files open. */
+/** Statements that one subject sends before a new one starts with an empty workspace. Each subject's Durable Objects keep files open. */
 const STATEMENTS_PER_SUBJECT = 1000;
 
-const TEXT = { type: "text", description: "Text" } as const;
-const NUMBER = { type: "integer", description: "Number" } as const;
-
 const configOf = (binding: string) =>
-  defineGatehouse({
-    organisation: { name: "Test", contact: "Test" },
+  buildPolicy({
     limits: { rowsPerDay: 100_000_000, maxQuerySteps: 1_000_000 },
     sources: {
       shop: {
-        kind: "d1",
         binding,
-        title: "Fuzzed",
-        description: "Fuzzed",
         tables: {
-          people: {
-            description: "People",
-            key: "id",
-            columns: { id: NUMBER, name: TEXT, region: TEXT, email: TEXT, born: NUMBER, notes: TEXT },
-          },
-          visits: {
-            description: "Visits",
-            key: "id",
-            columns: { id: NUMBER, person_id: NUMBER, page: TEXT, seconds: NUMBER, day: TEXT, notes: TEXT },
-          },
+          people: { id: key(NUMBER), name: TEXT, region: TEXT, email: TEXT, born: NUMBER, notes: TEXT },
+          visits: { id: key(NUMBER), person_id: NUMBER, page: TEXT, seconds: NUMBER, day: TEXT, notes: TEXT },
         },
       },
     },
     roles: {
-      ruled: {
-        description: "r",
-        rules: [
-          {
-            action: "read",
-            datasets: ["shop.people"],
-            masks: { email: mask.email },
-            hidden: ["notes"],
-            rows: {
-              any: [
-                { column: "region", op: "!=", value: "west" },
-                { column: "region", op: "is null" },
-              ],
-            },
+      ruled: [
+        allow("shop.people", {
+          masks: { email: mask.email },
+          hidden: ["notes"],
+          rows: {
+            any: [
+              { column: "region", op: "!=", value: "west" },
+              { column: "region", op: "is null" },
+            ],
           },
-          {
-            action: "read",
-            datasets: ["shop.visits"],
-            hidden: ["notes"],
-            rows: { column: "seconds", op: "<", value: 90 },
-          },
-        ],
-      },
-      northern: {
-        description: "n",
-        rules: [
-          {
-            action: "read",
-            datasets: ["shop.people"],
-            masks: { email: mask.email },
-            hidden: ["notes"],
-            rows: { column: "region", op: "=", value: subject("region") },
-          },
-          {
-            action: "read",
-            datasets: ["shop.visits"],
-            hidden: ["notes"],
-            rows: { column: "seconds", op: "<", value: 90 },
-          },
-        ],
-      },
-      masked: {
-        description: "m",
-        rules: [
-          {
-            action: "read",
-            datasets: ["shop.people"],
-            masks: { email: mask.email, name: mask.token("name") },
-            hidden: ["notes"],
-            rows: { column: "region", op: "in", value: ["north", "south"] },
-          },
-          {
-            action: "read",
-            datasets: ["shop.visits"],
-            masks: { page: mask.redact },
-            hidden: ["notes"],
-            rows: { column: "seconds", op: "<", value: 90 },
-          },
-        ],
-      },
+        }),
+        allow("shop.visits", { hidden: ["notes"], rows: { column: "seconds", op: "<", value: 90 } }),
+      ],
+      northern: [
+        allow("shop.people", {
+          masks: { email: mask.email },
+          hidden: ["notes"],
+          rows: { column: "region", op: "=", value: subject("region") },
+        }),
+        allow("shop.visits", { hidden: ["notes"], rows: { column: "seconds", op: "<", value: 90 } }),
+      ],
+      masked: [
+        allow("shop.people", {
+          masks: { email: mask.email, name: mask.token("name") },
+          hidden: ["notes"],
+          rows: { column: "region", op: "in", value: ["north", "south"] },
+        }),
+        allow("shop.visits", {
+          masks: { page: mask.redact },
+          hidden: ["notes"],
+          rows: { column: "seconds", op: "<", value: 90 },
+        }),
+      ],
     },
-    members: ACCOUNTS.map((role) => ({
-      email: `${role}@harbor.example`,
-      name: role,
-      roles: [role],
-      attributes: { region: "north" },
-    })),
+    members: Object.fromEntries(ACCOUNTS.map((role) => [role, { roles: [role], attributes: { region: "north" } }])),
   });
 
 const HIDDEN = ["Hugo", "Gus", "/admin", "h1@west.example"];
 
-/** Values that fail an expression: some of hidden rows, some of visible ones, some of none. */
+/** Values on which an expression fails: of hidden rows, of visible rows, and of no row. */
 const CHOSEN = [...HIDDEN, "Ann", "/cart", "north", "no such value"];
 
-const bad = (text: string, wrong: string, right: string): string =>
+const failOnChosen = (text: string, wrong: string, right: string): string =>
   `CASE WHEN ${text} IN ('${CHOSEN.slice(0, 5).join("', '")}') THEN ${wrong} ELSE ${right} END`;
 
 const ORACLES: readonly Oracle[] = [
-  (text) => `json(${bad(text, "'x'", "'1'")}) IS NOT NULL`,
+  (text) => `json(${failOnChosen(text, "'x'", "'1'")}) IS NOT NULL`,
   ...CHOSEN.map(
     (value): Oracle =>
       (text) =>
         `json(CASE ${text} WHEN '${value}' THEN 'x' ELSE '1' END) = '1'`,
   ),
-  (text) => `(${bad(text, "'x'", "'[1]'")} ->> 0) = 1`,
-  (text) => `abs(${bad(text, "-9223372036854775807 - 1", "1")}) = 1`,
-  (text) => `(SELECT sum(${bad(text, "9223372036854775807", "1")} + 0 * v.id) FROM visits v) > 0`,
-  (text) => `'a' LIKE ${bad(text, `'${"a".repeat(60)}'`, "'a'")}`,
+  (text) => `(${failOnChosen(text, "'x'", "'[1]'")} ->> 0) = 1`,
+  (text) => `abs(${failOnChosen(text, "-9223372036854775807 - 1", "1")}) = 1`,
+  (text) => `(SELECT sum(${failOnChosen(text, "9223372036854775807", "1")} + 0 * v.id) FROM visits v) > 0`,
+  (text) => `'a' LIKE ${failOnChosen(text, `'${"a".repeat(60)}'`, "'a'")}`,
   (text) => `CASE WHEN ${text} = 'Hugo' THEN ${text} LIKE '${"a".repeat(60)}' ELSE 1 END`,
   (text) => `CASE WHEN ${text} = 'Hugo' THEN (SELECT 1 LIMIT 'x') ELSE 1 END`,
-  (text) => `length(${bad(text, "replace(printf('%.*c', 100000, 'x'), 'x', printf('%.*c', 2000, 'y'))", "''")}) = 0`,
+  (text) =>
+    `length(${failOnChosen(text, "replace(printf('%.*c', 100000, 'x'), 'x', printf('%.*c', 2000, 'y'))", "''")}) = 0`,
   (text) => `CASE WHEN ${text} = 'Hugo' THEN 'a' LIKE 'x' COLLATE 'nocase' || '${"a".repeat(60)}' ELSE 1 END`,
   (text) => `CASE WHEN ${text} = 'Hugo' THEN 1 IN (SELECT id FROM visits LIMIT 0, -5 || 'x') ELSE 1 END`,
   (text) => `CASE WHEN ${text} = 'Hugo' THEN (SELECT count(*) FROM json_each('[1]') WHERE root = 'a[') ELSE 1 END`,
-  (text) => `(SELECT count(*) FROM json_each(${bad(text, "'x'", "'[1,2]'")})) = 2`,
-  (text) => `unistr(${bad(text, "'\\x'", "'a'")}) = 'a'`,
+  (text) => `(SELECT count(*) FROM json_each(${failOnChosen(text, "'x'", "'[1,2]'")})) = 2`,
+  (text) => `unistr(${failOnChosen(text, "'\\x'", "'a'")}) = 'a'`,
   (text) => `CASE WHEN ${text} = 'Hugo' THEN (SELECT nth_value(1, 0) OVER ()) ELSE 1 END`,
 ];
 
+/** What differs between the databases. */
 interface Hidden {
+  /** Names in hidden rows. */
   readonly names: readonly string[];
-  /** Rows of each table. */
+  /** Number of hidden rows in each table. */
   readonly count: number;
-  /** What is hidden of a visible row: four digits. */
+  /** Returns the hidden number of a visible row, which has four digits. */
   readonly secretOf: (index: number) => number;
 }
 
@@ -220,23 +176,28 @@ beforeAll(async () => {
   second = gatewayFor(configOf("OPS_DB"));
 });
 
-/** Everything that the user is given. */
-async function outcome(gateway: Gateway, caller: ReturnType<typeof callerAs>, sql: string): Promise<string> {
+/** Runs a query and returns everything that the user gets. */
+async function runQuery(gateway: Gateway, caller: ReturnType<typeof callerAs>, sql: string): Promise<string> {
   try {
-    return JSON.stringify(await gateway.query(caller, { what: { source: "shop", sql }, params: [], limit: undefined }));
+    return JSON.stringify(
+      await gateway.query(caller, { target: { source: "shop", sql }, params: [], rowLimit: undefined }),
+    );
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     return `${error.code}: ${error.publicMessage}`;
   }
 }
 
-/** What makes hidden rows count for more. */
+/** Queries around a statement whose result depends on hidden rows if these are not fenced. */
 const FRAMES: readonly ((sql: string, oracle: (text: string) => string) => string)[] = [
   (sql) => sql,
   (sql) => sql,
   (sql) => `SELECT * FROM (${sql}) LIMIT 3`,
   (sql, oracle) =>
-    `SELECT p.id FROM people p WHERE p.name >= 'G' AND ${oracle("p.name")} AND (SELECT count(*) FROM (${sql})) >= 0 ORDER BY p.name LIMIT 2`,
+    [
+      `SELECT p.id FROM people p WHERE p.name >= 'G' AND ${oracle("p.name")}`,
+      `AND (SELECT count(*) FROM (${sql})) >= 0 ORDER BY p.name LIMIT 2`,
+    ].join(" "),
   (sql, oracle) =>
     `WITH q AS (${sql}) SELECT count(*) FROM visits v LEFT JOIN q ON ${oracle("v.page")} WHERE v.page > '/'`,
   (_sql, oracle) =>
@@ -246,7 +207,7 @@ const FRAMES: readonly ((sql: string, oracle: (text: string) => string) => strin
 ];
 
 it(
-  "gives twins that differ in hidden rows the same answers, errors, refusals, counts and notes",
+  "returns the same answers, errors, refusals, counts and notes for databases that differ in hidden rows",
   { timeout: 24 * 3_600_000 },
   async () => {
     const seed = Number(env.FUZZ_SEED);
@@ -258,7 +219,7 @@ it(
     };
     const minutes = Number(env.FUZZ_MINUTES);
     const endsMs = Date.now() + minutes * 60_000;
-    const seen = { answers: 0, errors: 0, refusals: 0 };
+    const counts = { answers: 0, errors: 0, refusals: 0 };
     let callers = new Map<string, readonly [ReturnType<typeof callerAs>, ReturnType<typeof callerAs>]>();
     let done = 0;
     for (; minutes > 0 ? Date.now() < endsMs : done < DEFAULT_STATEMENTS; done += 1) {
@@ -270,19 +231,23 @@ it(
           ]),
         );
       const account = ACCOUNTS[done % ACCOUNTS.length] ?? ACCOUNTS[0];
-      const [one, other] = callers.get(account) ?? [];
-      if (one === undefined || other === undefined) throw new Error(`no caller for ${account}`);
+      const [firstCaller, secondCaller] = callers.get(account) ?? [];
+      if (firstCaller === undefined || secondCaller === undefined) throw new Error(`no caller for ${account}`);
       const sql = pick(FRAMES)(generateSelect(random, ORACLES), (text) => pick(ORACLES)(text));
-      const [got, twin] = await Promise.all([outcome(first, one, sql), outcome(second, other, sql)]);
-      expect(twin, `seed ${seed}, ${account}: ${sql}`).toBe(got);
-      for (const value of ["Hugo@", "Gus@", "1999-01-01"]) expect(got.replaceAll(sql, "")).not.toContain(value);
-      if (got.startsWith("{")) seen.answers += 1;
-      else if (got.startsWith("query_refused")) seen.refusals += 1;
-      else seen.errors += 1;
+      const [firstOutcome, secondOutcome] = await Promise.all([
+        runQuery(first, firstCaller, sql),
+        runQuery(second, secondCaller, sql),
+      ]);
+      expect(secondOutcome, `seed ${seed}, ${account}: ${sql}`).toBe(firstOutcome);
+      for (const value of ["Hugo@", "Gus@", "1999-01-01"])
+        expect(firstOutcome.replaceAll(sql, "")).not.toContain(value);
+      if (firstOutcome.startsWith("{")) counts.answers += 1;
+      else if (firstOutcome.startsWith("query_refused")) counts.refusals += 1;
+      else counts.errors += 1;
     }
-    console.log(`fuzzer of twins: seed ${seed}, ${done} statements, ${JSON.stringify(seen)}`);
-    // Each outcome is met often enough to be compared.
-    expect(seen.answers).toBeGreaterThan(done * 0.3);
-    expect(seen.errors).toBeGreaterThan(done * 0.02);
+    console.log(`fuzzer of twins: seed ${seed}, ${done} statements, ${JSON.stringify(counts)}`);
+    // Each kind of outcome must occur often enough for a comparison.
+    expect(counts.answers).toBeGreaterThan(done * 0.3);
+    expect(counts.errors).toBeGreaterThan(done * 0.02);
   },
 );

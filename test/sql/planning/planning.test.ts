@@ -1,8 +1,8 @@
-// No statement keeps the isolate busy with planning, however little text it takes; what is only long still runs.
+// No statement, however short, keeps the isolate busy with planning; statements that are only long still run.
 import { beforeAll, describe, expect, it } from "vitest";
 import { PLANNING_UNITS } from "../../../src/sql/engine/meter.ts";
-import { copySchema } from "../../../src/sql/schema.ts";
-import type { SchemaCopy } from "../../../src/sql/schema.ts";
+import { copySchema } from "../../../src/sql/schema-copy.ts";
+import type { SchemaCopy } from "../../../src/sql/schema-copy.ts";
 import { MAX_SQL_BYTES } from "../../../src/sql/statement.ts";
 import { byteLength } from "../../../src/lib/bytes.ts";
 import { plant } from "../attacks/fixture.ts";
@@ -28,12 +28,12 @@ it.each(SHAPES.filter(({ modest }) => modest > 0))(
   },
 );
 
-it.each(Object.entries(LONG))("runs %s", async (_name, sql) => {
+it.each(Object.entries(LONG))("runs %s", async (_case, sql) => {
   expect(byteLength(sql)).toBeLessThanOrEqual(MAX_SQL_BYTES);
   expect(await run(governed(), "mask", sql)).toMatch(/^\{/);
 });
 
-it("goes on with other statements after refusing many", async () => {
+it("still answers other statements after it refused many", async () => {
   const stack = governed();
   for (const { sql, excessive } of SHAPES) {
     await run(stack, "mask", sql(excessive));
@@ -42,11 +42,11 @@ it("goes on with other statements after refusing many", async () => {
 });
 
 describe("the planning allowance", () => {
-  const copy = (): SchemaCopy => copySchema({ objects: [], statistics: [], rows: new Map() }, []);
+  const copy = (): SchemaCopy => copySchema({ objects: [], statistics: [], rowCounts: new Map() }, []);
   const doubling = (depth: number): string =>
     Array.from({ length: depth }).reduce<string>((inner) => `SELECT x + x AS x FROM (${inner})`, "SELECT 1 AS x");
 
-  it("counts the same in every engine", () => {
+  it("counts the same units in every engine", () => {
     const units = [copy(), copy()].map(({ engine }) => {
       engine.compile(doubling(8), () => 0);
       return engine.spentUnits();
@@ -55,7 +55,7 @@ describe("the planning allowance", () => {
     expect(units[0]).toBeGreaterThan(100_000);
   });
 
-  it("ends a statement soon after it is spent", () => {
+  it("stops a statement soon after it is spent", () => {
     const { engine } = copy();
     expect(() => engine.compile(doubling(24), () => 0)).toThrow("planning allowance");
     expect(engine.spentUnits()).toBeLessThan(PLANNING_UNITS.statement * 1.1);
@@ -63,7 +63,7 @@ describe("the planning allowance", () => {
     expect(engine.plan("SELECT 1")).toHaveLength(1);
   });
 
-  it("is shared by all that one piece of work plans", () => {
+  it("is shared by all statements of one piece of work", () => {
     const { engine } = copy();
     const half = doubling(12);
     engine.plan(half);
@@ -71,8 +71,8 @@ describe("the planning allowance", () => {
     const planTimes = (count: number): void => {
       for (let time = 0; time < count; time += 1) engine.plan(half);
     };
-    expect(() => engine.within(() => planTimes(times))).not.toThrow();
-    expect(() => engine.within(() => planTimes(times + 1))).toThrow("planning allowance");
+    expect(() => engine.withSharedAllowance(() => planTimes(times))).not.toThrow();
+    expect(() => engine.withSharedAllowance(() => planTimes(times + 1))).toThrow("planning allowance");
     expect(() => planTimes(times + 1)).not.toThrow();
   });
 });

@@ -1,21 +1,22 @@
-// Statements that grow: each shape takes a size, and what SQLite makes of it grows faster than its text. They read `people` and
-// `visits` of the attacked database.
+// Statements that grow: each shape takes a size, and SQLite expands it to more than its text. They read `people` and `visits` of the
+// attacked database.
 
+/** A family of statements. */
 export interface Shape {
   readonly name: string;
   readonly sql: (size: number) => string;
-  /** A size that somebody may need, and that must run. */
+  /** A size that a user may need, and that must run; 0 if there is none. */
   readonly modest: number;
-  /** A size that must be refused, though its text is short enough. */
+  /** A size that must be refused although its text is short enough. */
   readonly excessive: number;
-  /** Whether it is planned quickly over fenced views, so that it runs at this size for a user with a row rule. */
+  /** Whether it is planned quickly over fenced views, so that the excessive size still runs for a user with a row rule. */
   readonly isQuickFenced?: true;
 }
 
 const list = (size: number, item: (index: number) => string, between = ", "): string =>
   Array.from({ length: size }, (_value, index) => item(index)).join(between);
 
-/** Joins by an operator in a tree of little depth: SQLite bounds depth, not size. */
+/** Joins expressions by an operator in a balanced tree, because SQLite limits depth, not size. */
 function tree(items: readonly string[], operator: string): string {
   const [first = "1"] = items;
   if (items.length <= 1) return first;
@@ -28,16 +29,17 @@ const treeOf = (size: number, operator: string, item: (index: number) => string)
     operator,
   );
 
-/** WITH queries of which each names the one before, in some way, twice. */
+/** WITH queries that each name the previous one twice. */
 const chain = (size: number, first: string, next: (before: string) => string, end = "SELECT count(*) FROM"): string =>
   `WITH c0 AS (${first}), ${list(size, (i) => `c${i + 1} AS (${next(`c${i}`)})`)} ${end} c${size}`;
 
-/** Queries in queries. */
+/** Queries nested in queries. */
 const nest = (size: number, first: string, next: (inner: string) => string): string =>
   Array.from({ length: size }).reduce<string>((inner) => next(inner), first);
 
 const PEOPLE = "SELECT id FROM people";
 
+/** All shapes. The names complete the sentence "a statement that …". */
 export const SHAPES: readonly Shape[] = [
   {
     name: "joins a WITH query to itself",
@@ -82,10 +84,11 @@ export const SHAPES: readonly Shape[] = [
   {
     name: "quotes WITH names in four ways",
     sql: (n) =>
-      `WITH c0(id) AS NOT MATERIALIZED (${PEOPLE}), ${list(
-        n,
-        (i) =>
-          `"C${i + 1}"(id) AS (SELECT x.id FROM [c${i}] AS x, /* , */ 'c${i}' AS y JOIN \`C${i}\` z ON x.id = y.id AND y.id = z.id)`,
+      `WITH c0(id) AS NOT MATERIALIZED (${PEOPLE}), ${list(n, (i) =>
+        [
+          `"C${i + 1}"(id) AS (SELECT x.id FROM [c${i}] AS x, /* , */ 'c${i}' AS y`,
+          `JOIN \`C${i}\` z ON x.id = y.id AND y.id = z.id)`,
+        ].join(" "),
       )} SELECT count(*) FROM c${n}`,
     modest: 2,
     excessive: 10,
@@ -99,7 +102,10 @@ export const SHAPES: readonly Shape[] = [
   {
     name: "names WITH queries that come later",
     sql: (n) =>
-      `WITH ${list(n, (i) => `c${i} AS (SELECT x.id FROM c${i + 1} x JOIN c${i + 1} y ON x.id = y.id)`)}, c${n} AS (${PEOPLE}) SELECT count(*) FROM c0`,
+      [
+        `WITH ${list(n, (i) => `c${i} AS (SELECT x.id FROM c${i + 1} x JOIN c${i + 1} y ON x.id = y.id)`)},`,
+        `c${n} AS (${PEOPLE}) SELECT count(*) FROM c0`,
+      ].join(" "),
     modest: 4,
     excessive: 14,
   },
@@ -136,14 +142,20 @@ export const SHAPES: readonly Shape[] = [
   {
     name: "repeats a grouping alias",
     sql: (n) =>
-      `SELECT x AS y FROM (${nest(n, "SELECT id AS x FROM people", (inner) => `SELECT max(x, x) AS x FROM (${inner})`)}) GROUP BY y ORDER BY y`,
+      [
+        `SELECT x AS y FROM (${nest(n, "SELECT id AS x FROM people", (inner) => `SELECT max(x, x) AS x FROM (${inner})`)})`,
+        "GROUP BY y ORDER BY y",
+      ].join(" "),
     modest: 5,
     excessive: 20,
   },
   {
     name: "joins unions",
     sql: (n) =>
-      `SELECT 1 FROM ${list(n, (i) => `(${list(5, () => PEOPLE, " UNION ALL ")}) u${i}`)} WHERE ${list(n - 1, (i) => `u${i}.id = u${i + 1}.id`, " AND ")}`,
+      [
+        `SELECT 1 FROM ${list(n, (i) => `(${list(5, () => PEOPLE, " UNION ALL ")}) u${i}`)}`,
+        `WHERE ${list(n - 1, (i) => `u${i}.id = u${i + 1}.id`, " AND ")}`,
+      ].join(" "),
     modest: 2,
     excessive: 12,
   },
@@ -163,7 +175,10 @@ export const SHAPES: readonly Shape[] = [
   {
     name: "pushes conditions into a union",
     sql: (n) =>
-      `SELECT * FROM (${list(5, () => "SELECT * FROM people", " UNION ALL ")}) WHERE ${treeOf(n, "AND", (i) => `email = ${i} AND id = ${i}`)}`,
+      [
+        `SELECT * FROM (${list(5, () => "SELECT * FROM people", " UNION ALL ")})`,
+        `WHERE ${treeOf(n, "AND", (i) => `email = ${i} AND id = ${i}`)}`,
+      ].join(" "),
     modest: 10,
     excessive: 600,
   },
@@ -190,13 +205,22 @@ export const SHAPES: readonly Shape[] = [
   },
 ];
 
-/** What is long, but no more than it looks: all of it must run. */
+/** Statements that are long but do not expand; all of them must run. */
 export const LONG: Readonly<Record<string, string>> = {
   "a list of 2,000 numbers": `SELECT count(*) FROM visits WHERE id IN (${list(2000, String)})`,
   "a CASE of 400 branches": `SELECT CASE ${list(400, (i) => `WHEN id = ${i} THEN 'branch ${i}'`, " ")} END FROM visits`,
-  "a join of 20 tables": `SELECT count(*) FROM ${list(20, (i) => `visits v${i}`)} WHERE ${list(19, (i) => `v${i}.id = v${i + 1}.id`, " AND ")}`,
-  "60 columns that are computed": `SELECT ${list(60, (i) => `sum(CASE WHEN id = ${i} THEN 1 ELSE 0 END) AS c${i}`)} FROM visits`,
-  "30 WITH queries in a row": `WITH c0 AS (SELECT id FROM visits), ${list(29, (i) => `c${i + 1} AS (SELECT id FROM c${i} WHERE id > ${i})`)} SELECT count(*) FROM c29`,
-  "30 WITH queries side by side": `WITH ${list(30, (i) => `c${i} AS (SELECT count(*) AS n FROM visits WHERE id > ${i})`)} SELECT ${list(30, (i) => `(SELECT n FROM c${i})`, " + ")}`,
-  "a month of conditions": `SELECT count(*) FROM visits WHERE ${treeOf(120, "OR", (i) => `(id = ${i} AND page LIKE '/p${i}%')`)}`,
+  "a join of 20 tables": [
+    `SELECT count(*) FROM ${list(20, (i) => `visits v${i}`)}`,
+    `WHERE ${list(19, (i) => `v${i}.id = v${i + 1}.id`, " AND ")}`,
+  ].join(" "),
+  "60 computed columns": `SELECT ${list(60, (i) => `sum(CASE WHEN id = ${i} THEN 1 ELSE 0 END) AS c${i}`)} FROM visits`,
+  "a chain of 30 WITH queries": [
+    `WITH c0 AS (SELECT id FROM visits), ${list(29, (i) => `c${i + 1} AS (SELECT id FROM c${i} WHERE id > ${i})`)}`,
+    "SELECT count(*) FROM c29",
+  ].join(" "),
+  "30 independent WITH queries": [
+    `WITH ${list(30, (i) => `c${i} AS (SELECT count(*) AS n FROM visits WHERE id > ${i})`)}`,
+    `SELECT ${list(30, (i) => `(SELECT n FROM c${i})`, " + ")}`,
+  ].join(" "),
+  "120 conditions joined by OR": `SELECT count(*) FROM visits WHERE ${treeOf(120, "OR", (i) => `(id = ${i} AND page LIKE '/p${i}%')`)}`,
 };

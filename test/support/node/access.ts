@@ -1,30 +1,33 @@
-// Cloudflare Access on loopback: the team's keys and record of people, and the token that it puts on requests to an
-// application that it stands before.
+// A fake of Cloudflare Access on loopback: the team's keys, the identity endpoint, and the signed token that Access adds to requests for
+// a protected application.
 import { SignJWT, exportJWK, generateKeyPair } from "jose";
 import { startStandIn } from "./stand-in.ts";
 import type { StandIn } from "./stand-in.ts";
 
-export interface AccessPerson {
+/** A user as Access knows them. */
+interface AccessPerson {
   readonly sub: string;
   readonly email: string;
   readonly groups: readonly (string | { readonly id: string; readonly name: string; readonly email: string })[];
 }
 
+/** The fake, with the knobs that tests turn. */
 export interface Access extends StandIn {
   person: AccessPerson;
-  /** Changes the next tokens; `key` signs them instead of the team's. */
+  /** Changes the claims of the next tokens, and signs them with `key` instead of the team's key. */
   alter: { readonly claims: (claims: Record<string, unknown>) => object; readonly key?: CryptoKey } | undefined;
-  /** Whether the request that comes to the application carries a token at all. */
+  /** Whether requests to the application carry a token at all. */
   isBefore: boolean;
-  /** The token for a request of the person. */
+  /** Creates the token for a request of the current user. */
   token(): Promise<string>;
   rotateKeys(): Promise<void>;
-  /** Ends all sessions, as an administrator can. */
+  /** Ends all sessions, as an Access administrator can. */
   revoke(): void;
 }
 
 export const AUDIENCE = "a".repeat(64);
 
+/** Starts the fake. */
 export async function startAccess(): Promise<Access> {
   const sessions = new Map<string, AccessPerson["sub"]>();
   let key = await newKey();
@@ -47,8 +50,8 @@ export async function startAccess(): Promise<Access> {
     async token() {
       const { sub, email } = access.person;
       const iat = Math.floor(Date.now() / 1000);
-      const plain = { iss: standIn.url, aud: [AUDIENCE], sub, email, type: "app", iat, nbf: iat, exp: iat + 3600 };
-      const claims = access.alter?.claims(plain) ?? plain;
+      const defaults = { iss: standIn.url, aud: [AUDIENCE], sub, email, type: "app", iat, nbf: iat, exp: iat + 3600 };
+      const claims = access.alter?.claims(defaults) ?? defaults;
       const token = new SignJWT({ ...claims }).setProtectedHeader({ alg: "RS256", kid: key.jwk.kid });
       const signed = await token.sign(access.alter?.key ?? key.privateKey);
       sessions.set(signed, sub);

@@ -1,4 +1,5 @@
-// A server in front of the real one that changes what passes through it, as a wrong rule, proxy or setting would: the doctor's patients.
+// A proxy in front of the real local server that alters requests and answers, as a wrong rule, proxy or setting would. The doctor's tests
+// use it.
 import { createServer } from "node:http";
 import type { IncomingMessage, RequestListener } from "node:http";
 import { createServer as createTlsServer } from "node:https";
@@ -6,7 +7,7 @@ import { originOf } from "../../../scripts/local.ts";
 import type { Credentials } from "./certificate.ts";
 import { freePort } from "./server.ts";
 
-/** What a client asked, as it came in. */
+/** A client's request as it arrived. */
 export interface Asked {
   readonly method: string;
   readonly path: string;
@@ -14,29 +15,31 @@ export interface Asked {
   readonly body: string;
 }
 
+/** An answer to a client. */
 export interface Given {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
 }
 
+/** How the proxy alters the traffic. */
 export interface Faults {
-  /** Changes what goes to the real server. */
+  /** Changes a request on its way to the real server. */
   readonly asks?: (asked: Asked) => Asked;
-  /** Answers in its place. */
+  /** Answers in the real server's place; undefined lets the request through. */
   readonly instead?: (asked: Asked) => Given | undefined;
-  /** Changes what comes back. */
+  /** Changes an answer of the real server. */
   readonly gives?: (given: Given, asked: Asked) => Given;
 }
 
 export interface StandIn {
   readonly origin: string;
-  /** Everything that was asked so far. */
+  /** Every request so far. */
   readonly asked: readonly Asked[];
   readonly close: () => Promise<void>;
 }
 
-/** Headers of the connection rather than of the message. */
+/** Headers of the connection, which a proxy does not forward. */
 const HOP = [
   "connection",
   "keep-alive",
@@ -47,20 +50,20 @@ const HOP = [
   "accept-encoding",
 ];
 
-/** Stands on a port of its own, over TLS with a certificate; the real server's origin reads as that everywhere. */
+/** Starts a proxy on a free port, over TLS when it gets a certificate. It replaces the real server's origin with its own everywhere. */
 export async function startStandIn(realOrigin: string, faults: Faults = {}, tls?: Credentials): Promise<StandIn> {
   const port = await freePort();
   const origin = tls === undefined ? originOf(port) : originOf(port).replace("http:", "https:");
   const asked: Asked[] = [];
   const renamed = (text: string, from: string, to: string): string =>
     text.replaceAll(from, to).replaceAll(encodeURIComponent(from), encodeURIComponent(to));
-  const pass = async (one: Asked): Promise<Given> => {
-    const headers = [...one.headers].filter(([name]) => !HOP.includes(name));
-    const response = await fetch(realOrigin + renamed(one.path, origin, realOrigin), {
-      method: one.method,
+  const forward = async (request: Asked): Promise<Given> => {
+    const headers = [...request.headers].filter(([name]) => !HOP.includes(name));
+    const response = await fetch(realOrigin + renamed(request.path, origin, realOrigin), {
+      method: request.method,
       headers: headers.map(([name, value]): [string, string] => [name, renamed(value, origin, realOrigin)]),
       redirect: "manual",
-      ...(one.body === "" ? {} : { body: renamed(one.body, origin, realOrigin) }),
+      ...(request.body === "" ? {} : { body: renamed(request.body, origin, realOrigin) }),
     });
     const back = [...response.headers].filter(([name]) => !HOP.includes(name));
     return {
@@ -70,12 +73,12 @@ export async function startStandIn(realOrigin: string, faults: Faults = {}, tls?
     };
   };
   const answer = async (incoming: IncomingMessage): Promise<Given> => {
-    const one = await read(incoming);
-    asked.push(one);
-    const instead = faults.instead?.(one);
+    const request = await read(incoming);
+    asked.push(request);
+    const instead = faults.instead?.(request);
     if (instead !== undefined) return instead;
-    const given = await pass(faults.asks?.(one) ?? one);
-    return faults.gives?.(given, one) ?? given;
+    const given = await forward(faults.asks?.(request) ?? request);
+    return faults.gives?.(given, request) ?? given;
   };
   const listener: RequestListener = (incoming, outgoing) => {
     answer(incoming).then(

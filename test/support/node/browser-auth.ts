@@ -1,17 +1,18 @@
-// A client that signs its person in through a real browser: it opens the browser at the authorization URL and waits on its own
-// port for the answer, as the clients on people's machines do.
+// An OAuth client that signs a user in through a real browser, as clients on users' machines do: it opens the authorization URL and
+// waits on its own port for the callback.
 import { createServer } from "node:http";
 import type { Server } from "node:http";
 import type { OAuthClientMetadata } from "@modelcontextprotocol/client";
 import type { Page } from "playwright-core";
 import { TestAuth } from "./sign-in.ts";
 
+/** Signs in through a browser. */
 export class BrowserAuth extends TestAuth {
   readonly #name: string;
   readonly #walk: (url: URL) => Promise<void>;
   readonly #answers: AnswerPort;
 
-  /** `walk` is what the person does in the browser, from the URL on until it shows the client's last page. */
+  /** `walk` does what the user does in the browser, from the authorization URL to the client's last page. */
   constructor(name: string, answers: AnswerPort, walk: (url: URL) => Promise<void>) {
     super("");
     this.#name = name;
@@ -33,20 +34,21 @@ export class BrowserAuth extends TestAuth {
   }
 }
 
-/** A client's own port on the loopback address. */
+/** A client's callback server on loopback. */
 export interface AnswerPort {
   readonly url: string;
-  /** The URL that the browser was sent to. */
+  /** Waits for the browser's next callback and returns its URL. */
   next(): Promise<URL>;
   close(): void;
 }
 
+/** Opens a callback server on a free port. */
 export async function openAnswerPort(): Promise<AnswerPort> {
-  let arrived = Promise.withResolvers<URL>();
+  let callback = Promise.withResolvers<URL>();
   let origin = "";
   const server: Server = createServer(({ url = "/" }, response) => {
     response.end("You may close this page.");
-    if (url.startsWith("/callback")) arrived.resolve(new URL(url, origin));
+    if (url.startsWith("/callback")) callback.resolve(new URL(url, origin));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
@@ -55,8 +57,8 @@ export async function openAnswerPort(): Promise<AnswerPort> {
   return {
     url: `${origin}/callback`,
     async next() {
-      const url = await arrived.promise;
-      arrived = Promise.withResolvers<URL>();
+      const url = await callback.promise;
+      callback = Promise.withResolvers<URL>();
       return url;
     },
     close: () => {
@@ -66,7 +68,7 @@ export async function openAnswerPort(): Promise<AnswerPort> {
   };
 }
 
-/** Presses a button of the consent page. */
+/** Opens the consent page and presses a button. */
 export async function decide(page: Page, url: URL, decision: "Connect" | "Do not connect"): Promise<void> {
   await page.goto(url.href);
   await page.getByRole("button", { name: decision, exact: true }).click();

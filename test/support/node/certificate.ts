@@ -1,8 +1,8 @@
-// A self-signed certificate (RFC 5280) for a stand-in, with the name and the days that a test wants.
+// Creates self-signed certificates (RFC 5280) for test servers, with a chosen host name and expiry.
 import { generateKeyPairSync, randomBytes, sign } from "node:crypto";
 
+/** A private key and its certificate, both as PEM. */
 export interface Credentials {
-  /** Both as PEM. */
   readonly key: string;
   readonly cert: string;
 }
@@ -22,11 +22,11 @@ const ALTERNATIVE_NAMES = oid("551d11");
 const CONSTRAINTS = oid("551d13");
 const ECDSA_SHA256 = der(DER.sequence, oid("2a8648ce3d040302"));
 
-/** As UTCTime: `261125120000Z`. */
+/** Encodes a date as UTCTime: `261125120000Z`. */
 const time = (date: Date): Buffer =>
   der(DER.time, Buffer.from(`${date.toISOString().replaceAll(/[-:T]/g, "").slice(2, 14)}Z`));
 
-/** Good until `validTo`, for `hostname`. */
+/** Creates a certificate for `hostname` that is valid until `validTo`. */
 export function createCertificate(hostname: string, validTo: Date): Credentials {
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const common = der(DER.sequence, COMMON_NAME, der(DER.text, Buffer.from(hostname)));

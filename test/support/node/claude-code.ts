@@ -1,5 +1,5 @@
-// The real Claude Code, at a pinned version, with a home folder of its own and no way out of this machine. It is fetched when a
-// test first asks for it and kept in node_modules/.cache: as a devDependency it would add 400 MB to every clone.
+// Runs the real Claude Code at a pinned version, with its own home folder and without network access. It is downloaded when a test first
+// needs it and cached in node_modules/.cache: as a devDependency it would add 400 MB to every clone.
 import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,15 +13,17 @@ const PROGRAM = path.join(FOLDER, "node_modules/@anthropic-ai/claude-code/cli-wr
 
 const run = promisify(execFile);
 
+/** An installation with its own home folder. */
 export interface ClaudeCode {
-  /** Runs it in its home and returns what it printed. Rejects unless it ends with 0. */
+  /** Runs a command in the home folder and returns its output. Rejects unless the command exits with 0. */
   run(...args: readonly string[]): Promise<string>;
-  /** `claude mcp list` in a folder whose own servers the person approved, with PORT set. */
+  /** Runs `claude mcp list` with PORT set, in a folder whose project servers the user has approved. */
   serversOf(folder: string, port: string): Promise<string>;
+  /** Deletes the home folder. */
   remove(): void;
 }
 
-/** Fetches the program unless it is there. Returns why it cannot be had, or undefined. */
+/** Downloads the program unless it is cached. Returns why that failed, or undefined. Throws in CI instead. */
 export async function fetchClaudeCode(): Promise<string | undefined> {
   if (existsSync(PROGRAM)) return undefined;
   const args = ["install", "--prefix", FOLDER, "--ignore-scripts", "--no-package-lock", "--no-fund", "--no-audit"];
@@ -30,14 +32,14 @@ export async function fetchClaudeCode(): Promise<string | undefined> {
     return undefined;
   } catch (error) {
     rmSync(FOLDER, { recursive: true, force: true });
-    const reason = `Claude Code ${VERSION} cannot be fetched from the npm registry`;
-    // A machine without a network can still run the other tests; CI must not pass without this one.
+    const reason = `Claude Code ${VERSION} cannot be downloaded from the npm registry`;
+    // Without a network this test is skipped on a developer's machine, but CI must not pass without it.
     if (process.env["CI"] !== undefined) throw new Error(reason, { cause: error });
     return reason;
   }
 }
 
-/** A fresh home; whatever it asks of the outside meets a proxy that is not there. */
+/** Creates an empty home folder. Requests to other machines go to a proxy that does not exist. */
 export function createClaudeCode(): ClaudeCode {
   const home = mkdtempSync(path.join(tmpdir(), "gatehouse-claude-"));
   const nowhere = "http://127.0.0.1:9";

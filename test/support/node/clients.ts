@@ -1,4 +1,4 @@
-// The real clients of both SDKs behind one small face, so that a test can say the same to each.
+// Wraps the real clients of both SDKs in one interface, so that a test can run with each of them.
 import {
   Client as ClientV2,
   StreamableHTTPClientTransport as TransportV2,
@@ -10,14 +10,16 @@ import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport as TransportV1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { TestAuth } from "./sign-in.ts";
 
-export interface ToolAnswer {
+/** The result of a tool call. */
+interface ToolAnswer {
   readonly isError: boolean;
   readonly structured: unknown;
   readonly text: string;
-  /** Everything that came over the wire, for what must not be in it. */
+  /** The whole result as JSON, for checks of what must not be in it. */
   readonly wire: string;
 }
 
+/** A connected client. */
 export interface TestClient {
   call(name: string, args: Record<string, unknown>): Promise<ToolAnswer>;
   toolNames(): Promise<readonly string[]>;
@@ -29,16 +31,16 @@ export interface TestClient {
 }
 
 export const CLIENT_KINDS = ["sdk v2, 2026", "sdk v2, 2025", "sdk v1"] as const;
-export type ClientKind = (typeof CLIENT_KINDS)[number];
+type ClientKind = (typeof CLIENT_KINDS)[number];
 
 const INFO = { name: "gatehouse-tests", version: "1" };
 
-/** Connects as an account: the client meets the 401, registers, signs in, and comes back with a token. */
+/** Connects as an account: the client gets the 401, registers, signs in and connects with an access token. */
 export async function connectAs(kind: ClientKind, resource: string, account: string): Promise<TestClient> {
   return connectWith(kind, resource, new TestAuth(account));
 }
 
-/** The same with a sign-in of one's own, such as one in a browser. */
+/** Connects with the given sign-in, such as one in a browser. */
 export async function connectWith(kind: ClientKind, resource: string, auth: TestAuth): Promise<TestClient> {
   switch (kind) {
     case "sdk v1":
@@ -67,7 +69,7 @@ async function connectV2(resource: string, auth: TestAuth, mode: VersionNegotiat
     await new TransportV2(new URL(resource), { authProvider: auth }).finishAuth(callback.searchParams);
     return connect();
   });
-  return faceOf(client);
+  return wrapClient(client);
 }
 
 async function connectV1(resource: string, auth: TestAuth): Promise<TestClient> {
@@ -81,12 +83,12 @@ async function connectV1(resource: string, auth: TestAuth): Promise<TestClient> 
     await new TransportV1(new URL(resource), { authProvider: auth }).finishAuth(auth.code);
     return connect();
   });
-  return faceOf(client);
+  return wrapClient(client);
 }
 
-function faceOf(client: ClientV1 | ClientV2): TestClient {
+function wrapClient(client: ClientV1 | ClientV2): TestClient {
   return {
-    call: async (name, args) => answerOf(await client.callTool({ name, arguments: args })),
+    call: async (name, args) => parseAnswer(await client.callTool({ name, arguments: args })),
     toolNames: async () => (await client.listTools()).tools.map((tool) => tool.name),
     resourceUris: async () => (await client.listResources()).resources.map((resourceEntry) => resourceEntry.uri),
     read: async (uri) => textOf(client.readResource({ uri })),
@@ -95,7 +97,7 @@ function faceOf(client: ClientV1 | ClientV2): TestClient {
   };
 }
 
-function answerOf(result: Record<string, unknown>): ToolAnswer {
+function parseAnswer(result: Record<string, unknown>): ToolAnswer {
   const content = Array.isArray(result["content"]) ? result["content"] : [];
   const text = content
     .map((block: unknown) => (typeof block === "object" && block !== null && "text" in block ? String(block.text) : ""))

@@ -1,4 +1,4 @@
-// The conformance Worker as a process that can be killed and started again on the same ports with the same state.
+// Runs the conformance Worker in a process that can be killed and restarted on the same ports with the same state.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -9,32 +9,34 @@ import { freePort } from "./server.ts";
 import { ROOT, runProcess } from "./worker.ts";
 import type { WorkerProcess } from "./worker.ts";
 
+/** How often a tool ran, and how often its side effect happened. */
 export interface Count {
   readonly tries: number;
   readonly effects: number;
 }
 
-export interface ConformanceWorker {
+/** A Worker that tests start and stop. */
+interface ConformanceWorker {
   readonly origin: string;
-  /** The same objects behind another isolate. */
+  /** The origin of a second isolate with the same Durable Objects. */
   readonly twinOrigin: string;
   readonly port: number;
   start(): Promise<void>;
   stop(signal: "SIGTERM" | "SIGKILL"): Promise<void>;
-  /** Side effects by name, from storage. */
+  /** Reads the counts of side effects by name, from storage. */
   counts(): Promise<Record<string, Count>>;
-  /** When the session's object in memory was constructed, in milliseconds of its own clock. */
+  /** When the session's object was constructed, in milliseconds of its own clock. */
   born(sessionId: string): Promise<number>;
-  /** The sockets of streams that the session's object holds. */
+  /** The number of stream sockets that the session's object holds. */
   streams(sessionId: string): Promise<number>;
   publish(uri: string): Promise<void>;
-  /** Another of the Worker's control paths, with its query. */
+  /** Calls another control path of the Worker, with its query. */
   control(pathAndQuery: string): Promise<void>;
-  /** Ends it and takes its files away. */
+  /** Stops the Worker and deletes its files. */
   remove(): Promise<void>;
 }
 
-/** Runs one for the tests of a file; its origins are known once they run. */
+/** Runs a Worker for the tests of a file. Its origins are known only while tests run. */
 export function useConformanceWorker(): () => ConformanceWorker {
   let worker: ConformanceWorker | undefined;
   beforeAll(async () => {
@@ -50,8 +52,8 @@ export function useConformanceWorker(): () => ConformanceWorker {
   };
 }
 
-/** Builds it; `start` runs it. */
-export async function createConformanceWorker(): Promise<ConformanceWorker> {
+/** Builds a Worker without starting it. */
+async function createConformanceWorker(): Promise<ConformanceWorker> {
   const dir = mkdtempSync(path.join(tmpdir(), "gatehouse-conformance-"));
   const config = path.join(ROOT, "test/conformance/wrangler.jsonc");
   const bundle = path.join(dir, "bundle");

@@ -1,35 +1,39 @@
-// GitHub's sign-in and the part of its API that sign-in uses, on loopback, as a GitHub Enterprise Server would serve them.
+// A fake of GitHub's sign-in and of the API that sign-in uses, on loopback, with the paths of a GitHub Enterprise Server.
 import { createHash, randomUUID } from "node:crypto";
 import { startStandIn } from "./stand-in.ts";
 import type { StandIn } from "./stand-in.ts";
 
+/** A GitHub account. */
 export interface GitHubPerson {
   readonly id: number;
   readonly emails: readonly { readonly email: string; readonly primary: boolean; readonly verified: boolean }[];
-  /** Organisation → the state of the membership. */
+  /** The state of the membership by organisation. */
   readonly organisations: Readonly<Record<string, "active" | "pending">>;
-  /** `Organisation/team`. */
+  /** Each as `organisation/team`. */
   readonly teams: readonly string[];
 }
 
-/** The ids of organisations by their names in lower case. */
+/** The ids of organisations by lower-case name. */
 const IDS: Readonly<Record<string, number>> = { acme: 1001, "acme-labs": 1002, other: 1003 };
 
+/** The fake, with the knobs that tests turn. */
 export interface GitHub extends StandIn {
-  /** Who signs in next, and whose tokens those are that were given out. */
+  /** The account that signs in next and that owns all issued tokens. */
   person: GitHubPerson;
-  /** Whether the app's tokens expire, as those of a GitHub App. */
+  /** Whether the app's tokens expire, as those of a GitHub App do. */
   tokensExpire: boolean;
-  /** Makes every token worthless, as when the person takes the app's access back. */
+  /** Invalidates every token, as when the user revokes the app's access. */
   revokeTokens(): void;
-  /** Ids of organisations that are others than before: who took over the name of a renamed one. */
+  /** New ids of organisations, by name: another organisation has taken the name of a renamed one. */
   takenOver: ReadonlyMap<string, number>;
-  /** How often tokens were refreshed. */
+  /** The number of refreshes. */
   refreshes: number;
 }
 
+/** The OAuth app that Gatehouse is registered as. */
 export const APP = { id: "Iv1.gatehouse", secret: "github-secret-of-the-app" };
 
+/** Starts the fake. */
 export async function startGitHub(redirectUri: string): Promise<GitHub> {
   const codes = new Map<string, string>();
   const tokens = new Set<string>();
@@ -48,8 +52,8 @@ export async function startGitHub(redirectUri: string): Promise<GitHub> {
     return Response.redirect(back, 302);
   }
 
-  /** Refusals of the token endpoint come with status 200. */
-  function give(form: URLSearchParams): object {
+  /** Answers the token endpoint. GitHub sends its errors with status 200. */
+  function exchange(form: URLSearchParams): object {
     if (form.get("client_id") !== APP.id || form.get("client_secret") !== APP.secret)
       return { error: "incorrect_client_credentials" };
     if (form.get("grant_type") === "refresh_token") {
@@ -69,7 +73,7 @@ export async function startGitHub(redirectUri: string): Promise<GitHub> {
     if (!github.tokensExpire) return { access_token: token, token_type: "bearer", scope: "read:org,user:email" };
     const refreshToken = `ghr_${randomUUID()}`;
     refreshTokens.add(refreshToken);
-    // So short that each refresh of ours needs a new one.
+    // So short that each refresh by Gatehouse needs a new GitHub token.
     return { access_token: token, expires_in: 30, refresh_token: refreshToken, refresh_token_expires_in: 15_897_600 };
   }
 
@@ -80,7 +84,7 @@ export async function startGitHub(redirectUri: string): Promise<GitHub> {
 
   function api(path: string, query: URLSearchParams): Response {
     const { id, emails, organisations, teams } = github.person;
-    if (path === "/user") return Response.json({ id, login: "whoever", email: "public@elsewhere.example" });
+    if (path === "/user") return Response.json({ id, login: "some-user", email: "public@elsewhere.example" });
     if (path === "/user/emails") return Response.json(emails);
     if (path === "/user/teams") {
       const page = Number(query.get("page"));
@@ -103,7 +107,7 @@ export async function startGitHub(redirectUri: string): Promise<GitHub> {
     if (request.headers.get("user-agent") !== "gatehouse") return fault("no user agent");
     if (pathname === "/login/oauth/access_token") {
       if (request.headers.get("accept") !== "application/json") return fault("does not ask for JSON");
-      return Response.json(give(new URLSearchParams(await request.text())));
+      return Response.json(exchange(new URLSearchParams(await request.text())));
     }
     if (!pathname.startsWith("/api/v3/")) return fault("no such path");
     if (request.headers.get("accept") !== "application/vnd.github+json")

@@ -1,4 +1,4 @@
-// The identity Worker, built and served in this process with the variables of a test; and people who sign in to it.
+// Builds and serves the identity Worker in this process with a test's variables, and signs users in to it.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -13,44 +13,47 @@ import type { Flow, Registered, Tokens } from "../oauth.ts";
 import { freePort } from "./server.ts";
 import { ROOT } from "./worker.ts";
 
+/** A client with its tokens. */
 export interface SignedIn {
   readonly client: Registered;
   readonly tokens: Tokens;
 }
 
-export interface IdentityWorker {
+/** The served Worker. */
+interface IdentityWorker {
   readonly flow: Flow;
-  /** What was logged since the last call, as one text. */
+  /** Returns the lines logged since the last call, as one text. */
   log(): Promise<string>;
-  /** Consents, goes to the provider and comes back. The last page, which is a redirect to the client when all went well. */
+  /** Consents and signs in at the provider. Returns the last page, which redirects to the client on success. */
   signIn(client: Registered, alter?: AlterUrl): Promise<Page>;
-  /** From nothing to tokens. */
+  /** Registers a client, signs in and returns the tokens. */
   connect(): Promise<SignedIn>;
   refresh(signedIn: SignedIn): Promise<Response>;
-  /** The identity of an access token, as /mcp answers it; undefined when it is refused. */
+  /** Returns the identity of an access token, as /mcp reports it; undefined when the access token is refused. */
   identityOf(tokens: Tokens): Promise<Record<string, unknown> | undefined>;
-  /** Signs in to the pages; undefined when that failed. */
+  /** Signs in to our pages and returns the identity; undefined when that failed. */
   signInToPages(browser: Browser): Promise<Record<string, unknown> | undefined>;
 }
 
+/** Returns the Worker's variables for an origin. */
 export type Variables = (origin: string) => Promise<Record<string, string>>;
 
-/** Changes a URL before the browser goes there, as somebody between could. */
-export type AlterUrl = (url: URL) => URL;
+/** Changes a URL before the browser opens it, as a man in the middle could. */
+type AlterUrl = (url: URL) => URL;
 
 /**
- * Serves one for the tests of a file. `variables` gets the origin; it is called before the Worker starts. `send` stands for
- * what is between the browsers and the Worker.
+ * Serves a Worker for the tests of a file. `variables` is called with the origin before the Worker starts. `send` carries the browsers'
+ * requests, so a test can act as a proxy.
  */
 export function useIdentityWorker(variables: Variables, send: Send = fetch): () => IdentityWorker {
-  let worker: { readonly face: IdentityWorker; readonly stop: () => Promise<void> } | undefined;
+  let worker: { readonly flows: IdentityWorker; readonly stop: () => Promise<void> } | undefined;
   beforeAll(async () => {
     worker = await serve(variables, send);
   }, 120_000);
   afterAll(async () => worker?.stop());
   return () => {
     if (worker === undefined) throw new Error("the identity Worker runs during tests only");
-    return worker.face;
+    return worker.flows;
   };
 }
 
@@ -67,7 +70,7 @@ async function serve(variables: Variables, send: Send) {
   const addresses = (await freeAddresses(port)) ?? [];
   const { miniflare, origin } = await startLocal({ configPath, bundleDir, port, addresses, stateDir, bindings });
   return {
-    face: faceOf({ origin, send }),
+    flows: createFlows({ origin, send }),
     stop: async () => {
       await miniflare.dispose();
       rmSync(dir, { recursive: true, force: true });
@@ -75,7 +78,7 @@ async function serve(variables: Variables, send: Send) {
   };
 }
 
-function faceOf(flow: Flow): IdentityWorker {
+function createFlows(flow: Flow): IdentityWorker {
   const { origin } = flow;
 
   async function signIn(client: Registered, alter: AlterUrl = (url) => url): Promise<Page> {
@@ -117,7 +120,7 @@ function faceOf(flow: Flow): IdentityWorker {
   };
 }
 
-/** Follows redirects, each altered, until there is none or it leads to `end`. */
+/** Follows redirects, each changed by `alter`, until a page does not redirect or redirects to `end`. */
 async function followTo(browser: Browser, first: Page, end: string, alter: AlterUrl): Promise<Page> {
   let page = first;
   for (let hops = 0; hops < 10; hops += 1) {
@@ -125,5 +128,5 @@ async function followTo(browser: Browser, first: Page, end: string, alter: Alter
     if (location === null || location.startsWith(end)) return page;
     page = await browser.open(alter(new URL(location, page.url)).href);
   }
-  throw new Error(`redirects without end, at ${page.url}`);
+  throw new Error(`too many redirects, at ${page.url}`);
 }

@@ -1,7 +1,7 @@
-// What the test's issuer remembers, so that it outlives the issuer's change of keys.
+// Storage of the test's OpenID Connect issuer, which must survive the issuer's key rotation.
 import type { Adapter, AdapterPayload } from "oidc-provider";
 
-/** Storage for `Configuration.adapter`: everything lives as long as the test. */
+/** Creates a storage for `Configuration.adapter`. It ignores expiry. */
 export function createIssuerStorage(): (name: string) => Adapter {
   const records = new Map<string, AdapterPayload>();
   const findWhere = async (name: string, field: "uid" | "userCode", value: string) =>

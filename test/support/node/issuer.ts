@@ -1,5 +1,5 @@
-// A real OpenID Connect issuer on loopback, whose accounts, keys and answers a test changes. Whoever comes is signed in as the
-// account that the test names.
+// Runs a real OpenID Connect issuer on loopback, whose accounts, keys and answers tests can change. It signs every browser in as the
+// account that the test chose.
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -8,39 +8,42 @@ import { Provider } from "oidc-provider";
 import type { Configuration, JWK } from "oidc-provider";
 import { createIssuerStorage } from "./issuer-storage.ts";
 
-export interface IssuerAccount {
+/** An account's claims. */
+interface IssuerAccount {
   readonly email: string | undefined;
   readonly email_verified: boolean | undefined;
   readonly groups: readonly string[];
 }
 
+/** The issuer, with the knobs that tests turn. */
 export interface Issuer {
   readonly url: string;
-  /** Everybody, by account id. Who is taken out is disabled. */
+  /** All accounts by id. Removing an account disables it. */
   readonly accounts: Map<string, IssuerAccount>;
   /** The id of the account that signs in next. */
   person: string;
-  /** Changes the ID tokens that are sent, each signed anew, with the issuer's key unless `key` is another. */
+  /** Changes the claims of ID tokens and signs them again, with the issuer's key or with `key`. */
   alter: { readonly claims: (claims: Record<string, unknown>) => object; readonly key?: CryptoKey } | undefined;
-  /** Answers that come instead, by path. */
+  /** Answers that replace the issuer's, by path. */
   readonly instead: Map<string, { readonly status: number; readonly body: object }>;
-  /** The requests that came, as `METHOD /path`. */
+  /** The requests so far, as `METHOD /path`. */
   readonly requests: string[];
-  /** Replaces the keys at once, without announcing the new ones before. */
+  /** Replaces the keys at once, without publishing the new ones before. */
   rotateKeys(): Promise<void>;
   close(): void;
 }
 
-export interface IssuerOptions {
+/** How the issuer is configured. */
+interface IssuerOptions {
   readonly redirectUri: string;
-  /** Whether claims come in ID tokens too, or by the user info alone. */
+  /** Whether ID tokens contain the claims, or only the user info endpoint does. */
   readonly claimsInIdToken: boolean;
   readonly hasRefreshTokens?: boolean;
 }
 
 const CLIENT = { id: "gatehouse", secret: "issuer-secret-of-the-client" };
 
-/** The variables that a deployment has for it. */
+/** A deployment's variables for this issuer. */
 export function variablesFor({ url }: Issuer): Record<string, string> {
   return {
     GATEHOUSE_SIGN_IN: "oidc",
@@ -52,6 +55,7 @@ export function variablesFor({ url }: Issuer): Record<string, string> {
   };
 }
 
+/** Starts an issuer on a free port. */
 export async function startIssuer(options: IssuerOptions): Promise<Issuer> {
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url ?? "/", issuer.url);
@@ -96,8 +100,8 @@ async function createProvider(issuer: Issuer, adapter: Storage, options: IssuerO
     const body: unknown = context.body;
     if (context.path !== "/token" || issuer.alter === undefined || !isTokenAnswer(body)) return;
     const claims = issuer.alter.claims(decodeJwt(body.id_token));
-    const { kid: ownKid = "" } = decodeProtectedHeader(body.id_token);
-    const token = new SignJWT({ ...claims }).setProtectedHeader({ alg: "RS256", kid: ownKid });
+    const { kid: keyId = "" } = decodeProtectedHeader(body.id_token);
+    const token = new SignJWT({ ...claims }).setProtectedHeader({ alg: "RS256", kid: keyId });
     context.body = { ...body, id_token: await token.sign(issuer.alter.key ?? privateKey) };
   });
   const callback = provider.callback();
@@ -147,7 +151,7 @@ function configuration(issuer: Issuer, options: IssuerOptions, key: JWK): Config
   };
 }
 
-/** What a person does at the issuer: signs in and agrees. */
+/** Signs in and consents, as a user does at the issuer. */
 async function finishInteraction(
   provider: Provider,
   issuer: Issuer,

@@ -1,15 +1,16 @@
-// The outside network as tests in workerd have it: metadata documents of clients, good and bad, and a count of the requests for each.
-// Any other request fails the run.
+// Fakes the outside network for tests in workerd: it serves valid and invalid client metadata documents, and counts the requests for
+// each. Any other request fails the run.
 import { Response } from "miniflare";
 import { PRIVATE_KEY, PUBLIC_KEY } from "../assertion-key.ts";
 
 const REDIRECT_URIS = ["http://127.0.0.1:45454/callback"];
 const JSON_TYPE = "application/json";
-/** Answers how often the URL in its query was asked for. */
+/** Answers with the number of requests for the URL in its query. */
 const COUNTER_HOST = "requests.example";
 
 const requests = new Map<string, number>();
 
+/** Answers an outgoing request of the Worker. */
 export function outside({ url }: { readonly url: string }): Response {
   const { hostname, searchParams } = new URL(url);
   if (hostname === COUNTER_HOST) return Response.json(requests.get(searchParams.get("url") ?? "") ?? 0);
@@ -32,7 +33,7 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
   "https://documents.example/cached.json": document({ headers: { "Cache-Control": "public, max-age=600" } }),
   "https://documents.example/own-type.json": document({ type: "application/vnd.client+json; charset=utf-8" }),
   "https://unreachable.example/metadata.json": () => new Response(null, { status: 502 }),
-  // An open redirect, and the document to which an attacker leads it.
+  // An open redirect, and the attacker's document that it leads to.
   "https://documents.example/open-redirect?to=https://attacker.example/document.json": redirect(
     "https://attacker.example/document.json",
   ),
@@ -86,7 +87,7 @@ interface DocumentOptions {
   readonly more?: Readonly<Record<string, unknown>>;
 }
 
-/** A document that is good but for what `options` say. */
+/** Answers with a valid document, except for what `options` change. */
 function document({ type = JSON_TYPE, status = 200, headers = {}, more = {} }: DocumentOptions = {}): Answer {
   return (url) =>
     new Response(

@@ -1,5 +1,5 @@
-// Serves the sample's Worker under another policy file: the same bindings and objects, other words and rules. For what must hold
-// in any deployment.
+// Serves the sample's Worker with another policy file, for tests of what must hold in any deployment. Bindings and Durable Objects are the
+// sample's.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -14,14 +14,15 @@ import { ROOT } from "./worker.ts";
 const CONFIG = path.join(ROOT, "sample/wrangler.jsonc");
 const ENTRY = path.join(ROOT, "sample/index.ts");
 
-export interface PolicyServerOptions {
-  /** Fills its databases and documents. */
+/** How to prepare the server. */
+interface PolicyServerOptions {
+  /** Fills the databases and documents. */
   readonly prepare?: (storage: Miniflare) => Promise<void>;
-  /** Variables besides those of the sample's configuration. */
+  /** Variables in addition to those of the sample's configuration. */
   readonly bindings?: Readonly<Record<string, string>>;
 }
 
-/** Runs one for the tests of a file. Returns its origin, known once it runs. */
+/** Runs a server for the tests of a file. Returns a function that gives its origin while tests run. */
 export function usePolicyServer(policyFile: string, { prepare, bindings }: PolicyServerOptions = {}): () => string {
   const dir = mkdtempSync(path.join(tmpdir(), "gatehouse-policy-"));
   let origin: string | undefined;
@@ -52,10 +53,10 @@ export function usePolicyServer(policyFile: string, { prepare, bindings }: Polic
   };
 }
 
-/** The sample's entry, which exports all that a deployment needs, with another policy file. */
+/** Writes a copy of the sample's entry that imports another policy file. */
 function entryFor(dir: string, policyFile: string): string {
   const text = readFileSync(ENTRY, "utf8")
-    .replace("../src/gatehouse.ts", path.join(ROOT, "src/gatehouse.ts"))
+    .replace("../src/app/create-gatehouse.ts", path.join(ROOT, "src/app/create-gatehouse.ts"))
     .replace("./gatehouse.config.ts", path.join(ROOT, policyFile));
   const file = path.join(dir, "index.ts");
   writeFileSync(file, text);

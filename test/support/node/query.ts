@@ -1,4 +1,4 @@
-// One query to a running server, as the 2026 revision sends it, without a client library.
+// Sends one query to a running server in the 2026 revision, without a client library.
 
 const ENVELOPE = {
   "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -6,7 +6,7 @@ const ENVELOPE = {
   "io.modelcontextprotocol/clientCapabilities": {},
 };
 
-/** The whole answer, whatever it is. */
+/** Queries the shop and returns the HTTP response, also when it is an error. */
 export async function queryShop(origin: string, token: string, sql: string): Promise<Response> {
   const params = { name: "query", arguments: { source: "shop", sql }, _meta: ENVELOPE };
   return fetch(`${origin}/mcp`, {

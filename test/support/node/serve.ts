@@ -1,5 +1,5 @@
-// Runs in a process of its own: serves a built Worker until it is told to end, on PORT, and from a second isolate with the
-// same objects on TWIN_PORT. Reads CONFIG, BUNDLE and STATE besides, and BINDINGS, variables as JSON, if it is set.
+// Serves a built Worker until SIGTERM: on PORT, and from a second isolate with the same Durable Objects on TWIN_PORT. Runs as a process
+// of its own and also reads CONFIG, BUNDLE, STATE and, if it is set, BINDINGS (variables as JSON).
 import { WORKER_NAME, freeAddresses, startWorkers, workerOf } from "../../../scripts/local.ts";
 
 function setting(name: string): string {

@@ -1,4 +1,4 @@
-// Starts the real server once for all tests in Node, as a newcomer would: `npm start`, with its own state folder.
+// Starts the real server once for all tests in Node, as `npm start` does, with its own state folder.
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -14,7 +14,7 @@ declare module "vitest" {
   }
 }
 
-/** Runs scripts/start.ts and resolves when it says that it serves. */
+/** Runs scripts/start.ts and resolves when it serves. */
 export async function startServer(
   port: number,
   stateDir: string,
@@ -24,6 +24,7 @@ export async function startServer(
   return runProcess("scripts/start.ts", env, "Press Ctrl+C to stop.", `http://localhost:${port}`);
 }
 
+/** Finds a free port on loopback. */
 export async function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
@@ -37,9 +38,10 @@ export async function freePort(): Promise<number> {
   });
 }
 
-/** As a deployment has it: what the server says of itself must not depend on the network of the machine that tests it. */
+/** Settings as in a deployment: the server's metadata must not depend on the network of the machine that runs the tests. */
 const DEPLOYED = { GATEHOUSE_CLIENT_METADATA_DOCUMENTS: "on" };
 
+/** The global setup of the tests in Node. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const stateDir = mkdtempSync(path.join(tmpdir(), "gatehouse-test-"));
   const server = await startServer(await freePort(), stateDir, DEPLOYED);

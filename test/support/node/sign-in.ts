@@ -1,5 +1,5 @@
-// Signs in over real HTTP the way a client does, with a person at the browser who approves and chooses an account.
-// The provider fits the clients of both SDKs.
+// Signs in over real HTTP as a client does: approves the consent page and chooses an account as a user in a browser would. `TestAuth`
+// works with the clients of both SDKs.
 import type {
   OAuthClientMetadata,
   OAuthClientProvider,
@@ -11,20 +11,22 @@ import { createBrowser } from "../forms.ts";
 
 const REDIRECT_URL = "http://127.0.0.1:45454/callback";
 
-/** What the person does at the browser: returns the URL that the client is sent back to. */
+/** Does what the user does in the browser, and returns the callback URL. */
 export async function walkThroughSignIn(authorizationUrl: string, account: string): Promise<URL> {
   const browser = createBrowser(fetch);
   const consent = await browser.open(authorizationUrl);
   const accounts = await browser.press(consent, "decision", "approve");
-  const done = await browser.press(accounts, "account", account);
-  const location = done.response.headers.get("location");
-  if (location === null) throw new Error(`sign-in as ${account} ended with ${done.response.status}: ${done.html}`);
+  const redirect = await browser.press(accounts, "account", account);
+  const location = redirect.response.headers.get("location");
+  if (location === null)
+    throw new Error(`sign-in as ${account} ended with ${redirect.response.status}: ${redirect.html}`);
   return new URL(location);
 }
 
+/** Signs in as an account of the sample, and stores everything in memory. */
 export class TestAuth implements OAuthClientProvider {
   readonly account: string;
-  /** The callback that the client was sent to. */
+  /** The URL that the browser was last redirected to. */
   callback: URL | undefined;
   #information: StoredOAuthClientInformation | undefined;
   #tokens: StoredOAuthTokens | undefined;
@@ -85,7 +87,7 @@ export class TestAuth implements OAuthClientProvider {
     return this.#verifier;
   }
 
-  /** The code that came back. */
+  /** The authorization code of the callback. */
   get code(): string {
     const code = this.callback?.searchParams.get("code");
     if (code === null || code === undefined) throw new Error("no code came back");

@@ -1,21 +1,22 @@
-// A server on loopback that stands for somebody else's: it answers as that one does, and remembers what it did not like about
-// the requests that it got.
+// A server on loopback that fakes another party's server, and records what was wrong with the requests that it received.
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 
+/** A running fake. */
 export interface StandIn {
   readonly url: string;
-  /** What was wrong with requests that came. A test of the real path expects none. */
+  /** What was wrong with requests. Tests of valid flows expect none. */
   readonly faults: string[];
-  /** Answers that come instead, by path. */
+  /** Answers that replace the fake's, by path. */
   readonly instead: Map<string, Response>;
   close(): void;
 }
 
+/** Answers a request. `fault` records what is wrong with the request, and answers 400. */
 export type Answer = (request: Request, fault: (text: string) => Response) => Promise<Response>;
 
-/** Serves `answer` until it is closed. */
+/** Starts a server that answers with `answer` until it is closed. */
 export async function startStandIn(answer: Answer): Promise<StandIn> {
   const server = createServer((incoming, outgoing) => {
     const chunks: Buffer[] = [];

@@ -1,9 +1,11 @@
-// Writes docs/tour.md from a real session with the sample: the words are here, every answer is what the server says.
+// Writes docs/tour.md from a real session with the sample. This file contains the prose; every answer in the page is the server's.
 import { explain } from "../../../scripts/policy/explain.ts";
 import sample from "../../../sample/gatehouse.config.ts";
+import { formatAnswerPart } from "../answer-text.ts";
 import type { TestClient } from "./clients.ts";
 
-export interface Guests {
+/** Connected clients of three sample accounts. */
+interface Guests {
   readonly analyst: TestClient;
   readonly support: TestClient;
   readonly guest: TestClient;
@@ -20,7 +22,7 @@ const FREE = "SELECT sku, sum(on_hand - reserved) AS free FROM stock GROUP BY sk
 const SCARCE = "SELECT name, sold, free FROM r2 JOIN r3 USING (sku) WHERE free < 100 ORDER BY sold DESC LIMIT 3";
 const ORDERS_IN_TEXT = "SELECT id, body FROM tickets WHERE body LIKE '%assistant:%' ORDER BY id";
 
-/** The whole page. Results are named r1, r2, … in the order of the page, whatever the accounts kept before. */
+/** Builds the page. It numbers results r1, r2, … in the order of the page, whatever results the accounts stored before. */
 export async function writeTour({ analyst, support, guest }: Guests): Promise<string> {
   const ada = createSession(analyst);
   const sol = createSession(support);
@@ -28,33 +30,39 @@ export async function writeTour({ analyst, support, guest }: Guests): Promise<st
   const [customers, tickets] = ["shop.customers", "shop.tickets"];
   const pieces = [
     INTRODUCTION,
-    "## Three people, one question\n\n*What data can you see?* Each person's assistant calls `describe`. Ada, an analyst:",
+    "## Three users, one question\n\n*What data can you see?* Each user's assistant calls `describe`. Ada, an analyst:",
     await ada("describe", {}, ["sources", "saved"]),
-    "Sol, of the support desk for the north:",
+    "Sol, from the support desk for the region north:",
     await sol("describe", {}, ["sources"]),
     "Gil, who is signed in and has no role:",
     await gil("describe", {}, ["sources", "hint"]),
-    "## A figure\n\n*Which product category earned most in the second quarter of 2026, and how many orders was that?* Ada's assistant writes SQL:",
+    "## A figure",
+    "*Which product category earned most in the second quarter of 2026, and how many orders was that?* Ada's assistant writes SQL:",
     await ada("query", { source: "shop", sql: CATEGORIES, params: ["2026-04-01", "2026-07-01"], limit: 3 }, ROWS),
-    "The rows are kept as `r1` for her. The same question from Sol's assistant, who may not see orders:",
+    "The rows are stored for her as `r1`. Sol's assistant asks the same question, but Sol may not see orders:",
     await sol("query", { source: "shop", sql: "SELECT count(*) FROM orders" }, ["error"]),
-    "## The same SQL, two people\n\nAda sees all customers, masked:",
+    "## The same SQL, two users\n\nAda sees all customers, masked:",
     await ada("query", { source: "shop", sql: CUSTOMERS, limit: 2 }, ["columns", "rows", "count", "masked"], false),
-    "Sol sees those of the north, in clear, and is told that there are others:",
+    "Sol sees the customers of the region north, unmasked, and the answer says that there are others:",
     await sol("query", { source: "shop", sql: CUSTOMERS, limit: 2 }, ["columns", "rows", "count", "restricted"]),
-    "Nobody but the owner sees what staff and customers note about each other. For Ada the column does not exist:",
+    "Only the owner sees the notes that staff and customers write. For Ada the column does not exist:",
     await ada("query", { source: "shop", sql: "SELECT notes FROM customers" }, ["error"]),
-    "## Two databases\n\n*Which of our best sellers are running out?* Sales are in one database, stock in another. Each query keeps its rows; a third joins them:",
+    "## Two databases",
+    [
+      "*Which of our best sellers are running out?* Sales are in one database, stock in another.",
+      "Each query stores its rows, and a third query joins them:",
+    ].join("\n"),
     await ada("query", { source: "shop", sql: SOLD, limit: 1 }, ["result", "count"]),
     await ada("query", { source: "ops", sql: FREE, limit: 1 }, ["result", "count"]),
     await ada("query", { source: "workspace", sql: SCARCE }, ["columns", "rows", "count"]),
     "## Documents\n\n*Who has to approve a refund?*",
     await ada("search", { query: "who approves refunds", limit: 1 }, ["results"]),
-    "## Text that gives orders\n\nCustomers write tickets, and some write to your assistant. It gets such text fenced, with a note that it is data:",
+    "## Text with instructions",
+    "Customers write tickets, and some of them address your assistant. It gets such text fenced, with a note that it is data:",
     await ada("query", { source: "shop", sql: ORDERS_IN_TEXT, limit: 1 }, ["rows", "untrusted", "note"]),
-    "## Why?\n\nThe operator asks the policy file, `npm run policy -- explain support@harbor.example shop.customers email`:",
+    "## Why?\n\nThe operator runs `npm run policy -- explain support@harbor.example shop.customers email`:",
     fence(explain(sample.policy, "support@harbor.example", customers ?? "", "email").join("\n")),
-    "and for tickets:",
+    "And for tickets:",
     fence(
       explain(sample.policy, "support@harbor.example", tickets ?? "", undefined)
         .slice(0, 3)
@@ -67,61 +75,60 @@ export async function writeTour({ analyst, support, guest }: Guests): Promise<st
 
 const INTRODUCTION = `# A tour in two minutes
 
-This is a session with the sample organisation, Harbor Supply, an online retailer, which \`npm start -- --sample\` serves. Every answer below is what the server said: a test
-plays the session again and compares. Answers are shortened to the parts that are spoken of. To play it yourself: [README](../README.md#try-it).`;
+This is a session with the sample organisation, Harbor Supply, an online retailer, which \`npm start -- --sample\` serves.
+Every answer below is the server's: a test replays the session and compares.
+Answers are shortened to the parts that the text mentions.
+To replay the session yourself, see the [README](../README.md#try-it).`;
 
-const CLOSING = `## And then
+const CLOSING = `## Next
 
-Each of these calls is in its person's record, with its SQL, tables, rules and number of rows; no answer left before its record was written.
-[members.md](members.md) is for the people who ask, [README.md](README.md) leads operators from here, [security.md](security.md) says what holds what.`;
+The audit record of each user contains these calls, with their SQL, tables, rules and numbers of rows.
+No answer was sent before its audit record was written.
+[members.md](members.md) is for users, and [README.md](README.md) is the operators' index.
+[security.md](security.md) explains the defences.`;
 
 const ROWS = ["columns", "rows", "count", "cut"];
 
-/** Of the objects in a list, what is spoken of. */
-const SPOKEN_OF: Readonly<Record<string, readonly string[]>> = {
+/** The properties to show of the objects in a list. */
+const SHOWN_PROPERTIES: Readonly<Record<string, readonly string[]>> = {
   sources: ["source", "datasets"],
   saved: ["saved", "params"],
   results: ["id", "title", "snippet"],
 };
 
-/** Makes calls and shows them; `keeps: false` for a result that the page does not use. */
+/** Returns a function that makes a call and formats it. `isNumbered` is false for a result that the page does not use again. */
 function createSession(client: TestClient) {
-  /** Ids of results, as they are and as they are shown. */
-  const kept: (readonly [real: string, shown: string])[] = [];
+  /** Ids of results, as the server and as the page names them. */
+  const results: (readonly [real: string, shown: string])[] = [];
   return async (
     tool: string,
     args: Readonly<Record<string, unknown>>,
     parts: readonly string[],
-    keeps = true,
+    isNumbered = true,
   ): Promise<string> => {
-    const written = JSON.stringify(args);
-    const real = renamed(
-      written,
-      kept.map(([id, shown]) => [shown, id]),
+    const shownArgs = JSON.stringify(args);
+    const realArgs = renameResults(
+      shownArgs,
+      results.map(([id, shown]) => [shown, id]),
     );
-    const { structured } = await client.call(tool, JSON.parse(real));
-    if (typeof structured !== "object" || structured === null) throw new Error(`${tool} ${real} gave nothing`);
+    const { structured } = await client.call(tool, JSON.parse(realArgs));
+    if (typeof structured !== "object" || structured === null) throw new Error(`${tool} ${realArgs} returned nothing`);
     const id: unknown = Reflect.get(structured, "result");
-    if (keeps && typeof id === "string") kept.push([id, `r${kept.length + 1}`]);
-    const found = parts.filter((part) => part in structured);
-    if (found.length === 0) throw new Error(`${tool} ${real} gave ${JSON.stringify(structured)}`);
-    const answer = renamed(found.map((part) => line(part, Reflect.get(structured, part))).join("\n"), kept);
-    return fence(`${tool} ${written.replaceAll("\\n", "\n  ")}\n\n${answer}`);
+    if (isNumbered && typeof id === "string") results.push([id, `r${results.length + 1}`]);
+    const present = parts.filter((part) => part in structured);
+    if (present.length === 0) throw new Error(`${tool} ${realArgs} returned ${JSON.stringify(structured)}`);
+    const answer = renameResults(
+      present.map((part) => formatAnswerPart(part, Reflect.get(structured, part), SHOWN_PROPERTIES[part])).join("\n"),
+      results,
+    );
+    return fence(`${tool} ${shownArgs.replaceAll("\\n", "\n  ")}\n\n${answer}`);
   };
 }
 
-/** Puts other names for all of them at once, as r2 may be r3 and r3 r4. */
-function renamed(text: string, names: readonly (readonly [from: string, to: string])[]): string {
+/** Replaces all names at once, because r2 may become r3 while r3 becomes r4. */
+function renameResults(text: string, names: readonly (readonly [from: string, to: string])[]): string {
   const map = new Map(names);
   return text.replaceAll(/\br\d+\b/g, (id) => map.get(id) ?? id);
-}
-
-/** One part of an answer: the rows of a list one by one, everything else in one line. */
-function line(part: string, value: unknown): string {
-  const isList = Array.isArray(value) && value.length > 0 && value.every((one) => typeof one === "object");
-  if (!isList) return `${part}: ${JSON.stringify(value)}`;
-  const spoken = SPOKEN_OF[part];
-  return [`${part}:`, ...value.map((one) => `  ${JSON.stringify(one, spoken && [...spoken])}`)].join("\n");
 }
 
 function fence(text: string): string {

@@ -1,33 +1,36 @@
-// MCP over plain HTTP, frame by frame: for tests that must see what exactly travels.
+// Speaks MCP over plain HTTP, for tests that must see every event on the wire.
 
-export interface SseEvent {
+/** A server-sent event. */
+interface SseEvent {
   readonly id: string | undefined;
   readonly retry: string | undefined;
   /** The parsed data; undefined for an empty event. */
   readonly message: Record<string, unknown> | undefined;
 }
 
+/** A stream of server-sent events. */
 export interface EventStream {
   readonly status: number;
-  /** The next event; undefined when the stream has ended, in whatever way. */
+  /** Reads the next event; undefined when the stream has ended, also by an error. */
   next(): Promise<SseEvent | undefined>;
   close(): Promise<void>;
 }
 
 const HEADERS = { "content-type": "application/json", accept: "application/json, text/event-stream" };
 
+/** A session of the 2025 era. */
 export interface WireSession {
   readonly id: string;
   request(body: object): Promise<Response>;
-  /** POSTs and reads the answer as events. */
+  /** POSTs a message and reads the answer as events. */
   stream(body: object): Promise<EventStream>;
-  /** GETs a stream, from now on or after an event. */
+  /** GETs a stream of new events, or of those after an event. */
   listen(lastEventId?: string): Promise<EventStream>;
-  /** The same session, for a caller with another query. */
+  /** The same session, used by a caller with another query. */
   as(who: string): WireSession;
 }
 
-/** The next event that carries a message. */
+/** Reads the next event that has a message. */
 export async function nextMessage(stream: EventStream): Promise<SseEvent["message"]> {
   for (;;) {
     const event = await stream.next();
@@ -35,29 +38,30 @@ export async function nextMessage(stream: EventStream): Promise<SseEvent["messag
   }
 }
 
-export interface WireOptions {
+/** How the client opens its session. */
+interface WireOptions {
   readonly protocolVersion?: string;
   readonly capabilities?: object;
-  /** Headers besides those of the protocol. */
+  /** Headers in addition to the protocol's. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Opens a session of the 2025 era whose client can be asked. `who` is a query such as `?subject=ann`. */
+/** Opens a session of the 2025 era, by default with elicitation. `who` is a query such as `?subject=ann`. */
 export async function openWireSession(
   origin: string,
   who = "",
-  { protocolVersion = "2025-11-25", capabilities = { elicitation: {} }, headers: own = {} }: WireOptions = {},
+  { protocolVersion = "2025-11-25", capabilities = { elicitation: {} }, headers: extraHeaders = {} }: WireOptions = {},
 ): Promise<WireSession> {
   const url = `${origin}/mcp${who}`;
   const params = { protocolVersion, capabilities, clientInfo: { name: "wire", version: "1" } };
   const opened = await fetch(url, {
     method: "POST",
-    headers: { ...HEADERS, ...own },
+    headers: { ...HEADERS, ...extraHeaders },
     body: JSON.stringify({ jsonrpc: "2.0", id: "init", method: "initialize", params }),
   });
   const id = opened.headers.get("mcp-session-id");
   if (id === null) throw new Error(`no session: ${opened.status} ${await opened.text()}`);
-  const headers = { ...HEADERS, ...own, "mcp-session-id": id, "mcp-protocol-version": protocolVersion };
+  const headers = { ...HEADERS, ...extraHeaders, "mcp-session-id": id, "mcp-protocol-version": protocolVersion };
   const session = sessionAt(`${origin}/mcp`, who, id, headers);
   await session.request({ jsonrpc: "2.0", method: "notifications/initialized" });
   return session;
@@ -77,7 +81,7 @@ function sessionAt(endpoint: string, who: string, id: string, headers: Readonly<
           headers: { ...headers, ...(lastEventId === undefined ? {} : { "last-event-id": lastEventId }) },
         }),
       ),
-    as: (other) => sessionAt(endpoint, other, id, headers),
+    as: (otherQuery) => sessionAt(endpoint, otherQuery, id, headers),
   };
 }
 
@@ -86,7 +90,7 @@ export async function openListen(origin: string, notifications: object, who = ""
   return readEvents(await request2026(origin, "subscriptions/listen", { notifications }, who));
 }
 
-/** One request of the 2026 era. */
+/** Sends one request of the 2026 era. */
 export async function request2026(
   origin: string,
   method: string,
@@ -110,6 +114,7 @@ export async function request2026(
   return fetch(`${origin}/mcp${who}`, { method: "POST", headers, body });
 }
 
+/** A tool call that asks for progress. */
 export function call(id: number | string, name: string): object {
   return { jsonrpc: "2.0", id, method: "tools/call", params: { name, arguments: {}, _meta: { progressToken: "p" } } };
 }

@@ -1,23 +1,24 @@
-// Builds a Worker and runs it in a process of its own, to be killed and started again with its state.
+// Runs a script that serves a Worker in its own process group, so that tests can kill and restart it.
 import { spawn } from "node:child_process";
 import path from "node:path";
 
 export const ROOT = path.resolve(import.meta.dirname, "../../..");
 
+/** A running process. */
 export interface WorkerProcess {
   readonly origin: string;
   readonly output: () => string;
-  /** Ends the whole process group, workerd with it, and waits for that. */
+  /** Ends the whole process group, including workerd, and waits until it has ended. */
   readonly stop: (signal: "SIGTERM" | "SIGKILL") => Promise<void>;
-  /** Of the process, and of its group. */
+  /** The id of the process and of its group. */
   readonly pid: number;
-  /** With which status it has ended; null while it runs. */
+  /** The exit status; null while the process runs. */
   readonly status: () => number | null;
 }
 
 /**
- * Runs a script under this Node in its own process group, and resolves when its output holds `readyText`. Rejects with
- * the output when it ends before.
+ * Runs a script with this Node in its own process group. Resolves when its output contains `readyText`; rejects with the output when the
+ * script ends before.
  */
 export async function runProcess(
   script: string,

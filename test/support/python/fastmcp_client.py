@@ -1,6 +1,6 @@
-"""Signs in with FastMCP's client at its defaults, lists the tools, calls one, and calls again after a refresh.
+"""Signs in with FastMCP's client in its default settings, lists the tools, calls one, and calls it again after a refresh.
 
-Prints `AUTHORIZE <url>` where it would open a browser, takes the callback at its own server, and prints `DONE <json>` at the end.
+Prints `AUTHORIZE <url>` instead of opening a browser, receives the callback on its own server, and finally prints `DONE <json>`.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ async def main(url, sql):
         tools = await client.list_tools()
         first = await client.call_tool("query", {"source": "shop", "sql": sql})
         access_token = auth.context.current_tokens.access_token
-        # As if the access token had expired: the next request refreshes it first.
+        # Marks the access token as expired, so that the next request refreshes it first.
         auth.context.token_expiry_time = 1
         second = await client.call_tool("query", {"source": "shop", "sql": sql})
     result = {

@@ -1,6 +1,6 @@
-"""Signs in with the official Python SDK at its defaults, lists the tools, calls one, and calls again after a refresh.
+"""Signs in with the official Python SDK in its default settings, lists the tools, calls one, and calls it again after a refresh.
 
-Prints `AUTHORIZE <url>`, reads where the browser was sent from standard input, and prints `DONE <json>` at the end.
+Prints `AUTHORIZE <url>`, reads the callback URL from standard input, and finally prints `DONE <json>`.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
 
 
 class Storage:
-    """Keeps tokens and the registration for this process."""
+    """Stores tokens and the registration in memory."""
 
     tokens = None
     client_info = None
@@ -54,7 +54,7 @@ async def main(url, sql):
             tools = (await client.list_tools()).tools
             first = await client.call_tool("query", {"source": "shop", "sql": sql})
             access_token = storage.tokens.access_token
-            # As if the access token had expired: the next request refreshes it first.
+            # Marks the access token as expired, so that the next request refreshes it first.
             auth.context.token_expiry_time = 1
             second = await client.call_tool("query", {"source": "shop", "sql": sql})
     result = {

@@ -1,10 +1,10 @@
-// What the stand-in for the platform's API keeps of one account, and what it refuses.
+// The state of one account in the fake of Cloudflare's API, and the requests that it refuses.
 import { randomUUID } from "node:crypto";
 import { DatabaseSync } from "node:sqlite";
 
 export const ACCOUNT = "0123456789abcdef0123456789abcdef";
 
-/** An answer that the API would give instead of doing what it was asked for. */
+/** An error response of the API. */
 export class Refusal extends Error {
   readonly status: number;
   readonly code: number;
@@ -22,7 +22,7 @@ export interface Database {
   readonly content: DatabaseSync;
 }
 
-export interface MetadataBinding {
+interface MetadataBinding {
   readonly name: string;
   readonly type: string;
   readonly [key: string]: unknown;
@@ -66,7 +66,7 @@ export interface Worker {
 
 export type Account = ReturnType<typeof createAccount>;
 
-/** An account without anything but its subdomain. */
+/** Creates an account that has nothing but its workers.dev subdomain. */
 export function createAccount(subdomain: string | undefined) {
   const databases: Database[] = [];
   const namespaces: { readonly id: string; readonly title: string; readonly keys: string[] }[] = [];
@@ -93,13 +93,13 @@ export function createAccount(subdomain: string | undefined) {
     }
   };
 
-  /** Makes a version of an upload, and takes over the secrets that it keeps. */
+  /** Builds a version from an upload, with the previous version's secrets when the upload keeps them. */
   const versionOf = (
     worker: Worker | undefined,
-    { bindings, keep_bindings: kept = [], annotations = {} }: Metadata,
+    { bindings, keep_bindings: keptTypes = [], annotations = {} }: Metadata,
   ): Version => {
     const before = worker?.versions.at(-1);
-    const secrets = new Map(kept.includes("secret_text") ? before?.secrets : []);
+    const secrets = new Map(keptTypes.includes("secret_text") ? before?.secrets : []);
     for (const { name, type, text } of bindings) if (type === "secret_text") secrets.set(name, String(text));
     return { id: randomUUID(), bindings: bindings.filter(({ type }) => type !== "secret_text"), secrets, annotations };
   };
@@ -113,41 +113,42 @@ export function createAccount(subdomain: string | undefined) {
     workerOf,
 
     databaseOf(id: string): Database {
-      const found = databases.find(({ uuid, name }) => uuid === id || name === id);
-      if (found === undefined) throw new Refusal(404, 7404, "The database does not exist.");
-      return found;
+      const database = databases.find(({ uuid, name }) => uuid === id || name === id);
+      if (database === undefined) throw new Refusal(404, 7404, "The database does not exist.");
+      return database;
     },
 
     makeDatabase(name: string): Database {
-      if (databases.some((one) => one.name === name)) throw new Refusal(400, 7502, "Database with name already exists");
-      const made = { uuid: randomUUID(), name, content: new DatabaseSync(":memory:") };
-      databases.push(made);
-      return made;
+      if (databases.some((database) => database.name === name))
+        throw new Refusal(400, 7502, "Database with name already exists");
+      const database = { uuid: randomUUID(), name, content: new DatabaseSync(":memory:") };
+      databases.push(database);
+      return database;
     },
 
     makeNamespace(title: string): { readonly id: string; readonly title: string; readonly keys: string[] } {
-      if (namespaces.some((one) => one.title === title))
+      if (namespaces.some((namespace) => namespace.title === title))
         throw new Refusal(400, 10014, "a namespace with this account ID and title already exists");
-      const made = { id: randomUUID().replaceAll("-", ""), title, keys: [] };
-      namespaces.push(made);
-      return made;
+      const namespace = { id: randomUUID().replaceAll("-", ""), title, keys: [] };
+      namespaces.push(namespace);
+      return namespace;
     },
 
-    /** `PUT /workers/scripts/x`: uploads and deploys at once; the only way that takes migrations of object classes. */
+    /** `PUT /workers/scripts/x`: uploads and deploys at once. Only this request takes Durable Object migrations. */
     putWorker(name: string, metadata: Metadata): Version {
-      const known = workers.get(name);
+      const existing = workers.get(name);
       const { migrations } = metadata;
-      if (migrations !== undefined && migrations.old_tag !== known?.migrationTag)
+      if (migrations !== undefined && migrations.old_tag !== existing?.migrationTag)
         throw new Refusal(412, 10079, `Actor migration tag precondition failed: got ${migrations.old_tag ?? "none"}`);
-      const made =
+      const newClasses =
         migrations?.steps.flatMap((step) => [...(step.new_sqlite_classes ?? []), ...(step.new_classes ?? [])]) ?? [];
-      const again = made.find((one) => known?.classes.includes(one));
-      if (again !== undefined)
-        throw new Refusal(400, 10074, `Cannot apply new-class migration to ${again}, which exists.`);
-      const classes = [...(known?.classes ?? []), ...made];
+      const duplicate = newClasses.find((newClass) => existing?.classes.includes(newClass));
+      if (duplicate !== undefined)
+        throw new Refusal(400, 10074, `Cannot apply new-class migration to ${duplicate}, which exists.`);
+      const classes = [...(existing?.classes ?? []), ...newClasses];
       requireBindable(metadata.bindings, classes);
-      const version = versionOf(known, metadata);
-      const worker: Worker = known ?? {
+      const version = versionOf(existing, metadata);
+      const worker: Worker = existing ?? {
         name,
         tag: randomUUID(),
         migrationTag: undefined,
@@ -179,11 +180,11 @@ export function createAccount(subdomain: string | undefined) {
     },
 
     setDomains(service: string, hostnames: readonly string[]): void {
-      const others = domains.filter((one) => one.service !== service && !hostnames.includes(one.hostname));
+      const others = domains.filter((domain) => domain.service !== service && !hostnames.includes(domain.hostname));
       domains.splice(0, domains.length, ...others, ...hostnames.map((hostname) => ({ hostname, service })));
     },
 
-    /** The version that requests go to. */
+    /** The version that serves requests. */
     deployedVersion(name: string): Version {
       const worker = workerOf(name);
       const version = worker.versions.find(({ id }) => id === worker.deployments[0]?.version);

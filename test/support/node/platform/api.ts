@@ -1,11 +1,11 @@
-// The stand-in's answers to the requests that a deployment makes, by wrangler and by itself. A request that is not here is refused.
+// Routes of the fake of Cloudflare's API: the requests that wrangler and `npm run deploy` send. It refuses every other request.
 import type { SQLInputValue } from "node:sqlite";
 import { ACCOUNT, Refusal } from "./account.ts";
 import type { Account, Database, Metadata } from "./account.ts";
 
-export interface ApiRequest {
+interface ApiRequest {
   readonly method: string;
-  /** Below the account: `/d1/database`. */
+  /** The path below the account, such as `/d1/database`. */
   readonly path: string;
   readonly query: URLSearchParams;
   readonly body: Buffer;
@@ -14,7 +14,7 @@ export interface ApiRequest {
 
 type Answer = (account: Account, parts: readonly string[], request: ApiRequest) => unknown;
 
-/** Method and path, where `*` is one part, to what the API does. */
+/** Maps a method and path to a handler; `*` matches one path segment. */
 const ROUTES: readonly (readonly [string, Answer])[] = [
   ["GET /workers/subdomain", ({ subdomain }) => subdomainOf(subdomain)],
   ["GET /d1/database", ({ databases }, _, { query }) => page(databases.map(shownDatabase), query)],
@@ -36,7 +36,7 @@ const ROUTES: readonly (readonly [string, Answer])[] = [
   ],
   [
     "GET /workers/scripts/*/versions/*",
-    (account, [name = "", id]) => account.workerOf(name).versions.find((one) => one.id === id),
+    (account, [name = "", id]) => account.workerOf(name).versions.find((version) => version.id === id),
   ],
   ["GET /workers/scripts/*/deployments", (account, [name = ""]) => shownDeployments(account, name)],
   [
@@ -76,14 +76,14 @@ const ROUTES: readonly (readonly [string, Answer])[] = [
   ],
 ];
 
-/** The result of a request below the account. Throws `Refusal`. */
+/** Answers a request below the account with its result. Throws `Refusal`. */
 export async function answerOf(account: Account, request: ApiRequest): Promise<unknown> {
-  const wanted = `${request.method} ${request.path}`;
+  const requestLine = `${request.method} ${request.path}`;
   for (const [pattern, answer] of ROUTES) {
-    const found = new RegExp(`^${pattern.replaceAll("*", "([^/]+)")}$`).exec(wanted);
-    if (found !== null) return answer(account, found.slice(1).map(decodeURIComponent), request);
+    const match = new RegExp(`^${pattern.replaceAll("*", "([^/]+)")}$`).exec(requestLine);
+    if (match !== null) return answer(account, match.slice(1).map(decodeURIComponent), request);
   }
-  throw new Refusal(404, 7000, `No route for that URI: ${wanted}`);
+  throw new Refusal(404, 7000, `No route for that URI: ${requestLine}`);
 }
 
 function subdomainOf(subdomain: string | undefined): unknown {
@@ -101,7 +101,7 @@ function page<T>(all: readonly T[], query: URLSearchParams): readonly T[] {
   return all.slice(first, first + size);
 }
 
-/** All statements of a request are one transaction, as in D1. */
+/** Runs all statements of a request in one transaction, as D1 does. */
 function runSql({ content }: Database, { sql, params = [] }: Readonly<Record<string, unknown>>): unknown {
   const text = textOf(sql);
   content.exec("BEGIN");
@@ -117,9 +117,9 @@ function runSql({ content }: Database, { sql, params = [] }: Readonly<Record<str
 }
 
 function namespaceOf({ namespaces }: Account, id: string | undefined): Account["namespaces"][number] {
-  const found = namespaces.find((one) => one.id === id);
-  if (found === undefined) throw new Refusal(404, 10013, "namespace not found");
-  return found;
+  const namespace = namespaces.find((candidate) => candidate.id === id);
+  if (namespace === undefined) throw new Refusal(404, 10013, "namespace not found");
+  return namespace;
 }
 
 function shownService(account: Account, name: string): unknown {
@@ -200,7 +200,7 @@ function setDomains(account: Account, name: string, { origins }: Readonly<Record
   return [];
 }
 
-/** What an upload says of itself; its main module must be in it. */
+/** Reads the metadata of an upload. Throws `Refusal` when the upload lacks its main module. */
 async function metadataOf({ body, contentType }: ApiRequest): Promise<Metadata> {
   const form = await new Response(new Uint8Array(body), { headers: { "Content-Type": contentType } }).formData();
   const metadata: Metadata = JSON.parse(textOf(form.get("metadata")));
@@ -213,10 +213,11 @@ function jsonOf(body: Buffer): Readonly<Record<string, unknown>> {
 }
 
 function textOf(value: unknown): string {
-  if (typeof value !== "string") throw new Refusal(400, 10001, "a text is missing");
+  if (typeof value !== "string") throw new Refusal(400, 10001, "a string is missing");
   return value;
 }
 
+/** The path below the account; undefined for any other path. */
 export function accountPath(pathname: string): string | undefined {
   const prefix = `/accounts/${ACCOUNT}`;
   return pathname.startsWith(`${prefix}/`) ? pathname.slice(prefix.length) : undefined;

@@ -1,4 +1,4 @@
-// A clone of this repository in a folder of its own, as an organisation has it, that is deployed to the stand-in.
+// A copy of this repository with a policy file and a configuration, which tests deploy to the fake of Cloudflare's API.
 import { spawn } from "node:child_process";
 import {
   cpSync,
@@ -24,6 +24,7 @@ const COPIED = [
   "scripts",
   "migrations",
   "sample",
+  "examples",
   "test",
   "package.json",
   "tsconfig.json",
@@ -32,15 +33,15 @@ const COPIED = [
   ".prettierrc.json",
 ];
 
-/** A sign-in that a deployment takes, without a secret. */
+/** Sign-in settings that a deployment accepts and that need no secret. */
 const SIGN_IN = {
   GATEHOUSE_SIGN_IN: "access",
   ACCESS_TEAM_URL: "https://acme.cloudflareaccess.com",
   ACCESS_AUD: "0".repeat(64),
 };
 
-/** A source with a column that comes as tokens, so that a key and a table of them are needed. */
-const POLICY = `import { defineGatehouse, mask } from "./config.ts";
+/** A policy with a masking token column, so that the deployment needs the token key and the masking token table. */
+const POLICY = `import { defineGatehouse, mask } from "./config/define-gatehouse.ts";
 
 export default defineGatehouse({
   organisation: { name: "Acme", contact: "it@acme.example" },
@@ -88,7 +89,7 @@ export interface Run {
 
 export type Project = ReturnType<typeof createProject>;
 
-/** Deployable as it is; `change` is laid over wrangler.jsonc. */
+/** Creates a project that can be deployed as it is. `change` is merged into wrangler.jsonc. */
 export function createProject(platform: StandIn, change: object = {}) {
   const folder = mkdtempSync(path.join(tmpdir(), "gatehouse-clone-"));
   for (const name of COPIED) cpSync(path.join(ROOT, name), path.join(folder, name), { recursive: true });
@@ -130,7 +131,7 @@ export function createProject(platform: StandIn, change: object = {}) {
 
   return {
     file,
-    /** `npm run deploy -- …`; a cut kills it with all that it has started. */
+    /** Runs `npm run deploy -- …`. A fault of kind `cut` kills the command and its child processes. */
     deploy: (args: readonly string[] = [], fault?: Omit<Fault, "onCut">, env?: NodeJS.ProcessEnv): Promise<Run> =>
       run(["scripts/deploy.ts", ...args], fault, env),
     wrangler: (args: readonly string[]): Promise<Run> =>
@@ -144,13 +145,13 @@ export function createProject(platform: StandIn, change: object = {}) {
       if (!text.includes(from)) throw new Error(`${name} has no ${from}`);
       writeFileSync(file(name), text.replace(from, to));
     },
-    /** Secrets that are on their way, if the file of them is there. */
+    /** The content of the file of pending secrets, if it exists. */
     pending: (worker: string): string | undefined => {
       const at = file(`.wrangler/gatehouse/${ACCOUNT}/${worker}.secrets.json`);
       return existsSync(at) ? readFileSync(at, "utf8") : undefined;
     },
     migrations: (): readonly string[] => readdirSync(file("migrations")).filter((name) => name.endsWith(".sql")),
-    /** The names of all files that secrets are on their way in. */
+    /** The names of all files of pending secrets. */
     secretFiles: (): readonly string[] => readdirSync(file(`.wrangler/gatehouse/${ACCOUNT}`)),
     remove: (): void => rmSync(folder, { recursive: true, force: true }),
   };

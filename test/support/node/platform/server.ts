@@ -1,5 +1,5 @@
-// A stand-in for the platform's API on the loopback address: keeps one account in memory, records what is asked, refuses what the
-// API would refuse, and can be told to fail at a request.
+// A fake of Cloudflare's API on a loopback port. It keeps one account in memory, records requests, refuses what the real API would
+// refuse, and can fail at a chosen request.
 import { createServer } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -10,9 +10,9 @@ import { accountPath, answerOf } from "./api.ts";
 export const TOKEN = "token-of-the-stand-in";
 
 export interface Fault {
-  /** Whether it happens at this request, of those that change something. */
+  /** Whether the fault happens at this request. Asked only for requests that change something. */
   readonly isAt: (change: string) => boolean;
-  /** `refused`: not done, and said so. `cut`: done, but the answer is lost, and `onCut` is called before it would come. */
+  /** `refused`: answered with an error and not done. `cut`: done, but `onCut` is called and the connection closed instead of an answer. */
   readonly kind: "refused" | "cut";
   readonly onCut?: () => void;
 }
@@ -20,12 +20,12 @@ export interface Fault {
 export interface StandIn {
   readonly url: string;
   readonly account: Account;
-  /** `POST /d1/database`, below the account, in the order they came. Those that change something only. */
+  /** Requests that changed something, in order, as method and path below the account: `POST /d1/database`. */
   readonly changes: readonly string[];
-  /** Requests that were refused, with their reason. */
+  /** Refused requests, each with its reason. */
   readonly refusals: readonly string[];
   fail: (fault: Fault | undefined) => void;
-  /** Forgets what was asked so far. */
+  /** Clears the recorded requests. */
   forget: () => void;
   close: () => Promise<void>;
 }
@@ -44,9 +44,9 @@ export async function startPlatform(
     const body = await bodyOf(request);
     const path = accountPath(pathname);
     const isChange = method !== "GET" && !isReading(path ?? "", body);
-    const asked = `${method} ${path ?? pathname}`;
-    if (isChange) changes.push(asked);
-    const isAtFault = isChange && fault?.isAt(asked) === true;
+    const requestLine = `${method} ${path ?? pathname}`;
+    if (isChange) changes.push(requestLine);
+    const isAtFault = isChange && fault?.isAt(requestLine) === true;
     try {
       if (request.headers.authorization !== `Bearer ${TOKEN}`) throw new Refusal(403, 10000, "Authentication error");
       if (isAtFault && fault?.kind === "refused") throw new Refusal(400, 10500, "told to fail");
@@ -62,7 +62,7 @@ export async function startPlatform(
       send(response, 200, { success: true, errors: [], messages: [], result });
     } catch (error) {
       const { status, code, message } = error instanceof Refusal ? error : new Refusal(400, 1, String(error));
-      if (code !== 10007) refusals.push(`${asked}: ${message}`);
+      if (code !== 10007) refusals.push(`${requestLine}: ${message}`);
       send(response, status, { success: false, errors: [{ code, message }], messages: [], result: null });
     }
   };
@@ -91,7 +91,7 @@ async function bodyOf(request: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** A query that only reads is a POST too, and so is asking what a change of domains would do. */
+/** Whether a POST only reads: a SELECT, or a dry run of a change of domains. */
 function isReading(path: string, body: Buffer): boolean {
   if (path.endsWith("/domains/changeset")) return true;
   return path.endsWith("/query") && /^\s*(?:SELECT|PRAGMA)\b/i.test(String(JSON.parse(body.toString()).sql));

@@ -1,0 +1,222 @@
+// The composition root: puts the Worker together for one policy file. What is built from an environment is built once per isolate and
+// holds no state of a request or user.
+import { waitUntil } from "cloudflare:workers";
+import { createGateway } from "../gateway/gateway.ts";
+import { GrantObject } from "../oauth/grants/grant-object.ts";
+import type { GrantOptions } from "../oauth/grants/grant-object.ts";
+import { createGrantStore } from "../oauth/grants/grant-kv-store.ts";
+import type { Provider } from "../oauth/oauth-provider.ts";
+import type { Gatehouse } from "../config/define-gatehouse.ts";
+import { LedgerObject } from "../audit/ledger-object.ts";
+import type { LedgerOptions } from "../audit/ledger-object.ts";
+import { MemberRoleCache } from "../members/role-cache.ts";
+import { newId } from "../lib/ids.ts";
+import { memoizePerEnv } from "../lib/memoize-per-env.ts";
+import { withStrictTransport } from "../lib/strict-transport.ts";
+import { createLayoutCheck } from "./database-layout-store.ts";
+import { createHandler, createProvider } from "./http.ts";
+import type { Hub } from "../mcp/subscriptions/hub.ts";
+import type { HubObject } from "../mcp/subscriptions/hub-object.ts";
+import { refuseTarget } from "../mcp/wire/request-guards.ts";
+import { defineRuntime } from "../mcp/runtime.ts";
+import type { RuntimeOptions } from "../mcp/runtime.ts";
+import { createReplayGuard } from "../server/gateway-replay-guard.ts";
+import { createServerFactory } from "../server/mcp-server.ts";
+import type { ToolDependencies } from "../server/kit/define-tool.ts";
+import type { SessionObject } from "../mcp/sessions/session-object.ts";
+import { reindexSources, maintainMaskingTokens } from "./open-sources.ts";
+import type { Source } from "../read/source.ts";
+import {
+  readHandover,
+  buildIndexOptions,
+  openLedgers,
+  logCall,
+  logError,
+  logWarning,
+  openPolicySources,
+  createIsolateResources,
+  openStatements,
+  readMaskingTokenKey,
+} from "./bindings.ts";
+import type { IsolateResources } from "./bindings.ts";
+import { openMemberServices, openSetupCloser } from "./members.ts";
+import type { MemberServices } from "./members.ts";
+import { createSchemaSandbox } from "../sql/schema-sandbox.ts";
+import { notConfiguredPage, upgradingPage } from "../pages/page-routes.tsx";
+import { WorkspaceObject } from "../results/workspace-object.ts";
+
+/** Timeouts and limits that clients expect, so operators cannot change them. */
+const RUNTIME_LIMITS = { streamAfterMs: 150, hibernateAfterMs: 3000, keepAliveMs: 15_000, maxQueuedEvents: 500 };
+
+/** What the entry file of the Worker exports. */
+export interface GatehouseWorker {
+  readonly handler: {
+    readonly fetch: (request: Request, env: Env, context: ExecutionContext) => Promise<Response>;
+    /** Runs the upkeep, at the cron trigger of the wrangler configuration. */
+    readonly scheduled: (event: ScheduledController, env: Env) => Promise<void>;
+  };
+  readonly SessionObject: ObjectClass<SessionObject<Env>>;
+  readonly HubObject: ObjectClass<HubObject<Env>>;
+  readonly LedgerObject: ObjectClass<LedgerObject<Env>>;
+  readonly WorkspaceObject: ObjectClass<WorkspaceObject<Env>>;
+  readonly GrantObject: ObjectClass<GrantObject<Env>>;
+}
+
+/** A Durable Object class, which the platform creates with its state and the environment. */
+type ObjectClass<Instance> = new (ctx: DurableObjectState, env: Env) => Instance;
+
+/** Creates the Worker of a policy file: its handlers and the Durable Object classes that the entry file must export. */
+export function createGatehouse(config: Gatehouse): GatehouseWorker {
+  const isolateResources = createIsolateResources();
+  const getSources = memoizePerEnv((env: Env) => openPolicySources(config, env, isolateResources));
+  const getServerDependencies = memoizePerEnv((env: Env) =>
+    buildServerDependencies(config, env, { ...isolateResources, sources: getSources(env) }),
+  );
+  const runtime = defineRuntime(
+    memoizePerEnv((env: Env) => buildRuntimeOptions(config, env, getServerDependencies(env))),
+  );
+  const getMemberServices = memoizePerEnv((env: Env) =>
+    openMemberServices(config, env, { hub: runtime.getHub(env), sources: getSources(env) }),
+  );
+  const getProvider = memoizePerEnv((env: Env) => {
+    const { gateway } = getServerDependencies(env);
+    return createProvider(config, env, {
+      gateway,
+      endpoint: runtime.getEndpoint(env),
+      memberServices: getMemberServices(env),
+    });
+  });
+  const checkLayout = memoizePerEnv((env: Env) =>
+    createLayoutCheck({
+      database: env.GATEHOUSE_DB,
+      now: Date.now,
+      onError: (error) => logError("storage layout: GATEHOUSE_DB could not be read", error),
+    }),
+  );
+  const getHandler = memoizePerEnv((env: Env) => createHandler(config, env, getProvider(env)));
+  return {
+    handler: {
+      async fetch(request, env, context) {
+        const refusal = refuseTarget(request);
+        if (refusal !== undefined) return refusal;
+        let handle;
+        try {
+          handle = getHandler(env);
+        } catch (error) {
+          logError("this deployment is not configured", error);
+          return withStrictTransport(request, await notConfiguredPage());
+        }
+        try {
+          await checkLayout(env)();
+        } catch (error) {
+          logError("storage layout", error);
+          return withStrictTransport(request, await upgradingPage());
+        }
+        return withStrictTransport(request, await handle(request, context));
+      },
+      scheduled: async (_event, env) => {
+        await checkLayout(env)();
+        await settleAll([
+          getMemberServices(env).runUpkeep(),
+          maintainMaskingTokens(config.policy, env, readMaskingTokenKey(env)),
+          reindexSources(config.policy, env, buildIndexOptions(config, env)),
+        ]);
+      },
+    },
+    SessionObject: runtime.SessionObject,
+    HubObject: runtime.HubObject,
+    LedgerObject: class extends LedgerObject<Env> {
+      constructor(ctx: DurableObjectState, env: Env) {
+        super(ctx, env, buildLedgerOptions(config, env, getMemberServices(env)));
+      }
+    },
+    WorkspaceObject: class extends WorkspaceObject<Env> {
+      constructor(ctx: DurableObjectState, env: Env) {
+        super(ctx, env, config.limits);
+      }
+    },
+    GrantObject: class extends GrantObject<Env> {
+      constructor(ctx: DurableObjectState, env: Env) {
+        super(ctx, env, buildGrantOptions(config, env, getProvider, runtime.getHub(env)));
+      }
+    },
+  };
+}
+
+function buildLedgerOptions({ limits }: Gatehouse, env: Env, { members, roleChanges }: MemberServices): LedgerOptions {
+  return {
+    limits,
+    soleProcessStartedMs: readHandover(env).startedMs,
+    openRoleCache: (sql, now) => new MemberRoleCache({ sql, directory: members, now }),
+    onMemberChanged: async (identity, record) => roleChanges.refreshListeners(identity, record),
+    onError: (error) => logError("ledger", error),
+    warn: (code, message) => logWarning(`${code}: ${message}`),
+  };
+}
+
+function buildGrantOptions(
+  { limits }: Gatehouse,
+  env: Env,
+  getProvider: (env: Env) => Provider<Env>,
+  hub: Hub,
+): GrantOptions {
+  return {
+    refreshGraceSeconds: limits.refreshGraceSeconds,
+    otherShards: createGrantStore(env.GRANT),
+    serveToken: async (request, store) => getProvider(env).serveToken(request, env, store),
+    endSessions: async (subjectId, grantId) => hub.revoke(subjectId, grantId),
+    openLedger: (subjectId) => env.LEDGER.get(env.LEDGER.idFromName(subjectId)),
+    onError: logError,
+  };
+}
+
+function buildRuntimeOptions(config: Gatehouse, env: Env, dependencies: ToolDependencies): RuntimeOptions {
+  const { sessionIdleSeconds: idleSeconds, ...limits } = config.limits;
+  return {
+    createServer: createServerFactory(config.organisation, dependencies),
+    // Nothing publishes changes yet, so the server does not offer subscriptions.
+    maySubscribe: async () => false,
+    replayGuard: createReplayGuard(dependencies.gateway, (error) => logError("replay", error)),
+    sessions: env.SESSION,
+    hub: env.HUB,
+    limits: { ...limits, ...RUNTIME_LIMITS, idleSeconds },
+    now: Date.now,
+    onRefusal: (message) => logWarning(`mcp: ${message}`),
+    onError: (error) => logError("mcp", error),
+  };
+}
+
+function buildServerDependencies(
+  config: Gatehouse,
+  env: Env,
+  { sources, engines, defenceLog }: IsolateResources & { readonly sources: readonly Source[] },
+): ToolDependencies {
+  const { policy, organisation, limits } = config;
+  const openLedger = openLedgers(env);
+  const logDefect = (id: string, error: unknown): void => logError(`internal error ${id}`, error);
+  const openWorkspace = (subjectId: string) => env.WORKSPACE.get(env.WORKSPACE.idFromName(subjectId));
+  return {
+    gateway: createGateway({
+      policy,
+      sources,
+      organisation,
+      limits,
+      openLedger,
+      openWorkspace,
+      schemaSandbox: createSchemaSandbox(engines),
+      defenceLog,
+      newId,
+      onSubject: openSetupCloser(config, env),
+      waitUntil,
+      logCall,
+      refusedStatements: openStatements(config, env),
+    }),
+    reporter: { newId, logDefect },
+  };
+}
+
+/** Waits for all tasks, then throws the first error, so that one failed task of the upkeep does not stop the others. */
+async function settleAll(tasks: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(tasks)).find((result) => result.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+}

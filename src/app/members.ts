@@ -1,0 +1,166 @@
+// The members part of the composition root: members, personal access tokens, setup, and their options for the pages and the API. Built
+// once per environment; it holds no state of a request or user.
+import { waitUntil } from "cloudflare:workers";
+import { withCallLog } from "../audit/call-log.ts";
+import { createMemberAdministration } from "../members/member-administration.ts";
+import { createReadCheck } from "../gateway/visible-datasets.ts";
+import { reportMemberProblems } from "../members/member-report.ts";
+import { createPatOperations } from "../personal-access-tokens/pat-operations.ts";
+import { createWithAudit } from "../audit/audit.ts";
+import { createRoleChanges } from "../members/role-changes.ts";
+import type { RoleChanges } from "../members/role-changes.ts";
+import { createSetup, createSetupCloser, parseSetupCode } from "../members/setup.ts";
+import type { SetupCloser } from "../members/setup.ts";
+import { createPatCheck } from "../personal-access-tokens/pat-check.ts";
+import type { PatCheck, PatEndReason, RefusedPat } from "../personal-access-tokens/pat-check.ts";
+import { createConnections } from "../oauth/connections.ts";
+import type { Connections } from "../oauth/connections.ts";
+import type { Gatehouse } from "../config/define-gatehouse.ts";
+import type { Hub } from "../mcp/subscriptions/hub.ts";
+import { INTERRUPTED_OUTCOME } from "../audit/audit-record.ts";
+import type { Outcome } from "../audit/audit-record.ts";
+import { derivePatSubjectId } from "../personal-access-tokens/pat-text.ts";
+import type { Identity } from "../lib/identity.ts";
+import { newId } from "../lib/ids.ts";
+import { openLedgers, logCall, logError } from "./bindings.ts";
+import { resolveSubject } from "../policy/evaluate.ts";
+import { NO_MEMBER_RECORD } from "../policy/model.ts";
+import type { Source } from "../read/source.ts";
+import { openPatStore } from "../personal-access-tokens/pat-store.ts";
+import type { PatStore } from "../personal-access-tokens/pat-store.ts";
+import { openMemberStore } from "../members/member-store.ts";
+import type { MemberStore } from "../members/member-store.ts";
+import { openSetupStore } from "../members/setup-store.ts";
+import type { ApiOptions } from "../pages/json-api.ts";
+import type { SetupPageOptions } from "../pages/setup-page.tsx";
+
+/** The services for members of one environment. */
+export interface MemberServices {
+  readonly members: MemberStore;
+  readonly roleChanges: RoleChanges;
+  readonly checkPat: PatCheck;
+  /** Closes setup for good when a user who signs in has an administering role from the policy file or a group. */
+  readonly onSignedIn: (identity: Identity) => Promise<void>;
+  /** Ends the personal access tokens of a user whose account has ended, then the sessions that use them. */
+  endPats(subjectId: string): Promise<void>;
+  /** Builds the options of the pages and the API. Throws `TypeError` for an invalid GATEHOUSE_SETUP_CODE. */
+  buildPageOptions(): Omit<ApiOptions & SetupPageOptions, "sessions" | "origin"> & {
+    readonly connections: Connections;
+  };
+  /** Propagates pending changes, deletes personal access tokens that ended long ago, and logs problems of the members table. */
+  runUpkeep(): Promise<void>;
+}
+
+/** What changes of members reach. */
+export interface MemberServicesDependencies {
+  readonly hub: Hub;
+  readonly sources: readonly Source[];
+}
+
+/** How long a personal access token is listed after its end. */
+const ENDED_PAT_RETENTION_MS = 90 * 86_400_000;
+
+/** Opens the services for members. */
+export function openMemberServices(
+  config: Gatehouse,
+  env: Env,
+  dependencies: MemberServicesDependencies,
+): MemberServices {
+  const { policy, organisation, limits } = config;
+  const members = openMemberStore(env.GATEHOUSE_DB);
+  const pats = openPatStore(env.GATEHOUSE_DB);
+  const closeSetup = openSetupCloser(config, env);
+  const audited = createWithAudit({ policy, openLedger: openLedgers(env), newId, onSubject: closeSetup, waitUntil });
+  const withAudit = withCallLog(audited, { logCall, newId, waitUntil });
+  const roleChanges = openRoleChanges(config, env, dependencies, { members, pats });
+  const onError = (error: unknown): void => logError("people", error);
+  const shared = { withAudit, policy, organisation, members, pats, roleChanges, onError, newId, now: Date.now };
+  return {
+    members,
+    roleChanges,
+    checkPat: createPatCheck({
+      pats,
+      ownerSeenSeconds: limits.refreshTokenSeconds,
+      now: Date.now,
+      waitUntil,
+      recordRefusal: async (pat, reason) => recordRefusal(env, pats, pat, reason),
+    }),
+    onSignedIn: async (identity) => closeSetup(resolveSubject(policy, identity, NO_MEMBER_RECORD)),
+    async endPats(subjectId) {
+      await pats.revokeAll(subjectId, "account ended", Date.now());
+      // The upkeep propagates again what fails here.
+      waitUntil(roleChanges.propagate().catch(onError));
+    },
+    buildPageOptions: () => ({
+      pats: createPatOperations({ ...shared, limits }),
+      administration: createMemberAdministration(shared),
+      setup: createSetup({
+        ...shared,
+        setupStore: openSetupStore(env.GATEHOUSE_DB),
+        code: parseSetupCode(Reflect.get(env, "GATEHOUSE_SETUP_CODE")),
+      }),
+      roleChanges,
+      connections: createConnections(env.GRANT),
+      reporter: { newId, logDefect: (id, error) => logError(`internal error ${id}`, error) },
+    }),
+    async runUpkeep() {
+      await roleChanges.propagate();
+      await pats.purge(Date.now() - ENDED_PAT_RETENTION_MS);
+      await reportMemberProblems({ policy, members, log: logError });
+    },
+  };
+}
+
+/** Opens the closer of setup in this environment. Every part of the composition root that resolves subjects calls it. */
+export function openSetupCloser({ policy }: Gatehouse, env: Env): SetupCloser {
+  const onError = (error: unknown): void => logError("setup could not be closed", error);
+  return createSetupCloser({ policy, setupStore: openSetupStore(env.GATEHOUSE_DB), onError, now: Date.now });
+}
+
+function openRoleChanges(
+  config: Gatehouse,
+  env: Env,
+  { hub, sources }: MemberServicesDependencies,
+  stores: { readonly members: MemberStore; readonly pats: PatStore },
+): RoleChanges {
+  return createRoleChanges({
+    ...stores,
+    policy: config.policy,
+    mayRead: (subject) => createReadCheck(config.policy, sources, subject),
+    openLedger: openLedgers(env),
+    // Only the list of resources depends on roles; tools and prompts are the same for all users.
+    listeners: {
+      ...hub,
+      listChanged: async (subjectId) => hub.listChanged(subjectId, { kind: "resources_list_changed" }),
+    },
+    now: Date.now,
+  });
+}
+
+const REFUSED_OUTCOME: Outcome = { ...INTERRUPTED_OUTCOME, result: "failed", code: "not_signed_in" };
+
+/**
+ * Records in the owner's ledger the first use of an ended personal access token, once for each reason. The call id depends only on the
+ * token and the reason, so concurrent requests write one record. When the ledger is full, the token is still refused and the next use
+ * tries to record again.
+ */
+async function recordRefusal(
+  env: Env,
+  pats: PatStore,
+  { id, ownerId }: RefusedPat,
+  reason: PatEndReason,
+): Promise<void> {
+  const callerNames = { subjectId: await derivePatSubjectId(id), owner: ownerId, clientId: `access-token ${id}` };
+  const attempt = {
+    call: `access-token ${id} ${reason}`,
+    ...callerNames,
+    operation: "use access token",
+    asked: reason,
+  };
+  try {
+    const appended = await openLedgers(env)(ownerId).appendEvent(attempt, REFUSED_OUTCOME, Date.now());
+    if (appended.ok) await pats.markRefusalRecorded(id, reason);
+  } catch (error) {
+    logError("the use of an ended personal access token could not be recorded", error);
+  }
+}

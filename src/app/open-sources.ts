@@ -1,0 +1,161 @@
+// Opens the sources that the policy declares, and runs their upkeep: document index and masking tokens. A binding that is missing or has
+// the wrong kind fails here with its name.
+import type { Policy, SourceDeclaration, TableDataset } from "../policy/model.ts";
+import { listRowExpressions } from "../policy/conditions.ts";
+import { listMaskingTokenColumns } from "../masking-tokens/masking-token-columns.ts";
+import { createD1Source } from "../tables/d1-source.ts";
+import { createSchemaCache } from "../tables/schema-cache.ts";
+import { createKvDocuments } from "../documents/kv-documents.ts";
+import { createKvSource } from "../documents/kv-source.ts";
+import { createGovernedMiddleware } from "../read/governed-middleware.ts";
+import type { Source } from "../read/source.ts";
+import type { OnRefusal } from "../sql/defence-refusal.ts";
+import { createEnginePool } from "../sql/engine/pool.ts";
+import type { EnginePool } from "../sql/engine/pool.ts";
+import { createDocumentIndex } from "../documents/document-index-store.ts";
+import { createReindexStore, deleteOtherSources } from "../documents/reindex-store.ts";
+import { reindex } from "../documents/reindex.ts";
+import type { ReindexParts } from "../documents/reindex.ts";
+import type { MaskingTokens } from "../tables/table-source.ts";
+import { createMaskingTokenStore } from "../masking-tokens/masking-token-store.ts";
+import type { MaskingTokenKey } from "../masking-tokens/masking-token-store.ts";
+
+/** What all sources of an environment share. */
+export interface SourceOptions {
+  /** How many steps a query may take, as estimated from its plan. */
+  readonly maxQuerySteps: number;
+  /** Null when GATEHOUSE_TOKEN_KEY is not set; required when a rule has a token mask. */
+  readonly maskingTokenKey: MaskingTokenKey | null;
+  /** Logs problems that the operator has to fix. */
+  readonly log: (message: string, error?: unknown) => void;
+  /** Returns the callback that reports the refusals by a defence of the named source. */
+  readonly defenceLog?: (source: string) => OnRefusal;
+  /** The pool of SQL engines that the whole isolate shares. */
+  readonly engines?: EnginePool;
+  /** Continues work after the response was sent. */
+  readonly waitUntil: (work: Promise<unknown>) => void;
+  readonly index: IndexOptions;
+}
+
+/** Where the document index is stored, and how often it is updated. */
+export interface IndexOptions extends Pick<ReindexParts, "now" | "reindexDocuments" | "indexSeconds"> {
+  readonly database: D1Database;
+}
+
+/** Opens all sources in declared order. Throws a `TypeError` that names the binding, what it is and what it should be. */
+export function openSources(
+  policy: Policy,
+  bindings: object,
+  { maxQuerySteps, maskingTokenKey, log, defenceLog, engines = createEnginePool(), waitUntil, index }: SourceOptions,
+): readonly Source[] {
+  return policy.sources.map((declaration): Source => {
+    const binding: unknown = Reflect.get(bindings, declaration.binding);
+    const datasets = policy.datasets.filter((dataset) => dataset.source === declaration.name);
+    if (declaration.kind === "d1") {
+      if (!isD1(binding)) throw createBindingError(declaration, "a D1 database", binding);
+      const tables = datasets.filter((dataset) => dataset.kind === "table");
+      const maskingTokens = openMaskingTokens(policy, declaration, binding, maskingTokenKey);
+      const requirements = {
+        maskingTokenColumns: maskingTokens?.columns ?? [],
+        expressions: listRowExpressions(policy, declaration.name),
+        rowRestrictedTables: listRowRestrictedTables(policy, tables),
+      };
+      const schemaCache = createSchemaCache(declaration, tables, binding, log, requirements, engines);
+      const middleware = createGovernedMiddleware({
+        allowsRecursion: declaration.recursion,
+        maxSteps: maxQuerySteps,
+        onRefusal: defenceLog?.(declaration.name),
+      });
+      return createD1Source(declaration, tables, binding, schemaCache, middleware, maskingTokens);
+    }
+    if (!isKv(binding)) throw createBindingError(declaration, "a KV namespace", binding);
+    const documentDataset = datasets.find((dataset) => dataset.kind === "documents");
+    if (documentDataset === undefined) throw new TypeError(`sources.${declaration.name} has no document dataset`);
+    return createKvSource(declaration, documentDataset, {
+      ...buildReindexParts(declaration, binding, index),
+      waitUntil,
+      log,
+    });
+  });
+}
+
+function listRowRestrictedTables({ rules }: Policy, tables: readonly TableDataset[]): readonly string[] {
+  return tables
+    .filter(({ id }) => rules.some((rule) => rule.dataset === id && rule.rows !== null))
+    .map(({ table }) => table);
+}
+
+function buildReindexParts({ name }: SourceDeclaration, namespace: KVNamespace, index: IndexOptions): ReindexParts {
+  const { database } = index;
+  const stores = { index: createDocumentIndex(database, name), reindexStore: createReindexStore(database, name) };
+  return { ...index, ...stores, documents: createKvDocuments(name, namespace) };
+}
+
+/** Updates the index of each document source once, and deletes what is stored for sources that the policy no longer declares. */
+export async function reindexSources(policy: Policy, bindings: object, index: IndexOptions): Promise<void> {
+  const kvDeclarations = policy.sources.filter(({ kind }) => kind === "kv");
+  await deleteOtherSources(
+    index.database,
+    kvDeclarations.map(({ name }) => name),
+  );
+  for (const declaration of kvDeclarations) {
+    const binding: unknown = Reflect.get(bindings, declaration.binding);
+    if (!isKv(binding)) throw createBindingError(declaration, "a KV namespace", binding);
+    await reindex(buildReindexParts(declaration, binding, index));
+  }
+}
+
+/** One run of the upkeep creates at most this number of masking tokens per source. */
+const MASKING_TOKENS_PER_RUN = 50_000;
+
+/** Creates missing masking tokens before queries need them, and removes those of earlier keys. */
+export async function maintainMaskingTokens(
+  policy: Policy,
+  bindings: object,
+  maskingTokenKey: MaskingTokenKey | null,
+): Promise<void> {
+  for (const declaration of policy.sources) {
+    const binding: unknown = Reflect.get(bindings, declaration.binding);
+    const maskingTokens = isD1(binding) ? openMaskingTokens(policy, declaration, binding, maskingTokenKey) : null;
+    if (maskingTokens === null) continue;
+    await maskingTokens.store.removeStale();
+    await maskingTokens.store.fillMissing(maskingTokens.columns, MASKING_TOKENS_PER_RUN);
+  }
+}
+
+/** Opens the masking tokens of a source; null when no rule masks with them. Throws `TypeError` when a rule does and there is no key. */
+function openMaskingTokens(
+  policy: Policy,
+  { name }: SourceDeclaration,
+  database: D1Database,
+  maskingTokenKey: MaskingTokenKey | null,
+): MaskingTokens | null {
+  const columns = listMaskingTokenColumns(policy, name);
+  if (columns.length === 0) return null;
+  if (maskingTokenKey === null)
+    throw new TypeError(
+      [
+        "GATEHOUSE_TOKEN_KEY is not set, but the policy has token masks.",
+        "It takes a secret of at least 32 random characters: `npx wrangler secret put GATEHOUSE_TOKEN_KEY`.",
+      ].join(" "),
+    );
+  return { store: createMaskingTokenStore(database, maskingTokenKey), columns };
+}
+
+function createBindingError(declaration: SourceDeclaration, expected: string, binding: unknown): TypeError {
+  const actual = binding === undefined ? "there is no such binding" : "it has another type";
+  return new TypeError(
+    [
+      `sources.${declaration.name}.binding: ${declaration.binding} should be ${expected}, but ${actual}.`,
+      "Declare it in the wrangler configuration.",
+    ].join(" "),
+  );
+}
+
+function isD1(binding: unknown): binding is D1Database {
+  return typeof binding === "object" && binding !== null && "prepare" in binding && "batch" in binding;
+}
+
+function isKv(binding: unknown): binding is KVNamespace {
+  return typeof binding === "object" && binding !== null && "getWithMetadata" in binding;
+}

@@ -1,0 +1,131 @@
+// The audit record that the ledger stores for every call (who asked what, which rules decided, what was returned), and the interface of
+// the ledger. A record never contains a value that a source returned.
+import type { ErrorCode } from "../errors.ts";
+import type { Identity } from "../lib/identity.ts";
+import type { MemberRecord } from "../policy/model.ts";
+
+/** The part of an audit record that is known when the call begins. */
+export interface Attempt {
+  /** The id of the call and of its lease: unguessable and new for each call. */
+  readonly call: string;
+  readonly subjectId: string;
+  /** The subject id of the owner when a personal access token makes the call; null when a user does. */
+  readonly owner: string | null;
+  /** The OAuth client that acts for the subject. */
+  readonly clientId: string;
+  /** The operation: `query`, `fetch`, `list resources`, … */
+  readonly operation: string;
+  /** The request as the user wrote it (SQL, a search text, an id), truncated when it is long. Bound values are not stored. */
+  readonly asked: string;
+}
+
+/** The part of an audit record that is known when the call ends. */
+export interface Outcome {
+  readonly result: "answered" | "denied" | "failed" | "interrupted";
+  /** The error code when the call was not answered. */
+  readonly code: ErrorCode | null;
+  /** The roles of the subject when the call was decided. */
+  readonly roles: readonly string[];
+  /** The datasets that the call could read. */
+  readonly datasets: readonly string[];
+  /** The ids of the rules that decided. */
+  readonly rules: readonly string[];
+  /** What was requested and denied, as `dataset: reason`. */
+  readonly denials: readonly string[];
+  /** Masked columns, as `source.table.column:mask`. */
+  readonly masked: readonly string[];
+  /** Returned text that outsiders wrote, by dataset or `source.table.column`. */
+  readonly untrusted: readonly string[];
+  /** The number of rows and documents that were returned. */
+  readonly rows: number;
+  readonly cut: boolean;
+  /** The id of the stored result; null when none was stored. */
+  readonly kept: string | null;
+}
+
+/** One link of a subject's hash chain. */
+export interface LedgerRecord {
+  /** 1, 2, 3, … without gaps. */
+  readonly seq: number;
+  /** JSON of the attempt, the outcome and the times, exactly as hashed. */
+  readonly body: string;
+  /** SHA-256 over the previous hash and the body, 64 hex digits. */
+  readonly hash: string;
+}
+
+/** Why a call cannot begin. */
+export type BeginRefusal =
+  | { readonly ok: false; readonly reason: "members_unavailable" }
+  | { readonly ok: false; readonly reason: "record_full" }
+  | { readonly ok: false; readonly reason: "rows_spent"; readonly rowsPerDay: number }
+  | { readonly ok: false; readonly reason: "busy" };
+
+/** The result of `Ledger.begin`. */
+export type BeginResult =
+  /** `bookmark`: the D1 bookmark of the subject's last read of the locked source. `member`: the subject's record in the members table. */
+  { readonly ok: true; readonly bookmark: string | null; readonly member: MemberRecord } | BeginRefusal;
+
+/** The result of `Ledger.commit`. `no_lease`: the call outlived its lease, or was committed with another outcome. */
+export type CommitResult =
+  { readonly ok: true; readonly seq: number } | { readonly ok: false; readonly reason: "no_lease" };
+
+/**
+ * What a record is for, which decides how full the ledger may get with it. Each priority may fill more than the one before: calls leave
+ * room for events of the user (`event`: a connection ended, an ended access token was used), both leave room for lists of what can be
+ * revoked (`listing`), and all leave room for what takes access away (`revocation`).
+ */
+export type RecordPriority = "call" | "event" | "listing" | "revocation";
+
+/** What `commit` stores besides the record. */
+export interface CommitOptions {
+  /** `kept` when the query still runs: the call then holds its lock until `release`. */
+  readonly queryLock: "freed" | "kept";
+  /** The D1 bookmark of the locked source after the read; null when nothing was read. */
+  readonly bookmark: string | null;
+}
+
+/** The ledger as the gateway calls it: once before anything is read, and once before anything is returned. */
+export interface Ledger {
+  /**
+   * Begins a call. Loads the caller's member record, and reserves room for the audit record and `reservedRows` of the day's rows until
+   * the lease ends. Waits for the query lock of `lockedSource` when it is given. `priority` is `call` by default.
+   */
+  begin(
+    attempt: Attempt,
+    identity: Identity,
+    reservedRows: number,
+    lockedSource: string | null,
+    priority?: RecordPriority,
+  ): Promise<BeginResult>;
+  /** Writes the record and replaces the reserved rows with the returned rows. Repeating it for the same call changes nothing. */
+  commit(call: string, outcome: Outcome, after: CommitOptions): Promise<CommitResult>;
+  /** Frees the query lock of a call that was committed with `queryLock: "kept"`. */
+  release(call: string): Promise<void>;
+}
+
+/** The ledger for events that concern a subject without a call, such as the end of a connection. */
+export interface EventLedger {
+  /**
+   * Writes the record of an event of the subject at `atMs`. Repeating it with the same `attempt.call` changes nothing. The caller limits
+   * how many events a user or attacker can cause.
+   */
+  appendEvent(attempt: Attempt, outcome: Outcome, atMs: number): Promise<AppendResult>;
+}
+
+/** The result of `EventLedger.appendEvent`. */
+export type AppendResult = { readonly ok: true } | { readonly ok: false; readonly reason: "record_full" };
+
+/** The outcome of a call that outlived its lease, and the base of other outcomes without data. */
+export const INTERRUPTED_OUTCOME: Outcome = {
+  result: "interrupted",
+  code: "interrupted",
+  roles: [],
+  datasets: [],
+  rules: [],
+  denials: [],
+  masked: [],
+  untrusted: [],
+  rows: 0,
+  cut: false,
+  kept: null,
+};

@@ -1,0 +1,203 @@
+// Wraps every operation in an audit record: one ledger call before anything is read, and one before anything is returned. The operations
+// themselves are in other files.
+import { AppError } from "../errors.ts";
+import { boundRequestText } from "./record-size.ts";
+import type { BeginRefusal, CommitOptions, Ledger, Outcome, RecordPriority } from "./audit-record.ts";
+import { getOwnerId } from "../lib/identity.ts";
+import { resolveSubject } from "../policy/evaluate.ts";
+import { createGrantsDigest } from "../policy/grants-digest.ts";
+import type { Policy, Subject } from "../policy/model.ts";
+import type { LoggedStatement } from "./call-log.ts";
+import type { Caller } from "../lib/identity.ts";
+
+/** What an operation returns: the answer, and the outcome for its audit record. */
+export interface Audited<T> {
+  readonly answer: T;
+  readonly datasets: readonly string[];
+  readonly rules: readonly string[];
+  readonly masked?: readonly string[];
+  /** Datasets and columns in the answer with text that outsiders wrote. */
+  readonly untrusted?: readonly string[];
+  /** The number of rows and documents in the answer. */
+  readonly rows?: number;
+  readonly cut?: boolean;
+  /** The id of the result that stores its rows. */
+  readonly result?: string;
+  /** The D1 bookmark of the locked source after the read. */
+  readonly bookmark?: string | null;
+}
+
+/** The request of a caller, as its audit record names it. */
+export interface AuditRequest {
+  readonly operation: string;
+  /** The request as the user wrote it. */
+  readonly requestText: string;
+  /** The maximum number of returned rows, reserved from the user's rows of the day. */
+  readonly reservedRows: number;
+  /** The source on which only one call of the user runs at a time; null for an operation that costs the source little. */
+  readonly lockedSource: string | null;
+  /** The statement of a query, as the log names it. */
+  readonly statement?: LoggedStatement | undefined;
+  /** `call` by default. */
+  readonly priority?: RecordPriority;
+}
+
+/** What the audit needs. */
+export interface AuditDependencies {
+  readonly policy: Policy;
+  /** Opens the ledger of a user, which also records the calls of their personal access tokens. */
+  readonly openLedger: (ownerId: string) => Ledger;
+  readonly newId: () => string;
+  /** Called with each resolved subject before it is served. An error fails the call. */
+  readonly onSubject?: (subject: Subject) => Promise<void>;
+  /** Continues work after the response was sent. */
+  readonly waitUntil: (work: Promise<unknown>) => void;
+}
+
+/** A refusal by the policy. Only the audit record names what was denied; the message must not reveal it. */
+export class DeniedError extends AppError {
+  /** What was requested and denied, as `dataset: reason`. */
+  readonly denials: readonly string[];
+  readonly rules: readonly string[];
+
+  constructor(error: AppError, denials: readonly string[], rules: readonly string[]) {
+    super(error.code, error.publicMessage, { cause: error.cause, isMissing: error.isMissing });
+    this.denials = denials;
+    this.rules = rules;
+  }
+}
+
+/** The call was answered with an error because it took too long, but the database still works on it. */
+export class StillRunningError extends AppError {
+  /** Settles when the database has finished. */
+  readonly pendingWork: Promise<unknown>;
+
+  constructor(error: AppError, pendingWork: Promise<unknown>) {
+    super(error.code, error.publicMessage, { cause: error.cause });
+    this.pendingWork = pendingWork;
+  }
+}
+
+/** A call that has begun. */
+export interface AuditedCall {
+  /** Unguessable and new for each call. */
+  readonly id: string;
+  readonly subject: Subject;
+  /** The D1 bookmark of the subject's last read of the locked source. */
+  readonly bookmark: string | null;
+  /** Returns the digest of the grants that decide this call. It changes when they change. */
+  readonly grantsDigest: () => string;
+}
+
+/** Runs `work` as an audited call and returns its answer. */
+export type WithAudit = <T>(
+  caller: Caller,
+  request: AuditRequest,
+  work: (call: AuditedCall) => Promise<Audited<T>>,
+) => Promise<T>;
+
+/**
+ * Creates `withAudit`. It commits one audit record before the answer or error of an operation is returned; when the record cannot be
+ * written, the call fails and returns nothing.
+ * Errors: `record_full`, `limit_reached`, `source_unavailable`, `interrupted`, and those of the operation.
+ */
+export function createWithAudit({ policy, openLedger, newId, onSubject, waitUntil }: AuditDependencies): WithAudit {
+  const digestGrants = createGrantsDigest(policy);
+  return async (caller, { operation, requestText, reservedRows, lockedSource, priority = "call" }, work) => {
+    const { identity, clientId } = caller;
+    const { subjectId, token } = identity;
+    const call = newId();
+    const owner = token?.ownerId ?? null;
+    const ledger = (): Ledger => openLedger(getOwnerId(identity));
+    const attempt = { call, subjectId, owner, clientId, operation, asked: await boundRequestText(requestText) };
+    const beginResult = await ledger().begin(attempt, identity, reservedRows, lockedSource, priority);
+    if (!beginResult.ok) throw createRefusal(beginResult);
+    const subject = resolveSubject(policy, identity, beginResult.member);
+    const { roles } = subject;
+    const grantsDigest = (): string => digestGrants(subject);
+    caller.onGrants?.({ call, digest: grantsDigest() });
+    let audited;
+    try {
+      await onSubject?.(subject);
+      audited = await work({ id: call, subject, bookmark: beginResult.bookmark, grantsDigest });
+    } catch (thrown) {
+      const isStillRunning = thrown instanceof StillRunningError;
+      const options = { queryLock: isStillRunning ? "kept" : "freed", bookmark: null } as const;
+      const release = async (): Promise<void> => ledger().release(call);
+      // The lock is freed when the query ends, even when it fails or its record cannot be written.
+      if (isStillRunning) waitUntil(thrown.pendingWork.then(release, release));
+      await commit(ledger, call, { ...buildFailedOutcome(thrown), roles }, options, thrown);
+      throw thrown;
+    }
+    await commit(
+      ledger,
+      call,
+      { ...buildAnsweredOutcome(audited), roles },
+      {
+        queryLock: "freed",
+        bookmark: audited.bookmark ?? null,
+      },
+    );
+    return audited.answer;
+  };
+}
+
+/** Tries twice, because the ledger's object may have restarted during the call; repeating a commit changes nothing. */
+async function commit(
+  ledger: () => Ledger,
+  call: string,
+  outcome: Outcome,
+  options: CommitOptions,
+  cause?: unknown,
+): Promise<void> {
+  const commitResult = await ledger()
+    .commit(call, outcome, options)
+    .catch(async () => ledger().commit(call, outcome, options));
+  if (!commitResult.ok)
+    throw new AppError("interrupted", "The call took too long and was abandoned. Ask for less.", { cause });
+}
+
+const RECORD_FULL = [
+  "The record of your calls is full. No new call of yours or of your personal access tokens can be recorded, so none is served.",
+  "The record does not empty by itself: the operator of this server makes room by raising limits.maxAuditBytes.",
+  "On the server's own pages you can still end connections and revoke personal access tokens.",
+].join(" ");
+
+const BUSY = [
+  "Another query, of yours or of one of your personal access tokens, is still running on this source.",
+  "Wait until it ends, then try again. Send one query at a time.",
+].join(" ");
+
+function createRefusal(refusal: BeginRefusal): AppError {
+  switch (refusal.reason) {
+    case "record_full":
+      return new AppError("record_full", RECORD_FULL);
+    case "members_unavailable":
+      return new AppError("source_unavailable", "The members table is not available. Try again in a minute.");
+    case "busy":
+      return new AppError("limit_reached", BUSY);
+    case "rows_spent":
+      return new AppError(
+        "limit_reached",
+        [
+          `Your rows for today are used up (${refusal.rowsPerDay} per UTC day, shared with your personal access tokens).`,
+          "Ask for fewer rows with limit, or continue after 00:00 UTC.",
+        ].join(" "),
+      );
+  }
+}
+
+type OutcomeWithoutRoles = Omit<Outcome, "roles">;
+
+function buildAnsweredOutcome(audited: Audited<unknown>): OutcomeWithoutRoles {
+  const { datasets, rules, masked = [], untrusted = [], rows = 0, cut = false, result: kept = null } = audited;
+  return { result: "answered", code: null, datasets, rules, denials: [], masked, untrusted, rows, cut, kept };
+}
+
+function buildFailedOutcome(thrown: unknown): OutcomeWithoutRoles {
+  const emptyOutcome = { datasets: [], masked: [], untrusted: [], rows: 0, cut: false, kept: null };
+  const code = thrown instanceof AppError ? thrown.code : "internal";
+  if (thrown instanceof DeniedError)
+    return { result: "denied", code, rules: thrown.rules, denials: thrown.denials, ...emptyOutcome };
+  return { result: code === "not_found" ? "denied" : "failed", code, rules: [], denials: [], ...emptyOutcome };
+}

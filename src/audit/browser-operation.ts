@@ -1,0 +1,37 @@
+// Audits the operations of a user in a browser, on this server's pages or through the JSON API.
+import { AppError } from "../errors.ts";
+import type { RecordPriority } from "./audit-record.ts";
+import type { Identity } from "../lib/identity.ts";
+import { DeniedError } from "./audit.ts";
+import type { Audited, AuditedCall, WithAudit } from "./audit.ts";
+
+/** The client id in audit records of this server's pages and API. */
+export const BROWSER_CLIENT_ID = "browser";
+
+/**
+ * Runs one audited operation of a user in a browser. Operations that take access away have the priority `revocation`: an attacker who
+ * fills a ledger with calls of a stolen access token must not keep its owner from revoking it.
+ * Errors: `not_allowed` for a personal access token.
+ */
+export async function withBrowserAudit<T>(
+  withAudit: WithAudit,
+  identity: Identity,
+  operation: string,
+  requestText: string,
+  work: (call: AuditedCall) => Promise<T>,
+  priority: RecordPriority = "call",
+): Promise<T> {
+  return withAudit(
+    { identity, clientId: BROWSER_CLIENT_ID },
+    { operation, requestText, reservedRows: 0, lockedSource: null, priority },
+    async (call) => {
+      if (identity.token !== undefined)
+        throw new DeniedError(new AppError("not_allowed", "A personal access token can only read data."), [], []);
+      return toDataFreeAnswer(await work(call));
+    },
+  );
+}
+
+function toDataFreeAnswer<T>(answer: T): Audited<T> {
+  return { answer, datasets: [], rules: [] };
+}

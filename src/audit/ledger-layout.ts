@@ -1,0 +1,43 @@
+// The table layout of a ledger, with the upgrades from earlier layouts. docs/storage.md says what each column holds.
+import { renameColumn, renameTable } from "../lib/storage-layout.ts";
+import type { StorageLayout } from "../lib/storage-layout.ts";
+import { GENESIS_HASH } from "./record-chain.ts";
+
+/** The tables of a LedgerObject. */
+export const LEDGER_LAYOUT: StorageLayout = {
+  holder: "LedgerObject",
+  schema: `
+    CREATE TABLE IF NOT EXISTS record (
+      seq INTEGER PRIMARY KEY, call TEXT NOT NULL UNIQUE, body TEXT NOT NULL, hash TEXT NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS head (
+      id INTEGER PRIMARY KEY CHECK (id = 1), seq INTEGER NOT NULL, hash TEXT NOT NULL, bytes INTEGER NOT NULL
+    );
+    INSERT OR IGNORE INTO head (id, seq, hash, bytes) VALUES (1, 0, '${GENESIS_HASH}', 0);
+    CREATE TABLE IF NOT EXISTS lease (
+      call TEXT PRIMARY KEY, attempt TEXT NOT NULL, began_ms INTEGER NOT NULL, deadline_ms INTEGER NOT NULL,
+      day TEXT NOT NULL, rows INTEGER NOT NULL, bytes INTEGER NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS budget (day TEXT PRIMARY KEY, rows INTEGER NOT NULL);
+    CREATE TABLE IF NOT EXISTS query_lock (source TEXT PRIMARY KEY, call TEXT NOT NULL, until_ms INTEGER NOT NULL);
+    CREATE TABLE IF NOT EXISTS bookmark (source TEXT PRIMARY KEY, bookmark TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS flag (name TEXT PRIMARY KEY, at_ms INTEGER NOT NULL);
+    CREATE TABLE IF NOT EXISTS cached_member (
+      id INTEGER PRIMARY KEY CHECK (id = 1), email TEXT NOT NULL, version INTEGER NOT NULL, roles TEXT NOT NULL,
+      attributes TEXT NOT NULL, groups TEXT NOT NULL, compared_ms INTEGER NOT NULL, seen_ms INTEGER NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS handle (
+      handle TEXT PRIMARY KEY, call TEXT UNIQUE, binding TEXT NOT NULL, state TEXT NOT NULL,
+      expires_ms INTEGER NOT NULL, is_spent INTEGER NOT NULL DEFAULT 0, outcome TEXT
+    );
+  `,
+  upgrades: [
+    (sql) => {
+      renameTable(sql, "slot", "query_lock");
+      renameColumn(sql, "query_lock", "slot", "source");
+      renameColumn(sql, "bookmark", "slot", "source");
+      renameTable(sql, "mark", "flag");
+      renameTable(sql, "member", "cached_member");
+    },
+  ],
+};

@@ -1,0 +1,186 @@
+// The audit records of one ledger: the hash chain, the leases that reserve room for running calls, and the rows per day. The functions
+// do not open a transaction and do not read the clock; their callers do.
+import { byteLength } from "../lib/bytes.ts";
+import { hashLink } from "./record-chain.ts";
+import { INTERRUPTED_OUTCOME } from "./audit-record.ts";
+import type {
+  Attempt,
+  BeginRefusal,
+  CommitResult,
+  LedgerRecord,
+  AppendResult,
+  Outcome,
+  RecordPriority,
+} from "./audit-record.ts";
+import { MAX_OUTCOME_BYTES, boundAttempt, boundOutcome } from "./record-size.ts";
+
+/** The limits of one ledger's records. */
+export interface RecordLimits {
+  /** The most bytes of records. Calls may fill three quarters of them. */
+  readonly maxAuditBytes: number;
+  /** The most rows that may be returned to one owner per UTC day. */
+  readonly rowsPerDay: number;
+  /** The longest time between begin and commit of a call; later the call counts as interrupted. */
+  readonly leaseSeconds: number;
+}
+
+/** Stores the records of one ledger. */
+export interface Records {
+  /**
+   * Reserves room for a call's record, and rows of the day. Returns the refusal when there is no room, otherwise undefined. Records
+   * calls that outlived their lease as interrupted.
+   */
+  reserve(attempt: Attempt, reservedRows: number, priority: RecordPriority, nowMs: number): BeginRefusal | undefined;
+  /** Writes the record of a call that has a lease. Repeating it with the same outcome changes nothing. */
+  commit(call: string, outcome: Outcome, nowMs: number): CommitResult;
+  /** Writes the record of an event that happened at `atMs` in another object. Repeating it changes nothing. */
+  appendEvent(attempt: Attempt, outcome: Outcome, atMs: number, nowMs: number): AppendResult;
+  /** Writes a record of the ledger itself, even when the ledger is full. */
+  appendAlways(attempt: Attempt, outcome: Outcome, nowMs: number): void;
+  /** Returns the bytes of all records. */
+  readStoredBytes(): number;
+  /** Lists at most `limit` records after `afterSeq`, in order. */
+  list(afterSeq: number, limit: number): readonly LedgerRecord[];
+}
+
+/** The share of `maxAuditBytes` that records of each priority may fill. */
+const FILL_SHARES: Readonly<Record<RecordPriority, number>> = {
+  call: 3 / 4,
+  event: 7 / 8,
+  listing: 15 / 16,
+  revocation: 1,
+};
+/** The share at which the operator is warned. */
+const HALF_FULL_SHARE = 1 / 2;
+const BUDGET_RETENTION_MS = 7 * 86_400_000;
+
+interface Lease {
+  readonly call: string;
+  readonly attempt: string;
+  readonly beganMs: number;
+  readonly day: string;
+}
+
+/** Creates the records in the SQLite database of a ledger. Calls `onHalfFull` with the stored bytes when they reach half of the limit. */
+export function createRecords(
+  sql: SqlStorage,
+  { maxAuditBytes, rowsPerDay, leaseSeconds }: RecordLimits,
+  onHalfFull: (bytes: number) => void,
+): Records {
+  const listLeases = (where: string, value: string | number): readonly Lease[] =>
+    sql
+      .exec<{ call: string; attempt: string; beganMs: number; day: string }>(
+        `SELECT call, attempt, began_ms AS beganMs, day FROM lease WHERE ${where}`,
+        value,
+      )
+      .toArray();
+
+  function appendRecord(lease: Lease, outcome: Outcome, nowMs: number): number {
+    const head = sql.exec<{ seq: number; hash: string; bytes: number }>("SELECT seq, hash, bytes FROM head").one();
+    const seq = head.seq + 1;
+    const attempt: unknown = JSON.parse(lease.attempt);
+    const times = { began: new Date(lease.beganMs).toISOString(), ended: new Date(nowMs).toISOString() };
+    const body = JSON.stringify({ attempt, outcome: boundOutcome(outcome), ...times });
+    const hash = hashLink(head.hash, body);
+    sql.exec("INSERT INTO record (seq, call, body, hash) VALUES (?, ?, ?, ?)", seq, lease.call, body, hash);
+    const bytes = head.bytes + byteLength(body);
+    sql.exec("UPDATE head SET seq = ?, hash = ?, bytes = ?", seq, hash, bytes);
+    if (head.bytes < maxAuditBytes * HALF_FULL_SHARE && bytes >= maxAuditBytes * HALF_FULL_SHARE) onHalfFull(bytes);
+    sql.exec("DELETE FROM lease WHERE call = ?", lease.call);
+    sql.exec(
+      "INSERT INTO budget (day, rows) VALUES (?1, ?2) ON CONFLICT (day) DO UPDATE SET rows = rows + ?2",
+      lease.day,
+      outcome.rows,
+    );
+    sql.exec("DELETE FROM budget WHERE day < ?", formatUtcDay(nowMs - BUDGET_RETENTION_MS));
+    return seq;
+  }
+
+  const appendNew = (attempt: Attempt, outcome: Outcome, atMs: number, nowMs: number): number =>
+    appendRecord(
+      { call: attempt.call, attempt: JSON.stringify(boundAttempt(attempt)), beganMs: atMs, day: formatUtcDay(nowMs) },
+      outcome,
+      nowMs,
+    );
+
+  /** Finds the number of a call's record. */
+  const findSeq = (call: string): number | undefined =>
+    sql.exec<{ seq: number }>("SELECT seq FROM record WHERE call = ?", call).toArray()[0]?.seq;
+
+  function repeatCommit(seq: number, outcome: Outcome): CommitResult {
+    const [record] = sql.exec<{ body: string }>("SELECT body FROM record WHERE seq = ?", seq);
+    const { outcome: recordedOutcome } = JSON.parse(record?.body ?? "{}") as { outcome?: Outcome };
+    return JSON.stringify(recordedOutcome) === JSON.stringify(boundOutcome(outcome)) ? { ok: true, seq } : NO_LEASE;
+  }
+
+  const hasRoom = (bytes: number, priority: RecordPriority): boolean => {
+    const reservedBytes = sql
+      .exec<{ bytes: number }>("SELECT (SELECT bytes FROM head) + (SELECT coalesce(sum(bytes), 0) FROM lease) AS bytes")
+      .one().bytes;
+    return reservedBytes + bytes <= maxAuditBytes * FILL_SHARES[priority];
+  };
+
+  const countSpentRows = (day: string): number =>
+    sql
+      .exec<{ rows: number }>(
+        `SELECT coalesce((SELECT rows FROM budget WHERE day = ?1), 0)
+          + (SELECT coalesce(sum(rows), 0) FROM lease WHERE day = ?1) AS rows`,
+        day,
+      )
+      .one().rows;
+
+  return {
+    reserve(attempt, reservedRows, priority, nowMs) {
+      // A call that outlived its lease, for example because its process died, was not answered. Its attempt must be recorded anyway.
+      for (const lease of listLeases("deadline_ms <= ?", nowMs)) appendRecord(lease, INTERRUPTED_OUTCOME, nowMs);
+      const body = JSON.stringify(boundAttempt(attempt));
+      const bytes = byteLength(body) + MAX_OUTCOME_BYTES;
+      if (!hasRoom(bytes, priority)) return { ok: false, reason: "record_full" };
+      const day = formatUtcDay(nowMs);
+      if (reservedRows > 0 && countSpentRows(day) + reservedRows > rowsPerDay)
+        return { ok: false, reason: "rows_spent", rowsPerDay };
+      sql.exec(
+        "INSERT INTO lease (call, attempt, began_ms, deadline_ms, day, rows, bytes) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        attempt.call,
+        body,
+        nowMs,
+        nowMs + leaseSeconds * 1000,
+        day,
+        reservedRows,
+        bytes,
+      );
+      return undefined;
+    },
+    commit(call, outcome, nowMs) {
+      const [lease] = listLeases("call = ?", call);
+      if (lease !== undefined) return { ok: true, seq: appendRecord(lease, outcome, nowMs) };
+      // The call was already recorded: as interrupted, or by an earlier attempt of this commit.
+      const recordedSeq = findSeq(call);
+      return recordedSeq === undefined ? NO_LEASE : repeatCommit(recordedSeq, outcome);
+    },
+    appendEvent(attempt, outcome, atMs, nowMs) {
+      if (findSeq(attempt.call) !== undefined) return { ok: true };
+      if (!hasRoom(byteLength(JSON.stringify(boundAttempt(attempt))) + MAX_OUTCOME_BYTES, "event"))
+        return { ok: false, reason: "record_full" };
+      appendNew(attempt, outcome, atMs, nowMs);
+      return { ok: true };
+    },
+    appendAlways: (attempt, outcome, nowMs) => void appendNew(attempt, outcome, nowMs, nowMs),
+    readStoredBytes: () => sql.exec<{ bytes: number }>("SELECT bytes FROM head").one().bytes,
+    list: (afterSeq, limit) =>
+      sql
+        .exec<{ seq: number; body: string; hash: string }>(
+          "SELECT seq, body, hash FROM record WHERE seq > ? ORDER BY seq LIMIT ?",
+          afterSeq,
+          limit,
+        )
+        .toArray(),
+  };
+}
+
+const NO_LEASE = { ok: false, reason: "no_lease" } as const;
+
+/** Formats the UTC day: `2026-11-21`. */
+function formatUtcDay(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 10);
+}

@@ -1,0 +1,69 @@
+// The single-use handles of one subject, in the ledger's SQLite database. For approvals, which will use them: a handle is opened when
+// the user is asked, spent by the answer, and stored with its outcome until it expires, so that an answer sent twice acts once.
+// The functions do not open a transaction; their callers do.
+import type { NewHandle, SpentHandle } from "../lib/handle.ts";
+
+/** The ledger as the protocol layer uses it: handles of questions that the subject was asked. */
+export interface HandleLedger {
+  /** Stores a handle and returns it. Returns the earlier handle when the same call opened one. Undefined when there are too many. */
+  openHandle(opened: NewHandle): Promise<string | undefined>;
+  /** Spends a handle. Only the first use gets its state. */
+  spendHandle(handle: string, binding: string): Promise<SpentHandle>;
+  /** Stores the outcome of a spent handle together with the next handle. Returns false and stores neither when there are too many. */
+  recordHandleOutcome(handle: string, outcome: string, next: NewHandle | undefined): Promise<boolean>;
+}
+
+/** The table of handles. */
+export interface HandleTable {
+  /** Stores a handle, as `HandleLedger.openHandle` does. */
+  open(opened: NewHandle, nowMs: number): string | undefined;
+  /** Spends a handle, as `HandleLedger.spendHandle` does. */
+  spend(handle: string, binding: string, nowMs: number): SpentHandle;
+  /** Stores the outcome of a spent handle, unless it already has one. */
+  recordOutcome(handle: string, outcome: string): void;
+}
+
+/** The maximum number of unexpired handles of one subject. */
+const MAX_HANDLES = 200;
+
+interface HandleRow extends Record<string, SqlStorageValue> {
+  readonly state: string;
+  readonly is_spent: number;
+  readonly outcome: string | null;
+}
+
+/** Opens the handles in the SQLite database of a ledger. */
+export function createHandleTable(sql: SqlStorage): HandleTable {
+  return {
+    open({ handle, call, binding, state, ttlSeconds }, nowMs) {
+      sql.exec("DELETE FROM handle WHERE expires_ms <= ?", nowMs);
+      const [openHandle] = sql.exec<{ handle: string }>("SELECT handle FROM handle WHERE call = ?", call ?? null);
+      if (openHandle !== undefined) return openHandle.handle;
+      if (sql.exec<{ held: number }>("SELECT count(*) AS held FROM handle").one().held >= MAX_HANDLES) return undefined;
+      sql.exec(
+        "INSERT INTO handle (handle, call, binding, state, expires_ms) VALUES (?, ?, ?, ?, ?)",
+        handle,
+        call ?? null,
+        binding,
+        state,
+        nowMs + ttlSeconds * 1000,
+      );
+      return handle;
+    },
+    spend(handle, binding, nowMs) {
+      const [row] = sql.exec<HandleRow>(
+        "SELECT state, is_spent, outcome FROM handle WHERE handle = ? AND binding = ? AND expires_ms > ?",
+        handle,
+        binding,
+        nowMs,
+      );
+      if (row === undefined) return { kind: "unknown" };
+      if (row.is_spent === 1) return { kind: "spent", outcome: row.outcome };
+      sql.exec("UPDATE handle SET is_spent = 1 WHERE handle = ?", handle);
+      return { kind: "fresh", state: row.state };
+    },
+    recordOutcome(handle, outcome) {
+      sql.exec("UPDATE handle SET outcome = ? WHERE handle = ? AND is_spent = 1 AND outcome IS NULL", outcome, handle);
+    },
+  };
+}

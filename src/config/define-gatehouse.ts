@@ -1,0 +1,161 @@
+// Parses what an operator configures: the policy file in defineGatehouse(), and the environment in parseEnv(). Both run once, and later
+// code trusts the result. How users sign in is parsed in sign-in/.
+import * as z from "zod";
+import { isLoopbackHost } from "../lib/loopback.ts";
+import { checkLimits, limitsSchema } from "./limits.ts";
+import type { Limits } from "./limits.ts";
+import { checkPolicy } from "../policy/check-policy.ts";
+import type { Mask, Policy, SubjectValue } from "../policy/model.ts";
+import { parseD1Source, policySchema } from "../policy/policy-schema.ts";
+
+export type { Limits } from "./limits.ts";
+
+/** Who operates this deployment, for pages and messages. */
+export interface Organisation {
+  readonly name: string;
+  /** Whom users ask for access: a name, an address or a page. */
+  readonly contact: string;
+}
+
+/** Schemes that a browser handles itself, or that could run code or read files in it. None of them returns to an application. */
+const BROWSER_SCHEMES =
+  /^(?:https?|wss?|ftp|javascript|vbscript|data|blob|file|filesystem|about|mailto|tel|sms|intent|view-source)$/;
+
+/** The schema of the policy file. `docs/configuration.md` explains every key, and a test compares the two. */
+export const gatehouseSchema = z.strictObject({
+  organisation: z.strictObject({ name: z.string().min(1), contact: z.string().min(1) }),
+  /** Web origins whose pages may call /mcp, besides this server's own. */
+  allowedOrigins: z
+    .array(z.url().refine((url) => new URL(url).origin === url, "must be an origin, such as https://app.example.com"))
+    .default([]),
+  /** Private-use schemes that the redirect URIs of clients may have (RFC 8252 §7.1), besides https and loopback http. */
+  allowedRedirectSchemes: z
+    .array(
+      z
+        .string()
+        .refine(
+          (scheme) => /^[a-z][a-z0-9+.-]*$/.test(scheme) && !BROWSER_SCHEMES.test(scheme),
+          "must be an application's scheme in lower case and without a colon, such as cursor, not a scheme of browsers",
+        ),
+    )
+    .default(["cursor", "claude"]),
+  limits: limitsSchema.prefault({}),
+  ...policySchema.shape,
+});
+
+/** A policy file as an operator writes it. */
+export type GatehouseInput = z.input<typeof gatehouseSchema>;
+
+/** A checked policy file. */
+export interface Gatehouse {
+  readonly organisation: Organisation;
+  readonly allowedOrigins: readonly string[];
+  readonly allowedRedirectSchemes: readonly string[];
+  readonly limits: Limits;
+  readonly policy: Policy;
+}
+
+/** Checks a policy file. Throws `TypeError` with one line per problem: the path in the object, the problem and the correction. */
+export function defineGatehouse(input: GatehouseInput): Gatehouse {
+  const parsed = gatehouseSchema.safeParse(input);
+  if (!parsed.success)
+    throw createPolicyFileError(parsed.error.issues.map((issue) => `${formatPath(issue.path)}: ${formatIssue(issue)}`));
+  const { organisation, allowedOrigins, allowedRedirectSchemes, limits, ...rest } = parsed.data;
+  const { sources, roles, members, groups, attributes, queries } = rest;
+  const { policy, problems } = checkPolicy({ sources, roles, members, groups, attributes, queries });
+  const limitProblems = checkLimits(limits);
+  if (problems.length + limitProblems.length > 0) throw createPolicyFileError([...problems, ...limitProblems]);
+  return { organisation, allowedOrigins, allowedRedirectSchemes, limits, policy };
+}
+
+/**
+ * Parses a D1 source from the data of a file that `npm run introspect` wrote. Throws `TypeError` with one line per problem: the path of
+ * the file, the path in the data, the problem and the correction.
+ */
+export function readSource(file: string, data: unknown): GatehouseInput["sources"][string] {
+  const parsed = parseD1Source(data);
+  if (parsed.success) return parsed.data;
+  throw createPolicyFileError(
+    parsed.error.issues.map((issue) => `${file}: ${formatPath(issue.path)}: ${formatIssue(issue)}`),
+  );
+}
+
+/** The masks that a rule can put on a column. */
+export const mask = {
+  /** Any type → `[redacted]`. */
+  redact: { kind: "redact" },
+  /** Any type → NULL, which does not even show whether there is a value. */
+  null: { kind: "null" },
+  /**
+   * text, integer → a masking token such as `tok_k3v…`. Equal values of a domain have equal masking tokens in every source, so they
+   * can be joined and counted. Needs the secret GATEHOUSE_TOKEN_KEY.
+   */
+  token: (domain: string) => ({ kind: "token" as const, domain }),
+  /** integer, real → the range of width `size` that contains the value, as text: `20–<30` for a size of 10. */
+  bucket: (size: number) => ({ kind: "bucket" as const, size }),
+  /** integer, real → the nearest multiple of `step`. */
+  round: (step: number) => ({ kind: "round" as const, step }),
+  /** date, datetime → `2026-05`. */
+  month: { kind: "month" },
+  /** date, datetime → the year as a number. */
+  year: { kind: "year" },
+  /** text → `a…@harbor.example`. */
+  email: { kind: "email" },
+  /** text → `…` and the last `count` (1–12) characters, if the text is at least twice as long. */
+  last: (count: number) => ({ kind: "last" as const, count }),
+} as const satisfies Record<string, Mask | ((count: number) => Mask) | ((domain: string) => Mask)>;
+
+/**
+ * Writes a row rule in SQL over the columns of its table, such as `total_cents > 1000 AND region = :region`. It may use comparisons, AND,
+ * OR, NOT, CASE and functions of a single row. `:name` is the signed-in user's `id`, `email` or attribute, as with `subject`.
+ */
+export function sql(expression: string): { readonly sql: string } {
+  return { sql: expression };
+}
+
+/** Names the signed-in user's `id`, `email` or attribute as a value in a row rule. A user without it gets no rows. */
+export function subject(name: string): SubjectValue {
+  return { subject: name };
+}
+
+/** Where this deployment is served, from the environment. */
+export interface Settings {
+  /** `https://gatehouse.example.com`, without a path. */
+  readonly origin: string;
+  /** The URL that clients connect to and that every access token is bound to: origin + /mcp. */
+  readonly resource: string;
+}
+
+/** Parses GATEHOUSE_URL. Throws `TypeError` with the setting, its value and the values that it takes. */
+export function parseEnv(variables: { readonly GATEHOUSE_URL?: string }): Settings {
+  const value = variables.GATEHOUSE_URL ?? "";
+  const expected =
+    "It takes the origin that clients connect to, such as https://gatehouse.example.com (http only on localhost).";
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  if (url === undefined)
+    throw new TypeError(`GATEHOUSE_URL is ${value === "" ? "not set" : JSON.stringify(value)}. ${expected}`);
+  const isLoopback = isLoopbackHost(url.hostname);
+  const isSecure = url.protocol === "https:" || (url.protocol === "http:" && isLoopback);
+  if (!isSecure || (value !== url.origin && value !== `${url.origin}/`))
+    throw new TypeError(`GATEHOUSE_URL is ${JSON.stringify(value)}. ${expected}`);
+  return Object.freeze({ origin: url.origin, resource: `${url.origin}/mcp` });
+}
+
+function createPolicyFileError(problems: readonly string[]): TypeError {
+  return new TypeError(
+    `The policy file has ${problems.length} problem(s):\n${problems.map((problem) => `- ${problem}`).join("\n")}`,
+  );
+}
+
+function formatPath(path: readonly PropertyKey[]): string {
+  if (path.length === 0) return "(the whole file)";
+  return path.reduce<string>(
+    (text, part) => (typeof part === "number" ? `${text}[${part}]` : `${text}${text === "" ? "" : "."}${String(part)}`),
+    "",
+  );
+}
+
+/** For an invalid key of a record, zod gives the reason only in the nested issue. */
+function formatIssue(issue: z.core.$ZodIssue): string {
+  return issue.code === "invalid_key" ? (issue.issues[0]?.message ?? issue.message) : issue.message;
+}

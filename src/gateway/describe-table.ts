@@ -1,0 +1,93 @@
+// Describes one table as the user sees it: its columns with meanings, masks, typical values and references.
+import {
+  listGrantingRules,
+  isRowRestricted,
+  formatMask,
+  listVisibleColumns,
+  findVisibleKey,
+} from "../policy/guard-view.ts";
+import type { ViewColumn } from "../policy/guard-view.ts";
+import type { VisibleTable } from "../read/source.ts";
+
+interface ColumnDescription {
+  readonly name: string;
+  readonly type: string;
+  readonly description: string;
+  /** How the column is masked for this user, such as `hidden|clear` if it differs by row. Absent if shown in clear. */
+  readonly masked?: string;
+  /** The `table.column` of the same source that the column refers to. Absent if the user may not see that column. */
+  readonly references?: string;
+  /** Typical values. Only for a user who sees the column in clear on every row. */
+  readonly examples?: readonly string[];
+  /** True if the user may exchange the column's masking tokens with fetch; absent otherwise. */
+  readonly reveal?: true;
+  /** True if outsiders write the column's text; absent otherwise. */
+  readonly untrusted?: true;
+}
+
+/** One table in full. */
+export interface TableDescription {
+  readonly kind: "table";
+  readonly dataset: string;
+  readonly source: string;
+  readonly description: string;
+  /** How to query the table. */
+  readonly use: string;
+  readonly table: string;
+  /** The key column. Absent if the table has none or the user does not see it. */
+  readonly key?: string;
+  readonly rows: "all" | "only those your rules allow";
+  readonly columns: readonly ColumnDescription[];
+  readonly rules: readonly string[];
+}
+
+/** Describes one table. `tables` are all tables of the source that the user sees; references to other tables are left out. */
+export function describeTable({ dataset, decision }: VisibleTable, tables: readonly VisibleTable[]): TableDescription {
+  const visibleNames = new Set(tables.flatMap(listQualifiedColumns));
+  const key = findVisibleKey(decision, dataset);
+  return {
+    dataset: dataset.id,
+    source: dataset.source,
+    kind: "table",
+    description: dataset.description,
+    use: `query with source "${dataset.source}" and the table name ${dataset.table}`,
+    table: dataset.table,
+    ...(key === undefined ? {} : { key: key.name }),
+    rows: isRowRestricted(decision) ? "only those your rules allow" : "all",
+    columns: listVisibleColumns(decision, dataset).map((column) =>
+      describeColumn({ dataset, decision }, column, visibleNames),
+    ),
+    rules: listGrantingRules(decision),
+  };
+}
+
+function listQualifiedColumns({ dataset, decision }: VisibleTable): readonly string[] {
+  return listVisibleColumns(decision, dataset).map(({ name }) => `${dataset.table}.${name}`);
+}
+
+/** Describes one column. A reference to a column that the user does not see is left out, because it would reveal the name. */
+function describeColumn(
+  { dataset, decision }: VisibleTable,
+  column: ViewColumn,
+  visibleNames: ReadonlySet<string>,
+): ColumnDescription {
+  const { name, type, description } = column;
+  const masked = formatMask(column);
+  const {
+    references = null,
+    examples = [],
+    untrusted = false,
+  } = dataset.columns.find((candidate) => candidate.name === name) ?? {};
+  const isInClear = masked === null && !isRowRestricted(decision);
+  const isRevealed = decision.grants.some(({ reveal }) => reveal.includes(name));
+  return {
+    name,
+    type,
+    description,
+    ...(masked === null ? {} : { masked }),
+    ...(references !== null && visibleNames.has(references) ? { references } : {}),
+    ...(isInClear && examples.length > 0 ? { examples } : {}),
+    ...(isRevealed ? { reveal: true } : {}),
+    ...(untrusted ? { untrusted: true } : {}),
+  };
+}

@@ -1,0 +1,120 @@
+// Fetches a table's description as text, and one of its rows by key.
+import { listGrantingRules, formatMask, listVisibleColumns, findVisibleKey } from "../policy/guard-view.ts";
+import type { ViewColumn } from "../policy/guard-view.ts";
+import { toJsonCell } from "../sql/result-encoding.ts";
+import { quoteIdentifier } from "../sql/identifier.ts";
+import type { SqlValue } from "../sql/parameters.ts";
+import { parseTrustedStatement } from "../sql/statement.ts";
+import type { VisibleTable } from "../read/source.ts";
+import { datasetUri, createNotFoundDenial, rowUri } from "./visible-datasets.ts";
+import type { RowTarget, TableTarget, VisibleDatasets } from "./visible-datasets.ts";
+import { describeTable } from "./describe-table.ts";
+import type { FetchAnswer } from "../answers/fetch-answer.ts";
+import { DeniedError } from "../audit/audit.ts";
+import type { Audited } from "../audit/audit.ts";
+import { fence, buildUntrustedNote, listUntrustedColumns } from "../answers/untrusted-text.ts";
+
+/** The byte limit of a row and of each of its values. */
+const MAX_VALUE_BYTES = 1_000_000;
+
+/** Describes a table and its columns as text. */
+export function fetchTable({ visible, table }: TableTarget): Audited<FetchAnswer> {
+  const { dataset, decision } = table;
+  const described = describeTable(table, visible.tables);
+  const columns = described.columns.map(({ name: columnName, type, masked, references, description }) => {
+    const maskText = masked === undefined ? "" : `, masked: ${masked}`;
+    const referenceText = references === undefined ? "" : `, refers to ${references}`;
+    return `- ${columnName} (${type}${maskText}${referenceText}): ${description}`;
+  });
+  const keyName = findFetchKey(table)?.name;
+  const keyLines = keyName === undefined ? [] : [`Key: ${keyName}. Fetch a row as ${dataset.id}/<${keyName}>.`];
+  const text = [
+    dataset.description,
+    "",
+    `Rows: ${described.rows}. To read: ${described.use}.`,
+    ...keyLines,
+    "",
+    ...columns,
+  ].join("\n");
+  const answer = {
+    id: dataset.id,
+    title: `Table ${dataset.id}`,
+    text,
+    url: datasetUri(dataset),
+    metadata: { kind: "dataset", rules: listGrantingRules(decision) },
+  };
+  return { answer, datasets: [dataset.id], rules: decision.rules };
+}
+
+/** Finds the key column. Undefined unless every row shows it in clear, because rows could not be fetched by it. */
+function findFetchKey({ dataset, decision }: VisibleTable): ViewColumn | undefined {
+  const key = findVisibleKey(decision, dataset);
+  return key === undefined || formatMask(key) !== null ? undefined : key;
+}
+
+/** Adds the reason to the denial for the audit record. The message must not reveal a key column that the user does not see. */
+function explainHiddenKey(denial: DeniedError, { dataset, decision }: VisibleTable): DeniedError {
+  if (dataset.key === null) return denial;
+  const key = findVisibleKey(decision, dataset);
+  const reason = key === undefined ? "hidden" : "masked";
+  return new DeniedError(denial, [...denial.denials, `${dataset.id}.${dataset.key}: ${reason}`], decision.rules);
+}
+
+interface KeyCondition {
+  readonly sql: string;
+  readonly values: readonly SqlValue[];
+}
+
+/** Builds the condition for exactly this key, so that a row has one id. Undefined if the text is no key of the column's type. */
+function parseKeyCondition({ name, type }: ViewColumn, key: string): KeyCondition | undefined {
+  const column = quoteIdentifier(name);
+  if (type === "integer")
+    return /^(?:0|-?[1-9][0-9]{0,14})$/.test(key) ? { sql: `${column} = ?`, values: [Number(key)] } : undefined;
+  if (type === "real" || type === "boolean") return { sql: `${column} = ?`, values: [key] };
+  // The column may compare other keys as equal (NOCASE, RTRIM, numeric affinity); the second comparison excludes them.
+  return { sql: `${column} = ? AND CAST(${column} AS TEXT) = ? COLLATE BINARY`, values: [key, key] };
+}
+
+/** Fetches a row by its key. Errors: `not_found`. */
+export async function fetchRow(
+  datasets: VisibleDatasets,
+  { visible, table, key }: RowTarget,
+  id: string,
+): Promise<Audited<FetchAnswer>> {
+  const { dataset, decision } = table;
+  const columns = listVisibleColumns(decision, dataset);
+  const keyColumn = findFetchKey(table);
+  if (keyColumn === undefined) throw explainHiddenKey(createNotFoundDenial(datasets, id), table);
+  const keyCondition = parseKeyCondition(keyColumn, key);
+  if (keyCondition === undefined) throw createNotFoundDenial(datasets, id);
+  const statement = parseTrustedStatement(`SELECT * FROM ${quoteIdentifier(dataset.table)} WHERE ${keyCondition.sql}`);
+  const read = await visible.source.read([table], statement, keyCondition.values, {
+    maxReadRows: 1,
+    maxValueBytes: MAX_VALUE_BYTES,
+    maxTotalBytes: MAX_VALUE_BYTES,
+    // A user who names a row wants its current values, not those of a replica.
+    bookmark: "first-primary",
+  });
+  const [row] = read.rows;
+  if (row === undefined) throw createNotFoundDenial(datasets, id);
+  const untrusted = listUntrustedColumns(table);
+  const values = Object.fromEntries(
+    read.columns.map((column, index) => {
+      const value = toJsonCell(row[index] ?? null);
+      return [column, typeof value === "string" && untrusted.includes(column) ? fence(value) : value];
+    }),
+  );
+  const masked = columns.flatMap((column) => {
+    const mask = formatMask(column);
+    return mask === null ? [] : [`${dataset.id}.${column.name}:${mask}`];
+  });
+  const answer = {
+    id: `${dataset.id}/${key}`,
+    title: `${dataset.id} ${key}`,
+    text: JSON.stringify(values, null, 1),
+    url: rowUri(dataset, key),
+    metadata: { kind: "row", masked, ...buildUntrustedNote(untrusted), rules: listGrantingRules(decision) },
+  };
+  const untrustedNames = untrusted.map((column) => `${dataset.id}.${column}`);
+  return { answer, datasets: [dataset.id], rules: decision.rules, masked, untrusted: untrustedNames, rows: 1 };
+}

@@ -1,0 +1,117 @@
+// The fetch operation: reads one document, table description, row, stored result or masking token by id, as text in pages.
+import { AppError } from "../errors.ts";
+import { isMaskingToken } from "../masking-tokens/masking-token-store.ts";
+import type { TableLimits } from "../documents/tabular-document.ts";
+import { findTarget, createNotFoundDenial } from "./visible-datasets.ts";
+import type { VisibleDatasets } from "./visible-datasets.ts";
+import { fetchDocument, listDocuments } from "./fetch-document.ts";
+import { fetchRow, fetchTable } from "./fetch-table.ts";
+import type { FetchAnswer } from "../answers/fetch-answer.ts";
+import type { Audited } from "../audit/audit.ts";
+import { revealMaskingToken } from "./reveal-masking-token.ts";
+import { fetchResult, parseResultName, resultUri } from "../results/stored-results.ts";
+import { UNTRUSTED_NOTE } from "../answers/untrusted-text.ts";
+import type { WorkspaceAccess } from "../results/workspace-access.ts";
+
+interface FetchRequest {
+  readonly id: string;
+  /** From 1. */
+  readonly page: number;
+  readonly pageCharacters: number;
+  /** The byte limit of one value of a stored result. */
+  readonly maxValueBytes: number;
+  /** The byte limit of a stored result. */
+  readonly storedBytes: number;
+  /** How much of a tabular document to store as a result; null to store nothing. */
+  readonly tableLimits: TableLimits | null;
+}
+
+/** A resource as text, with notes about missing rows, further pages and untrusted text. */
+export interface ResourceText {
+  readonly text: string;
+  readonly notes: readonly string[];
+}
+
+const MAX_RESOURCE_CHARACTERS = 1_000_000;
+
+/**
+ * Reads what an id names. Errors: `not_found` if it does not exist or is not granted, `invalid_input` for a page that does not exist.
+ */
+export async function fetchById(
+  datasets: VisibleDatasets,
+  workspace: WorkspaceAccess,
+  request: FetchRequest,
+): Promise<Audited<FetchAnswer>> {
+  const result = parseResultName(request.id);
+  if (result !== undefined)
+    return fetchResult(await workspace.open([result.id]), {
+      ...request,
+      id: result.id,
+      page: result.page ?? request.page,
+    });
+  if (isMaskingToken(request.id)) return revealMaskingToken(datasets, request.id);
+  const target = findTarget(datasets, request.id);
+  if (target === undefined) throw createNotFoundDenial(datasets, request.id);
+  switch (target.kind) {
+    case "table":
+      return cutToPage(fetchTable(target), request);
+    case "row":
+      return cutToPage(await fetchRow(datasets, target, request.id), request);
+    case "documents":
+      return cutToPage(await listDocuments(target.visible), request);
+    case "document":
+      // The document is stored as a result with its first page only.
+      return cutToPage(
+        await fetchDocument(datasets, workspace, target, request.id, request.page === 1 ? request.tableLimits : null),
+        request,
+      );
+  }
+}
+
+/**
+ * Reads what a URI names as one text. Only results have pages, each with its own URI. Errors: those of `fetchById`, and
+ * `limit_reached` if the text is too long.
+ */
+export async function fetchResource(
+  datasets: VisibleDatasets,
+  workspace: WorkspaceAccess,
+  request: FetchRequest,
+): Promise<Audited<ResourceText>> {
+  const audited = await fetchById(datasets, workspace, { ...request, pageCharacters: MAX_RESOURCE_CHARACTERS });
+  const { text, metadata } = audited.answer;
+  const { incomplete = [] } = metadata;
+  const notes = [
+    ...(typeof incomplete === "object" && incomplete.length > 0 ? [`Not all rows: ${incomplete.join("; ")}.`] : []),
+    ...("untrusted" in metadata ? [UNTRUSTED_NOTE] : []),
+  ];
+  const result = parseResultName(request.id);
+  if (!("pages" in metadata)) return { ...audited, answer: { text, notes } };
+  if (result === undefined) {
+    throw new AppError(
+      "limit_reached",
+      `This resource is longer than ${MAX_RESOURCE_CHARACTERS} characters. Read it page by page with the tool fetch.`,
+    );
+  }
+  const { page = 1 } = result;
+  const pages = Number(metadata["pages"]);
+  const next = page < pages ? ` The next page is ${resultUri(result.id, page + 1)}.` : "";
+  return { ...audited, answer: { text, notes: [`Page ${page} of ${pages}.${next}`, ...notes] } };
+}
+
+/** Cuts the text to the requested page and adds the number of pages. */
+function cutToPage(
+  audited: Audited<FetchAnswer>,
+  { page, pageCharacters }: Pick<FetchRequest, "page" | "pageCharacters">,
+): Audited<FetchAnswer> {
+  const { answer } = audited;
+  const pages = Math.max(1, Math.ceil(answer.text.length / pageCharacters));
+  if (page > pages) {
+    throw new AppError(
+      "invalid_input",
+      `page ${page} does not exist: ${JSON.stringify(answer.id)} has ${pages} page(s).`,
+    );
+  }
+  if (pages === 1) return audited;
+  const text = answer.text.slice((page - 1) * pageCharacters, page * pageCharacters).toWellFormed();
+  return { ...audited, answer: { ...answer, text, metadata: { ...answer.metadata, page, pages } }, cut: true };
+}

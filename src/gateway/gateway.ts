@@ -1,0 +1,213 @@
+// The policy enforcement point, and the only path from the server's tools to the data. It records each operation, applies the
+// policy, reads through guard views, and enforces the operator's limits.
+import type { Limits, Organisation } from "../config/define-gatehouse.ts";
+import { getOwnerId } from "../lib/identity.ts";
+import type { Policy } from "../policy/model.ts";
+import { withSavedQueryRoles, withoutSavedOnlyRoles, listSavedQueries } from "../policy/saved-query.ts";
+import type { SqlValue } from "../sql/parameters.ts";
+import type { Source } from "../read/source.ts";
+import { WORKSPACE } from "../results/workspace-source.ts";
+import { withCallLog } from "../audit/call-log.ts";
+import type { LoggedStatement, CallLogDependencies } from "../audit/call-log.ts";
+import type { Caller } from "../lib/identity.ts";
+import { listVisibleDatasets } from "./visible-datasets.ts";
+import type { VisibleDatasets } from "./visible-datasets.ts";
+import { describe } from "./describe.ts";
+import type { Description } from "./describe.ts";
+import { complete } from "./complete.ts";
+import type { Completions, CompletionRequest } from "./complete.ts";
+import type { QueryAnswer } from "./query-answer.ts";
+import { fetchById, fetchResource } from "./fetch.ts";
+import type { ResourceText } from "./fetch.ts";
+import type { FetchAnswer } from "../answers/fetch-answer.ts";
+import { query } from "./query.ts";
+import { createWithAudit } from "../audit/audit.ts";
+import type { Audited, AuditRequest, AuditedCall, AuditDependencies } from "../audit/audit.ts";
+import type { RefusedStatements } from "../audit/refused-statements.ts";
+import { introduce } from "./introduce.ts";
+import type { Introduction } from "./introduce.ts";
+import { mayReplayAnswer } from "./replay-answer.ts";
+import type { StoredAnswer } from "./replay-answer.ts";
+import { listResources } from "./list-resources.ts";
+import type { ResourceEntry } from "./list-resources.ts";
+import { parseResultName } from "../results/stored-results.ts";
+import { bindSavedQuery, fetchSavedQuery, findSavedQuery } from "../saved-queries/saved-queries.ts";
+import { search } from "./search.ts";
+import type { SearchAnswer } from "./search.ts";
+import { buildRoleHint, addRoleHint } from "./role-hint.ts";
+import { openWorkspaceAccess } from "../results/workspace-access.ts";
+import type { WorkspaceAccess, WorkspaceDependencies } from "../results/workspace-access.ts";
+
+export interface GatewayDependencies extends AuditDependencies, CallLogDependencies, WorkspaceDependencies {
+  readonly policy: Policy;
+  readonly sources: readonly Source[];
+  readonly organisation: Organisation;
+  readonly limits: Limits;
+  /** Names statements in the log and refuses those that stopped the server. Without it, neither happens. */
+  readonly refusedStatements?: RefusedStatements;
+}
+
+/** The operations of the gateway. Each one throws `AppError` with the codes that its own file lists, and those of `WithAudit`. */
+export interface Gateway {
+  describe(caller: Caller, name: string | undefined): Promise<Description>;
+  query(caller: Caller, request: QueryInput): Promise<QueryAnswer>;
+  search(caller: Caller, text: string, limit: number): Promise<SearchAnswer>;
+  fetch(caller: Caller, id: string, page: number): Promise<FetchAnswer>;
+  /** Reads what a `gatehouse://` URI names, as text. */
+  readResource(caller: Caller, uri: string): Promise<ResourceText>;
+  listResources(caller: Caller): Promise<readonly ResourceEntry[]>;
+  /** Returns what the start page shows a user: their roles, the sources that they may read, and questions to ask first. */
+  introduce(caller: Caller): Promise<Introduction>;
+  /** Completes a partly typed name. */
+  complete(caller: Caller, request: CompletionRequest): Promise<Completions>;
+  /** Whether a stored answer may be delivered again. The decision is recorded either way. */
+  mayReplay(caller: Caller, answer: StoredAnswer): Promise<boolean>;
+}
+
+interface QueryInput {
+  readonly target: { readonly source: string; readonly sql: string } | { readonly saved: string };
+  readonly params: readonly SqlValue[];
+  /** Rows the client asks for. The operator's limit still applies. */
+  readonly rowLimit: number | undefined;
+}
+
+/** Creates the gateway from its dependencies. */
+export function createGateway(dependencies: GatewayDependencies): Gateway {
+  const { policy, sources, organisation, limits, refusedStatements } = dependencies;
+  const withAudit = withCallLog(createWithAudit(dependencies), dependencies);
+  const { maxResultBytes, storedRows, storedBytes, querySeconds, pageCharacters } = limits;
+
+  interface CallContext {
+    readonly call: AuditedCall;
+    readonly datasets: VisibleDatasets;
+    readonly workspace: WorkspaceAccess;
+  }
+  const runCall = <T>(
+    caller: Caller,
+    auditRequest: Omit<AuditRequest, "lockedSource"> & Partial<Pick<AuditRequest, "lockedSource">>,
+    operate: (context: CallContext) => Audited<T> | Promise<Audited<T>>,
+  ): Promise<T> =>
+    withAudit(caller, { lockedSource: null, ...auditRequest }, async (call) => {
+      const datasets = listVisibleDatasets(policy, sources, withoutSavedOnlyRoles(policy, call.subject));
+      const workspace = openWorkspaceAccess(dependencies, call.subject, call.id);
+      try {
+        return await operate({ call, datasets, workspace });
+      } catch (error) {
+        throw addRoleHint(error, () => buildRoleHint(policy, call.subject, organisation));
+      }
+    });
+  const isSource = (name: string): boolean =>
+    name === WORKSPACE || policy.sources.some((source) => source.name === name);
+  const buildLoggedStatement = (source: string, sql: string): LoggedStatement => ({
+    source: isSource(source) ? source : null,
+    digest: refusedStatements?.digest(source, sql) ?? null,
+  });
+  const findRefusal = ({ identity }: Caller, statement: LoggedStatement | undefined, isSaved: boolean) =>
+    statement && refusedStatements?.findRefusal(getOwnerId(identity), statement.digest, isSaved);
+  const fetchLimits = { pageCharacters, maxValueBytes: maxResultBytes, storedBytes };
+  const reserveRows = (id: string): number => (parseResultName(id) === undefined ? 1 : limits.shownRows);
+
+  return {
+    describe: (caller, name) =>
+      runCall(
+        caller,
+        { operation: "describe", requestText: name ?? "", reservedRows: 0 },
+        ({ datasets, workspace, call }) =>
+          describe(datasets, workspace, { policy, subject: call.subject, organisation }, name),
+      ),
+    query: (caller, { target, params, rowLimit }) => {
+      const shownRows = Math.min(rowLimit ?? limits.defaultRows, limits.shownRows);
+      const bounds = {
+        shownRows,
+        shownBytes: maxResultBytes,
+        storedRows,
+        storedBytes,
+        querySeconds,
+      };
+      if ("sql" in target) {
+        const statement = buildLoggedStatement(target.source, target.sql);
+        const refusal = findRefusal(caller, statement, false);
+        // A query that will be refused needs no query lock, so it does not wait for another query to finish.
+        const lockedSource = refusal === undefined ? target.source : null;
+        const auditRequest = {
+          operation: "query",
+          requestText: `${target.source}: ${target.sql}`,
+          reservedRows: shownRows,
+          lockedSource,
+          statement,
+        };
+        return runCall(caller, auditRequest, ({ datasets, workspace, call: { bookmark } }) => {
+          if (refusal !== undefined) throw refusal;
+          return query(datasets, workspace, { ...target, saved: null, params, ...bounds, bookmark });
+        });
+      }
+      const declaredQuery = policy.queries.find(({ name }) => name === target.saved);
+      const statement = declaredQuery && buildLoggedStatement(declaredQuery.source, declaredQuery.text);
+      const refusal = findRefusal(caller, statement, true);
+      const lockedSource = refusal === undefined ? (declaredQuery?.source ?? null) : null;
+      const auditRequest = {
+        operation: "query",
+        requestText: `saved ${target.saved}`,
+        reservedRows: shownRows,
+        lockedSource,
+        statement,
+      };
+      return runCall(caller, auditRequest, ({ workspace, call: { bookmark, subject } }) => {
+        // `not_found` goes first: a refusal of the statement would reveal that the saved query exists.
+        const savedQuery = findSavedQuery(policy, subject, target.saved);
+        if (refusal !== undefined) throw refusal;
+        const datasets = listVisibleDatasets(policy, sources, withSavedQueryRoles(policy, subject, savedQuery));
+        const request = {
+          source: savedQuery.source,
+          sql: savedQuery.text,
+          saved: savedQuery,
+          params: bindSavedQuery(savedQuery, params),
+          bookmark,
+        };
+        return query(datasets, workspace, { ...request, ...bounds });
+      });
+    },
+    search: (caller, text, rowLimit) =>
+      runCall(
+        caller,
+        { operation: "search", requestText: text, reservedRows: rowLimit },
+        ({ datasets, workspace, call }) =>
+          search(datasets, workspace, listSavedQueries(policy, call.subject), text, rowLimit),
+      ),
+    fetch: (caller, id, page) =>
+      runCall(
+        caller,
+        { operation: "fetch", requestText: id, reservedRows: reserveRows(id) },
+        ({ datasets, workspace, call }) =>
+          fetchSavedQuery(policy, call.subject, id) ??
+          fetchById(datasets, workspace, {
+            id,
+            page,
+            ...fetchLimits,
+            tableLimits: { storedRows, maxValueBytes: maxResultBytes },
+          }),
+      ),
+    readResource: (caller, uri) =>
+      runCall(
+        caller,
+        { operation: "read resource", requestText: uri, reservedRows: reserveRows(uri) },
+        ({ datasets, workspace }) =>
+          fetchResource(datasets, workspace, { id: uri, page: 1, ...fetchLimits, tableLimits: null }),
+      ),
+    listResources: (caller) =>
+      runCall(caller, { operation: "list resources", requestText: "", reservedRows: 0 }, ({ datasets, workspace }) =>
+        listResources(datasets, workspace),
+      ),
+    introduce: (caller) =>
+      runCall(caller, { operation: "introduce", requestText: "", reservedRows: 0 }, ({ datasets, call: { subject } }) =>
+        introduce(datasets, listSavedQueries(policy, subject), policy, subject),
+      ),
+    complete: (caller, request) =>
+      runCall(
+        caller,
+        { operation: "complete", requestText: `${request.kind} ${request.prefix}`, reservedRows: 0 },
+        ({ datasets, workspace }) => complete(datasets, workspace, request),
+      ),
+    mayReplay: (caller, answer) => mayReplayAnswer(withAudit, caller, answer),
+  };
+}

@@ -1,0 +1,149 @@
+// The query operation: runs one governed SELECT over a table source or over the user's stored results, stores the rows as a
+// result, and builds the answer.
+import { AppError } from "../errors.ts";
+import type { SavedQuery } from "../policy/model.ts";
+import { foldName } from "../sql/identifier.ts";
+import { suggestName } from "../sql/suggest.ts";
+import type { SqlValue } from "../sql/parameters.ts";
+import { parseStatement } from "../sql/statement.ts";
+import type { Statement } from "../sql/statement.ts";
+import type { VisibleTable, TableRead, TableSource } from "../read/source.ts";
+import { WORKSPACE } from "../results/workspace-source.ts";
+import { buildQueryAnswer } from "./query-answer.ts";
+import { showRows } from "../answers/shown-rows.ts";
+import type { QueryAnswer } from "./query-answer.ts";
+import { createDenial } from "./visible-datasets.ts";
+import type { VisibleDatasets, VisibleTables } from "./visible-datasets.ts";
+import { FREE_FORM, buildProvenance, buildSavedReadBy, uniteProvenance } from "../results/lineage.ts";
+import type { Provenance } from "../results/lineage.ts";
+import { withTimeout } from "../audit/query-timeout.ts";
+import { StillRunningError } from "../audit/audit.ts";
+import type { Audited } from "../audit/audit.ts";
+import { listIncompleteResults, buildAuditFields } from "../results/stored-results.ts";
+import type { WorkspaceAccess } from "../results/workspace-access.ts";
+
+interface QueryRequest {
+  readonly source: string;
+  readonly sql: string;
+  readonly params: readonly SqlValue[];
+  /** The most rows to show. */
+  readonly shownRows: number;
+  /** The byte limit of all shown rows, and of each value. */
+  readonly shownBytes: number;
+  /** The most rows to read and store. */
+  readonly storedRows: number;
+  /** The byte limit of the stored rows. */
+  readonly storedBytes: number;
+  /** How long to wait for the database. */
+  readonly querySeconds: number;
+  /** The D1 bookmark of the user's last query on the source; null for none. */
+  readonly bookmark: string | null;
+  /** The saved query that `sql` comes from; null for SQL that the user wrote. */
+  readonly saved: SavedQuery | null;
+}
+
+/** The tables that a query may use, and how to describe the provenance of its rows. */
+interface QuerySource {
+  readonly source: TableSource;
+  readonly tables: readonly VisibleTable[];
+  readonly buildProvenance: (usedTables: readonly VisibleTable[], statement: Statement) => Provenance;
+}
+
+/** Runs one governed SELECT. Errors: `not_found` for the source, `limit_reached`, and those of `TableSource.read`. */
+export async function query(
+  datasets: VisibleDatasets,
+  workspace: WorkspaceAccess,
+  request: QueryRequest,
+): Promise<Audited<QueryAnswer>> {
+  const statement = parseStatement(request.sql);
+  const querySource =
+    request.source === WORKSPACE ? await openResults(workspace, statement) : openTables(datasets, request);
+  const reading = querySource.source.read(querySource.tables, statement, request.params, {
+    maxReadRows: request.storedRows,
+    maxValueBytes: request.shownBytes,
+    maxTotalBytes: request.storedBytes,
+    bookmark: request.bookmark,
+  });
+  const read = await withTimeout(reading, request.querySeconds).catch((error: unknown) => {
+    // To the user, a denied table looks like a missing one. The audit record names the denial.
+    const isRequested = (dataset: string): boolean => isNamed(statement, request.source, dataset);
+    const denied =
+      error instanceof AppError && !(error instanceof StillRunningError)
+        ? createDenial(error, datasets, isRequested)
+        : undefined;
+    if (denied !== undefined && denied.denials.length > 0) throw denied;
+    throw request.source === WORKSPACE ? removeMissingFlag(error) : error;
+  });
+  const usedTables = querySource.tables.filter((table) => read.usedTables.includes(table.dataset.table));
+  const provenance = querySource.buildProvenance(usedTables, statement);
+  return storeAndAnswer(workspace, request, read, provenance);
+}
+
+/** Drops the flag that adds a role hint: another role would not give a user more of their own results. */
+function removeMissingFlag(error: unknown): unknown {
+  if (!(error instanceof AppError) || !error.isMissing) return error;
+  return new AppError(error.code, error.publicMessage, { cause: error.cause });
+}
+
+async function storeAndAnswer(
+  workspace: WorkspaceAccess,
+  request: QueryRequest,
+  read: TableRead,
+  provenance: Provenance,
+): Promise<Audited<QueryAnswer>> {
+  const rows = showRows(read, provenance, request);
+  const { source, sql, saved } = request;
+  const question = { source, sql: saved === null ? sql : `saved query ${saved.name}` };
+  const origin = { ...question, read: read.rows.length, more: read.hasMore, ...provenance };
+  const { id: result, storedRows } = await workspace.store({ columns: read.columns, rows: read.rows, origin });
+  const answer = buildQueryAnswer({ read, rows, provenance, result, storedRows });
+  return {
+    answer,
+    ...buildAuditFields(provenance),
+    result,
+    rows: rows.length,
+    cut: answer.cut !== undefined,
+    bookmark: read.bookmark,
+  };
+}
+
+function isNamed(statement: Statement, source: string, dataset: string): boolean {
+  return dataset.startsWith(`${source}.`) && statement.names.has(foldName(dataset.slice(source.length + 1)));
+}
+
+async function openResults(workspace: WorkspaceAccess, { names }: Statement): Promise<QuerySource> {
+  const { source, tables, results } = await workspace.open([...names.keys()]);
+  const originById = new Map(
+    results.map((result) => [result.id, { ...result.origin, incomplete: listIncompleteResults(result) }]),
+  );
+  return {
+    source,
+    tables,
+    buildProvenance: (usedTables) =>
+      uniteProvenance(usedTables.flatMap(({ dataset }) => originById.get(dataset.table) ?? [])),
+  };
+}
+
+function openTables(datasets: VisibleDatasets, { source: name, saved }: QueryRequest): QuerySource {
+  const sources = datasets.sources.filter((candidate): candidate is VisibleTables => candidate.kind === "d1");
+  const visible = sources.find((candidate) => candidate.source.declaration.name === name);
+  const readBy = saved === null ? FREE_FORM : buildSavedReadBy(saved);
+  if (visible !== undefined)
+    return { ...visible, buildProvenance: (usedTables, statement) => buildProvenance(usedTables, statement, readBy) };
+  if (datasets.sources.some((candidate) => candidate.source.declaration.name === name))
+    throw new AppError("invalid_input", `${name} holds documents: find them with search, and read them with fetch.`);
+  throw createDenial(
+    new AppError("not_found", describeMissingSource(name, sources), { isMissing: true }),
+    datasets,
+    (dataset) => dataset.startsWith(`${name}.`),
+  );
+}
+
+function describeMissingSource(name: string, sources: readonly VisibleTables[]): string {
+  const names = sources.map((candidate) => candidate.source.declaration.name);
+  if (names.length === 0) return "There is no source that you may query.";
+  const suggestion = suggestName(name, names);
+  const didYouMean = suggestion === undefined ? "" : `Did you mean ${suggestion}? `;
+  const available = [...names, WORKSPACE].join(", ");
+  return `There is no source ${JSON.stringify(name)} that you may query. ${didYouMean}Available sources: ${available}.`;
+}

@@ -1,0 +1,185 @@
+// Layer 2 of governed SQL, the policy half: turns a decision into the SELECT of a guard view. The view applies row rules, masks and
+// hidden columns, so the SQL around it sees only what the subject may see. The mechanical half is sql/statement-guard.ts.
+import { quoteIdentifier } from "../sql/identifier.ts";
+import type { GuardView, Ordering, PinnedColumn } from "../sql/statement-guard.ts";
+import type { Parameters } from "../sql/parameters.ts";
+import {
+  MASKING_TOKEN_TABLE_COLUMNS,
+  MASKING_TOKEN_TABLE,
+  getDisclosedType,
+  formatDisclosure,
+  rankDisclosure,
+  buildDisclosureSql,
+} from "./masks.ts";
+import { listConditionColumns, buildConditionSql, findEqualities } from "./conditions.ts";
+import type { QuoteColumn } from "./conditions.ts";
+import type { AllowedDecision, Column, ColumnType, Disclosure, Grant, TableDataset } from "./model.ts";
+
+/** A column as the subject sees it. */
+export interface ViewColumn {
+  readonly name: string;
+  readonly type: ColumnType;
+  readonly description: string;
+  /** The least masked form that a row can get. */
+  readonly disclosure: Disclosure;
+  /** Every disclosure that a row can get, least masked first. More than one when grants differ by row. */
+  readonly disclosures: readonly Disclosure[];
+}
+
+/** Lists the columns that exist for the subject, in declared order. A column that every grant hides is absent. */
+export function listVisibleColumns(decision: AllowedDecision, dataset: TableDataset): readonly ViewColumn[] {
+  return dataset.columns.flatMap((column) => {
+    const disclosures = listDistinctDisclosures(decision.grants.map((grant) => getDisclosure(grant, column)));
+    const [mostShown] = disclosures;
+    if (mostShown === undefined || mostShown.kind === "hidden") return [];
+    const { name, description } = column;
+    return [{ name, type: getDisclosedType(column, mostShown), description, disclosure: mostShown, disclosures }];
+  });
+}
+
+/** Names how a column is masked: `email`, or `hidden|clear` where it differs by row. Null when every row shows it in clear. */
+export function formatMask({ disclosures }: ViewColumn): string | null {
+  if (disclosures.every((disclosure) => disclosure.kind === "clear")) return null;
+  return disclosures.map(formatDisclosure).join("|");
+}
+
+/** Whether the decision may hide rows of the dataset. */
+export function isRowRestricted(decision: AllowedDecision): boolean {
+  return decision.grants.every((grant) => grant.rows !== null);
+}
+
+/**
+ * Lists the rules that an answer may name, which are those that granted. Only the audit record names deny rules, because their names
+ * would tell users what is withheld from them.
+ */
+export function listGrantingRules({ grants }: Pick<AllowedDecision, "grants">): readonly string[] {
+  return grants.map(({ rule }) => rule);
+}
+
+/** Finds the key column of a table, if it is visible to the subject. */
+export function findVisibleKey(decision: AllowedDecision, dataset: TableDataset): ViewColumn | undefined {
+  return listVisibleColumns(decision, dataset).find(({ name }) => name === dataset.key);
+}
+
+/** Gives the name under which the masking tokens of a domain are stored. */
+type QualifyDomain = (domain: string) => string;
+
+/** Creates the guard view of a dataset under a decision, with the columns that it reads and returns. */
+export function createGuardView(
+  decision: AllowedDecision,
+  dataset: TableDataset,
+  qualifyDomain: QualifyDomain,
+): GuardView {
+  const visibleColumns = listVisibleColumns(decision, dataset);
+  const ruleColumns = decision.grants.flatMap((grant) => (grant.rows === null ? [] : listConditionColumns(grant.rows)));
+  return {
+    name: dataset.table,
+    readColumns: [...new Set([...visibleColumns.map((column) => column.name), ...ruleColumns])],
+    clearColumns: visibleColumns.filter((column) => formatMask(column) === null).map((column) => column.name),
+    pinnedByRule: listPinnedColumns(decision.grants),
+    columns: visibleColumns.map((column) => column.name),
+    isMasked: visibleColumns.some((column) => formatMask(column) !== null),
+    isRowRestricted: isRowRestricted(decision),
+    ruleColumns,
+    fallibleColumns: visibleColumns
+      .filter(({ disclosures }) => disclosures.some(isTokenDisclosure))
+      .map(({ name }) => name),
+    lookup: visibleColumns.some(({ disclosures }) => disclosures.some(isTokenDisclosure)) ? MASKING_TOKEN_LOOKUP : null,
+    buildSelect: (parameters, ordering, storageOrder) =>
+      buildGuardViewSql(decision, dataset, { parameters, qualifyDomain }, ordering, storageOrder),
+  };
+}
+
+function isTokenDisclosure({ kind }: Disclosure): boolean {
+  return kind === "token";
+}
+
+/** The table that `token` masks read in addition to the dataset's own. */
+const MASKING_TOKEN_LOOKUP = { table: MASKING_TOKEN_TABLE, columns: new Set<string>(MASKING_TOKEN_TABLE_COLUMNS) };
+
+/** Where the SELECT of a guard view puts its values. */
+interface GuardViewContext {
+  readonly parameters: Parameters;
+  readonly qualifyDomain: QualifyDomain;
+}
+
+/**
+ * Builds the SELECT of the guard view over `main."table"`. A row that several grants reach is shown in the least masked form that one
+ * of them gives for this row. This uses CASE in one SELECT and not UNION, which would show the row twice.
+ *
+ * Every column is qualified with its table. SQLite reads an unqualified quoted name of a missing column as a string, so after a schema
+ * change a row rule could become true for every row.
+ */
+export function buildGuardViewSql(
+  decision: AllowedDecision,
+  dataset: TableDataset,
+  { parameters, qualifyDomain }: GuardViewContext,
+  ordering: Ordering,
+  storageOrder: readonly string[] = [],
+): string {
+  const bindDomain = (domain: string): string => parameters.bind(qualifyDomain(domain));
+  const from = `main.${quoteIdentifier(dataset.table)}`;
+  const quoteColumn = (column: string): string => `${from}.${quoteIdentifier(column)}`;
+  const visibleColumns = listVisibleColumns(decision, dataset);
+  const columns = visibleColumns.map(
+    (column) =>
+      `${buildColumnSql(decision.grants, column, parameters, quoteColumn, bindDomain)} AS ${quoteIdentifier(column.name)}`,
+  );
+  const where = isRowRestricted(decision) ? ` WHERE ${buildAnyGrantSql(decision.grants, parameters, quoteColumn)}` : "";
+  const indexHint = ordering === "unindexed" ? " NOT INDEXED" : "";
+  const orderTerms = storageOrder.map((column) => `${quoteColumn(column)} COLLATE BINARY`);
+  // LIMIT -1 does not limit anything. It keeps SQLite from dropping the ORDER BY and from merging the view into the outer query.
+  const orderBy = orderTerms.length > 0 ? ` ORDER BY ${orderTerms.join(", ")} LIMIT -1` : "";
+  // A dataset whose columns are all hidden still has rows to count.
+  return `SELECT ${columns.join(", ") || 'NULL AS "(no visible columns)"'} FROM ${from}${indexHint}${where}${orderBy}`;
+}
+
+/** Lists the columns that have the same value in all rows that these grants show. */
+function listPinnedColumns(grants: readonly Grant[]): readonly PinnedColumn[] {
+  const [firstEqualities = new Map<string, never>(), ...otherEqualities] = grants.map(({ rows }) =>
+    rows === null ? new Map() : findEqualities(rows),
+  );
+  const sharedEqualities = [...firstEqualities].filter(([column, value]) =>
+    otherEqualities.every((equalities) => equalities.get(column) === value),
+  );
+  return sharedEqualities.map(([name, value]) => ({ name, isNumber: typeof value !== "string" }));
+}
+
+/** Gives the disclosure of a column under a grant: `hidden` when the grant does not name the column. */
+export function getDisclosure(grant: Grant, column: Pick<Column, "name">): Disclosure {
+  return (Object.hasOwn(grant.columns, column.name) ? grant.columns[column.name] : undefined) ?? { kind: "hidden" };
+}
+
+/** Removes duplicates and sorts, least masked first. */
+function listDistinctDisclosures(disclosures: readonly Disclosure[]): readonly Disclosure[] {
+  const byName = new Map(disclosures.map((disclosure) => [formatDisclosure(disclosure), disclosure]));
+  return [...byName.values()].toSorted((a, b) => rankDisclosure(b) - rankDisclosure(a));
+}
+
+function buildColumnSql(
+  grants: readonly Grant[],
+  column: ViewColumn,
+  parameters: Parameters,
+  quoteColumn: QuoteColumn,
+  qualifyDomain: QualifyDomain,
+): string {
+  const branches: string[] = [];
+  for (const disclosure of column.disclosures) {
+    // Compare names, not ranks: very large steps have equal ranks, and a row must not show the form of a grant that does not reach it.
+    const name = formatDisclosure(disclosure);
+    const disclosingGrants = grants.filter((grant) => formatDisclosure(getDisclosure(grant, column)) === name);
+    const value = buildDisclosureSql(disclosure, quoteColumn(column.name), qualifyDomain);
+    const isUnconditional =
+      disclosingGrants.some((grant) => grant.rows === null) || disclosingGrants.length === grants.length;
+    if (isUnconditional) return branches.length === 0 ? value : `CASE ${branches.join(" ")} ELSE ${value} END`;
+    branches.push(`WHEN ${buildAnyGrantSql(disclosingGrants, parameters, quoteColumn)} THEN ${value}`);
+  }
+  return `CASE ${branches.join(" ")} END`;
+}
+
+function buildAnyGrantSql(grants: readonly Grant[], parameters: Parameters, quoteColumn: QuoteColumn): string {
+  const conditions = grants.flatMap((grant) =>
+    grant.rows === null ? [] : [buildConditionSql(grant.rows, parameters, quoteColumn)],
+  );
+  return `(${conditions.join(" OR ")})`;
+}

@@ -1,0 +1,188 @@
+// The provenance of a result: which datasets its rows came from, directly or through other results, how they were read, and under
+// which grants. A result may be used only while today's policy still allows every one of these reads.
+import * as z from "zod";
+import { covers, resolvesMaskingTokens } from "./grant-coverage.ts";
+import { evaluate } from "../policy/evaluate.ts";
+import type { Grant, Policy, SavedQuery, Subject } from "../policy/model.ts";
+import {
+  digestSavedQuery,
+  withSavedQueryRoles,
+  withoutSavedOnlyRoles,
+  listSavedQueries,
+} from "../policy/saved-query.ts";
+import { grantSchema } from "../policy/policy-schema.ts";
+import { listMaskingTokenDomains } from "../masking-tokens/masking-token-columns.ts";
+import { listGrantingRules, isRowRestricted, formatMask, listVisibleColumns } from "../policy/guard-view.ts";
+import { foldName } from "../sql/identifier.ts";
+import type { Statement } from "../sql/statement.ts";
+import type { VisibleTable } from "../read/source.ts";
+import { listUntrustedNames } from "../answers/untrusted-text.ts";
+
+const names = z.array(z.string());
+
+const readBySchema = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("free-form") }),
+  z.strictObject({ kind: z.literal("saved"), query: z.string(), definition: z.string() }),
+]);
+
+const provenanceSchema = z.object({
+  lineage: z.array(
+    z.strictObject({
+      by: readBySchema,
+      reads: z.array(z.strictObject({ dataset: z.string(), grants: z.array(grantSchema) })),
+    }),
+  ),
+  rules: names,
+  restricted: names,
+  masked: names,
+  untrusted: names,
+  incomplete: names,
+});
+
+const originSchema = provenanceSchema.extend({
+  source: z.string(),
+  sql: z.string(),
+  read: z.number(),
+  more: z.boolean(),
+});
+
+/**
+ * How rows were read: by a free-form read (SQL that the user wrote, or a fetched document), or by a saved query, which may also use
+ * roles that apply only to saved queries. `definition` is the digest of the saved query's definition at the time of the read.
+ */
+type ReadBy =
+  { readonly kind: "free-form" } | { readonly kind: "saved"; readonly query: string; readonly definition: string };
+
+/** A read of the user's own choice. */
+export const FREE_FORM: ReadBy = { kind: "free-form" };
+
+/** Describes a read by a saved query in its current definition. */
+export function buildSavedReadBy(query: SavedQuery): ReadBy {
+  return { kind: "saved", query: query.name, definition: digestSavedQuery(query) };
+}
+
+/** One past read: how it was made, and which datasets it read under which grants. */
+interface PastRead {
+  readonly by: ReadBy;
+  readonly reads: readonly { readonly dataset: string; readonly grants: readonly Grant[] }[];
+}
+
+/** The reads that rows came from, and the labels that an answer with these rows must carry. */
+export interface Provenance {
+  /** All reads behind the rows, including those behind the results that a query used. */
+  readonly lineage: readonly PastRead[];
+  /** The ids of all rules that decided, denying rules included: for the audit record only. */
+  readonly rules: readonly string[];
+  /** Datasets of which the user sees only the rows that their rules allow. */
+  readonly restricted: readonly string[];
+  /** Masked columns in reach of the SQL, as `source.table.column:mask`. */
+  readonly masked: readonly string[];
+  /** Columns in reach of the SQL whose text outsiders write, as `source.table.column`. */
+  readonly untrusted: readonly string[];
+  /** Results that the rows were computed from and that lack rows, as `r1 has 10 of at least 11 rows`. */
+  readonly incomplete: readonly string[];
+}
+
+/** The provenance of a stored result, with the source and SQL that produced it. */
+export interface Origin extends Provenance {
+  readonly source: string;
+  readonly sql: string;
+  /** Rows that were read; fewer may be stored. */
+  readonly read: number;
+  /** Whether the source had more rows. */
+  readonly more: boolean;
+}
+
+/** Builds the provenance of a statement that reads tables under today's decisions. */
+export function buildProvenance(tables: readonly VisibleTable[], statement: Statement, readBy: ReadBy): Provenance {
+  return {
+    lineage: [
+      { by: readBy, reads: tables.map(({ dataset, decision }) => ({ dataset: dataset.id, grants: decision.grants })) },
+    ],
+    rules: tables.flatMap(({ decision }) => decision.rules),
+    restricted: tables.filter(({ decision }) => isRowRestricted(decision)).map(({ dataset }) => dataset.id),
+    masked: tables.flatMap((table) => listMaskedColumns(table, statement)),
+    untrusted: tables.flatMap((table) => listUntrustedNames(table, statement)),
+    incomplete: [],
+  };
+}
+
+/** Merges the provenance of all results that a statement reads. */
+export function uniteProvenance(provenances: readonly Provenance[]): Provenance {
+  const distinct = new Map(
+    provenances.flatMap(({ lineage }) => lineage).map((provenance) => [JSON.stringify(provenance), provenance]),
+  );
+  const unite = (pickList: (provenance: Provenance) => readonly string[]): readonly string[] => [
+    ...new Set(provenances.flatMap(pickList)),
+  ];
+  return {
+    lineage: [...distinct.values()],
+    rules: unite(({ rules }) => rules),
+    restricted: unite(({ restricted }) => restricted),
+    masked: unite(({ masked }) => masked),
+    untrusted: unite(({ untrusted }) => untrusted),
+    incomplete: unite(({ incomplete }) => incomplete),
+  };
+}
+
+/** Lists the ids of the rules that granted the rows; unlike `rules`, an answer may show them. */
+export function listLineageRules({ lineage }: Pick<Provenance, "lineage">): readonly string[] {
+  return [...new Set(lineage.flatMap(({ reads }) => reads.flatMap(listGrantingRules)))];
+}
+
+/** Whether the subject could repeat every read of the lineage today, in the same way and with the same or broader grants. */
+export function isCovered({ lineage }: Provenance, policy: Policy, subject: Subject): boolean {
+  const domains = listMaskingTokenDomains(policy, subject);
+  return lineage.every(({ by: readBy, reads }) => {
+    const reader = resolveReader(readBy, policy, subject);
+    return (
+      reader !== undefined &&
+      reads.every(({ dataset: id, grants }) => {
+        const dataset = policy.datasets.find((candidate) => candidate.id === id);
+        if (dataset === undefined) return false;
+        const today = evaluate(policy, reader, dataset, "read");
+        return today.allowed && covers(today, grants) && !resolvesMaskingTokens(today, grants, domains);
+      })
+    );
+  });
+}
+
+/**
+ * Resolves the subject with the roles that apply to a read of this kind today. Undefined if the subject may no longer run the saved
+ * query, or if its definition has changed: an operator who narrows a saved query also means its earlier results.
+ */
+function resolveReader(readBy: ReadBy, policy: Policy, subject: Subject): Subject | undefined {
+  if (readBy.kind === "free-form") return withoutSavedOnlyRoles(policy, subject);
+  const query = listSavedQueries(policy, subject).find(({ name }) => name === readBy.query);
+  return query !== undefined && digestSavedQuery(query) === readBy.definition
+    ? withSavedQueryRoles(policy, subject, query)
+    : undefined;
+}
+
+/**
+ * Parses a stored origin. Undefined if this version does not know its format, such as one from before `by` was stored: nothing then
+ * says under which grants its rows were read.
+ */
+export function parseOrigin(text: string): Origin | undefined {
+  const parsed = originSchema.safeParse(parseJson(text));
+  return parsed.success ? parsed.data : undefined;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Text that is not JSON has an unknown format.
+    return undefined;
+  }
+}
+
+/** Lists the masked columns that the SQL names, or all masked columns of the table if it selects a star. */
+function listMaskedColumns({ dataset, decision }: VisibleTable, statement: Statement): readonly string[] {
+  return listVisibleColumns(decision, dataset)
+    .filter((column) => statement.selectsStar || statement.names.has(foldName(column.name)))
+    .flatMap((column) => {
+      const masked = formatMask(column);
+      return masked === null ? [] : [`${dataset.id}.${column.name}:${masked}`];
+    });
+}

@@ -1,0 +1,143 @@
+// A user's stored results as the gateway uses them. Every call checks them against today's grants and deletes those that the grants
+// no longer cover, before anything is read.
+import { AppError } from "../errors.ts";
+import { byteLength } from "../lib/bytes.ts";
+import type { Policy, Subject } from "../policy/model.ts";
+import type { SchemaSandbox } from "../sql/schema-sandbox.ts";
+import type { GovernedRow } from "../read/source.ts";
+import { getStorageType } from "../sql/result-encoding.ts";
+import type { StorageType } from "../sql/result-encoding.ts";
+import type { OnRefusal } from "../sql/defence-refusal.ts";
+import { WORKSPACE, createWorkspaceSource } from "./workspace-source.ts";
+import type { WorkspaceSource } from "./workspace-source.ts";
+import { encodeRow } from "./result-rows.ts";
+import type { StoredResult, NewResult, ResultColumn, Workspace } from "./workspace.ts";
+import { isCovered, parseOrigin } from "./lineage.ts";
+import type { Origin } from "./lineage.ts";
+
+/** A stored result that the user may use today. */
+export interface VisibleResult extends Omit<StoredResult, "origin"> {
+  readonly origin: Origin;
+}
+
+/** The results that the user may use, as a table source. */
+export interface VisibleWorkspace extends WorkspaceSource {
+  /** Oldest first. */
+  readonly results: readonly VisibleResult[];
+}
+
+/** The workspace of one subject during one call. */
+export interface WorkspaceAccess {
+  /** Opens the results that the subject may use. Only those in `usedIds` can be queried. */
+  open(usedIds?: readonly string[]): Promise<VisibleWorkspace>;
+  /** Stores rows under a new id, as many as the byte limit allows; returns how many. */
+  store(result: ResultRows): Promise<{ readonly id: string; readonly storedRows: number }>;
+}
+
+interface ResultRows {
+  readonly columns: readonly string[];
+  readonly rows: readonly GovernedRow[];
+  readonly origin: Origin;
+}
+
+/** What opening a workspace needs. */
+export interface WorkspaceDependencies {
+  readonly policy: Policy;
+  readonly openWorkspace: (subjectId: string) => Workspace;
+  readonly schemaSandbox: SchemaSandbox;
+  /** Returns the listener for refusals by a defence; all workspaces report as one source. */
+  readonly defenceLog?: (source: string) => OnRefusal;
+  readonly limits: {
+    readonly maxQuerySteps: number;
+    /** The byte limit of one result's rows, as JSON. */
+    readonly storedBytes: number;
+    /** The most rows on one page of a result. */
+    readonly shownRows: number;
+    /** The byte limit of one page. */
+    readonly maxResultBytes: number;
+  };
+}
+
+/** Creates the workspace access of one subject for one call. Errors: `source_unavailable`. */
+export function openWorkspaceAccess(
+  { policy, openWorkspace, schemaSandbox, defenceLog, limits }: WorkspaceDependencies,
+  subject: Subject,
+  call: string,
+): WorkspaceAccess {
+  /** Tries twice: a Durable Object may move between calls, and each of its methods is idempotent. */
+  const askWithRetry = async <T>(question: (workspace: Workspace) => Promise<T>): Promise<T> =>
+    question(openWorkspace(subject.subjectId))
+      .catch(async () => question(openWorkspace(subject.subjectId)))
+      .catch((cause: unknown) => {
+        throw new AppError("source_unavailable", "Your workspace is not responding. Try again in a minute.", { cause });
+      });
+
+  return {
+    async open(usedIds = []) {
+      const { results, objects } = await askWithRetry((workspace) => workspace.open(usedIds));
+      const visibleResults = results.flatMap((result): VisibleResult[] => {
+        const origin = parseOrigin(result.origin);
+        return origin !== undefined && isCovered(origin, policy, subject) ? [{ ...result, origin }] : [];
+      });
+      const ids = new Set(visibleResults.map(({ id }) => id));
+      const uncoveredIds = results.filter(({ id }) => !ids.has(id)).map(({ id }) => id);
+      if (uncoveredIds.length > 0) await askWithRetry((workspace) => workspace.drop(uncoveredIds));
+      const parts = {
+        workspace: openWorkspace(subject.subjectId),
+        schemaSandbox,
+        maxSteps: limits.maxQuerySteps,
+        onRefusal: defenceLog?.(WORKSPACE),
+      };
+      const openResults = results.filter(({ id }) => ids.has(id));
+      return { ...createWorkspaceSource({ ...parts, results: openResults, objects }), results: visibleResults };
+    },
+    async store({ columns, rows, origin }) {
+      const { texts, pages } = encodeRows(rows, limits);
+      const newResult: NewResult = {
+        call,
+        columns: columns.map((name, index) => buildResultColumn(name, rows, index)),
+        rows: texts,
+        pages,
+        origin: JSON.stringify(origin),
+      };
+      return { id: await askWithRetry((workspace) => workspace.store(newResult)), storedRows: texts.length };
+    },
+  };
+}
+
+/** Builds the description of one column: its name and the types of its values. */
+export function buildResultColumn(name: string, rows: readonly GovernedRow[], index: number): ResultColumn {
+  const types = new Set<StorageType>(rows.map((row) => getStorageType(row[index] ?? null)));
+  types.delete("null");
+  return { name, types: [...types] };
+}
+
+interface EncodedRows {
+  readonly texts: readonly string[];
+  /** The index of the first row of each page; there is always at least one page. */
+  readonly pages: readonly number[];
+}
+
+function encodeRows(
+  rows: readonly GovernedRow[],
+  { storedBytes, shownRows: maxPageRows, maxResultBytes: maxPageBytes }: WorkspaceDependencies["limits"],
+): EncodedRows {
+  const texts: string[] = [];
+  const pages = [0];
+  let totalBytes = 0;
+  let pageBytes = 0;
+  for (const row of rows) {
+    const text = encodeRow(row);
+    const bytes = byteLength(text);
+    totalBytes += bytes;
+    if (totalBytes > storedBytes) break;
+    const isFull = texts.length - (pages.at(-1) ?? 0) >= maxPageRows || pageBytes + bytes > maxPageBytes;
+    if (isFull && texts.length > (pages.at(-1) ?? 0)) {
+      pages.push(texts.length);
+      pageBytes = 0;
+    }
+    pageBytes += bytes;
+    texts.push(text);
+  }
+  return { texts, pages };
+}

@@ -1,0 +1,146 @@
+// A user's stored results as a table source, behind the same governed-SQL middleware as any database. The caller has already
+// decided which results the user may use.
+import type { SourceDeclaration, TableDataset } from "../policy/model.ts";
+import type { OnRefusal } from "../sql/defence-refusal.ts";
+import { toSql } from "../sql/statement-guard.ts";
+import { foldName } from "../sql/identifier.ts";
+import { classifyDatabaseError } from "../sql/sql-problem.ts";
+import type { SchemaCopy, SchemaObject, SchemaSnapshot } from "../sql/schema-copy.ts";
+import type { SchemaSandbox } from "../sql/schema-sandbox.ts";
+import type { StoredResult, Workspace } from "./workspace.ts";
+import { createGovernedMiddleware } from "../read/governed-middleware.ts";
+import { DatabaseError } from "../read/read-pipeline.ts";
+import type { Execute, Schema, SchemaCache } from "../read/read-pipeline.ts";
+import type { VisibleTable, TableSource } from "../read/source.ts";
+import { createTableSource } from "../tables/table-source.ts";
+
+/** The name of the workspace as a source. */
+export const WORKSPACE = "workspace";
+
+/** The workspace is declared as a D1 source, because SQLite in a Durable Object behaves as D1 does. */
+const DECLARATION: SourceDeclaration = {
+  name: WORKSPACE,
+  kind: "d1",
+  binding: "WORKSPACE",
+  recursion: false,
+  title: "Workspace",
+  description: "Results of this user's queries, stored for a limited time as tables r1, r2, …",
+};
+
+interface WorkspaceSourceParts {
+  readonly workspace: Workspace;
+  /** The results that the user may use. */
+  readonly results: readonly StoredResult[];
+  readonly objects: readonly SchemaObject[];
+  readonly schemaSandbox: SchemaSandbox;
+  readonly maxSteps: number;
+  /** Called for each refusal by a defence. */
+  readonly onRefusal: OnRefusal | undefined;
+}
+
+/** The table source, with one table per result. */
+export interface WorkspaceSource {
+  readonly source: TableSource;
+  readonly tables: readonly VisibleTable[];
+}
+
+/** Creates the table source over the given results. */
+export function createWorkspaceSource(parts: WorkspaceSourceParts): WorkspaceSource {
+  const { workspace, results, objects, schemaSandbox, maxSteps, onRefusal } = parts;
+  const tables = results.map(toVisibleTable);
+  const rowCounts = new Map(results.map((result) => [result.id, result.rows]));
+  const snapshot: SchemaSnapshot = { objects, statistics: [], rowCounts };
+  const datasets = tables.map(({ dataset }) => dataset);
+  const execute = createWorkspaceExecute(workspace);
+  const source: TableSource = {
+    kind: "d1",
+    declaration: DECLARATION,
+    datasets,
+    async read(visibleTables, statement, values, options) {
+      // Only tables that the SQL names are copied into the schema sandbox, which keeps each copy small.
+      const usedResults = results.filter(({ id }) => statement.names.has(foldName(id))).map(({ id }) => id);
+      const schemaCache = createSnapshotCache(snapshot, usedResults, schemaSandbox);
+      const middleware = createGovernedMiddleware({ allowsRecursion: DECLARATION.recursion, maxSteps, onRefusal });
+      const reader = createTableSource({
+        declaration: DECLARATION,
+        datasets,
+        schemaCache,
+        middleware,
+        maskingTokens: null,
+        execute,
+      });
+      return reader.read(visibleTables, statement, values, options);
+    },
+    reveal: async () => undefined,
+  };
+  return { source, tables };
+}
+
+const PLAIN_COLUMN = {
+  type: "text",
+  description: "",
+  untrusted: false,
+  hidden: false,
+  references: null,
+  examples: [],
+} as const;
+
+/** Opens every column in clear: a result's values were masked when it was stored. */
+function toVisibleTable({ id, columns }: StoredResult): VisibleTable {
+  const dataset: TableDataset = {
+    kind: "table",
+    id: `${WORKSPACE}.${id}`,
+    source: WORKSPACE,
+    table: id,
+    description: "",
+    key: null,
+    hidden: false,
+    columns: columns.map(({ name }) => ({ name, ...PLAIN_COLUMN })),
+  };
+  const clear = Object.fromEntries(columns.map(({ name }) => [name, { kind: "clear" as const }]));
+  const rule = `own/allow/read/${dataset.id}`;
+  return {
+    dataset,
+    decision: { allowed: true, dataset, grants: [{ rule, rows: null, columns: clear, reveal: [] }], rules: [rule] },
+  };
+}
+
+/** The schema as it was when the call opened the workspace. If a result is deleted later, the query fails, and rereading cannot help. */
+function createSnapshotCache(
+  snapshot: SchemaSnapshot,
+  tables: readonly string[],
+  schemaSandbox: SchemaSandbox,
+): SchemaCache {
+  let openCopy: SchemaCopy | undefined;
+  const schema: Schema = {
+    use(work) {
+      // A middleware may ask for a copy while another one is using it.
+      if (openCopy !== undefined) return work(openCopy);
+      return schemaSandbox.use(snapshot, tables, (copy) => {
+        openCopy = copy;
+        try {
+          return work(copy);
+        } finally {
+          openCopy = undefined;
+        }
+      });
+    },
+  };
+  return { open: async () => schema, invalidate: () => {} };
+}
+
+function createWorkspaceExecute(workspace: Workspace): Execute {
+  return async ({ request, query, checkStatements }) => {
+    const statements = [...checkStatements, { sql: toSql(query), parameters: query.parameters }];
+    const records = await workspace.run(statements).catch((thrown: unknown) => {
+      throw new DatabaseError(classifyDatabaseError(thrown, request, query));
+    });
+    return {
+      records: records.at(-1) ?? [],
+      checkRecords: records.slice(0, -1),
+      columns: [],
+      usedViews: query.usedViews,
+      bookmark: null,
+    };
+  };
+}

@@ -1,0 +1,66 @@
+// The interface of a workspace, which stores the results of one subject's queries as tables, each with its origin. It makes no
+// access decisions: the gateway decides which results may still be used.
+import type { StorageType } from "../sql/result-encoding.ts";
+import type { SqlValue } from "../sql/parameters.ts";
+import type { SchemaObject } from "../sql/schema-copy.ts";
+
+/** One column of a result. */
+export interface ResultColumn {
+  readonly name: string;
+  /** The types of its values, in order of appearance; empty if all values are null. */
+  readonly types: readonly StorageType[];
+}
+
+/** A result to store. */
+export interface NewResult {
+  /** The call that produced the result. Storing again for the same call changes nothing. */
+  readonly call: string;
+  readonly columns: readonly ResultColumn[];
+  /** Each row as `encodeRow` encodes it. */
+  readonly rows: readonly string[];
+  /** The index of the first row of each page. */
+  readonly pages: readonly number[];
+  /** The origin as JSON, which only the gateway reads. */
+  readonly origin: string;
+}
+
+/** A result in the workspace. */
+export interface StoredResult {
+  /** `r1`, `r2`, …: also the table name. Ids are never reused. */
+  readonly id: string;
+  readonly columns: readonly ResultColumn[];
+  readonly rows: number;
+  readonly pages: readonly number[];
+  readonly origin: string;
+  readonly keptAtMs: number;
+  readonly expiresAtMs: number;
+}
+
+/** One SQL statement with its parameters. */
+export interface WorkspaceStatement {
+  readonly sql: string;
+  readonly parameters: readonly SqlValue[];
+}
+
+/** One row of a statement's result. */
+export type WorkspaceRecord = Readonly<Record<string, SqlStorageValue>>;
+
+/** The content of a workspace. */
+export interface OpenedWorkspace {
+  /** Oldest first. */
+  readonly results: readonly StoredResult[];
+  /** The schema objects of all result tables. */
+  readonly objects: readonly SchemaObject[];
+}
+
+/** The workspace of one subject. All methods can be repeated safely. */
+export interface Workspace {
+  /** Lists the results, oldest first. Creates the tables of the used results, and returns the schema objects of all result tables. */
+  open(usedIds: readonly string[]): Promise<OpenedWorkspace>;
+  /** Stores a result and returns its id. Deletes the oldest results if it needs room. */
+  store(result: NewResult): Promise<string>;
+  /** Runs statements one after the other without interleaving. Throws with SQLite's message. */
+  run(statements: readonly WorkspaceStatement[]): Promise<readonly (readonly WorkspaceRecord[])[]>;
+  /** Deletes results. */
+  drop(ids: readonly string[]): Promise<void>;
+}

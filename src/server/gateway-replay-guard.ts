@@ -1,0 +1,29 @@
+// Adapts the gateway to the protocol runtime's replay guard, which decides whether a stored answer is delivered again.
+import type { AuthInfo } from "@modelcontextprotocol/server";
+import type { Gateway } from "../gateway/gateway.ts";
+import type { StoredAnswer } from "../gateway/replay-answer.ts";
+import { AppError } from "../errors.ts";
+import { parseAuthInfo } from "./kit/caller.ts";
+
+/** The replay guard of the product. */
+interface GatewayReplayGuard {
+  authorize(authInfo: AuthInfo, answer: StoredAnswer): Promise<"current" | "changed" | "unchecked">;
+}
+
+/** Creates the guard. `onError` gets the reason why grants could not be compared. A withheld answer stays stored. */
+export function createReplayGuard(
+  gateway: Pick<Gateway, "mayReplay">,
+  onError: (error: unknown) => void,
+): GatewayReplayGuard {
+  return {
+    async authorize(authInfo, answer) {
+      try {
+        return (await gateway.mayReplay(parseAuthInfo(authInfo), answer)) ? "current" : "changed";
+      } catch (error) {
+        // Includes a full audit record, which is not a defect: a replay that cannot be recorded is not delivered.
+        if (!(error instanceof AppError) || error.code === "source_unavailable") onError(error);
+        return "unchecked";
+      }
+    },
+  };
+}

@@ -1,0 +1,57 @@
+// Defines tools and is the only caller of the SDK's `registerTool`, so that no tool can skip error mapping or reach more than
+// the gateway.
+import type { CallToolResult, McpServer } from "@modelcontextprotocol/server";
+import type * as z from "zod";
+import type { Caller } from "../../lib/identity.ts";
+import type { Gateway } from "../../gateway/gateway.ts";
+import { getCaller } from "./caller.ts";
+import { toolError } from "./tool-result.ts";
+import type { ErrorReporter } from "./tool-result.ts";
+import { memoizeSchema } from "./memoized-schema.ts";
+import type { NameArguments } from "./memoized-schema.ts";
+
+/** The dependencies that every tool, prompt and resource handler gets. */
+export interface ToolDependencies {
+  readonly gateway: Gateway;
+  readonly reporter: ErrorReporter;
+}
+
+/** A tool ready to be registered. */
+export interface Tool {
+  readonly name: string;
+  register(server: McpServer, dependencies: ToolDependencies): void;
+}
+
+/** The definition of a read tool. */
+interface ToolDefinition<Input extends z.ZodObject> {
+  /** A stable name: assistants and users refer to it. */
+  readonly name: string;
+  readonly title: string;
+  /** Written for the model. Every word costs context in each conversation. */
+  readonly description: string;
+  /** A plain object: no unions, which some clients refuse. */
+  readonly input: Input;
+  /** Arguments that name something, for which "" means "not given". */
+  readonly names?: NameArguments<Input>;
+  /** Makes exactly one gateway call. */
+  readonly run: (gateway: Gateway, caller: Caller, input: z.output<Input>) => Promise<CallToolResult>;
+}
+
+/** Defines a tool that only reads. */
+export function defineReadTool<Input extends z.ZodObject>(definition: ToolDefinition<Input>): Tool {
+  const { name, title, description, run } = definition;
+  const inputSchema = memoizeSchema(definition.input, definition.names);
+  return {
+    name,
+    register(server, { gateway, reporter }) {
+      const annotations = { readOnlyHint: true, openWorldHint: false };
+      server.registerTool(name, { title, description, inputSchema, annotations }, async (input, context) => {
+        try {
+          return await run(gateway, getCaller(context), input);
+        } catch (error) {
+          return toolError(error, reporter);
+        }
+      });
+    },
+  };
+}

@@ -1,0 +1,163 @@
+// Encodes results so that their values arrive exactly: a database binding returns numbers as doubles, which would round integers beyond
+// 2^53 and turn infinities into null. A statement around the composed one returns these as marked text and leaves out oversized values.
+import { quoteIdentifier } from "./identifier.ts";
+
+/** A value as the database stores it. A plain number is an integer if it is whole, otherwise a real. */
+export type Cell = string | number | null | ExactCell;
+
+/** A value that a plain JavaScript number or string does not represent exactly. */
+type ExactCell =
+  /** An integer beyond 2^53. */
+  | { readonly kind: "integer"; readonly digits: string }
+  /** A whole or infinite real. */
+  | { readonly kind: "real"; readonly value: number }
+  | { readonly kind: "blob"; readonly hex: string };
+
+/** A value as JSON can represent it. */
+export type JsonCell = string | number | null;
+
+/** Why a cell is shown as text: an integer too large for JSON, a real that is not finite, or bytes. */
+type CellEncoding = "integer as text" | "real as text" | "base64";
+
+interface DecodedRows {
+  readonly rows: readonly (readonly Cell[])[];
+  /** Whether the rows end before a row that has an oversized value or exceeds the maximum bytes of all rows. */
+  readonly isCutBySize: boolean;
+}
+
+interface ExactValueOptions {
+  /** Letters and digits, new for each statement. */
+  readonly nonce: string;
+  /** Maximum bytes of one value. */
+  readonly maxValueBytes: number;
+  /** Maximum bytes of all rows, or null for no maximum. Counting them in the database takes time. */
+  readonly maxTotalBytes: number | null;
+}
+
+const MAX_SAFE_INTEGER = Number.MAX_SAFE_INTEGER;
+/** The letter after the nonce says how to read a marked cell. */
+const MARKERS = { quoted: "q", tooLarge: "t" } as const;
+
+/** Names the result column at this index. */
+function nameResultColumn(index: number): string {
+  return `c${index}`;
+}
+
+/** Builds the SQL to put before and after a composed statement with this many columns. */
+export function wrapForExactValues(
+  columnCount: number,
+  { nonce, maxValueBytes, maxTotalBytes }: ExactValueOptions,
+): { readonly before: string; readonly after: string } {
+  const names = Array.from({ length: columnCount }, (_value, index) => nameResultColumn(index));
+  const resultCte = quoteIdentifier(`result_${nonce}`);
+  const oversizedMarker = `'${nonce}${MARKERS.tooLarge}'`;
+  const cells = names.map(
+    // Keep the instructions per cell few: layer 4 also lists and checks them all.
+    (name) =>
+      `CASE WHEN typeof(${name}) = 'integer' AND +${name} BETWEEN ${-MAX_SAFE_INTEGER} AND ${MAX_SAFE_INTEGER} THEN ${name} ` +
+      `WHEN octet_length(${name}) > ${maxValueBytes} THEN ${oversizedMarker} ` +
+      `WHEN typeof(${name}) IN ('text', 'null') THEN ${name} ` +
+      `ELSE '${nonce}${MARKERS.quoted}' || quote(${name}) END AS ${name}`,
+  );
+  const before = `WITH ${resultCte}(${names.join(", ")}) AS (`;
+  // With a limit in both statements, SQLite does not merge them, which would compute a mask again for each mention of its column.
+  if (maxTotalBytes === null) return { before, after: `) SELECT ${cells.join(", ")} FROM ${resultCte} LIMIT -1` };
+  // The first row beyond the maximum is returned too, marked, to show that rows are missing.
+  const rowBytes = names.map((name) => `coalesce(octet_length(${name}), 0)`).join(" + ");
+  const totalBytesColumn = quoteIdentifier(`sum_${nonce}`);
+  const rowBytesColumn = quoteIdentifier(`length_${nonce}`);
+  const rowsWithSizes = `SELECT *, ${rowBytes} AS ${rowBytesColumn} FROM ${resultCte}`;
+  const runningTotal = `sum(${rowBytesColumn}) OVER (ROWS UNBOUNDED PRECEDING) AS ${totalBytesColumn}`;
+  const rowsWithTotals = `SELECT *, ${runningTotal} FROM (${rowsWithSizes})`;
+  const bounded = cells.map((cell, index) => {
+    const name = nameResultColumn(index);
+    const value = cell.slice(0, -` AS ${name}`.length);
+    return `CASE WHEN ${totalBytesColumn} > ${maxTotalBytes} THEN ${oversizedMarker} ELSE ${value} END AS ${name}`;
+  });
+  return {
+    before,
+    after: `) SELECT ${bounded.join(", ")} FROM (${rowsWithTotals}) WHERE ${totalBytesColumn} - ${rowBytesColumn} <= ${maxTotalBytes}`,
+  };
+}
+
+/** Finds the index of the first row with a value that was left out for its size; -1 if there is none. */
+export function findOversizedRow(records: readonly Readonly<Record<string, unknown>>[], nonce: string): number {
+  const marker = `${nonce}${MARKERS.tooLarge}`;
+  return records.findIndex((record) => {
+    for (const name in record) if (record[name] === marker) return true;
+    return false;
+  });
+}
+
+/** Decodes rows up to the first row with an oversized value. */
+export function decodeRows(
+  records: readonly Readonly<Record<string, unknown>>[],
+  columnCount: number,
+  nonce: string,
+): DecodedRows {
+  const names = Array.from({ length: columnCount }, (_value, index) => nameResultColumn(index));
+  const end = findOversizedRow(records, nonce);
+  const completeRecords = end === -1 ? records : records.slice(0, end);
+  return {
+    rows: completeRecords.map((record) => names.map((name) => decodeCell(record[name], nonce))),
+    isCutBySize: end !== -1,
+  };
+}
+
+function decodeCell(value: unknown, nonce: string): Cell {
+  if (value === null || typeof value === "number") return value;
+  if (typeof value !== "string") throw new TypeError("the database returned a value of an unknown kind");
+  if (!value.startsWith(nonce)) return value;
+  const text = value.slice(nonce.length + 1);
+  switch (value.charAt(nonce.length)) {
+    case MARKERS.quoted:
+      return decodeQuoted(text);
+    default:
+      return value;
+  }
+}
+
+/** Decodes the output of `quote()`: `X'00FF'`, digits, or a real with a point or an exponent; infinities are `9.0e+999`. */
+function decodeQuoted(text: string): Cell {
+  if (text.startsWith("X'")) return { kind: "blob", hex: text.slice(2, -1) };
+  if (/^-?[0-9]+$/.test(text)) return { kind: "integer", digits: text };
+  const value = Number(text);
+  return Number.isFinite(value) && !Number.isInteger(value) ? value : { kind: "real", value };
+}
+
+/** Converts a cell to its JSON value. */
+export function toJsonCell(cell: Cell): JsonCell {
+  if (typeof cell !== "object" || cell === null) return cell;
+  switch (cell.kind) {
+    case "integer":
+      return cell.digits;
+    case "real":
+      return Number.isFinite(cell.value) ? cell.value : String(cell.value);
+    case "blob":
+      return btoa(cell.hex.replace(/../g, (digits) => String.fromCharCode(Number.parseInt(digits, 16))));
+  }
+}
+
+/** Says why a cell that is not text is shown as text; undefined for all other cells. */
+export function describeEncoding(cell: Cell): CellEncoding | undefined {
+  if (typeof cell !== "object" || cell === null) return undefined;
+  switch (cell.kind) {
+    case "integer":
+      return "integer as text";
+    case "real":
+      return Number.isFinite(cell.value) ? undefined : "real as text";
+    case "blob":
+      return "base64";
+  }
+}
+
+/** A storage class of SQLite. */
+export type StorageType = "null" | "integer" | "real" | "text" | "blob";
+
+/** Returns the storage class of a cell. */
+export function getStorageType(cell: Cell): StorageType {
+  if (cell === null) return "null";
+  if (typeof cell === "string") return "text";
+  if (typeof cell === "number") return Number.isInteger(cell) ? "integer" : "real";
+  return cell.kind;
+}

@@ -1,0 +1,31 @@
+// Rounds table sizes to classes. A plan or a refusal that depends on the exact number of rows would reveal how many a row rule hides; a
+// class, a power of 16, reveals only the order of magnitude.
+import type { Statistic } from "./schema-copy.ts";
+
+/** log2 of the ratio between two classes. */
+const CLASS_LOG2 = 4;
+
+/** Rounds a size up to the upper end of its class; both are log2. */
+export function roundUpToClassLog2(sizeLog2: number): number {
+  return Math.ceil(sizeLog2 / CLASS_LOG2) * CLASS_LOG2;
+}
+
+function roundToClass(count: number, round: (classes: number) => number): number {
+  return 2 ** (round(Math.log2(Math.max(1, count)) / CLASS_LOG2) * CLASS_LOG2);
+}
+
+/**
+ * Rounds a row of `sqlite_stat1` to size classes. `30000 300 1`, the rows and then the rows per value of the index's first columns,
+ * becomes `65536 256 1`. A word that is not a number, such as `unordered`, stays.
+ */
+export function coarsenStatistic({ table, index, text }: Statistic): Statistic {
+  const [rows = "", ...others] = text.split(" ");
+  if (!/^[0-9]+$/.test(rows)) return { table, index, text };
+  const allRows = roundToClass(Number(rows), Math.ceil);
+  const coarseWords = others.map((word) => {
+    if (!/^[0-9]+$/.test(word)) return word;
+    const values = Math.min(allRows, roundToClass(Number(rows) / Math.max(1, Number(word)), Math.round));
+    return String(Math.max(1, Math.round(allRows / values)));
+  });
+  return { table, index, text: [String(allRows), ...coarseWords].join(" ") };
+}

@@ -1,0 +1,210 @@
+// Reads the rows of a database's schema, and copies the tables that datasets use, without their rows, into an in-memory SQLite.
+import { EngineExhausted } from "./engine/meter.ts";
+import { openEngine } from "./engine/sqlite.ts";
+import type { Engine } from "./engine/sqlite.ts";
+import { foldName } from "./identifier.ts";
+
+/** A row of `sqlite_schema`. */
+export interface SchemaObject {
+  readonly type: string;
+  readonly name: string;
+  /** The table that the object belongs to; for a table, its own name. */
+  readonly table: string;
+  readonly rootPage: number;
+  /** Null for an object that SQLite created by itself, such as the index of a primary key. */
+  readonly sql: string | null;
+}
+
+const SCHEMA_COLUMNS = "type, name, tbl_name AS tableName, rootpage AS rootPage, sql";
+
+/** Selects all objects of a database; `toSchemaObject` parses the rows. */
+export const SCHEMA_OBJECTS_SQL = `SELECT ${SCHEMA_COLUMNS} FROM sqlite_schema`;
+
+/** Builds the same query for the tables with these names and their indexes. */
+export function buildSchemaObjectsSql(tables: readonly string[]): {
+  readonly sql: string;
+  readonly parameters: readonly string[];
+} {
+  const names = tables.map((_name, index) => `?${index + 1}`).join(", ");
+  return {
+    sql: `${SCHEMA_OBJECTS_SQL} WHERE tbl_name COLLATE NOCASE IN (${names}) AND type IN ('table', 'index')`,
+    parameters: tables,
+  };
+}
+
+/** Parses a row of `SCHEMA_OBJECTS_SQL`. */
+export function toSchemaObject(row: Readonly<Record<string, unknown>>): SchemaObject {
+  const { type, name, tableName, rootPage, sql } = row;
+  return {
+    type: String(type),
+    name: String(name),
+    table: String(tableName),
+    rootPage: Number(rootPage),
+    sql: typeof sql === "string" ? sql : null,
+  };
+}
+
+/** A row of `sqlite_stat1`. */
+export interface Statistic {
+  readonly table: string;
+  readonly index: string | null;
+  readonly text: string;
+}
+
+/** The schema and statistics of a database, as read at one time. */
+export interface SchemaSnapshot {
+  readonly objects: readonly SchemaObject[];
+  readonly statistics: readonly Statistic[];
+  /** Approximate number of rows by folded table name; an unknown table counts as large. */
+  readonly rowCounts: ReadonlyMap<string, number>;
+}
+
+/** The order in which SQLite reads the rows of a table without an index. */
+export interface StorageOrder {
+  /** Columns to sort by; no two rows are equal in them. */
+  readonly columns: readonly string[];
+  /** Columns that sorting reads, by the names that SQLite reports to its authorizer. */
+  readonly readColumns: readonly string[];
+}
+
+/** The columns and storage order of a copied table. */
+interface TableShape {
+  readonly columns: readonly ColumnShape[];
+  /** Undefined if the order cannot be named, because a column is called rowid. */
+  readonly storageOrder: StorageOrder | undefined;
+}
+
+interface ColumnShape {
+  /** The folded name. */
+  readonly name: string;
+  readonly isGenerated: boolean;
+  /** Whether the column converts numeric text to numbers. */
+  readonly isNumeric: boolean;
+}
+
+/** An empty copy of some tables of a database. */
+export interface SchemaCopy {
+  readonly snapshot: SchemaSnapshot;
+  readonly engine: Engine;
+  /** Whether the database has an object with this folded name, copied or not. */
+  has(name: string): boolean;
+  /** Lists the database's tables with these names and their indexes, copied or not. */
+  listObjects(tables: readonly string[]): readonly SchemaObject[];
+  /** Lists the folded column names of an index; undefined if there is no such index, or if it indexes an expression. */
+  listIndexColumns(name: string): readonly string[] | undefined;
+  /** Describes the copied table with this name. */
+  getTableShape(table: string): TableShape;
+  /** Objects that could not be copied, and why. Gatehouse does not support their form. */
+  readonly uncopiedObjects: readonly { readonly table: string; readonly name: string; readonly reason: string }[];
+}
+
+/** Copies the tables with these names and their indexes, without rows, into an empty engine. */
+export function copySchema(
+  snapshot: SchemaSnapshot,
+  tables: readonly string[],
+  engine: Engine = openEngine(),
+): SchemaCopy {
+  const wantedTables = new Set(tables.map(foldName));
+  const copiedObjects = listTablesAndIndexes(snapshot).filter(({ table }) => wantedTables.has(foldName(table)));
+  const uncopiedObjects = ["table", "index"].flatMap((type) =>
+    copiedObjects.flatMap((object) => {
+      const reason = object.type === type && object.sql !== null ? createObject(engine, object.sql) : undefined;
+      return reason === undefined ? [] : [{ table: object.table, name: object.name, reason }];
+    }),
+  );
+  if (snapshot.statistics.length > 0) loadStatistics(engine, snapshot.statistics);
+  const indexes = readIndexColumns(engine);
+  const names = new Set(snapshot.objects.map(({ name }) => foldName(name)));
+  const shapes = new Map<string, TableShape>();
+  const objectsByTable = Map.groupBy(listTablesAndIndexes(snapshot), ({ table }) => foldName(table));
+  return {
+    snapshot,
+    engine,
+    uncopiedObjects,
+    listIndexColumns: (name) => indexes.get(foldName(name)),
+    getTableShape(table) {
+      const shape = shapes.get(table) ?? readTableShape(engine, table);
+      shapes.set(table, shape);
+      return shape;
+    },
+    has: (name) => names.has(name),
+    listObjects: (requestedTables) =>
+      [...new Set(requestedTables.map(foldName))].flatMap((name) => objectsByTable.get(name) ?? []),
+  };
+}
+
+function listTablesAndIndexes({ objects }: SchemaSnapshot): readonly SchemaObject[] {
+  return objects.filter(({ type }) => type === "table" || type === "index");
+}
+
+/** Creates an object; returns the reason if that fails. */
+function createObject(engine: Engine, sql: string): string | undefined {
+  if (/^CREATE\s+VIRTUAL\b/i.test(sql)) return "is a virtual table, which no dataset can be.";
+  try {
+    engine.execute(sql);
+    return undefined;
+  } catch (error) {
+    // The object is not at fault: the engine exceeded its allowance, or a trap or stack overflow broke it.
+    if (error instanceof EngineExhausted || error instanceof WebAssembly.RuntimeError || error instanceof RangeError)
+      throw error;
+    return `has an unsupported form: ${error instanceof Error ? error.message : "no reason given"}.`;
+  }
+}
+
+/** Reads the folded column names of each index, by its folded name. Indexes on expressions are left out. */
+function readIndexColumns(engine: Engine): ReadonlyMap<string, readonly string[]> {
+  const rows = engine.query(
+    "SELECT i.name, c.name FROM sqlite_schema AS i, pragma_index_info(i.name) AS c WHERE i.type = 'index'",
+  );
+  const columnsByIndex = new Map<string, (string | null)[]>();
+  for (const [index, column] of rows) {
+    const name = foldName(index ?? "");
+    columnsByIndex.set(name, [...(columnsByIndex.get(name) ?? []), column ?? null]);
+  }
+  const areNamed = (columns: readonly (string | null)[]): columns is readonly string[] => !columns.includes(null);
+  return new Map(
+    [...columnsByIndex].flatMap(([index, columns]) =>
+      areNamed(columns) ? [[index, columns.map(foldName)] as const] : [],
+    ),
+  );
+}
+
+function readTableShape(engine: Engine, table: string): TableShape {
+  const name = `'${table.replaceAll("'", "''")}'`;
+  const columnRows = engine.query(`SELECT name, type, pk, hidden FROM pragma_table_xinfo(${name})`);
+  const columns = columnRows.map(([column, type, , hidden]) => ({
+    name: foldName(column ?? ""),
+    isGenerated: hidden !== "0",
+    isNumeric: hasNumericAffinity(type ?? ""),
+  }));
+  const primaryKey = columnRows
+    .filter(([, , position]) => position !== "0")
+    .toSorted(([, , left], [, , right]) => Number(left) - Number(right))
+    .map(([column]) => column ?? "");
+  const [[withoutRowid] = []] = engine.query(`SELECT wr FROM pragma_table_list(${name}) WHERE schema = 'main'`);
+  if (withoutRowid === "1") return { columns, storageOrder: { columns: primaryKey, readColumns: primaryKey } };
+  // SQLite reports the rowid by the name of the INTEGER PRIMARY KEY column, if there is one.
+  const storageOrder = columns.some((column) => column.name === ROWID)
+    ? undefined
+    : { columns: [ROWID], readColumns: [ROWID, ...primaryKey] };
+  return { columns, storageOrder };
+}
+
+/** Applies SQLite's rules of column affinity, as far as they distinguish numbers from everything else. */
+function hasNumericAffinity(type: string): boolean {
+  if (/INT/i.test(type)) return true;
+  return type !== "" && !/CHAR|CLOB|TEXT|BLOB/i.test(type);
+}
+
+const ROWID = "rowid";
+
+/** Loads statistics, so that the copy plans as the database does. */
+function loadStatistics(engine: Engine, statistics: readonly Statistic[]): void {
+  const quoteLiteral = (text: string | null): string => (text === null ? "NULL" : `'${text.replaceAll("'", "''")}'`);
+  engine.execute("ANALYZE");
+  for (const { table, index, text } of statistics)
+    engine.execute(
+      `INSERT INTO sqlite_stat1 VALUES (${quoteLiteral(table)}, ${quoteLiteral(index)}, ${quoteLiteral(text)})`,
+    );
+  engine.execute("ANALYZE sqlite_schema");
+}

@@ -1,0 +1,287 @@
+// Turns a database's error about a user's statement into a message of Gatehouse. A message contains names only if the user wrote them or
+// may read them, and no other text of the database.
+import { AppError } from "../errors.ts";
+import { locateInStatement } from "./statement-guard.ts";
+import type { GuardView, GuardedQuery } from "./statement-guard.ts";
+import { foldName } from "./identifier.ts";
+import { suggestName } from "./suggest.ts";
+import type { Statement } from "./statement.ts";
+
+/** A failed statement. A failure in phase `run` may depend on rows, and so may reveal something about them; one in `prepare` cannot. */
+export interface SqlProblem {
+  readonly phase: "prepare" | "run";
+  /** Whether the table has changed since it was compared with its declaration. */
+  readonly isDrift: boolean;
+  /** Whether a guard view met a value that has no masking token yet. */
+  readonly isMaskingTokenMissing: boolean;
+  readonly error: AppError;
+}
+
+/**
+ * Guard views pass this to a JSON function as a path where a value has no masking token. SQLite repeats an invalid path in its
+ * message, so the marker, and not SQLite's wording, identifies the case. A user's SQL may fail with it too: that creates only
+ * masking tokens that were missing anyway.
+ */
+export const MISSING_MASKING_TOKEN_MARKER = "gatehouse: masking token missing";
+
+/** Names that a message may contain although the user did not write them, because the user may read them. */
+interface ReadableNames {
+  /** Columns of the tables that the SQL uses. */
+  readonly columns: readonly string[];
+  /** All tables of the source. */
+  readonly tables: readonly string[];
+}
+
+interface MessagePattern {
+  readonly pattern: RegExp;
+  /** Whether a name does not exist for this user, so that another role might make it visible. */
+  readonly isMissing?: true;
+  readonly formatMessage: (name: string, help: ReadableNames) => string;
+}
+
+/** Maximum names that a message lists. */
+const MAX_LISTED = 30;
+
+const NAMED_MESSAGE_PATTERNS: readonly MessagePattern[] = [
+  {
+    pattern: /^no such column: "(.+)" - should this be a string literal/,
+    formatMessage: (name, { columns }) =>
+      `There is no column ${name} here that you may read. If it is text, put it in single quotes.${suggestNames(name, columns, "Columns")}`,
+  },
+  {
+    isMissing: true,
+    pattern: /^no such column: (.+?)(?: - should this be a string literal.*)?$/,
+    formatMessage: (name, { columns }) =>
+      `There is no column ${name} here that you may read.${suggestNames(name, columns, "Columns")}`,
+  },
+  {
+    pattern: /^ambiguous column name: (.+)$/,
+    formatMessage: (name) => `The column ${name} is ambiguous. Put the table's name or alias before it.`,
+  },
+  {
+    pattern: /^no such function: (.+)$/,
+    formatMessage: (name) => `There is no function ${name} here. The dialect is SQLite.`,
+  },
+  // D1 has functions that it does not let any statement call.
+  {
+    pattern: /^not authorized to use function: (.+)$/,
+    formatMessage: (name) => `The function ${name} is not available in this database.`,
+  },
+  {
+    pattern: /^wrong number of arguments to function (.+?)\(\)$/,
+    formatMessage: (name) => `The function ${name} got the wrong number of arguments.`,
+  },
+  {
+    pattern: /^misuse of (?:aliased )?aggregate(?: function)?:? (.+?)(?:\(\))?$/,
+    formatMessage: (name) => `${name} cannot be used in that place. Filter groups with HAVING, or in an outer query.`,
+  },
+  {
+    pattern: /^misuse of (?:aliased )?window function:? (.+?)(?:\(\))?$/,
+    formatMessage: (name) => `${name} cannot be used in that place. Filter by it in an outer query.`,
+  },
+  {
+    pattern: /^near "(.+)": syntax error$/,
+    formatMessage: (name) =>
+      `There is a syntax error near ${name}. The dialect is SQLite; put a name with a space in double quotes.`,
+  },
+  {
+    isMissing: true,
+    pattern: /^no such table: (?:[^ ]+\.)?(.+)$/,
+    formatMessage: (name, { tables }) =>
+      [
+        `Write table names without the source before them; there is no table ${name} here that you may read.`,
+        suggestNames(name, tables, "Tables"),
+      ].join(""),
+  },
+  {
+    pattern: /^circular reference: (.+)$/,
+    formatMessage: (name) => `${name} refers to itself. Choose another name for the WITH query.`,
+  },
+];
+
+/** Suggests the name that the user probably meant, and lists the readable names. */
+function suggestNames(name: string, names: readonly string[], title: string): string {
+  const last = name.split(".").at(-1) ?? name;
+  const suggestion = suggestName(last, names);
+  const listed = names.slice(0, MAX_LISTED).join(", ");
+  const more = names.length > MAX_LISTED ? ` and ${names.length - MAX_LISTED} more` : "";
+  return `${suggestion === undefined ? "" : ` Did you mean ${suggestion}?`}${names.length === 0 ? "" : ` ${title}: ${listed}${more}.`}`;
+}
+
+const PREPARE_MESSAGE_PATTERNS: readonly (readonly [RegExp, string])[] = [
+  [/has \d+ values for \d+ columns/, "A WITH query returns a different number of columns than its name lists."],
+  [/incomplete input/, "The SQL is incomplete."],
+  [/syntax error/, "The SQL has a syntax error."],
+  [
+    /do(?:es)? not have the same number of result columns|all VALUES must have the same number/,
+    "The parts of the query have different numbers of columns.",
+  ],
+  [
+    /too many (?:columns|terms|levels|arguments|FROM clause terms|references)|too large|parser stack overflow|at most \d+ tables/,
+    "The SQL is too large or too deeply nested. Split it.",
+  ],
+  [/returns \d+ columns|row value misused|sub-select/, "A subquery there must return one column."],
+  [
+    /ORDER BY|GROUP BY|HAVING|LIMIT|USING|JOIN|window|frame|DISTINCT/i,
+    "A clause of the SQL cannot be used in that way.",
+  ],
+];
+
+/** The exact messages of SQLite while a statement runs. */
+const RUN_MESSAGE_PATTERNS: readonly (readonly [RegExp, string])[] = [
+  [
+    /^(?:malformed JSON|bad JSON path: .*|JSON cannot hold BLOB values|JSON path error near .*)$/s,
+    "A JSON function got text that is not JSON, or an invalid path.",
+  ],
+  [/^integer overflow$/, "A number in the query became too large."],
+  [/^datatype mismatch$/, "LIMIT and OFFSET take whole numbers."],
+  [/^LIKE or GLOB pattern too complex$/, "A LIKE or GLOB pattern is longer than 50 bytes."],
+  [/^(?:string or blob too big|out of memory)$/, "A value in the query became too large."],
+  [/^interrupted$/, "The query took too long. Narrow it with a WHERE on an indexed column."],
+];
+
+const SCHEMA_MESSAGE =
+  /^(?:no such table: [^.]+|no tables specified|no such index: .*|'.*' is not a function|ambiguous reference to .*)$/s;
+
+/** A column that a guard view reads no longer exists in its table. */
+const MISSING_VIEW_COLUMN = /^no such column: main\./;
+
+/** The database failed, not the query. */
+const UNAVAILABLE = new RegExp(
+  [
+    "overloaded|Network connection lost|storage operation exceeded timeout|reset because|Internal error in D1|internal error",
+    "is busy|SQLITE_BUSY|SQLITE_IOERR|SQLITE_FULL",
+  ].join("|"),
+  "i",
+);
+const TIMED_OUT =
+  /exceeded its CPU time limit|exceeded its memory limit|query timed? ?out|statement (?:execution )?time/i;
+
+/** The parts of a request that messages depend on. */
+interface ProblemContext {
+  readonly statement: Statement;
+  readonly views: readonly GuardView[];
+  readonly nonce: string;
+}
+
+/** Creates the error for a statement that the in-memory SQLite rejected before any database saw it. */
+export function createInvalidSqlError(
+  { message, offset }: { readonly message: string; readonly offset: number },
+  context: ProblemContext,
+  query: GuardedQuery,
+): AppError {
+  const position = offset < 0 ? undefined : locateInStatement(context.statement, query, offset);
+  const { error } = classifyMessage(message, context, query, new Error(message));
+  return position === undefined
+    ? error
+    : createQueryFailedError(
+        `${error.publicMessage} (At character ${position} of the SQL.)`,
+        error.cause,
+        error.isMissing,
+      );
+}
+
+/**
+ * Classifies the database's error about a guarded query. An unknown message counts as `run`, because it comes from a statement that
+ * SQLite had accepted.
+ */
+export function classifyDatabaseError(thrown: unknown, context: ProblemContext, query: GuardedQuery): SqlProblem {
+  if (UNAVAILABLE.test(readRawMessage(thrown)) && !TIMED_OUT.test(readSqliteMessage(thrown))) {
+    const message = "The database does not answer at the moment. Try again in a minute.";
+    return {
+      phase: "prepare",
+      isDrift: false,
+      isMaskingTokenMissing: false,
+      error: new AppError("source_unavailable", message, { cause: thrown }),
+    };
+  }
+  return classifyMessage(readSqliteMessage(thrown), context, query, thrown);
+}
+
+function classifyMessage(text: string, context: ProblemContext, query: GuardedQuery, cause: unknown): SqlProblem {
+  const { statement, views, nonce } = context;
+  const readableNames = {
+    columns: [...new Set(query.usedViews.flatMap((view) => view.columns))],
+    tables: views.map((view) => view.name),
+  };
+  const deniedMatch = new RegExp(`^no such table: (?:main\\.)?denied_${nonce}_([0-9]+)$`).exec(text);
+  if (deniedMatch !== null)
+    return createPrepareProblem(
+      formatDeniedMessage(query.deniedNames[Number(deniedMatch[1])] ?? "", readableNames),
+      cause,
+      true,
+    );
+  // After a first error, SQLite looks names up past the guard, and its last message then reveals what exists. All its messages about
+  // tables and indexes therefore become one text; the deny-CTEs above handle the tables that the user may not read.
+  if (MISSING_VIEW_COLUMN.test(text)) return createDriftProblem(cause);
+  if (SCHEMA_MESSAGE.test(text))
+    return createPrepareProblem(
+      "The SQL uses a name that does not exist here, or uses it in the wrong place. Call describe for names.",
+      cause,
+      true,
+    );
+  const [, qualified = ""] = /^no such table: [^ ]+\.(.+)$/.exec(text) ?? [];
+  if (views.some(({ name }) => foldName(name) === foldName(qualified)) && isWrittenInStatement(statement, qualified))
+    return createPrepareProblem(`Write the table's name without the source before it: ${qualified}.`, cause);
+  for (const { pattern, formatMessage, isMissing = false } of NAMED_MESSAGE_PATTERNS) {
+    const name = pattern.exec(text)?.[1];
+    if (name !== undefined && isWrittenInStatement(statement, name))
+      return createPrepareProblem(formatMessage(name, readableNames), cause, isMissing);
+  }
+  const runPattern = RUN_MESSAGE_PATTERNS.find(([pattern]) => pattern.test(text));
+  if (runPattern !== undefined)
+    return createRunProblem(runPattern[1], cause, text.includes(MISSING_MASKING_TOKEN_MARKER));
+  if (TIMED_OUT.test(text))
+    return createPrepareProblem("The query took too long. Narrow it with a WHERE on an indexed column.", cause);
+  const preparePattern = PREPARE_MESSAGE_PATTERNS.find(([pattern]) => pattern.test(text));
+  if (preparePattern !== undefined) return createPrepareProblem(preparePattern[1], cause);
+  return createRunProblem("The query failed while running.", cause);
+}
+
+function createRunProblem(message: string, cause: unknown, isMaskingTokenMissing = false): SqlProblem {
+  return { phase: "run", isDrift: false, isMaskingTokenMissing, error: createQueryFailedError(message, cause) };
+}
+
+function createPrepareProblem(message: string, cause: unknown, isMissing = false): SqlProblem {
+  return {
+    phase: "prepare",
+    isDrift: false,
+    isMaskingTokenMissing: false,
+    error: createQueryFailedError(message, cause, isMissing),
+  };
+}
+
+function createDriftProblem(cause: unknown): SqlProblem {
+  return {
+    phase: "prepare",
+    isDrift: true,
+    isMaskingTokenMissing: false,
+    error: createQueryFailedError("The table differs from its declaration.", cause),
+  };
+}
+
+function createQueryFailedError(message: string, cause: unknown, isMissing = false): AppError {
+  return new AppError("query_failed", message, { cause, isMissing });
+}
+
+function formatDeniedMessage(name: string, { tables }: ReadableNames): string {
+  return `There is no table ${name} here that you may read.${suggestNames(name, tables, "Tables")}`;
+}
+
+function readRawMessage(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : "";
+}
+
+/** Unwraps SQLite's text from D1's message, such as `D1_ERROR: no such column: x at offset 12: SQLITE_ERROR`. */
+function readSqliteMessage(thrown: unknown): string {
+  return readRawMessage(thrown)
+    .replace(/^D1_(?:EXEC_)?ERROR: /, "")
+    .replace(/: SQLITE_[A-Z_]+(?: \(extended: [A-Z_]+\))?$/, "")
+    .replace(/ at offset \d+$/, "");
+}
+
+/** Whether every part of a name, which may have dots, occurs in the user's text. */
+function isWrittenInStatement(statement: Statement, name: string): boolean {
+  const text = foldName(statement.text);
+  return name.split(".").every((part) => part !== "" && text.includes(foldName(part)));
+}

@@ -1,0 +1,281 @@
+// Layer 2 of governed SQL, the mechanical half: puts guard views in front of a user's SELECT. Unqualified names then resolve to the views,
+// and every other name in the SELECT resolves to something that cannot be read. It decides no policy: the caller passes the views.
+import { AppError } from "../errors.ts";
+import { byteLength } from "../lib/bytes.ts";
+import type { ReadPermission } from "./authorizer.ts";
+import { ALLOWED_TABLE_FUNCTIONS } from "./functions.ts";
+import { foldName, quoteIdentifier } from "./identifier.ts";
+import { createParameters, castIfInteger } from "./parameters.ts";
+import type { Parameters, SqlValue } from "./parameters.ts";
+import type { StorageOrder } from "./schema-copy.ts";
+import type { Statement } from "./statement.ts";
+
+/** A table as the subject may see it. */
+export interface GuardView {
+  /** The public name, which is also the base table's name. */
+  readonly name: string;
+  /** Every column of the base table that `buildSelect` reads. */
+  readonly readColumns: readonly string[];
+  /** Columns that every row shows as stored: their order reveals nothing that the rows do not show. */
+  readonly clearColumns: readonly string[];
+  /** Columns that a row rule restricts to a single value. */
+  readonly pinnedByRule: readonly PinnedColumn[];
+  /** The columns of the view, for suggestions in error messages. */
+  readonly columns: readonly string[];
+  /** Whether some column is shown other than as stored, so that no index of the table serves it. */
+  readonly isMasked: boolean;
+  /** Whether a row rule hides rows of the table. */
+  readonly isRowRestricted: boolean;
+  /** Columns that the row rules read. A search on an index of these columns alone finds all rows that the user sees. */
+  readonly ruleColumns: readonly string[];
+  /** Columns whose reading can fail by itself, because a masking token is still missing. */
+  readonly fallibleColumns: readonly string[];
+  /** Another table that `buildSelect` reads; null if there is none. */
+  readonly lookup: Lookup | null;
+  /** Builds the SELECT that reads the base table through the policy. `storageOrder`: columns to sort by if `ordering` is `sorted`. */
+  readonly buildSelect: (parameters: Parameters, ordering: Ordering, storageOrder: readonly string[]) => string;
+}
+
+/** A column that a row rule restricts to a single value. */
+export interface PinnedColumn {
+  readonly name: string;
+  /** Whether the value is a number, which a text column may hold in several spellings. */
+  readonly isNumber: boolean;
+}
+
+/** A table that a guard view reads besides its base table. */
+interface Lookup {
+  readonly table: string;
+  /** Folded column names. */
+  readonly columns: ReadonlySet<string>;
+}
+
+/**
+ * How views prevent an index on a masked or hidden column from setting the order of rows, which would reveal which of two values is
+ * smaller. `free`: they do nothing, because no such index is used. `unindexed`: they read their tables without indexes, and SQLite may
+ * merge them into the query around them. `sorted`: they read with any index, and sort rows into storage order before anything sees them.
+ */
+export type Ordering = "free" | "unindexed" | "sorted";
+
+/** How the guard views of a statement are computed. */
+export interface ViewForm {
+  /** Whether each view is computed once, before the query around it. This is cheaper if that query would compute it repeatedly. */
+  readonly materialized: boolean;
+  /**
+   * Whether views with a row rule keep out the conditions of the query around them. SQLite then cannot evaluate an expression on a row
+   * that the rule hides, where a failure would reveal that the row exists. Indexes of such tables then serve only the rule.
+   */
+  readonly fenced: boolean;
+  readonly ordering: Ordering;
+  /** Names of views that stay `free` whatever `ordering` is: no index on their tables could reveal anything. */
+  readonly orderSafe: readonly string[];
+}
+
+/** How to compose a guarded query. */
+export interface GuardOptions extends ViewForm {
+  /** Random letters and digits that cannot be guessed, new for each query. */
+  readonly nonce: string;
+  /** Maximum rows to return. The query asks for one more, to detect that rows were cut. */
+  readonly maxReadRows: number;
+  /** Finds the storage order of a table, for views that sort; undefined if it cannot be named. */
+  readonly findStorageOrder: (table: string) => StorageOrder | undefined;
+}
+
+/** A composed statement: `before`, `body` and `after`, and what is known about it. */
+export interface GuardedQuery {
+  /** Ends where the user's text begins. */
+  readonly before: string;
+  /** The user's text, with a cast around the `?` of each whole number. */
+  readonly body: string;
+  readonly after: string;
+  /** One value per parameter number; the guard's values come first. */
+  readonly parameters: readonly SqlValue[];
+  /** The views whose names occur in the SQL. */
+  readonly usedViews: readonly GuardView[];
+  /** The name that each deny-CTE shadows, as the user wrote it. Reading it fails on the table `nameDeniedTable(nonce, index)`. */
+  readonly deniedNames: readonly string[];
+  /** What the views may read. */
+  readonly readPermissions: readonly ReadPermission[];
+  /** Folded names that a CTE shadows. */
+  readonly shadowedNames: ReadonlySet<string>;
+}
+
+/** Joins the three parts of a composed statement. */
+export function toSql({ before, body, after }: Pick<GuardedQuery, "before" | "body" | "after">): string {
+  return `${before}${body}${after}`;
+}
+
+/** D1's limits on one statement. */
+const MAX_STATEMENT_BYTES = 100_000;
+const MAX_PARAMETERS = 100;
+
+/** Names the table that a deny-CTE reads. It does not exist, so reading it fails. */
+function nameDeniedTable(nonce: string, index: number): string {
+  return `denied_${nonce}_${index}`;
+}
+
+/**
+ * Puts the user's text into a frame with a row limit, without any view. Throws `invalid_input` when the number of values differs from
+ * the number of `?`, and `query_refused` when there are more parameters than D1 accepts.
+ */
+export function frameQuery(
+  statement: Statement,
+  values: readonly SqlValue[],
+  { maxReadRows }: Pick<GuardOptions, "maxReadRows">,
+): GuardedQuery {
+  const placeholderCount = statement.parameterOffsets.length;
+  if (values.length !== placeholderCount) {
+    throw new AppError(
+      "invalid_input",
+      `The SQL has ${placeholderCount} parameter(s) but params has ${values.length} value(s). Give one value for each ?.`,
+    );
+  }
+  // Checked before anything is composed from them: there can be thousands.
+  if (placeholderCount > MAX_PARAMETERS)
+    throw new AppError(
+      "query_refused",
+      `The SQL has ${placeholderCount} parameters; at most ${MAX_PARAMETERS} are possible here.`,
+    );
+  if (!Number.isSafeInteger(maxReadRows)) throw new TypeError("maxReadRows must be a whole number");
+  return {
+    before: "SELECT * FROM (\n",
+    body: castIntegers(statement, values),
+    after: `\n) LIMIT ${maxReadRows + 1}`,
+    parameters: values,
+    usedViews: [],
+    deniedNames: [],
+    readPermissions: [],
+    shadowedNames: new Set(),
+  };
+}
+
+/**
+ * Puts CTEs in front of a framed statement. Each used view gets a nonce CTE that applies the policy and a public CTE that selects from
+ * it. Every other name gets a deny-CTE, so that tables without a grant, database views and tables that were created a second ago all fail
+ * alike. The user's text stays unchanged. Throws `query_refused` when the statement would exceed D1's limits.
+ */
+export function guardQuery(
+  statement: Statement,
+  framed: GuardedQuery,
+  views: readonly GuardView[],
+  options: GuardOptions,
+): GuardedQuery {
+  // Numbered placeholders come first: SQLite then numbers the user's plain ? after the highest of them.
+  const parameters = createParameters();
+  const usedViews = listUsedViews(statement, views);
+  const usedViewNames = new Set(usedViews.map((view) => foldName(view.name)));
+  // A deny-CTE would break a table-valued function of the same name, so a function that is only called gets none. If its name also
+  // occurs without a call, it may name a table.
+  const deniedNames = [...statement.names].filter(
+    ([name]) => !usedViewNames.has(name) && !(ALLOWED_TABLE_FUNCTIONS.has(name) && statement.calledOnlyNames.has(name)),
+  );
+  const ctes = [
+    ...usedViews.flatMap((view, index) => buildViewCtes(view, index, parameters, options)),
+    ...deniedNames.map(([name], index) => buildDenyCte(name, index, options)),
+  ];
+  const query: GuardedQuery = {
+    ...framed,
+    before: `WITH ${ctes.join(", ")} ${framed.before}`,
+    parameters: [...parameters.values, ...framed.parameters],
+    usedViews,
+    deniedNames: deniedNames.map(([, name]) => name),
+    readPermissions: usedViews.flatMap((view, index) => {
+      const cteName = nameViewCte(options.nonce, index);
+      const columns = [...view.readColumns, ...(findViewStorageOrder(view, options)?.readColumns ?? [])];
+      const tablePermission = { cteName, table: view.name, columns: new Set(columns.map(foldName)) };
+      return view.lookup === null ? [tablePermission] : [tablePermission, { cteName, ...view.lookup }];
+    }),
+    shadowedNames: new Set([...usedViewNames, ...deniedNames.map(([name]) => name)]),
+  };
+  if (byteLength(toSql(query)) > MAX_STATEMENT_BYTES)
+    throw new AppError("query_refused", "The SQL uses too many different names. Split it into smaller queries.");
+  if (query.parameters.length > MAX_PARAMETERS) {
+    const freeParameters = MAX_PARAMETERS - parameters.values.length;
+    throw new AppError(
+      "query_refused",
+      `The SQL has ${framed.parameters.length} parameters; at most ${freeParameters} are possible here.`,
+    );
+  }
+  return query;
+}
+
+/**
+ * Converts a byte offset in the composed statement to a character of the user's text, counted from 1; undefined if the byte is outside
+ * the user's text.
+ */
+export function locateInStatement(
+  statement: Statement,
+  { before, body }: GuardedQuery,
+  byteOffset: number,
+): number | undefined {
+  const start = byteLength(before);
+  const bytes = new TextEncoder().encode(body);
+  if (byteOffset < start || byteOffset >= start + bytes.length) return undefined;
+  const character = new TextDecoder().decode(bytes.subarray(0, byteOffset - start)).length;
+  // The `?` of each whole number is longer in the body than in the user's text.
+  let addedCharacters = 0;
+  for (const offset of statement.parameterOffsets) {
+    const at = offset + addedCharacters;
+    if (at >= character || !body.startsWith(CAST_PLACEHOLDER, at)) continue;
+    if (character < at + CAST_PLACEHOLDER.length) return offset + 1;
+    addedCharacters += CAST_PLACEHOLDER.length - 1;
+  }
+  return character - addedCharacters + 1;
+}
+
+const CAST_PLACEHOLDER = castIfInteger("?", 1);
+
+function castIntegers({ text, parameterOffsets }: Statement, values: readonly SqlValue[]): string {
+  let end = 0;
+  const segments = parameterOffsets.map((offset, index) => {
+    const segment = `${text.slice(end, offset)}${castIfInteger("?", values[index] ?? null)}`;
+    end = offset + 1;
+    return segment;
+  });
+  return `${segments.join("")}${text.slice(end)}`;
+}
+
+/** Lists the views whose names occur in the SQL. */
+export function listUsedViews({ names }: Statement, views: readonly GuardView[]): readonly GuardView[] {
+  return views.filter((view) => names.has(foldName(view.name)));
+}
+
+/** Lists the tables of the database that these views read, each once. */
+export function listReadTables(usedViews: readonly GuardView[]): readonly string[] {
+  return [...new Set(usedViews.flatMap(({ name, lookup }) => (lookup === null ? [name] : [name, lookup.table])))];
+}
+
+function nameViewCte(nonce: string, index: number): string {
+  return `guard_${nonce}_${index}`;
+}
+
+function buildViewCtes(
+  view: GuardView,
+  index: number,
+  parameters: Parameters,
+  options: GuardOptions,
+): readonly string[] {
+  const name = quoteIdentifier(nameViewCte(options.nonce, index));
+  const materialized = options.materialized ? "MATERIALIZED " : "";
+  const ordering = resolveOrdering(view, options);
+  const storageOrder = findViewStorageOrder(view, options);
+  // A table whose storage order cannot be named has rowids, and without indexes SQLite reads it in their order.
+  const isUnsorted = ordering === "sorted" && storageOrder === undefined;
+  const select = view.buildSelect(parameters, isUnsorted ? "unindexed" : ordering, storageOrder?.columns ?? []);
+  // LIMIT -1 limits nothing, but keeps SQLite from merging the view into the query around it and from moving conditions into it. The
+  // view is still read row by row. A view that sorts already has such a limit.
+  const fence = options.fenced && view.isRowRestricted && (storageOrder?.columns ?? []).length === 0 ? " LIMIT -1" : "";
+  return [`${name} AS ${materialized}(${select}${fence})`, `${quoteIdentifier(view.name)} AS (SELECT * FROM ${name})`];
+}
+
+function resolveOrdering({ name }: GuardView, { ordering, orderSafe }: GuardOptions): Ordering {
+  return orderSafe.includes(name) ? "free" : ordering;
+}
+
+function findViewStorageOrder(view: GuardView, options: GuardOptions): StorageOrder | undefined {
+  return resolveOrdering(view, options) === "sorted" ? options.findStorageOrder(view.name) : undefined;
+}
+
+function buildDenyCte(name: string, index: number, options: GuardOptions): string {
+  return `${quoteIdentifier(name)} AS (SELECT * FROM ${quoteIdentifier(nameDeniedTable(options.nonce, index))})`;
+}

@@ -1,0 +1,57 @@
+// The table source over a D1 database. It runs the statement that the middleware composed, in one transaction with its check
+// statements.
+import type { SourceDeclaration, TableDataset } from "../policy/model.ts";
+import { toSql } from "../sql/statement-guard.ts";
+import type { SqlValue } from "../sql/parameters.ts";
+import { classifyDatabaseError } from "../sql/sql-problem.ts";
+import { DatabaseError } from "../read/read-pipeline.ts";
+import type { Execute, Middleware, SchemaCache } from "../read/read-pipeline.ts";
+import type { TableSource } from "../read/source.ts";
+import { createTableSource } from "./table-source.ts";
+import type { MaskingTokens } from "./table-source.ts";
+
+/** Creates the source of one declared D1 binding behind the given middleware. */
+export function createD1Source(
+  declaration: SourceDeclaration,
+  datasets: readonly TableDataset[],
+  database: D1Database,
+  schemaCache: SchemaCache,
+  middleware: readonly Middleware[],
+  maskingTokens: MaskingTokens | null = null,
+): TableSource {
+  return createTableSource({
+    declaration,
+    datasets,
+    schemaCache,
+    middleware,
+    maskingTokens,
+    execute: createD1Execute(database),
+  });
+}
+
+/**
+ * Creates the last step of a read: it runs the check statements and then the query in one transaction, on any replica that is at
+ * least as new as the user's last read.
+ */
+function createD1Execute(database: D1Database): Execute {
+  return async ({ request, query, checkStatements }) => {
+    const session = database.withSession(request.bookmark ?? "first-unconstrained");
+    const prepare = (sql: string, parameters: readonly SqlValue[]): D1PreparedStatement =>
+      session.prepare(sql).bind(...parameters);
+    const statements = [
+      ...checkStatements.map(({ sql, parameters }) => prepare(sql, parameters)),
+      prepare(toSql(query), query.parameters),
+    ];
+    const results = await session.batch<Record<string, unknown>>(statements).catch((thrown: unknown) => {
+      throw new DatabaseError(classifyDatabaseError(thrown, request, query));
+    });
+    const records = results.map((result) => result.results);
+    return {
+      records: records.at(-1) ?? [],
+      checkRecords: records.slice(0, -1),
+      columns: [],
+      usedViews: query.usedViews,
+      bookmark: session.getBookmark(),
+    };
+  };
+}

@@ -1,0 +1,124 @@
+// Compares declared tables, row rules in SQL and saved queries with the database behind them, at a dataset's first use and in
+// `npm start`. It reports problems and changes nothing.
+import type { RowExpression } from "../policy/conditions.ts";
+import type { SavedQuery, TableDataset } from "../policy/model.ts";
+import { createGuardView } from "../policy/guard-view.ts";
+import { frameQuery, guardQuery, toSql } from "../sql/statement-guard.ts";
+import type { GuardView } from "../sql/statement-guard.ts";
+import { quoteIdentifier } from "../sql/identifier.ts";
+import { parseTrustedStatement } from "../sql/statement.ts";
+
+/** One difference between the policy file and the database. */
+export interface SchemaProblem {
+  readonly table: string;
+  /** For the operator: the path in the policy file, what the database has, and how to fix it. */
+  readonly message: string;
+}
+
+/** The part of D1 that the comparison uses. A local D1 that a script opened provides it too. */
+interface SchemaDatabase {
+  prepare(sql: string): { bind(...values: unknown[]): { all(): Promise<{ results: unknown[] }> } };
+}
+
+const COLUMNS_SQL =
+  "SELECT s.name AS tableName, x.name AS columnName FROM sqlite_schema AS s, pragma_table_xinfo(s.name) AS x " +
+  "WHERE s.type = 'table' AND s.name IN (SELECT value FROM json_each(?1))";
+
+/** Lists all differences between declarations and database. Extra tables and columns in the database are fine. */
+export async function compareSchema(
+  database: SchemaDatabase,
+  datasets: readonly TableDataset[],
+): Promise<readonly SchemaProblem[]> {
+  const { results } = await database
+    .prepare(COLUMNS_SQL)
+    .bind(JSON.stringify(datasets.map((dataset) => dataset.table)))
+    .all();
+  const columns = new Map<string, string[]>();
+  for (const row of results) {
+    const { tableName, columnName } = row as { tableName: string; columnName: string };
+    columns.set(tableName, [...(columns.get(tableName) ?? []), columnName]);
+  }
+  return datasets.flatMap((dataset) => compareTable(dataset, columns.get(dataset.table)));
+}
+
+/** Lists the row rules in SQL that the database rejects. */
+export async function compareExpressions(
+  database: SchemaDatabase,
+  expressions: readonly RowExpression[],
+): Promise<readonly SchemaProblem[]> {
+  const problems: SchemaProblem[] = [];
+  for (const { table, role, sql } of expressions) {
+    try {
+      await database
+        .prepare(`EXPLAIN SELECT 1 FROM main.${quoteIdentifier(table)} WHERE (${sql})`)
+        .bind()
+        .all();
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : "no reason given";
+      problems.push({
+        table,
+        message: `roles.${role}.rules: the database rejects the row rule on ${table}: ${reason}`,
+      });
+    }
+  }
+  return problems;
+}
+
+/** Lists the saved queries that the database rejects when they run for a user who sees every declared table. */
+export async function compareSavedQueries(
+  database: SchemaDatabase,
+  queries: readonly SavedQuery[],
+  datasets: readonly TableDataset[],
+): Promise<readonly SchemaProblem[]> {
+  const problems: SchemaProblem[] = [];
+  for (const { name, text, order } of queries) {
+    const statement = parseTrustedStatement(text);
+    const options = {
+      nonce: "start",
+      maxReadRows: 1,
+      materialized: false,
+      fenced: false,
+      ordering: "free",
+      orderSafe: [],
+      findStorageOrder: () => undefined,
+    } as const;
+    const framed = frameQuery(
+      statement,
+      order.map(() => null),
+      options,
+    );
+    const query = guardQuery(statement, framed, datasets.map(createUnrestrictedView), options);
+    try {
+      await database
+        .prepare(`EXPLAIN ${toSql(query)}`)
+        .bind(...query.parameters)
+        .all();
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : "no reason given";
+      problems.push({ table: name, message: `queries.${name}.sql: the database rejects the query: ${reason}` });
+    }
+  }
+  return problems;
+}
+
+function createUnrestrictedView(dataset: TableDataset): GuardView {
+  const columns = Object.fromEntries(dataset.columns.map(({ name }) => [name, { kind: "clear" as const }]));
+  const grants = [{ rule: "start", rows: null, columns, reveal: [] }];
+  return createGuardView({ allowed: true, dataset, grants, rules: [] }, dataset, String);
+}
+
+function compareTable(dataset: TableDataset, actualColumns: readonly string[] | undefined): SchemaProblem[] {
+  const path = `sources.${dataset.source}.tables.${dataset.table}`;
+  const { table } = dataset;
+  if (actualColumns === undefined) {
+    return [
+      { table, message: `${path}: the database has no table of this name. Correct the name or remove the entry.` },
+    ];
+  }
+  return dataset.columns
+    .filter((column) => !actualColumns.includes(column.name))
+    .map(({ name }) => ({
+      table,
+      message: `${path}.columns.${name}: the table has no such column. It has: ${actualColumns.join(", ")}.`,
+    }));
+}

@@ -1,0 +1,132 @@
+// The audit of every operation: no answer is returned without its audit record, whatever fails.
+import { describe, expect, it } from "vitest";
+import { StillRunningError, createWithAudit } from "../../src/audit/audit.ts";
+import { AppError } from "../../src/errors.ts";
+import { NO_MEMBER_RECORD } from "../../src/policy/model.ts";
+import type { BeginResult, CommitResult, Ledger, Outcome } from "../../src/audit/audit-record.ts";
+import sample from "../../sample/gatehouse.config.ts";
+
+const caller = { identity: { subjectId: "s", email: "analyst@harbor.example", groups: [] }, clientId: "c" };
+const request = { operation: "query", requestText: "SELECT 1", reservedRows: 5, lockedSource: "shop" };
+const audited = { answer: "the answer", datasets: ["d"], rules: ["r"], rows: 1 };
+
+/** Creates the audit over a fake ledger whose answers the test chooses. */
+function auditOver(begin: () => Promise<BeginResult>, commit: () => Promise<CommitResult>) {
+  const committed: Outcome[] = [];
+  const lockStates: string[] = [];
+  const background: Promise<unknown>[] = [];
+  const ledger: Ledger = {
+    begin,
+    commit: async (_call, outcome, { queryLock }) => {
+      committed.push(outcome);
+      lockStates.push(queryLock);
+      return commit();
+    },
+    release: async () => void lockStates.push("released"),
+  };
+  const waitUntil = (work: Promise<unknown>): void => void background.push(work);
+  const withAudit = createWithAudit({
+    policy: sample.policy,
+    openLedger: () => ledger,
+    newId: () => "call",
+    waitUntil,
+  });
+  return { committed, lockStates, background, withAudit };
+}
+
+const ok = async () => ({ ok: true, seq: 1, bookmark: null, member: NO_MEMBER_RECORD }) as const;
+const disconnected = async () => Promise.reject(new Error("network connection lost"));
+
+describe("createWithAudit", () => {
+  it("returns the answer after it is recorded", async () => {
+    const { withAudit, committed } = auditOver(ok, ok);
+    expect(await withAudit(caller, request, async () => audited)).toBe("the answer");
+    expect(committed).toMatchObject([{ result: "answered", datasets: ["d"], rules: ["r"], rows: 1 }]);
+  });
+
+  it("does not start the work when begin fails", async () => {
+    const { withAudit } = auditOver(disconnected, ok);
+    let hasWorked = false;
+    await expect(withAudit(caller, request, async () => ((hasWorked = true), audited))).rejects.toThrow(
+      "network connection lost",
+    );
+    expect(hasWorked).toBe(false);
+  });
+
+  it("returns nothing when commit fails", async () => {
+    const { withAudit } = auditOver(ok, disconnected);
+    await expect(withAudit(caller, request, async () => audited)).rejects.toThrow("network connection lost");
+  });
+
+  it("returns nothing when the lease is gone", async () => {
+    const { withAudit } = auditOver(ok, async () => ({ ok: false, reason: "no_lease" }));
+    await expect(withAudit(caller, request, async () => audited)).rejects.toMatchObject({ code: "interrupted" });
+  });
+
+  it.each([
+    [{ ok: false, reason: "record_full" }, "record_full"],
+    [{ ok: false, reason: "rows_spent", rowsPerDay: 7 }, "limit_reached"],
+    [{ ok: false, reason: "busy" }, "limit_reached"],
+    [{ ok: false, reason: "members_unavailable" }, "source_unavailable"],
+  ] as const)("maps the begin result %j to the error code %s", async (beginResult, code) => {
+    const { withAudit, committed } = auditOver(async () => beginResult, ok);
+    await expect(withAudit(caller, request, async () => audited)).rejects.toMatchObject({ code });
+    expect(committed).toEqual([]);
+  });
+
+  it.each([
+    [new AppError("query_failed", "x"), { result: "failed", code: "query_failed" }],
+    [new Error("a defect with secret 4711"), { result: "failed", code: "internal" }],
+  ])("records the failure %s before it throws", async (error, outcome) => {
+    const { withAudit, committed } = auditOver(ok, ok);
+    await expect(withAudit(caller, request, async () => Promise.reject(error))).rejects.toBe(error);
+    expect(committed).toMatchObject([outcome]);
+    expect(JSON.stringify(committed)).not.toContain("4711");
+  });
+});
+
+describe("a query that takes too long", () => {
+  it("keeps its lock until the database has finished or failed", async () => {
+    for (const end of ["resolve", "reject"] as const) {
+      const { withAudit, lockStates, background, committed } = auditOver(ok, ok);
+      const work = Promise.withResolvers<void>();
+      const stillRunning = new StillRunningError(new AppError("limit_reached", "late"), work.promise);
+      await expect(withAudit(caller, request, async () => Promise.reject(stillRunning))).rejects.toBe(stillRunning);
+      expect(committed).toMatchObject([{ result: "failed", code: "limit_reached" }]);
+      expect(lockStates).toEqual(["kept"]);
+      work[end]();
+      await Promise.all(background);
+      expect(lockStates).toEqual(["kept", "released"]);
+    }
+  });
+
+  it.each([
+    ["its lease is gone", async () => ({ ok: false, reason: "no_lease" }) as const],
+    ["the ledger does not answer", disconnected],
+  ])("frees its lock after the database has finished when %s", async (_title, commit) => {
+    const { withAudit, lockStates, background } = auditOver(ok, commit);
+    const work = Promise.withResolvers<void>();
+    const stillRunning = new StillRunningError(new AppError("limit_reached", "late"), work.promise);
+    await expect(withAudit(caller, request, async () => Promise.reject(stillRunning))).rejects.toThrow();
+    expect(lockStates).not.toContain("released");
+    work.resolve();
+    await Promise.all(background);
+    expect(lockStates.at(-1)).toBe("released");
+  });
+});
+
+describe("onSubject", () => {
+  it("records a failed call when it throws", async () => {
+    const committed: Outcome[] = [];
+    const ledger: Ledger = {
+      begin: ok,
+      commit: async (_call, outcome) => (committed.push(outcome), ok()),
+      release: async () => {},
+    };
+    const onSubject = async () => Promise.reject(new Error("the table is locked"));
+    const dependencies = { policy: sample.policy, openLedger: () => ledger, newId: () => "call", waitUntil: () => {} };
+    const withAudit = createWithAudit({ ...dependencies, onSubject });
+    await expect(withAudit(caller, request, async () => audited)).rejects.toThrow("the table is locked");
+    expect(committed).toMatchObject([{ result: "failed", code: "internal" }]);
+  });
+});

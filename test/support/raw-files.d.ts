@@ -1,0 +1,5 @@
+// Types of files that tests import as text.
+declare module "*?raw" {
+  const text: string;
+  export default text;
+}
