@@ -41,9 +41,14 @@ function createTokens(database: D1Database): MaskingTokens {
 
 /** Replaces the planner with the form that it chooses most often. */
 const unplanned: Middleware = (next) => (reading) => {
-  const form = { materialized: false, ordering: "free", orderSafe: [] } as const;
+  const form = { materialized: false, ordering: "free", orderSafe: [], fenced: false } as const;
   return next({ ...reading, request: { ...reading.request, form } });
 };
+
+/** The tables of which some rule hides rows. */
+const rowRestrictedTables = datasets
+  .filter(({ id }) => policy.rules.some(({ dataset, rows }) => dataset === id && rows !== null))
+  .map(({ table }) => table);
 
 function createSources(database: D1Database): ReadonlyMap<string, TableSource> {
   const [declaration] = policy.sources;
@@ -51,6 +56,7 @@ function createSources(database: D1Database): ReadonlyMap<string, TableSource> {
   const schemas = createSchemaCache(declaration, datasets, database, console.error, {
     maskingTokenColumns: tokenColumns,
     expressions: [],
+    rowRestrictedTables,
   });
   const tokens = createTokens(database);
   const options: MiddlewareOptions = { allowsRecursion: false, maxSteps: 1e12 };

@@ -49,7 +49,7 @@ import { WorkspaceObject } from "../results/workspace-object.ts";
 const RUNTIME_LIMITS = { streamAfterMs: 150, hibernateAfterMs: 3000, keepAliveMs: 15_000, maxQueuedEvents: 500 };
 
 /** What the entry file of the Worker exports. */
-export interface GatehouseWorker {
+interface GatehouseWorker {
   readonly handler: {
     readonly fetch: (request: Request, env: Env, context: ExecutionContext) => Promise<Response>;
     /** Runs the upkeep, at the cron trigger of the wrangler configuration. */

@@ -52,7 +52,7 @@ export interface MemberServices {
 }
 
 /** What changes of members reach. */
-export interface MemberServicesDependencies {
+interface MemberServicesDependencies {
   readonly hub: Hub;
   readonly sources: readonly Source[];
 }
@@ -141,7 +141,7 @@ const REFUSED_OUTCOME: Outcome = { ...INTERRUPTED_OUTCOME, result: "failed", cod
 
 /**
  * Records in the owner's ledger the first use of an ended personal access token, once for each reason. The call id depends only on the
- * token and the reason, so concurrent requests write one record. When the ledger is full, the token is still refused and the next use
+ * token's id and the reason, so concurrent requests write one record. When the ledger is full, the token is still refused and the next use
  * tries to record again.
  */
 async function recordRefusal(

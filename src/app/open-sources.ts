@@ -21,7 +21,7 @@ import { createMaskingTokenStore } from "../masking-tokens/masking-token-store.t
 import type { MaskingTokenKey } from "../masking-tokens/masking-token-store.ts";
 
 /** What all sources of an environment share. */
-export interface SourceOptions {
+interface SourceOptions {
   /** How many steps a query may take, as estimated from its plan. */
   readonly maxQuerySteps: number;
   /** Null when GATEHOUSE_TOKEN_KEY is not set; required when a rule has a token mask. */

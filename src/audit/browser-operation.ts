@@ -6,7 +6,7 @@ import { DeniedError } from "./audit.ts";
 import type { Audited, AuditedCall, WithAudit } from "./audit.ts";
 
 /** The client id in audit records of this server's pages and API. */
-export const BROWSER_CLIENT_ID = "browser";
+const BROWSER_CLIENT_ID = "browser";
 
 /**
  * Runs one audited operation of a user in a browser. Operations that take access away have the priority `revocation`: an attacker who

@@ -19,13 +19,13 @@ import type { AuditedCall, WithAudit } from "../audit/audit.ts";
 import type { RoleChanges } from "./role-changes.ts";
 
 /** A member of the policy file. Only the policy file can change it. */
-export interface DeclaredMember {
+interface DeclaredMember {
   readonly email: string;
   readonly roles: readonly string[];
 }
 
 /** All members, of the policy file and of the members table. */
-export interface MemberList {
+interface MemberList {
   readonly declared: readonly DeclaredMember[];
   readonly members: readonly ListedMember[];
   /** Why a member of the table has fewer permissions than the table says. */
@@ -33,12 +33,12 @@ export interface MemberList {
 }
 
 /** When a change takes effect. `later`: it is stored, and the upkeep propagates it within some minutes. */
-export interface ChangeEffect {
+interface ChangeEffect {
   readonly acts: "at the next request" | "later";
 }
 
 /** The effect of changed attributes, with warnings about attributes that grant nothing. */
-export interface AttributesEffect extends ChangeEffect {
+interface AttributesEffect extends ChangeEffect {
   readonly warnings: readonly string[];
 }
 
@@ -56,7 +56,7 @@ export interface MemberAdministration {
 }
 
 /** What the administration needs. */
-export interface MemberAdministrationDependencies {
+interface MemberAdministrationDependencies {
   readonly withAudit: WithAudit;
   readonly policy: Policy;
   readonly organisation: Organisation;
@@ -149,7 +149,7 @@ export function createMemberAdministration(dependencies: MemberAdministrationDep
 }
 
 /** Stores the change, then propagates it. When propagation fails, the change stays pending and the upkeep propagates it later. */
-export async function applyAndPropagate(
+async function applyAndPropagate(
   { members, roleChanges, onError }: Pick<MemberAdministrationDependencies, "members" | "roleChanges" | "onError">,
   change: SqlStatement,
 ): Promise<ChangeEffect> {

@@ -6,7 +6,7 @@ import type { Policy } from "../policy/model.ts";
 import type { MemberStore } from "./member-store.ts";
 
 /** What the report needs. */
-export interface MemberReportOptions {
+interface MemberReportOptions {
   readonly policy: Policy;
   readonly members: Pick<MemberStore, "list">;
   readonly log: (line: string) => void;

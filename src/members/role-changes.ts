@@ -9,7 +9,7 @@ import type { MemberRecord, Policy, Subject } from "../policy/model.ts";
 import type { RegisteredSubject, MemberStore, PendingMember } from "./member-store.ts";
 
 /** The holder of the streams and sessions of a user and their personal access tokens. */
-export interface SubscriptionHub {
+interface SubscriptionHub {
   /** Notifies the subject's clients that their resource lists have changed. */
   listChanged(subjectId: string): Promise<void>;
   /** Ends subscriptions to resources that may no longer be read, and all subscriptions of the personal access tokens `grantIds`. */

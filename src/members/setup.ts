@@ -21,7 +21,7 @@ export interface Setup {
 }
 
 /** What setup needs. */
-export interface SetupDependencies {
+interface SetupDependencies {
   readonly withAudit: WithAudit;
   readonly policy: Policy;
   readonly setupStore: SetupStore;
@@ -56,7 +56,7 @@ export function parseSetupCode(value: unknown): string | undefined {
 export type SetupCloser = (subject: Subject) => Promise<void>;
 
 /** What the closer needs. */
-export interface SetupCloserDependencies extends Pick<SetupDependencies, "policy" | "onError" | "now"> {
+interface SetupCloserDependencies extends Pick<SetupDependencies, "policy" | "onError" | "now"> {
   readonly setupStore: Pick<SetupStore, "close">;
 }
 

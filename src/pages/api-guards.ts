@@ -8,6 +8,7 @@ import { AppError } from "../errors.ts";
 import type { ErrorCode } from "../errors.ts";
 import { readBodyText } from "../lib/body.ts";
 
+/** What the guards need. */
 export interface ApiGuardOptions {
   readonly origin: string;
   readonly sessions: BrowserSessions;

@@ -2,7 +2,7 @@
 // and the scripts show these guides.
 
 /** The name that clients show for this server. */
-export const SERVER_NAME = "gatehouse";
+const SERVER_NAME = "gatehouse";
 
 /** How to connect one client. */
 export interface ClientGuide {

@@ -11,6 +11,7 @@ export const END_CONNECTION_PATH = "/connections/end";
 /** The form field that holds the id of the connection. */
 export const CONNECTION_FIELD = "connection";
 
+/** What the route needs. */
 export interface ConnectionOptions {
   readonly sessions: BrowserSessions;
   readonly connections: Connections;

@@ -13,6 +13,7 @@ import { requireEmailAddress } from "../policy/member-input.ts";
 import { requireBrowserSession, errorResponse, preventCaching, parseInput, readBody } from "./api-guards.ts";
 import type { ApiGuardOptions, ErrorReporter, ApiVariables } from "./api-guards.ts";
 
+/** What the routes of the API need. */
 export interface ApiOptions extends ApiGuardOptions {
   readonly pats: PatOperations;
   readonly administration: MemberAdministration;
@@ -21,9 +22,7 @@ export interface ApiOptions extends ApiGuardOptions {
   readonly reporter: ErrorReporter;
 }
 
-export const API_PATH = "/api";
-/** Propagates pending changes in GATEHOUSE_DB at once. It needs no sign-in, because calling it gives no access to anything. */
-export const UPKEEP_PATH = `${API_PATH}/upkeep`;
+const API_PATH = "/api";
 
 interface ApiEnv extends AuthorizeEnv {
   readonly Variables: ApiVariables;
@@ -53,6 +52,7 @@ export function createApiRoutes(options: ApiOptions): Hono<ApiEnv> {
   const app = new Hono<ApiEnv>().basePath(API_PATH);
   app.use("*", preventCaching);
   app.onError((error) => errorResponse(error, reporter));
+  // Propagates pending changes at once. It comes before the guard, because calling it gives no access to anything.
   app.post("/upkeep", async (context) => {
     await roleChanges.propagate();
     return context.body(null, 204);

@@ -8,11 +8,13 @@ import { buildSignInPath } from "../sign-in/sign-in.ts";
 import { AppError } from "../errors.ts";
 import { htmlPage } from "../ui/layout.tsx";
 
+/** What the setup page needs. */
 export interface SetupPageOptions {
   readonly sessions: BrowserSessions;
   readonly setup: Setup;
 }
 
+/** Where the first owner enters the setup code. */
 export const SETUP_PATH = "/set-up";
 const CODE_FIELD = "code";
 const MAX_CODE_LENGTH = 200;

@@ -3,7 +3,7 @@ import { CopyText } from "../ui/components.tsx";
 import { listClientGuides, listReachableGuides, isReachable } from "./client-guides.ts";
 import type { ClientGuide } from "./client-guides.ts";
 
-export interface ClientPanelsProps {
+interface ClientPanelsProps {
   readonly heading: string;
   /** The URL that clients connect to. */
   readonly resource: string;

@@ -6,7 +6,7 @@ import { Contact, Timestamp, Notice } from "../ui/components.tsx";
 import type { Connection } from "../oauth/connections.ts";
 import { CONNECTION_FIELD, END_CONNECTION_PATH } from "./end-connection.tsx";
 
-export interface UserPanelProps {
+interface UserPanelProps {
   /** Undefined when it is not available now; `problem` then says why. */
   readonly introduction: Introduction | undefined;
   readonly problem: string | undefined;
@@ -58,7 +58,7 @@ function NoVisibleData({ hasRole, contact }: { readonly hasRole: boolean; readon
   );
 }
 
-export interface ConnectionListProps {
+interface ConnectionListProps {
   readonly connections: readonly Connection[];
   readonly csrfToken: string;
 }

@@ -17,6 +17,7 @@ import type { ConnectionOptions } from "./end-connection.tsx";
 import { NoSources } from "./start-page-no-sources.tsx";
 import { ConnectionList, UserPanel } from "./start-page-user.tsx";
 
+/** What the start page needs. */
 export interface StartPageOptions extends ConnectionOptions {
   readonly organisation: string;
   /** Whom users ask for access: an email address, a URL or other text. */

@@ -6,7 +6,7 @@ import type { Identity } from "../lib/identity.ts";
 import type { PatStore, PresentedPat } from "./pat-store.ts";
 
 /** What the check needs. */
-export interface PatCheckOptions {
+interface PatCheckOptions {
   readonly pats: PatStore;
   /** How long after the owner's last sign-in or use their groups still count for their personal access tokens. */
   readonly ownerSeenSeconds: number;

@@ -13,7 +13,7 @@ import type { AuditedCall, WithAudit } from "../audit/audit.ts";
 import type { RoleChanges } from "../members/role-changes.ts";
 
 /** The request to create a personal access token. */
-export interface PatRequest {
+interface PatRequest {
   /** The name that the owner gives it. */
   readonly name: string;
   readonly roles: readonly string[];
@@ -36,7 +36,7 @@ export interface PatOperations {
 }
 
 /** What the operations need. */
-export interface PatDependencies {
+interface PatDependencies {
   readonly withAudit: WithAudit;
   readonly organisation: Organisation;
   readonly pats: PatStore;

@@ -7,12 +7,14 @@ import type { BrowserSessionStore } from "./browser-session-store.ts";
 import { clearCookie, buildHostCookie, readCookie } from "./cookies.ts";
 import { CSRF_FIELD } from "./csrf.tsx";
 
+/** A session of a signed-in user. */
 export interface BrowserSession {
   readonly identity: Identity;
   /** Every form of the user's pages includes it (see `CsrfField`), and every request that changes something must send it. */
   readonly csrfToken: string;
 }
 
+/** The browser sessions of a deployment. */
 export interface BrowserSessions {
   /** Reads the session of the request's cookie; undefined when there is none or it has expired. Reading counts as a use. */
   read(request: Request): Promise<BrowserSession | undefined>;
@@ -26,7 +28,7 @@ export interface BrowserSessions {
   hasCsrfToken(session: BrowserSession, proof: FormData | string | null): boolean;
 }
 
-export interface BrowserSessionOptions {
+interface BrowserSessionOptions {
   readonly store: BrowserSessionStore;
   /** A session ends after this time without a request. */
   readonly idleSeconds: number;

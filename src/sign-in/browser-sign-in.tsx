@@ -12,6 +12,7 @@ import { CALLBACK_PATH, SIGN_IN_PATH, SIGN_OUT_PATH, buildSignInPath } from "./s
 import type { SignIn } from "./sign-in.ts";
 import { deriveIdentity } from "./verified-identity.ts";
 
+/** What the routes of sign-in and sign-out need. */
 export interface BrowserSignInOptions {
   /** The origin of this deployment, from its settings. */
   readonly origin: string;
@@ -86,7 +87,7 @@ async function signOut(raw: Request, { sessions, origin }: BrowserSignInOptions)
 }
 
 /** Renders the button that signs the user out. */
-export function SignOutForm({ session }: { readonly session: BrowserSession }) {
+function SignOutForm({ session }: { readonly session: BrowserSession }) {
   return (
     <form method="post" action={SIGN_OUT_PATH}>
       <CsrfField token={session.csrfToken} />

@@ -8,7 +8,7 @@ import { createSampleSignIn } from "./sample-sign-in.tsx";
 import type { SignInSettings } from "./sign-in-settings.ts";
 import type { SignIn, SignInDependencies } from "./sign-in.ts";
 
-export interface SignInOptions extends SignInDependencies<SignInSettings> {
+interface SignInOptions extends SignInDependencies<SignInSettings> {
   /** The members of the policy file, which the sample sign-in offers as accounts. */
   readonly members: readonly Member[];
 }

@@ -4,12 +4,14 @@ import * as z from "zod";
 import { foldAscii } from "../lib/email-address.ts";
 import type { GitHubSettings } from "./sign-in-settings.ts";
 
+/** The access token of a user, with its refresh token if it expires. */
 export interface GitHubTokens {
   readonly accessToken: string;
   /** Undefined when the app's access tokens do not expire: OAuth apps, and GitHub Apps that opted out of expiry. */
   readonly expires: { readonly inSeconds: number; readonly refreshToken: string } | undefined;
 }
 
+/** The calls to GitHub that one sign-in or refresh makes. */
 export interface GitHubApi {
   exchangeCode(code: string, verifier: string, redirectUri: string): Promise<GitHubTokens>;
   refresh(refreshToken: string): Promise<GitHubTokens>;
@@ -23,7 +25,7 @@ export interface GitHubApi {
   fetchTeams(accessToken: string): Promise<readonly Team[]>;
 }
 
-export interface Membership {
+interface Membership {
   /** Undefined when the server does not send it. */
   readonly organisationId: number | undefined;
 }

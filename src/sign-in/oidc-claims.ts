@@ -7,7 +7,7 @@ import type { OidcSettings } from "./sign-in-settings.ts";
 
 type Claims = Readonly<Record<string, unknown>>;
 
-export type OidcClaims =
+type OidcClaims =
   | {
       readonly kind: "verified";
       readonly email: EmailAddress;

@@ -6,7 +6,7 @@ import { newId } from "../lib/ids.ts";
 import { clearCookie, buildHostCookie, readCookie } from "./cookies.ts";
 import type { HostCookieName } from "./cookies.ts";
 
-export interface PendingSignIn {
+interface PendingSignIn {
   readonly state: string;
   /** The path to return to after the sign-in. */
   readonly to: string;

@@ -5,7 +5,7 @@ import { htmlPage } from "../ui/layout.tsx";
 import type { PageOptions } from "../ui/layout.tsx";
 import type { NextStep } from "./sign-in.ts";
 
-export interface ProblemOptions {
+interface ProblemOptions {
   /** What the user can do next: text or JSX. */
   readonly next?: unknown;
   readonly status?: number;

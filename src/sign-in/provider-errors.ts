@@ -5,7 +5,9 @@ import { escapeInvisible } from "../lib/visible-text.ts";
 /** For every failed check between this server and the provider, so that an attacker who probes the sign-in learns nothing. */
 export const VAGUE_REFUSAL =
   "The identity provider could not confirm who you are. Try again. If this happens again, tell the operator of this server.";
+/** For a sign-in that the provider or the allowed organisations refuse. */
 export const DENIED_REFUSAL = "The identity provider did not sign you in.";
+/** For a user without a verified email address. */
 export const UNVERIFIED_REFUSAL = "The identity provider has no verified email address for you.";
 
 /** Says what is wrong: users can see their address at the provider and have it changed there. */
@@ -15,6 +17,7 @@ export const ADDRESS_REFUSAL = [
   "Have it changed there, then sign in again.",
 ].join(" ");
 
+/** For a provider that does not answer. */
 export const UNREACHABLE_REFUSAL = "The identity provider cannot be reached at the moment. Try again in a minute.";
 
 /** For configuration errors: only the operator can fix them, and only the log names them. */

@@ -12,7 +12,7 @@ const REFUSAL = "The sample sign-in works only on the machine that runs this ser
 
 const renewalSchema = z.object({ issuer: z.literal(ISSUER), account: z.string() });
 
-export interface SampleSignInOptions {
+interface SampleSignInOptions {
   readonly members: readonly Member[];
 }
 

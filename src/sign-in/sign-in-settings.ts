@@ -3,6 +3,7 @@
 import { foldAscii } from "../lib/email-address.ts";
 import { isLoopbackHost } from "../lib/loopback.ts";
 
+/** The settings of sign-in at an OpenID Connect issuer. */
 export interface OidcSettings {
   readonly method: "oidc";
   readonly issuer: URL;
@@ -16,6 +17,7 @@ export interface OidcSettings {
   readonly unverifiedEmails: "refuse" | "accept";
 }
 
+/** The settings of sign-in with GitHub. */
 export interface GitHubSettings {
   readonly method: "github";
   /** `https://github.com`, or the URL of a GitHub Enterprise Server. */
@@ -28,6 +30,7 @@ export interface GitHubSettings {
   readonly organisationIds: ReadonlyMap<string, number>;
 }
 
+/** The settings of sign-in with Cloudflare Access. */
 export interface CloudflareAccessSettings {
   readonly method: "access";
   /** `https://team.cloudflareaccess.com`, which is also the issuer of its JWTs. */
@@ -36,6 +39,7 @@ export interface CloudflareAccessSettings {
   readonly audience: string;
 }
 
+/** The settings of the chosen sign-in method. */
 export type SignInSettings =
   | { readonly method: "none" }
   | { readonly method: "sample" }
@@ -61,7 +65,7 @@ export const SIGN_IN_VARIABLES = [
   "ACCESS_AUD",
 ] as const;
 
-export type SignInVariable = (typeof SIGN_IN_VARIABLES)[number];
+type SignInVariable = (typeof SIGN_IN_VARIABLES)[number];
 
 /** The sign-in variables that are secrets, set with `wrangler secret put`. */
 export const SIGN_IN_SECRETS: readonly SignInVariable[] = ["OIDC_CLIENT_SECRET", "GITHUB_CLIENT_SECRET"];

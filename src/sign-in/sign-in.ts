@@ -7,7 +7,7 @@ import type { VerifiedClaims } from "./verified-identity.ts";
 export type NextStep = { readonly page: PageContent } | { readonly redirectTo: string } | { readonly refused: string };
 
 /** A page of this server that is part of a sign-in. */
-export interface PageContent {
+interface PageContent {
   readonly title: string;
   readonly body: unknown;
 }

@@ -21,7 +21,7 @@ export function CopyText({ text }: { readonly text: string }) {
   return <pre class="copy">{text}</pre>;
 }
 
-export interface NoticeProps {
+interface NoticeProps {
   /** `warn` when something keeps the reader from continuing. */
   readonly kind?: "info" | "warn";
   readonly children?: unknown;

@@ -5,6 +5,7 @@ import { GateMark } from "./components.tsx";
 import { ICON_URL } from "./icon.ts";
 import { STYLE } from "./style.ts";
 
+/** The content of a page and the options of its response. */
 export interface PageOptions {
   readonly title: string;
   readonly body: unknown;

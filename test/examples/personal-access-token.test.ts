@@ -1,4 +1,5 @@
 // The example personal-access-token: what its README shows, with its program running in the test, and what the program cannot read.
+import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import readme from "../../examples/personal-access-token/README.md?raw";
@@ -37,8 +38,7 @@ async function createPat(email: string, role: string): Promise<CreatedPat> {
 }
 
 async function serve(request: Request): Promise<Response> {
-  const context = { waitUntil: () => {}, passThroughOnException: () => {}, props: {} };
-  return handler.fetch(request, env, context as unknown as ExecutionContext);
+  return handler.fetch(request, env, createExecutionContext());
 }
 
 const pats = new Map<string, CreatedPat>();

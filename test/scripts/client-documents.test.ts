@@ -100,7 +100,7 @@ describe("npm start", () => {
       const client = { clientId: "https://client.example/metadata.json", redirectUri: REDIRECT_URI };
       const page = await fetch(await authorizeUrl(flow, client));
       expect(page.status).toBe(400);
-      expect(await page.text()).toContain("an address that this server does not ask");
+      expect(await page.text()).toContain("an address from which this server fetches no description");
       expect((await tokensFor(flow, "analyst@harbor.example")).accessToken).not.toBe("undefined");
       expect(server.output()).not.toContain("The network does not answer");
     } finally {

@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { buildWorker } from "../../scripts/build.ts";
-import { originOf } from "../../scripts/local.ts";
+import { openStorage, originOf } from "../../scripts/local.ts";
+import { migrateLocal } from "../../scripts/migrations.ts";
 import { exchangeCode, register, requestToken, signIn } from "../support/oauth.ts";
 import type { Flow, Registered } from "../support/oauth.ts";
 import { freePort } from "../support/node/server.ts";
@@ -28,6 +29,9 @@ let start: (isHubAway?: boolean) => Promise<void>;
 beforeAll(async () => {
   const bundle = path.join(dir, "bundle");
   await buildWorker(CONFIG, bundle);
+  const storage = await openStorage(CONFIG, path.join(dir, "state"));
+  await migrateLocal(storage, CONFIG);
+  await storage.dispose();
   const [port, twinPort] = [await freePort(), await freePort()];
   const env = {
     CONFIG,
