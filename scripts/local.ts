@@ -130,10 +130,17 @@ export const DEFAULT_PORT = 8787;
  * has taken it already; then nothing is taken.
  */
 export function takeState(stateDir: string): number | undefined {
-  const runningPid = findRunningPid(stateDir);
-  if (runningPid !== undefined) return runningPid;
   const file = path.join(stateDir, "pid");
-  writeFileSync(file, String(process.pid), { mode: PRIVATE_FILE });
+  const options = { mode: PRIVATE_FILE, flag: "wx" };
+  try {
+    writeFileSync(file, String(process.pid), options);
+  } catch {
+    const runningPid = findRunningPid(stateDir);
+    if (runningPid !== undefined) return runningPid;
+    // The file of a process that was killed.
+    rmSync(file, { force: true });
+    writeFileSync(file, String(process.pid), options);
+  }
   process.on("exit", () => rmSync(file, { force: true }));
   return undefined;
 }
@@ -146,9 +153,9 @@ export function findRunningPid(stateDir: string): number | undefined {
   try {
     process.kill(pid, 0);
     return pid;
-  } catch {
-    // A server that was killed leaves its file behind.
-    return undefined;
+  } catch (error) {
+    // A server that was killed leaves its file behind. EPERM: the process runs for another user.
+    return error instanceof Error && "code" in error && error.code === "EPERM" ? pid : undefined;
   }
 }
 

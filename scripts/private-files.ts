@@ -7,8 +7,8 @@ const GROUP_AND_OTHERS = 0o077;
 /** The mode of a private file. */
 export const PRIVATE_FILE = 0o600;
 
-/** Entries of local state in its folder. GATEHOUSE_STATE may name a folder with other files, which must keep their modes. */
-const STATE_ENTRY = /^(?:v3|pid|port|token-key|sample-loaded|refused-statements\.json)(?:\.new)?$/;
+/** Entries of local state in its folder. GATEHOUSE_STATE may name a folder with other files, which keep their modes and are not deleted. */
+const STATE_ENTRIES = ["v3", "pid", "port", "token-key", "sample-loaded", "refused-statements.json"];
 
 /** Makes every file that this process and its child processes create from now on private. */
 export function keepFilesPrivate(): void {
@@ -28,7 +28,12 @@ export async function withPrivateFiles<T>(work: () => Promise<T>): Promise<T> {
 /** Creates the folder of local state if needed, and makes entries private that older versions created readable. */
 export function openStateFolder(folder: string): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  for (const name of readdirSync(folder)) if (STATE_ENTRY.test(name)) makePrivate(path.join(folder, name));
+  for (const name of listState(folder)) makePrivate(path.join(folder, name));
+}
+
+/** Lists the entries of a folder that are local state, those that a command was still writing included. */
+export function listState(folder: string): readonly string[] {
+  return readdirSync(folder).filter((name) => STATE_ENTRIES.includes(name.replace(/\.new$/, "")));
 }
 
 /** Makes a file, or a folder with its content, private. Does not follow symbolic links, which may lead outside of the state. */

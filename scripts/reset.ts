@@ -5,10 +5,8 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { root } from "./build.ts";
 import { findRunningPid } from "./local.ts";
+import { listState } from "./private-files.ts";
 import { printFailure, printLines } from "./terminal.ts";
-
-/** The entries that `npm start` creates in its state folder. Other files in the folder stay. */
-const STATE_ENTRIES = ["v3", "sample-loaded", "token-key", "refused-statements.json", "port", "pid"];
 
 /** A reason why the state is not deleted now. Printed without a stack. */
 class ResetProblem extends Error {}
@@ -16,7 +14,7 @@ class ResetProblem extends Error {}
 function main(): readonly string[] {
   const { values } = parseArgs({ options: { yes: { type: "boolean", default: false } } });
   const folder = path.resolve(root, process.env["GATEHOUSE_STATE"] ?? ".wrangler/state");
-  const entries = STATE_ENTRIES.filter((entry) => existsSync(path.join(folder, entry)));
+  const entries = existsSync(folder) ? listState(folder) : [];
   if (entries.length === 0) return [`There is no state in ${folder}. Nothing to delete.`];
   const pid = findRunningPid(folder);
   if (pid !== undefined)

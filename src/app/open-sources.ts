@@ -17,7 +17,7 @@ import { createReindexStore, deleteOtherSources } from "../documents/reindex-sto
 import { reindex } from "../documents/reindex.ts";
 import type { ReindexParts } from "../documents/reindex.ts";
 import type { MaskingTokens } from "../tables/table-source.ts";
-import { createMaskingTokenStore } from "../masking-tokens/masking-token-store.ts";
+import { createMaskingTokenStore, findMaskingTokenFault } from "../masking-tokens/masking-token-store.ts";
 import type { MaskingTokenKey } from "../masking-tokens/masking-token-store.ts";
 
 /** What all sources of an environment share. */
@@ -114,13 +114,20 @@ export async function maintainMaskingTokens(
   bindings: object,
   maskingTokenKey: MaskingTokenKey | null,
 ): Promise<void> {
+  const faults: string[] = [];
   for (const declaration of policy.sources) {
     const binding: unknown = Reflect.get(bindings, declaration.binding);
     const maskingTokens = isD1(binding) ? openMaskingTokens(policy, declaration, binding, maskingTokenKey) : null;
-    if (maskingTokens === null) continue;
+    if (maskingTokens === null || !isD1(binding)) continue;
+    const fault = await findMaskingTokenFault(binding);
+    if (fault !== undefined) {
+      faults.push(`sources.${declaration.name}: ${fault}`);
+      continue;
+    }
     await maskingTokens.store.removeStale();
     await maskingTokens.store.fillMissing(maskingTokens.columns, MASKING_TOKENS_PER_RUN);
   }
+  if (faults.length > 0) throw new Error(faults.join(" "));
 }
 
 /** Opens the masking tokens of a source; null when no rule masks with them. Throws `TypeError` when a rule does and there is no key. */

@@ -5,6 +5,7 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import { MASKING_TOKEN_TABLE, buildTokenizableSql } from "../policy/masks.ts";
 import type { MaskingTokenColumn } from "./masking-token-columns.ts";
+import { SOURCE_LAYOUT_NUMBER, SOURCE_LAYOUT_TABLE } from "./masking-token-table.ts";
 import { quoteIdentifier } from "../sql/identifier.ts";
 
 /** The deployment's key for masking tokens, parsed from its secret. */
@@ -129,4 +130,23 @@ export function createMaskingTokenStore(database: D1Database, key: MaskingTokenK
         .run();
     },
   };
+}
+
+/** Why the masking tokens of a database cannot be used; undefined when they can. */
+export async function findMaskingTokenFault(database: D1Database): Promise<string | undefined> {
+  const { results } = await database
+    .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name IN (?, ?)")
+    .bind(MASKING_TOKEN_TABLE, SOURCE_LAYOUT_TABLE)
+    .all<{ name: string }>();
+  if (results.length < 2)
+    return `the database lacks the tables ${MASKING_TOKEN_TABLE} and ${SOURCE_LAYOUT_TABLE} of this version. Run \`npm run migrate\`.`;
+  const storedNumber = await database.prepare(`SELECT number FROM ${SOURCE_LAYOUT_TABLE}`).first<number>("number");
+  if (storedNumber === SOURCE_LAYOUT_NUMBER) return undefined;
+  const found = `${SOURCE_LAYOUT_TABLE} says layout ${storedNumber}`;
+  if (storedNumber === null || storedNumber < SOURCE_LAYOUT_NUMBER)
+    return `${found}, and this version needs layout ${SOURCE_LAYOUT_NUMBER}. Run \`npm run migrate\`.`;
+  return [
+    `${found}, and this version of Gatehouse knows layouts up to ${SOURCE_LAYOUT_NUMBER}.`,
+    "Deploy the version that wrote it, or a newer one: npm run deploy",
+  ].join(" ");
 }

@@ -1,20 +1,11 @@
 // Adapts the gateway to the protocol runtime's replay guard, which decides whether a stored answer is delivered again.
-import type { AuthInfo } from "@modelcontextprotocol/server";
 import type { Gateway } from "../gateway/gateway.ts";
-import type { StoredAnswer } from "../gateway/replay-answer.ts";
 import { AppError } from "../errors.ts";
+import type { ReplayGuard } from "../mcp/wire/replay-guard.ts";
 import { parseAuthInfo } from "./kit/caller.ts";
 
-/** The replay guard of the product. */
-interface GatewayReplayGuard {
-  authorize(authInfo: AuthInfo, answer: StoredAnswer): Promise<"current" | "changed" | "unchecked">;
-}
-
 /** Creates the guard. `onError` gets the reason why grants could not be compared. A withheld answer stays stored. */
-export function createReplayGuard(
-  gateway: Pick<Gateway, "mayReplay">,
-  onError: (error: unknown) => void,
-): GatewayReplayGuard {
+export function createReplayGuard(gateway: Pick<Gateway, "mayReplay">, onError: (error: unknown) => void): ReplayGuard {
   return {
     async authorize(authInfo, answer) {
       try {

@@ -1,6 +1,7 @@
 // Builds the MCP server, the single definition behind both eras. It does not depend on the caller, so it can be built before
 // the caller is known; every handler reads the caller from its request.
 import { McpServer } from "@modelcontextprotocol/server";
+import type { CreateServer } from "../mcp/endpoint.ts";
 import type { Organisation } from "../config/define-gatehouse.ts";
 import packageJson from "../../package.json" with { type: "json" };
 import { buildInstructions } from "./instructions.ts";
@@ -20,20 +21,11 @@ export const TOOLS: readonly Tool[] = [searchTool, fetchTool, describeTool, quer
 /** How long a client may cache results that are the same for every signed-in user. */
 const LIST_TTL_MS = 300_000;
 
-/** The method of one 2026-era request, and the tool that it names. */
-export interface RequestTarget {
-  readonly method: string;
-  readonly name: string | null;
-}
-
 /**
  * Returns the function that builds a server. Given a `tools/call` target, it registers only the tool that the request names,
  * because registration is most of the cost; otherwise it registers everything.
  */
-export function createServerFactory(
-  organisation: Organisation,
-  dependencies: ToolDependencies,
-): (target?: RequestTarget) => McpServer {
+export function createServerFactory(organisation: Organisation, dependencies: ToolDependencies): CreateServer {
   const instructions = buildInstructions(organisation.name);
   const publicCache = { ttlMs: LIST_TTL_MS, cacheScope: "public" } as const;
   const privateCache = { ttlMs: 0, cacheScope: "private" } as const;

@@ -2,7 +2,7 @@
 // declarations, and reads it again when it has changed.
 import { AppError } from "../errors.ts";
 import type { RowExpression } from "../policy/conditions.ts";
-import { SOURCE_LAYOUT_NUMBER, SOURCE_LAYOUT_TABLE } from "../masking-tokens/masking-token-table.ts";
+import { findMaskingTokenFault } from "../masking-tokens/masking-token-store.ts";
 import { MASKING_TOKEN_TABLE } from "../policy/masks.ts";
 import type { SourceDeclaration, TableDataset } from "../policy/model.ts";
 import type { MaskingTokenColumn } from "../masking-tokens/masking-token-columns.ts";
@@ -64,7 +64,7 @@ export function createSchemaCache(
     const lookups = maskingTokenColumns.length > 0 ? [MASKING_TOKEN_TABLE] : [];
     const schema = openCopy(snapshot, [...datasets.map((dataset) => dataset.table), ...lookups]);
     const refused = schema.use((copy) => copy.uncopiedObjects);
-    const tokenTableFault = maskingTokenColumns.length > 0 ? await findTokenTableFault(database) : undefined;
+    const tokenTableFault = maskingTokenColumns.length > 0 ? await findMaskingTokenFault(database) : undefined;
     if (tokenTableFault !== undefined) log(`sources.${declaration.name}: ${tokenTableFault}`);
     for (const { message } of problems) log(message);
     for (const { name, reason } of refused) log(`sources.${declaration.name}.tables.${name}: ${reason}`);
@@ -128,7 +128,7 @@ export function createSchemaCache(
     if (isRefused) return false;
     try {
       return (
-        (!lacksTokenTable || (await findTokenTableFault(database)) === undefined) &&
+        (!lacksTokenTable || (await findMaskingTokenFault(database)) === undefined) &&
         (await compare(mismatchedTables)).length === 0
       );
     } catch (cause) {
@@ -175,25 +175,6 @@ interface Faults {
 
 function isFaulty({ mismatchedTables, isRefused, lacksTokenTable }: Faults): boolean {
   return mismatchedTables.length > 0 || isRefused || lacksTokenTable;
-}
-
-/** Why the masking tokens of a database cannot be used; undefined when they can. */
-async function findTokenTableFault(database: D1Database): Promise<string | undefined> {
-  const { results } = await database
-    .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name IN (?, ?)")
-    .bind(MASKING_TOKEN_TABLE, SOURCE_LAYOUT_TABLE)
-    .all<{ name: string }>();
-  if (results.length < 2)
-    return `the database lacks the tables ${MASKING_TOKEN_TABLE} and ${SOURCE_LAYOUT_TABLE} of this version. Run \`npm run migrate\`.`;
-  const storedNumber = await database.prepare(`SELECT number FROM ${SOURCE_LAYOUT_TABLE}`).first<number>("number");
-  if (storedNumber === SOURCE_LAYOUT_NUMBER) return undefined;
-  const found = `${SOURCE_LAYOUT_TABLE} says layout ${storedNumber}`;
-  if (storedNumber === null || storedNumber < SOURCE_LAYOUT_NUMBER)
-    return `${found}, and this version needs layout ${SOURCE_LAYOUT_NUMBER}. Run \`npm run migrate\`.`;
-  return [
-    `${found}, and this version of Gatehouse knows layouts up to ${SOURCE_LAYOUT_NUMBER}.`,
-    "Deploy the version that wrote it, or a newer one: npm run deploy",
-  ].join(" ");
 }
 
 /**

@@ -1,7 +1,7 @@
 // Masking tokens on a real D1: equal values have equal masking tokens in every source, no SQL reaches the value, missing ones are
 // created, and only a role with the right exchanges them, for a row that it sees.
 import { env, exports } from "cloudflare:workers";
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import { mask } from "../../src/config/define-gatehouse.ts";
 import { AppError } from "../../src/errors.ts";
 import { maintainMaskingTokens } from "../../src/app/open-sources.ts";
@@ -187,6 +187,29 @@ describe("maintainMaskingTokens", () => {
     expect(await createReader(world(), source).outcome("tokens", "SELECT email FROM people WHERE id = 1")).toBe(
       JSON.stringify([[ANN]]),
     );
+  });
+
+  it.each([
+    [2, "says layout 2, and this version of Gatehouse knows layouts up to 1. Deploy"],
+    [0, "says layout 0, and this version needs layout 1. Run `npm run migrate`"],
+  ])("changes nothing in a database whose layout is %i, and neither does a read", async (number, message) => {
+    const setLayout = (value: number) =>
+      env.SHOP_DB.prepare("UPDATE _gatehouse_layout SET number = ?").bind(value).run();
+    const countTokens = () => env.SHOP_DB.prepare("SELECT count(*) AS n FROM _gatehouse_masking_token").first("n");
+    await env.SHOP_DB.prepare("DELETE FROM _gatehouse_masking_token").run();
+    await setLayout(number);
+    const log = vi.spyOn(console, "error").mockImplementation(() => {});
+    try {
+      await expect(maintainMaskingTokens(world().policy, env, TOKEN_KEY)).rejects.toThrow(message);
+      const reader = createReader(world(), tableSource(world(), "shop"));
+      expect(await reader.outcome("tokens", "SELECT email FROM people WHERE id = 1")).toContain("source_unavailable");
+      expect(await countTokens()).toBe(0);
+    } finally {
+      log.mockRestore();
+      await setLayout(1);
+    }
+    const reader = createReader(world(), tableSource(world(), "shop"));
+    expect(await reader.outcome("tokens", "SELECT email FROM people WHERE id = 1")).toBe(JSON.stringify([[ANN]]));
   });
 
   it("creates missing masking tokens when the cron trigger fires", async () => {

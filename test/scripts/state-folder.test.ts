@@ -1,10 +1,11 @@
-// `npm run reset` on a state folder: what it deletes, what it keeps, and when it refuses.
+// One process for each state folder: `npm start` refuses a folder that another process uses, and `npm run reset` deletes none.
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { freePort } from "../support/node/server.ts";
 import { ROOT } from "../support/node/worker.ts";
 
 let folder: string;
@@ -49,4 +50,13 @@ it("deletes nothing while a process uses the state, and does when that process w
   await once(server, "exit");
   expect(reset("--yes").status).toBe(0);
   expect(readdirSync(folder)).toEqual(["notes.txt"]);
+});
+
+it("lets npm start refuse a state that another process uses, and leaves it to that process", async () => {
+  writeFileSync(path.join(folder, "pid"), String(process.pid));
+  const env = { ...process.env, GATEHOUSE_STATE: folder, PORT: String(await freePort()) };
+  const { status, stderr } = spawnSync(process.execPath, ["scripts/start.ts"], { cwd: ROOT, env, encoding: "utf8" });
+  expect(status).toBe(1);
+  expect(stderr).toContain(`npm start in process ${process.pid} already serves the state`);
+  expect(readFileSync(path.join(folder, "pid"), "utf8")).toBe(String(process.pid));
 });
