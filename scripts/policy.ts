@@ -132,8 +132,10 @@ async function loadRevision(revision: string, file: string): Promise<Gatehouse> 
     execFileSync("tar", ["-x", "-C", dir], { input: git("archive", revision, "--", ...existing) });
     return await load(path.join(dir, file));
   } catch (error) {
+    const reason = error instanceof Error ? error.message.replaceAll(`${dir}/`, "") : "no reason given";
     throw new PolicyProblem(
-      `The policy of ${revision} cannot be read: ${error instanceof Error ? error.message : "no reason given"}`,
+      `The policy of ${revision} cannot be read: ${reason}\n` +
+        "Today's code reads it. If it was written for an earlier version of Gatehouse, compare it in a checkout of that version.",
     );
   } finally {
     rmSync(dir, { recursive: true, force: true });
