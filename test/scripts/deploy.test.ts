@@ -103,7 +103,7 @@ describe("npm run deploy", () => {
       ])
         expect(first.output).toContain(text);
       expect(first.output).not.toContain(secrets["GATEHOUSE_TOKEN_KEY"]);
-      expect(readFileSync(project.file("wrangler.jsonc"), "utf8")).toContain("// What outlives a person's objects");
+      expect(readFileSync(project.file("wrangler.jsonc"), "utf8")).toContain("// What outlives a user's objects");
 
       const second = await project.deploy();
       expectDone(second);

@@ -129,7 +129,7 @@ describe("npm run introspect", () => {
         price: { type: "real" },
       });
       expect(readFileSync(schemaFile, "utf8")).not.toContain(SECRET);
-      expect(readFileSync(path.join(copy, "wrangler.jsonc"), "utf8")).toContain("// The origin people connect to");
+      expect(readFileSync(path.join(copy, "wrangler.jsonc"), "utf8")).toContain("// The origin that users connect to");
     },
   );
 
