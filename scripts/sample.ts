@@ -13,7 +13,9 @@ const HANDBOOK_DIR = path.join(root, "sample", "handbook");
 
 /** Reads the handbook's documents by key, which is the path below the handbook's folder. */
 function readHandbook(): ReadonlyMap<string, string> {
-  const files = readdirSync(HANDBOOK_DIR, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".md"));
+  const files = readdirSync(HANDBOOK_DIR, { recursive: true, encoding: "utf8" }).filter((file) =>
+    /\.(?:md|csv)$/.test(file),
+  );
   return new Map(
     files
       .toSorted()

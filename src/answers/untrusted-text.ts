@@ -3,11 +3,10 @@
 import { listVisibleColumns } from "../policy/guard-view.ts";
 import { mapRow } from "../read/source.ts";
 import type { GovernedRow, VisibleTable } from "../read/source.ts";
-import { foldName } from "../sql/identifier.ts";
-import type { Statement } from "../sql/statement.ts";
+import type { ColumnLabels } from "./column-labels.ts";
 
-const FENCE_OPEN = "⟦";
-const FENCE_CLOSE = "⟧";
+export const FENCE_OPEN = "⟦";
+export const FENCE_CLOSE = "⟧";
 
 /** The note of every answer with fenced text. */
 export const UNTRUSTED_NOTE = [
@@ -45,20 +44,14 @@ export function fence(text: string): string {
   return `${FENCE_OPEN}${escapedText}${FENCE_CLOSE}`;
 }
 
-/** Fences every text of a row, because a column of SQL can be computed from untrusted ones. */
-export function fenceRow(row: GovernedRow): GovernedRow {
-  return mapRow(row, (cell) => (typeof cell === "string" ? fence(cell) : cell));
+/** Fences the texts of a row in the columns that may hold text of outsiders. */
+export function fenceRow(row: GovernedRow, columns: readonly ColumnLabels[]): GovernedRow {
+  const isTrusted = (index: number): boolean => columns[index]?.untrusted.length === 0;
+  return mapRow(row, (cell, index) => (typeof cell === "string" && !isTrusted(index) ? fence(cell) : cell));
 }
 
 /** Lists the untrusted columns of a table that are visible under the decision. */
 export function listUntrustedColumns({ dataset, decision }: VisibleTable): readonly string[] {
   const untrusted = new Set(dataset.columns.filter((column) => column.untrusted).map((column) => column.name));
   return listVisibleColumns(decision, dataset).flatMap(({ name }) => (untrusted.has(name) ? [name] : []));
-}
-
-/** Lists the untrusted columns that a statement names, or all when it selects with a star. As `source.table.column`. */
-export function listUntrustedNames(table: VisibleTable, statement: Statement): readonly string[] {
-  return listUntrustedColumns(table)
-    .filter((name) => statement.selectsStar || statement.names.has(foldName(name)))
-    .map((name) => `${table.dataset.id}.${name}`);
 }

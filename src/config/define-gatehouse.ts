@@ -91,13 +91,13 @@ export const mask = {
    * can be joined and counted. Needs the secret GATEHOUSE_TOKEN_KEY.
    */
   token: (domain: string) => ({ kind: "token" as const, domain }),
-  /** integer, real → the range of width `size` that contains the value, as text: `20–<30` for a size of 10. */
+  /** integer, real → the lower bound of the range of width `size` that contains the value: 20 for 20 to below 30 and a size of 10. */
   bucket: (size: number) => ({ kind: "bucket" as const, size }),
-  /** integer, real → the nearest multiple of `step`. */
+  /** integer, real → the nearest multiple of `step`; halves are rounded away from zero. */
   round: (step: number) => ({ kind: "round" as const, step }),
-  /** date, datetime → `2026-05`. */
+  /** date, datetime → the first day of the month, such as `2026-05-01`, at 00:00:00 where the value has a time. */
   month: { kind: "month" },
-  /** date, datetime → the year as a number. */
+  /** date, datetime → the first day of the year, such as `2026-01-01`, at 00:00:00 where the value has a time. */
   year: { kind: "year" },
   /** text → `a…@harbor.example`. */
   email: { kind: "email" },

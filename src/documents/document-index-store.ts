@@ -1,14 +1,23 @@
 // The document index of one source in GATEHOUSE_DB: which words occur in which document. It holds no text that could be shown: each hit
 // is read again from its source. Every step can be repeated and leaves the index consistent; reindex-store.ts stores its progress.
 import { byteLength } from "../lib/bytes.ts";
+import { listSequences } from "../lib/search-words.ts";
 
 /** The indexed content of a document. */
 export interface IndexedDocument {
   readonly key: string;
+  /** Begins with `INDEX_FORM`. */
   readonly hash: string;
+  /** Title and body as `toIndexText` writes them. */
   readonly title: string;
   readonly body: string;
 }
+
+/**
+ * The form of the indexed text, with which every hash begins. Raise it with each change of what is indexed, such as `toIndexText` or
+ * the titles: entries in another form are then stale, and the next run of reindexing renews all of them.
+ */
+export const INDEX_FORM = "2:";
 
 /** A document that matches a search. */
 interface IndexHit {
@@ -29,7 +38,10 @@ export interface IndexSearchResult {
 
 /** Searches and updates the index of one source. */
 export interface DocumentIndex {
-  /** Finds documents with words that begin with `words`: first those that match all of them, then the others, each by rank. */
+  /**
+   * Finds documents with words that begin with `words`: first those that match all of them, then the others, each by rank. `words` come
+   * from `extractWords`, which bounds their number.
+   */
   find(words: readonly string[], maxHits: number, nowMs: number): Promise<IndexSearchResult>;
   readHashes(keys: readonly string[]): Promise<ReadonlyMap<string, string>>;
   put(documents: readonly IndexedDocument[]): Promise<void>;
@@ -38,10 +50,6 @@ export interface DocumentIndex {
 
 /** The weight of a word in the title; in the body it is 1. */
 const TITLE_WEIGHT = 10;
-/** Shorter words match only whole words: nearly every document has a word that begins with a given letter. */
-const MIN_PREFIX_CHARACTERS = 3;
-/** The number of words of a search that count; the rest are ignored. */
-const MAX_SEARCH_WORDS = 16;
 /** The most bytes of JSON in one statement: D1 binds at most 2 MB. */
 const MAX_BATCH_BYTES = 700_000;
 
@@ -50,9 +58,12 @@ const MAX_RANKED = 8000;
 /** The most documents that one search ranks for a word in their title. */
 const MAX_RANKED_TITLE_HITS = 2000;
 
-/** Builds the FTS5 phrase of a word. It is quoted, so that nothing in it is syntax. */
+/** Builds the FTS5 expression of a word: its sequences as phrases. They are quoted, so that nothing in them is syntax. */
 function buildPhrase(word: string): string {
-  return `"${word.replaceAll('"', '""')}"${word.length < MIN_PREFIX_CHARACTERS ? "" : "*"}`;
+  const phrases = listSequences(word).map(
+    ({ words, isPrefix }) => `"${words.join(" ").replaceAll('"', '""')}"${isPrefix ? "*" : ""}`,
+  );
+  return phrases.length === 1 ? (phrases[0] ?? "") : `(${phrases.join(" OR ")})`;
 }
 
 /**
@@ -62,6 +73,11 @@ function buildPhrase(word: string): string {
 export function nameTextTable(source: string): string {
   if (!/^[a-z][a-z0-9_]*$/.test(source)) throw new TypeError(`${source} is not a source name`);
   return `document_${source}_fts`;
+}
+
+/** Builds the SQL that says whether a source has an entry that a version with another form wrote. */
+export function buildOtherFormCondition(source: string): string {
+  return `EXISTS (SELECT 1 FROM document WHERE source = ${source} AND substr(hash, 1, ${INDEX_FORM.length}) <> '${INDEX_FORM}')`;
 }
 
 /** Creates the index of one source. */
@@ -86,6 +102,17 @@ export function createDocumentIndex(database: D1Database, source: string): Docum
   const keyCondition = "source = ?1 AND key IN (SELECT value FROM json_each(?2))";
   /** Whether the source was reindexed once. Its table then exists, so one batch can read state and hits. */
   let isIndexed = false;
+  /** Whether all entries have this version's form. Until then, reindexing is due, whatever the time. */
+  let isCurrentForm = false;
+
+  /** Reads every entry of the source, so it is asked only until the answer was yes. */
+  async function checkForm(): Promise<boolean> {
+    const row = await database
+      .prepare(`SELECT ${buildOtherFormCondition("?1")} AS hasOther`)
+      .bind(source)
+      .first<number>("hasOther");
+    return row === 0;
+  }
 
   async function readState(nowMs: number): Promise<Omit<IndexSearchResult, "hits">> {
     return toState(await database.prepare(stateSql).bind(source).first<StateRow>(), nowMs);
@@ -107,7 +134,7 @@ export function createDocumentIndex(database: D1Database, source: string): Docum
 
   return {
     async find(words, maxHits, nowMs) {
-      const phrases = words.slice(0, MAX_SEARCH_WORDS).map(buildPhrase);
+      const phrases = words.map(buildPhrase);
       const initialState = isIndexed ? undefined : await readState(nowMs);
       if (initialState?.indexedMs === null || phrases.length === 0)
         return { ...(initialState ?? (await readState(nowMs))), hits: [] };
@@ -117,7 +144,8 @@ export function createDocumentIndex(database: D1Database, source: string): Docum
         prepareFind(phrases.join(" AND "), maxHits),
         ...(phrases.length > 1 ? [database.prepare(countSql).bind(JSON.stringify(phrases), MAX_RANKED)] : []),
       ]);
-      const state = toState((states?.results[0] as StateRow | undefined) ?? null, nowMs);
+      isCurrentForm ||= await checkForm();
+      const state = toState((states?.results[0] as StateRow | undefined) ?? null, nowMs, !isCurrentForm);
       const allWordHits = (withAll?.results ?? []) as readonly IndexHit[];
       if (allWordHits.length >= maxHits || counted === undefined) return { ...state, hits: allWordHits };
       const someWordHits = await findSome(counted.results as readonly PhraseCount[], maxHits);
@@ -184,10 +212,10 @@ interface StateRow {
   readonly leaseMs: number;
 }
 
-function toState(row: StateRow | null, nowMs: number): Omit<IndexSearchResult, "hits"> {
+function toState(row: StateRow | null, nowMs: number, isOtherForm = false): Omit<IndexSearchResult, "hits"> {
   if (row === null) return { indexedMs: null, isDue: true };
   const { reindexedMs, dueMs, beganMs, leaseMs } = row;
-  return { indexedMs: reindexedMs, isDue: leaseMs <= nowMs && (beganMs !== null || dueMs <= nowMs) };
+  return { indexedMs: reindexedMs, isDue: leaseMs <= nowMs && (beganMs !== null || dueMs <= nowMs || isOtherForm) };
 }
 
 /** Encodes documents as JSON rows, in batches that fit one statement. */

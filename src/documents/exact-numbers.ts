@@ -1,4 +1,4 @@
-// Decides which texts in documents become numbers: only those that keep every digit as it was written.
+// Decides which numbers in documents a database can hold with every digit that was written.
 import type { Cell } from "../sql/result-encoding.ts";
 
 const MIN_INTEGER = -(2n ** 63n);
@@ -15,36 +15,17 @@ export function parseExactInteger(text: string): Cell | undefined {
   return exact >= MIN_INTEGER && exact <= MAX_INTEGER ? { kind: "integer", digits: text } : undefined;
 }
 
-function toRealCell(value: number): Cell {
+/** Makes a number a real, also if it is whole: `price / 3` then divides as reals. */
+export function toRealCell(value: number): Cell {
+  if (value === 0) return { kind: "real", value: 0 };
   return Number.isInteger(value) ? { kind: "real", value } : value;
 }
 
-/**
- * Parses a column as numbers if every value prints back exactly as it was written: whole numbers, shortest decimals, or
- * decimals that all have the same number of places. Undefined if any value does not, such as `007`, or `1.10` next to `1.9`.
- */
-export function parseNumberColumn(texts: readonly (string | null)[]): readonly Cell[] | undefined {
-  const presentTexts = texts.filter((text) => text !== null);
-  const [first] = presentTexts;
-  if (first === undefined) return undefined;
-  const decimalPlaces = /^-?[0-9]+\.([0-9]+)$/.exec(first)?.[1]?.length;
-  const isFixed =
-    decimalPlaces !== undefined &&
-    decimalPlaces <= 20 &&
-    presentTexts.every((text) => isDecimal(text) && Number(text).toFixed(decimalPlaces) === text);
-  const parseCell = (text: string): Cell | undefined =>
-    isFixed || (isDecimal(text) && String(Number(text)) === text) ? toRealCell(Number(text)) : parseExactInteger(text);
-  const cells = texts.map((text) => (text === null ? null : parseCell(text)));
-  return cells.includes(undefined) ? undefined : cells.flatMap((cell) => (cell === undefined ? [] : [cell]));
-}
-
-function isDecimal(text: string): boolean {
-  return /^-?(?:0|[1-9][0-9]*)\.[0-9]+$/.test(text);
-}
-
-/** Whether a double represents a JSON number exactly; `source` is the number as the JSON text writes it. */
+/** Whether a double represents a decimal number exactly as `source` writes it, such as `1.50` or `1e-7`. */
 export function isExactDouble(source: string, value: number): boolean {
   if (!Number.isFinite(value)) return false;
-  const digits = source.replace(/e.*$/i, "").replace(/[-.]/g, "").replace(/^0+/, "");
-  return digits.length <= EXACT_DOUBLE_DIGITS || String(value) === source;
+  const digits = source.replace(/e.*$/i, "").replace(/[-+.]/g, "").replace(/^0+/, "");
+  // A number too close to zero becomes 0.
+  if (value === 0) return digits === "";
+  return digits.length <= EXACT_DOUBLE_DIGITS || value.toExponential().replace(/e.*$|[-.]/g, "") === digits;
 }

@@ -1,8 +1,10 @@
-// Reads a KV namespace as documents: keys page by page, values as text. It makes no access decisions: users reach it through
-// kv-source.ts, and the index through reindex.ts.
+// Reads a KV namespace as documents: keys page by page, values as text, which text-encoding.ts decodes. It makes no access decisions:
+// users reach it through kv-source.ts, and the index through reindex.ts.
 import { AppError } from "../errors.ts";
 import { byteLength } from "../lib/bytes.ts";
 import type { DocumentContent } from "../read/source.ts";
+import { findTitle } from "./document-title.ts";
+import { decodeText } from "./text-encoding.ts";
 
 export interface KeyPage {
   readonly keys: readonly string[];
@@ -23,6 +25,10 @@ export interface KvDocuments {
 
 /** KV reads at most this many keys in one bulk request. */
 export const KEYS_PER_READ = 100;
+/** A Worker has at most six open requests to KV at a time. */
+const MAX_PARALLEL_READS = 6;
+
+type Content = Omit<DocumentContent, "key" | "title">;
 
 /** Creates the reader of one namespace. Its errors: `source_unavailable`, with the name of the source. */
 export function createKvDocuments(name: string, namespace: KVNamespace): KvDocuments {
@@ -36,11 +42,13 @@ export function createKvDocuments(name: string, namespace: KVNamespace): KvDocum
       for (let start = 0; start < keys.length; start += KEYS_PER_READ) {
         const batch = keys.slice(start, start + KEYS_PER_READ).filter(isKey);
         const values = await wrapKvError(name, readAll(namespace, batch));
+        const otherKeys = batch.filter((key) => !isUtf8(values.get(key) ?? ""));
+        const others = await readEncoded(name, namespace, otherKeys);
         for (const key of batch) {
           const text = values.get(key) ?? null;
           if (text === null) continue;
-          const documentText = isBinary(text) ? await describeBinary(namespace, key) : text;
-          documents.push({ key, title: readTitle(key, documentText), text: documentText });
+          const content = isUtf8(text) ? { text: text.replace(/^\ufeff/, "") } : others.get(key);
+          if (content !== undefined) documents.push({ key, title: findTitle(key, content.text), ...content });
         }
       }
       return documents;
@@ -62,20 +70,27 @@ async function readAll(namespace: KVNamespace, keys: readonly string[]): Promise
   }
 }
 
-/** A value with at least this share of replacement characters (invalid UTF-8) is binary. */
-const MIN_INVALID_SHARE = 0.01;
-
-/** Whether a value that was read as text is binary: an image, an archive, an office document. */
-function isBinary(text: string): boolean {
-  if (text.includes("\u0000")) return true;
-  const invalid = text.split("\uFFFD").length - 1;
-  return invalid > 0 && invalid >= text.length * MIN_INVALID_SHARE;
+/** Whether a value that was read as text is surely UTF-8. KV replaces invalid bytes, so only the bytes show what the value is. */
+function isUtf8(text: string): boolean {
+  return !text.includes("\u0000") && !text.includes("\ufffd");
 }
 
-/** Builds the text that is shown in place of binary data. */
-async function describeBinary(namespace: KVNamespace, key: string): Promise<string> {
-  const bytes = (await namespace.get(key, "arrayBuffer"))?.byteLength ?? 0;
-  return `This is not UTF-8 text: its ${bytes} bytes are not shown.`;
+/** Reads values as bytes, which no bulk request can, and decodes them. Skips those that have been deleted meanwhile. */
+async function readEncoded(
+  name: string,
+  namespace: KVNamespace,
+  keys: readonly string[],
+): Promise<ReadonlyMap<string, Content>> {
+  const contents = new Map<string, Content>();
+  const readOne = async (key: string): Promise<void> => {
+    const bytes = await namespace.get(key, "arrayBuffer");
+    if (bytes === null) return;
+    const { kind: _kind, ...content } = decodeText(new Uint8Array(bytes));
+    contents.set(key, content);
+  };
+  for (let start = 0; start < keys.length; start += MAX_PARALLEL_READS)
+    await wrapKvError(name, Promise.all(keys.slice(start, start + MAX_PARALLEL_READS).map(readOne)));
+  return contents;
 }
 
 /** Whether KV accepts the key. KV fails on an invalid key instead of finding no value under it. */
@@ -87,10 +102,4 @@ async function wrapKvError<T>(name: string, answer: Promise<T>): Promise<T> {
   return answer.catch((cause: unknown) => {
     throw new AppError("source_unavailable", `The source ${name} is not responding. Try again in a minute.`, { cause });
   });
-}
-
-/** Finds the title: the first Markdown heading, or the key. In CSV and JSON, a # does not start a heading. */
-function readTitle(key: string, text: string): string {
-  if (/\.(?:csv|tsv|json)$/i.test(key)) return key;
-  return /^#{1,3}[ \t]+(.+?)[ \t]*$/m.exec(text)?.[1] ?? key;
 }

@@ -1,6 +1,6 @@
 // The progress of reindexing a document source, in GATEHOUSE_DB: a run continues where the last one stopped, and a lease lets only one
 // run work at a time. Every step can be repeated.
-import { nameTextTable } from "./document-index-store.ts";
+import { buildOtherFormCondition, nameTextTable } from "./document-index-store.ts";
 
 /** The position of a pass over all keys. */
 interface ReindexPosition {
@@ -21,7 +21,10 @@ export interface KeyPage {
 
 /** Stores the progress of one source. */
 export interface ReindexStore {
-  /** Continues the unfinished pass, or begins one that is due. Undefined when there is neither, or another run holds the lease. */
+  /**
+   * Continues the unfinished pass, or begins one that is due or that an entry in another form needs. Undefined when there is neither,
+   * or another run holds the lease.
+   */
   begin(nowMs: number, leaseMs: number): Promise<ReindexPosition | undefined>;
   /**
    * Removes indexed documents that the page lacks and moves to the next page; after the last page, ends the pass. Returns false and
@@ -48,7 +51,7 @@ export function createReindexStore(database: D1Database, source: string): Reinde
         database
           .prepare(
             `UPDATE document_source SET reindex_run = reindex_run + 1, began_ms = ?2, cursor = NULL, after_key = ''
-              WHERE source = ?1 AND began_ms IS NULL AND due_ms <= ?2`,
+              WHERE source = ?1 AND began_ms IS NULL AND (due_ms <= ?2 OR ${buildOtherFormCondition("?1")})`,
           )
           .bind(source, nowMs),
         database

@@ -1,6 +1,8 @@
 // Brings the document index of a namespace up to date with edits made outside Gatehouse, which KV does not announce. A pass
 // goes through all keys page by page; its position is stored, so a run that stops or dies is continued by the next run.
 import { sha256Hex } from "../lib/crypto.ts";
+import { toIndexText } from "../lib/search-words.ts";
+import { INDEX_FORM } from "./document-index-store.ts";
 import type { DocumentIndex, IndexedDocument } from "./document-index-store.ts";
 import type { ReindexStore } from "./reindex-store.ts";
 import { KEYS_PER_READ } from "./kv-documents.ts";
@@ -24,8 +26,8 @@ const KEYS_PER_PAGE = 1000;
 const MAX_RUN_MS = 20_000;
 /** How long one page may take before another run may take over the pass. */
 const LEASE_MS = 60_000;
-/** Characters indexed per document. */
-const MAX_INDEXED_CHARACTERS = 200_000;
+/** The most characters of an entry: a few characters fold to many others, and D1 binds at most 2 MB. */
+const MAX_INDEX_TEXT_CHARACTERS = 500_000;
 
 /**
  * Runs part of a pass, within the limits above. Concurrent runs repeat work but do no harm. Errors: `source_unavailable`, and
@@ -69,8 +71,13 @@ export async function updateIndex(source: KvDocuments, index: DocumentIndex, key
   if (removedKeys.length > 0) await index.remove(removedKeys);
 }
 
-/** Builds a document's index entry. Its hash shows later whether the document has changed. */
+/** Builds a document's index entry. Its hash shows later whether the document, its title or the form of the index has changed. */
 export async function toIndexedDocument({ key, title, text }: DocumentContent): Promise<IndexedDocument> {
-  const hash = (await sha256Hex(text)).slice(0, 32);
-  return { key, hash, title: `${key} ${title}`, body: text.slice(0, MAX_INDEXED_CHARACTERS).toWellFormed() };
+  const digest = await sha256Hex(`${title}\n${text}`);
+  return {
+    key,
+    hash: `${INDEX_FORM}${digest.slice(0, 32)}`,
+    title: toIndexText(`${key} ${title}`),
+    body: toIndexText(text).slice(0, MAX_INDEX_TEXT_CHARACTERS),
+  };
 }

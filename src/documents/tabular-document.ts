@@ -1,11 +1,16 @@
-// Parses CSV documents and JSON arrays into rows that a workspace can store and queries can read. If a document cannot be read
-// as a table, a text says why and where.
+// Parses CSV and JSON documents into rows that a workspace can store and queries can read. If a document cannot be read as a table, a
+// text says why and where.
 import { byteLength } from "../lib/bytes.ts";
 import { makeUniqueColumnNames } from "../sql/identifier.ts";
+import { getStorageType } from "../sql/result-encoding.ts";
 import type { Cell } from "../sql/result-encoding.ts";
-import { CsvError, detectDelimiter, parseCsv } from "./csv-reader.ts";
-import { parseJsonArray } from "./json-array-reader.ts";
-import { parseNumberColumn } from "./exact-numbers.ts";
+import { convertColumn } from "./column-types.ts";
+import { detectDialect } from "./csv-dialect.ts";
+import { CsvError, dropTrailingField, parseCsv } from "./csv-reader.ts";
+import type { CsvField } from "./csv-reader.ts";
+import { parseJsonArray, parseJsonLines } from "./json-array-reader.ts";
+import { describeExcessColumns } from "./raw-table.ts";
+import type { RawTable } from "./raw-table.ts";
 import { governRow } from "../read/source.ts";
 import type { GovernedDocument, GovernedRow } from "../read/source.ts";
 
@@ -22,52 +27,82 @@ export type TabularDocument =
       readonly titles: readonly string[];
       /** Column names made unique. */
       readonly columns: readonly string[];
+      /** The type of all values of each column; null where they are mixed or all missing. */
+      readonly types: readonly StoredType[];
       readonly rows: readonly GovernedRow[];
       /** Whether the document has more rows. */
       readonly hasMore: boolean;
+      /** The value for which later rows are left out; absent if there is none. Row and column are numbers from 1. */
+      readonly wideCell?: WideValue;
     }
   | { readonly kind: "problem"; readonly problem: string };
 
-/** Rows before any size limit other than the row limit is applied. */
-export interface RawTable {
-  readonly titles: readonly string[];
-  readonly rows: readonly (readonly Cell[])[];
+interface WideValue {
+  readonly row: number;
+  readonly column: number;
+  readonly bytes: number;
+  readonly maxBytes: number;
 }
+
+/** The type of the values of a column. */
+export type StoredType = "INTEGER" | "REAL" | "TEXT" | null;
 
 /** Longer documents are not read as tables. */
 const MAX_DOCUMENT_CHARACTERS = 5_000_000;
-/** The column limit of SQLite in Durable Objects. */
-const MAX_COLUMNS = 100;
 
-/** Parses a document as a table. Undefined if its key does not end in .csv, .tsv or .json, or if its JSON is not an array. */
-export function parseTabularDocument(
-  { key, text }: GovernedDocument,
-  limits: TableLimits,
-): TabularDocument | undefined {
-  const format = /\.(csv|tsv|json)$/i.exec(key)?.[1]?.toLowerCase();
-  if (format === undefined) return undefined;
-  if (text.length > MAX_DOCUMENT_CHARACTERS)
+/**
+ * Parses a document as a table. Undefined if its key ends in no extension of a table (.csv, .tsv, .tab, .json, .jsonl, .ndjson), or if
+ * its JSON holds no rows.
+ */
+export function parseTabularDocument(document: GovernedDocument, limits: TableLimits): TabularDocument | undefined {
+  const extension = /\.([a-z]+)$/i.exec(document.key)?.[1]?.toLowerCase();
+  const parse = READERS.get(extension ?? "");
+  if (parse === undefined) return undefined;
+  if (document.problem !== undefined) return { kind: "problem", problem: `it ${document.problem}` };
+  if (document.text.length > MAX_DOCUMENT_CHARACTERS)
     return { kind: "problem", problem: `it is longer than ${MAX_DOCUMENT_CHARACTERS} characters` };
-  const rawTable =
-    format === "json" ? parseJsonArray(text, limits.storedRows + 1) : parseCsvTable(text, limits.storedRows + 1);
+  const rawTable = parse(document.key, document.text.replace(/^\ufeff/, ""), limits.storedRows + 1);
   if (typeof rawTable === "string") return { kind: "problem", problem: rawTable };
   return rawTable && applyTableLimits(rawTable, limits);
 }
 
+type ReadTable = (key: string, text: string, readRows: number) => RawTable | string | undefined;
+
+const readJson: ReadTable = (_key, text, readRows) => parseJsonArray(text, readRows);
+const readJsonLines: ReadTable = (_key, text, readRows) => parseJsonLines(text, readRows);
+
+const READERS: ReadonlyMap<string, ReadTable> = new Map([
+  ["csv", parseCsvTable],
+  ["tsv", parseCsvTable],
+  ["tab", parseCsvTable],
+  ["json", readJson],
+  ["jsonl", readJsonLines],
+  ["ndjson", readJsonLines],
+]);
+
 function applyTableLimits({ titles, rows }: RawTable, { storedRows, maxValueBytes }: TableLimits): TabularDocument {
   if (titles.length === 0) return { kind: "problem", problem: "it has no columns" };
-  if (titles.length > MAX_COLUMNS)
-    return { kind: "problem", problem: `it has ${titles.length} columns; a table can have at most ${MAX_COLUMNS}` };
   const oversizedRow = rows.findIndex((row) => row.some((cell) => isLargerThan(cell, maxValueBytes)));
   const end = Math.min(storedRows, oversizedRow === -1 ? rows.length : oversizedRow);
+  const wideCell = end === oversizedRow ? findWideCell(rows[end] ?? [], end, maxValueBytes) : undefined;
   const rowsWithin = rows.slice(0, end).map((row) => governRow(row));
   return {
     kind: "table",
     titles,
     columns: makeUniqueColumnNames(titles),
+    types: titles.map((_title, index) => findStoredType(rows, index)),
     rows: rowsWithin,
     hasMore: end < rows.length,
+    ...(wideCell === undefined ? {} : { wideCell }),
   };
+}
+
+function findWideCell(row: readonly Cell[], rowIndex: number, maxBytes: number): WideValue | undefined {
+  const column = row.findIndex((cell) => isLargerThan(cell, maxBytes));
+  const cell = row[column];
+  return typeof cell === "string"
+    ? { row: rowIndex + 1, column: column + 1, bytes: byteLength(cell), maxBytes }
+    : undefined;
 }
 
 function isLargerThan(cell: Cell, maxValueBytes: number): boolean {
@@ -75,26 +110,42 @@ function isLargerThan(cell: Cell, maxValueBytes: number): boolean {
   return byteLength(cell) > maxValueBytes;
 }
 
+function findStoredType(rows: RawTable["rows"], index: number): StoredType {
+  const types = new Set(rows.map((row) => getStorageType(row[index] ?? null)));
+  types.delete("null");
+  const [type, other] = types;
+  if (other !== undefined) return null;
+  return type === "integer" ? "INTEGER" : type === "real" ? "REAL" : type === "text" ? "TEXT" : null;
+}
+
 /** Returns the first `readRows` rows, or a text that says why the CSV is malformed. */
-function parseCsvTable(text: string, readRows: number): RawTable | string {
-  const records: (readonly (string | null)[])[] = [];
-  let titles: readonly (string | null)[] | undefined;
+function parseCsvTable(key: string, text: string, readRows: number): RawTable | string {
+  const { delimiter, start } = detectDialect(key, text);
+  const records: (readonly CsvField[])[] = [];
+  let header: readonly CsvField[] | undefined;
   try {
-    for (const { fields, line } of parseCsv(text, detectDelimiter(text))) {
-      titles ??= fields;
-      if (fields.length > titles.length)
-        return `line ${line} has ${fields.length} field(s), but the header has ${titles.length}`;
-      if (titles !== fields) records.push(fields);
+    for (const { fields, line } of parseCsv(text, delimiter, start)) {
+      if (header === undefined) {
+        const excess = describeExcessColumns(fields.length);
+        if (excess !== undefined) return excess;
+        header = fields;
+        continue;
+      }
+      const row = dropTrailingField(fields, header.length);
+      if (row.length > header.length)
+        return `line ${line} has ${row.length} field(s), but the header has ${header.length}`;
+      records.push(row);
       if (records.length === readRows) break;
     }
   } catch (error) {
     if (error instanceof CsvError) return error.message;
     throw error;
   }
-  const titleTexts = (titles ?? []).map((title) => title ?? "");
-  const columns = titleTexts.map((_name, index) => {
-    const values = records.map((fields) => fields[index] ?? null);
-    return parseNumberColumn(values) ?? values;
-  });
-  return { titles: titleTexts, rows: records.map((_fields, row) => columns.map((values) => values[row] ?? null)) };
+  const titles = (header ?? []).map(({ text: title }) => title.trim());
+  const fieldColumns = titles.map((_title, index) => records.map((fields) => fields[index] ?? MISSING_FIELD));
+  const columns = fieldColumns.map((fields) => convertColumn(fields, delimiter));
+  return { titles, rows: records.map((_fields, row) => columns.map((values) => values[row] ?? null)) };
 }
+
+/** Stands for the fields that a short record lacks. */
+const MISSING_FIELD: CsvField = { text: "", isQuoted: false };

@@ -1,5 +1,6 @@
 // The complete operation (MCP completion/complete): completes a partly typed name of something that the user may read.
 import { foldName } from "../sql/identifier.ts";
+import { fromTemplatePrefix, toTemplateKey } from "./visible-datasets.ts";
 import type { VisibleDatasets } from "./visible-datasets.ts";
 import type { Audited } from "../audit/audit.ts";
 import type { WorkspaceAccess } from "../results/workspace-access.ts";
@@ -55,13 +56,21 @@ export async function complete(
       (candidate) => candidate.kind === "kv" && candidate.source.declaration.name === source,
     );
     if (visible?.kind !== "kv") return [];
+    const { source: documents, decision } = visible;
     // KV matches prefixes case-sensitively, over all keys. Other spellings are only looked up among the first keys.
-    const { keys } = await visible.source.listKeys(visible.decision, MAX_DOCUMENTS, prefix);
-    return keys.length > 0 ? keys : (await visible.source.listKeys(visible.decision, MAX_DOCUMENTS)).keys;
+    const prefixes = [...new Set([prefix, fromTemplatePrefix(prefix)])];
+    const lists = await Promise.all(prefixes.map((start) => documents.listKeys(decision, MAX_DOCUMENTS, start)));
+    const keys = new Set(lists.flatMap((list) => list.keys));
+    return keys.size > 0 ? [...keys] : (await documents.listKeys(decision, MAX_DOCUMENTS)).keys;
   };
-  const matchingNames = (await listNames()).filter((name) => foldName(name).startsWith(foldName(prefix)));
+  const startsWithPrefix = (name: string): boolean => foldName(name).startsWith(foldName(prefix));
+  // A user may type on from a value suggested before, in which a document key is escaped.
+  const matchingNames = (await listNames()).filter(
+    (name) => startsWithPrefix(name) || (kind === "document" && startsWithPrefix(toTemplateKey(name))),
+  );
+  const values = matchingNames.slice(0, MAX_VALUES);
   return {
-    answer: { values: matchingNames.slice(0, MAX_VALUES), total: matchingNames.length },
+    answer: { values: kind === "document" ? values.map(toTemplateKey) : values, total: matchingNames.length },
     datasets: [],
     rules: [],
   };

@@ -24,6 +24,8 @@ export interface ResultDescription {
   /** When the result expires, as an ISO time; it may be deleted earlier. */
   readonly until: string;
   readonly masked: readonly string[];
+  /** What is inexact in its rows; absent if nothing is. */
+  readonly inexact?: readonly string[];
   readonly rules: readonly string[];
 }
 
@@ -52,6 +54,7 @@ export function describeResult(result: VisibleResult): Audited<ResultDescription
     ...(incomplete.length > 0 ? { incomplete } : {}),
     until: new Date(expiresAtMs).toISOString(),
     masked: origin.masked,
+    ...(origin.inexact.length > 0 ? { inexact: origin.inexact } : {}),
     rules: listLineageRules(origin),
   };
   const { datasets, rules, masked } = buildAuditFields(origin);

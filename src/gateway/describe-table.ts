@@ -7,6 +7,7 @@ import {
   findVisibleKey,
 } from "../policy/guard-view.ts";
 import type { ViewColumn } from "../policy/guard-view.ts";
+import { describeMaskedForm } from "../policy/masked-forms.ts";
 import type { VisibleTable } from "../read/source.ts";
 
 interface ColumnDescription {
@@ -15,6 +16,8 @@ interface ColumnDescription {
   readonly description: string;
   /** How the column is masked for this user, such as `hidden|clear` if it differs by row. Absent if shown in clear. */
   readonly masked?: string;
+  /** What a masked value looks like, with a made-up example. Absent if shown in clear. */
+  readonly shows?: string;
   /** The `table.column` of the same source that the column refers to. Absent if the user may not see that column. */
   readonly references?: string;
   /** Typical values. Only for a user who sees the column in clear on every row. */
@@ -73,21 +76,23 @@ function describeColumn(
 ): ColumnDescription {
   const { name, type, description } = column;
   const masked = formatMask(column);
-  const {
-    references = null,
-    examples = [],
-    untrusted = false,
-  } = dataset.columns.find((candidate) => candidate.name === name) ?? {};
-  const isInClear = masked === null && !isRowRestricted(decision);
+  const { references = null, untrusted = false } = dataset.columns.find((candidate) => candidate.name === name) ?? {};
+  const examples = listShownExamples({ dataset, decision }, column);
   const isRevealed = decision.grants.some(({ reveal }) => reveal.includes(name));
   return {
     name,
     type,
     description,
-    ...(masked === null ? {} : { masked }),
+    ...(masked === null ? {} : { masked, shows: describeMaskedForm(column) }),
     ...(references !== null && visibleNames.has(references) ? { references } : {}),
-    ...(isInClear && examples.length > 0 ? { examples } : {}),
+    ...(examples.length > 0 ? { examples } : {}),
     ...(isRevealed ? { reveal: true } : {}),
     ...(untrusted ? { untrusted: true } : {}),
   };
+}
+
+/** Lists the typical values of a column that describe shows this user: none unless they see the column in clear on every row. */
+export function listShownExamples({ dataset, decision }: VisibleTable, column: ViewColumn): readonly string[] {
+  if (formatMask(column) !== null || isRowRestricted(decision)) return [];
+  return dataset.columns.find(({ name }) => name === column.name)?.examples ?? [];
 }

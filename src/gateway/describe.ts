@@ -1,4 +1,5 @@
 // The describe operation: what this user may read, in three steps: an overview, one source, one dataset in full.
+import { shortenText } from "../lib/text-cut.ts";
 import type { Organisation } from "../config/define-gatehouse.ts";
 import { AppError } from "../errors.ts";
 import type { Policy, SavedQuery, Subject } from "../policy/model.ts";
@@ -128,7 +129,10 @@ function describeGroup(visible: VisibleTables, pattern: string): Audited<SourceO
 }
 
 function listTables(about: SourceOverview, tables: readonly VisibleTable[]): Audited<SourceOverview> {
-  const datasets = tables.map(({ dataset }) => ({ dataset: dataset.id, description: truncate(dataset.description) }));
+  const datasets = tables.map(({ dataset }) => ({
+    dataset: dataset.id,
+    description: shortenText(dataset.description, MAX_SUMMARY_CHARACTERS),
+  }));
   return {
     answer: { ...about, datasets },
     datasets: datasets.map((entry) => entry.dataset),
@@ -137,10 +141,6 @@ function listTables(about: SourceOverview, tables: readonly VisibleTable[]): Aud
 }
 
 const MAX_SUMMARY_CHARACTERS = 120;
-
-function truncate(text: string): string {
-  return text.length <= MAX_SUMMARY_CHARACTERS ? text : `${text.slice(0, MAX_SUMMARY_CHARACTERS - 1).toWellFormed()}…`;
-}
 
 function describeDocuments({ dataset, decision }: VisibleDocuments): DocumentsDescription {
   return {

@@ -1,8 +1,8 @@
-// Fetches documents as text, and lists the documents of a source. A tabular document (CSV or a JSON array) is also stored as a
+// Fetches documents as text, and lists the documents of a source. A tabular document (CSV, JSON, JSON Lines) is also stored as a
 // result that queries can use; like any result, it is deleted when the grant that it was read under is gone.
 import { parseTabularDocument } from "../documents/tabular-document.ts";
 import type { TableLimits, TabularDocument } from "../documents/tabular-document.ts";
-import type { GovernedDocument } from "../read/source.ts";
+import type { GovernedDocument, GovernedRow } from "../read/source.ts";
 import { listGrantingRules } from "../policy/guard-view.ts";
 import { sha256Hex } from "../lib/crypto.ts";
 import { documentUri, createNotFoundDenial } from "./visible-datasets.ts";
@@ -13,11 +13,17 @@ import { FREE_FORM } from "../results/lineage.ts";
 import type { Audited } from "../audit/audit.ts";
 import { describeResultColumns } from "../results/stored-results.ts";
 import { fence, buildUntrustedNote } from "../answers/untrusted-text.ts";
-import { buildResultColumn } from "../results/workspace-access.ts";
+import { buildResultColumn } from "../results/stored-columns.ts";
 import type { WorkspaceAccess } from "../results/workspace-access.ts";
 
 /** The most documents that the text of a document source lists. */
 const MAX_LISTED_DOCUMENTS = 200;
+
+/**
+ * How tables are read. Raise it with each change of their types or values: a result that an earlier version of Gatehouse stored is then
+ * not taken for the table of today.
+ */
+const TABLE_FORM = 2;
 
 /** Fetches a document by its key. `tableLimits` of null stores no result. Errors: `not_found`. */
 export async function fetchDocument(
@@ -40,6 +46,7 @@ export async function fetchDocument(
     url: documentUri(dataset, key),
     metadata: {
       kind: "document",
+      ...(document.encoding === undefined ? {} : { encoding: describeEncoding(document.encoding) }),
       ...storedTable,
       ...buildUntrustedNote(untrusted),
       rules: listGrantingRules(decision),
@@ -49,6 +56,11 @@ export async function fetchDocument(
   return { answer, datasets: [dataset.id], rules: decision.rules, untrusted, rows: 1, ...result };
 }
 
+/** Says how bytes were read that are not UTF-8: another single-byte encoding would give other letters. */
+function describeEncoding(encoding: string): string {
+  return `Read as ${encoding}, because it is not UTF-8. If letters look wrong, store it as UTF-8.`;
+}
+
 type StoredTable =
   | {
       readonly result: string;
@@ -56,10 +68,20 @@ type StoredTable =
       readonly rows: number;
       readonly columns: readonly string[];
       readonly use: string;
+      /** How many values of which columns are NULL; absent if none are. */
+      readonly missing?: readonly string[];
       /** How many rows are missing; absent if none are. */
       readonly cut?: string;
     }
   | { readonly table: string };
+
+/** Lists how many stored values of each column are NULL; empty if none are. */
+function listMissing(columns: readonly string[], rows: readonly GovernedRow[]): readonly string[] {
+  return columns.flatMap((name, index) => {
+    const missing = rows.filter((row) => (row[index] ?? null) === null).length;
+    return missing === 0 ? [] : [`${name}: ${missing} of ${rows.length}`];
+  });
+}
 
 async function storeTable(
   workspace: WorkspaceAccess,
@@ -70,7 +92,7 @@ async function storeTable(
   if (table.kind === "problem") return { table: `Not stored as a table: ${table.problem}.` };
   // Column names are never fenced in query answers, so names that outsiders chose could carry a prompt injection.
   const columns = dataset.untrusted ? table.titles.map((_title, index) => `column_${index + 1}`) : table.columns;
-  const version = (await sha256Hex(document.text)).slice(0, 8);
+  const version = (await sha256Hex(`${TABLE_FORM}:${document.text}`)).slice(0, 8);
   const origin = {
     source: dataset.source,
     sql: `document ${document.key}, version ${version}`,
@@ -80,6 +102,7 @@ async function storeTable(
     masked: [],
     untrusted: dataset.untrusted ? [dataset.id] : [],
     incomplete: [],
+    inexact: [],
     read: table.rows.length,
     more: table.hasMore,
   };
@@ -87,13 +110,16 @@ async function storeTable(
   const existingResult = (await workspace.open()).results.find(
     (result) => result.origin.source === origin.source && result.origin.sql === origin.sql,
   );
+  const labels = { masked: [], untrusted: origin.untrusted, inexact: [] };
+  const storedColumns = columns.map((name, index) =>
+    buildResultColumn(name, table.rows, index, { affinity: table.types[index] ?? "BLOB", collation: "BINARY" }, labels),
+  );
   const { id, storedRows } =
     existingResult === undefined
-      ? await workspace.store({ columns, rows: table.rows, origin })
+      ? await workspace.store({ columns: storedColumns, rows: table.rows, origin })
       : { id: existingResult.id, storedRows: existingResult.rows };
-  const describedColumns = describeResultColumns({
-    columns: columns.map((name, index) => buildResultColumn(name, table.rows, index)),
-  });
+  const missing = listMissing(columns, table.rows.slice(0, storedRows));
+  const describedColumns = describeResultColumns({ columns: storedColumns });
   return {
     result: id,
     rows: storedRows,
@@ -101,10 +127,18 @@ async function storeTable(
       dataset.untrusted ? `${name}: ${type}, titled ${fence(table.titles[index] ?? "")}` : `${name}: ${type}`,
     ),
     use: `query with source "workspace" and the table ${id}`,
+    ...(missing.length > 0 ? { missing } : {}),
     ...(table.hasMore || storedRows < table.rows.length
-      ? { cut: `${storedRows} of ${formatTotal(origin)} rows are stored.` }
+      ? { cut: `${storedRows} of ${formatTotal(origin)} rows are stored.${describeWideCell(table)}` }
       : {}),
   };
+}
+
+/** Names the value for which later rows are not stored; empty if there is none. An outsider may have written the column's name. */
+function describeWideCell({ wideCell }: TabularDocument & { readonly kind: "table" }): string {
+  if (wideCell === undefined) return "";
+  const { row, column, bytes, maxBytes } = wideCell;
+  return ` Row ${row} has ${bytes} bytes in column ${column}; a value can have at most ${maxBytes}.`;
 }
 
 /** Lists the documents of a source by id. */

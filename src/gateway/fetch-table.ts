@@ -3,12 +3,14 @@ import { listGrantingRules, formatMask, listVisibleColumns, findVisibleKey } fro
 import type { ViewColumn } from "../policy/guard-view.ts";
 import { toJsonCell } from "../sql/result-encoding.ts";
 import { quoteIdentifier } from "../sql/identifier.ts";
+import { parseInteger } from "../sql/parameters.ts";
 import type { SqlValue } from "../sql/parameters.ts";
 import { parseTrustedStatement } from "../sql/statement.ts";
 import type { VisibleTable } from "../read/source.ts";
 import { datasetUri, createNotFoundDenial, rowUri } from "./visible-datasets.ts";
 import type { RowTarget, TableTarget, VisibleDatasets } from "./visible-datasets.ts";
 import { describeTable } from "./describe-table.ts";
+import { createRowTooLargeError } from "../answers/shown-rows.ts";
 import type { FetchAnswer } from "../answers/fetch-answer.ts";
 import { DeniedError } from "../audit/audit.ts";
 import type { Audited } from "../audit/audit.ts";
@@ -21,8 +23,8 @@ const MAX_VALUE_BYTES = 1_000_000;
 export function fetchTable({ visible, table }: TableTarget): Audited<FetchAnswer> {
   const { dataset, decision } = table;
   const described = describeTable(table, visible.tables);
-  const columns = described.columns.map(({ name: columnName, type, masked, references, description }) => {
-    const maskText = masked === undefined ? "" : `, masked: ${masked}`;
+  const columns = described.columns.map(({ name: columnName, type, masked, shows, references, description }) => {
+    const maskText = masked === undefined ? "" : `, masked: ${masked}, shows: ${shows}`;
     const referenceText = references === undefined ? "" : `, refers to ${references}`;
     return `- ${columnName} (${type}${maskText}${referenceText}): ${description}`;
   });
@@ -68,14 +70,16 @@ interface KeyCondition {
 /** Builds the condition for exactly this key, so that a row has one id. Undefined if the text is no key of the column's type. */
 function parseKeyCondition({ name, type }: ViewColumn, key: string): KeyCondition | undefined {
   const column = quoteIdentifier(name);
-  if (type === "integer")
-    return /^(?:0|-?[1-9][0-9]{0,14})$/.test(key) ? { sql: `${column} = ?`, values: [Number(key)] } : undefined;
+  if (type === "integer") {
+    const value = parseInteger(key);
+    return value === undefined ? undefined : { sql: `${column} = ?`, values: [value] };
+  }
   if (type === "real" || type === "boolean") return { sql: `${column} = ?`, values: [key] };
   // The column may compare other keys as equal (NOCASE, RTRIM, numeric affinity); the second comparison excludes them.
   return { sql: `${column} = ? AND CAST(${column} AS TEXT) = ? COLLATE BINARY`, values: [key, key] };
 }
 
-/** Fetches a row by its key. Errors: `not_found`. */
+/** Fetches a row by its key. Errors: `not_found`, and `limit_reached` for a row that is too large. */
 export async function fetchRow(
   datasets: VisibleDatasets,
   { visible, table, key }: RowTarget,
@@ -95,6 +99,7 @@ export async function fetchRow(
     // A user who names a row wants its current values, not those of a replica.
     bookmark: "first-primary",
   });
+  if (read.isCutBySize) throw createRowTooLargeError(MAX_VALUE_BYTES, read.wideCell);
   const [row] = read.rows;
   if (row === undefined) throw createNotFoundDenial(datasets, id);
   const untrusted = listUntrustedColumns(table);

@@ -3,10 +3,12 @@ import { AppError } from "../errors.ts";
 import { isMaskingToken } from "../masking-tokens/masking-token-store.ts";
 import type { TableLimits } from "../documents/tabular-document.ts";
 import { findTarget, createNotFoundDenial } from "./visible-datasets.ts";
-import type { VisibleDatasets } from "./visible-datasets.ts";
+import type { Target, VisibleDatasets } from "./visible-datasets.ts";
+import { RESULT_MIME_TYPE, ROW_MIME_TYPE, getDocumentMimeType } from "./mime-types.ts";
 import { fetchDocument, listDocuments } from "./fetch-document.ts";
 import { fetchRow, fetchTable } from "./fetch-table.ts";
 import type { FetchAnswer } from "../answers/fetch-answer.ts";
+import { takePage } from "../answers/text-pages.ts";
 import type { Audited } from "../audit/audit.ts";
 import { revealMaskingToken } from "./reveal-masking-token.ts";
 import { fetchResult, parseResultName, resultUri } from "../results/stored-results.ts";
@@ -29,6 +31,7 @@ interface FetchRequest {
 /** A resource as text, with notes about missing rows, further pages and untrusted text. */
 export interface ResourceText {
   readonly text: string;
+  readonly mimeType: string;
   readonly notes: readonly string[];
 }
 
@@ -85,7 +88,9 @@ export async function fetchResource(
     ...("untrusted" in metadata ? [UNTRUSTED_NOTE] : []),
   ];
   const result = parseResultName(request.id);
-  if (!("pages" in metadata)) return { ...audited, answer: { text, notes } };
+  const target = findTarget(datasets, request.id);
+  const mimeType = target === undefined ? RESULT_MIME_TYPE : getTargetMimeType(target);
+  if (!("pages" in metadata)) return { ...audited, answer: { text, mimeType, notes } };
   if (result === undefined) {
     throw new AppError(
       "limit_reached",
@@ -95,7 +100,19 @@ export async function fetchResource(
   const { page = 1 } = result;
   const pages = Number(metadata["pages"]);
   const next = page < pages ? ` The next page is ${resultUri(result.id, page + 1)}.` : "";
-  return { ...audited, answer: { text, notes: [`Page ${page} of ${pages}.${next}`, ...notes] } };
+  return { ...audited, answer: { text, mimeType, notes: [`Page ${page} of ${pages}.${next}`, ...notes] } };
+}
+
+function getTargetMimeType(target: Target): string {
+  switch (target.kind) {
+    case "table":
+    case "documents":
+      return "text/plain";
+    case "row":
+      return ROW_MIME_TYPE;
+    case "document":
+      return getDocumentMimeType(target.visible.dataset, target.key);
+  }
 }
 
 /** Cuts the text to the requested page and adds the number of pages. */
@@ -104,14 +121,16 @@ function cutToPage(
   { page, pageCharacters }: Pick<FetchRequest, "page" | "pageCharacters">,
 ): Audited<FetchAnswer> {
   const { answer } = audited;
-  const pages = Math.max(1, Math.ceil(answer.text.length / pageCharacters));
-  if (page > pages) {
+  const isFenced = "untrusted" in answer.metadata;
+  const taken = takePage(answer.text, page, { pageCharacters, isFenced });
+  if (taken === undefined) {
+    const { pages } = takePage(answer.text, 1, { pageCharacters, isFenced }) ?? { pages: 1 };
     throw new AppError(
       "invalid_input",
       `page ${page} does not exist: ${JSON.stringify(answer.id)} has ${pages} page(s).`,
     );
   }
+  const { text, pages } = taken;
   if (pages === 1) return audited;
-  const text = answer.text.slice((page - 1) * pageCharacters, page * pageCharacters).toWellFormed();
   return { ...audited, answer: { ...answer, text, metadata: { ...answer.metadata, page, pages } }, cut: true };
 }

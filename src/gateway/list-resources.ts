@@ -1,4 +1,5 @@
-// The list-resources operation (MCP resources/list): the stored results, tables and documents that a user can read by URI.
+// The list-resources operation (MCP resources/list): the tables, documents and stored results that a user can read by URI.
+import { RESULT_MIME_TYPE, getDocumentMimeType } from "./mime-types.ts";
 import { datasetUri, documentUri } from "./visible-datasets.ts";
 import type { VisibleDatasets } from "./visible-datasets.ts";
 import type { Audited } from "../audit/audit.ts";
@@ -10,41 +11,53 @@ export interface ResourceEntry {
   readonly uri: string;
   readonly name: string;
   readonly description?: string;
+  readonly mimeType: string;
 }
 
 /** The most documents to list per source; search finds the others. */
 const MAX_LISTED_DOCUMENTS = 1000;
 
-/** Lists stored results, newest first, then tables and documents in declared order. */
+/**
+ * Lists tables and documents in declared order, then stored results, newest first: clients show the start of the list, and a day of
+ * queries must not hide the data.
+ */
 export async function listResources(
   { sources }: VisibleDatasets,
   workspace: WorkspaceAccess,
 ): Promise<Audited<readonly ResourceEntry[]>> {
   const { results } = await workspace.open();
-  const entries: ResourceEntry[] = results.toReversed().map((result) => ({
-    uri: resultUri(result.id),
-    name: `Result ${result.id}`,
-    description: summariseResult(result),
-  }));
+  const entries: ResourceEntry[] = [];
   const datasets: string[] = [];
   const rules: string[] = [];
   let cut = false;
   for (const visible of sources) {
     if (visible.kind === "d1") {
       for (const { dataset, decision } of visible.tables) {
-        entries.push({ uri: datasetUri(dataset), name: dataset.id, description: dataset.description });
-        datasets.push(dataset.id);
+        const { id: name, description } = dataset;
+        entries.push({ uri: datasetUri(dataset), name, description, mimeType: "text/plain" });
+        datasets.push(name);
         rules.push(...decision.rules);
       }
       continue;
     }
-    const { keys, hasMore } = await visible.source.listKeys(visible.decision, MAX_LISTED_DOCUMENTS);
+    const { dataset, decision } = visible;
+    const { keys, hasMore } = await visible.source.listKeys(decision, MAX_LISTED_DOCUMENTS);
     entries.push(
-      ...keys.map((key) => ({ uri: documentUri(visible.dataset, key), name: `${visible.dataset.id}/${key}` })),
+      ...keys.map((key) => ({
+        uri: documentUri(dataset, key),
+        name: `${dataset.id}/${key}`,
+        mimeType: getDocumentMimeType(dataset, key),
+      })),
     );
-    datasets.push(visible.dataset.id);
-    rules.push(...visible.decision.rules);
+    datasets.push(dataset.id);
+    rules.push(...decision.rules);
     cut ||= hasMore;
   }
-  return { answer: entries, datasets, rules, cut };
+  const resultEntries = results.toReversed().map((result) => ({
+    uri: resultUri(result.id),
+    name: `Result ${result.id}`,
+    description: summariseResult(result),
+    mimeType: RESULT_MIME_TYPE,
+  }));
+  return { answer: [...entries, ...resultEntries], datasets, rules, cut };
 }

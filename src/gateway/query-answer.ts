@@ -2,9 +2,10 @@
 // conclusions (cuts, masks, row rules, untrusted text).
 import { describeEncoding } from "../sql/result-encoding.ts";
 import type { TableRead } from "../read/source.ts";
+import type { WideCell } from "../read/wide-cell.ts";
 import { listLineageRules } from "../results/lineage.ts";
 import type { Provenance } from "../results/lineage.ts";
-import { formatTotal } from "../answers/shown-rows.ts";
+import { describeWideCell, formatTotal } from "../answers/shown-rows.ts";
 import type { ShownRow } from "../answers/shown-rows.ts";
 import { UNTRUSTED_NOTE } from "../answers/untrusted-text.ts";
 
@@ -22,9 +23,11 @@ export interface QueryAnswer {
   readonly incomplete?: readonly string[];
   /** Datasets of which the user sees only the rows that their rules allow. */
   readonly restricted?: readonly string[];
-  /** Columns in reach of the SQL that are masked for this user. */
+  /** Columns that the SQL reads and that are masked for this user. */
   readonly masked?: readonly string[];
-  /** Columns in reach of the SQL whose text outsiders write. If there are any, every text in the rows is fenced. */
+  /** What is inexact in the rows, because the SQL compares, sorts or computes with masked columns; absent if nothing is. */
+  readonly inexact?: readonly string[];
+  /** Columns that the SQL reads and whose text outsiders write. Their texts in the rows are fenced, and those of computed columns. */
   readonly untrusted?: readonly string[];
   /** Explains the fence; present with `untrusted`. */
   readonly note?: string;
@@ -40,14 +43,16 @@ type RowCount = { readonly shown: number; readonly kept: number } & (
 interface AnswerInput {
   readonly read: TableRead;
   readonly rows: readonly ShownRow[];
+  /** The cell for which later rows are not shown or not stored; null if they are missing for another reason. */
+  readonly wideCell: WideCell | null;
   readonly provenance: Provenance;
   readonly result: string;
   readonly storedRows: number;
 }
 
 /** Builds the answer from the rows that were read and the result that stores them. */
-export function buildQueryAnswer({ read, rows, provenance, result, storedRows }: AnswerInput): QueryAnswer {
-  const { restricted, masked, untrusted, incomplete } = provenance;
+export function buildQueryAnswer({ read, rows, wideCell, provenance, result, storedRows }: AnswerInput): QueryAnswer {
+  const { restricted, masked, inexact, untrusted, incomplete } = provenance;
   const encoded = listEncodedColumns(read, rows.length);
   const counts = { shown: rows.length, kept: storedRows };
   const count = read.hasMore ? { ...counts, atLeast: read.rows.length + 1 } : { ...counts, total: read.rows.length };
@@ -58,10 +63,11 @@ export function buildQueryAnswer({ read, rows, provenance, result, storedRows }:
     rows,
     count,
     ...(encoded.length > 0 ? { encoded } : {}),
-    ...(isCut ? { cut: describeCut(read, counts, result) } : {}),
+    ...(isCut ? { cut: describeCut(read, counts, result, wideCell) } : {}),
     ...(incomplete.length > 0 ? { incomplete } : {}),
     ...(restricted.length > 0 ? { restricted } : {}),
     ...(masked.length > 0 ? { masked } : {}),
+    ...(inexact.length > 0 ? { inexact } : {}),
     ...(untrusted.length > 0 ? { untrusted, note: UNTRUSTED_NOTE } : {}),
     rules: listLineageRules(provenance),
   };
@@ -78,12 +84,14 @@ function describeCut(
   { rows, hasMore }: TableRead,
   count: { readonly shown: number; readonly kept: number },
   result: string,
+  wideCell: WideCell | null,
 ): string {
+  const cause = wideCell === null ? "" : ` ${describeWideCell(wideCell)}`;
   const total = formatTotal({ read: rows.length, more: hasMore });
   const rest =
     count.kept > count.shown
       ? `${count.kept} rows are stored as ${result}: fetch it, or query it as a table of source workspace.`
       : "The other rows are not stored.";
   const narrow = count.kept < rows.length || hasMore ? " To cover all rows, aggregate or filter in SQL." : "";
-  return `${count.shown} of ${total} rows shown. ${rest}${narrow}`;
+  return `${count.shown} of ${total} rows shown.${cause} ${rest}${narrow}`;
 }

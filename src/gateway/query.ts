@@ -8,8 +8,11 @@ import type { SqlValue } from "../sql/parameters.ts";
 import { parseStatement } from "../sql/statement.ts";
 import type { Statement } from "../sql/statement.ts";
 import type { VisibleTable, TableRead, TableSource } from "../read/source.ts";
+import { findWideCell } from "../read/wide-cell.ts";
 import { WORKSPACE } from "../results/workspace-source.ts";
 import { buildQueryAnswer } from "./query-answer.ts";
+import { labelRead, labelTableColumn } from "../answers/column-labels.ts";
+import type { ColumnLabels, ReadLabels } from "../answers/column-labels.ts";
 import { showRows } from "../answers/shown-rows.ts";
 import type { QueryAnswer } from "./query-answer.ts";
 import { createDenial } from "./visible-datasets.ts";
@@ -19,7 +22,13 @@ import type { Provenance } from "../results/lineage.ts";
 import { withTimeout } from "../audit/query-timeout.ts";
 import { StillRunningError } from "../audit/audit.ts";
 import type { Audited } from "../audit/audit.ts";
-import { listIncompleteResults, buildAuditFields } from "../results/stored-results.ts";
+import {
+  describeMissingResult,
+  listIncompleteResults,
+  buildAuditFields,
+  getColumnLabels,
+} from "../results/stored-results.ts";
+import { buildResultColumn } from "../results/stored-columns.ts";
 import type { WorkspaceAccess } from "../results/workspace-access.ts";
 
 interface QueryRequest {
@@ -42,11 +51,12 @@ interface QueryRequest {
   readonly saved: SavedQuery | null;
 }
 
-/** The tables that a query may use, and how to describe the provenance of its rows. */
+/** The tables that a query may use, and how to describe what it reads of them. */
 interface QuerySource {
   readonly source: TableSource;
   readonly tables: readonly VisibleTable[];
-  readonly buildProvenance: (usedTables: readonly VisibleTable[], statement: Statement) => Provenance;
+  readonly labelColumn: (table: VisibleTable, column: string) => ColumnLabels;
+  readonly buildProvenance: (usedTables: readonly VisibleTable[], labels: ReadLabels) => Provenance;
 }
 
 /** Runs one governed SELECT. Errors: `not_found` for the source, `limit_reached`, and those of `TableSource.read`. */
@@ -72,31 +82,83 @@ export async function query(
         ? createDenial(error, datasets, isRequested)
         : undefined;
     if (denied !== undefined && denied.denials.length > 0) throw denied;
-    throw request.source === WORKSPACE ? removeMissingFlag(error) : error;
+    throw request.source === WORKSPACE
+      ? explainMissingResult(error, statement, querySource)
+      : addOtherSourceHint(error, statement, datasets, request.source);
   });
-  const usedTables = querySource.tables.filter((table) => read.usedTables.includes(table.dataset.table));
-  const provenance = querySource.buildProvenance(usedTables, statement);
-  return storeAndAnswer(workspace, request, read, provenance);
+  const usedTables = querySource.tables.filter((table) => read.shape.reads.has(table.dataset.table));
+  const labels = labelRead(read, (name, column) => {
+    const table = usedTables.find(({ dataset }) => dataset.table === name);
+    if (table === undefined) throw new TypeError(`the statement reads a column of ${name}, but not the table`);
+    return querySource.labelColumn(table, column);
+  });
+  const provenance = querySource.buildProvenance(usedTables, labels);
+  return storeAndAnswer(workspace, request, read, labels, provenance);
 }
 
-/** Drops the flag that adds a role hint: another role would not give a user more of their own results. */
-function removeMissingFlag(error: unknown): unknown {
+/**
+ * Says so when a result is gone: another result that resembles its name has other rows. Drops the flag that adds a role hint, because
+ * another role would not give a user more of their own results.
+ */
+function explainMissingResult(error: unknown, { names }: Statement, { tables }: QuerySource): unknown {
   if (!(error instanceof AppError) || !error.isMissing) return error;
-  return new AppError(error.code, error.publicMessage, { cause: error.cause });
+  const missing = [...names.keys()].find(
+    (name) => RESULT_ID.test(name) && !tables.some(({ dataset }) => dataset.table === name),
+  );
+  const message = missing === undefined ? error.publicMessage : describeMissingResult(missing);
+  return new AppError(error.code, message, { cause: error.cause });
+}
+
+const RESULT_ID = /^r[1-9][0-9]*$/;
+
+/** Adds where a name that this source lacks can be read: in another source that the user sees, or among the results. */
+function addOtherSourceHint(
+  error: unknown,
+  { names }: Statement,
+  { sources }: VisibleDatasets,
+  requestedSource: string,
+): unknown {
+  if (!(error instanceof AppError) || !error.isMissing) return error;
+  const tables = sources.flatMap((visible) => (visible.kind === "d1" ? visible.tables : []));
+  const ownTables = new Set(
+    tables.flatMap(({ dataset }) => (dataset.source === requestedSource ? [dataset.table] : [])),
+  );
+  const hints = [
+    ...tables.flatMap(({ dataset: { table, source } }) =>
+      source !== requestedSource && names.has(foldName(table)) && !ownTables.has(table)
+        ? [`${table} is a table of source ${source}.`]
+        : [],
+    ),
+    ...[...names.keys()]
+      .filter((name) => RESULT_ID.test(name))
+      .map((name) => `Results such as ${name} are tables of source workspace.`),
+  ];
+  if (hints.length === 0) return error;
+  return new AppError(error.code, [error.publicMessage, hints[0]].join(" "), { cause: error.cause, isMissing: true });
 }
 
 async function storeAndAnswer(
   workspace: WorkspaceAccess,
   request: QueryRequest,
   read: TableRead,
+  labels: ReadLabels,
   provenance: Provenance,
 ): Promise<Audited<QueryAnswer>> {
-  const rows = showRows(read, provenance, request);
+  const shown = showRows(read, labels.columns, request);
   const { source, sql, saved } = request;
   const question = { source, sql: saved === null ? sql : `saved query ${saved.name}` };
   const origin = { ...question, read: read.rows.length, more: read.hasMore, ...provenance };
-  const { id: result, storedRows } = await workspace.store({ columns: read.columns, rows: read.rows, origin });
-  const answer = buildQueryAnswer({ read, rows, provenance, result, storedRows });
+  const columns = read.shape.columns.map((shape, index) =>
+    buildResultColumn(read.columns[index] ?? "", read.rows, index, shape, labels.columns[index] ?? labels.all),
+  );
+  const { id: result, storedRows } = await workspace.store({ columns, rows: read.rows, origin });
+  const storedCell =
+    storedRows < read.rows.length
+      ? findWideCell(read.columns, read.rows.slice(0, storedRows + 1), request.storedBytes)
+      : read.wideCell;
+  const { rows } = shown;
+  const wideCell = shown.wideCell ?? storedCell;
+  const answer = buildQueryAnswer({ read, rows, wideCell, provenance, result, storedRows });
   return {
     answer,
     ...buildAuditFields(provenance),
@@ -119,8 +181,18 @@ async function openResults(workspace: WorkspaceAccess, { names }: Statement): Pr
   return {
     source,
     tables,
-    buildProvenance: (usedTables) =>
-      uniteProvenance(usedTables.flatMap(({ dataset }) => originById.get(dataset.table) ?? [])),
+    labelColumn: ({ dataset }, name) => {
+      const result = results.find(({ id }) => id === dataset.table);
+      const column = result?.columns.find((candidate) => candidate.name === name);
+      if (result === undefined || column === undefined)
+        throw new TypeError(`there is no column ${name} of ${dataset.id}`);
+      return getColumnLabels(result, column);
+    },
+    buildProvenance: (usedTables, labels) =>
+      uniteProvenance(
+        usedTables.flatMap(({ dataset }) => originById.get(dataset.table) ?? []),
+        labels,
+      ),
   };
 }
 
@@ -129,7 +201,11 @@ function openTables(datasets: VisibleDatasets, { source: name, saved }: QueryReq
   const visible = sources.find((candidate) => candidate.source.declaration.name === name);
   const readBy = saved === null ? FREE_FORM : buildSavedReadBy(saved);
   if (visible !== undefined)
-    return { ...visible, buildProvenance: (usedTables, statement) => buildProvenance(usedTables, statement, readBy) };
+    return {
+      ...visible,
+      labelColumn: labelTableColumn,
+      buildProvenance: (usedTables, labels) => buildProvenance(usedTables, labels, readBy),
+    };
   if (datasets.sources.some((candidate) => candidate.source.declaration.name === name))
     throw new AppError("invalid_input", `${name} holds documents: find them with search, and read them with fetch.`);
   throw createDenial(

@@ -4,6 +4,7 @@ import type { SavedQuery } from "../policy/model.ts";
 import { scoreText, extractSnippet, extractWords } from "../lib/search-words.ts";
 import type { GovernedDocument } from "../read/source.ts";
 import { listVisibleColumns } from "../policy/guard-view.ts";
+import { listShownExamples } from "./describe-table.ts";
 import { datasetUri, documentUri } from "./visible-datasets.ts";
 import type { VisibleDatasets, VisibleDocuments, VisibleTables } from "./visible-datasets.ts";
 import type { Audited } from "../audit/audit.ts";
@@ -93,9 +94,13 @@ interface HitList {
 }
 
 function searchTables({ tables }: VisibleTables, words: readonly string[]): HitList {
-  const hits = tables.flatMap(({ dataset, decision }): Hit[] => {
-    const columns = listVisibleColumns(decision, dataset);
-    const body = [dataset.description, ...columns.map((column) => `${column.name}: ${column.description}`)].join("\n");
+  const hits = tables.flatMap((table): Hit[] => {
+    const { dataset, decision } = table;
+    const columns = listVisibleColumns(decision, dataset).map((column) => {
+      const examples = listShownExamples(table, column);
+      return `${column.name}: ${column.description}${examples.length > 0 ? `, e.g. ${examples.join(", ")}` : ""}`;
+    });
+    const body = [dataset.description, ...columns].join("\n");
     const score = scoreText(words, `${dataset.source} ${dataset.table}`, body);
     const hit = {
       id: dataset.id,

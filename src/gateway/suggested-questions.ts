@@ -1,5 +1,6 @@
 // Suggests questions that the data can answer for one user, worded for their assistant. They come from the columns that the
 // user sees and from a sample of rows, so no question is about a masked, hidden or empty column.
+import { shortenText } from "../lib/text-cut.ts";
 import { quoteIdentifier } from "../sql/identifier.ts";
 import { parseStatement } from "../sql/statement.ts";
 import type { Cell } from "../sql/result-encoding.ts";
@@ -140,5 +141,5 @@ function humanizeName(name: string): string {
 }
 
 function truncate(text: string): string {
-  return text.length <= MAX_NAME_CHARACTERS ? text : `${text.slice(0, MAX_NAME_CHARACTERS - 1).toWellFormed()}…`;
+  return shortenText(text, MAX_NAME_CHARACTERS);
 }

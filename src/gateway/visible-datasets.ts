@@ -96,7 +96,7 @@ export interface RowTarget {
 }
 
 /** What an id names: a table, a row, a document source or a document. */
-type Target =
+export type Target =
   | TableTarget
   | RowTarget
   | { readonly kind: "documents"; readonly visible: VisibleDocuments }
@@ -116,15 +116,17 @@ export function createReadCheck(
 export function findTarget({ sources }: VisibleDatasets, id: string): Target | undefined {
   const path = parsePath(id);
   for (const visible of sources) {
+    if (path.kind !== undefined && path.kind !== visible.kind) continue;
     if (visible.kind === "kv") {
-      const key = readKeyBelow(path, visible.dataset.id);
-      if (key !== undefined) return key === "" ? { kind: "documents", visible } : { kind: "document", visible, key };
+      const key = findKey(path, visible.dataset.id);
+      if (key === null) return { kind: "documents", visible };
+      if (key !== undefined) return isAddressable(key) && key !== "" ? { kind: "document", visible, key } : undefined;
       continue;
     }
     for (const table of visible.tables) {
-      const key = readKeyBelow(path, table.dataset.id);
-      if (key !== undefined)
-        return key === "" ? { kind: "table", visible, table } : { kind: "row", visible, table, key };
+      const key = findKey(path, table.dataset.id);
+      if (key === null) return { kind: "table", visible, table };
+      if (key !== undefined) return isAddressable(key) ? { kind: "row", visible, table, key } : undefined;
     }
   }
   return undefined;
@@ -133,7 +135,7 @@ export function findTarget({ sources }: VisibleDatasets, id: string): Target | u
 /** Creates the error for an id that names nothing the subject may read. Its message is the same whether or not it exists. */
 export function createNotFoundDenial(datasets: VisibleDatasets, id: string): DeniedError {
   const path = parsePath(id);
-  const suggestion = suggestDataset(datasets, path);
+  const suggestion = suggestDataset(datasets, path.text);
   const didYouMean = suggestion === undefined ? "" : ` Did you mean ${suggestion}?`;
   const message =
     `There is nothing called ${JSON.stringify(id)} that you may read.${didYouMean} ` +
@@ -141,7 +143,7 @@ export function createNotFoundDenial(datasets: VisibleDatasets, id: string): Den
   return createDenial(
     new AppError("not_found", message, { isMissing: true }),
     datasets,
-    (dataset) => readKeyBelow(path, dataset) !== undefined || dataset.startsWith(`${path}.`),
+    (dataset) => findKey(path, dataset) !== undefined || dataset.startsWith(`${path.text}.`),
   );
 }
 
@@ -166,29 +168,68 @@ export function rowUri(dataset: TableDataset, key: string): string {
   return `${datasetUri(dataset)}/${encodeURIComponent(key)}`;
 }
 
-/** Builds the URI of a document; slashes in the key stay slashes. */
+/** Builds the URI of a document; slashes in the key stay slashes, except beside `.` and `..`. */
 export function documentUri(dataset: DocumentDataset, key: string): string {
-  return `gatehouse://document/${encodeURIComponent(dataset.source)}/${key.split("/").map(encodeURIComponent).join("/")}`;
+  return `gatehouse://document/${encodeURIComponent(dataset.source)}/${encodeSegments(key, encodeURIComponent)}`;
 }
 
-/** Converts `gatehouse://dataset/shop/orders/17` to `shop.orders/17`; returns any other id unchanged. */
-function parsePath(id: string): string {
-  const uri = /^gatehouse:\/\/(dataset|document)\/([^/]+)(?:\/(.+))?$/.exec(id);
-  if (uri === null) return id;
-  const [, kind, source = "", rest] = uri;
-  const decoded = rest === undefined ? source : `${source}${kind === "dataset" ? "." : "/"}${rest}`;
+/**
+ * Writes a document key as the variable `key` of the resource template. A client expands it with the characters of a URI unchanged, so
+ * only a percent sign and the slashes beside `.` and `..` need an escape.
+ */
+export function toTemplateKey(key: string): string {
+  return encodeSegments(key, (segment) => segment.replaceAll("%", "%25"));
+}
+
+/** Gives the beginning of the keys that `toTemplateKey` writes with this prefix. The prefix may end within an escape. */
+export function fromTemplatePrefix(prefix: string): string {
+  return prefix.replace(/%2?$/, "").replace(/%2F|%25/gi, (escape) => (escape === "%25" ? "%" : "/"));
+}
+
+/**
+ * Encodes the segments of a key. Clients that parse URIs (WHATWG URL) remove `.` and `..` segments, escaped or not, and would then read
+ * another document. With all slashes escaped the key is one segment, which stays as it is.
+ */
+function encodeSegments(key: string, encode: (segment: string) => string): string {
+  const segments = key.split("/");
+  return segments.map(encode).join(segments.some(isDotSegment) ? "%2F" : "/");
+}
+
+function isDotSegment(segment: string): boolean {
+  return segment === "." || segment === "..";
+}
+
+/** Whether some URI names this key. No escape keeps a key that is only `.` or `..` apart from the path above it. */
+function isAddressable(key: string): boolean {
+  return !isDotSegment(key) && key.isWellFormed();
+}
+
+/** An id as `shop.orders/17`, or a URI with its parts. */
+type IdPath = { readonly text: string } & (
+  | { readonly kind?: never }
+  | { readonly kind: VisibleSource["kind"]; readonly dataset: string; readonly key: string | null }
+);
+
+/** Parses `gatehouse://dataset/shop/orders/17` and `gatehouse://document/handbook/returns.md`. Any other id is returned as it is. */
+function parsePath(id: string): IdPath {
+  const uri = /^gatehouse:\/\/(?:dataset\/([^/]+)\/([^/]+)|document\/([^/]+))(?:\/(.*))?$/s.exec(id);
+  if (uri === null) return { text: id };
   try {
-    return decodeURIComponent(decoded);
+    const [source, table, documents, key] = uri
+      .slice(1)
+      .map((part: string | undefined) => (part === undefined ? undefined : decodeURIComponent(part)));
+    const dataset = documents ?? `${source}.${table}`;
+    const text = key === undefined ? dataset : `${dataset}/${key}`;
+    return { text, kind: documents === undefined ? "d1" : "kv", dataset, key: key ?? null };
   } catch {
     // Gatehouse never writes a stray %, so such an id names nothing.
-    return id;
+    return { text: id };
   }
 }
 
-/** Returns the part of a path below a dataset; empty for the dataset itself, undefined for another path. */
-function readKeyBelow(path: string, datasetId: string): string | undefined {
-  if (path === datasetId) return "";
-  return path.startsWith(`${datasetId}/`) && path.length > datasetId.length + 1
-    ? path.slice(datasetId.length + 1)
-    : undefined;
+/** Finds the key below a dataset, which may be empty; null for the dataset itself, undefined for the path of another one. */
+function findKey(path: IdPath, datasetId: string): string | null | undefined {
+  if (path.kind !== undefined) return path.dataset === datasetId ? path.key : undefined;
+  if (path.text === datasetId) return null;
+  return path.text.startsWith(`${datasetId}/`) ? path.text.slice(datasetId.length + 1) : undefined;
 }

@@ -65,7 +65,7 @@ export function shortenAddress(text: string): string {
  * Shortens every address in another system's text for a log, including addresses that are encoded for a URL. Idempotent.
  */
 export function shortenAddresses(text: string): string {
-  return text.replaceAll(/[^\s"'<>()[\],;:=&…]+(?:@|%40)[^\s"'<>()[\],;:=&]+/giu, (address) =>
+  return text.replaceAll(/(?<![^\s"'<>()[\],;:=&…])[^\s"'<>()[\],;:=&…]+(?:@|%40)[^\s"'<>()[\],;:=&]+/giu, (address) =>
     shortenAddress(address.replaceAll(/%40/gi, "@")),
   );
 }

@@ -73,11 +73,17 @@ function errorLines(error: unknown, seen: Set<unknown>): readonly string[] {
   const frames = (error.stack ?? "").split("\n").filter((line) => /^ {4}at /.test(line));
   const innerErrors: readonly unknown[] = error instanceof AggregateError ? error.errors : [];
   return [
-    escapeInvisible(`${error.name}: ${error.message}`),
+    escapeInvisible(`${nameError(error)}: ${error.message}`),
     ...frames.map(escapeInvisible),
     ...innerErrors.flatMap((inner) => withLabel("including", errorLines(inner, seen))),
     ...(error.cause === undefined ? [] : withLabel("caused by", errorLines(error.cause, seen))),
   ];
+}
+
+/** The build shortens the names of classes, after which some libraries name their errors; a `code` such as ERR_JWT_EXPIRED stays. */
+function nameError(error: Error): string {
+  const code: unknown = Reflect.get(error, "code");
+  return typeof code === "string" ? `${error.name} (${code})` : error.name;
 }
 
 function withLabel(label: string, [first = "", ...others]: readonly string[]): readonly string[] {

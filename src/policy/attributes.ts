@@ -1,5 +1,6 @@
 // Checks member attributes against the columns that row rules compare them with. SQLite compares a number with text by type, so an
 // attribute of the wrong type would match no row, or with `!=` every row. `evaluate` then denies; this module tells the operator why.
+import { shortenText } from "../lib/text-cut.ts";
 import { parseEmailAddress } from "../lib/email-address.ts";
 import { listSubjectComparisons } from "./conditions.ts";
 import type { SubjectComparison } from "./conditions.ts";
@@ -63,7 +64,7 @@ const MAX_SHOWN_VALUE_CHARACTERS = 100;
 
 function formatValue(value: Scalar | readonly Scalar[]): string {
   const text = JSON.stringify(value);
-  return text.length <= MAX_SHOWN_VALUE_CHARACTERS ? text : `${text.slice(0, MAX_SHOWN_VALUE_CHARACTERS)}…`;
+  return shortenText(text, MAX_SHOWN_VALUE_CHARACTERS);
 }
 
 function describeExpectedValue({ kind, use: { rule, path, type, isList: acceptsList } }: AttributeProblem): string {

@@ -81,9 +81,10 @@ function parseCondition(input: ConditionInput, dataset: Dataset, path: string, p
   const values = Array.isArray(input.value) ? input.value : [input.value];
   for (const value of values) {
     if (typeof value === "object" || isComparableLiteral(column.type, value)) continue;
-    problems.push(
-      `${path}.value: ${JSON.stringify(value)} cannot be compared with ${dataset.id}.${column.name}, which is ${column.type}.`,
-    );
+    const isRounded = typeof value === "number" && column.type === "integer";
+    const problem = `${JSON.stringify(value)} cannot be compared with ${dataset.id}.${column.name}, which is ${column.type}.`;
+    const correction = isRounded ? " JSON rounds whole numbers beyond 2^53: write this rule in SQL." : "";
+    problems.push(`${path}.value: ${problem}${correction}`);
   }
   return input;
 }

@@ -6,6 +6,9 @@ import type { Disclosure } from "./model.ts";
 /**
  * Whether `coarser` is a function of `finer`: values that look equal under `finer` also look equal under `coarser`. Returns false for
  * every pair that is not known to be so. A hidden column shows nothing, not even that it exists, so every disclosure determines it.
+ *
+ * For doubles beyond 2^53 this holds for the exact multiples. What is shown is the double next to one, so a coarser form that was stored
+ * earlier can add which of two adjacent doubles a value is.
  */
 export function determines(finer: Disclosure, coarser: Disclosure): boolean {
   if (coarser.kind === "hidden" || finer.kind === "clear") return true;
@@ -15,7 +18,7 @@ export function determines(finer: Disclosure, coarser: Disclosure): boolean {
     case "null":
       return true;
     case "redact":
-      // These are null exactly where the value is null. Masks of numbers and dates are also null on values of an unexpected form.
+      // These are null exactly where the value is null. Masks of numbers and dates are also null on text of an unexpected form.
       return finer.kind === "token" || finer.kind === "last" || finer.kind === "email";
     case "bucket":
       return finer.kind === "bucket" && coarser.size % finer.size === 0;

@@ -7,6 +7,7 @@ import {
   MASKING_TOKEN_TABLE_COLUMNS,
   MASKING_TOKEN_TABLE,
   getDisclosedType,
+  getMaskedAffinity,
   formatDisclosure,
   rankDisclosure,
   buildDisclosureSql,
@@ -20,10 +21,17 @@ export interface ViewColumn {
   readonly name: string;
   readonly type: ColumnType;
   readonly description: string;
+  /** See `Column`. */
+  readonly comparedAs: Column["comparedAs"];
   /** The least masked form that a row can get. */
   readonly disclosure: Disclosure;
   /** Every disclosure that a row can get, least masked first. More than one when grants differ by row. */
   readonly disclosures: readonly Disclosure[];
+  /**
+   * The type that a masked column declares to SQLite; its collation is BINARY. Null for a column in clear, which keeps the type and
+   * collation of the table, and where the rows' forms have no type in common.
+   */
+  readonly affinity: ReturnType<typeof getMaskedAffinity>;
 }
 
 /** Lists the columns that exist for the subject, in declared order. A column that every grant hides is absent. */
@@ -32,8 +40,10 @@ export function listVisibleColumns(decision: AllowedDecision, dataset: TableData
     const disclosures = listDistinctDisclosures(decision.grants.map((grant) => getDisclosure(grant, column)));
     const [mostShown] = disclosures;
     if (mostShown === undefined || mostShown.kind === "hidden") return [];
-    const { name, description } = column;
-    return [{ name, type: getDisclosedType(column, mostShown), description, disclosure: mostShown, disclosures }];
+    const { name, description, comparedAs } = column;
+    const type = getDisclosedType(column, mostShown);
+    const affinity = getMaskedAffinity(column, disclosures);
+    return [{ name, type, description, comparedAs, disclosure: mostShown, disclosures, affinity }];
   });
 }
 
@@ -71,6 +81,7 @@ export function createGuardView(
   qualifyDomain: QualifyDomain,
 ): GuardView {
   const visibleColumns = listVisibleColumns(decision, dataset);
+  const key = findVisibleKey(decision, dataset);
   const ruleColumns = decision.grants.flatMap((grant) => (grant.rows === null ? [] : listConditionColumns(grant.rows)));
   return {
     name: dataset.table,
@@ -78,6 +89,7 @@ export function createGuardView(
     clearColumns: visibleColumns.filter((column) => formatMask(column) === null).map((column) => column.name),
     pinnedByRule: listPinnedColumns(decision.grants),
     columns: visibleColumns.map((column) => column.name),
+    ...(key === undefined ? {} : { key: key.name }),
     isMasked: visibleColumns.some((column) => formatMask(column) !== null),
     isRowRestricted: isRowRestricted(decision),
     ruleColumns,
@@ -156,6 +168,10 @@ function listDistinctDisclosures(disclosures: readonly Disclosure[]): readonly D
   return [...byName.values()].toSorted((a, b) => rankDisclosure(b) - rankDisclosure(a));
 }
 
+/**
+ * Builds the SQL of a column. A cast declares the type of a masked one. Every masked form has this type already, so the cast changes only
+ * clear values of another type, in a column whose form differs by row: it does with them what a column of the type does.
+ */
 function buildColumnSql(
   grants: readonly Grant[],
   column: ViewColumn,
@@ -163,18 +179,55 @@ function buildColumnSql(
   quoteColumn: QuoteColumn,
   qualifyDomain: QualifyDomain,
 ): string {
+  const value = buildRowFormsSql(grants, column, parameters, quoteColumn, qualifyDomain);
+  return column.affinity === null ? value : `CAST(${value} AS ${column.affinity})`;
+}
+
+function buildRowFormsSql(
+  grants: readonly Grant[],
+  column: ViewColumn,
+  parameters: Parameters,
+  quoteColumn: QuoteColumn,
+  qualifyDomain: QualifyDomain,
+): string {
   const branches: string[] = [];
+  const operand = buildOperandSql(column, quoteColumn(column.name));
   for (const disclosure of column.disclosures) {
     // Compare names, not ranks: very large steps have equal ranks, and a row must not show the form of a grant that does not reach it.
     const name = formatDisclosure(disclosure);
     const disclosingGrants = grants.filter((grant) => formatDisclosure(getDisclosure(grant, column)) === name);
-    const value = buildDisclosureSql(disclosure, quoteColumn(column.name), qualifyDomain);
+    const value =
+      disclosure.kind === "clear"
+        ? buildClearSql(column, operand)
+        : buildDisclosureSql(disclosure, operand, qualifyDomain);
     const isUnconditional =
       disclosingGrants.some((grant) => grant.rows === null) || disclosingGrants.length === grants.length;
     if (isUnconditional) return branches.length === 0 ? value : `CASE ${branches.join(" ")} ELSE ${value} END`;
     branches.push(`WHEN ${buildAnyGrantSql(disclosingGrants, parameters, quoteColumn)} THEN ${value}`);
   }
   return `CASE ${branches.join(" ")} END`;
+}
+
+/**
+ * Builds the SQL of the clear form in a column that declares a type. Text that is no number becomes NULL in a column of numbers, as under
+ * a mask: the cast would make it 0.
+ */
+function buildClearSql({ affinity }: ViewColumn, column: string): string {
+  return affinity === null || affinity === "TEXT"
+    ? column
+    : `CASE WHEN CAST(${column} AS NUMERIC) = ${column} THEN ${column} END`;
+}
+
+/** Gives a column the type by which it is compared. Neither form changes a value: only columns of numbers are compared as numbers. */
+function buildOperandSql({ comparedAs }: ViewColumn, column: string): string {
+  switch (comparedAs) {
+    case "nothing":
+      return `+${column}`;
+    case "number":
+      return `CAST(${column} AS NUMERIC)`;
+    case undefined:
+      return column;
+  }
 }
 
 function buildAnyGrantSql(grants: readonly Grant[], parameters: Parameters, quoteColumn: QuoteColumn): string {

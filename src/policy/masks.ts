@@ -1,5 +1,6 @@
-// Defines the column masks: the types that each one fits, how much it discloses, and the SQL that computes it. A value of an unexpected
-// form comes out redacted or NULL, never in clear.
+// Defines the column masks: the types that each one fits, how much it discloses, and the SQL that computes it. A masked number is a
+// number and a masked date is a date, so that users' SQL compares and sorts them as it does the column's own values, at the mask's
+// precision. A value of an unexpected form comes out redacted or NULL, never in clear.
 import { MISSING_MASKING_TOKEN_MARKER } from "../sql/sql-problem.ts";
 import { COLUMN_TYPES } from "./model.ts";
 import type { Column, ColumnType, Disclosure, Mask, Scalar } from "./model.ts";
@@ -21,17 +22,6 @@ export function buildTokenizableSql(column: string): string {
   return `(typeof(${column}) = 'integer' OR ${isShortText})`;
 }
 
-/**
- * Builds the SQL condition under which masks compute with a value. Masks use integer arithmetic, because division of doubles would put
- * values near an edge on its wrong side. The bound keeps the arithmetic from overflowing.
- */
-function buildMaskableNumberSql(column: string): string {
-  return `typeof(${column}) IN ('integer', 'real') AND ${column} BETWEEN -${MAX_MASKED_NUMBER} AND ${MAX_MASKED_NUMBER}`;
-}
-
-/** 2^61. */
-const MAX_MASKED_NUMBER = "2305843009213693952";
-
 const MASKABLE_TYPES: Readonly<Record<Mask["kind"], readonly ColumnType[]>> = {
   null: COLUMN_TYPES,
   redact: COLUMN_TYPES,
@@ -49,8 +39,12 @@ export function listMaskableTypes(mask: Mask): readonly ColumnType[] {
   return MASKABLE_TYPES[mask.kind];
 }
 
-/** Whether a literal of a row rule can be compared with a column of this type. */
+/**
+ * Whether a literal of a row rule can be compared with a column of this type. JSON has rounded a whole number from 2^53 on, so that the
+ * rule could name another user's rows.
+ */
 export function isComparableLiteral(type: ColumnType, value: Scalar): boolean {
+  if (type === "integer" && Number.isInteger(value) && !Number.isSafeInteger(value)) return false;
   return isTextual(type) === (typeof value === "string");
 }
 
@@ -88,19 +82,52 @@ export function getDisclosedType(column: Column, disclosure: Disclosure): Column
   switch (disclosure.kind) {
     case "clear":
     case "null":
+    case "bucket":
     case "round":
-      return column.type;
     case "year":
-      return "integer";
+    case "month":
+      return column.type;
     case "hidden":
     case "redact":
     case "token":
-    case "bucket":
-    case "month":
     case "last":
     case "email":
       return "text";
   }
+}
+
+/** The type that a masked column declares to SQLite, which decides how SQLite compares it with values of another type. */
+type DeclaredAffinity = "NUMERIC" | "REAL" | "TEXT";
+
+/**
+ * Gives the type that a column of these disclosures declares. Without one, SQLite takes every number as smaller than any text, so
+ * `age > '65'` would find no row. Null for a column that every row shows in clear, which has its own type, and where the rows' forms
+ * have no type in common.
+ */
+export function getMaskedAffinity(
+  column: Pick<Column, "type">,
+  disclosures: readonly Disclosure[],
+): DeclaredAffinity | null {
+  if (disclosures.every(({ kind }) => kind === "clear")) return null;
+  // A NULL has every type.
+  const affinities = disclosures
+    .filter(({ kind }) => kind !== "null" && kind !== "hidden")
+    .map((disclosure) => getDisclosedAffinity(column, disclosure));
+  const [first = getNumberAffinity(column) ?? "TEXT"] = affinities;
+  return affinities.every((affinity) => affinity === first) ? first : null;
+}
+
+function getDisclosedAffinity(column: Pick<Column, "type">, { kind }: Disclosure): DeclaredAffinity | null {
+  if (kind === "bucket" || kind === "round") return getNumberAffinity(column);
+  if (kind !== "clear") return "TEXT";
+  // Text as JSON or bytes, and numbers or words as booleans, are equally usual: a cast would change one of them.
+  return column.type === "json" || column.type === "boolean" ? null : (getNumberAffinity(column) ?? "TEXT");
+}
+
+/** NUMERIC leaves numbers as they are, so an integer column keeps the fractions that SQLite lets it hold. */
+function getNumberAffinity({ type }: Pick<Column, "type">): DeclaredAffinity | null {
+  if (type === "real") return "REAL";
+  return type === "integer" ? "NUMERIC" : null;
 }
 
 /**
@@ -108,7 +135,7 @@ export function getDisclosedType(column: Column, disclosure: Disclosure): Column
  * always show all that a lower one shows; see disclosure-order.ts for that relation.
  *
  * `null` ranks lowest among masks because it does not even show that there is a value; a token shows which values are equal. A coarser
- * `bucket` or `round` ranks below a finer one, and every range below every rounding. `year` ranks below `month`. `last(n)` ranks by n
+ * `bucket` or `round` ranks below a finer one, and every bucket below every rounding. `year` ranks below `month`. `last(n)` ranks by n
  * and below `email`, which shows a whole domain.
  */
 export function rankDisclosure(disclosure: Disclosure): number {
@@ -176,20 +203,10 @@ export function buildDisclosureSql(
     case "hidden":
     case "null":
       return "NULL";
-    case "bucket": {
-      const { size } = disclosure;
-      // A range includes its lower edge and excludes its upper one.
-      const whole = `CAST(floor(${column}) AS INTEGER)`;
-      const lower = `(${whole} - (${whole} % ${size} + ${size}) % ${size})`;
-      return `CASE WHEN ${buildMaskableNumberSql(column)} THEN ${lower} || '–<' || (${lower} + ${size}) END`;
-    }
-    case "round": {
-      const { step } = disclosure;
-      // Halves are rounded away from zero.
-      const doubled = `CAST(floor(sign(${column}) * ${column} * 2) AS INTEGER)`;
-      const rounded = `(${doubled} + ${step}) / ${2 * step} * ${step}`;
-      return `CASE WHEN ${buildMaskableNumberSql(column)} THEN sign(${column}) * (${rounded}) END`;
-    }
+    case "bucket":
+      return buildNumberSql(column, buildLowerBoundSql(column, disclosure.size));
+    case "round":
+      return buildNumberSql(column, buildRoundedSql(column, disclosure.step));
     case "redact":
       return `CASE WHEN ${column} IS NOT NULL THEN '${REDACTED}' END`;
     case "token": {
@@ -202,9 +219,9 @@ export function buildDisclosureSql(
       ].join(" ");
     }
     case "year":
-      return `CASE WHEN ${buildDateSql(column)} THEN CAST(substr(${column}, 1, 4) AS INTEGER) END`;
+      return buildDateSql(column, `substr(${column}, 1, 4) || '-01-01'`);
     case "month":
-      return `CASE WHEN ${buildDateSql(column)} THEN substr(${column}, 1, 7) END`;
+      return buildDateSql(column, `substr(${column}, 1, 7) || '-01'`);
     case "last":
       return [
         `CASE WHEN ${column} IS NULL THEN NULL`,
@@ -223,7 +240,51 @@ export function buildDisclosureSql(
   }
 }
 
-/** Builds the SQL condition under which a value begins like an ISO date, with year and month. */
-function buildDateSql(column: string): string {
-  return `typeof(${column}) = 'text' AND ${column} GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]*'`;
+/** The SQL by which a mask computes with each kind of number. */
+interface NumberSql {
+  readonly integer: string;
+  readonly real: string;
+}
+
+/**
+ * Builds the SQL of a masked number. Integers stay integers, and an overflow becomes a double. Doubles are exact up to 2^53, because
+ * `mod()` is; beyond that, the result is the double next to the exact one. An infinite value has no remainder and stays as it is. The
+ * only other values are text and bytes: NULL.
+ */
+function buildNumberSql(column: string, { integer, real }: NumberSql): string {
+  return `CASE typeof(${column}) WHEN 'integer' THEN ${integer} WHEN 'real' THEN coalesce(${real}, ${column}) END`;
+}
+
+/** The greatest multiple of `size` that is not greater than the value. */
+function buildLowerBoundSql(column: string, size: number): NumberSql {
+  const remainder = `mod(${column}, ${size})`;
+  return {
+    integer: `${column} - (${column} % ${size} + ${size}) % ${size}`,
+    real: `${column} - ${remainder} - ${size} * (${remainder} < 0)`,
+  };
+}
+
+/** The nearest multiple of `step`; halves are rounded away from zero. */
+function buildRoundedSql(column: string, step: number): NumberSql {
+  const round = (remainder: string): string =>
+    `${column} - ${remainder} + ${step} * ((${remainder} * 2 >= ${step}) - (${remainder} * 2 <= -${step}))`;
+  return { integer: round(`${column} % ${step}`), real: round(`mod(${column}, ${step})`) };
+}
+
+/**
+ * Builds the SQL of a truncated date. The value must begin with year and month, or be a year alone. A value with a time keeps its form,
+ * with the time 00:00:00, so that it compares with other values of this form: `2026-01-01` would come before `2026-01-01T00:00:00Z`.
+ * Nothing else of the value is kept. An offset is dropped, because `strftime` would move midnight with an offset into another year.
+ */
+function buildDateSql(column: string, date: string): string {
+  const hasMonth = `${column} GLOB '[0-9][0-9][0-9][0-9]-[01][0-9]*' AND substr(${column}, 6, 2) BETWEEN '01' AND '12'`;
+  // D1 takes patterns of at most 50 bytes, so this one matches only what follows the month.
+  const hasTime = `substr(${column}, 8) GLOB '-[0-3][0-9][ T][0-2][0-9]:[0-5][0-9]*'`;
+  const clock = `CASE length(rtrim(${column}, 'Z')) WHEN 16 THEN '00:00' WHEN 23 THEN '00:00:00.000' ELSE '00:00:00' END`;
+  const time = `substr(${column}, 11, 1) || ${clock} || CASE WHEN ${column} GLOB '*Z' THEN 'Z' ELSE '' END`;
+  return [
+    `CASE WHEN typeof(${column}) <> 'text' THEN NULL`,
+    `WHEN ${hasMonth} THEN ${date} || CASE WHEN ${hasTime} THEN ${time} ELSE '' END`,
+    `WHEN ${column} GLOB '[0-9][0-9][0-9][0-9]' THEN ${column} || '-01-01' END`,
+  ].join(" ");
 }

@@ -1,4 +1,5 @@
 // Validates roles, attributes and addresses that admins and commands enter against the policy. Does not write the members table.
+import { cutText } from "../lib/text-cut.ts";
 import { AppError } from "../errors.ts";
 import { EMAIL_ADDRESS_FORM, describeAddress, parseEmailAddress } from "../lib/email-address.ts";
 import type { EmailAddress } from "../lib/email-address.ts";
@@ -36,7 +37,7 @@ export function requireEmailAddress(text: string): EmailAddress {
 
 /** Says that a text is not an email address, and what an address looks like. */
 export function describeInvalidAddress(text: string): string {
-  return `${describeAddress(text.slice(0, MAX_SHOWN_CHARACTERS))} is not an email address. ${EMAIL_ADDRESS_FORM}`;
+  return `${describeAddress(cutText(text, MAX_SHOWN_CHARACTERS))} is not an email address. ${EMAIL_ADDRESS_FORM}`;
 }
 
 /** Requires that the policy has the role. Errors: `invalid_input`, with the names of the roles. */

@@ -35,6 +35,11 @@ export interface Column {
   readonly references: string | null;
   /** Typical values. Shown only to subjects who see every row and the column in clear. */
   readonly examples: readonly string[];
+  /**
+   * The type by which SQLite compares it, if that is not the type of the table's column: none, as for an expression, or numeric. Only
+   * stored results have such columns.
+   */
+  readonly comparedAs?: "nothing" | "number";
 }
 
 /** A declared table of a D1 source. */

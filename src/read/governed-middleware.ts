@@ -6,7 +6,7 @@ import { authorize } from "../sql/authorizer.ts";
 import type { ForbiddenAction } from "../sql/authorizer.ts";
 import { DefenceRefusal } from "../sql/defence-refusal.ts";
 import type { OnRefusal } from "../sql/defence-refusal.ts";
-import { wrapForExactValues, findOversizedRow } from "../sql/result-encoding.ts";
+import { wrapForExactValues, findSizeCut } from "../sql/result-encoding.ts";
 import { toSql, listReadTables } from "../sql/statement-guard.ts";
 import type { GuardedQuery } from "../sql/statement-guard.ts";
 import { EMPTY_PROGRAM, buildOpcodeRefusal } from "../sql/opcodes.ts";
@@ -20,6 +20,7 @@ import { findForbiddenInstruction, isSameSchema } from "../sql/program-check.ts"
 import type { Instruction } from "../sql/program-check.ts";
 import { expansionLimit, defenceReporting } from "./defences.ts";
 import { planner } from "./planner.ts";
+import { shape } from "./shape-layer.ts";
 import type { PlannerOptions } from "./planner.ts";
 import { SchemaDrift, OrderLeak, buildGuardedQuery, compose } from "./read-pipeline.ts";
 import type { ExecutionResult, Middleware, ReadRequest } from "./read-pipeline.ts";
@@ -39,7 +40,7 @@ export function createGovernedMiddleware(options: MiddlewareOptions): readonly M
   // One layer, so that nothing is planned before its size is bounded, and refusals by every later layer are reported.
   const planning: Middleware = (next) =>
     compose([defenceReporting(onRefusal), expansionLimit(), planner(options)], next);
-  return [planning, guard(), authorizer(options), exactValues(), verification(onRefusal)];
+  return [planning, guard(), authorizer(options), shape(), exactValues(), verification(onRefusal)];
 }
 
 const ignoreRefusal: OnRefusal = () => {};
@@ -89,7 +90,7 @@ export function exactValues(): Middleware {
     );
     const execution = await run(Math.min(uncountedValueBytes, request.maxValueBytes), null);
     const isComplete =
-      uncountedValueBytes >= request.maxValueBytes || findOversizedRow(execution.records, request.nonce) === -1;
+      uncountedValueBytes >= request.maxValueBytes || findSizeCut(execution.records, request.nonce) === null;
     return isComplete ? execution : run(request.maxValueBytes, request.maxTotalBytes);
   };
 }

@@ -2,7 +2,8 @@
 // the SQL around it, add check statements to its transaction, and inspect the results.
 import { guardQuery } from "../sql/statement-guard.ts";
 import type { GuardView, GuardedQuery, ViewForm } from "../sql/statement-guard.ts";
-import type { SqlValue } from "../sql/parameters.ts";
+import type { DriverValue, SqlValue } from "../sql/parameters.ts";
+import type { ResultShape } from "../sql/result-shape.ts";
 import type { SqlProblem } from "../sql/sql-problem.ts";
 import type { StorageOrder, SchemaCopy } from "../sql/schema-copy.ts";
 import type { Statement } from "../sql/statement.ts";
@@ -29,7 +30,7 @@ export interface ReadRequest {
 /** A statement that runs in the same transaction, before the user's. */
 interface CheckStatement {
   readonly sql: string;
-  readonly parameters: readonly SqlValue[];
+  readonly parameters: readonly DriverValue[];
 }
 
 /** The state of one read, which each middleware passes on. */
@@ -77,8 +78,8 @@ export interface ExecutionResult {
   readonly checkRecords: readonly Records[];
   /** The names of the result's columns, in order. The keys of the records are generated; see sql/result-encoding.ts. */
   readonly columns: readonly string[];
-  /** The views that occur in the SQL. */
-  readonly usedViews: readonly GuardView[];
+  /** What the statement reads, and the columns of its result; absent if no layer has found out. */
+  readonly shape?: ResultShape;
   /** The D1 bookmark of this read. */
   readonly bookmark: string | null;
 }

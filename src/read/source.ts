@@ -3,7 +3,9 @@
 import type { AllowedDecision, Column, DocumentDataset, SourceDeclaration, TableDataset } from "../policy/model.ts";
 import type { Cell } from "../sql/result-encoding.ts";
 import type { SqlValue } from "../sql/parameters.ts";
+import type { ResultShape } from "../sql/result-shape.ts";
 import type { Statement } from "../sql/statement.ts";
+import type { WideCell } from "./wide-cell.ts";
 
 declare const governed: unique symbol;
 
@@ -18,6 +20,10 @@ export interface DocumentContent {
   readonly key: string;
   readonly title: string;
   readonly text: string;
+  /** Why the text is not what was stored, after "it": the bytes are no text, or in an unsupported encoding. Absent if it is. */
+  readonly problem?: string;
+  /** The encoding of the stored bytes if it is not UTF-8, such as `Windows-1252`. */
+  readonly encoding?: string;
 }
 
 /** A table with the decision that allows reading it. */
@@ -35,8 +41,12 @@ export interface TableRead {
   readonly hasMore: boolean;
   /** Whether the next row was left out because it has a value above `maxValueBytes`, or exceeds `maxTotalBytes`. */
   readonly isCutBySize: boolean;
-  /** The names of the tables whose guard views occur in the SQL. */
-  readonly usedTables: readonly string[];
+  /** The cell for which the next row was left out; null if none was, or if many narrow cells fill `maxTotalBytes`. */
+  readonly wideCell: WideCell | null;
+  /** The statement as it ran: with the key column in place of each rowid. */
+  readonly statement: Statement;
+  /** Which tables and columns the statement reads, and where the columns of the result come from. */
+  readonly shape: ResultShape;
   /** The D1 bookmark of this read, for the next read of the same user. */
   readonly bookmark: string | null;
 }
@@ -107,8 +117,8 @@ export interface DocumentMatches {
 export type Source = TableSource | DocumentSource;
 
 /** Maps each value of a governed row. The new value must not show more than the old one. */
-export function mapRow<From, To>(row: GovernedRow<From>, change: (value: From) => To): GovernedRow<To> {
-  return governRow(row.map(change));
+export function mapRow<From, To>(row: GovernedRow<From>, change: (value: From, index: number) => To): GovernedRow<To> {
+  return governRow(row.map((value, index) => change(value, index)));
 }
 
 /** Brands a row as read through a guard view. Only sources and this file may call it. */

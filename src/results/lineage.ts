@@ -3,7 +3,7 @@
 import * as z from "zod";
 import { covers, resolvesMaskingTokens } from "./grant-coverage.ts";
 import { evaluate } from "../policy/evaluate.ts";
-import type { Grant, Policy, SavedQuery, Subject } from "../policy/model.ts";
+import type { Disclosure, Grant, Policy, SavedQuery, Subject } from "../policy/model.ts";
 import {
   digestSavedQuery,
   withSavedQueryRoles,
@@ -12,11 +12,9 @@ import {
 } from "../policy/saved-query.ts";
 import { grantSchema } from "../policy/policy-schema.ts";
 import { listMaskingTokenDomains } from "../masking-tokens/masking-token-columns.ts";
-import { listGrantingRules, isRowRestricted, formatMask, listVisibleColumns } from "../policy/guard-view.ts";
-import { foldName } from "../sql/identifier.ts";
-import type { Statement } from "../sql/statement.ts";
+import { listGrantingRules, isRowRestricted } from "../policy/guard-view.ts";
 import type { VisibleTable } from "../read/source.ts";
-import { listUntrustedNames } from "../answers/untrusted-text.ts";
+import type { ReadLabels } from "../answers/column-labels.ts";
 
 const names = z.array(z.string());
 
@@ -24,6 +22,11 @@ const readBySchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("free-form") }),
   z.strictObject({ kind: z.literal("saved"), query: z.string(), definition: z.string() }),
 ]);
+
+/** The number of the forms in which masks show values. Results without a number have the forms of the version before numbers. */
+const MASKED_FORMS = 1;
+/** The masks whose forms were others before: a year was a number, and a range was text. */
+const CHANGED_MASKS: ReadonlySet<Disclosure["kind"]> = new Set(["year", "month", "bucket", "round"]);
 
 const provenanceSchema = z.object({
   lineage: z.array(
@@ -37,6 +40,8 @@ const provenanceSchema = z.object({
   masked: names,
   untrusted: names,
   incomplete: names,
+  // Results of an earlier version lack it.
+  inexact: names.default([]),
 });
 
 const originSchema = provenanceSchema.extend({
@@ -45,6 +50,16 @@ const originSchema = provenanceSchema.extend({
   read: z.number(),
   more: z.boolean(),
 });
+
+const storedOriginSchema = originSchema
+  .extend({ maskedForms: z.literal(MASKED_FORMS).optional() })
+  .refine(({ maskedForms, lineage }) => maskedForms === MASKED_FORMS || !showsChangedMask(lineage))
+  .transform(({ maskedForms: _maskedForms, ...origin }) => origin);
+
+function showsChangedMask(lineage: Provenance["lineage"]): boolean {
+  const grants = lineage.flatMap(({ reads }) => reads.flatMap((read) => read.grants));
+  return grants.some(({ columns }) => Object.values(columns).some(({ kind }) => CHANGED_MASKS.has(kind)));
+}
 
 /**
  * How rows were read: by a free-form read (SQL that the user wrote, or a fetched document), or by a saved query, which may also use
@@ -75,12 +90,14 @@ export interface Provenance {
   readonly rules: readonly string[];
   /** Datasets of which the user sees only the rows that their rules allow. */
   readonly restricted: readonly string[];
-  /** Masked columns in reach of the SQL, as `source.table.column:mask`. */
+  /** Masked columns that the SQL reads, as `source.table.column:mask`. */
   readonly masked: readonly string[];
-  /** Columns in reach of the SQL whose text outsiders write, as `source.table.column`. */
+  /** Columns that the SQL reads and whose text outsiders write, as `source.table.column`. */
   readonly untrusted: readonly string[];
   /** Results that the rows were computed from and that lack rows, as `r1 has 10 of at least 11 rows`. */
   readonly incomplete: readonly string[];
+  /** What is inexact because masked values were compared, sorted or computed with, as one sentence for each column. */
+  readonly inexact: readonly string[];
 }
 
 /** The provenance of a stored result, with the source and SQL that produced it. */
@@ -93,22 +110,23 @@ export interface Origin extends Provenance {
   readonly more: boolean;
 }
 
-/** Builds the provenance of a statement that reads tables under today's decisions. */
-export function buildProvenance(tables: readonly VisibleTable[], statement: Statement, readBy: ReadBy): Provenance {
+/** Builds the provenance of a statement that reads tables under today's decisions. `labels` are those of the statement. */
+export function buildProvenance(tables: readonly VisibleTable[], labels: ReadLabels, readBy: ReadBy): Provenance {
   return {
     lineage: [
       { by: readBy, reads: tables.map(({ dataset, decision }) => ({ dataset: dataset.id, grants: decision.grants })) },
     ],
     rules: tables.flatMap(({ decision }) => decision.rules),
     restricted: tables.filter(({ decision }) => isRowRestricted(decision)).map(({ dataset }) => dataset.id),
-    masked: tables.flatMap((table) => listMaskedColumns(table, statement)),
-    untrusted: tables.flatMap((table) => listUntrustedNames(table, statement)),
+    masked: labels.all.masked,
+    untrusted: labels.all.untrusted,
     incomplete: [],
+    inexact: labels.inexact,
   };
 }
 
-/** Merges the provenance of all results that a statement reads. */
-export function uniteProvenance(provenances: readonly Provenance[]): Provenance {
+/** Merges the provenance of all results that a statement reads. `labels` are those of the statement. */
+export function uniteProvenance(provenances: readonly Provenance[], labels: ReadLabels): Provenance {
   const distinct = new Map(
     provenances.flatMap(({ lineage }) => lineage).map((provenance) => [JSON.stringify(provenance), provenance]),
   );
@@ -119,9 +137,10 @@ export function uniteProvenance(provenances: readonly Provenance[]): Provenance 
     lineage: [...distinct.values()],
     rules: unite(({ rules }) => rules),
     restricted: unite(({ restricted }) => restricted),
-    masked: unite(({ masked }) => masked),
-    untrusted: unite(({ untrusted }) => untrusted),
+    masked: labels.all.masked,
+    untrusted: labels.all.untrusted,
     incomplete: unite(({ incomplete }) => incomplete),
+    inexact: [...new Set([...unite(({ inexact }) => inexact), ...labels.inexact])],
   };
 }
 
@@ -159,12 +178,18 @@ function resolveReader(readBy: ReadBy, policy: Policy, subject: Subject): Subjec
     : undefined;
 }
 
+/** Formats an origin to be stored with its result. */
+export function formatOrigin(origin: Origin): string {
+  return JSON.stringify({ ...origin, maskedForms: MASKED_FORMS });
+}
+
 /**
  * Parses a stored origin. Undefined if this version does not know its format, such as one from before `by` was stored: nothing then
- * says under which grants its rows were read.
+ * says under which grants its rows were read. Also undefined if its masked values have other forms than those of today: a query would
+ * compare a number with a date, and coverage compares today's forms.
  */
 export function parseOrigin(text: string): Origin | undefined {
-  const parsed = originSchema.safeParse(parseJson(text));
+  const parsed = storedOriginSchema.safeParse(parseJson(text));
   return parsed.success ? parsed.data : undefined;
 }
 
@@ -175,14 +200,4 @@ function parseJson(text: string): unknown {
     // Text that is not JSON has an unknown format.
     return undefined;
   }
-}
-
-/** Lists the masked columns that the SQL names, or all masked columns of the table if it selects a star. */
-function listMaskedColumns({ dataset, decision }: VisibleTable, statement: Statement): readonly string[] {
-  return listVisibleColumns(decision, dataset)
-    .filter((column) => statement.selectsStar || statement.names.has(foldName(column.name)))
-    .flatMap((column) => {
-      const masked = formatMask(column);
-      return masked === null ? [] : [`${dataset.id}.${column.name}:${masked}`];
-    });
 }

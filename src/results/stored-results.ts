@@ -1,15 +1,18 @@
 // Finds, describes and reads stored results by name. It only sees results of an opened workspace, so never one that the user may
 // no longer use.
+import { shortenText } from "../lib/text-cut.ts";
 import { AppError } from "../errors.ts";
 import { quoteIdentifier } from "../sql/identifier.ts";
 import { parseTrustedStatement } from "../sql/statement.ts";
 import { toCsv } from "./result-csv.ts";
-import { showRows, formatTotal } from "../answers/shown-rows.ts";
+import { createRowTooLargeError, showRows, formatTotal } from "../answers/shown-rows.ts";
 import type { FetchAnswer } from "../answers/fetch-answer.ts";
 import { listLineageRules } from "./lineage.ts";
 import type { Provenance } from "./lineage.ts";
 import type { Audited } from "../audit/audit.ts";
 import { UNTRUSTED_NOTE } from "../answers/untrusted-text.ts";
+import type { ColumnLabels } from "../answers/column-labels.ts";
+import type { ResultColumn } from "./workspace.ts";
 import type { VisibleWorkspace, VisibleResult } from "./workspace-access.ts";
 
 interface ResultName {
@@ -36,11 +39,15 @@ export function resultUri(id: string, page = 1): string {
 export function findResult({ results }: VisibleWorkspace, id: string): VisibleResult {
   const result = results.find((candidate) => candidate.id === id);
   if (result !== undefined) return result;
-  const message = [
+  throw new AppError("not_found", describeMissingResult(id));
+}
+
+/** Says why a result does not exist and what to do. */
+export function describeMissingResult(id: string): string {
+  return [
     `There is no result ${id}. Results are deleted when they expire, to make room, and when permissions change.`,
-    "Run its query again; describe workspace lists the results that exist.",
+    "Run its query again, or fetch its document again; describe workspace lists the results that exist.",
   ].join(" ");
-  throw new AppError("not_found", message);
 }
 
 /** Formats the number of stored rows, with the total if rows are missing. */
@@ -63,8 +70,13 @@ export function listIncompleteResults(result: VisibleResult): readonly string[] 
 export function summariseResult(result: VisibleResult): string {
   const { origin } = result;
   const sql = origin.sql.replace(/\s+/g, " ").trim();
-  const shortSql = sql.length > 200 ? `${sql.slice(0, 199).toWellFormed()}…` : sql;
+  const shortSql = shortenText(sql, 200);
   return `${formatRowCount(result)} of ${origin.source}: ${shortSql}`;
+}
+
+/** Gives the labels of a column: for a result of an earlier version, those of its origin. */
+export function getColumnLabels({ origin }: Pick<VisibleResult, "origin">, { labels }: ResultColumn): ColumnLabels {
+  return labels ?? { masked: origin.masked, untrusted: origin.untrusted, inexact: origin.inexact };
 }
 
 /** Lists the columns of a result with the types of their values, such as `integer or text`. */
@@ -104,8 +116,11 @@ export async function fetchResult(workspace: VisibleWorkspace, request: PageRequ
     ...limits,
     bookmark: null,
   });
-  const rows = showRows(read, origin, { shownRows: rowCount, shownBytes: Infinity });
-  const { masked, untrusted, restricted } = origin;
+  // Rows were stored within the limits of that time. An operator who lowers a limit must not make rows disappear silently.
+  if (read.isCutBySize) throw createRowTooLargeError(maxValueBytes, read.wideCell);
+  const labels = result.columns.map((column) => getColumnLabels(result, column));
+  const { rows } = showRows(read, labels, { shownRows: rowCount, shownBytes: Infinity });
+  const { masked, untrusted, restricted, inexact } = origin;
   const incomplete = listIncompleteResults(result);
   const answer: FetchAnswer = {
     id,
@@ -123,6 +138,7 @@ export async function fetchResult(workspace: VisibleWorkspace, request: PageRequ
       ...(incomplete.length > 0 ? { incomplete } : {}),
       ...(restricted.length > 0 ? { restricted } : {}),
       ...(masked.length > 0 ? { masked } : {}),
+      ...(inexact.length > 0 ? { inexact } : {}),
       ...(untrusted.length > 0 ? { untrusted: UNTRUSTED_NOTE } : {}),
       rules: listLineageRules(origin),
     },

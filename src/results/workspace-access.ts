@@ -5,14 +5,12 @@ import { byteLength } from "../lib/bytes.ts";
 import type { Policy, Subject } from "../policy/model.ts";
 import type { SchemaSandbox } from "../sql/schema-sandbox.ts";
 import type { GovernedRow } from "../read/source.ts";
-import { getStorageType } from "../sql/result-encoding.ts";
-import type { StorageType } from "../sql/result-encoding.ts";
 import type { OnRefusal } from "../sql/defence-refusal.ts";
 import { WORKSPACE, createWorkspaceSource } from "./workspace-source.ts";
 import type { WorkspaceSource } from "./workspace-source.ts";
 import { encodeRow } from "./result-rows.ts";
 import type { StoredResult, NewResult, ResultColumn, Workspace } from "./workspace.ts";
-import { isCovered, parseOrigin } from "./lineage.ts";
+import { formatOrigin, isCovered, parseOrigin } from "./lineage.ts";
 import type { Origin } from "./lineage.ts";
 
 /** A stored result that the user may use today. */
@@ -35,7 +33,7 @@ export interface WorkspaceAccess {
 }
 
 interface ResultRows {
-  readonly columns: readonly string[];
+  readonly columns: readonly ResultColumn[];
   readonly rows: readonly GovernedRow[];
   readonly origin: Origin;
 }
@@ -95,21 +93,14 @@ export function openWorkspaceAccess(
       const { texts, pages } = encodeRows(rows, limits);
       const newResult: NewResult = {
         call,
-        columns: columns.map((name, index) => buildResultColumn(name, rows, index)),
+        columns,
         rows: texts,
         pages,
-        origin: JSON.stringify(origin),
+        origin: formatOrigin(origin),
       };
       return { id: await askWithRetry((workspace) => workspace.store(newResult)), storedRows: texts.length };
     },
   };
-}
-
-/** Builds the description of one column: its name and the types of its values. */
-export function buildResultColumn(name: string, rows: readonly GovernedRow[], index: number): ResultColumn {
-  const types = new Set<StorageType>(rows.map((row) => getStorageType(row[index] ?? null)));
-  types.delete("null");
-  return { name, types: [...types] };
 }
 
 interface EncodedRows {

@@ -6,6 +6,7 @@ import { quoteIdentifier } from "../sql/identifier.ts";
 import { SCHEMA_OBJECTS_SQL, toSchemaObject } from "../sql/schema-copy.ts";
 import type { SchemaObject } from "../sql/schema-copy.ts";
 import { buildInsertRowsSql } from "./result-rows.ts";
+import { buildColumnDefinition } from "./stored-columns.ts";
 import type {
   StoredResult,
   NewResult,
@@ -154,9 +155,7 @@ export class WorkspaceObject<E = unknown> extends DurableObject<E> implements Wo
   /** Creates the table of a result when a query first uses it, because most results are never queried. */
   #createTable({ id, columns }: StoredResult): void {
     const { kv, sql } = this.#storage;
-    const names = columns.map(({ name }) => quoteIdentifier(name));
-    // Columns without a type store every value unchanged.
-    sql.exec(`CREATE TABLE ${quoteIdentifier(id)} (${names.join(", ")})`);
+    sql.exec(`CREATE TABLE ${quoteIdentifier(id)} (${columns.map(buildColumnDefinition).join(", ")})`);
     const insert = buildInsertRowsSql(id, columns);
     const { parts = 0 } = this.#readIndex().entries.find((entry) => entry.id === id) ?? {};
     for (let part = 0; part < parts; part += 1) sql.exec(insert, kv.get<string>(buildPartKey(id, part)) ?? "[]");

@@ -76,7 +76,7 @@ export function createWorkspaceSource(parts: WorkspaceSourceParts): WorkspaceSou
   return { source, tables };
 }
 
-const PLAIN_COLUMN = {
+const CLEAR_COLUMN = {
   type: "text",
   description: "",
   untrusted: false,
@@ -95,7 +95,7 @@ function toVisibleTable({ id, columns }: StoredResult): VisibleTable {
     description: "",
     key: null,
     hidden: false,
-    columns: columns.map(({ name }) => ({ name, ...PLAIN_COLUMN })),
+    columns: columns.map(({ name, comparedAs }) => ({ name, ...CLEAR_COLUMN, ...(comparedAs && { comparedAs }) })),
   };
   const clear = Object.fromEntries(columns.map(({ name }) => [name, { kind: "clear" as const }]));
   const rule = `own/allow/read/${dataset.id}`;
@@ -139,7 +139,6 @@ function createWorkspaceExecute(workspace: Workspace): Execute {
       records: records.at(-1) ?? [],
       checkRecords: records.slice(0, -1),
       columns: [],
-      usedViews: query.usedViews,
       bookmark: null,
     };
   };

@@ -1,14 +1,24 @@
 // The interface of a workspace, which stores the results of one subject's queries as tables, each with its origin. It makes no
 // access decisions: the gateway decides which results may still be used.
+import type { ColumnLabels } from "../answers/column-labels.ts";
+import type { Column } from "../policy/model.ts";
 import type { StorageType } from "../sql/result-encoding.ts";
-import type { SqlValue } from "../sql/parameters.ts";
+import type { Collation } from "../sql/result-shape.ts";
+import type { DriverValue } from "../sql/parameters.ts";
 import type { SchemaObject } from "../sql/schema-copy.ts";
 
-/** One column of a result. */
+/** One column of a result. Results of an earlier version have only the first two properties. */
 export interface ResultColumn {
   readonly name: string;
   /** The types of its values, in order of appearance; empty if all values are null. */
   readonly types: readonly StorageType[];
+  /** The type of the table's column; absent if it has none, so that it stores every value unchanged. */
+  readonly declaredType?: "TEXT" | "NUMERIC" | "INTEGER" | "REAL";
+  readonly collation?: Collation;
+  /** See `Column`. */
+  readonly comparedAs?: Column["comparedAs"];
+  /** What its values come from; if absent, they may come from everything that the result's origin names. */
+  readonly labels?: ColumnLabels;
 }
 
 /** A result to store. */
@@ -39,7 +49,7 @@ export interface StoredResult {
 /** One SQL statement with its parameters. */
 export interface WorkspaceStatement {
   readonly sql: string;
-  readonly parameters: readonly SqlValue[];
+  readonly parameters: readonly DriverValue[];
 }
 
 /** One row of a statement's result. */

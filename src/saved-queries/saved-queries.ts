@@ -3,6 +3,7 @@
 import { AppError } from "../errors.ts";
 import type { ColumnType, Policy, SavedQuery, Subject } from "../policy/model.ts";
 import { listSavedQueries } from "../policy/saved-query.ts";
+import { findNumberProblem, parseInteger, parseReal } from "../sql/parameters.ts";
 import type { SqlValue } from "../sql/parameters.ts";
 import type { FetchAnswer } from "../answers/fetch-answer.ts";
 import type { Audited } from "../audit/audit.ts";
@@ -52,30 +53,58 @@ export function bindSavedQuery(
   return order.map((parameter) => valueByName.get(parameter) ?? null);
 }
 
+/** Gives a parameter's value the parameter's type. */
 function requireParameterValue({ name, type }: SavedQuery["parameters"][number], value: SqlValue): SqlValue {
-  if (value === null || PARAMETER_CHECKS[type](value)) return value;
+  if (value === null) return null;
+  const problem = findNumberProblem(value);
+  if (problem !== undefined) throw new AppError("invalid_input", `The value of the parameter ${name} ${problem}`);
+  const typedValue = PARAMETER_PARSERS[type](value);
+  if (typedValue !== undefined) return typedValue;
   throw new AppError(
     "invalid_input",
     `The parameter ${name} takes ${PARAMETER_FORMS[type]}, not ${JSON.stringify(value)}.`,
   );
 }
 
-const isNumber = (value: SqlValue): boolean => typeof value === "number";
-const isText = (value: SqlValue): boolean => typeof value === "string";
+type ParameterParser = (value: SqlValue) => SqlValue | undefined;
 
-const PARAMETER_CHECKS: Readonly<Record<ColumnType, (value: SqlValue) => boolean>> = {
-  integer: (value) => Number.isSafeInteger(value),
-  real: isNumber,
-  boolean: (value) => value === 0 || value === 1,
-  text: isText,
-  json: isText,
-  date: (value) => typeof value === "string" && /^\d{4}-\d{2}-\d{2}$/.test(value),
-  datetime: (value) => typeof value === "string" && /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2})?.*)?$/.test(value),
+const parseText: ParameterParser = (value) => (typeof value === "string" ? value : undefined);
+
+/** Each gives the value that the parameter binds; undefined for a value that does not fit. */
+const PARAMETER_PARSERS: Readonly<Record<ColumnType, ParameterParser>> = {
+  integer(value) {
+    if (typeof value === "string") return parseInteger(value);
+    return Number.isSafeInteger(value) ? value : undefined;
+  },
+  // A whole number binds as a real too: `:x / 2` with 5 is 2.5.
+  real(value) {
+    if (typeof value === "string") return parseReal(value);
+    return typeof value === "number" ? { kind: "real", value } : undefined;
+  },
+  boolean: (value) => (value === 0 || value === 1 ? value : undefined),
+  text: parseText,
+  json: parseText,
+  date: (value) => (typeof value === "string" && isDate(value) ? value : undefined),
+  datetime: (value) => (typeof value === "string" && isDateTime(value) ? value : undefined),
 };
 
+/** Whether a text is a day that exists. SQLite takes 2026-02-31 for a day in March, and sorts 2026-13-01 after every day of 2026. */
+function isDate(text: string): boolean {
+  if (!/^\d{4}-\d{2}-\d{2}$/.test(text)) return false;
+  const day = new Date(`${text}T00:00:00Z`);
+  return !Number.isNaN(day.getTime()) && day.toISOString().startsWith(text);
+}
+
+/** A time of day, with seconds and their fraction, and an offset from UTC. */
+const TIME = /^[T ](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:[.,]\d+)?)? ?(?:Z|[+-]\d{2}:?\d{2}|UTC)?$/i;
+
+function isDateTime(text: string): boolean {
+  return isDate(text.slice(0, 10)) && (text.length === 10 || TIME.test(text.slice(10)));
+}
+
 const PARAMETER_FORMS: Readonly<Record<ColumnType, string>> = {
-  integer: "a whole number",
-  real: "a number",
+  integer: "a whole number of at most 64 bits",
+  real: "a number, or one as text (a whole number beyond 2^53 only if a real can hold it, otherwise with .0)",
   boolean: "true or false",
   text: "text",
   json: "JSON as text",

@@ -4,6 +4,7 @@ import type { McpServer } from "@modelcontextprotocol/server";
 import type { CompletionRequest } from "../gateway/complete.ts";
 import { getCaller } from "./kit/caller.ts";
 import { resourceError } from "./kit/tool-result.ts";
+import { requireWellFormed } from "./kit/well-formed-input.ts";
 import type { ToolDependencies } from "./kit/define-tool.ts";
 
 /** Maps the name of an argument or variable to the kind of value it completes. */
@@ -27,8 +28,9 @@ export function registerCompletions(server: McpServer, { gateway, reporter }: To
         : Object.hasOwn(COMPLETION_KINDS, argument.name)
           ? COMPLETION_KINDS[argument.name]
           : undefined;
-    if (kind === undefined) return { completion: { values: [], total: 0, hasMore: false } };
     try {
+      requireWellFormed({ argument, context: params.context });
+      if (kind === undefined) return { completion: { values: [], total: 0, hasMore: false } };
       const request = { kind, source: params.context?.arguments?.["source"], prefix: argument.value };
       const { values, total } = await gateway.complete(getCaller(context), request);
       return { completion: { values: [...values], total, hasMore: values.length < total } };

@@ -1,9 +1,10 @@
 // The instructions that an assistant gets when it connects. Some clients show only the first 512 characters, so those must
 // make sense alone.
+import { shortenText } from "../lib/text-cut.ts";
 
 /** Builds the server's instructions with the organisation's name. */
 export function buildInstructions(organisation: string): string {
-  const name = organisation.length > 60 ? `${organisation.slice(0, 59)}…` : organisation;
+  const name = shortenText(organisation, 60);
   return [
     `Gatehouse gives you ${name}'s data as the signed-in person may see it.`,
     [

@@ -3,7 +3,8 @@
 import { McpServer } from "@modelcontextprotocol/server";
 import type { CreateServer } from "../mcp/endpoint.ts";
 import type { Organisation } from "../config/define-gatehouse.ts";
-import packageJson from "../../package.json" with { type: "json" };
+// Only this field goes into the bundle.
+import { version } from "../../package.json";
 import { buildInstructions } from "./instructions.ts";
 import { registerCompletions } from "./completions.ts";
 import { registerPrompts } from "./prompts.ts";
@@ -31,7 +32,7 @@ export function createServerFactory(organisation: Organisation, dependencies: To
   const privateCache = { ttlMs: 0, cacheScope: "private" } as const;
   return (target) => {
     const server = new McpServer(
-      { name: "gatehouse", title: `Gatehouse · ${organisation.name}`, version: packageJson.version },
+      { name: "gatehouse", title: `Gatehouse · ${organisation.name}`, version },
       {
         instructions,
         capabilities: {

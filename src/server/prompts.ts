@@ -4,6 +4,7 @@ import * as z from "zod";
 import { getCaller } from "./kit/caller.ts";
 import { memoizeSchema } from "./kit/memoized-schema.ts";
 import { resourceError } from "./kit/tool-result.ts";
+import { requireWellFormed } from "./kit/well-formed-input.ts";
 import type { ToolDependencies } from "./kit/define-tool.ts";
 
 const MAX_QUESTION_CHARACTERS = 2000;
@@ -38,10 +39,12 @@ const WEEKLY_REPORT = [
 export function registerPrompts(server: McpServer, { gateway, reporter }: ToolDependencies): void {
   const createPrompt = async (
     context: ServerContext,
+    input: Readonly<Record<string, string>>,
     name: string | undefined,
     buildText: (data: string) => string,
   ): Promise<GetPromptResult> => {
     try {
+      requireWellFormed(input);
       const description = await gateway.describe(getCaller(context), name);
       return { messages: [{ role: "user", content: { type: "text", text: buildText(JSON.stringify(description)) } }] };
     } catch (error) {
@@ -51,11 +54,13 @@ export function registerPrompts(server: McpServer, { gateway, reporter }: ToolDe
   server.registerPrompt(
     "answer-question",
     { title: "Answer a question", description: "Answers a question from the data", argsSchema: questionInput },
-    async ({ question }, context) =>
+    async (input, context) =>
       createPrompt(
         context,
+        input,
         undefined,
-        (data) => `Answer this question from the data:\n\n${question}\n\nWhat there is: ${data}\n\n${HOW_TO_ANSWER}`,
+        (data) =>
+          `Answer this question from the data:\n\n${input.question}\n\nWhat there is: ${data}\n\n${HOW_TO_ANSWER}`,
       ),
   );
   server.registerPrompt(
@@ -65,8 +70,8 @@ export function registerPrompts(server: McpServer, { gateway, reporter }: ToolDe
       description: "Explains what a table holds and what it can answer",
       argsSchema: datasetInput,
     },
-    async ({ dataset }, context) =>
-      createPrompt(context, dataset, (data) => `${EXPLAIN_DATASET}\n\n${data}\n\n${HOW_TO_ANSWER}`),
+    async (input, context) =>
+      createPrompt(context, input, input.dataset, (data) => `${EXPLAIN_DATASET}\n\n${data}\n\n${HOW_TO_ANSWER}`),
   );
   server.registerPrompt(
     "weekly-report",
@@ -75,7 +80,7 @@ export function registerPrompts(server: McpServer, { gateway, reporter }: ToolDe
       description: "Reports on the last full week of a source beside the week before",
       argsSchema: reportInput,
     },
-    async ({ source }, context) =>
-      createPrompt(context, source, (data) => `${WEEKLY_REPORT}\n\n${data}\n\n${HOW_TO_ANSWER}`),
+    async (input, context) =>
+      createPrompt(context, input, input.source, (data) => `${WEEKLY_REPORT}\n\n${data}\n\n${HOW_TO_ANSWER}`),
   );
 }

@@ -2,6 +2,7 @@
 // only when a row reaches them. Where the tokens are ambiguous, it takes the reading that assumes less.
 import { foldName } from "./identifier.ts";
 import type { LexerToken } from "./lexer.ts";
+import { pairParentheses } from "./parentheses.ts";
 
 /** A range of indexes of lexer tokens; `end` is exclusive. */
 export interface TokenRange {
@@ -34,8 +35,22 @@ export function isName(token: LexerToken | undefined): token is LexerToken {
   return token?.kind === "word" || token?.kind === "quoted" || token?.kind === "string";
 }
 
-const CLAUSES = ["where", "group", "having", "window", "order", "limit", "union", "except", "intersect"];
-const QUERIES = ["select", "with", "values"];
+/** Checks whether `*` means columns, as in `SELECT *`, `, *` and `t.*`, but not in `count(*)` and `a * b`. */
+export function isColumnStar(tokens: readonly LexerToken[], index: number): boolean {
+  const before = tokens[index - 1];
+  return (
+    isOperator(tokens[index], "*") && (isOperator(before, ",", ".") || isWord(before, "select", "distinct", "all"))
+  );
+}
+
+/** Words that begin a query. */
+export const QUERY_WORDS = ["select", "with", "values"];
+/** Words that combine two queries to one. */
+export const SET_OPERATORS = ["union", "except", "intersect"];
+/** Words that begin a clause after FROM. */
+export const CLAUSES_AFTER_FROM = ["where", "group", "having", "window", "order", "limit"];
+
+const CLAUSES = [...CLAUSES_AFTER_FROM, ...SET_OPERATORS];
 
 /** Finds the first SELECT outside all parentheses; undefined if there is none, as in `VALUES (1)`. */
 export function findOutermostSelect(tokens: readonly LexerToken[]): OutermostSelect | undefined {
@@ -69,37 +84,21 @@ function listGroupAndOrderKeys(tokens: readonly LexerToken[], laterIndexes: read
 
 /** Finds the indexes of the lexer tokens outside all parentheses. */
 function findTopLevelIndexes(tokens: readonly LexerToken[]): readonly number[] {
-  const indexes: number[] = [];
-  let depth = 0;
-  tokens.forEach((token, index) => {
-    if (isOperator(token, ")")) depth -= 1;
-    if (depth === 0) indexes.push(index);
-    if (isOperator(token, "(")) depth += 1;
-  });
-  return indexes;
+  const { findAround } = pairParentheses(tokens);
+  return [...tokens.keys()].filter((index) => findAround(index) === -1);
 }
 
 /** Finds the subqueries in a range, without their parentheses. A nested subquery is part of the outer one. */
 export function findSubqueries(tokens: readonly LexerToken[], { start, end }: TokenRange): readonly TokenRange[] {
+  const { findClosing } = pairParentheses(tokens);
   const subqueries: TokenRange[] = [];
   for (let index = start; index < end; index += 1) {
-    if (!isOperator(tokens[index], "(") || !isWord(tokens[index + 1], ...QUERIES)) continue;
-    const close = findClosingParenthesis(tokens, index);
+    if (!isOperator(tokens[index], "(") || !isWord(tokens[index + 1], ...QUERY_WORDS)) continue;
+    const close = findClosing(index);
     subqueries.push({ start: index + 1, end: close });
     index = close;
   }
   return subqueries;
-}
-
-/** Finds the index of the parenthesis that closes the one at `open`; the number of lexer tokens if nothing closes it. */
-export function findClosingParenthesis(tokens: readonly LexerToken[], open: number): number {
-  let depth = 0;
-  for (let index = open; index < tokens.length; index += 1) {
-    if (isOperator(tokens[index], "(")) depth += 1;
-    if (isOperator(tokens[index], ")")) depth -= 1;
-    if (depth === 0) return index;
-  }
-  return tokens.length;
 }
 
 /**
@@ -108,6 +107,7 @@ export function findClosingParenthesis(tokens: readonly LexerToken[], open: numb
  * returned as the range of the name.
  */
 export function findExpressionSubqueries(tokens: readonly LexerToken[]): readonly TokenRange[] {
+  const { findClosing } = pairParentheses(tokens);
   const subqueries: TokenRange[] = [];
   // For each open parenthesis, whether it is currently in a FROM clause.
   const inFrom: boolean[] = [false];
@@ -116,9 +116,9 @@ export function findExpressionSubqueries(tokens: readonly LexerToken[]): readonl
     const depth = inFrom.length - 1;
     if (isOperator(token, "(")) {
       const isSource = inFrom[depth] === true && (isWord(before, "from", "join") || isOperator(before, ",", "("));
-      const isQuery = isWord(tokens[index + 1], ...QUERIES);
+      const isQuery = isWord(tokens[index + 1], ...QUERY_WORDS);
       if (isQuery && !isSource && !isWord(before, "as", "materialized"))
-        subqueries.push({ start: index + 1, end: findClosingParenthesis(tokens, index) });
+        subqueries.push({ start: index + 1, end: findClosing(index) });
       inFrom.push(isSource && !isQuery);
     }
     if (isOperator(token, ")") && depth > 0) inFrom.pop();

@@ -2,7 +2,9 @@
 // row-timing-oracles.ts use it to decide which expressions are harmless.
 import { byteLength } from "../lib/bytes.ts";
 import { isOperator, isWord } from "./clauses.ts";
-import type { SqlValue } from "./parameters.ts";
+import { toDriverValue } from "./parameters.ts";
+import type { DriverValue, SqlValue } from "./parameters.ts";
+import { pairParentheses } from "./parentheses.ts";
 import type { LexerToken } from "./lexer.ts";
 
 /** D1 fails a LIKE or GLOB pattern that is longer than this. */
@@ -36,9 +38,15 @@ export interface ConstantReader {
 
 /** Creates a reader for the constants in these lexer tokens. `values` are the bound values, in the order of the parameters. */
 export function createConstantReader(tokens: readonly LexerToken[], values: readonly SqlValue[]): ConstantReader {
-  const boundValues = new Map<LexerToken, SqlValue>(
-    tokens.filter(({ kind }) => kind === "variable").map((token, index) => [token, values[index] ?? null]),
+  const boundValues = new Map<LexerToken, DriverValue>(
+    tokens
+      .filter(({ kind }) => kind === "variable")
+      .map((token, index) => [token, toDriverValue(values[index] ?? null)]),
   );
+
+  const { findAround, findClosing } = pairParentheses(tokens);
+  /** The opening parentheses of lists with a comma. */
+  const lists = new Set(tokens.flatMap((token, index) => (isOperator(token, ",") ? [findAround(index)] : [])));
 
   const readText = (index: number): string | undefined => {
     const token = tokens[index];
@@ -82,16 +90,7 @@ export function createConstantReader(tokens: readonly LexerToken[], values: read
         ? concatenation.bytes
         : Number.POSITIVE_INFINITY;
     },
-    hasOneArgument(open) {
-      let depth = 0;
-      for (let index = open; index < tokens.length; index += 1) {
-        if (isOperator(tokens[index], "(")) depth += 1;
-        if (isOperator(tokens[index], ")")) depth -= 1;
-        if (depth === 0) return true;
-        if (depth === 1 && isOperator(tokens[index], ",")) return false;
-      }
-      return false;
-    },
+    hasOneArgument: (open) => findClosing(open) < tokens.length && !lists.has(open),
     isJsonConstant: (index) => isPlainJson(readText(index)),
     isShortPattern(index) {
       const concatenation = readConcatenation(index);

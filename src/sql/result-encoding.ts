@@ -21,8 +21,19 @@ type CellEncoding = "integer as text" | "real as text" | "base64";
 
 interface DecodedRows {
   readonly rows: readonly (readonly Cell[])[];
-  /** Whether the rows end before a row that has an oversized value or exceeds the maximum bytes of all rows. */
-  readonly isCutBySize: boolean;
+  /** What the row after the last one exceeds; null if no row was left out for its size. */
+  readonly sizeCut: SizeCut | null;
+}
+
+/** Why rows end before a row: one of its values exceeds the maximum of a value, or the row exceeds the maximum of all rows. */
+export interface SizeCut {
+  readonly limit: "value" | "rows";
+  /** The number of the row in the result, from 1. */
+  readonly row: number;
+  /** The index of the column of the row's widest cell that is over the limit. */
+  readonly columnIndex: number;
+  /** The bytes of that cell, as the user sees it: masked where the column is masked. */
+  readonly bytes: number;
 }
 
 interface ExactValueOptions {
@@ -35,8 +46,8 @@ interface ExactValueOptions {
 }
 
 const MAX_SAFE_INTEGER = Number.MAX_SAFE_INTEGER;
-/** The letter after the nonce says how to read a marked cell. */
-const MARKERS = { quoted: "q", tooLarge: "t" } as const;
+/** The letter after the nonce says how to read a marked cell. The bytes of a cell that was left out follow the letter. */
+const MARKERS = { quoted: "q", tooLarge: "t", beyondTotal: "b" } as const;
 
 /** Names the result column at this index. */
 function nameResultColumn(index: number): string {
@@ -50,12 +61,12 @@ export function wrapForExactValues(
 ): { readonly before: string; readonly after: string } {
   const names = Array.from({ length: columnCount }, (_value, index) => nameResultColumn(index));
   const resultCte = quoteIdentifier(`result_${nonce}`);
-  const oversizedMarker = `'${nonce}${MARKERS.tooLarge}'`;
+  const markBytes = (marker: string, name: string): string => `'${nonce}${marker}' || octet_length(${name})`;
   const cells = names.map(
     // Keep the instructions per cell few: layer 4 also lists and checks them all.
     (name) =>
       `CASE WHEN typeof(${name}) = 'integer' AND +${name} BETWEEN ${-MAX_SAFE_INTEGER} AND ${MAX_SAFE_INTEGER} THEN ${name} ` +
-      `WHEN octet_length(${name}) > ${maxValueBytes} THEN ${oversizedMarker} ` +
+      `WHEN octet_length(${name}) > ${maxValueBytes} THEN ${markBytes(MARKERS.tooLarge, name)} ` +
       `WHEN typeof(${name}) IN ('text', 'null') THEN ${name} ` +
       `ELSE '${nonce}${MARKERS.quoted}' || quote(${name}) END AS ${name}`,
   );
@@ -72,7 +83,10 @@ export function wrapForExactValues(
   const bounded = cells.map((cell, index) => {
     const name = nameResultColumn(index);
     const value = cell.slice(0, -` AS ${name}`.length);
-    return `CASE WHEN ${totalBytesColumn} > ${maxTotalBytes} THEN ${oversizedMarker} ELSE ${value} END AS ${name}`;
+    const leftOut =
+      `CASE WHEN octet_length(${name}) > ${maxValueBytes} THEN ${markBytes(MARKERS.tooLarge, name)} ` +
+      `ELSE ${markBytes(MARKERS.beyondTotal, `coalesce(${name}, '')`)} END`;
+    return `CASE WHEN ${totalBytesColumn} > ${maxTotalBytes} THEN ${leftOut} ELSE ${value} END AS ${name}`;
   });
   return {
     before,
@@ -80,13 +94,35 @@ export function wrapForExactValues(
   };
 }
 
-/** Finds the index of the first row with a value that was left out for its size; -1 if there is none. */
-export function findOversizedRow(records: readonly Readonly<Record<string, unknown>>[], nonce: string): number {
-  const marker = `${nonce}${MARKERS.tooLarge}`;
-  return records.findIndex((record) => {
-    for (const name in record) if (record[name] === marker) return true;
+/** Finds the first row with a value that was left out for its size; null if there is none. */
+export function findSizeCut(records: readonly Readonly<Record<string, unknown>>[], nonce: string): SizeCut | null {
+  const index = records.findIndex((record) => {
+    for (const name in record) if (readLeftOutCell(record[name], nonce) !== undefined) return true;
     return false;
   });
+  const record = records[index];
+  if (record === undefined) return null;
+  let widest: SizeCut | null = null;
+  for (const [columnIndex, value] of listCells(record).entries()) {
+    const cell = readLeftOutCell(value, nonce);
+    if (cell === undefined) continue;
+    // A cell over the limit of a value explains more than the limit of all rows, which it exceeds too.
+    const isWider =
+      widest === null || (cell.limit === widest.limit ? cell.bytes > widest.bytes : cell.limit === "value");
+    if (isWider) widest = { ...cell, row: index + 1, columnIndex };
+  }
+  return widest;
+}
+
+function listCells(record: Readonly<Record<string, unknown>>): readonly unknown[] {
+  return Array.from({ length: Object.keys(record).length }, (_value, index) => record[nameResultColumn(index)]);
+}
+
+function readLeftOutCell(value: unknown, nonce: string): Pick<SizeCut, "limit" | "bytes"> | undefined {
+  if (typeof value !== "string" || !value.startsWith(nonce)) return undefined;
+  const marker = value.charAt(nonce.length);
+  if (marker !== MARKERS.tooLarge && marker !== MARKERS.beyondTotal) return undefined;
+  return { limit: marker === MARKERS.tooLarge ? "value" : "rows", bytes: Number(value.slice(nonce.length + 1)) };
 }
 
 /** Decodes rows up to the first row with an oversized value. */
@@ -96,11 +132,11 @@ export function decodeRows(
   nonce: string,
 ): DecodedRows {
   const names = Array.from({ length: columnCount }, (_value, index) => nameResultColumn(index));
-  const end = findOversizedRow(records, nonce);
-  const completeRecords = end === -1 ? records : records.slice(0, end);
+  const sizeCut = findSizeCut(records, nonce);
+  const completeRecords = sizeCut === null ? records : records.slice(0, sizeCut.row - 1);
   return {
     rows: completeRecords.map((record) => names.map((name) => decodeCell(record[name], nonce))),
-    isCutBySize: end !== -1,
+    sizeCut,
   };
 }
 

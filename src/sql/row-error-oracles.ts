@@ -2,6 +2,9 @@
 // user's condition before the row rule, on an index entry. Before a query runs, this file decides whether anything in it could fail on a
 // row that its guard views hide. If so, those views are fenced, and only visible rows reach the expression.
 import {
+  QUERY_WORDS,
+  SET_OPERATORS,
+  isColumnStar,
   isName,
   isOperator,
   isWord,
@@ -14,6 +17,8 @@ import { createConstantReader } from "./constant-values.ts";
 import { ALLOWED_FUNCTIONS, ALLOWED_TABLE_FUNCTIONS, FALLIBLE_AGGREGATES, TOTAL_FUNCTIONS } from "./functions.ts";
 import { foldName } from "./identifier.ts";
 import type { SqlValue } from "./parameters.ts";
+import { pairParentheses } from "./parentheses.ts";
+import type { Parentheses } from "./parentheses.ts";
 import type { Statement } from "./statement.ts";
 import type { LexerToken } from "./lexer.ts";
 
@@ -102,7 +107,7 @@ function createFailureDetector(
     if (token === undefined) return false;
     if (isOperator(token, "->", "->>")) return true;
     if (isOperator(token, "||")) return !(constants.isConstant(index - 1) && constants.isConstant(index + 1));
-    if (fallibleColumns.size > 0 && (isWord(token, "natural") || isStar(tokens, index))) return true;
+    if (fallibleColumns.size > 0 && (isWord(token, "natural") || isColumnStar(tokens, index))) return true;
     if (!isName(token)) return false;
     const name = foldName(token.value);
     // json_each takes a condition on its hidden column as an argument.
@@ -134,7 +139,7 @@ function isRowValueList(tokens: readonly LexerToken[], { start, end }: TokenRang
   const items = findOutermostSelect(inner)?.items ?? [];
   return (
     items.length !== 1 ||
-    items.some((item) => inner.some((_token, at) => at >= item.start && at < item.end && isStar(inner, at)))
+    items.some((item) => inner.some((_token, at) => at >= item.start && at < item.end && isColumnStar(inner, at)))
   );
 }
 
@@ -145,36 +150,32 @@ function isRowValueList(tokens: readonly LexerToken[], { start, end }: TokenRang
 function mayStoreWideRow(tokens: readonly LexerToken[], range: TokenRange, cteNames: ReadonlySet<string>): boolean {
   return tokens.slice(range.start, range.end).some((token, offset) => {
     const index = range.start + offset;
-    if (isWord(token, "distinct", "order", "group", "union", "intersect", "except", "over")) return true;
-    if (isOperator(token, "(") && offset > 0 && isWord(tokens[index + 1], "select", "with", "values")) return true;
+    if (isWord(token, "distinct", "order", "group", "over", ...SET_OPERATORS)) return true;
+    if (isOperator(token, "(") && offset > 0 && isWord(tokens[index + 1], ...QUERY_WORDS)) return true;
     return isName(token) && cteNames.has(foldName(token.value));
   });
 }
 
 /** Lists the folded names that WITH clauses define. */
 function listCteNames(tokens: readonly LexerToken[]): ReadonlySet<string> {
+  const parentheses = pairParentheses(tokens);
   return new Set(
     tokens.flatMap((token, index) =>
-      isName(token) && isOperator(findCteBody(tokens, index), "(") ? [foldName(token.value)] : [],
+      isName(token) && isOperator(findCteBody(tokens, parentheses, index), "(") ? [foldName(token.value)] : [],
     ),
   );
 }
 
 /** Finds the lexer token after `name AS`, `name(columns) AS` or `name AS MATERIALIZED`, which is a parenthesis if a CTE has the name. */
-function findCteBody(tokens: readonly LexerToken[], name: number): LexerToken | undefined {
+function findCteBody(
+  tokens: readonly LexerToken[],
+  { findClosing }: Parentheses,
+  name: number,
+): LexerToken | undefined {
   let at = name + 1;
-  if (isOperator(tokens[at], "(")) {
-    while (at < tokens.length && !isOperator(tokens[at], ")")) at += 1;
-    at += 1;
-  }
+  if (isOperator(tokens[at], "(")) at = findClosing(at) + 1;
   if (!isWord(tokens[at], "as")) return undefined;
   at += 1;
   while (isWord(tokens[at], "not", "materialized")) at += 1;
   return tokens[at];
-}
-
-/** Whether `*` means columns, not a product or `count(*)`. */
-function isStar(tokens: readonly LexerToken[], index: number): boolean {
-  if (!isOperator(tokens[index], "*")) return false;
-  return isOperator(tokens[index - 1], ",", ".") || isWord(tokens[index - 1], "select", "distinct", "all");
 }

@@ -2,12 +2,14 @@
 // hidden row has that value. Before a query runs, this file decides whether something outside the outermost select list could take
 // noticeably long on one row. If so, views with a row rule are fenced, and only visible rows reach it.
 import { byteLength } from "../lib/bytes.ts";
-import { findClosingParenthesis, isName, isOperator, isWord, findExpressionSubqueries } from "./clauses.ts";
+import { isName, isOperator, isWord, findExpressionSubqueries } from "./clauses.ts";
 import { createConstantReader } from "./constant-values.ts";
 import type { ConstantReader } from "./constant-values.ts";
 import { ALLOWED_TABLE_FUNCTIONS } from "./functions.ts";
 import { foldName } from "./identifier.ts";
 import type { SqlValue } from "./parameters.ts";
+import { pairParentheses } from "./parentheses.ts";
+import type { Parentheses } from "./parentheses.ts";
 import { findExemptTokens } from "./row-error-oracles.ts";
 import type { Statement } from "./statement.ts";
 import type { LexerToken } from "./lexer.ts";
@@ -20,7 +22,8 @@ const QUADRATIC_FUNCTIONS = new Set(["instr", "trim", "ltrim", "rtrim"]);
 /** Decides whether something outside the outermost select list may take long on one row, except subqueries, whose cost the plan shows. */
 export function canStallOnRow({ tokens }: Pick<Statement, "tokens">, values: readonly SqlValue[]): boolean {
   const constants = createConstantReader(tokens, values);
-  const canStall = (index: number): boolean => canStallAt(tokens, constants, index);
+  const parentheses = pairParentheses(tokens);
+  const canStall = (index: number): boolean => canStallAt(tokens, parentheses, constants, index);
   const isExempt = findExemptTokens(tokens, canStall);
   return tokens.some((_token, index) => !isExempt(index) && canStall(index));
 }
@@ -35,11 +38,16 @@ export function mayRunSubqueryOnHiddenRow({ tokens }: Pick<Statement, "tokens">)
   return [...openIndexes].some((index) => !isExempt(index));
 }
 
-function canStallAt(tokens: readonly LexerToken[], constants: ConstantReader, index: number): boolean {
+function canStallAt(
+  tokens: readonly LexerToken[],
+  parentheses: Parentheses,
+  constants: ConstantReader,
+  index: number,
+): boolean {
   const token = tokens[index];
   if (isWord(token, "recursive")) return true;
   if (isName(token) && QUADRATIC_FUNCTIONS.has(foldName(token.value)) && isOperator(tokens[index + 1], "("))
-    return !hasShortSearch(tokens, constants, index + 1);
+    return !hasShortSearch(tokens, constants, index + 1, parentheses.findClosing(index + 1));
   // The work estimate counts the elements of a list.
   const isList =
     isOperator(tokens[index - 1], "(") && ALLOWED_TABLE_FUNCTIONS.has(foldName(tokens[index - 2]?.value ?? ""));
@@ -47,8 +55,12 @@ function canStallAt(tokens: readonly LexerToken[], constants: ConstantReader, in
 }
 
 /** Whether the last argument of a call is a short constant, or the only argument. */
-function hasShortSearch(tokens: readonly LexerToken[], constants: ConstantReader, open: number): boolean {
-  const close = findClosingParenthesis(tokens, open);
+function hasShortSearch(
+  tokens: readonly LexerToken[],
+  constants: ConstantReader,
+  open: number,
+  close: number,
+): boolean {
   if (constants.hasOneArgument(open)) return true;
   const text = constants.readText(close - 1);
   return text !== undefined && isOperator(tokens[close - 2], ",") && byteLength(text) <= MAX_SHORT_BYTES;

@@ -69,12 +69,14 @@ export interface StorageOrder {
 
 /** The columns and storage order of a copied table. */
 interface TableShape {
-  readonly columns: readonly ColumnShape[];
+  readonly columns: readonly TableColumnShape[];
   /** Undefined if the order cannot be named, because a column is called rowid. */
   readonly storageOrder: StorageOrder | undefined;
+  /** The folded name of the column that is the table's rowid, an INTEGER PRIMARY KEY; undefined if there is none. */
+  readonly rowidColumn: string | undefined;
 }
 
-interface ColumnShape {
+interface TableColumnShape {
   /** The folded name. */
   readonly name: string;
   readonly isGenerated: boolean;
@@ -182,12 +184,26 @@ function readTableShape(engine: Engine, table: string): TableShape {
     .toSorted(([, , left], [, , right]) => Number(left) - Number(right))
     .map(([column]) => column ?? "");
   const [[withoutRowid] = []] = engine.query(`SELECT wr FROM pragma_table_list(${name}) WHERE schema = 'main'`);
-  if (withoutRowid === "1") return { columns, storageOrder: { columns: primaryKey, readColumns: primaryKey } };
+  if (withoutRowid === "1")
+    return { columns, storageOrder: { columns: primaryKey, readColumns: primaryKey }, rowidColumn: undefined };
   // SQLite reports the rowid by the name of the INTEGER PRIMARY KEY column, if there is one.
   const storageOrder = columns.some((column) => column.name === ROWID)
     ? undefined
     : { columns: [ROWID], readColumns: [ROWID, ...primaryKey] };
-  return { columns, storageOrder };
+  return { columns, storageOrder, rowidColumn: findRowidColumn(engine, name, columnRows) };
+}
+
+/** SQLite keeps an index for every other primary key, also for `INTEGER PRIMARY KEY DESC`, whose column is not the rowid. */
+function findRowidColumn(
+  engine: Engine,
+  quotedTable: string,
+  columnRows: readonly (readonly (string | null)[])[],
+): string | undefined {
+  const keyColumns = columnRows.filter(([, , position]) => position !== "0");
+  const [[name, type] = []] = keyColumns;
+  if (keyColumns.length !== 1 || typeof name !== "string" || foldName(type ?? "") !== "integer") return undefined;
+  const keyIndexes = engine.query(`SELECT 1 FROM pragma_index_list(${quotedTable}) WHERE origin = 'pk'`);
+  return keyIndexes.length === 0 ? foldName(name) : undefined;
 }
 
 /** Applies SQLite's rules of column affinity, as far as they distinguish numbers from everything else. */

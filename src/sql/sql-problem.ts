@@ -4,6 +4,7 @@ import { AppError } from "../errors.ts";
 import { locateInStatement } from "./statement-guard.ts";
 import type { GuardView, GuardedQuery } from "./statement-guard.ts";
 import { foldName } from "./identifier.ts";
+import { ROWID_NAMES } from "./rowid-names.ts";
 import { suggestName } from "./suggest.ts";
 import type { Statement } from "./statement.ts";
 
@@ -30,6 +31,8 @@ interface ReadableNames {
   readonly columns: readonly string[];
   /** All tables of the source. */
   readonly tables: readonly string[];
+  /** Key columns of the tables that the SQL uses, as `table.column`. */
+  readonly keys: readonly string[];
 }
 
 interface MessagePattern {
@@ -45,14 +48,17 @@ const MAX_LISTED = 30;
 const NAMED_MESSAGE_PATTERNS: readonly MessagePattern[] = [
   {
     pattern: /^no such column: "(.+)" - should this be a string literal/,
-    formatMessage: (name, { columns }) =>
-      `There is no column ${name} here that you may read. If it is text, put it in single quotes.${suggestNames(name, columns, "Columns")}`,
+    formatMessage: (name, { columns, keys }) =>
+      [
+        `There is no column ${name} here that you may read. If it is text, put it in single quotes.`,
+        `${suggestKeys(name, keys)}${suggestNames(name, columns, "Columns")}`,
+      ].join(""),
   },
   {
     isMissing: true,
     pattern: /^no such column: (.+?)(?: - should this be a string literal.*)?$/,
-    formatMessage: (name, { columns }) =>
-      `There is no column ${name} here that you may read.${suggestNames(name, columns, "Columns")}`,
+    formatMessage: (name, { columns, keys }) =>
+      `There is no column ${name} here that you may read.${suggestKeys(name, keys)}${suggestNames(name, columns, "Columns")}`,
   },
   {
     pattern: /^ambiguous column name: (.+)$/,
@@ -99,6 +105,12 @@ const NAMED_MESSAGE_PATTERNS: readonly MessagePattern[] = [
   },
 ];
 
+/** Says what to write in place of a rowid, which guard views do not have. */
+function suggestKeys(name: string, keys: readonly string[]): string {
+  const isRowid = ROWID_NAMES.has(foldName(name.split(".").at(-1) ?? name));
+  return isRowid && keys.length > 0 ? ` Use the key column: ${keys.slice(0, MAX_LISTED).join(", ")}.` : "";
+}
+
 /** Suggests the name that the user probably meant, and lists the readable names. */
 function suggestNames(name: string, names: readonly string[], title: string): string {
   const last = name.split(".").at(-1) ?? name;
@@ -116,8 +128,9 @@ const PREPARE_MESSAGE_PATTERNS: readonly (readonly [RegExp, string])[] = [
     /do(?:es)? not have the same number of result columns|all VALUES must have the same number/,
     "The parts of the query have different numbers of columns.",
   ],
+  [/too many columns/, "The result or a part of the query has more than 100 columns. Select fewer."],
   [
-    /too many (?:columns|terms|levels|arguments|FROM clause terms|references)|too large|parser stack overflow|at most \d+ tables/,
+    /too many (?:terms|levels|arguments|FROM clause terms|references)|too large|parser stack overflow|at most \d+ tables/,
     "The SQL is too large or too deeply nested. Split it.",
   ],
   [/returns \d+ columns|row value misused|sub-select/, "A subquery there must return one column."],
@@ -203,6 +216,7 @@ function classifyMessage(text: string, context: ProblemContext, query: GuardedQu
   const readableNames = {
     columns: [...new Set(query.usedViews.flatMap((view) => view.columns))],
     tables: views.map((view) => view.name),
+    keys: query.usedViews.flatMap(({ name, key }) => (key === undefined ? [] : [`${name}.${key}`])),
   };
   const deniedMatch = new RegExp(`^no such table: (?:main\\.)?denied_${nonce}_([0-9]+)$`).exec(text);
   if (deniedMatch !== null)

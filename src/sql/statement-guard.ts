@@ -5,10 +5,12 @@ import { byteLength } from "../lib/bytes.ts";
 import type { ReadPermission } from "./authorizer.ts";
 import { ALLOWED_TABLE_FUNCTIONS } from "./functions.ts";
 import { foldName, quoteIdentifier } from "./identifier.ts";
-import { createParameters, castIfInteger } from "./parameters.ts";
-import type { Parameters, SqlValue } from "./parameters.ts";
+import { castUserPlaceholder, createParameters, requireExactNumbers, toDriverValue } from "./parameters.ts";
+import type { DriverValue, Parameters, SqlValue } from "./parameters.ts";
 import type { StorageOrder } from "./schema-copy.ts";
 import type { Statement } from "./statement.ts";
+import { applyEdits, locateInOriginal } from "./text-edits.ts";
+import type { TextEdit } from "./text-edits.ts";
 
 /** A table as the subject may see it. */
 export interface GuardView {
@@ -22,6 +24,8 @@ export interface GuardView {
   readonly pinnedByRule: readonly PinnedColumn[];
   /** The columns of the view, for suggestions in error messages. */
   readonly columns: readonly string[];
+  /** The key column; absent if the table has none or the user does not see it. */
+  readonly key?: string;
   /** Whether some column is shown other than as stored, so that no index of the table serves it. */
   readonly isMasked: boolean;
   /** Whether a row rule hides rows of the table. */
@@ -85,11 +89,13 @@ export interface GuardOptions extends ViewForm {
 export interface GuardedQuery {
   /** Ends where the user's text begins. */
   readonly before: string;
-  /** The user's text, with a cast around the `?` of each whole number. */
+  /** The user's text, with a cast around the `?` of each number. */
   readonly body: string;
+  /** What the body replaces in the user's text. */
+  readonly bodyEdits: readonly TextEdit[];
   readonly after: string;
   /** One value per parameter number; the guard's values come first. */
-  readonly parameters: readonly SqlValue[];
+  readonly parameters: readonly DriverValue[];
   /** The views whose names occur in the SQL. */
   readonly usedViews: readonly GuardView[];
   /** The name that each deny-CTE shadows, as the user wrote it. Reading it fails on the table `nameDeniedTable(nonce, index)`. */
@@ -116,7 +122,7 @@ function nameDeniedTable(nonce: string, index: number): string {
 
 /**
  * Puts the user's text into a frame with a row limit, without any view. Throws `invalid_input` when the number of values differs from
- * the number of `?`, and `query_refused` when there are more parameters than D1 accepts.
+ * the number of `?` or JSON has rounded one, and `query_refused` when there are more parameters than D1 accepts.
  */
 export function frameQuery(
   statement: Statement,
@@ -137,11 +143,14 @@ export function frameQuery(
       `The SQL has ${placeholderCount} parameters; at most ${MAX_PARAMETERS} are possible here.`,
     );
   if (!Number.isSafeInteger(maxReadRows)) throw new TypeError("maxReadRows must be a whole number");
+  requireExactNumbers(values);
+  const bodyEdits = listCasts(statement, values);
   return {
     before: "SELECT * FROM (\n",
-    body: castIntegers(statement, values),
+    body: applyEdits(statement.text, bodyEdits),
+    bodyEdits,
     after: `\n) LIMIT ${maxReadRows + 1}`,
-    parameters: values,
+    parameters: values.map(toDriverValue),
     usedViews: [],
     deniedNames: [],
     readPermissions: [],
@@ -205,34 +214,22 @@ export function guardQuery(
  */
 export function locateInStatement(
   statement: Statement,
-  { before, body }: GuardedQuery,
+  { before, body, bodyEdits }: GuardedQuery,
   byteOffset: number,
 ): number | undefined {
   const start = byteLength(before);
   const bytes = new TextEncoder().encode(body);
   if (byteOffset < start || byteOffset >= start + bytes.length) return undefined;
   const character = new TextDecoder().decode(bytes.subarray(0, byteOffset - start)).length;
-  // The `?` of each whole number is longer in the body than in the user's text.
-  let addedCharacters = 0;
-  for (const offset of statement.parameterOffsets) {
-    const at = offset + addedCharacters;
-    if (at >= character || !body.startsWith(CAST_PLACEHOLDER, at)) continue;
-    if (character < at + CAST_PLACEHOLDER.length) return offset + 1;
-    addedCharacters += CAST_PLACEHOLDER.length - 1;
-  }
-  return character - addedCharacters + 1;
+  return locateInOriginal(statement.edits, locateInOriginal(bodyEdits, character)) + 1;
 }
 
-const CAST_PLACEHOLDER = castIfInteger("?", 1);
-
-function castIntegers({ text, parameterOffsets }: Statement, values: readonly SqlValue[]): string {
-  let end = 0;
-  const segments = parameterOffsets.map((offset, index) => {
-    const segment = `${text.slice(end, offset)}${castIfInteger("?", values[index] ?? null)}`;
-    end = offset + 1;
-    return segment;
-  });
-  return `${segments.join("")}${text.slice(end)}`;
+function listCasts({ parameterOffsets }: Statement, values: readonly SqlValue[]): readonly TextEdit[] {
+  return parameterOffsets.map((start, index) => ({
+    start,
+    end: start + 1,
+    text: castUserPlaceholder("?", values[index] ?? null),
+  }));
 }
 
 /** Lists the views whose names occur in the SQL. */

@@ -2,11 +2,12 @@
 // It decides nothing about data; it only collects names.
 import { AppError } from "../errors.ts";
 import { byteLength } from "../lib/bytes.ts";
-import { isName, isOperator } from "./clauses.ts";
+import { QUERY_WORDS, isColumnStar, isName, isOperator } from "./clauses.ts";
 import { ALLOWED_TABLE_FUNCTIONS } from "./functions.ts";
 import { foldName, findReservedPrefix } from "./identifier.ts";
 import { tokenize } from "./lexer.ts";
 import type { LexerToken } from "./lexer.ts";
+import type { TextEdit } from "./text-edits.ts";
 
 /** A user's SQL that passed layer 1. */
 export interface Statement {
@@ -21,6 +22,8 @@ export interface Statement {
   readonly calledOnlyNames: ReadonlySet<string>;
   /** UTF-16 offset of each `?` in the text. */
   readonly parameterOffsets: readonly number[];
+  /** What was replaced in the user's own text; empty for the text as the user wrote it. */
+  readonly edits: readonly TextEdit[];
 }
 
 /** Lists the allowed table-valued functions whose names occur in a statement. */
@@ -31,7 +34,6 @@ export function listTableFunctions({ names }: Statement): readonly string[] {
 /** Maximum UTF-8 bytes of a user's SQL. */
 export const MAX_SQL_BYTES = 20_000;
 
-const FIRST_WORDS = new Set(["select", "with", "values"]);
 const RESERVED_SCHEMAS = new Set(["main", "temp"]);
 // Anything below space except tab, line feed, form feed and carriage return; DEL; the byte order mark.
 // oxlint-disable-next-line no-control-regex -- refusing control characters is the point
@@ -45,7 +47,7 @@ export function parseStatement(text: string): Statement {
   const end = allTokens.findLastIndex((token) => !isOperator(token, ";")) + 1;
   const tokens = allTokens.slice(0, end);
   const first = tokens[0];
-  if (first === undefined || first.kind !== "word" || !FIRST_WORDS.has(foldName(first.value))) {
+  if (first === undefined || first.kind !== "word" || !QUERY_WORDS.includes(foldName(first.value))) {
     refuse("must be one statement that begins with SELECT, WITH or VALUES.");
   }
   tokens.forEach((token) => refuseToken(token));
@@ -81,21 +83,15 @@ function buildStatement(text: string, tokens: readonly LexerToken[]): Statement 
     text,
     tokens,
     names,
-    selectsStar: tokens.some((token, index) => isStar(token, tokens[index - 1])),
+    selectsStar: tokens.some((_token, index) => isColumnStar(tokens, index)),
     calledOnlyNames: findCalledOnlyNames(tokens),
     parameterOffsets: tokens.filter((token) => token.kind === "variable").map((token) => token.start),
+    edits: [],
   };
 }
 
 function refuse(problem: string): never {
   throw new AppError("query_refused", `The SQL ${problem}`);
-}
-
-/** `SELECT *`, `, *` and `t.*`, but not `count(*)` or `a * b`. */
-function isStar(token: LexerToken, before: LexerToken | undefined): boolean {
-  if (token.kind !== "operator" || token.value !== "*" || before === undefined) return false;
-  if (before.kind === "operator") return before.value === "," || before.value === ".";
-  return before.kind === "word" && ["select", "distinct", "all"].includes(foldName(before.value));
 }
 
 function refuseToken(token: LexerToken): void {

@@ -1,8 +1,11 @@
 // Finds window frames that SQLite reads again for each row, whose cost EXPLAIN QUERY PLAN does not show. SQLite updates a running value as
 // a frame moves, except for EXCLUDE, where it reads the whole frame again, and for aggregates that build text, which it copies each time.
-import { findClosingParenthesis, isOperator, isWord } from "./clauses.ts";
+import { isOperator, isWord } from "./clauses.ts";
 import { foldName } from "./identifier.ts";
+import { toDriverValue } from "./parameters.ts";
 import type { SqlValue } from "./parameters.ts";
+import { pairParentheses } from "./parentheses.ts";
+import type { Parentheses } from "./parentheses.ts";
 import type { Statement } from "./statement.ts";
 import type { LexerToken } from "./lexer.ts";
 
@@ -26,10 +29,11 @@ export function findCostliestFrame(
   { tokens }: Pick<Statement, "tokens">,
   values: readonly SqlValue[],
 ): FrameCost | undefined {
+  const parentheses = pairParentheses(tokens);
   const frames = tokens.flatMap((token, index) => {
     if (isWord(token, "exclude") && isWord(tokens[index + 1], "current", "group", "ties"))
       return [{ rows: countFrameRows(tokens, index, values), stepsPerRow: RESCAN_STEPS }];
-    return TEXT_AGGREGATES.has(foldName(token.value)) && isWindowCall(tokens, index)
+    return TEXT_AGGREGATES.has(foldName(token.value)) && isWindowCall(tokens, parentheses, index)
       ? [{ rows: Number.POSITIVE_INFINITY, stepsPerRow: COPY_STEPS }]
       : [];
   });
@@ -37,10 +41,10 @@ export function findCostliestFrame(
 }
 
 /** `name(…) OVER` or `name(…) FILTER (…) OVER`. */
-function isWindowCall(tokens: readonly LexerToken[], name: number): boolean {
+function isWindowCall(tokens: readonly LexerToken[], { findClosing }: Parentheses, name: number): boolean {
   if (!isOperator(tokens[name + 1], "(")) return false;
-  const nextIndex = findClosingParenthesis(tokens, name + 1) + 1;
-  const end = isWord(tokens[nextIndex], "filter") ? findClosingParenthesis(tokens, nextIndex + 1) + 1 : nextIndex;
+  const nextIndex = findClosing(name + 1) + 1;
+  const end = isWord(tokens[nextIndex], "filter") ? findClosing(nextIndex + 1) + 1 : nextIndex;
   return isWord(tokens[end], "over");
 }
 
@@ -60,7 +64,9 @@ function countFrameRows(tokens: readonly LexerToken[], end: number, values: read
   const variables = tokens.filter(({ kind }) => kind === "variable");
   const sizes = bounds
     .filter((token) => token.kind !== "word")
-    .map((token) => Number(token.kind === "variable" ? values[variables.indexOf(token)] : token.value));
+    .map((token) =>
+      Number(token.kind === "variable" ? toDriverValue(values[variables.indexOf(token)] ?? Number.NaN) : token.value),
+    );
   // An offset that is an expression may be any number.
   return sizes.every((size) => Number.isFinite(size) && size >= 0)
     ? sizes.reduce((sum, size) => sum + size, 1)

@@ -2,7 +2,7 @@
 // statements.
 import type { SourceDeclaration, TableDataset } from "../policy/model.ts";
 import { toSql } from "../sql/statement-guard.ts";
-import type { SqlValue } from "../sql/parameters.ts";
+import type { DriverValue } from "../sql/parameters.ts";
 import { classifyDatabaseError } from "../sql/sql-problem.ts";
 import { DatabaseError } from "../read/read-pipeline.ts";
 import type { Execute, Middleware, SchemaCache } from "../read/read-pipeline.ts";
@@ -36,7 +36,7 @@ export function createD1Source(
 function createD1Execute(database: D1Database): Execute {
   return async ({ request, query, checkStatements }) => {
     const session = database.withSession(request.bookmark ?? "first-unconstrained");
-    const prepare = (sql: string, parameters: readonly SqlValue[]): D1PreparedStatement =>
+    const prepare = (sql: string, parameters: readonly DriverValue[]): D1PreparedStatement =>
       session.prepare(sql).bind(...parameters);
     const statements = [
       ...checkStatements.map(({ sql, parameters }) => prepare(sql, parameters)),
@@ -50,7 +50,6 @@ function createD1Execute(database: D1Database): Execute {
       records: records.at(-1) ?? [],
       checkRecords: records.slice(0, -1),
       columns: [],
-      usedViews: query.usedViews,
       bookmark: session.getBookmark(),
     };
   };

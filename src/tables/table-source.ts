@@ -5,14 +5,20 @@ import type { Column, SourceDeclaration, TableDataset } from "../policy/model.ts
 import type { MaskingTokenColumn } from "../masking-tokens/masking-token-columns.ts";
 import { createGuardView } from "../policy/guard-view.ts";
 import { decodeRows } from "../sql/result-encoding.ts";
-import type { Cell } from "../sql/result-encoding.ts";
+import type { Cell, SizeCut } from "../sql/result-encoding.ts";
 import { frameQuery, listUsedViews } from "../sql/statement-guard.ts";
-import { makeUniqueColumnNames, foldName, quoteIdentifier } from "../sql/identifier.ts";
+import { foldName, quoteIdentifier } from "../sql/identifier.ts";
+import { nameResultColumns } from "../sql/result-names.ts";
+import { assumeShape } from "../sql/result-shape.ts";
+import { namesRowid, replaceRowids } from "../sql/rowid-names.ts";
 import { parseTrustedStatement } from "../sql/statement.ts";
+import type { Statement } from "../sql/statement.ts";
 import { DatabaseError, SchemaDrift, compose } from "../read/read-pipeline.ts";
 import type { Execute, Middleware, ReadRequest, Schema, SchemaCache } from "../read/read-pipeline.ts";
 import { governRow } from "../read/source.ts";
 import type { GovernedRow, VisibleTable, TableRead, TableSource } from "../read/source.ts";
+import { MIN_WIDE_SHARE, findWideCell } from "../read/wide-cell.ts";
+import type { WideCell } from "../read/wide-cell.ts";
 import type { MaskingTokenStore } from "../masking-tokens/masking-token-store.ts";
 
 type TableReadRequest = Omit<ReadRequest, "nonce">;
@@ -25,6 +31,22 @@ function isDrift(error: unknown): boolean {
 export interface MaskingTokens {
   readonly store: MaskingTokenStore;
   readonly columns: readonly MaskingTokenColumn[];
+}
+
+/** Names the cell for which rows are missing; null when narrow cells fill the maximum of all rows. */
+function nameWideCell(
+  { limit, row, columnIndex, bytes }: SizeCut,
+  columns: readonly string[],
+  rows: readonly (readonly Cell[])[],
+  { maxReadRows, maxTotalBytes }: TableReadRequest,
+): WideCell | null {
+  // The row after the last one that was asked for only shows that there are more.
+  if (row > maxReadRows) return null;
+  const leftOut = { column: columns[columnIndex] ?? "", row, bytes };
+  if (limit === "value") return leftOut;
+  const widestRead = findWideCell(columns, rows, maxTotalBytes);
+  if (bytes > (widestRead?.bytes ?? maxTotalBytes * MIN_WIDE_SHARE)) return leftOut;
+  return widestRead;
 }
 
 /** The most masking tokens that one query creates before it is retried. */
@@ -60,16 +82,21 @@ export function createTableSource(parts: TableSourceParts): TableSource {
 
   async function attempt(request: TableReadRequest, schema: Schema): Promise<TableRead> {
     const nonce = newId();
-    const query = frameQuery(request.statement, request.values, request);
-    const context = { request: { ...request, nonce }, query, schema, checkStatements: [] };
-    const { records, columns, usedViews, bookmark } = await execute(context);
-    const { rows, isCutBySize } = decodeRows(records, columns.length, nonce);
+    const statement = resolveRowids(request, schema);
+    const query = frameQuery(statement, request.values, request);
+    const context = { request: { ...request, statement, nonce }, query, schema, checkStatements: [] };
+    const { records, columns, bookmark, shape } = await execute(context);
+    const { rows, sizeCut } = decodeRows(records, columns.length, nonce);
+    const usedViews = listUsedViews(statement, request.views);
+    const names = nameResultColumns(columns, statement, request.statement.text, usedViews);
     return {
-      columns: makeUniqueColumnNames(columns),
+      columns: names,
       rows: rows.slice(0, request.maxReadRows).map((row) => governRow(row)),
-      hasMore: rows.length > request.maxReadRows || isCutBySize,
-      isCutBySize,
-      usedTables: usedViews.map((view) => view.name),
+      hasMore: rows.length > request.maxReadRows || sizeCut !== null,
+      isCutBySize: sizeCut !== null,
+      wideCell: sizeCut === null ? null : nameWideCell(sizeCut, names, rows, request),
+      statement,
+      shape: shape ?? assumeShape(usedViews, columns.length),
       bookmark,
     };
   }
@@ -142,6 +169,16 @@ export function createTableSource(parts: TableSourceParts): TableSource {
     },
   };
   return source;
+}
+
+/** Puts the key column in place of each rowid. Only a column that the view shows can take its place. */
+function resolveRowids({ statement, views }: TableReadRequest, schema: Schema): Statement {
+  if (!namesRowid(statement)) return statement;
+  const tables = listUsedViews(statement, views).map(({ name, columns }) => {
+    const key = schema.use((copy) => copy.getTableShape(name).rowidColumn);
+    return { name, columns, rowidColumn: columns.find((column) => foldName(column) === key) };
+  });
+  return replaceRowids(statement, tables);
 }
 
 /** The byte limit of a value that can have a masking token. */

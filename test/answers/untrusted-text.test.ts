@@ -36,12 +36,23 @@ describe("fence", () => {
 describe("an untrusted column", () => {
   it.each([
     "SELECT body FROM tickets WHERE id = 1",
-    "SELECT * FROM tickets WHERE id = 1",
-    "SELECT t.* FROM tickets t WHERE id = 1",
     "SELECT upper(substr(body, 1, 20)) || 'x' FROM tickets WHERE id = 1",
     "WITH t(a, b, c, d, e, f, g, h, i, j) AS (SELECT * FROM tickets) SELECT f FROM t WHERE a = 1",
     "SELECT value FROM tickets, json_each(json_array(body)) WHERE tickets.id = 1",
     'SELECT group_concat("body") FROM tickets',
+    "SELECT (SELECT body FROM tickets WHERE id = 1)",
+    "SELECT opened_at FROM tickets UNION ALL SELECT body FROM tickets",
+    "SELECT body FROM tickets UNION ALL SELECT opened_at FROM tickets",
+    "SELECT x FROM (SELECT opened_at AS x FROM tickets UNION SELECT body FROM tickets)",
+    "SELECT column1 FROM (VALUES ((SELECT body FROM tickets WHERE id = 1)), ((SELECT opened_at FROM tickets WHERE id = 1)))",
+    "SELECT coalesce(opened_at, body) FROM tickets",
+    "SELECT CASE WHEN id = 1 THEN body ELSE opened_at END FROM tickets",
+    "WITH body AS (SELECT body AS opened_at FROM tickets) SELECT opened_at FROM body",
+    "SELECT body FROM tickets a FULL JOIN tickets b USING (body)",
+    "SELECT body FROM tickets a FULL JOIN (SELECT 'q' AS body) b USING (body)",
+    "SELECT body FROM (SELECT body FROM tickets) NATURAL FULL JOIN (SELECT body FROM tickets)",
+    "SELECT coalesce(body, '') FROM tickets a FULL JOIN (SELECT 1 AS body WHERE 0) b USING (body)",
+    "SELECT first_value(opened_at) OVER (ORDER BY body) FROM tickets WHERE id = 1",
   ])("is fenced, and the answer has the note, for %s", async (sql) => {
     const answer = await query(sql);
     expect(answer).toMatchObject({ untrusted: expect.arrayContaining(["shop.tickets.body"]), note: UNTRUSTED_NOTE });
@@ -49,6 +60,33 @@ describe("an untrusted column", () => {
       .flat()
       .filter((cell) => typeof cell === "string");
     for (const text of texts) expect(text).toMatch(/^⟦[^⟦⟧\u202e\u200b]*⟧$/u);
+  });
+
+  it.each([
+    "SELECT opened_at, body FROM tickets WHERE id = 1",
+    "SELECT t.opened_at AS since, x.body FROM tickets t JOIN (SELECT id, body FROM tickets) x USING (id) WHERE id = 1",
+    "WITH t(a, b) AS (SELECT opened_at, body FROM tickets WHERE id = 1) SELECT * FROM t",
+    "SELECT (SELECT opened_at FROM tickets WHERE id = 1), body FROM tickets WHERE id = 1",
+  ])("fences an untrusted column and not a date beside it in %s", async (sql) => {
+    expect(await query(sql)).toMatchObject({ rows: [["2026-06-01 10:00:00", fence(HOSTILE_TEXT)]] });
+  });
+
+  it("is fenced in a stored result and in what is computed from it, and columns beside it are not", async () => {
+    const [accessToken2, fenced] = [await tokenOf("support"), fence(HOSTILE_TEXT)];
+    const ask = async (source: string, sql: string) =>
+      (await callTool(accessToken2, "query", { source, sql })).result["structuredContent"];
+    const first = await ask("shop", "SELECT opened_at, body AS text, body || '' AS copy FROM tickets WHERE id = 1");
+    const { result } = Object(first);
+    expect(await ask("workspace", `SELECT opened_at, text, copy FROM ${result}`)).toMatchObject({
+      rows: [["2026-06-01 10:00:00", fenced, fenced]],
+      untrusted: ["shop.tickets.body"],
+    });
+    expect(await ask("workspace", `SELECT max(opened_at) FROM ${result}`)).not.toHaveProperty("untrusted");
+    expect(await ask("workspace", `SELECT opened_at || text FROM ${result}`)).toMatchObject({
+      rows: [[fence(`2026-06-01 10:00:00${HOSTILE_TEXT}`)]],
+    });
+    const { text } = Object((await callTool(accessToken2, "fetch", { id: result })).result["structuredContent"]);
+    expect(text).toBe(`opened_at,text,copy\n2026-06-01 10:00:00,${fenced},${fenced}\n`);
   });
 
   it("does not change the answer of a query that does not read it", async () => {

@@ -58,6 +58,30 @@ describe("reindex", () => {
     expect((await sweepParts(name).index.find(["x"], 5, nowMs)).indexedMs).toBe(nowMs);
   });
 
+  it("renews every entry of an index that an earlier version wrote, before the next pass is due", async () => {
+    await env.HANDBOOK.put("zh.txt", "我们在北京的仓库");
+    await reindex(withPageSize(5));
+    // The entries as the earlier version wrote them: a hash of the text alone, and the text as it is.
+    await env.GATEHOUSE_DB.batch([
+      env.GATEHOUSE_DB.prepare("UPDATE document SET hash = substr(hash, 3) WHERE source = ?").bind(name),
+      env.GATEHOUSE_DB.prepare(`DELETE FROM document_${name}_fts`),
+      env.GATEHOUSE_DB.prepare(
+        `INSERT INTO document_${name}_fts (rowid, title, body)
+          SELECT id, key, iif(key = 'zh.txt', '我们在北京的仓库', 'About anchors.') FROM document WHERE source = ?`,
+      ).bind(name),
+    ]);
+    const parts = withPageSize(5);
+    const { hits, isDue } = await parts.index.find(["北京"], 5, nowMs);
+    expect({ hits, isDue }).toEqual({ hits: [], isDue: true });
+    expect(await findKeys("anchors")).toHaveLength(12);
+    await reindex(parts);
+    expect(await findKeys("北京")).toEqual(["zh.txt"]);
+    expect(await indexed(name)).toMatchObject({ rows: 13 });
+    expect((await parts.index.find(["北京"], 5, nowMs)).isDue).toBe(false);
+    await reindex({ ...parts, index: { ...parts.index, put: refuse, remove: refuse } });
+    await env.HANDBOOK.delete("zh.txt");
+  });
+
   it("ends and removes all index entries when the namespace is empty", async () => {
     await reindex(withPageSize(5));
     const { keys } = await env.HANDBOOK.list();

@@ -25,7 +25,7 @@ const QUERIES: Readonly<Record<string, readonly string[]>> = {
     "SELECT total_cents / 10000 AS bucket, count(*) FROM orders GROUP BY bucket ORDER BY bucket",
     "SELECT status, count(*) FILTER (WHERE total_cents > 10000) AS large, count(*) AS total FROM orders GROUP BY 1",
     "SELECT group_concat(DISTINCT category) FROM products",
-    "SELECT birth_date / 10 * 10 AS decade, count(*) FROM customers WHERE birth_date IS NOT NULL GROUP BY decade",
+    "SELECT strftime('%Y', birth_date) / 10 * 10 AS decade, count(*) FROM customers WHERE birth_date < '2000-01-01' GROUP BY decade",
   ],
   dates: [
     "SELECT strftime('%Y-%m', placed_at) AS month, count(*), sum(total_cents) FROM orders GROUP BY month ORDER BY month",

@@ -52,7 +52,7 @@ describe("the skill ask-data", () => {
     const { result } = z.looseObject({ result: z.string() }).parse(orders);
     const answers = [
       await ask(analyst, `SELECT count(*) FROM ${result}`, 1, "workspace"),
-      await ask(analyst, "SELECT email FROM customers", 2),
+      await ask(analyst, "SELECT email FROM customers ORDER BY email", 2),
       await ask(analyst, "SELECT 9007199254740993 AS n FROM orders", 2),
       await ask(support, "SELECT subject FROM tickets", 2),
     ];

@@ -166,7 +166,7 @@ describe.each(CLIENT_KINDS)("%s", (kind) => {
     });
     expect(await as("support").read("gatehouse://document/handbook/policies/returns.md")).toContain("# Returns");
     expect((await as("support").resourceUris()).filter((uri) => uri.startsWith("gatehouse://document/"))).toHaveLength(
-      36,
+      37,
     );
   });
 });

@@ -2,8 +2,9 @@
 import { countTokens } from "gpt-tokenizer";
 import { describe, expect, it } from "vitest";
 import { groupByPrefix } from "../../src/gateway/table-prefixes.ts";
-import { defineGatehouse } from "../../src/config/define-gatehouse.ts";
+import { defineGatehouse, mask } from "../../src/config/define-gatehouse.ts";
 import { callerAs, gatewayFor } from "../support/gateway.ts";
+import { DATE, NUMBER, TEXT as TEXT_COLUMN, allow, buildPolicy, key } from "../support/policy-builder.ts";
 
 const TEXT = { type: "text", description: "Some text that says what it is for" } as const;
 const SUBJECTS =
@@ -145,5 +146,39 @@ describe("describe without sources", () => {
     expect(overview).toMatchObject({ sources: [], hint: expect.stringContaining("no data sources yet") });
     for (const text of ["Its operator declares them", "npm run introspect"])
       expect(JSON.stringify(overview)).toContain(text);
+  });
+});
+
+describe("a masked column", () => {
+  const employees = buildPolicy({
+    tables: { employees: { id: key(NUMBER), age: NUMBER, born: DATE, email: TEXT_COLUMN, region: TEXT_COLUMN } },
+    roles: {
+      analyst: [
+        allow("shop.employees", { masks: { age: mask.bucket(10), born: mask.year, email: mask.token("email") } }),
+      ],
+      north: [allow("shop.employees", { rows: { column: "region", op: "=", value: "north" } })],
+    },
+    members: { analyst: ["analyst"], both: ["analyst", "north"] },
+  });
+
+  it("keeps its type, and comes with its width and a made-up example", async () => {
+    const [gateway, caller] = [gatewayFor(employees), callerAs("analyst@harbor.example")];
+    expect(await gateway.describe(caller, "shop.employees")).toMatchObject({
+      columns: [
+        { name: "id", type: "integer" },
+        { type: "integer", masked: "bucket(10)", shows: "40 for any value from 40 to below 50" },
+        { type: "date", masked: "year", shows: "1962-01-01 for any day of 1962" },
+        { type: "text", masked: "token(email)", shows: expect.stringMatching(/^tok_ and 16 letters/) },
+        { name: "region" },
+      ],
+    });
+    expect((await gateway.fetch(caller, "shop.employees", 1)).text).toContain(
+      "age (integer, masked: bucket(10), shows: 40 for any value from 40 to below 50): ",
+    );
+  });
+
+  it("comes with the forms that a row can have when its grants differ by row", async () => {
+    const described = await gatewayFor(employees).describe(callerAs("both@harbor.example"), "shop.employees");
+    expect(JSON.stringify(described)).toContain('"shows":"in clear; or, by row, 1962-01-01 for any day of 1962"');
   });
 });

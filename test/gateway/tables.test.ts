@@ -2,6 +2,7 @@
 import { env } from "cloudflare:workers";
 import { beforeAll, expect, it } from "vitest";
 import { UNTRUSTED_NOTE } from "../../src/answers/untrusted-text.ts";
+import { sha256Hex } from "../../src/lib/crypto.ts";
 import { callerAs, gatewayFor } from "../support/gateway.ts";
 import { library } from "../support/library.ts";
 
@@ -44,6 +45,33 @@ it("stores fetched CSV and JSON documents as results that a query can join", asy
   });
 });
 
+it("says how many values of a fetched document are missing, and computes with the others", async () => {
+  const [gateway, caller] = [gatewayFor(library()), callerAs("reader@harbor.example")];
+  const csv = "item,price,note\nA,9.5,x\nB,10.25\nC,100,N/A\nD,1234.50,NULL\nE,-,y\nF,0.75,\n";
+  await env.HANDBOOK.put("items.csv", csv);
+  expect((await gateway.fetch(caller, "open/items.csv", 1)).metadata).toMatchObject({
+    result: "r1",
+    columns: ["item: text", "price: real", "note: text"],
+    missing: ["price: 1 of 6", "note: 4 of 6"],
+  });
+  const sql =
+    "SELECT max(price), count(*) FILTER (WHERE price > 100), max(price) FILTER (WHERE item = 'C') / 3 FROM r1";
+  expect(await gateway.query(caller, buildQuery(sql))).toMatchObject({ rows: [[1234.5, 1, 100 / 3]] });
+});
+
+it("stores rows of JSON Lines and of an object as results", async () => {
+  const [gateway, caller] = [gatewayFor(library()), callerAs("reader@harbor.example")];
+  await env.HANDBOOK.put("items.jsonl", '{"id":1,"price":100}\n{"id":2,"price":9.5}\n');
+  await env.HANDBOOK.put("items.json", '{"items":[{"id":9007199254740993}],"next":null}');
+  expect((await gateway.fetch(caller, "open/items.jsonl", 1)).metadata).toMatchObject({
+    columns: ["id: integer", "price: real"],
+  });
+  expect((await gateway.fetch(caller, "open/items.json", 1)).metadata).toMatchObject({ columns: ["id: integer"] });
+  expect(await gateway.query(caller, buildQuery("SELECT r2.id, price / 3 FROM r1, r2 WHERE r1.id = 1"))).toMatchObject({
+    rows: [["9007199254740993", 100 / 3]],
+  });
+});
+
 it("stores an unchanged document once, and only when its first page is fetched with the tool", async () => {
   const [gateway, caller] = [gatewayFor(library({ pageCharacters: 1000 })), callerAs("reader@harbor.example")];
   await env.HANDBOOK.put("long.csv", `a\n${"12345\n".repeat(400)}`);
@@ -53,6 +81,15 @@ it("stores an unchanged document once, and only when its first page is fetched w
     expect((await gateway.fetch(caller, "open/long.csv", 1)).metadata).toMatchObject({ result: "r1", pages: 3 });
   await env.HANDBOOK.put("long.csv", "a\n1\n");
   expect((await gateway.fetch(caller, "open/long.csv", 1)).metadata).toMatchObject({ result: "r2", rows: 1 });
+});
+
+it("does not take a result that an earlier reader stored, which names the hash of the text alone, for today's table", async () => {
+  const [gateway, caller] = [gatewayFor(library()), callerAs("reader@harbor.example")];
+  await gateway.fetch(caller, "open/prices.csv", 1);
+  const described = JSON.stringify(await gateway.describe(caller, "workspace"));
+  const earlierVersion = (await sha256Hex(CSV)).slice(0, 8);
+  expect(described).toMatch(/document prices\.csv, version [0-9a-f]{8}"/);
+  expect(described).not.toContain(earlierVersion);
 });
 
 it("returns malformed and non-tabular documents as text only", async () => {

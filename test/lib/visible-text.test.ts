@@ -91,6 +91,11 @@ describe("describeError", () => {
     expect(text).toMatch(/\n {4}at /);
   });
 
+  it("names a library's error by its code, because a build shortens the names of classes", () => {
+    const error = Object.assign(new Error("expired"), { name: "q", code: "ERR_JWT_\u202eEXPIRED" });
+    expect(describeError(error).split("\n")[0]).toBe("q (ERR_JWT_U+202EEXPIRED): expired");
+  });
+
   it("includes the cause of an error", () => {
     expect(describeError(new Error("outer", { cause: new Error("in\u009bner") }))).toContain(
       "\ncaused by Error: inU+009Bner",

@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { mask } from "../../src/config/define-gatehouse.ts";
 import { AppError } from "../../src/errors.ts";
 import { callerAs, gatewayFor } from "../support/gateway.ts";
-import { NUMBER, TEXT, allow, buildPolicy, key } from "../support/policy-builder.ts";
+import { DATE, NUMBER, TEXT, allow, buildPolicy, key } from "../support/policy-builder.ts";
 import type { AllowRule, PolicyParts, Roles } from "../support/policy-builder.ts";
 import { seedShop } from "../support/seed.ts";
 
@@ -245,3 +245,42 @@ function without(name: string): Roles {
   const queries = reports().queries.filter((query) => query !== name);
   return { ...ROLES, reports: { ...reports(), queries, rules: [WHOLE] } };
 }
+
+describe("a result that the version before stored, whose origin has no number of the masked forms", () => {
+  const removeNumber = async (caller: Caller): Promise<void> => {
+    const workspace = env.WORKSPACE.get(env.WORKSPACE.idFromName(caller.identity.subjectId));
+    await runInDurableObject(workspace, async (_instance, { storage }) => {
+      const result = storage.kv.get<{ origin: string }>("result:r1");
+      const { maskedForms, ...origin } = JSON.parse(result?.origin ?? "{}");
+      expect(maskedForms).toBe(1);
+      storage.kv.put("result:r1", { ...result, origin: JSON.stringify(origin) });
+    });
+  };
+
+  it.each([
+    ["is deleted when it shows ranges as text", { id: mask.bucket(10) }, DELETED],
+    ["is deleted when it shows numbers rounded in another way", { id: mask.round(10) }, DELETED],
+    ["stays when its masks have the same form as before", { email: mask.email }, AVAILABLE],
+    ["stays when it shows everything in clear", {}, AVAILABLE],
+  ] as const)("%s", async (_title, masks, expected) => {
+    const [gateway, caller] = [world(["free"], { free: [{ ...WHOLE, masks }] }), callerAs(EMAIL)];
+    await ask(gateway, caller, "shop", "SELECT * FROM customers");
+    await removeNumber(caller);
+    expect(await readEveryWay(gateway, caller, "r1")).toEqual(expected);
+  });
+
+  it("is deleted when one of the grants behind it truncated a date", async () => {
+    const policy = buildPolicy({
+      tables: { customers: { id: key(NUMBER), region: TEXT, birth_date: DATE } },
+      roles: {
+        all: [allow("shop.customers", { masks: { birth_date: mask.year } })],
+        north: [allow("shop.customers", { rows: { column: "region", op: "=", value: "north" } })],
+      },
+      members: { [EMAIL]: ["all", "north"] },
+    });
+    const [gateway, caller] = [gatewayFor(policy), callerAs(EMAIL)];
+    await ask(gateway, caller, "shop", "SELECT id FROM customers");
+    await removeNumber(caller);
+    expect(await readEveryWay(gateway, caller, "r1")).toEqual(DELETED);
+  });
+});

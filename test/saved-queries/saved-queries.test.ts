@@ -76,7 +76,11 @@ describe("a saved query", () => {
       "invalid_input: by-region takes 2 value(s) in params, in this order: region (text), most (integer).",
     ],
     ["by-region", [5, 1], "invalid_input: The parameter region takes text, not 5."],
-    ["by-region", ["north", "1"], 'invalid_input: The parameter most takes a whole number, not "1".'],
+    [
+      "by-region",
+      ["north", "1e0"],
+      'invalid_input: The parameter most takes a whole number of at most 64 bits, not "1e0".',
+    ],
     [
       "since",
       ["2026-02-01"],

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { frameQuery, guardQuery, locateInStatement, toSql } from "../../src/sql/statement-guard.ts";
 import type { GuardOptions, GuardView, GuardedQuery } from "../../src/sql/statement-guard.ts";
+import { createParameters } from "../../src/sql/parameters.ts";
 import type { SqlValue } from "../../src/sql/parameters.ts";
 import { parseStatement } from "../../src/sql/statement.ts";
 
@@ -86,6 +87,21 @@ describe("guardQuery", () => {
   });
 });
 
+describe("createParameters", () => {
+  it("gives each value its own type, also when equal values share a number", () => {
+    const parameters = createParameters();
+    const bind = (value: SqlValue | boolean): string => parameters.bind(value);
+    expect([
+      bind(5),
+      bind("5"),
+      bind({ kind: "real", value: 5 }),
+      bind({ kind: "integer", digits: "5" }),
+      bind(true),
+    ]).toEqual(["CAST(?1 AS INTEGER)", "?2", "CAST(?1 AS REAL)", "CAST(?2 AS INTEGER)", "CAST(?3 AS INTEGER)"]);
+    expect(parameters.values).toEqual([5, "5", 1]);
+  });
+});
+
 describe("locateInStatement", () => {
   const positionIn = (sql: string, values: readonly SqlValue[], text: string): number | undefined => {
     const statement = parseStatement(sql);
@@ -105,5 +121,13 @@ describe("locateInStatement", () => {
     expect(positionIn("SELECT x, ?", [1], "x")).toBe(8);
     expect(positionIn("SELECT x, ?", [1], "AS INTEGER")).toBe(11);
     expect(positionIn("SELECT x", [], "LIMIT")).toBeUndefined();
+    const typed: readonly SqlValue[] = [
+      { kind: "real", value: 5 },
+      "a",
+      { kind: "integer", digits: "9007199254740993" },
+    ];
+    expect(positionIn("SELECT ?, ?, ?, x", typed, "x")).toBe(17);
+    expect(positionIn("SELECT ?, ?, ?, x", typed, "AS REAL")).toBe(8);
+    expect(positionIn("SELECT ?, ?, ?, x", typed, "AS INTEGER")).toBe(14);
   });
 });

@@ -31,7 +31,7 @@ const TOOLS: readonly (readonly string[])[] = [
   [
     `{"name":"query","title":"Query a source",`,
     `"description":"Run one SELECT (SQLite dialect: joins, CTEs, window functions) over the tables of one source, with plain table names. `,
-    `Rows and columns the person may not see are absent; masked values look like a…@x.example. `,
+    `Rows and columns the person may not see are absent; masked values look like a…@x.example, or are 1962-01-01 for a year. `,
     `Check count, cut, incomplete and restricted before concluding. The rows are kept as result (r1, r2, …): `,
     `with source workspace, results are tables, so data of two sources can be joined.",`,
     `"inputSchema":{"type":"object","properties":{`,

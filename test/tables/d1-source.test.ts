@@ -47,8 +47,8 @@ describe("a governed read", () => {
       "SELECT birth_date, count(*) FROM customers GROUP BY birth_date ORDER BY 1",
       [
         [null, 1],
-        [1980, 1],
-        [1990, 1],
+        ["1980-01-01", 1],
+        ["1990-01-01", 1],
       ],
     ],
     ["SELECT strftime('%Y', placed_at) AS y, count(*) FROM orders GROUP BY y", [["2026", 3]]],

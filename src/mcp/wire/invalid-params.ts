@@ -1,5 +1,6 @@
 // Rewrites the SDK's errors for malformed parameters, in both eras. The SDK answers "internal error" with the validator's
 // dump; the client gets "invalid params" with the path that is wrong. Successful responses are not validated here.
+import { cutText } from "../../lib/text-cut.ts";
 import { specTypeSchemas } from "@modelcontextprotocol/server";
 import { RPC } from "./json-rpc.ts";
 
@@ -47,7 +48,7 @@ function findInvalidParams(request: unknown): InvalidParamsError | undefined {
   if (issue === undefined) return undefined;
   const path = (issue.path ?? []).map((step) => String(typeof step === "object" ? step.key : step)).join(".");
   const message = `Invalid params for ${String(request["method"])}: ${path}: ${issue.message}`;
-  return { code: RPC.invalidParams, message: message.slice(0, MAX_MESSAGE_LENGTH) };
+  return { code: RPC.invalidParams, message: cutText(message, MAX_MESSAGE_LENGTH) };
 }
 
 /** Returns the response, or a copy with a precise error when malformed parameters caused the SDK's error. */

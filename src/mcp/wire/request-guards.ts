@@ -80,12 +80,13 @@ export async function readJsonBody(
   }
   const encodingRefusal = refuseEncoding(request);
   if (encodingRefusal !== undefined) return { refusal: encodingRefusal };
-  const text = await readBodyText(request, maxBytes);
-  if (text === undefined) return { refusal: rpcError(413, RPC.server, `The body is larger than ${maxBytes} bytes.`) };
   try {
+    // Half of a surrogate pair as bytes would otherwise arrive as U+FFFD, and name another value than the client meant.
+    const text = await readBodyText(request, maxBytes, new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }));
+    if (text === undefined) return { refusal: rpcError(413, RPC.server, `The body is larger than ${maxBytes} bytes.`) };
     return { text, value: JSON.parse(text) };
   } catch {
-    // The parser's message may quote the body, so the client gets only the specification's name for the error.
+    // Not UTF-8, or not JSON. The parser's message may quote the body, so the client gets only the specification's name for the error.
     return { refusal: rpcError(400, RPC.parseError, "Parse error: the body is not JSON.") };
   }
 }

@@ -7,6 +7,7 @@ import type { Gateway } from "../../gateway/gateway.ts";
 import { getCaller } from "./caller.ts";
 import { toolError } from "./tool-result.ts";
 import type { ErrorReporter } from "./tool-result.ts";
+import { requireWellFormed } from "./well-formed-input.ts";
 import { memoizeSchema } from "./memoized-schema.ts";
 import type { NameArguments } from "./memoized-schema.ts";
 
@@ -47,6 +48,7 @@ export function defineReadTool<Input extends z.ZodObject>(definition: ToolDefini
       const annotations = { readOnlyHint: true, openWorldHint: false };
       server.registerTool(name, { title, description, inputSchema, annotations }, async (input, context) => {
         try {
+          requireWellFormed(input);
           return await run(gateway, getCaller(context), input);
         } catch (error) {
           return toolError(error, reporter);

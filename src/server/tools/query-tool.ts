@@ -11,7 +11,7 @@ export const queryTool = defineReadTool({
   title: "Query a source",
   description: [
     "Run one SELECT (SQLite dialect: joins, CTEs, window functions) over the tables of one source, with plain table names.",
-    "Rows and columns the person may not see are absent; masked values look like a…@x.example.",
+    "Rows and columns the person may not see are absent; masked values look like a…@x.example, or are 1962-01-01 for a year.",
     "Check count, cut, incomplete and restricted before concluding.",
     "The rows are kept as result (r1, r2, …): with source workspace, results are tables, so data of two sources can be joined.",
   ].join(" "),
@@ -48,7 +48,8 @@ function parseQueryTarget(source: string | undefined, sql: string | undefined, s
 
 function toSqlValue(value: unknown, index: number): SqlValue {
   if (value === null || typeof value === "string") return value;
-  if (typeof value === "number" && Number.isFinite(value)) return value;
+  // The gateway refuses numbers that JSON has rounded.
+  if (typeof value === "number") return value;
   if (typeof value === "boolean") return Number(value);
   throw new AppError("invalid_input", `params[${index}] must be text, a number, true, false or null.`);
 }

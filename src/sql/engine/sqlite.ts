@@ -30,6 +30,8 @@ type CompileResult =
       readonly tail: string;
       /** Names of the result columns, in order. */
       readonly columns: readonly string[];
+      /** The column of a table that each result column shows unchanged, in order; null for any other. */
+      readonly origins: readonly (TableColumn | null)[];
     }
   | {
       readonly ok: false;
@@ -37,6 +39,19 @@ type CompileResult =
       /** UTF-8 bytes before the place that the message is about; -1 if it is about none. */
       readonly offset: number;
     };
+
+/** A column of a table, by the names in its declaration. */
+interface TableColumn {
+  readonly table: string;
+  readonly column: string;
+}
+
+/** An instruction of a compiled statement. `p4` is the text form of its fourth operand. */
+interface CompiledInstruction {
+  readonly opcode: string;
+  readonly p2: number;
+  readonly p4: string;
+}
 
 /** A line of EXPLAIN QUERY PLAN: its place in the tree, SQLite's cost estimate (10 · log2), and what it does. */
 export interface PlanLine {
@@ -48,7 +63,8 @@ export interface PlanLine {
 
 /**
  * An empty database in memory. Discard it after a trap (`WebAssembly.RuntimeError`), which leaves it unusable, and when it has run out of
- * memory: its methods then throw `EngineExhausted`. `compile` and `plan` also throw it when statements exceed their allowance.
+ * memory: its methods then throw `EngineExhausted`. `compile`, `plan` and `listInstructions` also throw it when statements exceed their
+ * allowance.
  */
 export interface Engine {
   /** Runs Gatehouse's own statements without an allowance. Throws `Error` with SQLite's message. */
@@ -57,6 +73,8 @@ export interface Engine {
   compile(sql: string, authorizer: Authorizer): CompileResult;
   /** Lists the plan of a statement; empty if SQLite rejects it. */
   plan(sql: string): readonly PlanLine[];
+  /** Lists the instructions of a statement that have one of these opcodes; empty if SQLite rejects it. */
+  listInstructions(sql: string, opcodes: readonly string[]): readonly CompiledInstruction[];
   /** Runs `work` under one allowance for everything that it compiles and plans. Without this, each statement has its own allowance. */
   withSharedAllowance<T>(work: () => T): T;
   /** Returns the planning units of the last statement, which are the same on every machine. */
@@ -170,21 +188,27 @@ export function openEngine(mayGrow: (bytes: number) => boolean = () => true): En
     }
   };
 
-  /** Runs a statement and returns its rows; undefined if SQLite rejects it. */
-  const readRows = (sql: string): (string | null)[][] | undefined =>
+  /** Runs a statement and calls `onRow` for each row; returns whether SQLite accepts it. */
+  const forEachRow = (sql: string, onRow: (statement: number) => void): boolean =>
     withText(sql, (at) => {
       const statement = prepare(at);
-      if (statement === undefined) return undefined;
-      const columns = call("sqlite3_column_count", statement);
-      const rows: (string | null)[][] = [];
-      while (call("sqlite3_step", statement) === ROW) {
-        const row = Array.from({ length: columns }, (_value, index) =>
-          readText(call("sqlite3_column_text", statement, index)),
-        );
-        rows.push(row);
-      }
-      return isAccepted(call("sqlite3_finalize", statement)) ? rows : undefined;
+      if (statement === undefined) return false;
+      while (call("sqlite3_step", statement) === ROW) onRow(statement);
+      return isAccepted(call("sqlite3_finalize", statement));
     });
+
+  const readCell = (statement: number, index: number): string | null =>
+    readText(call("sqlite3_column_text", statement, index));
+
+  /** Runs a statement and returns its rows; undefined if SQLite rejects it. */
+  const readRows = (sql: string): (string | null)[][] | undefined => {
+    const rows: (string | null)[][] = [];
+    const isRun = forEachRow(sql, (statement) => {
+      const columns = call("sqlite3_column_count", statement);
+      rows.push(Array.from({ length: columns }, (_value, index) => readCell(statement, index)));
+    });
+    return isRun ? rows : undefined;
+  };
 
   const createSqliteError = (): Error => new Error(readText(call("sqlite3_errmsg", database)) ?? "unknown error");
 
@@ -210,8 +234,14 @@ export function openEngine(mayGrow: (bytes: number) => boolean = () => true): En
               { length: call("sqlite3_column_count", statement) },
               (_value, index) => readText(call("sqlite3_column_name", statement, index)) ?? "",
             );
+            const origins = columns.map((_name, index) =>
+              toTableColumn(
+                readText(call("sqlite3_column_table_name", statement, index)),
+                readText(call("sqlite3_column_origin_name", statement, index)),
+              ),
+            );
             call("sqlite3_finalize", statement);
-            return { ok: true, isReadOnly, tail, columns };
+            return { ok: true, isReadOnly, tail, columns, origins };
           } finally {
             authorizer = undefined;
           }
@@ -226,6 +256,18 @@ export function openEngine(mayGrow: (bytes: number) => boolean = () => true): En
         detail: detail ?? "",
       }));
     },
+    listInstructions(sql, opcodes) {
+      const instructions: CompiledInstruction[] = [];
+      // The columns of EXPLAIN: addr, opcode, p1, p2, p3, p4, p5, comment. Most instructions are passed over, so only the opcode is read.
+      const isExplained = meter.withAllowance(() =>
+        forEachRow(`EXPLAIN ${sql}`, (statement) => {
+          const opcode = readCell(statement, 1) ?? "";
+          if (!opcodes.includes(opcode)) return;
+          instructions.push({ opcode, p2: Number(readCell(statement, 3)), p4: readCell(statement, 5) ?? "" });
+        }),
+      );
+      return isExplained ? instructions : [];
+    },
     query(sql) {
       const rows = readRows(sql);
       if (rows === undefined) throw createSqliteError();
@@ -235,4 +277,8 @@ export function openEngine(mayGrow: (bytes: number) => boolean = () => true): En
     spentUnits: () => meter.spentUnits(),
     memoryBytes: () => memory.buffer.byteLength,
   };
+}
+
+function toTableColumn(table: string | null, column: string | null): TableColumn | null {
+  return table === null || column === null ? null : { table, column };
 }

@@ -31,7 +31,7 @@ export const TABLES: Readonly<Record<string, readonly Column[]>> = {
     column("name", "text"),
     column("region", "text"),
     column("email", "text"),
-    column("born", "number"),
+    column("born", "text"),
   ],
   visits: [
     column("id", "number"),
@@ -42,7 +42,20 @@ export const TABLES: Readonly<Record<string, readonly Column[]>> = {
   ],
 };
 
-const WORDS = ["north", "south", "east", "/home", "/cart", "Ann", "Bob", "a", "", "[redacted]", "2020-01-02", "1990"];
+const WORDS = [
+  "north",
+  "south",
+  "east",
+  "/home",
+  "/cart",
+  "Ann",
+  "Bob",
+  "a",
+  "",
+  "[redacted]",
+  "2020-01-02",
+  "1990-01-01",
+];
 
 /** Builds a condition over a text, which fails for some values and holds for others. */
 export type Oracle = (text: string) => string;

@@ -85,11 +85,9 @@ beforeAll(async () => {
       ),
     ),
   ]);
-  // Store the tables as the user sees them. Computed columns have no type in these tables either.
+  // Store the tables as the user sees them. A masked column declares a type, as the columns of these tables do.
   for (const [table, columns] of Object.entries(TABLES)) {
-    const definitions = columns.map(({ name, type }) =>
-      ["email", "born", "page"].includes(name) ? name : `${name} ${type === "number" ? "INTEGER" : "TEXT"}`,
-    );
+    const definitions = columns.map(({ name, type }) => `${name} ${type === "number" ? "INTEGER" : "TEXT"}`);
     await env.OPS_DB.prepare(`CREATE TABLE ${table} (${definitions.join(", ")})`).run();
     const { rows } = await reader.read("fuzz", `SELECT * FROM ${table}`, [], MAX_ROWS);
     const insert = env.OPS_DB.prepare(

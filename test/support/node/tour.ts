@@ -20,6 +20,10 @@ const SOLD = `SELECT p.sku, p.name, sum(i.quantity) AS sold
 FROM products p JOIN order_items i ON i.product_id = p.id GROUP BY p.id`;
 const FREE = "SELECT sku, sum(on_hand - reserved) AS free FROM stock GROUP BY sku";
 const SCARCE = "SELECT name, sold, free FROM r2 JOIN r3 USING (sku) WHERE free < 100 ORDER BY sold DESC LIMIT 3";
+const PRODUCTS = "SELECT id, sku, price_cents / 100.0 AS price FROM products";
+const MARGINS = `SELECT sku, price, "price (EUR, net)" AS paid, round(price - "price (EUR, net)", 2) AS margin
+FROM r5 JOIN r6 ON r6.id = r5.product_id WHERE paid > 10 ORDER BY margin DESC LIMIT 3`;
+const BORN_BEFORE = "SELECT count(*) FROM customers WHERE birth_date < '1970-01-01'";
 const ORDERS_IN_TEXT = "SELECT id, body FROM tickets WHERE body LIKE '%assistant:%' ORDER BY id";
 
 /** Builds the page. It numbers results r1, r2, … in the order of the page, whatever results the accounts stored before. */
@@ -57,6 +61,17 @@ export async function writeTour({ analyst, support, guest }: Guests): Promise<st
     await ada("query", { source: "workspace", sql: SCARCE }, ["columns", "rows", "count"]),
     "## Documents\n\n*Who has to approve a refund?*",
     await ada("search", { query: "who approves refunds", limit: 1 }, ["results"]),
+    "## A file as a table",
+    [
+      "Suppliers send prices as CSV, here with decimal commas and gaps.",
+      "`fetch` stores such a document as a result, with numbers as numbers, and a query joins it to the products:",
+    ].join("\n"),
+    await ada("fetch", { id: "handbook/products/supplier-prices.csv" }, ["metadata"]),
+    await ada("query", { source: "shop", sql: PRODUCTS, limit: 1 }, ["result", "count"]),
+    await ada("query", { source: "workspace", sql: MARGINS }, ["columns", "rows", "count"]),
+    "## Masked values in a condition",
+    "A masked value keeps its type, so conditions work, and the answer says how exact they are:",
+    await ada("query", { source: "shop", sql: BORN_BEFORE }, ["rows", "masked", "inexact"]),
     "## Text with instructions",
     "Customers write tickets, and some of them address your assistant. It gets such text fenced, with a note that it is data:",
     await ada("query", { source: "shop", sql: ORDERS_IN_TEXT, limit: 1 }, ["rows", "untrusted", "note"]),
@@ -113,7 +128,8 @@ function createSession(client: TestClient) {
     );
     const { structured } = await client.call(tool, JSON.parse(realArgs));
     if (typeof structured !== "object" || structured === null) throw new Error(`${tool} ${realArgs} returned nothing`);
-    const id: unknown = Reflect.get(structured, "result");
+    // fetch names the result of a document that is a table in its metadata.
+    const id: unknown = Reflect.get(Object(Reflect.get(structured, "metadata") ?? structured), "result");
     if (isNumbered && typeof id === "string") results.push([id, `r${results.length + 1}`]);
     const present = parts.filter((part) => part in structured);
     if (present.length === 0) throw new Error(`${tool} ${realArgs} returned ${JSON.stringify(structured)}`);
