@@ -1,4 +1,4 @@
-// Labels the columns of a result with what an answer must say of them: which masked columns and which columns with outsiders' text their
+// Labels the columns of a result for its answer: the masked columns and the columns with outsiders' text that their
 // values come from.
 import { formatMask, listVisibleColumns } from "../policy/guard-view.ts";
 import { describeInexactness } from "../policy/masked-forms.ts";
@@ -11,13 +11,13 @@ export interface ColumnLabels {
   readonly masked: readonly string[];
   /** Columns whose text outsiders write, as `source.table.column`. */
   readonly untrusted: readonly string[];
-  /** What is inexact when a statement compares, sorts or computes with them, one sentence for each masked column. */
+  /** How exact the masked columns are for a statement that compares, sorts or computes with them, one sentence for each. */
   readonly inexact: readonly string[];
 }
 
 /** The labels of a result. */
 export interface ReadLabels {
-  /** What is inexact in it, because the statement compares, sorts or computes with masked columns. */
+  /** How exact the masked columns are that the statement compares, sorts or computes with. */
   readonly inexact: readonly string[];
   /** The labels of everything that the statement reads. */
   readonly all: ColumnLabels;
@@ -25,47 +25,55 @@ export interface ReadLabels {
   readonly columns: readonly ColumnLabels[];
 }
 
-/** Labels a column of a table as the decision shows it. */
-export function labelTableColumn({ dataset, decision }: VisibleTable, name: string): ColumnLabels {
-  const column = listVisibleColumns(decision, dataset).find((candidate) => candidate.name === name);
-  const mask = column === undefined ? null : formatMask(column);
-  const isUntrusted = dataset.columns.some((candidate) => candidate.name === name && candidate.untrusted);
-  return {
-    masked: mask === null ? [] : [`${dataset.id}.${name}:${mask}`],
-    untrusted: isUntrusted ? [`${dataset.id}.${name}`] : [],
-    inexact:
-      column === undefined ? [] : [describeInexactness(`${dataset.table}.${name}`, column.disclosures) ?? []].flat(),
-  };
+/** Labels the columns of a table by name, as the decision shows them. */
+export function labelTableColumns({ dataset, decision }: VisibleTable): ReadonlyMap<string, ColumnLabels> {
+  const untrusted = new Set(dataset.columns.filter((column) => column.untrusted).map(({ name }) => name));
+  return new Map(
+    listVisibleColumns(decision, dataset).map((column) => {
+      const { name, disclosures } = column;
+      const mask = formatMask(column);
+      const inexactness = describeInexactness(`${dataset.table}.${name}`, disclosures);
+      return [
+        name,
+        {
+          masked: mask === null ? [] : [`${dataset.id}.${name}:${mask}`],
+          untrusted: untrusted.has(name) ? [`${dataset.id}.${name}`] : [],
+          inexact: inexactness === undefined ? [] : [inexactness],
+        },
+      ];
+    }),
+  );
 }
 
 /**
- * Labels the result of a statement. `labelColumn` labels a column that the statement reads. A computed column may come from all of them.
+ * Labels the result of a statement. `labelsByTable` has the labels of all columns of each table that it reads. A computed column may come
+ * from everything that the statement reads.
  */
 export function labelRead(
   { statement, shape }: Pick<TableRead, "statement" | "shape">,
-  labelColumn: (table: string, column: string) => ColumnLabels,
+  labelsByTable: ReadonlyMap<string, ReadonlyMap<string, ColumnLabels>>,
 ): ReadLabels {
-  const read = [...shape.reads].flatMap(([table, columns]) =>
-    [...columns].map((name) => ({ name, labels: labelColumn(table, name) })),
+  const getLabels = (table: string, column: string): ColumnLabels => {
+    const labels = labelsByTable.get(table)?.get(column);
+    // Without labels, untrusted text would leave unfenced.
+    if (labels === undefined) throw new TypeError(`the column ${table}.${column} has no labels`);
+    return labels;
+  };
+  const readColumns = [...shape.reads].flatMap(([table, columns]) =>
+    [...columns].map((name) => ({ name, labels: getLabels(table, name) })),
   );
-  const all = uniteLabels(read.map(({ labels }) => labels));
-  const computed = new Set(
-    all.inexact.length === 0
-      ? []
-      : listComputedColumns(
-          statement,
-          read.map(({ name }) => name),
-        ),
-  );
+  const all = uniteLabels(readColumns.map(({ labels }) => labels));
+  const names = all.inexact.length === 0 ? [] : readColumns.map(({ name }) => name);
+  const computed = new Set(listComputedColumns(statement, names));
   return {
-    inexact: [...new Set(read.flatMap(({ name, labels }) => (computed.has(name) ? labels.inexact : [])))],
+    inexact: [...new Set(readColumns.flatMap(({ name, labels }) => (computed.has(name) ? labels.inexact : [])))],
     all,
-    columns: shape.columns.map(({ origin }) => (origin === null ? all : labelColumn(origin.table, origin.column))),
+    columns: shape.columns.map(({ origin }) => (origin === null ? all : getLabels(origin.table, origin.column))),
   };
 }
 
 /** Merges labels, each name once. */
-export function uniteLabels(labels: readonly ColumnLabels[]): ColumnLabels {
+function uniteLabels(labels: readonly ColumnLabels[]): ColumnLabels {
   return {
     masked: [...new Set(labels.flatMap(({ masked }) => masked))],
     untrusted: [...new Set(labels.flatMap(({ untrusted }) => untrusted))],

@@ -45,10 +45,15 @@ export function showRows(
   return { rows, wideCell };
 }
 
-/** Names a cell and what to do about it, as a sentence. A query or a document chose the column's name. */
-export function describeWideCell({ column, row, bytes }: WideCell): string {
+/** Names a cell and what to do about it, as a sentence. */
+export function describeWideCell(cell: WideCell): string {
+  return `${formatWideCell(cell)}: leave it out, or shorten it with substr().`;
+}
+
+/** Names a cell as a clause. A query or a document chose the column's name. */
+export function formatWideCell({ column, row, bytes }: WideCell): string {
   const name = JSON.stringify(escapeInvisible(shortenText(column, MAX_NAME_CHARACTERS)));
-  return `The column ${name} has ${bytes} bytes in row ${row}: leave it out, or shorten it with substr().`;
+  return `The column ${name} has ${bytes} bytes in row ${row}`;
 }
 
 const MAX_NAME_CHARACTERS = 100;

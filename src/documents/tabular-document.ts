@@ -12,6 +12,8 @@ import { parseJsonArray, parseJsonLines } from "./json-array-reader.ts";
 import { describeExcessColumns } from "./raw-table.ts";
 import type { RawTable } from "./raw-table.ts";
 import { governRow } from "../read/source.ts";
+import { findWideCell } from "../read/wide-cell.ts";
+import type { WideCell } from "../read/wide-cell.ts";
 import type { GovernedDocument, GovernedRow } from "../read/source.ts";
 
 export interface TableLimits {
@@ -32,17 +34,10 @@ export type TabularDocument =
       readonly rows: readonly GovernedRow[];
       /** Whether the document has more rows. */
       readonly hasMore: boolean;
-      /** The value for which later rows are left out; absent if there is none. Row and column are numbers from 1. */
-      readonly wideCell?: WideValue;
+      /** The cell for which later rows are left out; null if there is none. */
+      readonly wideCell: WideCell | null;
     }
   | { readonly kind: "problem"; readonly problem: string };
-
-interface WideValue {
-  readonly row: number;
-  readonly column: number;
-  readonly bytes: number;
-  readonly maxBytes: number;
-}
 
 /** The type of the values of a column. */
 export type StoredType = "INTEGER" | "REAL" | "TEXT" | null;
@@ -84,25 +79,17 @@ function applyTableLimits({ titles, rows }: RawTable, { storedRows, maxValueByte
   if (titles.length === 0) return { kind: "problem", problem: "it has no columns" };
   const oversizedRow = rows.findIndex((row) => row.some((cell) => isLargerThan(cell, maxValueBytes)));
   const end = Math.min(storedRows, oversizedRow === -1 ? rows.length : oversizedRow);
-  const wideCell = end === oversizedRow ? findWideCell(rows[end] ?? [], end, maxValueBytes) : undefined;
+  const columns = makeUniqueColumnNames(titles);
   const rowsWithin = rows.slice(0, end).map((row) => governRow(row));
   return {
     kind: "table",
     titles,
-    columns: makeUniqueColumnNames(titles),
+    columns,
     types: titles.map((_title, index) => findStoredType(rows, index)),
     rows: rowsWithin,
     hasMore: end < rows.length,
-    ...(wideCell === undefined ? {} : { wideCell }),
+    wideCell: end === oversizedRow ? findWideCell(columns, rows.slice(0, end + 1), maxValueBytes) : null,
   };
-}
-
-function findWideCell(row: readonly Cell[], rowIndex: number, maxBytes: number): WideValue | undefined {
-  const column = row.findIndex((cell) => isLargerThan(cell, maxBytes));
-  const cell = row[column];
-  return typeof cell === "string"
-    ? { row: rowIndex + 1, column: column + 1, bytes: byteLength(cell), maxBytes }
-    : undefined;
 }
 
 function isLargerThan(cell: Cell, maxValueBytes: number): boolean {

@@ -7,7 +7,7 @@ import { listGrantingRules } from "../policy/guard-view.ts";
 import { sha256Hex } from "../lib/crypto.ts";
 import { documentUri, createNotFoundDenial } from "./visible-datasets.ts";
 import type { VisibleDatasets, VisibleDocuments } from "./visible-datasets.ts";
-import { formatTotal } from "../answers/shown-rows.ts";
+import { formatTotal, formatWideCell } from "../answers/shown-rows.ts";
 import type { FetchAnswer } from "../answers/fetch-answer.ts";
 import { FREE_FORM } from "../results/lineage.ts";
 import type { Audited } from "../audit/audit.ts";
@@ -46,7 +46,7 @@ export async function fetchDocument(
     url: documentUri(dataset, key),
     metadata: {
       kind: "document",
-      ...(document.encoding === undefined ? {} : { encoding: describeEncoding(document.encoding) }),
+      ...(document.encoding === undefined ? {} : { encoding: describeTextEncoding(document.encoding) }),
       ...storedTable,
       ...buildUntrustedNote(untrusted),
       rules: listGrantingRules(decision),
@@ -57,9 +57,11 @@ export async function fetchDocument(
 }
 
 /** Says how bytes were read that are not UTF-8: another single-byte encoding would give other letters. */
-function describeEncoding(encoding: string): string {
+function describeTextEncoding(encoding: string): string {
   return `Read as ${encoding}, because it is not UTF-8. If letters look wrong, store it as UTF-8.`;
 }
+
+type StorableTable = Extract<TabularDocument, { readonly kind: "table" }>;
 
 type StoredTable =
   | {
@@ -129,16 +131,16 @@ async function storeTable(
     use: `query with source "workspace" and the table ${id}`,
     ...(missing.length > 0 ? { missing } : {}),
     ...(table.hasMore || storedRows < table.rows.length
-      ? { cut: `${storedRows} of ${formatTotal(origin)} rows are stored.${describeWideCell(table)}` }
+      ? { cut: `${storedRows} of ${formatTotal(origin)} rows are stored.${describeWideCell(table, columns)}` }
       : {}),
   };
 }
 
-/** Names the value for which later rows are not stored; empty if there is none. An outsider may have written the column's name. */
-function describeWideCell({ wideCell }: TabularDocument & { readonly kind: "table" }): string {
-  if (wideCell === undefined) return "";
-  const { row, column, bytes, maxBytes } = wideCell;
-  return ` Row ${row} has ${bytes} bytes in column ${column}; a value can have at most ${maxBytes}.`;
+/** Names the cell for which later rows are not stored; empty if there is none. `names` are the columns as the result names them. */
+function describeWideCell({ wideCell, columns }: StorableTable, names: readonly string[]): string {
+  if (wideCell === null) return "";
+  const column = names[columns.indexOf(wideCell.column)] ?? "";
+  return ` ${formatWideCell({ ...wideCell, column })}, too many for one value.`;
 }
 
 /** Lists the documents of a source by id. */

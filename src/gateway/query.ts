@@ -11,10 +11,11 @@ import type { VisibleTable, TableRead, TableSource } from "../read/source.ts";
 import { findWideCell } from "../read/wide-cell.ts";
 import { WORKSPACE } from "../results/workspace-source.ts";
 import { buildQueryAnswer } from "./query-answer.ts";
-import { labelRead, labelTableColumn } from "../answers/column-labels.ts";
+import { labelRead, labelTableColumns } from "../answers/column-labels.ts";
 import type { ColumnLabels, ReadLabels } from "../answers/column-labels.ts";
 import { showRows } from "../answers/shown-rows.ts";
 import type { QueryAnswer } from "./query-answer.ts";
+import { addOtherSourceHint, explainMissingResult } from "./missing-names.ts";
 import { createDenial } from "./visible-datasets.ts";
 import type { VisibleDatasets, VisibleTables } from "./visible-datasets.ts";
 import { FREE_FORM, buildProvenance, buildSavedReadBy, uniteProvenance } from "../results/lineage.ts";
@@ -22,12 +23,7 @@ import type { Provenance } from "../results/lineage.ts";
 import { withTimeout } from "../audit/query-timeout.ts";
 import { StillRunningError } from "../audit/audit.ts";
 import type { Audited } from "../audit/audit.ts";
-import {
-  describeMissingResult,
-  listIncompleteResults,
-  buildAuditFields,
-  getColumnLabels,
-} from "../results/stored-results.ts";
+import { listIncompleteResults, buildAuditFields, getColumnLabels } from "../results/stored-results.ts";
 import { buildResultColumn } from "../results/stored-columns.ts";
 import type { WorkspaceAccess } from "../results/workspace-access.ts";
 
@@ -55,7 +51,7 @@ interface QueryRequest {
 interface QuerySource {
   readonly source: TableSource;
   readonly tables: readonly VisibleTable[];
-  readonly labelColumn: (table: VisibleTable, column: string) => ColumnLabels;
+  readonly labelColumns: (table: VisibleTable) => ReadonlyMap<string, ColumnLabels>;
   readonly buildProvenance: (usedTables: readonly VisibleTable[], labels: ReadLabels) => Provenance;
 }
 
@@ -83,58 +79,14 @@ export async function query(
         : undefined;
     if (denied !== undefined && denied.denials.length > 0) throw denied;
     throw request.source === WORKSPACE
-      ? explainMissingResult(error, statement, querySource)
+      ? explainMissingResult(error, statement, querySource.tables)
       : addOtherSourceHint(error, statement, datasets, request.source);
   });
   const usedTables = querySource.tables.filter((table) => read.shape.reads.has(table.dataset.table));
-  const labels = labelRead(read, (name, column) => {
-    const table = usedTables.find(({ dataset }) => dataset.table === name);
-    if (table === undefined) throw new TypeError(`the statement reads a column of ${name}, but not the table`);
-    return querySource.labelColumn(table, column);
-  });
+  const labelsByTable = new Map(usedTables.map((table) => [table.dataset.table, querySource.labelColumns(table)]));
+  const labels = labelRead(read, labelsByTable);
   const provenance = querySource.buildProvenance(usedTables, labels);
   return storeAndAnswer(workspace, request, read, labels, provenance);
-}
-
-/**
- * Says so when a result is gone: another result that resembles its name has other rows. Drops the flag that adds a role hint, because
- * another role would not give a user more of their own results.
- */
-function explainMissingResult(error: unknown, { names }: Statement, { tables }: QuerySource): unknown {
-  if (!(error instanceof AppError) || !error.isMissing) return error;
-  const missing = [...names.keys()].find(
-    (name) => RESULT_ID.test(name) && !tables.some(({ dataset }) => dataset.table === name),
-  );
-  const message = missing === undefined ? error.publicMessage : describeMissingResult(missing);
-  return new AppError(error.code, message, { cause: error.cause });
-}
-
-const RESULT_ID = /^r[1-9][0-9]*$/;
-
-/** Adds where a name that this source lacks can be read: in another source that the user sees, or among the results. */
-function addOtherSourceHint(
-  error: unknown,
-  { names }: Statement,
-  { sources }: VisibleDatasets,
-  requestedSource: string,
-): unknown {
-  if (!(error instanceof AppError) || !error.isMissing) return error;
-  const tables = sources.flatMap((visible) => (visible.kind === "d1" ? visible.tables : []));
-  const ownTables = new Set(
-    tables.flatMap(({ dataset }) => (dataset.source === requestedSource ? [dataset.table] : [])),
-  );
-  const hints = [
-    ...tables.flatMap(({ dataset: { table, source } }) =>
-      source !== requestedSource && names.has(foldName(table)) && !ownTables.has(table)
-        ? [`${table} is a table of source ${source}.`]
-        : [],
-    ),
-    ...[...names.keys()]
-      .filter((name) => RESULT_ID.test(name))
-      .map((name) => `Results such as ${name} are tables of source workspace.`),
-  ];
-  if (hints.length === 0) return error;
-  return new AppError(error.code, [error.publicMessage, hints[0]].join(" "), { cause: error.cause, isMissing: true });
 }
 
 async function storeAndAnswer(
@@ -181,13 +133,12 @@ async function openResults(workspace: WorkspaceAccess, { names }: Statement): Pr
   return {
     source,
     tables,
-    labelColumn: ({ dataset }, name) => {
-      const result = results.find(({ id }) => id === dataset.table);
-      const column = result?.columns.find((candidate) => candidate.name === name);
-      if (result === undefined || column === undefined)
-        throw new TypeError(`there is no column ${name} of ${dataset.id}`);
-      return getColumnLabels(result, column);
-    },
+    labelColumns: ({ dataset }) =>
+      new Map(
+        results
+          .filter(({ id }) => id === dataset.table)
+          .flatMap((result) => result.columns.map((column) => [column.name, getColumnLabels(result, column)])),
+      ),
     buildProvenance: (usedTables, labels) =>
       uniteProvenance(
         usedTables.flatMap(({ dataset }) => originById.get(dataset.table) ?? []),
@@ -203,7 +154,7 @@ function openTables(datasets: VisibleDatasets, { source: name, saved }: QueryReq
   if (visible !== undefined)
     return {
       ...visible,
-      labelColumn: labelTableColumn,
+      labelColumns: labelTableColumns,
       buildProvenance: (usedTables, labels) => buildProvenance(usedTables, labels, readBy),
     };
   if (datasets.sources.some((candidate) => candidate.source.declaration.name === name))

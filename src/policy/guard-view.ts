@@ -81,7 +81,7 @@ export function createGuardView(
   qualifyDomain: QualifyDomain,
 ): GuardView {
   const visibleColumns = listVisibleColumns(decision, dataset);
-  const key = findVisibleKey(decision, dataset);
+  const key = visibleColumns.find(({ name }) => name === dataset.key);
   const ruleColumns = decision.grants.flatMap((grant) => (grant.rows === null ? [] : listConditionColumns(grant.rows)));
   return {
     name: dataset.table,

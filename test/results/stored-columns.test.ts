@@ -10,8 +10,11 @@ import { seedShop } from "../support/seed.ts";
 const CUSTOMERS = { id: key(NUMBER), name: TEXT, email: TEXT, notes: { ...TEXT, untrusted: true } };
 const config = buildPolicy({
   tables: { customers: CUSTOMERS },
-  sources: { handbook: { binding: "HANDBOOK" } },
-  roles: { reader: [allow("shop.customers", { masks: { email: mask.email } }), allow("handbook")] },
+  sources: {
+    handbook: { binding: "HANDBOOK" },
+    ops: { binding: "OPS_DB", tables: { warehouses: { id: NUMBER, town: TEXT } } },
+  },
+  roles: { reader: [allow("shop.customers", { masks: { email: mask.email } }), allow(["handbook", "ops.warehouses"])] },
 });
 const gateway = gatewayFor(config);
 const query = (caller: ReturnType<typeof callerAs>, source: string, sql: string) =>
@@ -64,7 +67,7 @@ describe("a CSV document", () => {
     const caller = callerAs("reader@harbor.example");
     const wide = await gateway.fetch(caller, "handbook/wide.csv", 1);
     expect(wide.metadata["cut"]).toMatch(
-      /^1 of at least 2 rows are stored\. Row 2 has 50000 bytes in column 2; a value can have at most \d+\.$/,
+      /^1 of at least 2 rows are stored\. The column "text" has 50000 bytes in row 2, too many for one value\.$/,
     );
     const latin = await gateway.fetch(caller, "handbook/latin.csv", 1);
     expect(latin).toMatchObject({
@@ -78,7 +81,21 @@ describe("a name that the source lacks", () => {
   it("is named with the source that has it", async () => {
     const caller = callerAs("reader@harbor.example");
     await expect(query(caller, "shop", "SELECT * FROM r1")).rejects.toThrow(/r1 are tables of source workspace/);
+    await expect(query(caller, "shop", "SELECT * FROM warehouses")).rejects.toThrow(
+      /^There is no table warehouses here.* warehouses is a table of source ops\.$/,
+    );
     await query(caller, "shop", "SELECT id FROM customers");
     await expect(query(caller, "workspace", "SELECT * FROM r9 JOIN r1")).rejects.toThrow(/^There is no result r9\. /);
+  });
+
+  it("is not confused with a text of the same name", async () => {
+    const caller = callerAs("reader@harbor.example");
+    await query(caller, "shop", "SELECT id FROM customers");
+    const missingColumn = "SELECT colour FROM r1 WHERE id <> 'r9'";
+    await expect(query(caller, "workspace", missingColumn)).rejects.toThrow(/^There is no column colour here/);
+    const missingTable = "SELECT 'r9' FROM orders";
+    await expect(query(caller, "shop", missingTable)).rejects.toThrow(
+      /^There is no table orders here((?!workspace).)*$/s,
+    );
   });
 });
