@@ -1,7 +1,8 @@
-// Gives each CSV column a type: numbers if all its values are numbers that mean what was written, otherwise text. A wrong number is
-// worse than a text, so what could mean two things stays text.
+// Gives each CSV column a type: numbers if each value can be read as exactly one number, otherwise text. A wrong number is worse than a
+// text.
+import { parseInteger } from "../sql/parameters.ts";
 import type { Cell } from "../sql/result-encoding.ts";
-import { isExactDouble, parseExactInteger, toRealCell } from "./exact-numbers.ts";
+import { isExactDouble, toRealCell } from "./exact-numbers.ts";
 import type { CsvField } from "./csv-reader.ts";
 
 const DECIMAL_MARKS = [".", ","] as const;
@@ -113,7 +114,7 @@ function toCells(numbers: readonly NumberText[]): readonly Cell[] | undefined {
   const isReal = numbers.some((number) => number.isReal);
   const cells: Cell[] = [];
   for (const { source } of numbers) {
-    const cell = isReal ? parseReal(source) : parseExactInteger(source);
+    const cell = isReal ? parseReal(source) : parseInteger(source);
     // More digits with decimals are a double as programs print it, such as 0.30000000000000004, or `parseReal` has refused them.
     const wholeDigits = source.replace(/[.e].*$/i, "").replace("-", "").length;
     if (cell === undefined || wholeDigits > MAX_DIGITS) return undefined;

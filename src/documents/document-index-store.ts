@@ -14,7 +14,7 @@ export interface IndexedDocument {
 }
 
 /**
- * The form of the indexed text, with which every hash begins. Raise it with each change of what is indexed, such as `toIndexText` or
+ * The form of the indexed text, with which every hash begins. Raise it with each change of `toIndexText` or of
  * the titles: entries in another form are then stale, and the next run of reindexing renews all of them.
  */
 export const INDEX_FORM = "2:";

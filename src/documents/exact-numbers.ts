@@ -1,19 +1,8 @@
 // Decides which numbers in documents a database can hold with every digit that was written.
 import type { Cell } from "../sql/result-encoding.ts";
 
-const MIN_INTEGER = -(2n ** 63n);
-const MAX_INTEGER = 2n ** 63n - 1n;
 /** Any double preserves this many significant digits. */
 const EXACT_DOUBLE_DIGITS = 15;
-
-/** Parses a whole number within SQLite's 64 bits; undefined for any other text, such as `007` or `+1`. */
-export function parseExactInteger(text: string): Cell | undefined {
-  if (!/^(?:0|-?[1-9][0-9]{0,18})$/.test(text)) return undefined;
-  const value = Number(text);
-  if (Number.isSafeInteger(value)) return value;
-  const exact = BigInt(text);
-  return exact >= MIN_INTEGER && exact <= MAX_INTEGER ? { kind: "integer", digits: text } : undefined;
-}
 
 /** Makes a number a real, also if it is whole: `price / 3` then divides as reals. */
 export function toRealCell(value: number): Cell {

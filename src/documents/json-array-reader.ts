@@ -1,7 +1,8 @@
 // Reads JSON as a table: an array, the one array of an object, or JSON Lines. Its items are objects (keys become columns), arrays
 // (positions become columns) or plain values (one column). Nested values stay JSON text.
+import { parseInteger } from "../sql/parameters.ts";
 import type { Cell } from "../sql/result-encoding.ts";
-import { parseExactInteger, isExactDouble, toRealCell } from "./exact-numbers.ts";
+import { isExactDouble, toRealCell } from "./exact-numbers.ts";
 import { findJsonError } from "./json-error.ts";
 import { describeExcessColumns } from "./raw-table.ts";
 import type { RawTable } from "./raw-table.ts";
@@ -26,7 +27,7 @@ declare global {
 /** Under these keys, APIs return rows; the first that has an array is taken. */
 const ROW_KEYS = ["items", "data", "rows", "results", "records", "value"];
 
-/** Returns the first `readRows` rows, a text that says what is wrong with the document, or undefined if it is valid JSON but no table. */
+/** Returns the first `readRows` rows, the error of the document as a text, or undefined if it is valid JSON but no table. */
 export function parseJsonArray(text: string, readRows: number): RawTable | string | undefined {
   const parsed = parseJson(text);
   if ("problem" in parsed) return `it ${parsed.problem}`;
@@ -35,7 +36,7 @@ export function parseJsonArray(text: string, readRows: number): RawTable | strin
   return items && toRawTable(items.slice(0, readRows), (index) => `item ${index + 1}`);
 }
 
-/** Returns the first `readRows` rows of JSON Lines, or a text that says what is wrong with which line. */
+/** Returns the first `readRows` rows of JSON Lines, or the first error with its line as a text. */
 export function parseJsonLines(text: string, readRows: number): RawTable | string {
   const items: unknown[] = [];
   const lineNumbers: number[] = [];
@@ -175,5 +176,5 @@ function toCell(value: unknown): Cell {
 /** A number that neither an integer nor a double holds stays text, with every digit. */
 function toNumberCell(source: string): Cell {
   const value = Number(source);
-  return parseExactInteger(source) ?? (isExactDouble(source, value) ? toRealCell(value) : source);
+  return parseInteger(source) ?? (isExactDouble(source, value) ? toRealCell(value) : source);
 }

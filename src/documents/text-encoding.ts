@@ -1,6 +1,6 @@
-// Decodes the bytes of a document: UTF-8, UTF-16, and Windows-1252, which includes Latin-1. What is clearly something else is refused:
-// wrong characters would look like data. Bytes do not say which single-byte encoding they are in, so Windows-1252 is a guess, and marked
-// as one: text in a similar encoding, such as Windows-1250, gets some wrong letters.
+// Decodes the bytes of a document: UTF-8, UTF-16, and Windows-1252, which includes Latin-1. Other encodings are refused where the bytes
+// show them: wrong characters would look like data. Bytes do not say which single-byte encoding they are in, so Windows-1252 is a guess,
+// and marked as one: text in a similar encoding, such as Windows-1250, gets some wrong letters.
 
 export type DecodedText =
   /** Well-formed text without byte order mark. `encoding` is absent for UTF-8. */

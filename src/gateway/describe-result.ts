@@ -24,7 +24,7 @@ export interface ResultDescription {
   /** When the result expires, as an ISO time; it may be deleted earlier. */
   readonly until: string;
   readonly masked: readonly string[];
-  /** What is inexact in its rows; absent if nothing is. */
+  /** How exact the masked columns are that its rows were computed with; absent if there are none. */
   readonly inexact?: readonly string[];
   readonly rules: readonly string[];
 }

@@ -25,7 +25,7 @@ export interface QueryAnswer {
   readonly restricted?: readonly string[];
   /** Columns that the SQL reads and that are masked for this user. */
   readonly masked?: readonly string[];
-  /** What is inexact in the rows, because the SQL compares, sorts or computes with masked columns; absent if nothing is. */
+  /** How exact the masked columns are that the SQL compares, sorts or computes with; absent if there are none. */
   readonly inexact?: readonly string[];
   /** Columns that the SQL reads and whose text outsiders write. Their texts in the rows are fenced, and those of computed columns. */
   readonly untrusted?: readonly string[];

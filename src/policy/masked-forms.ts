@@ -1,4 +1,4 @@
-// Says in words what masked values look like and what is inexact about them, for describe and for answers. All examples are made up from
+// Describes in words the form and the precision of masked values, for describe and for answers. All examples are made up from
 // the mask alone: none comes from data.
 import type { Column, Disclosure } from "./model.ts";
 
@@ -50,8 +50,8 @@ function formatHalf(doubled: bigint): string {
 }
 
 /**
- * Says what is inexact when a statement compares, sorts or computes with a masked column, as one sentence without a full stop. Undefined
- * for a column that every row shows in clear.
+ * Says how exact a masked column is for a statement that compares, sorts or computes with it, as one sentence without a full stop.
+ * Undefined for a column that every row shows in clear.
  */
 export function describeInexactness(column: string, disclosures: readonly Disclosure[]): string | undefined {
   if (disclosures.every(({ kind }) => kind === "clear")) return undefined;

@@ -96,7 +96,7 @@ export interface Provenance {
   readonly untrusted: readonly string[];
   /** Results that the rows were computed from and that lack rows, as `r1 has 10 of at least 11 rows`. */
   readonly incomplete: readonly string[];
-  /** What is inexact because masked values were compared, sorted or computed with, as one sentence for each column. */
+  /** How exact the masked columns are that were compared, sorted or computed with, one sentence for each. */
   readonly inexact: readonly string[];
 }
 

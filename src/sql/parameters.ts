@@ -5,10 +5,15 @@ import { AppError } from "../errors.ts";
 /** A value that a statement can bind. A whole number binds as INTEGER, any other number as REAL. */
 export type SqlValue = DriverValue | TypedValue;
 
+/** A whole number of 64 bits, as canonical decimal digits. */
+interface IntegerValue {
+  readonly kind: "integer";
+  readonly digits: string;
+}
+
 /** A number that a JavaScript number does not represent exactly, or whose type in SQL is not that of its value. */
 type TypedValue =
-  /** A whole number of 64 bits, as canonical decimal digits. */
-  | { readonly kind: "integer"; readonly digits: string }
+  | IntegerValue
   /** A number that stays a real if it is whole: with 5, `? / 2` is 2.5. */
   | { readonly kind: "real"; readonly value: number };
 
@@ -105,7 +110,7 @@ const DECIMAL_INTEGER = /^(?:0|-?[1-9][0-9]{0,18})$/;
 const MAX_INTEGER = 2n ** 63n - 1n;
 
 /** Parses canonical decimal digits as a value that binds as INTEGER; undefined for other text, and beyond 64 bits. */
-export function parseInteger(text: string): SqlValue | undefined {
+export function parseInteger(text: string): number | IntegerValue | undefined {
   if (!DECIMAL_INTEGER.test(text)) return undefined;
   const integer = BigInt(text);
   if (integer > MAX_INTEGER || integer < -MAX_INTEGER - 1n) return undefined;

@@ -1,5 +1,6 @@
 // Names the columns of a result: as their table declares them, and expressions by a readable form of their text. SQLite names a column
 // of a subquery, which every user's statement becomes, by the text as typed.
+import { shortenText } from "../lib/text-cut.ts";
 import { findDefinedNames } from "./defined-names.ts";
 import { foldName, makeUniqueColumnNames } from "./identifier.ts";
 import { tokenize } from "./lexer.ts";
@@ -59,11 +60,5 @@ function shortenExpression(expression: string): string {
     .map((word) => (word === "" ? " " : word))
     .join("")
     .trim();
-  if (text.length <= MAX_EXPRESSION_CHARACTERS) return text;
-  let cut = "";
-  for (const character of text) {
-    if (cut.length + character.length >= MAX_EXPRESSION_CHARACTERS) break;
-    cut += character;
-  }
-  return `${cut.trimEnd()}…`;
+  return shortenText(text, MAX_EXPRESSION_CHARACTERS);
 }

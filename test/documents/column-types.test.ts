@@ -1,4 +1,4 @@
-// The types of CSV columns: a column is numeric if all its values are numbers that mean what was written, and missing values are NULL.
+// The types of CSV columns: a column is numeric if each value can be read as exactly one number, and missing values are NULL.
 import { describe, expect, it } from "vitest";
 import { governDocument } from "../../src/read/source.ts";
 import { parseTabularDocument } from "../../src/documents/tabular-document.ts";

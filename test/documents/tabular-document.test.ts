@@ -97,7 +97,7 @@ describe("parseTabularDocument with CSV", () => {
     ["Infinity", ["Infinity"]],
     ["NaN", ["NaN"]],
     ["１", ["１"]],
-  ])("parses the column %j as numbers only if each value means what was written", (text, values) => {
+  ])("parses the column %j as numbers only if each value can be read as exactly one number", (text, values) => {
     expect(
       parseRows(
         "t.tsv",

@@ -151,7 +151,7 @@ describe("an answer says what masked values make inexact", () => {
     expect((await labelsOf(sql)).inexact?.toSorted()).toEqual(expected?.toSorted());
   });
 
-  it("says what is inexact in a statement over a stored result, and in all that is computed from it", async () => {
+  it("says how exact masked columns of a stored result are, and of results computed from it", async () => {
     const { result } = await labelsOf("SELECT id, birth_date AS born, count(*) OVER () AS n FROM customers");
     expect((await labelsOf(`SELECT born FROM ${result}`, "workspace")).inexact).toBeUndefined();
     const older = await labelsOf(`SELECT count(*) AS n FROM ${result} WHERE born < '1981-01-01'`, "workspace");

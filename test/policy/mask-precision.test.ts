@@ -263,7 +263,7 @@ describe.each(DATE_CASES)("the mask $role", ({ applied, type, role }) => {
 describe.each(CASES)("the mask $role", ({ applied, type, role }) => {
   const { name } = COLUMNS[type];
 
-  it("says what is inexact about the column", () => {
+  it("says how exact the column is", () => {
     expect(describeInexactness(name, [applied as Disclosure])).toMatch(new RegExp(`^${name} is .{10,}[^.]$`));
   });
 
