@@ -60,7 +60,7 @@ export function ownTablesOf({ policy }: Gatehouse): readonly OwnTables[] {
 export async function migrateOwnTables(miniflare: Miniflare, config: Gatehouse): Promise<void> {
   for (const { binding, sql } of ownTablesOf(config)) {
     const database = await miniflare.getD1Database(binding);
-    await database.batch(sql.map((statement) => database.prepare(statement)));
+    await database.batch([...sql, "PRAGMA optimize"].map((statement) => database.prepare(statement)));
   }
 }
 
@@ -72,7 +72,8 @@ export async function migrateByWrangler(
   environment?: string,
 ): Promise<void> {
   for (const { binding, sql } of ownTables) {
-    const command = `${sql.join("; ")};`;
+    // The upgrade of an earlier layout copies rows, which `PRAGMA optimize` makes known to SQLite's planner.
+    const command = `${sql.join("; ")}; PRAGMA optimize;`;
     const options = ["--yes", "--config", configPath, "--env", environment ?? "", "--command", command];
     const execute = async () => runTool("wrangler", ["d1", "execute", binding, where, ...options]);
     await withPrivateFiles(execute);

@@ -37,6 +37,7 @@ export async function loadSample(miniflare: Miniflare, stateDir: string, say: (t
     const database = await miniflare.getD1Database(binding);
     await database.batch(tables.toReversed().map(({ name }) => database.prepare(`DELETE FROM ${name}`)));
     await loadTables(database, tables);
+    await database.prepare("ANALYZE").run();
   }
   const handbook = await miniflare.getKVNamespace("HANDBOOK");
   const { keys } = await handbook.list();

@@ -10,6 +10,7 @@ import type { Gatehouse } from "../src/config/define-gatehouse.ts";
 import { listRowExpressions } from "../src/policy/conditions.ts";
 import { compareExpressions, compareSavedQueries, compareSchema } from "../src/tables/schema-check.ts";
 import { REINDEX_DUE_SQL } from "../src/documents/reindex-due.ts";
+import { STATISTICS_DUE_SQL } from "../src/tables/statistics-due.ts";
 import { CLIENT_DOCUMENTS_VARIABLE } from "../src/sign-in/sign-in-settings.ts";
 import { listReachableGuides } from "../src/pages/client-guides.ts";
 import { buildWorker, root } from "./build.ts";
@@ -147,8 +148,9 @@ async function prepareStorage(
   try {
     await migrateLocal(storage, configPath);
     await migrateOwnTables(storage, config);
-    // Documents may have changed while the server was stopped.
-    await (await storage.getD1Database("GATEHOUSE_DB")).prepare(REINDEX_DUE_SQL).run();
+    // Documents and tables may have changed while the server was stopped.
+    const ownDatabase = await storage.getD1Database("GATEHOUSE_DB");
+    await ownDatabase.batch([REINDEX_DUE_SQL, STATISTICS_DUE_SQL].map((sql) => ownDatabase.prepare(sql)));
     if (isSample) await loadSample(storage, stateDir, print);
     await requireDeclaredSchema(storage, config);
   } finally {

@@ -1,7 +1,8 @@
 // The second half of `npm run bench:sql`: compares the whole call, from request to answer, with dbhub, a server that runs SQL without
-// sign-in, policy, masks or audit record. Then measures how one client's worst queries affect the others. Writes whole.md.
+// sign-in, policy, masks or audit record, and with a bare Worker, which runs it without anything else. Then measures how one client's worst
+// queries affect the others. Writes whole.md. SHAPE=point compares one query only, and writes nothing.
 import type { ChildProcess } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { Agent } from "node:http";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -21,6 +22,10 @@ const BARE_PORT = 18_962;
 const ROUNDS = Number(process.env["ROUNDS"] ?? 4);
 const ROUND_MS = Number(process.env["ROUND_MS"] ?? 2500);
 const MAX_RATIO = 1.5;
+const SHAPE = process.env["SHAPE"];
+/** What a point lookup may take of the bare Worker's p50 with one client, and of its CPU; and the share of its requests with 16 clients. */
+const MAX_BARE_RATIO = 2.5;
+const MIN_BARE_SHARE = 0.5;
 const REVISION = "2026-07-28";
 const ENVELOPE = {
   "io.modelcontextprotocol/protocolVersion": REVISION,
@@ -120,6 +125,27 @@ interface Figures {
   readonly p50: number;
   /** The median of the rounds' requests per second. */
   readonly rate: number;
+  /** The median of the runtime's CPU milliseconds per request; NaN where the system does not tell. */
+  readonly cpuMs: number;
+}
+
+/** The number of ticks in which Linux counts a second of CPU. */
+const TICKS_PER_SECOND = 100;
+
+/** Returns the CPU seconds of the runtime so far, which is the child process of this one; NaN on systems without /proc. */
+function readRuntimeCpu(): number {
+  try {
+    const stats = readdirSync("/proc").flatMap((pid) => {
+      if (!/^[0-9]+$/.test(pid)) return [];
+      const [, name, rest = ""] = /^[0-9]+ \((.*)\) (.*)$/s.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? [];
+      const fields = rest.split(" ");
+      return name === "workerd" && Number(fields[1]) === process.pid ? [Number(fields[11]) + Number(fields[12])] : [];
+    });
+    return stats.reduce((sum, ticks) => sum + ticks, 0) / TICKS_PER_SECOND;
+  } catch {
+    // A process ended meanwhile, or there is no /proc.
+    return Number.NaN;
+  }
 }
 
 async function measure(
@@ -130,17 +156,40 @@ async function measure(
   const roundFigures = contenders.map((): Figures[] => []);
   for (let round = 0; round <= ROUNDS; round += 1) {
     for (const [index, { targetOf }] of contenders.entries()) {
+      const startCpu = readRuntimeCpu();
       const { latencies, requests, seconds } = await runRound(targetOf(sql), "tools/call", concurrency, ROUND_MS);
-      if (round > 0) roundFigures[index]?.push({ p50: median(latencies), rate: requests / seconds });
+      const cpuMs = (1000 * (readRuntimeCpu() - startCpu)) / requests;
+      if (round > 0) roundFigures[index]?.push({ p50: median(latencies), rate: requests / seconds, cpuMs });
     }
   }
   return roundFigures.map((figures) => ({
     p50: median(figures.map(({ p50 }) => p50)),
     rate: median(figures.map(({ rate }) => rate)),
+    cpuMs: median(figures.map(({ cpuMs }) => cpuMs)),
   }));
 }
 
-async function compare(contenders: readonly Contender[]): Promise<readonly string[]> {
+/** Judges the point lookup in the 2026 era against the bare Worker. */
+function judgeBare(concurrency: number, bare: Figures | undefined, modern: Figures | undefined): string {
+  if (bare === undefined || modern === undefined) throw new TypeError("there is no bare Worker");
+  const share = modern.rate / bare.rate;
+  const time = modern.p50 / bare.p50;
+  const cpu = modern.cpuMs / bare.cpuMs;
+  const isMet = (concurrency === 1 ? time <= MAX_BARE_RATIO : share >= MIN_BARE_SHARE) && !(cpu > MAX_BARE_RATIO);
+  const cells = [
+    concurrency,
+    time.toFixed(2),
+    share.toFixed(2),
+    bare.cpuMs.toFixed(2),
+    modern.cpuMs.toFixed(2),
+    cpu.toFixed(2),
+  ];
+  return `| ${cells.join(" | ")} | ${isMet ? "met" : "missed"} |`;
+}
+
+async function compare(
+  contenders: readonly Contender[],
+): Promise<{ readonly lines: readonly string[]; readonly bareLines: readonly string[] }> {
   const headings = [
     "query",
     "concurrency",
@@ -158,8 +207,18 @@ async function compare(contenders: readonly Contender[]): Promise<readonly strin
     "2025 /s",
   ];
   const lines = [`| ${headings.join(" | ")} |`, `| ${headings.map(() => "---").join(" | ")} |`];
+  const bareHeadings = [
+    "clients",
+    "p50 ratio",
+    "share of requests",
+    "bare CPU ms",
+    "2026 CPU ms",
+    "CPU ratio",
+    "result",
+  ];
+  const bareLines = [`| ${bareHeadings.join(" | ")} |`, `| ${bareHeadings.map(() => "---").join(" | ")} |`];
   for (const concurrency of [1, 16]) {
-    for (const [name, sql] of Object.entries(SHAPES)) {
+    for (const [name, sql] of Object.entries(SHAPES).filter(([shape]) => SHAPE === undefined || shape === SHAPE)) {
       const figures = await measure(contenders, sql, concurrency);
       const [peer = 0, bare = 0, modern = 0, session = 0] = figures.map(({ p50 }) => p50);
       const result = Math.max(modern, session) / peer <= MAX_RATIO ? "met" : "missed";
@@ -169,9 +228,13 @@ async function compare(contenders: readonly Contender[]): Promise<readonly strin
       const rates = figures.map(({ rate }) => rate.toFixed(0)).join(" | ");
       lines.push(`| ${name} | ${concurrency} | ${times} | ${MAX_RATIO} × | ${result} | ${rates} |`);
       console.log(lines.at(-1));
+      if (name === "point") {
+        bareLines.push(judgeBare(concurrency, figures[1], figures[2]));
+        console.log(bareLines.at(-1));
+      }
     }
   }
-  return lines;
+  return { lines, bareLines };
 }
 
 /** Sends a query from one client, and measures the point lookups of four other clients during three seconds. */
@@ -227,13 +290,13 @@ try {
   const tokens: string[] = [];
   for (const email of PEOPLE) tokens.push((await tokensFor(flow, email)).accessToken);
   const contenders = await createContenders(tokens);
-  const lines = await compare(contenders);
+  const { lines, bareLines } = await compare(contenders);
   const disturbed = [
     "| server | one client sends | and gets | the others' point lookups in 3 s |",
     "| --- | --- | --- | --- |",
   ];
   // dbhub comes last, because a query may block it for good.
-  for (const contender of contenders.filter(({ name }) => name !== "bare").toReversed())
+  for (const contender of contenders.filter(({ name }) => SHAPE === undefined && name !== "bare").toReversed())
     for (const sql of WORST) disturbed.push(await disturb(contender, sql));
   const text = `# Benchmark of the whole call
 
@@ -246,11 +309,16 @@ Compare only within this table.
 
 ${lines.join("\n")}
 
+The point lookup of the 2026 era beside the bare Worker.
+With one client it may take ${MAX_BARE_RATIO} × the time, and with 16 it must answer ${MIN_BARE_SHARE} × the requests; CPU is that of the runtime, of which it may take ${MAX_BARE_RATIO} ×.
+
+${bareLines.join("\n")}
+
 Four clients look up single orders while a fifth client sends its worst query:
 
 ${disturbed.join("\n")}
 `;
-  writeFileSync(path.join(import.meta.dirname, "whole.md"), text);
+  if (SHAPE === undefined) writeFileSync(path.join(import.meta.dirname, "whole.md"), text);
   console.log(`\n${text}`);
   await miniflare.dispose();
 } finally {

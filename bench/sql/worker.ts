@@ -1,6 +1,7 @@
 // The Worker of the read benchmark: runs one query a number of times in one way, and answers with the number of rows; run.ts takes the
 // time. Only `again` repeats a statement; every other way of a governed read sends a new text each time.
 import { evaluate, resolveSubject } from "../../src/policy/evaluate.ts";
+import { listConditionColumns } from "../../src/policy/conditions.ts";
 import { NO_MEMBER_RECORD } from "../../src/policy/model.ts";
 import { listMaskingTokenColumns } from "../../src/masking-tokens/masking-token-columns.ts";
 import { createD1Source } from "../../src/tables/d1-source.ts";
@@ -41,14 +42,15 @@ function createTokens(database: D1Database): MaskingTokens {
 
 /** Replaces the planner with the form that it chooses most often. */
 const unplanned: Middleware = (next) => (reading) => {
-  const form = { materialized: false, ordering: "free", orderSafe: [], fenced: false } as const;
+  const form = { ruleIndexed: true, materialized: false, ordering: "free", orderSafe: [], fenced: false } as const;
   return next({ ...reading, request: { ...reading.request, form } });
 };
 
 /** The tables of which some rule hides rows. */
-const rowRestrictedTables = datasets
-  .filter(({ id }) => policy.rules.some(({ dataset, rows }) => dataset === id && rows !== null))
-  .map(({ table }) => table);
+const rowRestrictedTables = datasets.flatMap(({ id, table }) => {
+  const rowRules = policy.rules.flatMap(({ dataset, rows }) => (dataset === id && rows !== null ? [rows] : []));
+  return rowRules.length === 0 ? [] : [{ table, columns: rowRules.flatMap(listConditionColumns) }];
+});
 
 function createSources(database: D1Database): ReadonlyMap<string, TableSource> {
   const [declaration] = policy.sources;

@@ -7,6 +7,7 @@ import type { Gatehouse } from "../config/define-gatehouse.ts";
 import { createDefenceLog } from "../read/defence-log.ts";
 import { openSources } from "./open-sources.ts";
 import type { IndexOptions } from "./open-sources.ts";
+import type { StatisticsOptions } from "./source-statistics.ts";
 import type { Source } from "../read/source.ts";
 import { parseMaskingTokenKey } from "../masking-tokens/masking-token-store.ts";
 import type { MaskingTokenKey } from "../masking-tokens/masking-token-store.ts";
@@ -48,9 +49,19 @@ export function buildIndexOptions({ limits }: Gatehouse, env: Env): IndexOptions
   return { database: env.GATEHOUSE_DB, now: Date.now, indexSeconds, reindexDocuments };
 }
 
+/** Builds the options of the sources' statistics. */
+export function buildStatisticsOptions({ limits }: Gatehouse, env: Env): StatisticsOptions {
+  return { database: env.GATEHOUSE_DB, now: Date.now, analyzedRowsPerDay: limits.analyzedRowsPerDay };
+}
+
 /** Returns a function that opens the ledger of a subject. */
 export function openLedgers(env: Env) {
   return (subjectId: string) => env.LEDGER.get(env.LEDGER.idFromName(subjectId));
+}
+
+/** Returns a function that opens the workspace of a subject. */
+export function openWorkspaces(env: Env) {
+  return (subjectId: string) => env.WORKSPACE.get(env.WORKSPACE.idFromName(subjectId));
 }
 
 /** Reads the masking token key; null when GATEHOUSE_TOKEN_KEY is not set. */

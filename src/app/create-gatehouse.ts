@@ -25,11 +25,14 @@ import { createServerFactory } from "../server/mcp-server.ts";
 import type { ToolDependencies } from "../server/kit/define-tool.ts";
 import type { SessionObject } from "../mcp/sessions/session-object.ts";
 import { reindexSources, maintainMaskingTokens } from "./open-sources.ts";
+import { maintainStatistics } from "./source-statistics.ts";
 import type { Source } from "../read/source.ts";
 import {
   readHandover,
   buildIndexOptions,
+  buildStatisticsOptions,
   openLedgers,
+  openWorkspaces,
   logCall,
   logError,
   logWarning,
@@ -120,6 +123,7 @@ export function createGatehouse(config: Gatehouse): GatehouseWorker {
           getMemberServices(env).runUpkeep(),
           maintainMaskingTokens(config.policy, env, readMaskingTokenKey(env)),
           reindexSources(config.policy, env, buildIndexOptions(config, env)),
+          maintainStatistics(config.policy, env, buildStatisticsOptions(config, env)),
         ]);
       },
     },
@@ -132,7 +136,11 @@ export function createGatehouse(config: Gatehouse): GatehouseWorker {
     },
     WorkspaceObject: class extends WorkspaceObject<Env> {
       constructor(ctx: DurableObjectState, env: Env) {
-        super(ctx, env, config.limits);
+        super(ctx, env, {
+          limits: config.limits,
+          openLedger: openLedgers(env),
+          onError: (error) => logError("workspace", error),
+        });
       }
     },
     GrantObject: class extends GrantObject<Env> {
@@ -148,6 +156,7 @@ function buildLedgerOptions({ limits }: Gatehouse, env: Env, { members, roleChan
     limits,
     soleProcessStartedMs: readHandover(env).startedMs,
     openRoleCache: (sql, now) => new MemberRoleCache({ sql, directory: members, now }),
+    readLastResultNumber: async (subjectId) => openWorkspaces(env)(subjectId).readLastNumber(),
     onMemberChanged: async (identity, record) => roleChanges.refreshListeners(identity, record),
     onError: (error) => logError("ledger", error),
     warn: (code, message) => logWarning(`${code}: ${message}`),
@@ -165,7 +174,8 @@ function buildGrantOptions(
     otherShards: createGrantStore(env.GRANT),
     serveToken: async (request, store) => getProvider(env).serveToken(request, env, store),
     endSessions: async (subjectId, grantId) => hub.revoke(subjectId, grantId),
-    openLedger: (subjectId) => env.LEDGER.get(env.LEDGER.idFromName(subjectId)),
+    openLedger: openLedgers(env),
+    endInLedger: async (subjectId, ended) => openLedgers(env)(subjectId).endAccess(ended),
     onError: logError,
   };
 }
@@ -194,7 +204,6 @@ function buildServerDependencies(
   const { policy, organisation, limits } = config;
   const openLedger = openLedgers(env);
   const logDefect = (id: string, error: unknown): void => logError(`internal error ${id}`, error);
-  const openWorkspace = (subjectId: string) => env.WORKSPACE.get(env.WORKSPACE.idFromName(subjectId));
   return {
     gateway: createGateway({
       policy,
@@ -202,7 +211,7 @@ function buildServerDependencies(
       organisation,
       limits,
       openLedger,
-      openWorkspace,
+      openWorkspace: openWorkspaces(env),
       schemaSandbox: createSchemaSandbox(engines),
       defenceLog,
       newId,

@@ -9,6 +9,7 @@ import type { Provider, VerifiedAccessToken } from "../oauth/oauth-provider.ts";
 import { createSignIn } from "../sign-in/create-sign-in.ts";
 import { RETRY_AFTER_SECONDS, createRateLimits } from "../oauth/rate-limits.tsx";
 import type { RateLimits } from "../oauth/rate-limits.tsx";
+import { createAccessTokenCache } from "../oauth/access-token-cache.ts";
 import { createTokenExchange } from "../oauth/token-callback.ts";
 import { parseClientDocuments, parseSignIn } from "../sign-in/sign-in-settings.ts";
 import { listSignInWarnings } from "../sign-in/sign-in-warnings.ts";
@@ -18,6 +19,7 @@ import { getOwnerId } from "../lib/identity.ts";
 import { isLoopbackHost } from "../lib/loopback.ts";
 import { isWrongEndpoint, createEndpointHint, normalizeEndpointPath } from "../mcp/wire/misdirected-requests.ts";
 import { refuseHost, refuseOrigin } from "../mcp/wire/request-guards.ts";
+import type { SignInCheck } from "../mcp/wire/sign-in-check.ts";
 import type { McpEndpoint } from "../mcp/endpoint.ts";
 import { RPC, rpcError } from "../mcp/wire/json-rpc.ts";
 import { logError, logWarning } from "./bindings.ts";
@@ -46,14 +48,17 @@ export function createProvider(
   const rateLimits = openRateLimits(origin, env);
   const serveMcp = async (
     request: Request,
-    { identity, grantId, clientId, scopes }: VerifiedAccessToken,
+    { identity, grantId, clientId, scopes, grant }: VerifiedAccessToken,
+    signIn: SignInCheck,
   ): Promise<Response> => {
     // Requests, sessions and streams of personal access tokens count against their owner's limits. Sessions stay separate by grant id.
     const subjectId = getOwnerId(identity);
     const refuse = async (count: number): Promise<Response | undefined> =>
       (await rateLimits.isOverMcpLimit(subjectId, count)) ? createTooManyRequests() : undefined;
-    const caller = { subjectId, grantId, authInfo: buildAuthInfo({ identity, clientId }, scopes) };
-    return (await refuse(1)) ?? endpoint(request, caller, refuse);
+    const caller = { subjectId, grantId, authInfo: buildAuthInfo({ identity, clientId, grant }, scopes) };
+    const tooMany = await refuse(1);
+    if (tooMany === undefined) return endpoint(request, caller, refuse, signIn);
+    return (await signIn.refuseIfEnded()) ?? tooMany;
   };
   const sessions = createBrowserSessions({
     store: createBrowserSessionStore(env.GATEHOUSE_DB),
@@ -105,6 +110,7 @@ export function createProvider(
           log,
         })
       : undefined,
+    accessTokenCache: createAccessTokenCache({ now: Date.now }),
     log,
   });
 }

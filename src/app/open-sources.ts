@@ -1,9 +1,10 @@
 // Opens the sources that the policy declares, and runs their upkeep: document index and masking tokens. A binding that is missing or has
 // the wrong kind fails here with its name.
 import type { Policy, SourceDeclaration, TableDataset } from "../policy/model.ts";
-import { listRowExpressions } from "../policy/conditions.ts";
+import { listConditionColumns, listRowExpressions } from "../policy/conditions.ts";
 import { listMaskingTokenColumns } from "../masking-tokens/masking-token-columns.ts";
 import { createD1Source } from "../tables/d1-source.ts";
+import type { RowRestrictedTable } from "../tables/rule-column-values.ts";
 import { createSchemaCache } from "../tables/schema-cache.ts";
 import { createKvDocuments } from "../documents/kv-documents.ts";
 import { createKvSource } from "../documents/kv-source.ts";
@@ -52,21 +53,22 @@ export function openSources(
     const binding: unknown = Reflect.get(bindings, declaration.binding);
     const datasets = policy.datasets.filter((dataset) => dataset.source === declaration.name);
     if (declaration.kind === "d1") {
-      if (!isD1(binding)) throw createBindingError(declaration, "a D1 database", binding);
+      const database = requireD1(declaration, bindings);
       const tables = datasets.filter((dataset) => dataset.kind === "table");
-      const maskingTokens = openMaskingTokens(policy, declaration, binding, maskingTokenKey);
+      const maskingTokens = openMaskingTokens(policy, declaration, database, maskingTokenKey);
       const requirements = {
         maskingTokenColumns: maskingTokens?.columns ?? [],
         expressions: listRowExpressions(policy, declaration.name),
         rowRestrictedTables: listRowRestrictedTables(policy, tables),
       };
-      const schemaCache = createSchemaCache(declaration, tables, binding, log, requirements, engines);
+      const refresh = { now: index.now, waitUntil };
+      const schemaCache = createSchemaCache(declaration, tables, database, log, requirements, engines, refresh);
       const middleware = createGovernedMiddleware({
         allowsRecursion: declaration.recursion,
         maxSteps: maxQuerySteps,
         onRefusal: defenceLog?.(declaration.name),
       });
-      return createD1Source(declaration, tables, binding, schemaCache, middleware, maskingTokens);
+      return createD1Source(declaration, tables, database, schemaCache, middleware, maskingTokens);
     }
     if (!isKv(binding)) throw createBindingError(declaration, "a KV namespace", binding);
     const documentDataset = datasets.find((dataset) => dataset.kind === "documents");
@@ -79,10 +81,11 @@ export function openSources(
   });
 }
 
-function listRowRestrictedTables({ rules }: Policy, tables: readonly TableDataset[]): readonly string[] {
-  return tables
-    .filter(({ id }) => rules.some((rule) => rule.dataset === id && rule.rows !== null))
-    .map(({ table }) => table);
+function listRowRestrictedTables({ rules }: Policy, tables: readonly TableDataset[]): readonly RowRestrictedTable[] {
+  return tables.flatMap(({ id, table }) => {
+    const rowRules = rules.flatMap(({ dataset, rows }) => (dataset === id && rows !== null ? [rows] : []));
+    return rowRules.length === 0 ? [] : [{ table, columns: rowRules.flatMap(listConditionColumns) }];
+  });
 }
 
 function buildReindexParts({ name }: SourceDeclaration, namespace: KVNamespace, index: IndexOptions): ReindexParts {
@@ -125,7 +128,8 @@ export async function maintainMaskingTokens(
       continue;
     }
     await maskingTokens.store.removeStale();
-    await maskingTokens.store.fillMissing(maskingTokens.columns, MASKING_TOKENS_PER_RUN);
+    const { filled } = await maskingTokens.store.fillMissing(maskingTokens.columns, MASKING_TOKENS_PER_RUN);
+    if (filled > 0) await maskingTokens.store.updateStatistics();
   }
   if (faults.length > 0) throw new Error(faults.join(" "));
 }
@@ -147,6 +151,13 @@ function openMaskingTokens(
       ].join(" "),
     );
   return { store: createMaskingTokenStore(database, maskingTokenKey), columns };
+}
+
+/** Returns the database of a D1 source. Throws a `TypeError` that names the binding when it is missing or has another type. */
+export function requireD1(declaration: SourceDeclaration, bindings: object): D1Database {
+  const binding: unknown = Reflect.get(bindings, declaration.binding);
+  if (!isD1(binding)) throw createBindingError(declaration, "a D1 database", binding);
+  return binding;
 }
 
 function createBindingError(declaration: SourceDeclaration, expected: string, binding: unknown): TypeError {

@@ -1,7 +1,7 @@
 // The audit record that the ledger stores for every call (who asked what, which rules decided, what was returned), and the interface of
 // the ledger. A record never contains a value that a source returned.
 import type { ErrorCode } from "../errors.ts";
-import type { Identity } from "../lib/identity.ts";
+import type { AccessGrant, Identity } from "../lib/identity.ts";
 import type { MemberRecord } from "../policy/model.ts";
 
 /** The part of an audit record that is known when the call begins. */
@@ -53,17 +53,37 @@ export interface LedgerRecord {
   readonly hash: string;
 }
 
-/** Why a call cannot begin. */
+/** What a call needs to store a result in its subject's workspace and to use the stored ones. */
+export interface ResultTicket {
+  /** The number of the result that the call may store, which no other result of the subject has; null when it stores none. */
+  readonly number: number | null;
+  /**
+   * The subject's last calls that were committed with a result. Their results may still be pending in the workspace, and this list makes
+   * them usable.
+   */
+  readonly committedCalls: readonly string[];
+}
+
+/** Why a call cannot begin. `grant_ended`: the grant or the access token of the caller has ended. */
 export type BeginRefusal =
+  | { readonly ok: false; readonly reason: "grant_ended" }
   | { readonly ok: false; readonly reason: "members_unavailable" }
+  | { readonly ok: false; readonly reason: "workspace_unavailable" }
   | { readonly ok: false; readonly reason: "record_full" }
   | { readonly ok: false; readonly reason: "rows_spent"; readonly rowsPerDay: number }
   | { readonly ok: false; readonly reason: "busy" };
 
 /** The result of `Ledger.begin`. */
 export type BeginResult =
-  /** `bookmark`: the D1 bookmark of the subject's last read of the locked source. `member`: the subject's record in the members table. */
-  { readonly ok: true; readonly bookmark: string | null; readonly member: MemberRecord } | BeginRefusal;
+  | {
+      readonly ok: true;
+      /** The D1 bookmark of the subject's last read of the locked source. */
+      readonly bookmark: string | null;
+      /** The subject's record in the members table. */
+      readonly member: MemberRecord;
+      readonly results: ResultTicket;
+    }
+  | BeginRefusal;
 
 /** The result of `Ledger.commit`. `no_lease`: the call outlived its lease, or was committed with another outcome. */
 export type CommitResult =
@@ -84,6 +104,14 @@ export interface CommitOptions {
   readonly bookmark: string | null;
 }
 
+/** What else `begin` may be asked for. */
+export interface BeginOptions {
+  /** Whether the call may store a result, so that it needs a number for it. */
+  readonly mayStoreResult?: boolean;
+  /** The grant of the caller, which may have ended since the Worker read its access token. */
+  readonly grant?: AccessGrant | undefined;
+}
+
 /** The ledger as the gateway calls it: once before anything is read, and once before anything is returned. */
 export interface Ledger {
   /**
@@ -96,11 +124,50 @@ export interface Ledger {
     reservedRows: number,
     lockedSource: string | null,
     priority?: RecordPriority,
+    options?: BeginOptions,
   ): Promise<BeginResult>;
   /** Writes the record and replaces the reserved rows with the returned rows. Repeating it for the same call changes nothing. */
   commit(call: string, outcome: Outcome, after: CommitOptions): Promise<CommitResult>;
   /** Frees the query lock of a call that was committed with `queryLock: "kept"`. */
   release(call: string): Promise<void>;
+  /**
+   * Records that a committed call failed after all, because its result could not be stored: its answer did not leave. If the workspace
+   * stored the result and only its reply was lost, the result stays pending and is deleted, unless a call that began before this report was
+   * already told that the call was committed: then its user may use the result, which their grants allowed. Repeating it changes nothing.
+   */
+  reportUnstored(call: string, unstored: UnstoredResult): Promise<void>;
+}
+
+/** Why a result was not stored. */
+export interface UnstoredResult {
+  readonly subjectId: string;
+  /** The highest number that the workspace has used, when it refused the result's number; otherwise null. */
+  readonly lastNumber: number | null;
+}
+
+/** A grant, or with `tokenHash` only this access token of it. */
+export interface EndedAccess {
+  readonly grantId: string;
+  readonly tokenHash?: string | undefined;
+}
+
+/** The ledger as the grant store tells it about the end of a grant. */
+export interface GrantLedger {
+  /** Stores that a grant or an access token has ended: from now on, no call begins with it. Can be repeated. */
+  endAccess(ended: EndedAccess): Promise<void>;
+}
+
+/** The ledger as a workspace asks it about its pending results. */
+export interface ResultLedger {
+  /** Says what became of calls. A call in neither list was not committed, and never will be. */
+  settleResults(calls: readonly string[]): Promise<SettledCalls>;
+}
+
+/** The reply of `settleResults`. */
+export interface SettledCalls {
+  readonly committed: readonly string[];
+  /** Calls whose lease has not ended. */
+  readonly running: readonly string[];
 }
 
 /** The ledger for events that concern a subject without a call, such as the end of a connection. */

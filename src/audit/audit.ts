@@ -2,7 +2,7 @@
 // themselves are in other files.
 import { AppError } from "../errors.ts";
 import { boundRequestText } from "./record-size.ts";
-import type { BeginRefusal, CommitOptions, Ledger, Outcome, RecordPriority } from "./audit-record.ts";
+import type { BeginRefusal, CommitOptions, Ledger, Outcome, RecordPriority, ResultTicket } from "./audit-record.ts";
 import { getOwnerId } from "../lib/identity.ts";
 import { resolveSubject } from "../policy/evaluate.ts";
 import { createGrantsDigest } from "../policy/grants-digest.ts";
@@ -23,6 +23,11 @@ export interface Audited<T> {
   readonly cut?: boolean;
   /** The id of the result that stores its rows. */
   readonly result?: string;
+  /**
+   * Stores that result so that nobody can use it before the ledger names the call as committed; absent when it is stored already. Runs
+   * while the audit record is written. When it fails, the call fails.
+   */
+  readonly keep?: () => Promise<void>;
   /** The D1 bookmark of the locked source after the read. */
   readonly bookmark?: string | null;
 }
@@ -40,6 +45,8 @@ export interface AuditRequest {
   readonly statement?: LoggedStatement | undefined;
   /** `call` by default. */
   readonly priority?: RecordPriority;
+  /** Whether the answer may store a result. False by default. */
+  readonly mayStoreResult?: boolean;
 }
 
 /** What the audit needs. */
@@ -78,6 +85,17 @@ export class StillRunningError extends AppError {
   }
 }
 
+/** The workspace has used the number of a result before: the ledger lost what it knew, as after a recovery to an earlier time. */
+export class ResultNumberUsedError extends AppError {
+  /** The highest number that the workspace has used. */
+  readonly lastNumber: number;
+
+  constructor(lastNumber: number) {
+    super("interrupted", "The result could not be stored under its number. Send the query again.");
+    this.lastNumber = lastNumber;
+  }
+}
+
 /** A call that has begun. */
 export interface AuditedCall {
   /** Unguessable and new for each call. */
@@ -85,6 +103,9 @@ export interface AuditedCall {
   readonly subject: Subject;
   /** The D1 bookmark of the subject's last read of the locked source. */
   readonly bookmark: string | null;
+  /** The subject whose ledger records the call. */
+  readonly ownerId: string;
+  readonly resultTicket: ResultTicket;
   /** Returns the digest of the grants that decide this call. It changes when they change. */
   readonly grantsDigest: () => string;
 }
@@ -98,20 +119,30 @@ export type WithAudit = <T>(
 
 /**
  * Creates `withAudit`. It commits one audit record before the answer or error of an operation is returned; when the record cannot be
- * written, the call fails and returns nothing.
+ * written, the call fails and returns nothing. The result of an answer is stored meanwhile, and the call also fails when that fails.
  * Errors: `record_full`, `limit_reached`, `source_unavailable`, `interrupted`, and those of the operation.
  */
 export function createWithAudit({ policy, openLedger, newId, onSubject, waitUntil }: AuditDependencies): WithAudit {
   const digestGrants = createGrantsDigest(policy);
-  return async (caller, { operation, requestText, reservedRows, lockedSource, priority = "call" }, work) => {
+  return async (caller, request, work) => {
+    const { operation, requestText, reservedRows, lockedSource, priority = "call", mayStoreResult = false } = request;
     const { identity, clientId } = caller;
     const { subjectId, token } = identity;
     const call = newId();
     const owner = token?.ownerId ?? null;
-    const ledger = (): Ledger => openLedger(getOwnerId(identity));
+    const ownerId = getOwnerId(identity);
+    const ledger = (): Ledger => openLedger(ownerId);
     const attempt = { call, subjectId, owner, clientId, operation, asked: await boundRequestText(requestText) };
-    const beginResult = await ledger().begin(attempt, identity, reservedRows, lockedSource, priority);
-    if (!beginResult.ok) throw createRefusal(beginResult);
+    const beginResult = await ledger().begin(attempt, identity, reservedRows, lockedSource, priority, {
+      mayStoreResult,
+      grant: caller.grant,
+    });
+    if (!beginResult.ok) {
+      if (beginResult.reason === "grant_ended") caller.onSignIn?.("ended");
+      throw createRefusal(beginResult);
+    }
+    if (caller.grant !== undefined) caller.onSignIn?.("current");
+    const { bookmark, results: resultTicket } = beginResult;
     const subject = resolveSubject(policy, identity, beginResult.member);
     const { roles } = subject;
     const grantsDigest = (): string => digestGrants(subject);
@@ -119,7 +150,7 @@ export function createWithAudit({ policy, openLedger, newId, onSubject, waitUnti
     let audited;
     try {
       await onSubject?.(subject);
-      audited = await work({ id: call, subject, bookmark: beginResult.bookmark, grantsDigest });
+      audited = await work({ id: call, subject, bookmark, ownerId, resultTicket, grantsDigest });
     } catch (thrown) {
       const isStillRunning = thrown instanceof StillRunningError;
       const options = { queryLock: isStillRunning ? "kept" : "freed", bookmark: null } as const;
@@ -129,17 +160,26 @@ export function createWithAudit({ policy, openLedger, newId, onSubject, waitUnti
       await commit(ledger, call, { ...buildFailedOutcome(thrown), roles }, options, thrown);
       throw thrown;
     }
-    await commit(
-      ledger,
-      call,
-      { ...buildAnsweredOutcome(audited), roles },
-      {
-        queryLock: "freed",
-        bookmark: audited.bookmark ?? null,
-      },
-    );
-    return audited.answer;
+    const options = { queryLock: "freed", bookmark: audited.bookmark ?? null } as const;
+    const [committed, kept] = await Promise.allSettled([
+      commit(ledger, call, { ...buildAnsweredOutcome(audited), roles }, options),
+      audited.keep?.(),
+    ]);
+    if (committed.status === "rejected") throw committed.reason;
+    if (kept.status === "fulfilled") return audited.answer;
+    await reportUnstored(ledger(), call, subjectId, kept.reason);
+    throw kept.reason;
   };
+}
+
+/** Records that the answer of a committed call does not leave. */
+async function reportUnstored(ledger: Ledger, call: string, subjectId: string, error: unknown): Promise<void> {
+  const lastNumber = error instanceof ResultNumberUsedError ? error.lastNumber : null;
+  try {
+    await ledger.reportUnstored(call, { subjectId, lastNumber });
+  } catch {
+    // The record then names an answer that did not leave, which is safe; the caller gets the first error, which says what to do.
+  }
 }
 
 /** Tries twice, because the ledger's object may have restarted during the call; repeating a commit changes nothing. */
@@ -170,10 +210,14 @@ const BUSY = [
 
 function createRefusal(refusal: BeginRefusal): AppError {
   switch (refusal.reason) {
+    case "grant_ended":
+      return new AppError("not_signed_in", "The connection was ended. Sign in again.");
     case "record_full":
       return new AppError("record_full", RECORD_FULL);
     case "members_unavailable":
       return new AppError("source_unavailable", "The members table is not available. Try again in a minute.");
+    case "workspace_unavailable":
+      return new AppError("source_unavailable", "Your workspace is not responding. Try again in a minute.");
     case "busy":
       return new AppError("limit_reached", BUSY);
     case "rows_spent":

@@ -31,6 +31,15 @@ export const LEDGER_LAYOUT: StorageLayout = {
       expires_ms INTEGER NOT NULL, is_spent INTEGER NOT NULL DEFAULT 0, outcome TEXT
     );
   `,
+  additions: `
+    CREATE TABLE IF NOT EXISTS result_number (
+      subject_id TEXT PRIMARY KEY, last INTEGER NOT NULL, committed_calls TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS result_lease (
+      call TEXT PRIMARY KEY, subject_id TEXT NOT NULL, number INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS ended_grant (id TEXT PRIMARY KEY, until_ms INTEGER NOT NULL) WITHOUT ROWID;
+  `,
   upgrades: [
     (sql) => {
       renameTable(sql, "slot", "query_lock");

@@ -16,19 +16,31 @@ import { createRecords } from "./records.ts";
 import type { RecordLimits, Records } from "./records.ts";
 import { createQueryLocks } from "./query-locks.ts";
 import type { QueryLocks } from "./query-locks.ts";
+import { createEndedGrants } from "./ended-grants.ts";
+import type { EndedGrants } from "./ended-grants.ts";
+import { createResultNumbers } from "./result-numbers.ts";
+import type { ResultNumbers } from "./result-numbers.ts";
 import { INTERRUPTED_OUTCOME } from "./audit-record.ts";
 import type {
   CommitOptions,
   Attempt,
+  BeginOptions,
   BeginResult,
+  EndedAccess,
   CommitResult,
   Ledger,
   LedgerRecord,
   EventLedger,
   AppendResult,
+  GrantLedger,
   Outcome,
   RecordPriority,
+  ResultLedger,
+  SettledCalls,
+  UnstoredResult,
 } from "./audit-record.ts";
+
+const GRANT_ENDED = { ok: false, reason: "grant_ended" } as const;
 
 /** The limits of one ledger. */
 interface LedgerLimits extends RecordLimits {
@@ -45,6 +57,11 @@ export interface LedgerOptions {
    */
   readonly soleProcessStartedMs?: number | undefined;
   readonly openRoleCache: OpenRoleCache;
+  /**
+   * Reads how many results a subject's workspace has numbered, once for each subject: an earlier version numbered results there. Absent
+   * where no call stores results.
+   */
+  readonly readLastResultNumber?: (subjectId: string) => Promise<number>;
   /** Called when a comparison with the members table finds a change that was not propagated. */
   readonly onMemberChanged: (identity: Identity, record: MemberRecord) => Promise<void>;
   readonly onError: (error: unknown) => void;
@@ -52,9 +69,14 @@ export interface LedgerOptions {
 }
 
 /** Stores the records, budgets, query locks and cached roles of one owner. The wrangler configuration binds it as `LEDGER`. */
-export class LedgerObject<E = unknown> extends DurableObject<E> implements Ledger, EventLedger, HandleLedger {
+export class LedgerObject<E = unknown>
+  extends DurableObject<E>
+  implements Ledger, EventLedger, ResultLedger, GrantLedger, HandleLedger
+{
   readonly #sql: SqlStorage;
   readonly #records: Records;
+  readonly #resultNumbers: ResultNumbers;
+  readonly #endedGrants: EndedGrants;
   readonly #handles: HandleTable;
   readonly #queryLocks: QueryLocks;
   readonly #options: LedgerOptions;
@@ -70,7 +92,9 @@ export class LedgerObject<E = unknown> extends DurableObject<E> implements Ledge
     const { limits, warn } = this.#options;
     const { queueSeconds, leaseSeconds, maxAuditBytes } = limits;
     this.#warnings = createFillWarnings(this.#sql, { subjectId: ctx.id.name ?? "", maxAuditBytes, warn });
-    this.#records = createRecords(this.#sql, limits, this.#warnings.warnHalfFull);
+    this.#resultNumbers = createResultNumbers(this.#sql);
+    this.#records = createRecords(this.#sql, limits, this.#resultNumbers, this.#warnings.warnHalfFull);
+    this.#endedGrants = createEndedGrants(this.#sql);
     this.#handles = createHandleTable(this.#sql);
     this.#queryLocks = createQueryLocks(this.#sql, { queueSeconds, maxHoldSeconds: leaseSeconds }, Date.now);
     if (this.#options.soleProcessStartedMs !== undefined)
@@ -84,12 +108,21 @@ export class LedgerObject<E = unknown> extends DurableObject<E> implements Ledge
     reservedRows: number,
     lockedSource: string | null,
     priority: RecordPriority = "call",
+    { mayStoreResult = false, grant }: BeginOptions = {},
   ): Promise<BeginResult> {
+    const hasGrantEnded = (): boolean => grant !== undefined && this.#endedGrants.hasEnded(grant, Date.now());
+    if (hasGrantEnded()) return GRANT_ENDED;
     try {
       await this.#roleCache.ensureLoaded(identity);
     } catch (error) {
       this.#options.onError(error);
       return { ok: false, reason: "members_unavailable" };
+    }
+    try {
+      if (mayStoreResult) await this.#ensureNumbersStarted(attempt.subjectId);
+    } catch (error) {
+      this.#options.onError(error);
+      return { ok: false, reason: "workspace_unavailable" };
     }
     if (lockedSource !== null) {
       if (!(await this.#queryLocks.acquire(lockedSource, attempt.call))) return { ok: false, reason: "busy" };
@@ -102,18 +135,30 @@ export class LedgerObject<E = unknown> extends DurableObject<E> implements Ledge
         return { ok: false, reason: "members_unavailable" };
       }
     }
-    const refusal = this.ctx.storage.transactionSync(() =>
-      this.#records.reserve(attempt, reservedRows, priority, Date.now()),
+    // It may have ended while the call waited.
+    if (hasGrantEnded()) {
+      this.#queryLocks.release(attempt.call);
+      return GRANT_ENDED;
+    }
+    const reserved = this.ctx.storage.transactionSync(() =>
+      this.#records.reserve(attempt, { rows: reservedRows, priority, mayStoreResult }, Date.now()),
     );
-    if (refusal === undefined) {
+    if (reserved.ok) {
       this.#refreshInBackground(identity);
       const bookmark = lockedSource === null ? null : this.#queryLocks.readBookmark(lockedSource);
       // Read last, because the roles may have changed while the call waited for its lock.
-      return { ok: true, bookmark, member: this.#roleCache.getMember(identity) };
+      return { ok: true, bookmark, member: this.#roleCache.getMember(identity), results: reserved.results };
     }
     this.#queryLocks.release(attempt.call);
-    if (refusal.reason === "record_full") this.#warnings.warnFull(this.#records.readStoredBytes(), Date.now());
-    return refusal;
+    if (reserved.reason === "record_full") this.#warnings.warnFull(this.#records.readStoredBytes(), Date.now());
+    return reserved;
+  }
+
+  /** Continues the numbers of a workspace whose results an earlier version numbered, or that has none. */
+  async #ensureNumbersStarted(subjectId: string): Promise<void> {
+    if (this.#resultNumbers.isStarted(subjectId)) return;
+    const lastNumber = (await this.#options.readLastResultNumber?.(subjectId)) ?? 0;
+    this.#resultNumbers.continueAfter(subjectId, lastNumber);
   }
 
   /** Applies a propagated change of the members table to the cached roles, and records it if it changes them. */
@@ -178,6 +223,21 @@ export class LedgerObject<E = unknown> extends DurableObject<E> implements Ledge
 
   async release(call: string): Promise<void> {
     this.#queryLocks.release(call);
+  }
+
+  async reportUnstored(call: string, { subjectId, lastNumber }: UnstoredResult): Promise<void> {
+    this.ctx.storage.transactionSync(() => {
+      this.#records.appendUnstored(call, subjectId, Date.now());
+      if (lastNumber !== null) this.#resultNumbers.continueAfter(subjectId, lastNumber);
+    });
+  }
+
+  async endAccess(ended: EndedAccess): Promise<void> {
+    this.ctx.storage.transactionSync(() => this.#endedGrants.add(ended, Date.now()));
+  }
+
+  async settleResults(calls: readonly string[]): Promise<SettledCalls> {
+    return this.ctx.storage.transactionSync(() => this.#records.settleResults(calls, Date.now()));
   }
 
   async appendEvent(attempt: Attempt, outcome: Outcome, atMs: number): Promise<AppendResult> {

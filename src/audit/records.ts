@@ -1,5 +1,6 @@
 // The audit records of one ledger: the hash chain, the leases that reserve room for running calls, and the rows per day. The functions
 // do not open a transaction and do not read the clock; their callers do.
+import * as z from "zod";
 import { byteLength } from "../lib/bytes.ts";
 import { hashLink } from "./record-chain.ts";
 import { INTERRUPTED_OUTCOME } from "./audit-record.ts";
@@ -11,8 +12,11 @@ import type {
   AppendResult,
   Outcome,
   RecordPriority,
+  ResultTicket,
+  SettledCalls,
 } from "./audit-record.ts";
 import { MAX_OUTCOME_BYTES, boundAttempt, boundOutcome } from "./record-size.ts";
+import type { ResultNumbers } from "./result-numbers.ts";
 
 /** The limits of one ledger's records. */
 export interface RecordLimits {
@@ -27,20 +31,37 @@ export interface RecordLimits {
 /** Stores the records of one ledger. */
 export interface Records {
   /**
-   * Reserves room for a call's record, and rows of the day. Returns the refusal when there is no room, otherwise undefined. Records
-   * calls that outlived their lease as interrupted.
+   * Reserves room for a call's record, rows of the day, and the number of a result when the call may store one. Returns the refusal when
+   * there is no room. Records calls that outlived their lease as interrupted.
    */
-  reserve(attempt: Attempt, reservedRows: number, priority: RecordPriority, nowMs: number): BeginRefusal | undefined;
+  reserve(attempt: Attempt, reservation: Reservation, nowMs: number): BeginRefusal | ReservedCall;
   /** Writes the record of a call that has a lease. Repeating it with the same outcome changes nothing. */
   commit(call: string, outcome: Outcome, nowMs: number): CommitResult;
   /** Writes the record of an event that happened at `atMs` in another object. Repeating it changes nothing. */
   appendEvent(attempt: Attempt, outcome: Outcome, atMs: number, nowMs: number): AppendResult;
+  /** Says what became of calls with results, and ends those that outlived their lease. */
+  settleResults(calls: readonly string[], nowMs: number): SettledCalls;
+  /** Writes the record that a committed call failed after all, even when the ledger is full. */
+  appendUnstored(call: string, subjectId: string, nowMs: number): void;
   /** Writes a record of the ledger itself, even when the ledger is full. */
   appendAlways(attempt: Attempt, outcome: Outcome, nowMs: number): void;
   /** Returns the bytes of all records. */
   readStoredBytes(): number;
   /** Lists at most `limit` records after `afterSeq`, in order. */
   list(afterSeq: number, limit: number): readonly LedgerRecord[];
+}
+
+/** What a call reserves until it ends. */
+interface Reservation {
+  readonly rows: number;
+  readonly priority: RecordPriority;
+  readonly mayStoreResult: boolean;
+}
+
+/** A call that has begun. */
+interface ReservedCall {
+  readonly ok: true;
+  readonly results: ResultTicket;
 }
 
 /** The share of `maxAuditBytes` that records of each priority may fill. */
@@ -61,10 +82,26 @@ interface Lease {
   readonly day: string;
 }
 
+/** A stored record, whose parts are parsed by those who need them: an earlier version may have written other ones. */
+const bodySchema = z.object({ attempt: z.unknown(), outcome: z.unknown() });
+const attemptSchema = z.object({
+  call: z.string(),
+  subjectId: z.string(),
+  owner: z.string().nullable(),
+  clientId: z.string(),
+  operation: z.string(),
+  asked: z.string(),
+});
+const outcomeSchema = z.object({ roles: z.array(z.string()), kept: z.string().nullable() });
+
+/** The call id of the record that a committed call failed after all. */
+const buildUnstoredId = (call: string): string => `${call} unstored`;
+
 /** Creates the records in the SQLite database of a ledger. Calls `onHalfFull` with the stored bytes when they reach half of the limit. */
 export function createRecords(
   sql: SqlStorage,
   { maxAuditBytes, rowsPerDay, leaseSeconds }: RecordLimits,
+  resultNumbers: ResultNumbers,
   onHalfFull: (bytes: number) => void,
 ): Records {
   const listLeases = (where: string, value: string | number): readonly Lease[] =>
@@ -87,6 +124,7 @@ export function createRecords(
     sql.exec("UPDATE head SET seq = ?, hash = ?, bytes = ?", seq, hash, bytes);
     if (head.bytes < maxAuditBytes * HALF_FULL_SHARE && bytes >= maxAuditBytes * HALF_FULL_SHARE) onHalfFull(bytes);
     sql.exec("DELETE FROM lease WHERE call = ?", lease.call);
+    resultNumbers.settle(lease.call, outcome);
     sql.exec(
       "INSERT INTO budget (day, rows) VALUES (?1, ?2) ON CONFLICT (day) DO UPDATE SET rows = rows + ?2",
       lease.day,
@@ -95,6 +133,11 @@ export function createRecords(
     sql.exec("DELETE FROM budget WHERE day < ?", formatUtcDay(nowMs - BUDGET_RETENTION_MS));
     return seq;
   }
+
+  /** A call that outlived its lease, for example because its process died, was not answered. Its attempt must be recorded anyway. */
+  const endExpired = (nowMs: number): void => {
+    for (const lease of listLeases("deadline_ms <= ?", nowMs)) appendRecord(lease, INTERRUPTED_OUTCOME, nowMs);
+  };
 
   const appendNew = (attempt: Attempt, outcome: Outcome, atMs: number, nowMs: number): number =>
     appendRecord(
@@ -107,10 +150,19 @@ export function createRecords(
   const findSeq = (call: string): number | undefined =>
     sql.exec<{ seq: number }>("SELECT seq FROM record WHERE call = ?", call).toArray()[0]?.seq;
 
+  const readBody = (seq: number): z.output<typeof bodySchema> =>
+    bodySchema.parse(JSON.parse(sql.exec<{ body: string }>("SELECT body FROM record WHERE seq = ?", seq).one().body));
+
   function repeatCommit(seq: number, outcome: Outcome): CommitResult {
-    const [record] = sql.exec<{ body: string }>("SELECT body FROM record WHERE seq = ?", seq);
-    const { outcome: recordedOutcome } = JSON.parse(record?.body ?? "{}") as { outcome?: Outcome };
+    const { outcome: recordedOutcome } = readBody(seq);
     return JSON.stringify(recordedOutcome) === JSON.stringify(boundOutcome(outcome)) ? { ok: true, seq } : NO_LEASE;
+  }
+
+  /** Whether a call was committed with a result, and did not fail afterwards. */
+  function isResultCommitted(call: string): boolean {
+    const seq = findSeq(call);
+    if (seq === undefined || findSeq(buildUnstoredId(call)) !== undefined) return false;
+    return typeof outcomeSchema.safeParse(readBody(seq).outcome).data?.kept === "string";
   }
 
   const hasRoom = (bytes: number, priority: RecordPriority): boolean => {
@@ -130,15 +182,15 @@ export function createRecords(
       .one().rows;
 
   return {
-    reserve(attempt, reservedRows, priority, nowMs) {
-      // A call that outlived its lease, for example because its process died, was not answered. Its attempt must be recorded anyway.
-      for (const lease of listLeases("deadline_ms <= ?", nowMs)) appendRecord(lease, INTERRUPTED_OUTCOME, nowMs);
+    reserve(attempt, { rows: reservedRows, priority, mayStoreResult }, nowMs) {
+      endExpired(nowMs);
       const body = JSON.stringify(boundAttempt(attempt));
       const bytes = byteLength(body) + MAX_OUTCOME_BYTES;
       if (!hasRoom(bytes, priority)) return { ok: false, reason: "record_full" };
       const day = formatUtcDay(nowMs);
       if (reservedRows > 0 && countSpentRows(day) + reservedRows > rowsPerDay)
         return { ok: false, reason: "rows_spent", rowsPerDay };
+      const results = resultNumbers.issue(attempt, mayStoreResult);
       sql.exec(
         "INSERT INTO lease (call, attempt, began_ms, deadline_ms, day, rows, bytes) VALUES (?, ?, ?, ?, ?, ?, ?)",
         attempt.call,
@@ -149,7 +201,7 @@ export function createRecords(
         reservedRows,
         bytes,
       );
-      return undefined;
+      return { ok: true, results };
     },
     commit(call, outcome, nowMs) {
       const [lease] = listLeases("call = ?", call);
@@ -164,6 +216,30 @@ export function createRecords(
         return { ok: false, reason: "record_full" };
       appendNew(attempt, outcome, atMs, nowMs);
       return { ok: true };
+    },
+    settleResults(calls, nowMs) {
+      // A workspace that got an answer deletes the result, so no commit may follow.
+      endExpired(nowMs);
+      const running = calls.filter((call) => listLeases("call = ?", call).length > 0);
+      return { committed: calls.filter(isResultCommitted), running };
+    },
+    appendUnstored(call, subjectId, nowMs) {
+      resultNumbers.forgetCall(subjectId, call);
+      const seq = findSeq(call);
+      const unstoredId = buildUnstoredId(call);
+      if (seq === undefined || findSeq(unstoredId) !== undefined) return;
+      const body = readBody(seq);
+      const attempt = attemptSchema.safeParse(body.attempt).data;
+      const outcome = outcomeSchema.safeParse(body.outcome).data;
+      if (attempt === undefined || outcome === undefined) return;
+      const requestText = `the result ${outcome.kept} of call ${call} could not be stored; its answer was not returned`;
+      const failed: Outcome = {
+        ...INTERRUPTED_OUTCOME,
+        result: "failed",
+        code: "source_unavailable",
+        roles: outcome.roles,
+      };
+      appendNew({ ...attempt, call: unstoredId, asked: requestText }, failed, nowMs, nowMs);
     },
     appendAlways: (attempt, outcome, nowMs) => void appendNew(attempt, outcome, nowMs, nowMs),
     readStoredBytes: () => sql.exec<{ bytes: number }>("SELECT bytes FROM head").one().bytes,

@@ -33,6 +33,8 @@ export const limitsSchema = z.strictObject({
   indexSeconds: z.int().min(60).default(3600),
   /** Documents that one reindexing run reads. The next run continues after them. */
   reindexDocuments: z.int().min(1000).default(20_000),
+  /** Maximum rows per database that the upkeep's ANALYZE may read within a day; 0 turns it off. */
+  analyzedRowsPerDay: z.int().min(0).default(2_000_000),
   /** Rows that one user may receive per UTC day. */
   rowsPerDay: z.int().min(1).default(50_000),
   /** Maximum bytes of audit records that may wait in one user's ledger. */

@@ -38,7 +38,7 @@ export async function fetchDocument(
   if (document === undefined) throw createNotFoundDenial(datasets, id);
   const untrusted = dataset.untrusted ? [dataset.id] : [];
   const table = tableLimits === null ? undefined : parseTabularDocument(document, tableLimits);
-  const storedTable = table === undefined ? undefined : await storeTable(workspace, visible, document, table);
+  const prepared = table === undefined ? undefined : await prepareTable(workspace, visible, document, table);
   const answer = {
     id: `${dataset.id}/${key}`,
     title: dataset.untrusted ? fence(document.title) : document.title,
@@ -47,13 +47,12 @@ export async function fetchDocument(
     metadata: {
       kind: "document",
       ...(document.encoding === undefined ? {} : { encoding: describeTextEncoding(document.encoding) }),
-      ...storedTable,
+      ...prepared?.metadata,
       ...buildUntrustedNote(untrusted),
       rules: listGrantingRules(decision),
     },
   };
-  const result = storedTable !== undefined && "result" in storedTable ? { result: storedTable.result } : {};
-  return { answer, datasets: [dataset.id], rules: decision.rules, untrusted, rows: 1, ...result };
+  return { answer, datasets: [dataset.id], rules: decision.rules, untrusted, rows: 1, ...prepared?.audited };
 }
 
 /** Says how bytes were read that are not UTF-8: another single-byte encoding would give other letters. */
@@ -77,6 +76,12 @@ type StoredTable =
     }
   | { readonly table: string };
 
+/** A table in a document's answer, which is stored while the answer's audit record is written. */
+interface PreparedTable {
+  readonly metadata: StoredTable;
+  readonly audited: Pick<Audited<unknown>, "result" | "keep">;
+}
+
 /** Lists how many stored values of each column are NULL; empty if none are. */
 function listMissing(columns: readonly string[], rows: readonly GovernedRow[]): readonly string[] {
   return columns.flatMap((name, index) => {
@@ -85,13 +90,13 @@ function listMissing(columns: readonly string[], rows: readonly GovernedRow[]): 
   });
 }
 
-async function storeTable(
+async function prepareTable(
   workspace: WorkspaceAccess,
   { dataset, decision }: VisibleDocuments,
   document: GovernedDocument,
   table: TabularDocument,
-): Promise<StoredTable> {
-  if (table.kind === "problem") return { table: `Not stored as a table: ${table.problem}.` };
+): Promise<PreparedTable> {
+  if (table.kind === "problem") return { metadata: { table: `Not stored as a table: ${table.problem}.` }, audited: {} };
   // Column names are never fenced in query answers, so names that outsiders chose could carry a prompt injection.
   const columns = dataset.untrusted ? table.titles.map((_title, index) => `column_${index + 1}`) : table.columns;
   const version = (await sha256Hex(`${TABLE_FORM}:${document.text}`)).slice(0, 8);
@@ -116,13 +121,13 @@ async function storeTable(
   const storedColumns = columns.map((name, index) =>
     buildResultColumn(name, table.rows, index, { affinity: table.types[index] ?? "BLOB", collation: "BINARY" }, labels),
   );
-  const { id, storedRows } =
+  const { id, storedRows, ...storing } =
     existingResult === undefined
-      ? await workspace.store({ columns: storedColumns, rows: table.rows, origin })
+      ? workspace.prepareResult({ columns: storedColumns, rows: table.rows, origin })
       : { id: existingResult.id, storedRows: existingResult.rows };
   const missing = listMissing(columns, table.rows.slice(0, storedRows));
   const describedColumns = describeResultColumns({ columns: storedColumns });
-  return {
+  const metadata = {
     result: id,
     rows: storedRows,
     columns: describedColumns.map(({ name, type }, index) =>
@@ -134,6 +139,7 @@ async function storeTable(
       ? { cut: `${storedRows} of ${formatTotal(origin)} rows are stored.${describeWideCell(table, columns)}` }
       : {}),
   };
+  return { metadata, audited: { result: id, ...storing } };
 }
 
 /** Names the cell for which later rows are not stored; empty if there is none. `names` are the columns as the result names them. */

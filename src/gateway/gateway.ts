@@ -35,7 +35,7 @@ import { bindSavedQuery, fetchSavedQuery, findSavedQuery } from "../saved-querie
 import { search } from "./search.ts";
 import type { SearchAnswer } from "./search.ts";
 import { buildRoleHint, addRoleHint } from "./role-hint.ts";
-import { openWorkspaceAccess } from "../results/workspace-access.ts";
+import { openWorkspaceAccess, openWorkspaceReading } from "../results/workspace-access.ts";
 import type { WorkspaceAccess, WorkspaceDependencies } from "../results/workspace-access.ts";
 
 export interface GatewayDependencies extends AuditDependencies, CallLogDependencies, WorkspaceDependencies {
@@ -76,6 +76,7 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
   const { policy, sources, organisation, limits, refusedStatements } = dependencies;
   const withAudit = withCallLog(createWithAudit(dependencies), dependencies);
   const { maxResultBytes, storedRows, storedBytes, querySeconds, pageCharacters } = limits;
+  const workspaceReading = openWorkspaceReading(dependencies);
 
   interface CallContext {
     readonly call: AuditedCall;
@@ -89,7 +90,7 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
   ): Promise<T> =>
     withAudit(caller, { lockedSource: null, ...auditRequest }, async (call) => {
       const datasets = listVisibleDatasets(policy, sources, withoutSavedOnlyRoles(policy, call.subject));
-      const workspace = openWorkspaceAccess(dependencies, call.subject, call.id);
+      const workspace = openWorkspaceAccess(dependencies, workspaceReading, call);
       try {
         return await operate({ call, datasets, workspace });
       } catch (error) {
@@ -135,6 +136,7 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
           reservedRows: shownRows,
           lockedSource,
           statement,
+          mayStoreResult: true,
         };
         return runCall(caller, auditRequest, ({ datasets, workspace, call: { bookmark } }) => {
           if (refusal !== undefined) throw refusal;
@@ -151,6 +153,7 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
         reservedRows: shownRows,
         lockedSource,
         statement,
+        mayStoreResult: true,
       };
       return runCall(caller, auditRequest, ({ workspace, call: { bookmark, subject } }) => {
         // `not_found` goes first: a refusal of the statement would reveal that the saved query exists.
@@ -177,7 +180,8 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
     fetch: (caller, id, page) =>
       runCall(
         caller,
-        { operation: "fetch", requestText: id, reservedRows: reserveRows(id) },
+        // A document that is a table is stored as a result.
+        { operation: "fetch", requestText: id, reservedRows: reserveRows(id), mayStoreResult: true },
         ({ datasets, workspace, call }) =>
           fetchSavedQuery(policy, call.subject, id) ??
           fetchById(datasets, workspace, {

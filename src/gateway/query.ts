@@ -86,16 +86,16 @@ export async function query(
   const labelsByTable = new Map(usedTables.map((table) => [table.dataset.table, querySource.labelColumns(table)]));
   const labels = labelRead(read, labelsByTable);
   const provenance = querySource.buildProvenance(usedTables, labels);
-  return storeAndAnswer(workspace, request, read, labels, provenance);
+  return prepareAnswer(workspace, request, read, labels, provenance);
 }
 
-async function storeAndAnswer(
+function prepareAnswer(
   workspace: WorkspaceAccess,
   request: QueryRequest,
   read: TableRead,
   labels: ReadLabels,
   provenance: Provenance,
-): Promise<Audited<QueryAnswer>> {
+): Audited<QueryAnswer> {
   const shown = showRows(read, labels.columns, request);
   const { source, sql, saved } = request;
   const question = { source, sql: saved === null ? sql : `saved query ${saved.name}` };
@@ -103,7 +103,7 @@ async function storeAndAnswer(
   const columns = read.shape.columns.map((shape, index) =>
     buildResultColumn(read.columns[index] ?? "", read.rows, index, shape, labels.columns[index] ?? labels.all),
   );
-  const { id: result, storedRows } = await workspace.store({ columns, rows: read.rows, origin });
+  const { id: result, storedRows, keep } = workspace.prepareResult({ columns, rows: read.rows, origin });
   const storedCell =
     storedRows < read.rows.length
       ? findWideCell(read.columns, read.rows.slice(0, storedRows + 1), request.storedBytes)
@@ -115,6 +115,7 @@ async function storeAndAnswer(
     answer,
     ...buildAuditFields(provenance),
     result,
+    keep,
     rows: rows.length,
     cut: answer.cut !== undefined,
     bookmark: read.bookmark,

@@ -20,14 +20,14 @@ export interface StoredAnswer {
  */
 export async function mayReplayAnswer(
   withAudit: WithAudit,
-  { identity, clientId }: Caller,
+  { identity, clientId, grant }: Caller,
   { what, grants }: StoredAnswer,
 ): Promise<boolean> {
   const calls = [...new Set(grants.map(({ call }) => call))];
   const requestText = `${what}: ${calls.length === 0 ? "of an unknown call" : `of call ${calls.join(", ")}`}`;
   try {
     return await withAudit(
-      { identity, clientId },
+      { identity, clientId, grant },
       { operation: "replay", requestText, reservedRows: 0, lockedSource: null },
       async (call) => {
         const currentDigest = call.grantsDigest();

@@ -1,5 +1,6 @@
 // The identity of a caller as it crosses boundaries: in the props of an OAuth grant, over RPC, and through the protocol layer.
 import type { OnGrants } from "./answer-grants.ts";
+import type { OnSignIn } from "./sign-in-state.ts";
 import { parseEmailAddress } from "./email-address.ts";
 
 /** Identifies a signed-in user as the identity provider named them. */
@@ -31,10 +32,20 @@ export function getOwnerId({ subjectId, token }: Identity): string {
   return token?.ownerId ?? subjectId;
 }
 
+/** The OAuth grant through which a client calls, and the SHA-256 of its access token, in hex. */
+export interface AccessGrant {
+  readonly grantId: string;
+  readonly tokenHash: string;
+}
+
 /** Names the caller of the gateway: an identity, and the OAuth client that acts for it. */
 export interface Caller {
   readonly identity: Identity;
   readonly clientId: string;
+  /** Absent for a personal access token and for the server's own pages, which are checked with each request. */
+  readonly grant?: AccessGrant | undefined;
+  /** Receives whether the grant had ended when a call began; absent when nobody asked. */
+  readonly onSignIn?: OnSignIn | undefined;
   /** Receives the grants that decided a call; absent when its answer is not stored. */
   readonly onGrants?: OnGrants;
 }
@@ -68,6 +79,16 @@ function parsePatIdentity(value: unknown): PatIdentity {
     if (isNonEmptyString(id) && isNonEmptyString(ownerId) && isStringArray(roles)) return { id, ownerId, roles };
   }
   throw new TypeError("not the identity of a personal access token");
+}
+
+/** Parses a grant that was stored or sent; undefined when there is none. Throws `TypeError` for anything else: it would not be checked. */
+export function parseAccessGrant(value: unknown): AccessGrant | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === "object" && value !== null && "grantId" in value && "tokenHash" in value) {
+    const { grantId, tokenHash } = value;
+    if (isNonEmptyString(grantId) && isNonEmptyString(tokenHash)) return { grantId, tokenHash };
+  }
+  throw new TypeError("not the grant of a caller");
 }
 
 function isNonEmptyString(value: unknown): value is string {

@@ -8,6 +8,11 @@ export interface StorageLayout {
   /** Statements that create every missing table and index. */
   readonly schema: string;
   /**
+   * Statements that create every missing table that was added without a new number, because the version before works on beside it: after a
+   * rollback it ignores the table. They run whenever an object starts.
+   */
+  readonly additions?: string;
+  /**
    * Entry n upgrades layout n to layout n + 1. Layout 0 is what clones of the repository stored before layouts had numbers. Never
    * change a released entry: append a new one.
    */
@@ -38,6 +43,7 @@ export function openLayout(storage: DurableObjectStorage, layout: StorageLayout)
 export function createLayout(storage: DurableObjectStorage, layout: StorageLayout): void {
   storage.transactionSync(() => {
     storage.sql.exec(layout.schema);
+    createAdditions(storage.sql, layout);
     storeNumber(storage.sql, layout.upgrades.length);
   });
 }
@@ -46,7 +52,8 @@ export function createLayout(storage: DurableObjectStorage, layout: StorageLayou
  * Upgrades stored tables to the newest layout in one transaction. Returns false and creates nothing when the storage has no tables.
  * Throws `UnknownLayoutError`.
  */
-export function upgradeLayout(storage: DurableObjectStorage, { holder, schema, upgrades }: StorageLayout): boolean {
+export function upgradeLayout(storage: DurableObjectStorage, layout: StorageLayout): boolean {
+  const { holder, schema, upgrades } = layout;
   const { sql } = storage;
   const tables = listTables(sql);
   if (tables.length === 0) return false;
@@ -55,10 +62,14 @@ export function upgradeLayout(storage: DurableObjectStorage, { holder, schema, u
     : 0;
   const newestNumber = upgrades.length;
   if (storedNumber < 0 || storedNumber > newestNumber) throw new UnknownLayoutError(holder, storedNumber, newestNumber);
-  if (storedNumber === newestNumber) return true;
+  if (storedNumber === newestNumber) {
+    createAdditions(sql, layout);
+    return true;
+  }
   storage.transactionSync(() => {
     for (const upgrade of upgrades.slice(storedNumber)) upgrade(sql);
     sql.exec(schema);
+    createAdditions(sql, layout);
     storeNumber(sql, newestNumber);
   });
   return true;
@@ -88,6 +99,10 @@ export function addColumn(sql: SqlStorage, table: string, column: string, defini
 
 function hasColumn(sql: SqlStorage, table: string, column: string): boolean {
   return sql.exec("SELECT 1 FROM pragma_table_info(?) WHERE name = ?", table, column).toArray().length > 0;
+}
+
+function createAdditions(sql: SqlStorage, { additions }: StorageLayout): void {
+  if (additions !== undefined) sql.exec(additions);
 }
 
 /** Lists Gatehouse's tables, without those of SQLite and of the platform. */

@@ -21,15 +21,14 @@ export interface MaskingTokenStore {
   readonly qualifyDomain: (domain: string) => string;
   /** Derives the masking token of a value, whether it is stored or not. */
   readonly deriveMaskingToken: (domain: string, value: string) => string;
-  /** Creates missing masking tokens of these columns, at most `maxMaskingTokens`. `isComplete` when none was missing afterwards. */
-  fillMissing(
-    columns: readonly MaskingTokenColumn[],
-    maxMaskingTokens: number,
-  ): Promise<{ readonly filled: number; readonly isComplete: boolean }>;
+  /** Creates missing masking tokens of these columns, at most `maxMaskingTokens`. Returns how many it has created. */
+  fillMissing(columns: readonly MaskingTokenColumn[], maxMaskingTokens: number): Promise<{ readonly filled: number }>;
   /** Finds the value behind a masking token. Applies no policy: only a read under a decision may return it to a user. */
   findValue(domain: string, maskingToken: string): Promise<string | undefined>;
   /** Removes the masking tokens of other keys. */
   removeStale(): Promise<void>;
+  /** Updates SQLite's statistics after masking tokens were added. SQLite itself decides what needs it, and reads a limited part. */
+  updateStatistics(): Promise<void>;
 }
 
 /** The number of masking tokens that one statement adds. A value has at most 1,000 bytes, and a bound parameter at most 2,000,000. */
@@ -114,7 +113,7 @@ export function createMaskingTokenStore(database: D1Database, key: MaskingTokenK
         if (inserts.length > 0) await database.batch(inserts);
         filled += values.length;
       }
-      return { filled, isComplete: filled < maxMaskingTokens };
+      return { filled };
     },
     async findValue(domain, maskingToken) {
       const row = await database
@@ -128,6 +127,9 @@ export function createMaskingTokenStore(database: D1Database, key: MaskingTokenK
         .prepare(`DELETE FROM ${MASKING_TOKEN_TABLE} WHERE substr(domain, ?) <> ?`)
         .bind(-keySuffix.length, keySuffix)
         .run();
+    },
+    async updateStatistics() {
+      await database.prepare("PRAGMA optimize").run();
     },
   };
 }

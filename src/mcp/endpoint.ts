@@ -4,6 +4,7 @@ import { ProtocolError, createMcpHandler, isLegacyRequest } from "@modelcontextp
 import type { McpServer } from "@modelcontextprotocol/server";
 import { withGrantsListener } from "../lib/answer-grants.ts";
 import type { OnGrants } from "../lib/answer-grants.ts";
+import { withSignInListener } from "../lib/sign-in-state.ts";
 import { isInitialize } from "./sessions/session-client.ts";
 import type { SessionClient } from "./sessions/session-client.ts";
 import type { SessionCaller } from "./wire/protocol-caller.ts";
@@ -14,6 +15,8 @@ import { isListen, serveListen } from "./subscriptions/listen.ts";
 import type { ListenOptions } from "./subscriptions/listen.ts";
 import { RPC, rpcError } from "./wire/json-rpc.ts";
 import { omitNullArguments } from "./wire/null-arguments.ts";
+import { NO_SIGN_IN_CHECK, beginsCalls, watchSignIn } from "./wire/sign-in-check.ts";
+import type { SignInCheck, SignInWatch } from "./wire/sign-in-check.ts";
 import { createResponseCache } from "./response-cache.ts";
 
 /** The method and name in a request's headers, which the SDK has compared with the body. */
@@ -45,8 +48,16 @@ interface EndpointOptions {
 /** Counts messages against the caller's rate limit; resolves with the refusal when the limit is exceeded. */
 type RefuseMessages = (count: number) => Promise<Response | undefined>;
 
-/** Serves a signed-in request. `refuseMore` counts the messages of a batch after the first, which counted as the request. */
-export type McpEndpoint = (request: Request, caller: SessionCaller, refuseMore?: RefuseMessages) => Promise<Response>;
+/**
+ * Serves a signed-in request. `refuseMore` counts the messages of a batch after the first, which counted as the request. `signIn` checks
+ * whether the sign-in has ended; absent where it comes from no cache.
+ */
+export type McpEndpoint = (
+  request: Request,
+  caller: SessionCaller,
+  refuseMore?: RefuseMessages,
+  signIn?: SignInCheck,
+) => Promise<Response>;
 
 const METHODS = ["POST", "GET", "DELETE"];
 /** The first revision without sessions, and so without GET and DELETE. */
@@ -65,7 +76,12 @@ export function createEndpoint(options: EndpointOptions): McpEndpoint {
     onerror,
   });
   const responseCache = createResponseCache(now);
-  return async (receivedRequest, caller, refuseMore) => {
+  const serve = async (
+    receivedRequest: Request,
+    caller: SessionCaller,
+    signIn: SignInWatch,
+    refuseMore: RefuseMessages | undefined,
+  ): Promise<Response> => {
     const request = decodeHeaders(receivedRequest);
     if (request instanceof Response) return request;
     const isSessionless = request.headers.get("MCP-Protocol-Version") === FIRST_REVISION_WITHOUT_SESSIONS;
@@ -75,28 +91,35 @@ export function createEndpoint(options: EndpointOptions): McpEndpoint {
         Allow: methods.join(", "),
       });
     }
-    if (request.method === "GET") return sessions.listen(request, caller);
-    if (request.method === "DELETE") return sessions.end(request, caller);
+    if (request.method === "GET") return (await signIn.requireCurrent()) ?? sessions.listen(request, caller);
+    if (request.method === "DELETE") return (await signIn.requireCurrent()) ?? sessions.end(request, caller);
     const rawBody = await readJsonBody(request, maxBodyBytes);
     if ("refusal" in rawBody) return rawBody.refusal;
     const body = omitNullArguments(rawBody);
     const count = countMessages(body.value);
     if (count === undefined) return rpcError(400, RPC.invalidRequest, "Invalid Request: the batch is too large.");
-    const refusal = count > 1 ? await refuseMore?.(count - 1) : undefined;
+    const refusal =
+      (count > 1 ? await refuseMore?.(count - 1) : undefined) ??
+      (beginsCalls(body.value) ? undefined : await signIn.requireCurrent());
     if (refusal !== undefined) return refusal;
     // `initialize` negotiates the revision, so its header decides nothing: some clients send the newest revision they know.
     if (isInitialize(body.value) && (!isSessionless || proposesRevision(body.value)))
-      return sessions.post(request, body, caller);
+      return sessions.post(request, body, caller, signIn.onSignIn);
     const serveRequest = async (onGrants?: OnGrants): Promise<Response> => {
-      if (await isLegacyRequest(request, body.value)) return sessions.post(request, body, caller);
+      if (await isLegacyRequest(request, body.value)) return sessions.post(request, body, caller, signIn.onSignIn);
       if (isListen(body.value)) return serveListen(request, body.value, caller, options);
-      const authInfo = onGrants === undefined ? caller.authInfo : withGrantsListener(caller.authInfo, onGrants);
+      const watched = withSignInListener(caller.authInfo, signIn.onSignIn);
+      const authInfo = onGrants === undefined ? watched : withGrantsListener(watched, onGrants);
       return withInvalidParamsOverHttp(
         body.value,
         await statelessHandler.fetch(request, { authInfo, parsedBody: body.value }),
       );
     };
     return isSessionless ? responseCache.respond(request, body.value, serveRequest) : serveRequest();
+  };
+  return async (request, caller, refuseMore, check = NO_SIGN_IN_CHECK) => {
+    const signIn = watchSignIn(check);
+    return signIn.guardResponse(await serve(request, caller, signIn, refuseMore));
   };
 }
 

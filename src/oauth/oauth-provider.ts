@@ -2,8 +2,10 @@
 // revocation, and verifies every access token before /mcp; authorize.tsx serves the pages.
 import { AuthorizationError, ExternalTokenError, OAuthProvider } from "@cloudflare/workers-oauth-provider";
 import * as z from "zod";
+import { sha256Hex } from "../lib/crypto.ts";
 import { readIdentity } from "../lib/identity.ts";
-import type { Identity } from "../lib/identity.ts";
+import type { AccessGrant, Identity } from "../lib/identity.ts";
+import type { SignInCheck } from "../mcp/wire/sign-in-check.ts";
 import type { PatCheck } from "../personal-access-tokens/pat-check.ts";
 import { AUTHORIZE_PATH } from "./authorize.tsx";
 import { withBoundedKeys } from "./store-key-check.ts";
@@ -18,6 +20,7 @@ import { routeTokenRequest, reportRefusedToken } from "./grants/token-routing.ts
 import { createGrantStore } from "./grants/grant-kv-store.ts";
 import { UNUSED_CLIENT_SECONDS, prepareRegistration } from "./clients/client-registration.ts";
 import { READ_SCOPE, SCOPES } from "./scopes.ts";
+import type { RequestAccessToken, AccessTokenCache } from "./access-token-cache.ts";
 
 export const TOKEN_PATH = "/oauth/token";
 export const REGISTRATION_PATH = "/oauth/register";
@@ -29,6 +32,8 @@ export interface VerifiedAccessToken {
   readonly grantId: string;
   readonly clientId: string;
   readonly scopes: readonly string[];
+  /** For the ledger, which knows whether the grant or the access token has ended; absent for a personal access token. */
+  readonly grant?: AccessGrant;
 }
 
 /** Configures the bare provider. */
@@ -43,7 +48,8 @@ interface BareProviderOptions<E> {
   readonly allowedRedirectSchemes?: readonly string[];
   /** Asks the identity provider for the user again at each refresh. */
   readonly exchangeTokens: ExchangeTokens;
-  readonly serveMcp: (request: Request, accessToken: VerifiedAccessToken) => Promise<Response>;
+  /** `signIn` must be asked before a request is served that begins no call. */
+  readonly serveMcp: (request: Request, accessToken: VerifiedAccessToken, signIn: SignInCheck) => Promise<Response>;
   readonly servePages: (request: Request, env: E, context: ExecutionContext) => Response | Promise<Response>;
   /** Returns the identity of a personal access token; undefined for any other text, and for one that is no longer valid. */
   readonly checkPat: PatCheck;
@@ -54,6 +60,8 @@ interface BareProviderOptions<E> {
 interface OAuthProviderOptions<E> extends BareProviderOptions<E> {
   /** Absent when the operator has turned metadata documents off. */
   readonly documentClients?: DocumentClients | undefined;
+  /** The isolate's cache of access tokens. Absent where each request reads its access token from the grant store. */
+  readonly accessTokenCache?: AccessTokenCache;
 }
 
 /** Serves the OAuth endpoints, the pages and /mcp. */
@@ -64,9 +72,11 @@ export interface Provider<E> {
   serveToken(request: Request, env: E, store: GrantStore): Promise<Response>;
 }
 
-/** The provider's access tokens have the form `user:grant:secret`; only the grant is used. */
-const grantSchema = z.string().transform((accessToken) => accessToken.split(":")[1] ?? "");
-const authSchema = z.object({ clientId: z.string(), scope: z.array(z.string()), token: grantSchema });
+/** The provider's access tokens have the form `user:grant:secret`. */
+const authSchema = z.object({ clientId: z.string(), scope: z.array(z.string()), token: z.string() });
+
+/** The key of the request's access token in the environment that the provider passes on. */
+const REQUEST_ACCESS_TOKEN = Symbol("the access token of the request");
 
 /** Creates the provider. Requests for grants and access tokens go to the Durable Object of their user. */
 export function createOAuthProvider<E extends object>(options: OAuthProviderOptions<E>): Provider<E> {
@@ -102,10 +112,14 @@ export function createOAuthProvider<E extends object>(options: OAuthProviderOpti
       const preparedRequest = isRegistration ? await prepareRegistration(request, allowedRedirectSchemes) : request;
       if (preparedRequest instanceof Response) return preparedRequest;
       const clients = options.documentClients?.open();
-      const response = await oauth.fetch(preparedRequest, withStore(env, store, clients), context);
+      const accessToken = pathname === resourcePath ? options.accessTokenCache?.open(store) : undefined;
+      const usedEnv = { ...withStore(env, accessToken?.store ?? store, clients), [REQUEST_ACCESS_TOKEN]: accessToken };
+      const response = await oauth.fetch(preparedRequest, usedEnv, context);
       if (clients !== undefined && pathname === SERVER_METADATA_PATH) return advertiseDocuments(response);
-      if (response.status === 401 && pathname === resourcePath)
+      if (response.status === 401 && pathname === resourcePath) {
+        accessToken?.drop();
         await reportRefusedToken(request, { grants, onError: options.log });
+      }
       return response;
     },
   };
@@ -127,12 +141,12 @@ export function createBareOAuthProvider<E extends object>(options: BareProviderO
   return new OAuthProvider<E>({
     apiRoute: new URL(options.resource).pathname,
     apiHandler: {
-      fetch: async (request, _env, context) => {
-        const accessToken = parseVerifiedToken(context);
+      fetch: async (request, env, context) => {
+        const accessToken = await parseVerifiedToken(context);
         if (accessToken === undefined) return createInvalidTokenResponse(options.resource);
-        return accessToken.scopes.includes(READ_SCOPE)
-          ? options.serveMcp(request, accessToken)
-          : createInsufficientScopeResponse(options.resource);
+        const signIn = createSignInCheck(getRequestAccessToken(env), options.resource);
+        if (accessToken.scopes.includes(READ_SCOPE)) return options.serveMcp(request, accessToken, signIn);
+        return (await signIn.refuseIfEnded()) ?? createInsufficientScopeResponse(options.resource);
       },
     },
     defaultHandler: { fetch: async (request, env, context) => options.servePages(request, env, context) },
@@ -172,7 +186,7 @@ export function createBareOAuthProvider<E extends object>(options: BareProviderO
  * Reads what the provider verified; undefined for an identity that cannot be parsed, such as one that an older version stored
  * with an email address that is refused today.
  */
-function parseVerifiedToken(context: object): VerifiedAccessToken | undefined {
+async function parseVerifiedToken(context: object): Promise<VerifiedAccessToken | undefined> {
   const identity = readIdentity(Reflect.get(context, "props"));
   if (identity === undefined) return undefined;
   // The provider sets neither client nor scopes for an external token: a personal access token is its own client and can read.
@@ -180,8 +194,23 @@ function parseVerifiedToken(context: object): VerifiedAccessToken | undefined {
     const { id } = identity.token;
     return { identity, grantId: id, clientId: `access-token ${id}`, scopes: [READ_SCOPE] };
   }
-  const { clientId, scope, token: grantId } = authSchema.parse(Reflect.get(context, "auth"));
-  return { identity, grantId, clientId, scopes: scope };
+  const { clientId, scope, token } = authSchema.parse(Reflect.get(context, "auth"));
+  const grantId = token.split(":")[1] ?? "";
+  return { identity, grantId, clientId, scopes: scope, grant: { grantId, tokenHash: await sha256Hex(token) } };
+}
+
+/** Returns the access token of a request to `createOAuthProvider`; undefined without a cache. */
+function getRequestAccessToken(env: object): RequestAccessToken | undefined {
+  const accessToken: RequestAccessToken | undefined = Reflect.get(env, REQUEST_ACCESS_TOKEN);
+  return accessToken;
+}
+
+function createSignInCheck(accessToken: RequestAccessToken | undefined, resource: string): SignInCheck {
+  const refuse = (): Response => createInvalidTokenResponse(resource);
+  return {
+    refuse,
+    refuseIfEnded: async () => ((await accessToken?.isCurrent()) === false ? refuse() : undefined),
+  };
 }
 
 /** Answers 503 when the database fails: after `invalid_token` the program would discard a valid personal access token. */
@@ -209,7 +238,10 @@ function createChallenge(resource: string, status: 401 | 403, error: string, sco
   return Response.json({ error }, { status, headers: { "WWW-Authenticate": header, "Cache-Control": "no-store" } });
 }
 
-/** Makes the client refresh. That refresh ends the connection, so the client signs in again and the user sees the reason. */
+/**
+ * Makes the client refresh. For an identity that cannot be parsed, that refresh ends the connection, so the client signs in again and the
+ * user sees the reason.
+ */
 function createInvalidTokenResponse(resource: string): Response {
   return createChallenge(resource, 401, "invalid_token");
 }

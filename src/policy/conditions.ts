@@ -8,7 +8,7 @@ import type { BoundCondition, BoundPart, Condition, Policy, RulePart, Scalar, Su
 export type QuoteColumn = (column: string) => string;
 
 /** Lists the columns that a rule reads. A column can occur twice. */
-export function listConditionColumns(condition: BoundCondition): readonly string[] {
+export function listConditionColumns(condition: Condition | BoundCondition): readonly string[] {
   if ("all" in condition) return condition.all.flatMap(listConditionColumns);
   if ("any" in condition) return condition.any.flatMap(listConditionColumns);
   if ("parts" in condition) return condition.parts.flatMap((part) => (part.kind === "column" ? [part.column] : []));
@@ -27,8 +27,6 @@ export function findEqualities(condition: BoundCondition): ReadonlyMap<string, S
 
 /** Understands `column = :name`, alone or joined by AND. Any other rule gives no equalities. */
 function findPartEqualities(parts: readonly BoundPart[]): ReadonlyMap<string, Scalar> {
-  const isText = (part: BoundPart | undefined, text: string): boolean =>
-    part?.kind === "text" && part.text.toLowerCase() === text;
   const equalities = new Map<string, Scalar>();
   for (let start = 0; start < parts.length; start += 4) {
     const [column, operator, operand, conjunction] = parts.slice(start, start + 4);
@@ -38,6 +36,46 @@ function findPartEqualities(parts: readonly BoundPart[]): ReadonlyMap<string, Sc
     equalities.set(column.column, operand.value);
   }
   return equalities;
+}
+
+/** The share of rows that a comparison is taken to find if nothing better is known. */
+const UNKNOWN_SHARE = 0.25;
+
+/** Estimates the share of rows that satisfy a rule, from 0 to 1. `countValues`: see `GuardView.estimateShownShare`. */
+export function estimateShare(condition: BoundCondition, countValues: (column: string) => number | undefined): number {
+  if ("all" in condition) return condition.all.reduce((share, part) => share * estimateShare(part, countValues), 1);
+  if ("any" in condition)
+    return Math.min(
+      1,
+      condition.any.reduce((share, part) => share + estimateShare(part, countValues), 0),
+    );
+  const estimateValues = (column: string, wanted: number): number => {
+    const values = countValues(column);
+    return values === undefined ? UNKNOWN_SHARE : Math.min(1, wanted / Math.max(1, values));
+  };
+  if ("parts" in condition) return estimatePartsShare(condition.parts, estimateValues);
+  if (condition.op === "=") return estimateValues(condition.column, 1);
+  return condition.op === "in" ? estimateValues(condition.column, condition.value.length) : UNKNOWN_SHARE;
+}
+
+/** Understands `column = :name` and `column in :names`, alone or joined by AND. */
+function estimatePartsShare(
+  parts: readonly BoundPart[],
+  estimateValues: (column: string, wanted: number) => number,
+): number {
+  let share = 1;
+  for (let start = 0; start < parts.length; start += 4) {
+    const [column, operator, operand, conjunction] = parts.slice(start, start + 4);
+    const isComparison =
+      column?.kind === "column" && isText(operator, "=", "==", "is", "in") && operand?.kind === "value";
+    if (!isComparison || !(conjunction === undefined || isText(conjunction, "and"))) return UNKNOWN_SHARE;
+    share *= estimateValues(column.column, typeof operand.value === "object" ? operand.value.length : 1);
+  }
+  return share;
+}
+
+function isText(part: BoundPart | undefined, ...texts: readonly string[]): boolean {
+  return part?.kind === "text" && texts.includes(part.text.toLowerCase());
 }
 
 /** A comparison of a subject value with a column, as a single value or as a list. */

@@ -1,8 +1,9 @@
 // Layer 2 of governed SQL, the policy half: turns a decision into the SELECT of a guard view. The view applies row rules, masks and
 // hidden columns, so the SQL around it sees only what the subject may see. The mechanical half is sql/statement-guard.ts.
 import { quoteIdentifier } from "../sql/identifier.ts";
-import type { GuardView, Ordering, PinnedColumn } from "../sql/statement-guard.ts";
+import type { GuardView, PinnedColumn, ViewSelectOptions } from "../sql/statement-guard.ts";
 import type { Parameters } from "../sql/parameters.ts";
+import { buildMissingTokenMarker } from "../sql/sql-problem.ts";
 import {
   MASKING_TOKEN_TABLE_COLUMNS,
   MASKING_TOKEN_TABLE,
@@ -12,7 +13,8 @@ import {
   rankDisclosure,
   buildDisclosureSql,
 } from "./masks.ts";
-import { listConditionColumns, buildConditionSql, findEqualities } from "./conditions.ts";
+import type { MaskingTokenSql } from "./masks.ts";
+import { listConditionColumns, buildConditionSql, estimateShare, findEqualities } from "./conditions.ts";
 import type { QuoteColumn } from "./conditions.ts";
 import type { AllowedDecision, Column, ColumnType, Disclosure, Grant, TableDataset } from "./model.ts";
 
@@ -83,23 +85,41 @@ export function createGuardView(
   const visibleColumns = listVisibleColumns(decision, dataset);
   const key = visibleColumns.find(({ name }) => name === dataset.key);
   const ruleColumns = decision.grants.flatMap((grant) => (grant.rows === null ? [] : listConditionColumns(grant.rows)));
-  return {
+  const common = {
     name: dataset.table,
-    readColumns: [...new Set([...visibleColumns.map((column) => column.name), ...ruleColumns])],
-    clearColumns: visibleColumns.filter((column) => formatMask(column) === null).map((column) => column.name),
     pinnedByRule: listPinnedColumns(decision.grants),
+    // A narrowed view lists them all: they are for messages.
     columns: visibleColumns.map((column) => column.name),
+    // The user may see their order, also with a view that leaves them out.
+    clearColumns: visibleColumns.filter((column) => formatMask(column) === null).map((column) => column.name),
     ...(key === undefined ? {} : { key: key.name }),
-    isMasked: visibleColumns.some((column) => formatMask(column) !== null),
     isRowRestricted: isRowRestricted(decision),
     ruleColumns,
-    fallibleColumns: visibleColumns
-      .filter(({ disclosures }) => disclosures.some(isTokenDisclosure))
-      .map(({ name }) => name),
-    lookup: visibleColumns.some(({ disclosures }) => disclosures.some(isTokenDisclosure)) ? MASKING_TOKEN_LOOKUP : null,
-    buildSelect: (parameters, ordering, storageOrder) =>
-      buildGuardViewSql(decision, dataset, { parameters, qualifyDomain }, ordering, storageOrder),
+    estimateShownShare: (countValues: (column: string) => number | undefined) =>
+      estimateShownShare(decision.grants, countValues),
   };
+  const createView = (viewColumns: readonly ViewColumn[]): GuardView => {
+    const tokenColumns = viewColumns.filter(({ disclosures }) => disclosures.some(isTokenDisclosure));
+    return {
+      ...common,
+      readColumns: [...new Set([...viewColumns.map((column) => column.name), ...ruleColumns])],
+      isMasked: viewColumns.some((column) => formatMask(column) !== null),
+      fallibleColumns: tokenColumns.map(({ name }) => name),
+      lookup: tokenColumns.length > 0 ? MASKING_TOKEN_LOOKUP : null,
+      buildSelect: (parameters, options) =>
+        buildGuardViewSql(decision, dataset, { parameters, qualifyDomain }, options, viewColumns),
+      narrow: (columns) => createView(viewColumns.filter(({ name }) => columns.has(name))),
+    };
+  };
+  return createView(visibleColumns);
+}
+
+/** Estimates the share of rows that any of these grants shows. */
+function estimateShownShare(grants: readonly Grant[], countValues: (column: string) => number | undefined): number {
+  return Math.min(
+    1,
+    grants.reduce((sum, { rows }) => sum + (rows === null ? 1 : estimateShare(rows, countValues)), 0),
+  );
 }
 
 function isTokenDisclosure({ kind }: Disclosure): boolean {
@@ -126,23 +146,28 @@ export function buildGuardViewSql(
   decision: AllowedDecision,
   dataset: TableDataset,
   { parameters, qualifyDomain }: GuardViewContext,
-  ordering: Ordering,
-  storageOrder: readonly string[] = [],
+  { ordering, storageOrder, ruleIndexed, nonce }: ViewSelectOptions,
+  viewColumns: readonly ViewColumn[] = listVisibleColumns(decision, dataset),
 ): string {
-  const bindDomain = (domain: string): string => parameters.bind(qualifyDomain(domain));
+  const tokenSql: MaskingTokenSql = {
+    bindDomain: (domain) => parameters.bind(qualifyDomain(domain)),
+    missingMarker: buildMissingTokenMarker(nonce),
+  };
   const from = `main.${quoteIdentifier(dataset.table)}`;
   const quoteColumn = (column: string): string => `${from}.${quoteIdentifier(column)}`;
-  const visibleColumns = listVisibleColumns(decision, dataset);
-  const columns = visibleColumns.map(
+  const columns = viewColumns.map(
     (column) =>
-      `${buildColumnSql(decision.grants, column, parameters, quoteColumn, bindDomain)} AS ${quoteIdentifier(column.name)}`,
+      `${buildColumnSql(decision.grants, column, parameters, quoteColumn, tokenSql)} AS ${quoteIdentifier(column.name)}`,
   );
-  const where = isRowRestricted(decision) ? ` WHERE ${buildAnyGrantSql(decision.grants, parameters, quoteColumn)}` : "";
+  // The plus before the whole rule changes nothing but the plan: SQLite searches no index for such a term.
+  const where = isRowRestricted(decision)
+    ? ` WHERE ${ruleIndexed ? "" : "+"}${buildAnyGrantSql(decision.grants, parameters, quoteColumn)}`
+    : "";
   const indexHint = ordering === "unindexed" ? " NOT INDEXED" : "";
   const orderTerms = storageOrder.map((column) => `${quoteColumn(column)} COLLATE BINARY`);
   // LIMIT -1 does not limit anything. It keeps SQLite from dropping the ORDER BY and from merging the view into the outer query.
   const orderBy = orderTerms.length > 0 ? ` ORDER BY ${orderTerms.join(", ")} LIMIT -1` : "";
-  // A dataset whose columns are all hidden still has rows to count.
+  // A view without columns still has rows to count.
   return `SELECT ${columns.join(", ") || 'NULL AS "(no visible columns)"'} FROM ${from}${indexHint}${where}${orderBy}`;
 }
 
@@ -177,9 +202,9 @@ function buildColumnSql(
   column: ViewColumn,
   parameters: Parameters,
   quoteColumn: QuoteColumn,
-  qualifyDomain: QualifyDomain,
+  tokenSql: MaskingTokenSql,
 ): string {
-  const value = buildRowFormsSql(grants, column, parameters, quoteColumn, qualifyDomain);
+  const value = buildRowFormsSql(grants, column, parameters, quoteColumn, tokenSql);
   return column.affinity === null ? value : `CAST(${value} AS ${column.affinity})`;
 }
 
@@ -188,7 +213,7 @@ function buildRowFormsSql(
   column: ViewColumn,
   parameters: Parameters,
   quoteColumn: QuoteColumn,
-  qualifyDomain: QualifyDomain,
+  tokenSql: MaskingTokenSql,
 ): string {
   const branches: string[] = [];
   const operand = buildOperandSql(column, quoteColumn(column.name));
@@ -197,9 +222,7 @@ function buildRowFormsSql(
     const name = formatDisclosure(disclosure);
     const disclosingGrants = grants.filter((grant) => formatDisclosure(getDisclosure(grant, column)) === name);
     const value =
-      disclosure.kind === "clear"
-        ? buildClearSql(column, operand)
-        : buildDisclosureSql(disclosure, operand, qualifyDomain);
+      disclosure.kind === "clear" ? buildClearSql(column, operand) : buildDisclosureSql(disclosure, operand, tokenSql);
     const isUnconditional =
       disclosingGrants.some((grant) => grant.rows === null) || disclosingGrants.length === grants.length;
     if (isUnconditional) return branches.length === 0 ? value : `CASE ${branches.join(" ")} ELSE ${value} END`;

@@ -1,7 +1,6 @@
 // Defines the column masks: the types that each one fits, how much it discloses, and the SQL that computes it. A masked number is a
 // number and a masked date is a date, so that users' SQL compares and sorts them as it does the column's own values, at the mask's
 // precision. A value of an unexpected form comes out redacted or NULL, never in clear.
-import { MISSING_MASKING_TOKEN_MARKER } from "../sql/sql-problem.ts";
 import { COLUMN_TYPES } from "./model.ts";
 import type { Column, ColumnType, Disclosure, Mask, Scalar } from "./model.ts";
 
@@ -187,16 +186,19 @@ export function formatDisclosure(disclosure: Disclosure): string {
   }
 }
 
+/** What the SQL of a `token` mask needs. */
+export interface MaskingTokenSql {
+  /** Gives the SQL of the domain under which the masking tokens of a domain are stored. */
+  readonly bindDomain: (domain: string) => string;
+  /** The text with which the statement fails on a value that has no masking token. */
+  readonly missingMarker: string;
+}
+
 /**
  * Builds the SQL expression that discloses a column. `column` is an already quoted name. NULL stays NULL, so that missing values can
  * be counted. Any other value that does not have the expected form becomes `[redacted]`, or NULL where the result is not free text.
- * `qualifyDomain` gives the SQL of the domain under which the column's masking tokens are stored.
  */
-export function buildDisclosureSql(
-  disclosure: Disclosure,
-  column: string,
-  qualifyDomain: (domain: string) => string,
-): string {
+export function buildDisclosureSql(disclosure: Disclosure, column: string, tokenSql: MaskingTokenSql): string {
   switch (disclosure.kind) {
     case "clear":
       return column;
@@ -210,12 +212,12 @@ export function buildDisclosureSql(
     case "redact":
       return `CASE WHEN ${column} IS NOT NULL THEN '${REDACTED}' END`;
     case "token": {
-      const condition = `t."domain" = ${qualifyDomain(disclosure.domain)} AND t."value" = CAST(${column} AS TEXT)`;
+      const condition = `t."domain" = ${tokenSql.bindDomain(disclosure.domain)} AND t."value" = CAST(${column} AS TEXT)`;
       const maskingToken = `(SELECT "masking_token" FROM main.${MASKING_TOKEN_TABLE} AS t WHERE ${condition})`;
       // A value without a masking token makes the statement fail. The source then creates it and runs the statement again.
       return [
         `CASE WHEN ${column} IS NULL THEN NULL WHEN ${buildTokenizableSql(column)}`,
-        `THEN coalesce(${maskingToken}, json_extract('null', '${MISSING_MASKING_TOKEN_MARKER}')) ELSE '${REDACTED}' END`,
+        `THEN coalesce(${maskingToken}, json_extract('null', '${tokenSql.missingMarker}')) ELSE '${REDACTED}' END`,
       ].join(" ");
     }
     case "year":

@@ -21,9 +21,10 @@ import type { Instruction } from "../sql/program-check.ts";
 import { expansionLimit, defenceReporting } from "./defences.ts";
 import { planner } from "./planner.ts";
 import { shape } from "./shape-layer.ts";
+import { usedColumns } from "./used-columns.ts";
 import type { PlannerOptions } from "./planner.ts";
-import { SchemaDrift, OrderLeak, buildGuardedQuery, compose } from "./read-pipeline.ts";
-import type { ExecutionResult, Middleware, ReadRequest } from "./read-pipeline.ts";
+import { SchemaDrift, OrderLeak, UncountedBytes, buildGuardedQuery, compose } from "./read-pipeline.ts";
+import type { Middleware, ReadRequest } from "./read-pipeline.ts";
 import { mayLeakOrder, hasLeakingIndex, programLeaksOrder } from "./order-leak.ts";
 
 /** The settings of a source that the layers need. */
@@ -39,15 +40,19 @@ export function createGovernedMiddleware(options: MiddlewareOptions): readonly M
   const { onRefusal = ignoreRefusal } = options;
   // One layer, so that nothing is planned before its size is bounded, and refusals by every later layer are reported.
   const planning: Middleware = (next) =>
-    compose([defenceReporting(onRefusal), expansionLimit(), planner(options)], next);
+    compose([defenceReporting(onRefusal), expansionLimit(), usedColumns(), planner(options)], next);
   return [planning, guard(), authorizer(options), shape(), exactValues(), verification(onRefusal)];
 }
 
 const ignoreRefusal: OnRefusal = () => {};
 
-/** Layer 2: puts guard views in front of the user's statement. */
+/** Layer 2: puts guard views in front of the user's statement. The planner has built the query of the views and form that it chose. */
 export function guard(): Middleware {
-  return (next) => (context) => next({ ...context, query: buildGuardedQuery(context, context.request.form) });
+  return (next) => (context) => {
+    const { request, planned } = context;
+    const isPlanned = planned?.views === request.views && planned.form === request.form;
+    return next({ ...context, query: isPlanned ? planned.query : buildGuardedQuery(context, request.form) });
+  };
 }
 
 /** Layer 3: lets SQLite's authorizer judge the statement over the copy of the schema. Errors: `query_refused`, `query_failed`. */
@@ -74,24 +79,26 @@ export function exactValues(): Middleware {
   return (next) => async (context) => {
     const { query, request, schema } = context;
     const columns = context.columns ?? schema.use((copy) => listResultColumns(copy, query, request));
-    const run = async (maxValueBytes: number, maxTotalBytes: number | null): Promise<ExecutionResult> => {
-      const wrapper = wrapForExactValues(columns.length, { nonce: request.nonce, maxValueBytes, maxTotalBytes });
-      const wrappedQuery = {
-        ...query,
-        before: `${wrapper.before}${query.before}`,
-        after: `${query.after}${wrapper.after}`,
-      };
-      return { ...(await next({ ...context, query: wrappedQuery })), columns };
-    };
+    const { nonce, maxReadRows, maxValueBytes, maxTotalBytes, countsBytes } = request;
     // Counting bytes takes about as long as reading. Most values are so small that their sum needs no count. Only when a larger value
     // occurs does the query run again with counting.
-    const uncountedValueBytes = Math.floor(
-      MAX_UNCOUNTED_BYTES / ((request.maxReadRows + 1) * Math.max(1, columns.length)),
+    const uncountedValueBytes = Math.floor(MAX_UNCOUNTED_BYTES / ((maxReadRows + 1) * Math.max(1, columns.length)));
+    const wrapper = wrapForExactValues(
+      columns.length,
+      countsBytes
+        ? { nonce, maxValueBytes, maxTotalBytes }
+        : { nonce, maxValueBytes: Math.min(uncountedValueBytes, maxValueBytes), maxTotalBytes: null },
     );
-    const execution = await run(Math.min(uncountedValueBytes, request.maxValueBytes), null);
+    const wrappedQuery = {
+      ...query,
+      before: `${wrapper.before}${query.before}`,
+      after: `${query.after}${wrapper.after}`,
+    };
+    const execution = await next({ ...context, query: wrappedQuery });
     const isComplete =
-      uncountedValueBytes >= request.maxValueBytes || findSizeCut(execution.records, request.nonce) === null;
-    return isComplete ? execution : run(request.maxValueBytes, request.maxTotalBytes);
+      countsBytes || uncountedValueBytes >= maxValueBytes || findSizeCut(execution.records, nonce) === null;
+    if (!isComplete) throw new UncountedBytes("a value is larger than values may be whose bytes are not counted");
+    return { ...execution, columns };
   };
 }
 
@@ -141,7 +148,7 @@ export function verification(onRefusal: OnRefusal = ignoreRefusal): Middleware {
       // Sorted views put their rows in order whatever plan the database chooses.
       const isUnsorted = request.form.ordering !== "sorted";
       if (isUnsorted && programLeaksOrder(copy, instructions, query.usedViews)) {
-        // The planner catches this error and runs the statement again with sorted views.
+        // The executor runs the statement again with sorted views.
         onRefusal({ code: "order_leak", detail: "plan" });
         throw new OrderLeak("the database's plan leaks the order of hidden values");
       }

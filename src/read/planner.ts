@@ -1,20 +1,22 @@
 // The planning layer of governed SQL: chooses how guard views are computed, and refuses statements that would take too much work.
-import { AppError } from "../errors.ts";
 import type { PlanLine } from "../sql/engine/sqlite.ts";
 import { toSql, listUsedViews } from "../sql/statement-guard.ts";
-import type { GuardView, GuardedQuery, ViewForm } from "../sql/statement-guard.ts";
+import type { GuardView, ViewForm } from "../sql/statement-guard.ts";
 import { foldName } from "../sql/identifier.ts";
-import { estimateWork, hasNestedScan } from "../sql/work-estimate.ts";
-import type { WorkOptions } from "../sql/work-estimate.ts";
+import { estimateCost, searchesByRule } from "../sql/plan-cost.ts";
+import type { CostOptions } from "../sql/plan-cost.ts";
+import { readsRepeatedly } from "../sql/plan-loops.ts";
+import { estimateWork } from "../sql/work-estimate.ts";
+import type { ExpensivePart, WorkOptions } from "../sql/work-estimate.ts";
 import { createStatementCache, buildStatementKey } from "../sql/statement-cache.ts";
 import { canFailOnRow } from "../sql/row-error-oracles.ts";
 import { canStallOnRow, mayRunSubqueryOnHiddenRow } from "../sql/row-timing-oracles.ts";
 import type { SchemaCopy } from "../sql/schema-copy.ts";
-import { listTableFunctions } from "../sql/statement.ts";
-import { findCostliestFrame } from "../sql/window-frames.ts";
-import { OrderLeak, buildGuardedQuery } from "./read-pipeline.ts";
+import { buildGuardedQuery } from "./read-pipeline.ts";
 import type { Middleware, ReadContext, ReadRequest } from "./read-pipeline.ts";
 import { mayLeakOrder, planLeaksOrder } from "./order-leak.ts";
+import { createTooMuchWorkError } from "./too-much-work.ts";
+import { buildEstimateOptions, listReferencedTables, valuesAffectEstimate } from "./work-options.ts";
 
 /** The settings of a source that the planner needs. */
 export interface PlannerOptions {
@@ -29,74 +31,77 @@ interface Plan {
 }
 
 /**
- * Chooses the form of the views by the plans that SQLite makes over the copy of the schema. When the database chooses another plan that
- * leaks order, the statement runs once more with sorted views. Errors: `query_refused` when the estimate exceeds `maxSteps`.
+ * Chooses the form of the views by the plans that SQLite makes over the copy of the schema. Passes on the guarded query in this form.
+ * Errors: `query_refused` when the estimate exceeds `maxSteps`.
  */
 export function planner({ maxSteps }: PlannerOptions): Middleware {
   const plans = createStatementCache<Plan>();
   return (next) => async (context) => {
-    const { schema } = context;
-    const request = { ...context.request, form: { ...context.request.form, fenced: needsFence(context) } };
-    const query = buildGuardedQuery(context, { ...request.form, ordering: "free" });
-    const key = buildStatementKey(query, request.nonce);
-    const plan = (choosePlan: typeof chooseCheapestPlan, useCache: boolean): Plan =>
-      schema.use((copy) => {
-        const cachedPlan = useCache ? plans.get(copy, key) : undefined;
-        if (cachedPlan !== undefined) return cachedPlan;
-        const { form, stepsLog2 } = choosePlan(copy, { ...context, request }, query);
-        if (!valuesAffectPlan(request)) plans.set(copy, key, { form, stepsLog2 });
-        return { form, stepsLog2 };
-      });
-    const run = ({ form, stepsLog2 }: Plan) => {
-      if (stepsLog2 > Math.log2(maxSteps))
-        throw createTooMuchWorkError(query, findCostliestFrame(request.statement, request.values) !== undefined);
-      return next({ ...context, request: { ...request, form } });
-    };
-    try {
-      return await run(plan(chooseCheapestPlan, true));
-    } catch (error) {
-      if (!(error instanceof OrderLeak)) throw error;
-      return await run(plan(makeSortedPlan, false));
+    const { schema, request } = context;
+    // Whether a fence is needed may depend on bound values, which the key does not include, so it is decided for each read.
+    const fenced = schema.use((copy) => needsFence(copy, request));
+    const firstForm = { ...FIRST_FORM, fenced };
+    const statementKey = buildStatementKey(buildGuardedQuery(context, firstForm), request.nonce);
+    const key = JSON.stringify([statementKey, listReferencedTables(request)]);
+    const { form, stepsLog2 } = schema.use((copy): Plan => {
+      const cachedPlan = request.sortsViews ? undefined : plans.get(copy, key);
+      if (cachedPlan !== undefined) return cachedPlan;
+      const plan = choosePlan(createPlanning(copy, context), firstForm, Math.log2(maxSteps));
+      // After a leaking plan, later reads sort from the start. Views that are sorted to be on the safe side are sorted once.
+      const isLasting = !request.sortsViews || request.hasLeakedOrder;
+      if (isLasting && !valuesAffectEstimate(request))
+        plans.set(copy, key, { form: plan.form, stepsLog2: plan.stepsLog2 });
+      return plan;
+    });
+    const query = buildGuardedQuery(context, form);
+    if (stepsLog2 > Math.log2(maxSteps)) {
+      const { expensivePart } = schema.use((copy) => makePlan(createPlanning(copy, context), form));
+      throw createTooMuchWorkError(expensivePart, { ...request, ...query });
     }
+    return next({ ...context, request: { ...request, form }, planned: { query, views: request.views, form } });
   };
 }
 
-/**
- * Whether the estimate depends on the bound values, through a table-valued function or the size of a window frame. The key of the plan
- * cache does not include the values.
- */
-function valuesAffectPlan({ statement, values }: ReadRequest): boolean {
-  return (
-    listTableFunctions(statement).length > 0 ||
-    (values.length > 0 && findCostliestFrame(statement, values) !== undefined)
-  );
+/** What all plans of one statement are made with. */
+interface Planning {
+  readonly copy: SchemaCopy;
+  readonly context: ReadContext;
+  readonly usedViews: readonly GuardView[];
+  readonly workOptions: WorkOptions;
+  readonly costOptions: CostOptions;
 }
 
-interface PlanDetails extends Plan {
+interface Candidate extends Plan {
   readonly lines: readonly PlanLine[];
+  readonly cost: number;
   /** See `WorkEstimate`. */
   readonly subqueryStepsLog2: number;
+  /** See `WorkEstimate`. */
+  readonly expensivePart: ExpensivePart | undefined;
 }
 
-/** Lists the views in the statement whose row rules hide rows. */
-function listRestrictedViews({ statement, views }: ReadRequest): UsedViews {
-  return listUsedViews(statement, views).filter((view) => view.isRowRestricted);
-}
+/** The form that a statement has if nothing calls for another one. */
+const FIRST_FORM: ViewForm = {
+  ruleIndexed: true,
+  materialized: false,
+  fenced: false,
+  ordering: "free",
+  orderSafe: [],
+};
 
 /** Checking a statement takes time that grows with the square of its length, so longer ones are fenced without a check. */
 const MAX_JUDGED_LEXER_TOKENS = 3000;
 
 /** Whether an expression could reveal hidden rows by failing on them, or by the time that it takes. */
-function needsFence({ request, schema }: ReadContext): boolean {
-  const { statement, values, views } = request;
-  if (listRestrictedViews(request).length === 0) return false;
+function needsFence(copy: SchemaCopy, { statement, values, views }: ReadRequest): boolean {
+  const usedViews = listUsedViews(statement, views);
+  if (!usedViews.some((view) => view.isRowRestricted)) return false;
   if (statement.tokens.length > MAX_JUDGED_LEXER_TOKENS) return true;
   if (canStallOnRow(statement, values)) return true;
   // Include every view, not only restricted ones: a hidden row can decide whether a subquery over another table runs.
-  const fallibleColumns = schema.use((copy) =>
-    listUsedViews(statement, views).flatMap((view) => [...view.fallibleColumns, ...listGeneratedColumns(copy, view)]),
-  );
-  return canFailOnRow(statement, values, new Set(fallibleColumns.map(foldName)));
+  const fallibleColumns = usedViews.flatMap((view) => [...view.fallibleColumns, ...listGeneratedColumns(copy, view)]);
+  const columns = new Set(usedViews.flatMap((view) => view.columns.map(foldName)));
+  return canFailOnRow(statement, values, new Set(fallibleColumns.map(foldName)), (name) => columns.has(name));
 }
 
 /** Lists the generated columns of the view's table, whose expressions can fail when they are read. */
@@ -104,114 +109,95 @@ function listGeneratedColumns(copy: SchemaCopy, { name }: GuardView): readonly s
   return copy.getTableShape(name).columns.flatMap((column) => (column.isGenerated ? [column.name] : []));
 }
 
-const NO_COLUMNS: ReadonlySet<string> = new Set();
-
 /** log2 of steps that take a few milliseconds, which the noise of a request hides. */
 const UNNOTICED_STEPS_LOG2 = 17;
-/** log2 of the steps above which another form is worth the time to plan it. */
-const SLOW_STEPS_LOG2 = 24;
 
-/** Chooses the cheapest form. Fences the views when a subquery that runs for a hidden row would take noticeably long. */
-function chooseCheapestPlan(copy: SchemaCopy, context: ReadContext, query: GuardedQuery): PlanDetails {
-  const { request } = context;
-  const best = chooseCheapestForm(copy, context, query);
-  if (request.form.fenced || listRestrictedViews(request).length === 0) return best;
-  const planFenced = () =>
-    chooseCheapestForm(copy, { ...context, request: { ...request, form: { ...request.form, fenced: true } } }, query);
-  if (best.subqueryStepsLog2 > UNNOTICED_STEPS_LOG2 && mayRunSubqueryOnHiddenRow(request.statement))
-    return planFenced();
-  // An index on a rule's column, used in an inner loop, finds all visible rows each time. Behind a fence, SQLite builds an automatic
-  // index for the join instead.
-  return best.stepsLog2 > SLOW_STEPS_LOG2 ? pickCheaper(best, planFenced()) : best;
+/**
+ * Chooses the cheapest form. The fence is required where an expression could reveal a hidden row, or where a subquery that runs for a
+ * hidden row would take noticeably long; elsewhere it is one form among the others.
+ */
+function choosePlan(planning: Planning, firstForm: ViewForm, maxStepsLog2: number): Plan {
+  const { context, usedViews } = planning;
+  if (context.request.sortsViews) return makeSortedPlan(planning);
+  const isRestricted = usedViews.some((view) => view.isRowRestricted);
+  const mayStall = isRestricted && !firstForm.fenced && mayRunSubqueryOnHiddenRow(context.request.statement);
+  const isAllowed = ({ form, subqueryStepsLog2 }: Candidate): boolean =>
+    form.fenced || !(mayStall && subqueryStepsLog2 > UNNOTICED_STEPS_LOG2);
+  const candidates: Candidate[] = [];
+  const consider = (change: Partial<ViewForm>): void => {
+    candidates.push(chooseOrderSafePlan(planning, { ...firstForm, ...change }));
+  };
+  const pickBest = (): Candidate | undefined => {
+    const allowed = candidates.filter(isAllowed);
+    const affordable = allowed.filter(({ stepsLog2 }) => stepsLog2 <= maxStepsLog2);
+    return pickLeast(affordable, ({ cost }) => cost) ?? pickLeast(allowed, ({ stepsLog2 }) => stepsLog2);
+  };
+  consider({});
+  if (pickBest() === undefined) consider({ fenced: true });
+  const { listRuleColumns } = planning.costOptions;
+  const searchesByRules = candidates.some(({ lines }) => searchesByRule(lines, listRuleColumns));
+  const fenced = pickBest()?.form.fenced ?? true;
+  if (searchesByRules) consider({ ruleIndexed: false, fenced });
+  if (isRepeated(planning, pickBest())) {
+    consider({ materialized: true, fenced });
+    if (searchesByRules) consider({ materialized: true, ruleIndexed: false, fenced });
+    if (isRestricted && !fenced) consider({ fenced: true });
+  }
+  const best = pickBest();
+  if (best === undefined) throw new TypeError("a fenced form is always allowed");
+  return best;
 }
 
-/** Compares with materialized views where no index helps and scans are nested: masked columns, for example, have no index. */
-function chooseCheapestForm(copy: SchemaCopy, context: ReadContext, { usedViews }: GuardedQuery): PlanDetails {
-  const { materialized, fenced } = context.request.form;
-  const best = chooseOrderSafePlan(copy, context, usedViews, materialized);
-  const isIndexLost = fenced || best.form.ordering !== "free" || usedViews.some((view) => view.isMasked);
-  const isSlow = isIndexLost && hasNestedScan(best.lines);
-  return materialized || !isSlow ? best : pickCheaper(best, chooseOrderSafePlan(copy, context, usedViews, true));
+/** Whether views that SQLite cannot simply replace by their tables are read again and again. */
+function isRepeated({ usedViews, costOptions }: Planning, best: Candidate | undefined): boolean {
+  return (
+    best !== undefined &&
+    (best.form.ordering !== "free" || usedViews.some((view) => view.isMasked || view.isRowRestricted)) &&
+    readsRepeatedly(best.lines, costOptions.listRuleColumns)
+  );
 }
 
 /** Chooses the cheapest plan that does not leak order. */
-function chooseOrderSafePlan(
-  copy: SchemaCopy,
-  context: ReadContext,
-  usedViews: UsedViews,
-  materialized: boolean,
-): PlanDetails {
-  const freePlan = makePlan(copy, context, { ...context.request.form, materialized, ordering: "free", orderSafe: [] });
+function chooseOrderSafePlan(planning: Planning, form: ViewForm): Candidate {
+  const { copy, usedViews } = planning;
+  const freePlan = makePlan(planning, form);
   if (!planLeaksOrder(copy, freePlan.lines, usedViews)) return freePlan;
-  const form = { ...context.request.form, materialized, orderSafe: listOrderSafeViews(copy, usedViews) };
-  const unindexedPlan = makePlan(copy, context, { ...form, ordering: "unindexed" });
-  const sortedPlan = makePlan(copy, context, { ...form, ordering: "sorted" });
+  const orderSafe = listOrderSafeViews(planning);
+  const unindexedPlan = makePlan(planning, { ...form, orderSafe, ordering: "unindexed" });
+  const sortedPlan = makePlan(planning, { ...form, orderSafe, ordering: "sorted" });
   // NOT INDEXED does not keep SQLite from reading a WITHOUT ROWID table by an index.
-  return planLeaksOrder(copy, unindexedPlan.lines, usedViews) ? sortedPlan : pickCheaper(unindexedPlan, sortedPlan);
+  return planLeaksOrder(copy, unindexedPlan.lines, usedViews)
+    ? sortedPlan
+    : (pickLeast([unindexedPlan, sortedPlan], ({ cost }) => cost) ?? sortedPlan);
 }
 
 /** Plans with sorted and fenced views, which leak no order whatever plan the database chooses. */
-function makeSortedPlan(copy: SchemaCopy, context: ReadContext, { usedViews }: GuardedQuery): PlanDetails {
-  return makePlan(copy, context, {
-    ...context.request.form,
-    fenced: true,
-    orderSafe: listOrderSafeViews(copy, usedViews),
-    ordering: "sorted",
-  });
+function makeSortedPlan(planning: Planning): Candidate {
+  const orderSafe = listOrderSafeViews(planning);
+  return makePlan(planning, { ...FIRST_FORM, fenced: true, orderSafe, ordering: "sorted" });
 }
 
-type UsedViews = GuardedQuery["usedViews"];
-
 /** Lists the names of the views over which no plan could leak order. */
-function listOrderSafeViews(copy: SchemaCopy, usedViews: UsedViews): readonly string[] {
+function listOrderSafeViews({ copy, usedViews }: Planning): readonly string[] {
   return usedViews.filter((view) => !mayLeakOrder(copy, view)).map((view) => view.name);
 }
 
-function makePlan(copy: SchemaCopy, context: ReadContext, form: ViewForm): PlanDetails {
+function makePlan({ copy, context, workOptions, costOptions }: Planning, form: ViewForm): Candidate {
   const lines = copy.engine.plan(toSql(buildGuardedQuery(context, form)));
-  return { form, lines, ...estimateWork(lines, buildWorkOptions(copy, context)) };
+  return { form, lines, cost: estimateCost(lines, costOptions), ...estimateWork(lines, workOptions) };
 }
 
-/** Prefers `left` when both take the same steps. */
-function pickCheaper(left: PlanDetails, right: PlanDetails): PlanDetails {
-  return right.stepsLog2 < left.stepsLog2 ? right : left;
-}
-
-function createTooMuchWorkError({ usedViews }: GuardedQuery, hasCostlyFrame: boolean): AppError {
-  if (hasCostlyFrame)
-    return new AppError(
-      "query_refused",
-      [
-        "The query would take too much work. A window frame with EXCLUDE, or a window function that builds text, reads its whole frame",
-        "again for each row: make the frame smaller, remove EXCLUDE, or filter first.",
-      ].join(" "),
-    );
-  const names = usedViews.map((view) => view.name).join(" and ");
-  const hint = usedViews.some((view) => view.isMasked) ? " Masked columns have no index: prefer others." : "";
-  return new AppError(
-    "query_refused",
-    [
-      `The query would take too much work. ${names === "" ? "Join" : `Join ${names}`} on equal columns,`,
-      `use joins instead of subqueries, or filter first.${hint}`,
-    ].join(" "),
+/** Prefers the first of several with the same value. Undefined for an empty list. */
+function pickLeast<Item>(items: readonly Item[], getValue: (item: Item) => number): Item | undefined {
+  return items.reduce<Item | undefined>(
+    (least, item) => (least === undefined || getValue(item) < getValue(least) ? item : least),
+    undefined,
   );
 }
 
-function buildWorkOptions({ snapshot }: SchemaCopy, { request }: ReadContext): WorkOptions {
-  const { statement, values } = request;
-  const restrictedTables = new Map(
-    listRestrictedViews(request).map(({ name, ruleColumns }) => [foldName(name), new Set(ruleColumns.map(foldName))]),
-  );
-  const valueCharacters = values.reduce<number>(
-    (sum, value) => sum + (typeof value === "string" ? value.length : 0),
-    0,
-  );
-  return {
-    getRowCount: (table) => snapshot.rowCounts.get(table),
-    usesSizeClass: (table) => (table === undefined ? restrictedTables.size > 0 : restrictedTables.has(table)),
-    listRuleColumns: (table) => restrictedTables.get(table) ?? NO_COLUMNS,
-    frame: findCostliestFrame(statement, values),
-    // A JSON array has at most one element per two characters. An array that is stored in a row is assumed to be small.
-    maxElements: Math.max(100, (statement.text.length + valueCharacters) / 2),
-  };
+function createPlanning(copy: SchemaCopy, context: ReadContext): Planning {
+  const { request } = context;
+  const { work, cost } = buildEstimateOptions(copy, request);
+  const usedViews = listUsedViews(request.statement, request.views);
+  return { copy, context, usedViews, workOptions: work, costOptions: cost };
 }

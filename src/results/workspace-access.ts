@@ -5,9 +5,11 @@ import { byteLength } from "../lib/bytes.ts";
 import type { Policy, Subject } from "../policy/model.ts";
 import type { SchemaSandbox } from "../sql/schema-sandbox.ts";
 import type { GovernedRow } from "../read/source.ts";
+import { ResultNumberUsedError } from "../audit/audit.ts";
+import type { ResultTicket } from "../audit/audit-record.ts";
 import type { OnRefusal } from "../sql/defence-refusal.ts";
-import { WORKSPACE, createWorkspaceSource } from "./workspace-source.ts";
-import type { WorkspaceSource } from "./workspace-source.ts";
+import { WORKSPACE, createWorkspaceReading, createWorkspaceSource } from "./workspace-source.ts";
+import type { WorkspaceReading, WorkspaceSource } from "./workspace-source.ts";
 import { encodeRow } from "./result-rows.ts";
 import type { StoredResult, NewResult, ResultColumn, Workspace } from "./workspace.ts";
 import { formatOrigin, isCovered, parseOrigin } from "./lineage.ts";
@@ -28,8 +30,25 @@ export interface VisibleWorkspace extends WorkspaceSource {
 export interface WorkspaceAccess {
   /** Opens the results that the subject may use. Only those in `usedIds` can be queried. */
   open(usedIds?: readonly string[]): Promise<VisibleWorkspace>;
-  /** Stores rows under a new id, as many as the byte limit allows; returns how many. */
-  store(result: ResultRows): Promise<{ readonly id: string; readonly storedRows: number }>;
+  /** Prepares rows to be stored, as many as the byte limit allows. Throws `TypeError` when the call has no number for a result. */
+  prepareResult(result: ResultRows): PreparedResult;
+}
+
+/** A result that has its id, but is not stored. */
+interface PreparedResult {
+  readonly id: string;
+  readonly storedRows: number;
+  /** Stores the result as pending. Errors: `source_unavailable`, and `ResultNumberUsedError`. */
+  readonly keep: () => Promise<void>;
+}
+
+/** The call that uses a workspace. */
+interface WorkspaceCall {
+  readonly id: string;
+  readonly subject: Subject;
+  /** The subject whose ledger records the call. */
+  readonly ownerId: string;
+  readonly resultTicket: ResultTicket;
 }
 
 interface ResultRows {
@@ -56,11 +75,20 @@ export interface WorkspaceDependencies {
   };
 }
 
+/** Creates what the workspaces of all subjects share. */
+export function openWorkspaceReading({ schemaSandbox, defenceLog, limits }: WorkspaceDependencies): WorkspaceReading {
+  return createWorkspaceReading({
+    schemaSandbox,
+    maxSteps: limits.maxQuerySteps,
+    onRefusal: defenceLog?.(WORKSPACE),
+  });
+}
+
 /** Creates the workspace access of one subject for one call. Errors: `source_unavailable`. */
 export function openWorkspaceAccess(
-  { policy, openWorkspace, schemaSandbox, defenceLog, limits }: WorkspaceDependencies,
-  subject: Subject,
-  call: string,
+  { policy, openWorkspace, limits }: WorkspaceDependencies,
+  reading: WorkspaceReading,
+  { id: call, subject, ownerId, resultTicket }: WorkspaceCall,
 ): WorkspaceAccess {
   /** Tries twice: a Durable Object may move between calls, and each of its methods is idempotent. */
   const askWithRetry = async <T>(question: (workspace: Workspace) => Promise<T>): Promise<T> =>
@@ -72,7 +100,9 @@ export function openWorkspaceAccess(
 
   return {
     async open(usedIds = []) {
-      const { results, objects } = await askWithRetry((workspace) => workspace.open(usedIds));
+      const { results, objects } = await askWithRetry((workspace) =>
+        workspace.open(usedIds, resultTicket.committedCalls),
+      );
       const visibleResults = results.flatMap((result): VisibleResult[] => {
         const origin = parseOrigin(result.origin);
         return origin !== undefined && isCovered(origin, policy, subject) ? [{ ...result, origin }] : [];
@@ -80,25 +110,23 @@ export function openWorkspaceAccess(
       const ids = new Set(visibleResults.map(({ id }) => id));
       const uncoveredIds = results.filter(({ id }) => !ids.has(id)).map(({ id }) => id);
       if (uncoveredIds.length > 0) await askWithRetry((workspace) => workspace.drop(uncoveredIds));
-      const parts = {
-        workspace: openWorkspace(subject.subjectId),
-        schemaSandbox,
-        maxSteps: limits.maxQuerySteps,
-        onRefusal: defenceLog?.(WORKSPACE),
-      };
+      const parts = { workspace: openWorkspace(subject.subjectId), reading };
       const openResults = results.filter(({ id }) => ids.has(id));
       return { ...createWorkspaceSource({ ...parts, results: openResults, objects }), results: visibleResults };
     },
-    async store({ columns, rows, origin }) {
+    prepareResult({ columns, rows, origin }) {
+      const { number, committedCalls } = resultTicket;
+      if (number === null) throw new TypeError("a call that stores a result must begin with mayStoreResult");
       const { texts, pages } = encodeRows(rows, limits);
-      const newResult: NewResult = {
-        call,
-        columns,
-        rows: texts,
-        pages,
-        origin: formatOrigin(origin),
+      const newResult: NewResult = { call, number, ownerId, columns, rows: texts, pages, origin: formatOrigin(origin) };
+      return {
+        id: `r${number}`,
+        storedRows: texts.length,
+        async keep() {
+          const kept = await askWithRetry((workspace) => workspace.keep(newResult, committedCalls));
+          if (!kept.ok) throw new ResultNumberUsedError(kept.lastNumber);
+        },
       };
-      return { id: await askWithRetry((workspace) => workspace.store(newResult)), storedRows: texts.length };
     },
   };
 }

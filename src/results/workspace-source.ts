@@ -1,16 +1,17 @@
 // A user's stored results as a table source, behind the same governed-SQL middleware as any database. The caller has already
 // decided which results the user may use.
+import { LRUCache } from "lru-cache";
 import type { SourceDeclaration, TableDataset } from "../policy/model.ts";
 import type { OnRefusal } from "../sql/defence-refusal.ts";
 import { toSql } from "../sql/statement-guard.ts";
 import { foldName } from "../sql/identifier.ts";
 import { classifyDatabaseError } from "../sql/sql-problem.ts";
-import type { SchemaCopy, SchemaObject, SchemaSnapshot } from "../sql/schema-copy.ts";
+import type { SchemaObject, SchemaSnapshot } from "../sql/schema-copy.ts";
 import type { SchemaSandbox } from "../sql/schema-sandbox.ts";
 import type { StoredResult, Workspace } from "./workspace.ts";
 import { createGovernedMiddleware } from "../read/governed-middleware.ts";
 import { DatabaseError } from "../read/read-pipeline.ts";
-import type { Execute, Schema, SchemaCache } from "../read/read-pipeline.ts";
+import type { Execute, Middleware, Schema, SchemaCache } from "../read/read-pipeline.ts";
 import type { VisibleTable, TableSource } from "../read/source.ts";
 import { createTableSource } from "../tables/table-source.ts";
 
@@ -27,15 +28,47 @@ const DECLARATION: SourceDeclaration = {
   description: "Results of this user's queries, stored for a limited time as tables r1, r2, …",
 };
 
+/** What reads of all workspaces in this isolate share: the layers with their caches, and the schemas that were copied last. */
+export interface WorkspaceReading {
+  readonly middleware: readonly Middleware[];
+  /** Returns the same schema cache for the same tables, so that what the layers know of a statement is found again. */
+  openSchemaCache(snapshot: SchemaSnapshot): SchemaCache;
+}
+
+interface WorkspaceReadingParts {
+  readonly schemaSandbox: SchemaSandbox;
+  readonly maxSteps: number;
+  /** Called for each refusal by a defence. */
+  readonly onRefusal: OnRefusal | undefined;
+}
+
+/** Maximum schemas that an isolate remembers, each of a few results. */
+const MAX_SCHEMAS = 50;
+
+/** Creates what reads of workspaces share. A schema holds the names and types of results, and no rows. */
+export function createWorkspaceReading({
+  schemaSandbox,
+  maxSteps,
+  onRefusal,
+}: WorkspaceReadingParts): WorkspaceReading {
+  const caches = new LRUCache<string, SchemaCache>({ max: MAX_SCHEMAS });
+  return {
+    middleware: createGovernedMiddleware({ allowsRecursion: DECLARATION.recursion, maxSteps, onRefusal }),
+    openSchemaCache(snapshot) {
+      const key = JSON.stringify([snapshot.objects, [...snapshot.rowCounts]]);
+      const cached = caches.get(key) ?? createSnapshotCache(snapshot, schemaSandbox);
+      caches.set(key, cached);
+      return cached;
+    },
+  };
+}
+
 interface WorkspaceSourceParts {
   readonly workspace: Workspace;
   /** The results that the user may use. */
   readonly results: readonly StoredResult[];
   readonly objects: readonly SchemaObject[];
-  readonly schemaSandbox: SchemaSandbox;
-  readonly maxSteps: number;
-  /** Called for each refusal by a defence. */
-  readonly onRefusal: OnRefusal | undefined;
+  readonly reading: WorkspaceReading;
 }
 
 /** The table source, with one table per result. */
@@ -46,10 +79,8 @@ export interface WorkspaceSource {
 
 /** Creates the table source over the given results. */
 export function createWorkspaceSource(parts: WorkspaceSourceParts): WorkspaceSource {
-  const { workspace, results, objects, schemaSandbox, maxSteps, onRefusal } = parts;
+  const { workspace, results, objects, reading } = parts;
   const tables = results.map(toVisibleTable);
-  const rowCounts = new Map(results.map((result) => [result.id, result.rows]));
-  const snapshot: SchemaSnapshot = { objects, statistics: [], rowCounts };
   const datasets = tables.map(({ dataset }) => dataset);
   const execute = createWorkspaceExecute(workspace);
   const source: TableSource = {
@@ -58,14 +89,16 @@ export function createWorkspaceSource(parts: WorkspaceSourceParts): WorkspaceSou
     datasets,
     async read(visibleTables, statement, values, options) {
       // Only tables that the SQL names are copied into the schema sandbox, which keeps each copy small.
-      const usedResults = results.filter(({ id }) => statement.names.has(foldName(id))).map(({ id }) => id);
-      const schemaCache = createSnapshotCache(snapshot, usedResults, schemaSandbox);
-      const middleware = createGovernedMiddleware({ allowsRecursion: DECLARATION.recursion, maxSteps, onRefusal });
+      const isUsed = (name: string): boolean => statement.names.has(foldName(name));
       const reader = createTableSource({
         declaration: DECLARATION,
         datasets,
-        schemaCache,
-        middleware,
+        schemaCache: reading.openSchemaCache({
+          objects: objects.filter(({ table }) => isUsed(table)),
+          statistics: [],
+          rowCounts: new Map(results.filter(({ id }) => isUsed(id)).map((result) => [result.id, result.rows])),
+        }),
+        middleware: reading.middleware,
         maskingTokens: null,
         execute,
       });
@@ -106,26 +139,9 @@ function toVisibleTable({ id, columns }: StoredResult): VisibleTable {
 }
 
 /** The schema as it was when the call opened the workspace. If a result is deleted later, the query fails, and rereading cannot help. */
-function createSnapshotCache(
-  snapshot: SchemaSnapshot,
-  tables: readonly string[],
-  schemaSandbox: SchemaSandbox,
-): SchemaCache {
-  let openCopy: SchemaCopy | undefined;
-  const schema: Schema = {
-    use(work) {
-      // A middleware may ask for a copy while another one is using it.
-      if (openCopy !== undefined) return work(openCopy);
-      return schemaSandbox.use(snapshot, tables, (copy) => {
-        openCopy = copy;
-        try {
-          return work(copy);
-        } finally {
-          openCopy = undefined;
-        }
-      });
-    },
-  };
+function createSnapshotCache(snapshot: SchemaSnapshot, schemaSandbox: SchemaSandbox): SchemaCache {
+  const tables = [...snapshot.rowCounts.keys()];
+  const schema: Schema = { use: (work) => schemaSandbox.use(snapshot, tables, work) };
   return { open: async () => schema, invalidate: () => {} };
 }
 

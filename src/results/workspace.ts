@@ -25,6 +25,10 @@ export interface ResultColumn {
 export interface NewResult {
   /** The call that produced the result. Storing again for the same call changes nothing. */
   readonly call: string;
+  /** The number that the ledger assigned: 58 for `r58`. */
+  readonly number: number;
+  /** The subject whose ledger commits the call: the owner of a personal access token, or the user. */
+  readonly ownerId: string;
   readonly columns: readonly ResultColumn[];
   /** Each row as `encodeRow` encodes it. */
   readonly rows: readonly string[];
@@ -63,12 +67,21 @@ export interface OpenedWorkspace {
   readonly objects: readonly SchemaObject[];
 }
 
-/** The workspace of one subject. All methods can be repeated safely. */
+/** The result of `Workspace.keep`. `lastNumber`: the highest number that the workspace has used, when it has used this one. */
+export type KeepResult = { readonly ok: true } | { readonly ok: false; readonly lastNumber: number };
+
+/**
+ * The workspace of one subject. All methods can be repeated safely. `committedCalls` are the calls that the ledger named as committed:
+ * their pending results become usable.
+ */
 export interface Workspace {
-  /** Lists the results, oldest first. Creates the tables of the used results, and returns the schema objects of all result tables. */
-  open(usedIds: readonly string[]): Promise<OpenedWorkspace>;
-  /** Stores a result and returns its id. Deletes the oldest results if it needs room. */
-  store(result: NewResult): Promise<string>;
+  /** Lists the usable results, oldest first. Creates the tables of the used ones, and returns the schema objects of all result tables. */
+  open(usedIds: readonly string[], committedCalls?: readonly string[]): Promise<OpenedWorkspace>;
+  /**
+   * Stores a result as pending: nobody can use it until the ledger names its call as committed, and it is deleted when the ledger says that
+   * the call was not. If it needs room, it deletes the oldest pending results; the oldest usable ones go only when it becomes usable.
+   */
+  keep(result: NewResult, committedCalls: readonly string[]): Promise<KeepResult>;
   /** Runs statements one after the other without interleaving. Throws with SQLite's message. */
   run(statements: readonly WorkspaceStatement[]): Promise<readonly (readonly WorkspaceRecord[])[]>;
   /** Deletes results. */

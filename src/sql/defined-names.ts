@@ -35,6 +35,59 @@ export function findWithQueries(tokens: readonly LexerToken[], includesColumns =
   return new Set(names);
 }
 
+/** A WITH query that reads itself, without its parentheses. */
+export interface RecursiveQuery {
+  /** Folded. */
+  readonly name: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Lists the WITH queries that read themselves. SQLite needs no word RECURSIVE for that. */
+export function listRecursiveQueries(tokens: readonly LexerToken[]): readonly RecursiveQuery[] {
+  const { findOpening, findClosing, findAround } = pairParentheses(tokens);
+  const nameByBody = new Map<number, string>();
+  tokens.forEach((token, index) => {
+    if (!isWord(token, "as")) return;
+    let open = index + 1;
+    while (isWord(tokens[open], "not", "materialized")) open += 1;
+    const name = tokens[(isOperator(tokens[index - 1], ")") ? findOpening(index - 1) : index) - 1];
+    if (isOperator(tokens[open], "(") && isName(name)) nameByBody.set(open, foldName(name.value));
+  });
+  /** The bodies around the current token; undefined for other parentheses. */
+  const enclosing: (number | undefined)[] = [];
+  const bodiesByName = new Map<string, number[]>();
+  const recursiveBodies = new Set<number>();
+  tokens.forEach((token, index) => {
+    if (isOperator(token, "(")) {
+      const name = nameByBody.get(index);
+      enclosing.push(name === undefined ? undefined : index);
+      if (name !== undefined) bodiesByName.set(name, [...(bodiesByName.get(name) ?? []), index]);
+    } else if (isOperator(token, ")")) {
+      const body = enclosing.pop();
+      if (body !== undefined) bodiesByName.get(nameByBody.get(body) ?? "")?.pop();
+    }
+    const body = isName(token) ? bodiesByName.get(foldName(token.value))?.at(-1) : undefined;
+    if (body !== undefined) recursiveBodies.add(body);
+  });
+  /** Where the SELECT of a body begins that begins with WITH. The queries before it shadow outer ones of their names. */
+  const selects = new Map<number, number>();
+  tokens.forEach((token, index) => {
+    const around = findAround(index);
+    if (isWord(token, "select", "values") && !selects.has(around)) selects.set(around, index);
+  });
+  const shadowed = new Set(
+    [...nameByBody].flatMap(([body, name]) => {
+      const around = findAround(body);
+      const isInside = isWord(tokens[around + 1], "with") && body < (selects.get(around) ?? 0);
+      return isInside && nameByBody.get(around) === name ? [around] : [];
+    }),
+  );
+  return [...recursiveBodies]
+    .filter((body) => !shadowed.has(body))
+    .map((body) => ({ name: nameByBody.get(body) ?? "", start: body + 1, end: findClosing(body) }));
+}
+
 /** Reads what this parenthesis closes, as far as it contains no other parentheses: a list of columns has none. */
 function readFlatList(tokens: readonly LexerToken[], close: number): readonly LexerToken[] {
   let start = close;

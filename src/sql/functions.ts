@@ -29,6 +29,12 @@ export const ALLOWED_FUNCTIONS: ReadonlySet<string> = new Set([
   "->>",
 ]);
 
+/** Lists the functions that make one value of many rows. `max` and `min` with several arguments do not. */
+export const AGGREGATE_FUNCTIONS: ReadonlySet<string> = new Set([
+  ...AGGREGATES.split(" "),
+  ...["json", "jsonb"].flatMap((name) => [`${name}_group_array`, `${name}_group_object`]),
+]);
+
 /** Lists the allowed table-valued functions, which read only their arguments. */
 export const ALLOWED_TABLE_FUNCTIONS: ReadonlySet<string> = new Set(["json_each", "json_tree"]);
 

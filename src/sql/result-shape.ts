@@ -54,16 +54,16 @@ export function findShape(
   copy: SchemaCopy,
   statement: Statement,
   query: GuardedQuery,
+  reads: StatementReads | undefined,
   columnCount: number,
 ): ResultShape {
   const assumed = assumeShape(query.usedViews, columnCount);
-  const reads = findReads(copy, query);
   // If SQLite took the statement otherwise over views than over CTEs, its answer would mean nothing.
   if (reads === undefined || reads.origins.length !== columnCount) return assumed;
   const comparisons = findComparisons(copy, query, columnCount);
   const isCompound = statement.tokens.some((token) => isWord(token, ...COMPOUND_WORDS));
   return {
-    reads: addJoinColumns(reads.tables, statement, query.usedViews),
+    reads: reads.tables,
     columns: assumed.columns.map((_column, index) => ({
       ...PLAIN_COLUMN,
       ...comparisons[index],
@@ -78,7 +78,8 @@ const COMPOUND_WORDS = [...SET_OPERATORS, "values"];
 /** SQLite's code of the action that reads a column (sqlite3.h, Authorizer Action Codes). */
 const READ = 20;
 
-interface Reads {
+/** What a statement reads. */
+export interface StatementReads {
   /** The columns that the statement uses, by table. */
   readonly tables: ResultShape["reads"];
   /** The origin of each result column. */
@@ -86,10 +87,15 @@ interface Reads {
 }
 
 /**
- * Compiles the user's statement over database views with the columns of the guard views. In place of a CTE, whose columns SQLite resolves
- * silently, it reports each column of a view that the statement uses. Undefined if SQLite rejects it.
+ * Compiles the user's statement, in `body`, over database views with the columns of the guard views. In place of a CTE, whose columns
+ * SQLite resolves silently, it reports each column of a view that the statement uses. Undefined if SQLite rejects it.
  */
-function findReads({ engine }: SchemaCopy, { body, usedViews }: GuardedQuery): Reads | undefined {
+export function findReads(
+  { engine }: SchemaCopy,
+  statement: Statement,
+  body: string,
+  usedViews: readonly GuardView[],
+): StatementReads | undefined {
   const viewByName = new Map(usedViews.map((view) => [foldName(view.name), view]));
   const reads = new Map<string, Set<string>>();
   const findOrigin = (table: string | null, column: string | null): ColumnOrigin | null => {
@@ -118,7 +124,7 @@ function findReads({ engine }: SchemaCopy, { body, usedViews }: GuardedQuery): R
     });
     if (!compiled.ok) return undefined;
     return {
-      tables: reads,
+      tables: addJoinColumns(reads, statement, usedViews),
       origins: compiled.origins.map((origin) => findOrigin(origin?.table ?? null, origin?.column ?? null)),
     };
   } finally {

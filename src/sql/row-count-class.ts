@@ -2,16 +2,35 @@
 // class, a power of 16, reveals only the order of magnitude.
 import type { Statistic } from "./schema-copy.ts";
 
+/** SQLite's guess for the rows of a table without statistics. */
+export const UNKNOWN_ROWS = 1_048_576;
+
 /** log2 of the ratio between two classes. */
 const CLASS_LOG2 = 4;
 
-/** Rounds a size up to the upper end of its class; both are log2. */
-export function roundUpToClassLog2(sizeLog2: number): number {
-  return Math.ceil(sizeLog2 / CLASS_LOG2) * CLASS_LOG2;
+/**
+ * Replaces a size by one that stands for its class; both are log2. It is half the largest size of the class: the upper end itself would
+ * count a join of two tables as up to 256 times its work, although the user sees only some of their rows.
+ */
+export function toClassLog2(sizeLog2: number): number {
+  return Math.max(0, Math.ceil(sizeLog2 / CLASS_LOG2) * CLASS_LOG2 - 1);
 }
 
-function roundToClass(count: number, round: (classes: number) => number): number {
-  return 2 ** (round(Math.log2(Math.max(1, count)) / CLASS_LOG2) * CLASS_LOG2);
+function roundToClass(count: number, round: (classes: number) => number, classLog2 = CLASS_LOG2): number {
+  return 2 ** (round(Math.log2(Math.max(1, count)) / classLog2) * classLog2);
+}
+
+/** Rounds a number of rows to the upper end of its class. */
+export function roundRowCount(count: number): number {
+  return roundToClass(count, Math.ceil);
+}
+
+/** log2 of the ratio between two classes of numbers of values. They say little: that a column has about four or sixteen regions. */
+const VALUE_CLASS_LOG2 = 2;
+
+/** Rounds a number of different values to a power of four. */
+export function roundValueCount(count: number): number {
+  return roundToClass(count, Math.round, VALUE_CLASS_LOG2);
 }
 
 /**

@@ -18,6 +18,7 @@ import { ALLOWED_FUNCTIONS, ALLOWED_TABLE_FUNCTIONS, FALLIBLE_AGGREGATES, TOTAL_
 import { foldName } from "./identifier.ts";
 import type { SqlValue } from "./parameters.ts";
 import { pairParentheses } from "./parentheses.ts";
+import { createShortTextReader } from "./short-texts.ts";
 import type { Parentheses } from "./parentheses.ts";
 import type { Statement } from "./statement.ts";
 import type { LexerToken } from "./lexer.ts";
@@ -30,16 +31,18 @@ const ARGUMENT_COLUMNS = new Set(["json", "root"]);
 
 /**
  * Decides whether something could fail on a row before the row rule has been applied to it. The outermost select list is exempt: SQLite
- * computes it last, on visible rows only. `fallibleColumns`: folded names of columns whose reading can fail by itself.
+ * computes it last, on visible rows only. `fallibleColumns`: folded names of columns whose reading can fail by itself. `isColumn`: see
+ * `createShortTextReader`.
  */
 export function canFailOnRow(
   { tokens }: Pick<Statement, "tokens">,
   values: readonly SqlValue[],
   fallibleColumns: ReadonlySet<string>,
+  isColumn: (name: string) => boolean = () => true,
 ): boolean {
   // For such a join, SQLite may apply the rule of the left side later, and compute the right side before it.
   if (tokens.some((token) => isWord(token, "right", "full"))) return true;
-  const detector = createFailureDetector(tokens, values, fallibleColumns);
+  const detector = createFailureDetector(tokens, values, fallibleColumns, isColumn);
   if (detector.canFailInSubquery()) return true;
   const isExempt = findExemptTokens(tokens, (index) => detector.canFailAt(index));
   return tokens.some((_token, index) => !isExempt(index) && detector.canFailAt(index));
@@ -87,8 +90,10 @@ function createFailureDetector(
   tokens: readonly LexerToken[],
   values: readonly SqlValue[],
   fallibleColumns: ReadonlySet<string>,
+  isColumn: (name: string) => boolean,
 ): FailureDetector {
   const constants = createConstantReader(tokens, values);
+  const shortTexts = createShortTextReader(tokens, constants, isColumn);
   const expressionSubqueries = findExpressionSubqueries(tokens);
   const hasTableFunction = tokens.some((token) => isName(token) && ALLOWED_TABLE_FUNCTIONS.has(foldName(token.value)));
 
@@ -106,7 +111,10 @@ function createFailureDetector(
     const token = tokens[index];
     if (token === undefined) return false;
     if (isOperator(token, "->", "->>")) return true;
-    if (isOperator(token, "||")) return !(constants.isConstant(index - 1) && constants.isConstant(index + 1));
+    if (isOperator(token, "||"))
+      return (
+        !(constants.isConstant(index - 1) && constants.isConstant(index + 1)) && !shortTexts.joinsShortTexts(index)
+      );
     if (fallibleColumns.size > 0 && (isWord(token, "natural") || isColumnStar(tokens, index))) return true;
     if (!isName(token)) return false;
     const name = foldName(token.value);

@@ -2,15 +2,17 @@
 // hidden row has that value. Before a query runs, this file decides whether something outside the outermost select list could take
 // noticeably long on one row. If so, views with a row rule are fenced, and only visible rows reach it.
 import { byteLength } from "../lib/bytes.ts";
-import { isName, isOperator, isWord, findExpressionSubqueries } from "./clauses.ts";
+import { isName, isOperator, findExpressionSubqueries } from "./clauses.ts";
 import { createConstantReader } from "./constant-values.ts";
 import type { ConstantReader } from "./constant-values.ts";
+import { listRecursiveQueries } from "./defined-names.ts";
 import { ALLOWED_TABLE_FUNCTIONS } from "./functions.ts";
 import { foldName } from "./identifier.ts";
 import type { SqlValue } from "./parameters.ts";
 import { pairParentheses } from "./parentheses.ts";
 import type { Parentheses } from "./parentheses.ts";
 import { findExemptTokens } from "./row-error-oracles.ts";
+import { isShortRecursion } from "./short-recursions.ts";
 import type { Statement } from "./statement.ts";
 import type { LexerToken } from "./lexer.ts";
 
@@ -21,6 +23,8 @@ const QUADRATIC_FUNCTIONS = new Set(["instr", "trim", "ltrim", "rtrim"]);
 
 /** Decides whether something outside the outermost select list may take long on one row, except subqueries, whose cost the plan shows. */
 export function canStallOnRow({ tokens }: Pick<Statement, "tokens">, values: readonly SqlValue[]): boolean {
+  // A recursion in front of a join, or of a correlated subquery, repeats the conditions on a row as often as it has steps.
+  if (listRecursiveQueries(tokens).some((query) => !isShortRecursion(tokens, query))) return true;
   const constants = createConstantReader(tokens, values);
   const parentheses = pairParentheses(tokens);
   const canStall = (index: number): boolean => canStallAt(tokens, parentheses, constants, index);
@@ -45,7 +49,6 @@ function canStallAt(
   index: number,
 ): boolean {
   const token = tokens[index];
-  if (isWord(token, "recursive")) return true;
   if (isName(token) && QUADRATIC_FUNCTIONS.has(foldName(token.value)) && isOperator(tokens[index + 1], "("))
     return !hasShortSearch(tokens, constants, index + 1, parentheses.findClosing(index + 1));
   // The work estimate counts the elements of a list.

@@ -57,6 +57,8 @@ export interface SchemaSnapshot {
   readonly statistics: readonly Statistic[];
   /** Approximate number of rows by folded table name; an unknown table counts as large. */
   readonly rowCounts: ReadonlyMap<string, number>;
+  /** Approximate number of different values of columns that row rules compare, by `table.column`, both folded. */
+  readonly valueCounts?: ReadonlyMap<string, number>;
 }
 
 /** The order in which SQLite reads the rows of a table without an index. */

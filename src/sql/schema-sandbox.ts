@@ -1,5 +1,5 @@
-// Holds one in-memory SQLite for databases that each have a different schema, such as users' workspaces. It contains a schema only while
-// work uses it, and nothing of that schema afterwards.
+// Holds one in-memory SQLite for databases that each have a different schema, such as users' workspaces. It contains one schema at a time,
+// which stays until work needs another one: all layers of a read use the same.
 import { MAX_GROWTH_BYTES, refuseWhenExhausted, isEngineBroken } from "./schema-copy-cache.ts";
 import { createEnginePool } from "./engine/pool.ts";
 import type { Engine } from "./engine/sqlite.ts";
@@ -9,38 +9,71 @@ import type { SchemaCopy, SchemaSnapshot } from "./schema-copy.ts";
 
 /** Runs work with short-lived schema copies. */
 export interface SchemaSandbox {
-  /** Runs work with a copy of these tables. Throws `query_refused` when the engine exceeds its allowance or breaks. */
+  /**
+   * Runs work with a copy of these tables. The same snapshot must always come with the same tables. Throws `query_refused` when the
+   * engine exceeds its allowance or breaks.
+   */
   use<T>(snapshot: SchemaSnapshot, tables: readonly string[], work: (copy: SchemaCopy) => T): T;
+}
+
+/** An engine, and the copy that is in it. */
+interface Loaded {
+  readonly engine: Engine;
+  readonly emptyBytes: number;
+  readonly copy: SchemaCopy | undefined;
+  /** How many calls of `use` work with it now. */
+  activeUses: number;
 }
 
 /** Creates a sandbox that takes its engine from this pool. */
 export function createSchemaSandbox(pool = createEnginePool()): SchemaSandbox {
-  let idle: { readonly engine: Engine; readonly emptyBytes: number } | undefined;
+  let loaded: Loaded | undefined;
 
-  const open = (): NonNullable<typeof idle> => {
+  const open = (): Loaded => {
     const engine = pool.open(() => {
-      if (idle?.engine === engine) idle = undefined;
+      if (loaded?.engine === engine) loaded = undefined;
     });
-    return { engine, emptyBytes: engine.memoryBytes() };
+    return { engine, emptyBytes: engine.memoryBytes(), copy: undefined, activeUses: 0 };
+  };
+  const close = (entry: Loaded): void => {
+    if (loaded === entry) loaded = undefined;
+    pool.close(entry.engine);
+  };
+  /** Loads the copy of this snapshot, in place of another one that nothing uses now. */
+  const load = (snapshot: SchemaSnapshot, tables: readonly string[]): Loaded => {
+    if (loaded?.copy?.snapshot === snapshot) return loaded;
+    const idle = loaded !== undefined && loaded.activeUses === 0 ? loaded : open();
+    // If this fails, the engine is not known to be empty, and is not used again.
+    loaded = undefined;
+    try {
+      const copy = pool.use(idle.engine, () => {
+        dropAllTables(idle.engine);
+        return copySchema(snapshot, tables, idle.engine);
+      });
+      return (loaded = { ...idle, copy });
+    } catch (error) {
+      pool.close(idle.engine);
+      throw error;
+    }
   };
 
   return {
     use: (snapshot, tables, work) =>
       refuseWhenExhausted(() => {
-        const { engine, emptyBytes } = idle ?? open();
-        // Nested work must not get the same engine, and the engine is reused only once it is known to be empty.
-        idle = undefined;
-        let isReusable = true;
+        const entry = load(snapshot, tables);
+        const { copy, engine } = entry;
+        if (copy === undefined) throw new TypeError("a loaded engine has a copy");
+        entry.activeUses += 1;
         try {
-          return pool.use(engine, () => work(copySchema(snapshot, tables, engine)));
+          return pool.use(engine, () => work(copy));
         } catch (error) {
-          isReusable = !isEngineBroken(error);
+          if (isEngineBroken(error)) close(entry);
           throw error;
         } finally {
-          if (isReusable && idle === undefined && engine.memoryBytes() <= emptyBytes + MAX_GROWTH_BYTES) {
-            dropAllTables(engine);
-            idle = { engine, emptyBytes };
-          } else pool.close(engine);
+          entry.activeUses -= 1;
+          const isCurrent = loaded === entry;
+          const hasGrown = engine.memoryBytes() > entry.emptyBytes + MAX_GROWTH_BYTES;
+          if (entry.activeUses === 0 && (!isCurrent || hasGrown)) close(entry);
         }
       }),
   };

@@ -20,10 +20,12 @@ export interface SqlProblem {
 
 /**
  * Guard views pass this to a JSON function as a path where a value has no masking token. SQLite repeats an invalid path in its
- * message, so the marker, and not SQLite's wording, identifies the case. A user's SQL may fail with it too: that creates only
- * masking tokens that were missing anyway.
+ * message, so the marker, and not SQLite's wording, identifies the case. A user cannot know the nonce, so no SQL of theirs fails with
+ * it: a second run that depended on a hidden row would reveal the row.
  */
-export const MISSING_MASKING_TOKEN_MARKER = "gatehouse: masking token missing";
+export function buildMissingTokenMarker(nonce: string): string {
+  return `gatehouse: masking token missing ${nonce}`;
+}
 
 /** Names that a message may contain although the user did not write them, because the user may read them. */
 interface ReadableNames {
@@ -244,7 +246,7 @@ function classifyMessage(text: string, context: ProblemContext, query: GuardedQu
   }
   const runPattern = RUN_MESSAGE_PATTERNS.find(([pattern]) => pattern.test(text));
   if (runPattern !== undefined)
-    return createRunProblem(runPattern[1], cause, text.includes(MISSING_MASKING_TOKEN_MARKER));
+    return createRunProblem(runPattern[1], cause, text.includes(buildMissingTokenMarker(nonce)));
   if (TIMED_OUT.test(text))
     return createPrepareProblem("The query took too long. Narrow it with a WHERE on an indexed column.", cause);
   const preparePattern = PREPARE_MESSAGE_PATTERNS.find(([pattern]) => pattern.test(text));

@@ -1,17 +1,18 @@
 // Caches what the layers found out about statements over one copy of a schema, so that they need not find it out again. It decides
-// nothing, and holds neither rows nor bound values. It is dropped with the copy.
+// nothing, and holds neither rows nor bound values.
+import { LRUCache } from "lru-cache";
 import type { GuardedQuery } from "./statement-guard.ts";
-import type { SchemaCopy } from "./schema-copy.ts";
+import type { SchemaCopy, SchemaSnapshot } from "./schema-copy.ts";
 
-/** Caches values by copy and statement. */
+/** Caches values by schema and statement. */
 interface StatementCache<Value> {
   /** Returns the cached value. `buildStatementKey` builds the key. */
   get(copy: SchemaCopy, key: string): Value | undefined;
-  /** Stores a value, and evicts the least recently used values of the copy. */
+  /** Stores a value, and evicts the least recently used values of the schema. */
   set(copy: SchemaCopy, key: string, value: Value): void;
 }
 
-/** Maximum characters of the keys and values that one cache holds for one copy. */
+/** Maximum characters of the keys and values that one cache holds for one schema. */
 const MAX_CHARACTERS = 500_000;
 
 /**
@@ -29,51 +30,18 @@ export function buildStatementKey({ before, body, after, usedViews }: GuardedQue
 }
 
 /** Creates a cache. `countCharacters` returns the size of a value. */
-export function createStatementCache<Value>(
+export function createStatementCache<Value extends {}>(
   countCharacters: (value: Value) => number = () => 0,
   maxCharacters = MAX_CHARACTERS,
 ): StatementCache<Value> {
-  const cacheByCopy = new WeakMap<SchemaCopy, LruCache<Value>>();
+  // What is known of a statement depends on the schema alone, so it outlives a copy that the engine pool evicts.
+  const cacheBySchema = new WeakMap<SchemaSnapshot, LRUCache<string, Value>>();
   return {
-    get: (copy, key) => cacheByCopy.get(copy)?.get(key),
-    set(copy, key, value) {
-      const cache = cacheByCopy.get(copy) ?? createLruCache<Value>(maxCharacters);
-      cacheByCopy.set(copy, cache);
-      cache.set(key, value, key.length + countCharacters(value));
-    },
-  };
-}
-
-interface LruCache<Value> {
-  get(key: string): Value | undefined;
-  set(key: string, value: Value, characters: number): void;
-}
-
-function createLruCache<Value>(maxCharacters: number): LruCache<Value> {
-  // A map keeps insertion order: the least recently used entry comes first.
-  const entries = new Map<string, { readonly value: Value; readonly characters: number }>();
-  let totalCharacters = 0;
-  const remove = (key: string): void => {
-    totalCharacters -= entries.get(key)?.characters ?? 0;
-    entries.delete(key);
-  };
-  return {
-    get(key) {
-      const entry = entries.get(key);
-      if (entry === undefined) return undefined;
-      entries.delete(key);
-      entries.set(key, entry);
-      return entry.value;
-    },
-    set(key, value, characters) {
-      remove(key);
-      if (characters > maxCharacters) return;
-      entries.set(key, { value, characters });
-      totalCharacters += characters;
-      for (const oldest of entries.keys()) {
-        if (totalCharacters <= maxCharacters) return;
-        remove(oldest);
-      }
+    get: ({ snapshot }, key) => cacheBySchema.get(snapshot)?.get(key),
+    set({ snapshot }, key, value) {
+      const cache = cacheBySchema.get(snapshot) ?? new LRUCache<string, Value>({ maxSize: maxCharacters });
+      cacheBySchema.set(snapshot, cache);
+      cache.set(key, value, { size: Math.max(1, key.length + countCharacters(value)) });
     },
   };
 }

@@ -32,12 +32,28 @@ export interface GuardView {
   readonly isRowRestricted: boolean;
   /** Columns that the row rules read. A search on an index of these columns alone finds all rows that the user sees. */
   readonly ruleColumns: readonly string[];
+  /**
+   * Estimates the share of the table's rows that the row rules show, from 0 to 1. `countValues` returns about how many different values
+   * a column has; undefined if that is unknown.
+   */
+  readonly estimateShownShare: (countValues: (column: string) => number | undefined) => number;
   /** Columns whose reading can fail by itself, because a masking token is still missing. */
   readonly fallibleColumns: readonly string[];
   /** Another table that `buildSelect` reads; null if there is none. */
   readonly lookup: Lookup | null;
-  /** Builds the SELECT that reads the base table through the policy. `storageOrder`: columns to sort by if `ordering` is `sorted`. */
-  readonly buildSelect: (parameters: Parameters, ordering: Ordering, storageOrder: readonly string[]) => string;
+  /** Builds the SELECT that reads the base table through the policy. */
+  readonly buildSelect: (parameters: Parameters, options: ViewSelectOptions) => string;
+  /** Returns the view with only these of its `columns`, for a statement that uses no others. Row rules apply as before. */
+  readonly narrow: (columns: ReadonlySet<string>) => GuardView;
+}
+
+/** How to build the SELECT of a guard view. */
+export interface ViewSelectOptions extends Pick<ViewForm, "ruleIndexed"> {
+  readonly ordering: Ordering;
+  /** Columns to sort by if `ordering` is `sorted`. */
+  readonly storageOrder: readonly string[];
+  /** See `GuardOptions`. */
+  readonly nonce: string;
 }
 
 /** A column that a row rule restricts to a single value. */
@@ -63,6 +79,8 @@ export type Ordering = "free" | "unindexed" | "sorted";
 
 /** How the guard views of a statement are computed. */
 export interface ViewForm {
+  /** Whether SQLite may search an index for the row rule. Where the rule shows many rows, other indexes find those of a query faster. */
+  readonly ruleIndexed: boolean;
   /** Whether each view is computed once, before the query around it. This is cheaper if that query would compute it repeatedly. */
   readonly materialized: boolean;
   /**
@@ -258,7 +276,13 @@ function buildViewCtes(
   const storageOrder = findViewStorageOrder(view, options);
   // A table whose storage order cannot be named has rowids, and without indexes SQLite reads it in their order.
   const isUnsorted = ordering === "sorted" && storageOrder === undefined;
-  const select = view.buildSelect(parameters, isUnsorted ? "unindexed" : ordering, storageOrder?.columns ?? []);
+  const { ruleIndexed, nonce } = options;
+  const select = view.buildSelect(parameters, {
+    ordering: isUnsorted ? "unindexed" : ordering,
+    storageOrder: storageOrder?.columns ?? [],
+    ruleIndexed,
+    nonce,
+  });
   // LIMIT -1 limits nothing, but keeps SQLite from merging the view into the query around it and from moving conditions into it. The
   // view is still read row by row. A view that sorts already has such a limit.
   const fence = options.fenced && view.isRowRestricted && (storageOrder?.columns ?? []).length === 0 ? " LIMIT -1" : "";

@@ -2,7 +2,12 @@
 // only serves to refuse obvious mistakes; users never see it.
 import type { PlanLine } from "./engine/sqlite.ts";
 import { foldName } from "./identifier.ts";
-import { roundUpToClassLog2 } from "./row-count-class.ts";
+import { estimateLoop } from "./loop-estimate.ts";
+import { isLoop } from "./plan-loops.ts";
+import type { Loop } from "./loop-estimate.ts";
+import { addLog2, NO_STEPS_LOG2 } from "./log2.ts";
+import { createPlanSources } from "./plan-sources.ts";
+import type { PlanSources, StatementText } from "./plan-sources.ts";
 import type { FrameCost } from "./window-frames.ts";
 
 /** What an estimate knows besides the plan. */
@@ -10,9 +15,8 @@ export interface WorkOptions {
   /** Returns the approximate number of rows of the table with this folded name; undefined if unknown. */
   readonly getRowCount: (table: string) => number | undefined;
   /**
-   * Whether the size of the table with this folded name, or of subqueries if there is no name, counts only by its size class, because a
-   * row rule hides rows. A refusal must not reveal how many: an attacker could vary the other side of a join and find the number by
-   * bisection.
+   * Whether the size of the table with this folded name counts only by its size class, because a row rule hides rows. A refusal must not
+   * reveal how many: an attacker could vary the other side of a join and find the number by bisection.
    */
   readonly usesSizeClass: (table: string | undefined) => boolean;
   /** Lists the folded names of the columns that row rules on the table with this folded name read. */
@@ -21,29 +25,39 @@ export interface WorkOptions {
   readonly maxElements: number;
   /** The costliest window frame that SQLite reads again for each row; undefined if there is none. */
   readonly frame: FrameCost | undefined;
+  /** Whether the table with this folded name has statistics, so that SQLite's cost of a search is no guess. */
+  readonly hasStatistics?: (table: string) => boolean;
+  /** Outlines the statement, which bounds the rows of its subqueries. Without it, a subquery returns all rows that it reads. */
+  readonly readText?: () => StatementText;
 }
 
-/** SQLite's guess for the rows of a table without statistics. */
-const UNKNOWN_ROWS = 1_048_576;
-/** SQLite counts about three steps for each row that a scan passes. */
-const STEPS_PER_ROW = 3;
-
-/** All values are log2. */
-interface Estimate {
-  /** Total steps. */
+/** The costliest part of a statement, by the names in its plan. */
+export interface ExpensivePart {
+  readonly kind: "frame" | "full join" | "correlated subquery" | "join" | "scan";
+  /** What the part reads for each row of `outer`, by its name in the plan. */
+  readonly inner: readonly string[];
+  /** The loops around it that pass more than one row, the outermost first. */
+  readonly outer: readonly string[];
   readonly stepsLog2: number;
-  /** Maximum rows returned. */
-  readonly rowsLog2: number;
 }
-
-/** The factor, as log2, by which a search's estimated steps exceed the rows that it finds. */
-const SEARCH_STEPS_LOG2 = 3;
 
 /** Estimated steps of a statement, as log2. */
 interface WorkEstimate {
   readonly stepsLog2: number;
   /** Steps of one run of the costliest subquery among those that run when a row first reaches them. */
   readonly subqueryStepsLog2: number;
+  /** Undefined for an empty plan. */
+  readonly expensivePart: ExpensivePart | undefined;
+}
+
+/** What the lines below one line of a plan amount to; as log2. */
+interface Branch {
+  /** Steps of each run. */
+  readonly stepsLog2: number;
+  /** Steps that happen once, however often the branch runs. */
+  readonly onceLog2: number;
+  readonly rowsLog2: number;
+  readonly expensivePart: ExpensivePart | undefined;
 }
 
 /**
@@ -51,102 +65,152 @@ interface WorkEstimate {
  * the loops before it, any other subquery once.
  */
 export function estimateWork(lines: readonly PlanLine[], options: WorkOptions): WorkEstimate {
-  const children = new Map<number, PlanLine[]>();
-  for (const line of lines) children.set(line.parent, [...(children.get(line.parent) ?? []), line]);
-  /** Most rows that any subquery of the statement returns: the plan does not say which subquery a scan reads. */
-  let largestSubqueryLog2 = 0;
-  let subqueryStepsLog2 = 0;
-
-  const estimateBelow = (parent: number): Estimate => {
-    let stepsLog2 = 0;
-    let loopRowsLog2: number | undefined;
-    let partRowsLog2 = 0;
-    for (const line of children.get(parent) ?? []) {
-      const { detail } = line;
-      if (isLoop(line)) {
-        const loop = estimateLoop(line, largestSubqueryLog2, options);
-        stepsLog2 = addLog2(stepsLog2, (loopRowsLog2 ?? 0) + loop.stepsLog2);
-        loopRowsLog2 = (loopRowsLog2 ?? 0) + loop.rowsLog2;
-        continue;
-      }
-      const child = estimateBelow(line.id);
-      if (detail === MULTI_INDEX_OR) {
-        stepsLog2 = addLog2(stepsLog2, (loopRowsLog2 ?? 0) + child.stepsLog2);
-        loopRowsLog2 = (loopRowsLog2 ?? 0) + child.rowsLog2;
-        continue;
-      }
-      if (/^(?:MATERIALIZE|CO-ROUTINE) /.test(detail))
-        largestSubqueryLog2 = Math.max(largestSubqueryLog2, child.rowsLog2);
-      if (/^(?:CORRELATED )?(?:SCALAR|LIST) SUBQUERY /.test(detail))
-        subqueryStepsLog2 = Math.max(subqueryStepsLog2, child.stepsLog2);
-      partRowsLog2 = addLog2(partRowsLog2, child.rowsLog2);
-      stepsLog2 = addLog2(
-        stepsLog2,
-        detail.startsWith("CORRELATED ") ? (loopRowsLog2 ?? 0) + child.stepsLog2 : child.stepsLog2,
-      );
-    }
-    // A query without loops of its own consists of parts, such as the two sides of a UNION.
-    return { stepsLog2, rowsLog2: loopRowsLog2 ?? partRowsLog2 };
+  const walk = new PlanWalk(lines, options);
+  const { stepsLog2, onceLog2, expensivePart } = walk.estimateBelow(0, "");
+  const totalLog2 = addLog2(stepsLog2, onceLog2);
+  return {
+    // A number that could not be computed refuses the statement.
+    stepsLog2: Number.isNaN(totalLog2) ? Number.POSITIVE_INFINITY : totalLog2,
+    subqueryStepsLog2: walk.subqueryStepsLog2,
+    expensivePart: expensivePart && walk.namePart(expensivePart),
   };
-  const { stepsLog2 } = estimateBelow(0);
-  return { stepsLog2, subqueryStepsLog2 };
+}
+
+class PlanWalk {
+  readonly #children: ReadonlyMap<number, readonly PlanLine[]>;
+  readonly #options: WorkOptions;
+  readonly #sources: PlanSources;
+  subqueryStepsLog2 = 0;
+
+  constructor(lines: readonly PlanLine[], options: WorkOptions) {
+    this.#children = Map.groupBy(lines, ({ parent }) => parent);
+    this.#options = options;
+    this.#sources = createPlanSources(lines, options.readText);
+  }
+
+  /** Replaces aliases by the names that they stand for. */
+  namePart({ inner, outer, ...part }: ExpensivePart): ExpensivePart {
+    const nameSource = (name: string): string => this.#sources.nameSource(name);
+    return { ...part, inner: inner.map(nameSource), outer: outer.map(nameSource) };
+  }
+
+  /** Estimates the lines below a line. `query` is the name of the subquery that they belong to. */
+  estimateBelow(parent: number, query: string): Branch {
+    const level = new Level(this.#children.get(parent) ?? []);
+    for (const line of level.lines) this.#addLine(level, line, query);
+    return level.toBranch();
+  }
+
+  #addLine(level: Level, line: PlanLine, query: string): void {
+    const { detail } = line;
+    if (isLoop(line)) {
+      level.addLoop(estimateLoop(line, this.#sources, level.siblings, this.#options), detail.endsWith(" LEFT-JOIN"));
+      return;
+    }
+    const subquery = /^(MATERIALIZE|CO-ROUTINE) (.+)$/.exec(detail);
+    const name = foldName(subquery?.[2] ?? "");
+    const child = this.estimateBelow(line.id, subquery === null ? query : name);
+    if (subquery !== null) {
+      const rowsLog2 = this.#sources.boundRowsLog2(name, child.rowsLog2);
+      this.#sources.add(name, rowsLog2);
+      level.siblings.set(name, rowsLog2);
+      level.addSubquery(child, subquery[1] === "MATERIALIZE" && this.#sources.runsOnce(name));
+    } else if (detail === MULTI_INDEX_OR) level.addLoop({ ...child, name: "", hasFrame: false }, false);
+    else if (/^(?:CORRELATED )?(?:SCALAR|LIST) SUBQUERY /.test(detail)) {
+      this.subqueryStepsLog2 = Math.max(this.subqueryStepsLog2, addLog2(child.stepsLog2, child.onceLog2));
+      if (detail.startsWith("CORRELATED "))
+        level.addCorrelated(
+          child,
+          level.isSorted() ? Number.POSITIVE_INFINITY : this.#sources.boundListRunsLog2(query),
+        );
+      else level.addSubquery(child, true);
+    } else if (detail.startsWith("RIGHT-JOIN ")) level.addRightJoin(child);
+    else level.addPart(child, detail === "RECURSIVE STEP" ? this.#sources.countStepsLog2(query) : 0);
+  }
+}
+
+/** The lines below one line of a plan, of which the loops are nested. */
+class Level {
+  readonly lines: readonly PlanLine[];
+  /** log2 of the rows of the subqueries that begin on this level, by name. */
+  readonly siblings = new Map<string, number>();
+  #stepsLog2 = NO_STEPS_LOG2;
+  #onceLog2 = NO_STEPS_LOG2;
+  #expensivePart: ExpensivePart | undefined;
+  /** Iterations of the innermost loop so far; undefined before the first loop. */
+  #loopRowsLog2: number | undefined;
+  /** Rows of parts that are no loops, such as the two sides of a UNION. */
+  #partRowsLog2 = NO_STEPS_LOG2;
+  readonly #outer: string[] = [];
+  readonly #hasRightJoin: boolean;
+
+  constructor(lines: readonly PlanLine[]) {
+    this.lines = lines;
+    this.#hasRightJoin = lines.some(({ detail }) => detail.startsWith("RIGHT-JOIN "));
+  }
+
+  /** Whether SQLite sorts the rows. It computes the select list of each row that enters the first ones, which may be every row. */
+  isSorted(): boolean {
+    return this.lines.some(({ detail }) => detail.startsWith("USE TEMP B-TREE FOR ORDER BY"));
+  }
+
+  toBranch(): Branch {
+    return {
+      stepsLog2: this.#stepsLog2,
+      onceLog2: this.#onceLog2,
+      rowsLog2: this.#loopRowsLog2 ?? Math.max(0, this.#partRowsLog2),
+      expensivePart: this.#expensivePart,
+    };
+  }
+
+  addLoop({ stepsLog2, onceLog2, rowsLog2, name, hasFrame }: Loop, isRightSide: boolean): void {
+    const runsLog2 = this.#loopRowsLog2 ?? 0;
+    const joinKind = isRightSide && this.#hasRightJoin ? "full join" : "join";
+    const kind = hasFrame ? "frame" : this.#outer.length > 0 ? joinKind : "scan";
+    this.#addSteps(runsLog2 + stepsLog2, { kind, inner: [name], outer: [...this.#outer] });
+    this.#onceLog2 = addLog2(this.#onceLog2, onceLog2);
+    this.#loopRowsLog2 = runsLog2 + rowsLog2;
+    if (rowsLog2 > 0) this.#outer.push(name);
+  }
+
+  addCorrelated({ stepsLog2, onceLog2, expensivePart }: Branch, maxRunsLog2: number): void {
+    const inner = expensivePart === undefined ? [] : [...expensivePart.outer, ...expensivePart.inner];
+    const part = { kind: "correlated subquery", inner, outer: [...this.#outer] } as const;
+    this.#addSteps(Math.min(this.#loopRowsLog2 ?? 0, maxRunsLog2) + stepsLog2, part);
+    this.#onceLog2 = addLog2(this.#onceLog2, onceLog2);
+  }
+
+  /** Adds a subquery that runs once for each run of this level, or once at all. */
+  addSubquery({ stepsLog2, onceLog2, expensivePart }: Branch, runsOnce: boolean): void {
+    this.#onceLog2 = addLog2(this.#onceLog2, runsOnce ? addLog2(onceLog2, stepsLog2) : onceLog2);
+    if (!runsOnce) this.#stepsLog2 = addLog2(this.#stepsLog2, stepsLog2);
+    this.#notePart(expensivePart);
+  }
+
+  /** Adds the rows of the right side of a join that matched nothing. They are read after all others. */
+  addRightJoin(child: Branch): void {
+    this.addSubquery(child, false);
+    this.#loopRowsLog2 = addLog2(this.#loopRowsLog2 ?? 0, child.rowsLog2);
+  }
+
+  addPart(child: Branch, runsLog2: number): void {
+    this.addSubquery({ ...child, stepsLog2: runsLog2 + child.stepsLog2 }, false);
+    this.#partRowsLog2 = addLog2(this.#partRowsLog2, runsLog2 + child.rowsLog2);
+  }
+
+  #addSteps(stepsLog2: number, part: Omit<ExpensivePart, "stepsLog2">): void {
+    this.#stepsLog2 = addLog2(this.#stepsLog2, stepsLog2);
+    this.#notePart({ ...part, stepsLog2 });
+  }
+
+  #notePart(part: ExpensivePart | undefined): void {
+    if (part !== undefined && part.stepsLog2 > (this.#expensivePart?.stepsLog2 ?? NO_STEPS_LOG2))
+      this.#expensivePart = part;
+  }
 }
 
 /** A loop over several indexes, one after the other. */
 const MULTI_INDEX_OR = "MULTI-INDEX OR";
-
-function isLoop({ detail }: PlanLine): boolean {
-  return /^(?:SCAN|SEARCH) /.test(detail);
-}
-
-/** Estimates one run of a loop. */
-function estimateLoop({ cost, detail }: PlanLine, largestSubqueryLog2: number, options: WorkOptions): Estimate {
-  const elementsLog2 = Math.log2(options.maxElements);
-  if (/ VIRTUAL TABLE INDEX /.test(detail)) return { stepsLog2: elementsLog2, rowsLog2: elementsLog2 };
-  const constant = /^SCAN (\d+ )?CONSTANT ROWS?/.exec(detail);
-  if (constant !== null)
-    return { stepsLog2: Math.log2(Number(constant[1] ?? 1)), rowsLog2: Math.log2(Number(constant[1] ?? 1)) };
-  const tableName = /^(?:SCAN|SEARCH) main\.(.+?)(?: USING .*| LEFT-JOIN)?$/.exec(detail)?.[1];
-  const coarsen = options.usesSizeClass(tableName === undefined ? undefined : foldName(tableName))
-    ? roundUpToClassLog2
-    : (size: number): number => size;
-  const rowsLog2 =
-    tableName === undefined
-      ? largestSubqueryLog2
-      : coarsen(Math.log2(Math.max(1, options.getRowCount(foldName(tableName)) ?? UNKNOWN_ROWS)));
-  // SQLite puts the rows that a window function reads into a subquery.
-  const frameLog2 = tableName === undefined ? estimateFrame(rowsLog2, options) : 0;
-  const fullScan = { stepsLog2: rowsLog2 + frameLog2 + Math.log2(STEPS_PER_ROW), rowsLog2 };
-  // SQLite assumes that a range covers a fixed part of its table, but it may cover all of it.
-  if (!detail.startsWith("SEARCH ") || !/[(\s](?:[^()=<>]|<expr>)*=\?/.test(detail)) return fullScan;
-  // An equality on the rowid finds one row. Any other search finds the part of the table that SQLite guesses.
-  const stepsLog2 = Math.min(coarsen(cost / 10), fullScan.stepsLog2);
-  if (/ \(rowid=\?\)(?: LEFT-JOIN)?$/.test(detail)) return { stepsLog2, rowsLog2: 0 };
-  // Without statistics SQLite guesses ten rows. A search for a row rule finds all rows that the user sees, though, and the cost of a frame
-  // grows with the square of the actual rows.
-  const isGuess =
-    options.frame !== undefined || (tableName !== undefined && searchesRuleColumnsOnly(detail, tableName, options));
-  return isGuess ? fullScan : { stepsLog2, rowsLog2: Math.max(0, Math.min(stepsLog2 - SEARCH_STEPS_LOG2, rowsLog2)) };
-}
-
-/** Whether a search compares only columns of the table's row rules. */
-function searchesRuleColumnsOnly(detail: string, tableName: string, { listRuleColumns }: WorkOptions): boolean {
-  const terms = / \(([^()]*)\)(?: LEFT-JOIN)?$/.exec(detail)?.[1]?.split(" AND ") ?? [];
-  const ruleColumns = listRuleColumns(foldName(tableName));
-  return terms.length > 0 && terms.every((term) => ruleColumns.has(foldName(term.replace(/[<>=]+\?$/, ""))));
-}
-
-/** Estimates the steps that a window frame adds for each of these rows, as log2. */
-function estimateFrame(rowsLog2: number, { frame }: WorkOptions): number {
-  if (frame === undefined) return 0;
-  return Math.max(0, Math.log2(frame.stepsPerRow) + Math.min(rowsLog2, Math.log2(frame.rows)));
-}
-
-/** log2(2^a + 2^b). */
-function addLog2(a: number, b: number): number {
-  const [more, less] = a > b ? [a, b] : [b, a];
-  return more + Math.log2(1 + 2 ** (less - more));
-}
 
 /** Lists the names of the indexes that a plan uses. */
 export function listUsedIndexes(lines: readonly PlanLine[]): readonly string[] {
@@ -166,15 +230,4 @@ export function hasSingleRowSource(lines: readonly PlanLine[]): boolean {
     lines.filter(({ detail }) => /^(?:SCAN|SEARCH) main\.| VIRTUAL TABLE INDEX | CONSTANT ROWS?/.test(detail)).length <=
     1
   );
-}
-
-/** Checks whether a plan scans a whole table inside another loop, as it must for masked columns, which have no index. */
-export function hasNestedScan(lines: readonly PlanLine[]): boolean {
-  const parentsWithLoop = new Set<number>();
-  return lines.some((line) => {
-    if (!isLoop(line) && line.detail !== MULTI_INDEX_OR) return false;
-    const isInner = parentsWithLoop.has(line.parent);
-    parentsWithLoop.add(line.parent);
-    return isInner && line.detail.startsWith("SCAN ");
-  });
 }

@@ -76,6 +76,7 @@ export async function compareSavedQueries(
     const options = {
       nonce: "start",
       maxReadRows: 1,
+      ruleIndexed: true,
       materialized: false,
       fenced: false,
       ordering: "free",

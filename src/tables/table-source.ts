@@ -1,31 +1,23 @@
 // The table source that D1 databases and workspaces share. `read`, through the governed-SQL middleware, is the only way to rows.
-import { AppError } from "../errors.ts";
-import { newId } from "../lib/ids.ts";
 import type { Column, SourceDeclaration, TableDataset } from "../policy/model.ts";
 import type { MaskingTokenColumn } from "../masking-tokens/masking-token-columns.ts";
 import { createGuardView } from "../policy/guard-view.ts";
 import { decodeRows } from "../sql/result-encoding.ts";
 import type { Cell, SizeCut } from "../sql/result-encoding.ts";
-import { frameQuery, listUsedViews } from "../sql/statement-guard.ts";
+import { listUsedViews } from "../sql/statement-guard.ts";
 import { foldName, quoteIdentifier } from "../sql/identifier.ts";
 import { nameResultColumns } from "../sql/result-names.ts";
 import { assumeShape } from "../sql/result-shape.ts";
-import { namesRowid, replaceRowids } from "../sql/rowid-names.ts";
 import { parseTrustedStatement } from "../sql/statement.ts";
-import type { Statement } from "../sql/statement.ts";
-import { DatabaseError, SchemaDrift, compose } from "../read/read-pipeline.ts";
-import type { Execute, Middleware, ReadRequest, Schema, SchemaCache } from "../read/read-pipeline.ts";
+import { createReadExecutor } from "../read/read-executor.ts";
+import type { MissingTokens, ReadOrder } from "../read/read-executor.ts";
+import { DatabaseError } from "../read/read-pipeline.ts";
+import type { Execute, Middleware, SchemaCache } from "../read/read-pipeline.ts";
 import { governRow } from "../read/source.ts";
 import type { GovernedRow, VisibleTable, TableRead, TableSource } from "../read/source.ts";
 import { MIN_WIDE_SHARE, findWideCell } from "../read/wide-cell.ts";
 import type { WideCell } from "../read/wide-cell.ts";
 import type { MaskingTokenStore } from "../masking-tokens/masking-token-store.ts";
-
-type TableReadRequest = Omit<ReadRequest, "nonce">;
-
-function isDrift(error: unknown): boolean {
-  return error instanceof SchemaDrift || (error instanceof DatabaseError && error.problem.isDrift);
-}
 
 /** The masking tokens of a source, with the columns that some rule masks with them. */
 export interface MaskingTokens {
@@ -38,7 +30,7 @@ function nameWideCell(
   { limit, row, columnIndex, bytes }: SizeCut,
   columns: readonly string[],
   rows: readonly (readonly Cell[])[],
-  { maxReadRows, maxTotalBytes }: TableReadRequest,
+  { maxReadRows, maxTotalBytes }: ReadOrder,
 ): WideCell | null {
   // The row after the last one that was asked for only shows that there are more.
   if (row > maxReadRows) return null;
@@ -52,8 +44,15 @@ function nameWideCell(
 /** The most masking tokens that one query creates before it is retried. */
 const MASKING_TOKENS_PER_QUERY = 5000;
 
-/** The view form to start with, before the planner knows the indexes and what the statement does. */
-const SAFEST_FORM = { materialized: false, fenced: true, ordering: "sorted", orderSafe: [] } as const;
+/** Creates the masking tokens that the tables of a statement lack. */
+function createMissingTokens({ store, columns }: MaskingTokens): MissingTokens {
+  return {
+    async fill({ names }) {
+      const usedColumns = columns.filter(({ dataset }) => names.has(foldName(dataset.table)));
+      await store.fillMissing(usedColumns, MASKING_TOKENS_PER_QUERY);
+    },
+  };
+}
 
 interface TableSourceParts {
   readonly declaration: SourceDeclaration;
@@ -73,75 +72,30 @@ export function createTableSource(parts: TableSourceParts): TableSource {
     if (maskingTokens === null) throw new TypeError(`the source ${declaration.name} has no masking tokens`);
     return maskingTokens.store.qualifyDomain(domain);
   };
-  const execute = compose(parts.middleware, parts.execute);
+  const execute = createReadExecutor({
+    sourceName: declaration.name,
+    schemaCache,
+    middleware: parts.middleware,
+    execute: parts.execute,
+    missingTokens: maskingTokens === null ? null : createMissingTokens(maskingTokens),
+  });
 
-  /** Opens the schema. Throws if a table that the request uses differs from its declaration. */
-  function openSchema({ statement, views }: TableReadRequest): Promise<Schema> {
-    return schemaCache.open(listUsedViews(statement, views).map((view) => view.name));
-  }
-
-  async function attempt(request: TableReadRequest, schema: Schema): Promise<TableRead> {
-    const nonce = newId();
-    const statement = resolveRowids(request, schema);
-    const query = frameQuery(statement, request.values, request);
-    const context = { request: { ...request, statement, nonce }, query, schema, checkStatements: [] };
-    const { records, columns, bookmark, shape } = await execute(context);
+  async function readTables(order: ReadOrder): Promise<TableRead> {
+    const { execution, statement, nonce } = await execute(order);
+    const { records, columns, bookmark, shape } = execution;
     const { rows, sizeCut } = decodeRows(records, columns.length, nonce);
-    const usedViews = listUsedViews(statement, request.views);
-    const names = nameResultColumns(columns, statement, request.statement.text, usedViews);
+    const usedViews = listUsedViews(statement, order.views);
+    const names = nameResultColumns(columns, statement, order.statement.text, usedViews);
     return {
       columns: names,
-      rows: rows.slice(0, request.maxReadRows).map((row) => governRow(row)),
-      hasMore: rows.length > request.maxReadRows || sizeCut !== null,
+      rows: rows.slice(0, order.maxReadRows).map((row) => governRow(row)),
+      hasMore: rows.length > order.maxReadRows || sizeCut !== null,
       isCutBySize: sizeCut !== null,
-      wideCell: sizeCut === null ? null : nameWideCell(sizeCut, names, rows, request),
+      wideCell: sizeCut === null ? null : nameWideCell(sizeCut, names, rows, order),
       statement,
       shape: shape ?? assumeShape(usedViews, columns.length),
       bookmark,
     };
-  }
-
-  /** Retries once, on the primary database, if the schema has changed since it was copied or the replica lags behind. */
-  async function attemptTwice(request: TableReadRequest): Promise<TableRead> {
-    const schema = await openSchema(request);
-    try {
-      return await attempt(request, schema);
-    } catch (error) {
-      if (!isDrift(error)) throw error;
-      schemaCache.invalidate(schema);
-    }
-    try {
-      return await attempt({ ...request, bookmark: "first-primary" }, await openSchema(request));
-    } catch (error) {
-      if (!isDrift(error)) throw error;
-      const message = `The tables of ${declaration.name} are changing. Try again in a minute.`;
-      throw new AppError("source_unavailable", message, { cause: error });
-    }
-  }
-
-  /** Creates missing masking tokens and retries: a guard view fails on purpose on a value that has none. */
-  async function attemptWithTokens(request: TableReadRequest): Promise<TableRead> {
-    try {
-      return await attemptTwice(request);
-    } catch (error) {
-      if (!(error instanceof DatabaseError && error.problem.isMaskingTokenMissing) || maskingTokens === null)
-        throw error;
-      const usedColumns = maskingTokens.columns.filter(({ dataset }) =>
-        request.statement.names.has(foldName(dataset.table)),
-      );
-      const { filled, isComplete } = await maskingTokens.store.fillMissing(usedColumns, MASKING_TOKENS_PER_QUERY);
-      if (filled === 0) throw error;
-      return attemptTwice({ ...request, bookmark: "first-primary" }).catch((secondError: unknown) => {
-        throw isComplete || !(secondError instanceof DatabaseError && secondError.problem.isMaskingTokenMissing)
-          ? secondError
-          : createTokensPendingError(secondError);
-      });
-    }
-  }
-
-  function createTokensPendingError(cause: unknown): AppError {
-    const message = `The masking tokens of ${declaration.name} are still being created. Try again in a minute.`;
-    return new AppError("source_unavailable", message, { cause });
   }
 
   const source: TableSource = {
@@ -151,8 +105,7 @@ export function createTableSource(parts: TableSourceParts): TableSource {
     async read(tables, statement, values, { maxReadRows, maxValueBytes, maxTotalBytes, bookmark }) {
       const views = tables.map(({ dataset, decision }) => createGuardView(decision, dataset, qualifyDomain));
       const limits = { maxReadRows, maxValueBytes, maxTotalBytes };
-      const request = { statement, values, views, ...limits, bookmark, form: SAFEST_FORM };
-      return attemptWithTokens(request).catch((error: unknown) => {
+      return readTables({ statement, values, views, ...limits, bookmark }).catch((error: unknown) => {
         throw error instanceof DatabaseError ? error.problem.error : error;
       });
     },
@@ -169,16 +122,6 @@ export function createTableSource(parts: TableSourceParts): TableSource {
     },
   };
   return source;
-}
-
-/** Puts the key column in place of each rowid. Only a column that the view shows can take its place. */
-function resolveRowids({ statement, views }: TableReadRequest, schema: Schema): Statement {
-  if (!namesRowid(statement)) return statement;
-  const tables = listUsedViews(statement, views).map(({ name, columns }) => {
-    const key = schema.use((copy) => copy.getTableShape(name).rowidColumn);
-    return { name, columns, rowidColumn: columns.find((column) => foldName(column) === key) };
-  });
-  return replaceRowids(statement, tables);
 }
 
 /** The byte limit of a value that can have a masking token. */

@@ -1,9 +1,9 @@
 // The audit of every operation: no answer is returned without its audit record, whatever fails.
 import { describe, expect, it } from "vitest";
-import { StillRunningError, createWithAudit } from "../../src/audit/audit.ts";
+import { ResultNumberUsedError, StillRunningError, createWithAudit } from "../../src/audit/audit.ts";
 import { AppError } from "../../src/errors.ts";
 import { NO_MEMBER_RECORD } from "../../src/policy/model.ts";
-import type { BeginResult, CommitResult, Ledger, Outcome } from "../../src/audit/audit-record.ts";
+import type { BeginResult, CommitResult, Ledger, Outcome, UnstoredResult } from "../../src/audit/audit-record.ts";
 import sample from "../../sample/gatehouse.config.ts";
 
 const caller = { identity: { subjectId: "s", email: "analyst@harbor.example", groups: [] }, clientId: "c" };
@@ -14,6 +14,7 @@ const audited = { answer: "the answer", datasets: ["d"], rules: ["r"], rows: 1 }
 function auditOver(begin: () => Promise<BeginResult>, commit: () => Promise<CommitResult>) {
   const committed: Outcome[] = [];
   const lockStates: string[] = [];
+  const unstored: UnstoredResult[] = [];
   const background: Promise<unknown>[] = [];
   const ledger: Ledger = {
     begin,
@@ -23,6 +24,7 @@ function auditOver(begin: () => Promise<BeginResult>, commit: () => Promise<Comm
       return commit();
     },
     release: async () => void lockStates.push("released"),
+    reportUnstored: async (_call, report) => void unstored.push(report),
   };
   const waitUntil = (work: Promise<unknown>): void => void background.push(work);
   const withAudit = createWithAudit({
@@ -31,10 +33,11 @@ function auditOver(begin: () => Promise<BeginResult>, commit: () => Promise<Comm
     newId: () => "call",
     waitUntil,
   });
-  return { committed, lockStates, background, withAudit };
+  return { committed, lockStates, unstored, background, withAudit };
 }
 
-const ok = async () => ({ ok: true, seq: 1, bookmark: null, member: NO_MEMBER_RECORD }) as const;
+const results = { number: 1, committedCalls: [] };
+const ok = async () => ({ ok: true, seq: 1, bookmark: null, member: NO_MEMBER_RECORD, results }) as const;
 const disconnected = async () => Promise.reject(new Error("network connection lost"));
 
 describe("createWithAudit", () => {
@@ -85,6 +88,52 @@ describe("createWithAudit", () => {
   });
 });
 
+describe("a call that stores a result", () => {
+  it("stores it while its record is written, and returns the answer after both", async () => {
+    const steps: string[] = [];
+    const recorded = Promise.withResolvers<void>();
+    const { withAudit, committed } = auditOver(ok, async () => {
+      steps.push("commit");
+      await recorded.promise;
+      return ok();
+    });
+    const keep = async (): Promise<void> => {
+      steps.push("keep");
+      recorded.resolve();
+    };
+    const answer = withAudit(caller, request, async () => ({ ...audited, result: "r1", keep }));
+    expect(await answer).toBe("the answer");
+    expect(steps).toEqual(["commit", "keep"]);
+    expect(committed).toMatchObject([{ result: "answered", kept: "r1" }]);
+  });
+
+  it("returns nothing when only the result could not be stored, and the ledger learns of it", async () => {
+    const { withAudit, unstored } = auditOver(ok, ok);
+    const work = async () => ({ ...audited, result: "r1", keep: async () => Promise.reject(new Error("no room")) });
+    await expect(withAudit(caller, request, work)).rejects.toThrow("no room");
+    expect(unstored).toEqual([{ subjectId: "s", lastNumber: null }]);
+  });
+
+  it("tells the ledger the last number when the workspace has used the number before", async () => {
+    const { withAudit, unstored } = auditOver(ok, ok);
+    const keep = async () => Promise.reject(new ResultNumberUsedError(57));
+    await expect(withAudit(caller, request, async () => ({ ...audited, result: "r1", keep }))).rejects.toMatchObject({
+      code: "interrupted",
+    });
+    expect(unstored).toEqual([{ subjectId: "s", lastNumber: 57 }]);
+  });
+
+  it("returns nothing when only its record could not be written, although the result was stored", async () => {
+    const { withAudit, unstored } = auditOver(ok, disconnected);
+    let isKept = false;
+    const keep = async (): Promise<void> => void (isKept = true);
+    await expect(withAudit(caller, request, async () => ({ ...audited, result: "r1", keep }))).rejects.toThrow(
+      "network connection lost",
+    );
+    expect([isKept, unstored]).toEqual([true, []]);
+  });
+});
+
 describe("a query that takes too long", () => {
   it("keeps its lock until the database has finished or failed", async () => {
     for (const end of ["resolve", "reject"] as const) {
@@ -122,6 +171,7 @@ describe("onSubject", () => {
       begin: ok,
       commit: async (_call, outcome) => (committed.push(outcome), ok()),
       release: async () => {},
+      reportUnstored: async () => {},
     };
     const onSubject = async () => Promise.reject(new Error("the table is locked"));
     const dependencies = { policy: sample.policy, openLedger: () => ledger, newId: () => "call", waitUntil: () => {} };

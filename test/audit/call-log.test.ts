@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { createCallLog, parseCallLine, withCallLog } from "../../src/audit/call-log.ts";
 import type { CallLine } from "../../src/audit/call-log.ts";
 import { StillRunningError } from "../../src/audit/audit.ts";
+import type { AuditedCall } from "../../src/audit/audit.ts";
 import { MAX_REFUSED_STATEMENTS, createRefusedStatements, parseHandover } from "../../src/audit/refused-statements.ts";
 import type { RefusedStatement } from "../../src/audit/refused-statements.ts";
 import { AppError } from "../../src/errors.ts";
@@ -90,7 +91,7 @@ describe("the call log", () => {
     const interrupted = new AppError("interrupted", "the lease is gone");
     const withAudit = withCallLog(
       async (_caller, _request, work) => {
-        await work({ id: "c1", subject: SUBJECT, bookmark: null, grantsDigest: () => "" }).catch(() => {});
+        await work(BEGUN).catch(() => {});
         throw interrupted;
       },
       {
@@ -117,18 +118,14 @@ describe("the call log", () => {
     const background: Promise<unknown>[] = [];
     const pending = Promise.withResolvers<void>();
     const stillRunning = new StillRunningError(new AppError("limit_reached", "late"), pending.promise);
-    const withAudit = withCallLog(
-      async (_caller, _request, work) =>
-        (await work({ id: "c1", subject: SUBJECT, bookmark: null, grantsDigest: () => "" })).answer,
-      {
-        logCall: createCallLog(
-          () => 0,
-          (line) => lines.push(line),
-        ),
-        newId: () => "other",
-        waitUntil: (promise) => background.push(promise),
-      },
-    );
+    const withAudit = withCallLog(async (_caller, _request, work) => (await work(BEGUN)).answer, {
+      logCall: createCallLog(
+        () => 0,
+        (line) => lines.push(line),
+      ),
+      newId: () => "other",
+      waitUntil: (promise) => background.push(promise),
+    });
     const request = { operation: "query", requestText: "", reservedRows: 0, lockedSource: null };
     await expect(withAudit(callerAs("a@b.example"), request, async () => Promise.reject(stillRunning))).rejects.toBe(
       stillRunning,
@@ -148,6 +145,15 @@ describe("the call log", () => {
 });
 
 const SUBJECT = { subjectId: "s", email: "a@b.example", groups: [], roles: [], attributes: {} };
+
+const BEGUN: AuditedCall = {
+  id: "c1",
+  subject: SUBJECT,
+  bookmark: null,
+  ownerId: SUBJECT.subjectId,
+  resultTicket: { number: null, committedCalls: [] },
+  grantsDigest: () => "",
+};
 
 describe("a statement that stopped the server", () => {
   const { statements } = createLoggedGateway();

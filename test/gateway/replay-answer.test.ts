@@ -16,6 +16,7 @@ import sample from "../../sample/gatehouse.config.ts";
 
 const EMAIL = "analyst@harbor.example";
 const QUERY = { target: { source: "shop", sql: "SELECT name, email FROM customers" }, params: [], rowLimit: undefined };
+const NO_RESULTS = { number: null, committedCalls: [] };
 const STREAM = "stream 1";
 
 beforeAll(seedShop);
@@ -98,9 +99,10 @@ describe("mayReplay", () => {
       waitUntil: () => {},
       // A ledger that loses the call after the replay has begun.
       openLedger: () => ({
-        begin: async () => ({ ok: true, bookmark: null, member: NO_MEMBER_RECORD }),
+        begin: async () => ({ ok: true, bookmark: null, member: NO_MEMBER_RECORD, results: NO_RESULTS }),
         commit: async () => ({ ok: false, reason: "no_lease" }),
         release: async () => {},
+        reportUnstored: async () => {},
       }),
     });
     await expect(mayReplayAnswer(withAudit, caller, { what: STREAM, grants })).rejects.toMatchObject({
@@ -117,9 +119,13 @@ describe("withAudit", () => {
       newId,
       waitUntil: () => {},
       openLedger: () => ({
-        begin: async () => (steps.push("begin"), { ok: true, bookmark: null, member: NO_MEMBER_RECORD }),
+        begin: async () => (
+          steps.push("begin"),
+          { ok: true, bookmark: null, member: NO_MEMBER_RECORD, results: NO_RESULTS }
+        ),
         commit: async () => (steps.push("commit"), { ok: true, seq: 1 }),
         release: async () => void steps.push("release"),
+        reportUnstored: async () => void steps.push("unstored"),
       }),
     });
     const caller = { ...callerAs(EMAIL), onGrants: () => void steps.push("grants") };

@@ -155,6 +155,27 @@ describe.each(LAYOUT_0)("the layout of $layout.holder", ({ layout, sql, rows }) 
   });
 });
 
+describe("a table that was added without a new number", () => {
+  it("is created beside the rows of an object that an earlier version wrote", async () => {
+    const { additions: _additions, ...before } = LEDGER_LAYOUT;
+    const [stored, added, number] = await inEmptyObject((storage) => {
+      openLayout(storage, before);
+      storage.sql.exec("INSERT INTO bookmark VALUES ('shop', 'b1')");
+      openLayout(storage, LEDGER_LAYOUT);
+      openLayout(storage, LEDGER_LAYOUT);
+      const { sql } = storage;
+      return [
+        sql.exec("SELECT * FROM bookmark").toArray(),
+        ["result_number", "result_lease", "ended_grant"].map((table) => sql.exec(`SELECT * FROM ${table}`).toArray()),
+        readNumber(storage),
+      ];
+    });
+    expect(stored).toEqual([{ source: "shop", bookmark: "b1" }]);
+    expect(added).toEqual([[], [], []]);
+    expect(number).toBe(LEDGER_LAYOUT.upgrades.length);
+  });
+});
+
 describe("an upgrade that fails", () => {
   it("leaves the layout as it was", async () => {
     const broken: StorageLayout = {

@@ -6,6 +6,7 @@ import { mask } from "../../src/config/define-gatehouse.ts";
 import { AppError } from "../../src/errors.ts";
 import { maintainMaskingTokens } from "../../src/app/open-sources.ts";
 import { parseMaskingTokenKey, deriveMaskingToken } from "../../src/masking-tokens/masking-token-store.ts";
+import { SOURCE_TABLES_SQL } from "../../src/masking-tokens/masking-token-table.ts";
 import { callerAs, gatewayFor } from "../support/gateway.ts";
 import { TOKEN_KEY, createReader, tableSource } from "../support/governed.ts";
 import { NUMBER, TEXT, allow, buildPolicy, key } from "../support/policy-builder.ts";
@@ -224,6 +225,15 @@ describe("maintainMaskingTokens", () => {
       "SELECT value, masking_token AS token FROM _gatehouse_masking_token WHERE domain LIKE 'address#%'",
     ).all();
     expect(results).toEqual([{ value: "Quay Street 1", token: createMaskingToken("address", "Quay Street 1") }]);
+  });
+
+  it("updates the statistics of the masking-token table when it has created masking tokens", async () => {
+    // A new table has no statistics: SQLite deletes them together with the table.
+    const schema = ["DROP TABLE _gatehouse_masking_token", ...SOURCE_TABLES_SQL];
+    await env.OPS_DB.batch(schema.map((sql) => env.OPS_DB.prepare(sql)));
+    await maintainMaskingTokens(world().policy, env, TOKEN_KEY);
+    const statistics = "SELECT count(*) AS n FROM sqlite_stat1 WHERE tbl = '_gatehouse_masking_token'";
+    expect(await env.OPS_DB.prepare(statistics).first("n")).toBeGreaterThan(0);
   });
 
   it("rejects a short key and names its setting", () => {

@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { covers } from "../../src/results/grant-coverage.ts";
 import { formatDisclosure, rankDisclosure, buildDisclosureSql } from "../../src/policy/masks.ts";
 import type { Disclosure, Grant, TableDataset } from "../../src/policy/model.ts";
+import { TOKEN_SQL } from "../support/plain-view.ts";
 
 const HIDDEN: Disclosure = { kind: "hidden" };
 const CLEAR: Disclosure = { kind: "clear" };
@@ -168,7 +169,7 @@ beforeAll(async () => {
     ),
   );
   for (const disclosure of DISCLOSURES) {
-    const expression = buildDisclosureSql(disclosure, '"c"', (domain) => `'${domain}'`);
+    const expression = buildDisclosureSql(disclosure, '"c"', TOKEN_SQL);
     const sql = `SELECT typeof(v) || ' ' || quote(v) || ' ' || hex(v) AS v
       FROM (SELECT n, ${expression} AS v FROM things LIMIT -1) ORDER BY n`;
     const { results } = await env.SHOP_DB.prepare(sql).all<{ v: string }>();

@@ -5,6 +5,7 @@ import { rankDisclosure, buildDisclosureSql } from "../../src/policy/masks.ts";
 import type { Disclosure, Grant, TableDataset } from "../../src/policy/model.ts";
 import { createGuardView, buildGuardViewSql, listVisibleColumns } from "../../src/policy/guard-view.ts";
 import { createParameters } from "../../src/sql/parameters.ts";
+import { PLAIN_VIEW, TOKEN_SQL } from "../support/plain-view.ts";
 
 const CLEAR = { kind: "clear" } as const;
 const HIDDEN = { kind: "hidden" } as const;
@@ -47,7 +48,7 @@ beforeAll(async () => {
 async function readView(grants: readonly Grant[]): Promise<unknown[]> {
   const decision = { allowed: true, dataset: people, grants, rules: [] } as const;
   const parameters = createParameters();
-  const sql = buildGuardViewSql(decision, people, { parameters, qualifyDomain: String }, "free");
+  const sql = buildGuardViewSql(decision, people, { parameters, qualifyDomain: String }, PLAIN_VIEW);
   return (
     await env.SHOP_DB.prepare(`SELECT * FROM (${sql}) ORDER BY 1`)
       .bind(...parameters.values)
@@ -179,7 +180,7 @@ describe("guard views", () => {
       { allowed: true, dataset: people, grants: [grant({ email: EMAIL }, north), grant({}, north)], rules: [] },
       people,
       { parameters, qualifyDomain: String },
-      "free",
+      PLAIN_VIEW,
     );
     expect(parameters.values).toEqual(["north"]);
   });
@@ -188,7 +189,7 @@ describe("guard views", () => {
 describe("masks", () => {
   const applyMask = async (disclosure: Disclosure, value: unknown): Promise<unknown> => {
     const valueSql = typeof value === "string" && value.startsWith("x'") ? value : "?1";
-    const sql = `WITH t(c) AS (SELECT ${valueSql}) SELECT ${buildDisclosureSql(disclosure, '"c"', String)} AS v FROM t`;
+    const sql = `WITH t(c) AS (SELECT ${valueSql}) SELECT ${buildDisclosureSql(disclosure, '"c"', TOKEN_SQL)} AS v FROM t`;
     const statement = env.SHOP_DB.prepare(sql);
     return (await (sql.includes("?1") ? statement.bind(value) : statement).first())?.["v"];
   };

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { describeInexactness, describeMaskedForm } from "../../src/policy/masked-forms.ts";
 import { buildDisclosureSql } from "../../src/policy/masks.ts";
 import type { ColumnType, Disclosure } from "../../src/policy/model.ts";
+import { TOKEN_SQL } from "../support/plain-view.ts";
 
 const CLEAR = { kind: "clear" } as const;
 const YEAR = { kind: "year" } as const;
@@ -11,7 +12,7 @@ const HIDDEN = { kind: "hidden" } as const;
 const bucket = (size: number): Disclosure => ({ kind: "bucket", size });
 
 async function applyMask(disclosure: Disclosure, valueSql: string): Promise<string> {
-  const sql = `WITH t(c) AS (SELECT ${valueSql}) SELECT CAST(${buildDisclosureSql(disclosure, '"c"', String)} AS TEXT) AS v FROM t`;
+  const sql = `WITH t(c) AS (SELECT ${valueSql}) SELECT CAST(${buildDisclosureSql(disclosure, '"c"', TOKEN_SQL)} AS TEXT) AS v FROM t`;
   return String(await env.SHOP_DB.prepare(sql).first("v"));
 }
 

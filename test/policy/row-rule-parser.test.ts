@@ -9,6 +9,7 @@ import { createParameters } from "../../src/sql/parameters.ts";
 import { createReader, tableSource } from "../support/governed.ts";
 import { NUMBER, TEXT, allow, buildPolicy } from "../support/policy-builder.ts";
 import type { Attributes, Rows } from "../support/policy-builder.ts";
+import { PLAIN_VIEW } from "../support/plain-view.ts";
 
 const ATTRIBUTES: Attributes = { region: "north", regions: ["north", "east"], none: [], level: 5, quote: "'; --" };
 
@@ -194,7 +195,7 @@ describe("an index on the column of a row rule", () => {
     const decision = evaluate(policy, resolveSubject(policy, identity, NO_MEMBER_RECORD), dataset, "read");
     if (!decision.allowed) throw new Error("not allowed");
     const parameters = createParameters();
-    const view = buildGuardViewSql(decision, dataset, { parameters, qualifyDomain: String }, "free");
+    const view = buildGuardViewSql(decision, dataset, { parameters, qualifyDomain: String }, PLAIN_VIEW);
     const plan = env.SHOP_DB.prepare(`EXPLAIN QUERY PLAN WITH v AS (${view}) SELECT count(owner) FROM v`);
     return JSON.stringify((await plan.bind(...parameters.values).all()).results);
   };

@@ -6,7 +6,7 @@ import { createDefenceLog } from "../../src/read/defence-log.ts";
 import { createSchemaCache } from "../../src/tables/schema-cache.ts";
 import { defenceReporting } from "../../src/read/defences.ts";
 import { authorizer, exactValues, createGovernedMiddleware, verification } from "../../src/read/governed-middleware.ts";
-import { createWorkspaceSource } from "../../src/results/workspace-source.ts";
+import { createWorkspaceReading, createWorkspaceSource } from "../../src/results/workspace-source.ts";
 import { parseStatement } from "../../src/sql/statement.ts";
 import { DEFENCE_CODES } from "../../src/sql/defence-refusal.ts";
 import { buildOpcodeRefusal } from "../../src/sql/opcodes.ts";
@@ -163,9 +163,11 @@ describe("the defence log has a line", () => {
       workspace,
       results: [],
       objects: [],
-      schemaSandbox: createSchemaSandbox(),
-      maxSteps: 1e9,
-      onRefusal: defenceLog("workspace"),
+      reading: createWorkspaceReading({
+        schemaSandbox: createSchemaSandbox(),
+        maxSteps: 1e9,
+        onRefusal: defenceLog("workspace"),
+      }),
     });
     const limits = { maxReadRows: 1, maxValueBytes: 1000, maxTotalBytes: 1000, bookmark: null };
     const read = source.read([], parseStatement("SELECT zeroblob(9)"), [], limits);

@@ -256,14 +256,28 @@ describe("a failure on a visible row", () => {
 });
 
 describe("a parameter", () => {
-  it.each([
-    ["too long a LIKE pattern", `name <> '${HIDDEN_NAME}' OR name LIKE ?`, ["a".repeat(60)]],
-    ["a part of a LIKE pattern", `name <> '${HIDDEN_NAME}' OR name LIKE '%' || ? || '%'`, ["a".repeat(49)]],
-    ["invalid JSON", `name <> '${HIDDEN_NAME}' OR 1 IN (SELECT value FROM json_each(?))`, ["[1"]],
-    ["an ESCAPE of NUL", `name <> '${HIDDEN_NAME}' OR 'a' LIKE 'a' ESCAPE ?`, ["\u0000"]],
-    ["a LIMIT that is not a number", `name <> '${HIDDEN_NAME}' OR (SELECT 1 LIMIT ?)`, ["x"]],
-    ["too long a strftime format", `name <> '${HIDDEN_NAME}' OR strftime(?, 'now') > ''`, ["%Y".repeat(9000)]],
-  ])("reveals no hidden row as %s", async (_title, condition, values) => {
+  const FAILING = [
+    ["too long a LIKE pattern", `name <> '${HIDDEN_NAME}' OR name LIKE ?`, ["a".repeat(60)], ["b"]],
+    ["a part of a LIKE pattern", `name <> '${HIDDEN_NAME}' OR name LIKE '%' || ? || '%'`, ["a".repeat(49)], ["b"]],
+    ["invalid JSON", `name <> '${HIDDEN_NAME}' OR 1 IN (SELECT value FROM json_each(?))`, ["[1"], ["[2]"]],
+    ["an ESCAPE of NUL", `name <> '${HIDDEN_NAME}' OR 'a' LIKE 'a' ESCAPE ?`, ["\u0000"], ["b"]],
+    ["a LIMIT that is not a number", `name <> '${HIDDEN_NAME}' OR (SELECT 1 LIMIT ?)`, ["x"], [0]],
+    ["too long a strftime format", `name <> '${HIDDEN_NAME}' OR strftime(?, 'now') > ''`, ["%Y".repeat(9000)], ["%Y"]],
+  ] as const;
+
+  it.each(FAILING)(
+    "reveals no hidden row as %s after the same text ran with a harmless value",
+    async (_title, condition, values, harmless) => {
+      // A text of its own, which no other test has planned.
+      const sql = `SELECT name FROM clients WHERE name >= 'H' AND (${condition}) ORDER BY name LIMIT 2`;
+      await readOutcomes(sql, harmless);
+      const [withHidden, withAbsent] = await readOutcomes(sql, values);
+      expect(withHidden).toBe(withAbsent);
+      expect(withHidden).toBe('[["Ida"],["Max"]]');
+    },
+  );
+
+  it.each(FAILING)("reveals no hidden row as %s", async (_title, condition, values) => {
     const [withHidden, withAbsent] = await readOutcomes(
       `SELECT name FROM clients WHERE name >= 'H' AND (${condition}) ORDER BY name LIMIT 1`,
       values,

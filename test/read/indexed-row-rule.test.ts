@@ -4,6 +4,7 @@ import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
 import { createReader } from "../support/governed.ts";
 import { NUMBER, TEXT, allow, buildPolicy } from "../support/policy-builder.ts";
+import { pretendRows } from "../support/pretend-rows.ts";
 
 /** `cases` counts as 30,000 rows. */
 const config = buildPolicy({
@@ -25,6 +26,7 @@ beforeAll(async () => {
         (1, 'north', 'open', 7, 'a'), (30000, 'north', 'open', 7, 'b'), (29999, 'south', 'open', 7, 'c')`,
     ].map((sql) => env.SHOP_DB.prepare(sql)),
   );
+  await pretendRows(env.SHOP_DB, { cases: 30_000 });
 });
 
 describe.each(["one", "two"])("a user with the role %s, whose row rule uses an index", (account) => {

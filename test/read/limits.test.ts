@@ -5,6 +5,7 @@ import { mask } from "../../src/config/define-gatehouse.ts";
 import { describeEncoding, toJsonCell } from "../../src/sql/result-encoding.ts";
 import { createReader } from "../support/governed.ts";
 import { DATE, NUMBER, TEXT, allow, buildPolicy, key } from "../support/policy-builder.ts";
+import { pretendRows } from "../support/pretend-rows.ts";
 
 /** The tables count as a million and a hundred thousand rows. */
 const createConfig = (recursion: boolean) =>
@@ -32,11 +33,11 @@ beforeAll(async () => {
       "CREATE INDEX sales_day ON sales (day)",
       "CREATE TABLE buyers (id INTEGER PRIMARY KEY, name TEXT, email TEXT)",
       "CREATE INDEX buyers_email ON buyers (email)",
-      // Gatehouse estimates a table's size by its highest row number: these count as a million and a hundred thousand rows.
       "INSERT INTO sales VALUES (1, 1, 5, '2026-01-01', 'a'), (1000000, 2, 7, '2026-02-01', 'b')",
       "INSERT INTO buyers VALUES (1, 'Ann', 'ann@a.example'), (100000, 'Bob', 'bob@b.example')",
     ].map((sql) => env.SHOP_DB.prepare(sql)),
   );
+  await pretendRows(env.SHOP_DB, { sales: 1_000_000, buyers: 100_000 });
 });
 
 describe("the work limit", () => {

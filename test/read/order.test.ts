@@ -202,7 +202,10 @@ describe("an index that could leak order", () => {
     const skipPlanning: Middleware = (next) => (context) =>
       next({
         ...context,
-        request: { ...context.request, form: { materialized: false, fenced: false, ordering: "free", orderSafe: [] } },
+        request: {
+          ...context.request,
+          form: { ruleIndexed: true, materialized: false, fenced: false, ordering: "free", orderSafe: [] },
+        },
       });
     const [, ...laterMiddleware] = createGovernedMiddleware({ allowsRecursion: false, maxSteps: 1e9 });
     const { reader } = listenedReader(config, env.SHOP_DB, [skipPlanning, ...laterMiddleware]);

@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import type { SqlValue } from "../../src/sql/parameters.ts";
 import { createReader } from "../support/governed.ts";
 import { NUMBER, TEXT, allow, buildPolicy } from "../support/policy-builder.ts";
+import { pretendRows } from "../support/pretend-rows.ts";
 
 /** `sales` counts as 30,000 rows. The row rule of `ruled` uses an indexed column. */
 const config = buildPolicy({
@@ -22,6 +23,7 @@ beforeAll(async () => {
     env.SHOP_DB.prepare("CREATE INDEX sales_note ON sales (note)"),
     env.SHOP_DB.prepare("INSERT INTO sales VALUES (1, 1, 5, 'a'), (30000, 2, 7, 'b')"),
   ]);
+  await pretendRows(env.SHOP_DB, { sales: 30_000 });
 });
 
 type Case = [window: string, values?: readonly SqlValue[]];

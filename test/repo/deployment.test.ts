@@ -51,7 +51,7 @@ describe("the repository, when deployed", () => {
       /^(?:exec )?node scripts\/(?!install)/.test(scripts[name] ?? ""),
     );
     expect(scriptCommands.length).toBeGreaterThan(8);
-    for (const name of [...scriptCommands, "test", "format", "bench", "bench:sql"])
+    for (const name of [...scriptCommands, "test", "format", "bench", "bench:sql", "bench:analyst"])
       expect(scripts[`pre${name}`], name).toBe("node scripts/install.mjs");
   });
 

@@ -7,6 +7,7 @@ import type { BoundCondition, Disclosure, Grant, TableDataset } from "../../src/
 import { buildGuardViewSql } from "../../src/policy/guard-view.ts";
 import { createParameters } from "../../src/sql/parameters.ts";
 import { createRandom } from "../sql/fuzz/generator.ts";
+import { PLAIN_VIEW } from "../support/plain-view.ts";
 
 const column = (name: string) =>
   ({ name, type: "text", description: name, untrusted: false, hidden: false, references: null, examples: [] }) as const;
@@ -192,7 +193,7 @@ describe("covers with random grants", () => {
     };
     const listRows = async (rows: BoundCondition): Promise<readonly string[]> => {
       const parameters = createParameters();
-      const sql = buildGuardViewSql(today(grant(rows)), dataset, { parameters, qualifyDomain: String }, "free");
+      const sql = buildGuardViewSql(today(grant(rows)), dataset, { parameters, qualifyDomain: String }, PLAIN_VIEW);
       const { results } = await env.SHOP_DB.prepare(sql)
         .bind(...parameters.values)
         .all();
@@ -277,7 +278,7 @@ describe("covers with random grants", () => {
     /** Reads what each row shows, except its id, by id. */
     const readShownRows = async (grants: readonly Grant[]): Promise<ReadonlyMap<unknown, string>> => {
       const parameters = createParameters();
-      const sql = buildGuardViewSql(decision(grants), forms, { parameters, qualifyDomain: String }, "free");
+      const sql = buildGuardViewSql(decision(grants), forms, { parameters, qualifyDomain: String }, PLAIN_VIEW);
       const { results } = await env.SHOP_DB.prepare(sql)
         .bind(...parameters.values)
         .all();

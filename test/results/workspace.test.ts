@@ -36,6 +36,16 @@ const buildQuery = (source: string, sql: string, limit?: number) => ({
   rowLimit: limit,
 });
 
+const buildResult = (call: string, number: number, rows: readonly string[] = ["[1]"]) => ({
+  call,
+  number,
+  ownerId: "owner",
+  columns: [{ name: "a", types: [] }],
+  rows,
+  pages: [0],
+  origin: "{}",
+});
+
 async function failure(promise: Promise<unknown>): Promise<string> {
   const error: unknown = await promise.then(
     (answer) => new Error(`answered ${JSON.stringify(answer)}`),
@@ -177,10 +187,13 @@ describe("a stored result", () => {
 
   it("is deleted, oldest first, when the number or the bytes of results exceed their limit", async () => {
     const object = env.WORKSPACE.get(env.WORKSPACE.idFromName(crypto.randomUUID()));
-    const store = async (call: string, rows: string[]) =>
-      object.store({ call, columns: [{ name: "a", types: [] }], rows, pages: [0], origin: "{}" });
+    const calls: string[] = [];
+    const store = async (call: string, rows: string[]) => {
+      calls.push(call);
+      await object.keep(buildResult(call, calls.length, rows), calls);
+    };
     for (let index = 1; index <= 51; index += 1) await store(String(index), ["[1]"]);
-    const listIds = async () => (await object.open([])).results.map(({ id }) => id);
+    const listIds = async () => (await object.open([], calls)).results.map(({ id }) => id);
     expect([(await listIds()).length, (await listIds())[0], (await listIds()).at(-1)]).toEqual([50, "r2", "r51"]);
     const megabyte = JSON.stringify(["x".repeat(1_000_000)]);
     for (const call of ["a", "b", "c"])
@@ -195,18 +208,16 @@ describe("a stored result", () => {
 
   it("is stored once when the same call stores it twice", async () => {
     const object = env.WORKSPACE.get(env.WORKSPACE.idFromName(crypto.randomUUID()));
-    const result = { call: "one", columns: [{ name: "a", types: [] }], rows: ["[1]"], pages: [0], origin: "{}" };
-    expect([
-      await object.store(result),
-      await object.store(result),
-      await object.store({ ...result, call: "two" }),
-    ]).toEqual(["r1", "r1", "r2"]);
+    const result = buildResult("one", 1);
+    await object.keep(result, []);
+    expect(await object.keep(result, [])).toEqual({ ok: true });
+    expect((await object.open([], ["one"])).results.map(({ id }) => id)).toEqual(["r1"]);
   });
 
   it("is deleted by the alarm when it expires", async () => {
     const object = env.WORKSPACE.get(env.WORKSPACE.idFromName(crypto.randomUUID()));
-    await object.store({ call: "one", columns: [{ name: "a", types: [] }], rows: ["[1]"], pages: [0], origin: "{}" });
-    await object.open(["r1"]);
+    await object.keep(buildResult("one", 1), []);
+    await object.open(["r1"], ["one"]);
     await runInDurableObject(object, async (_instance, { storage }) => {
       expect(await storage.getAlarm()).not.toBeNull();
       expect(storage.sql.exec("SELECT count(*) AS n FROM r1").one()).toEqual({ n: 1 });

@@ -30,8 +30,8 @@ describe("release:check", () => {
 
   it("fails when wrangler reports a size above the limit or no size", () => {
     const report = (gzip: string): string => `Total Upload: 1800.00 KiB / gzip: ${gzip} KiB\n`;
-    expect(checkSize({ folder, report: report("700.00") }).state).toBe("passed");
-    expect(checkSize({ folder, report: report("700.01") }).state).toBe("failed");
+    expect(checkSize({ folder, report: report("750.00") }).state).toBe("passed");
+    expect(checkSize({ folder, report: report("750.01") }).state).toBe("failed");
     expect(checkSize({ folder, report: "nothing" }).state).toBe("failed");
   });
 

@@ -5,12 +5,25 @@ import { findDefinedNames } from "../../src/sql/defined-names.ts";
 import type { LexerToken } from "../../src/sql/lexer.ts";
 import { canFailOnRow } from "../../src/sql/row-error-oracles.ts";
 import { canStallOnRow, mayRunSubqueryOnHiddenRow } from "../../src/sql/row-timing-oracles.ts";
+import { outlineQueries } from "../../src/sql/query-outline.ts";
 import { replaceRowids } from "../../src/sql/rowid-names.ts";
+import { createRowBounds } from "../../src/sql/row-bounds.ts";
 import { parseStatement } from "../../src/sql/statement.ts";
 import type { Statement } from "../../src/sql/statement.ts";
 import { findCostliestFrame } from "../../src/sql/window-frames.ts";
 
 const TABLES = [{ name: "tickets", columns: ["id", "title"], rowidColumn: "id" }];
+
+/** Bounds the rows of each query of a statement, as the estimate does for each subquery of a plan. */
+function boundAllRows(tokens: readonly LexerToken[]): void {
+  const outline = outlineQueries(tokens);
+  const bounds = createRowBounds(outline, [], () => "unknown");
+  for (const query of outline.queries) {
+    bounds.boundRowsLog2(query, 20);
+    bounds.boundListRunsLog2(query);
+    bounds.countStepsLog2(query);
+  }
+}
 
 /** What reads a statement before it is prepared. */
 const READERS: Readonly<Record<string, (statement: Statement) => unknown>> = {
@@ -21,6 +34,8 @@ const READERS: Readonly<Record<string, (statement: Statement) => unknown>> = {
   canStallOnRow: (statement) => canStallOnRow(statement, []),
   mayRunSubqueryOnHiddenRow: (statement) => mayRunSubqueryOnHiddenRow(statement),
   findCostliestFrame: (statement) => findCostliestFrame(statement, []),
+  outlineQueries: ({ tokens }) => outlineQueries(tokens),
+  createRowBounds: ({ tokens }) => boundAllRows(tokens),
 };
 
 const nest = (open: string, inner: string, close: string, levels: number): string =>
@@ -38,6 +53,14 @@ const SHAPES: Readonly<Record<string, (count: number) => string>> = {
   "nested lists before AS": (count) => `SELECT ${nest("(", "1", ")AS(c)", count)}`,
   "nested calls": (count) => `SELECT 1 WHERE ${nest("f(", "1", ")", count)}`,
   "nested calls that compare texts": (count) => `SELECT 1 WHERE ${nest("trim(", "a", ")", count)}`,
+  "WITH queries that group by columns of the one before": (count) =>
+    `WITH c0(a) AS (SELECT 1 a)${Array.from({ length: count / 8 }, (_value, index) => `,c${index + 1} AS (SELECT DISTINCT a+a||a a FROM c${index} GROUP BY 1)`).join("")} SELECT 1`,
+  "nested subqueries in FROM": (count) => `SELECT 1 FROM ${nest("(SELECT DISTINCT a FROM", " t ", ")", count / 4)}`,
+  "long lists of keys": (count) => `SELECT 1 FROM t GROUP BY ${Array(count).fill("a%7").join(",")}`,
+  "recursive WITH queries": (count) =>
+    `WITH ${Array.from({ length: count / 8 }, (_value, index) => `c${index} AS (SELECT 1 UNION SELECT 1 FROM c${index} LIMIT 9)`).join(",")} SELECT 1`,
+  "windows with EXCLUDE": (count) =>
+    `SELECT ${Array.from({ length: count / 10 }, () => "sum(a)OVER(PARTITION BY b ROWS 1 PRECEDING EXCLUDE TIES)").join(",")} FROM t`,
   "nested aggregates of text": (count) => `SELECT ${nest("group_concat(", "1", ")", count / 2)}`,
 };
 

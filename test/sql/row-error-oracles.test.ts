@@ -180,3 +180,80 @@ describe("TOTAL_FUNCTIONS", () => {
     },
   );
 });
+
+describe("canFailOnRow: texts joined with ||", () => {
+  const decideWith = (sql: string, columns: readonly string[], values: readonly SqlValue[] = []): boolean =>
+    canFailOnRow(parseStatement(sql), values, new Set(), (name) => columns.includes(name));
+
+  it.each<Case>([
+    ["SELECT * FROM json_each('[0,1,2]') d LEFT JOIN t ON t.day >= date('2026-01-01', '+' || d.value || ' days')"],
+    ["SELECT * FROM json_each('[0,1]') AS d JOIN t ON t.day < date('2026-01-01', '+' || (d.value + 1) || ' days')"],
+    ["SELECT * FROM t, json_each(?) WHERE t.day = date('2026-01-01', '+' || value || ' days')", ["[0,1]"]],
+    [
+      "SELECT * FROM t WHERE strftime('%Y', day) || '-Q' || ((CAST(strftime('%m', day) AS INTEGER) + 2) / 3) = '2026-Q1'",
+    ],
+    ["SELECT * FROM t WHERE substr(name, 1, 1) || '.' || length(name) = 'A.4'"],
+    ["SELECT * FROM t WHERE CAST(x AS INTEGER) || ' km' = '5 km'"],
+    ["SELECT * FROM t WHERE date(day) || 'T' || time(day) > '2026'"],
+  ])("cannot fail where both are short: %s", (sql, values = []) => {
+    expect(decideWith(sql, ["day", "name", "x"], values)).toBe(false);
+  });
+
+  it.each<Case>([
+    ["SELECT * FROM t WHERE a || 'x' = 'b'"],
+    ["SELECT * FROM t WHERE 'x' || a = 'b'"],
+    ["SELECT * FROM t WHERE (a) || 'x' = 'b'"],
+    ["SELECT * FROM t WHERE (+ a) || 'x' = 'b'"],
+    ["SELECT * FROM t WHERE (+ + a) || 'x' = 'b'"],
+    [
+      "WITH c AS (SELECT value FROM json_each('[1]') UNION ALL SELECT a FROM t) SELECT * FROM c WHERE 'x' || value = 'b'",
+    ],
+    [
+      "WITH c AS (SELECT by value FROM (SELECT a AS by FROM t)), e AS (SELECT * FROM json_each('[1]')) SELECT * FROM c WHERE 'x' || value = 'b'",
+    ],
+    ["WITH c AS (SELECT group_concat(a) AS g FROM t) SELECT * FROM c WHERE substr(g, 1, 1) || 'x' = 'b'"],
+    ["SELECT * FROM t WHERE (a COLLATE nocase) || 'x' = 'b'"],
+    ["SELECT * FROM t WHERE (SELECT a) || 'x' = 'b'"],
+    ["SELECT * FROM t WHERE (SELECT a + 1, a) || 'x' = 'b'"],
+    ["SELECT * FROM t WHERE (a || b + 1) || 'x' = 'b'"],
+    ["SELECT * FROM t WHERE lower(a + 1) || 'x' = 'b'"],
+    ["SELECT * FROM t WHERE replace(a, 1, 2) || 'x' = 'b'"],
+    ["SELECT * FROM t WHERE substr(a, 1) || 'x' = 'b'"],
+    ["SELECT * FROM t WHERE substr(a, 1, b) || 'x' = 'b'"],
+    ["SELECT * FROM t WHERE substr(a, 1, -1) || 'x' = 'b'"],
+    ["SELECT * FROM t WHERE substr(a, 1, 2000000) || 'x' = 'b'"],
+    ["SELECT * FROM t WHERE substr(a || 1, 1, 2) || 'x' = 'b'"],
+    ["SELECT * FROM t WHERE CAST(a AS TEXT) || 'x' = 'b'"],
+    ["SELECT * FROM t WHERE CAST(a AS BLOB) || 'x' = 'b'"],
+    ["SELECT * FROM t WHERE strftime(a, day) || 'x' = 'b'"],
+    ["SELECT * FROM t WHERE strftime(?, day) || 'x' = 'b'", ["%Y".repeat(9000)]],
+    ["SELECT * FROM t WHERE length(a) || ? = 'b'", ["x".repeat(1_999_999)]],
+    ["SELECT * FROM json_each(?) d JOIN t ON t.a = d.value || d.value", [JSON.stringify(["x".repeat(1_500_000)])]],
+    ["SELECT * FROM json_each(t.a) d, t WHERE 'x' || d.value = 'b'"],
+    ["SELECT * FROM json_each('[1]') d, json_each(a) e WHERE 'x' || d.value = 'b'"],
+    ["SELECT * FROM json_each('[1]') d, (SELECT a AS value FROM t) d WHERE 'x' || d.value = 'b'"],
+    ["SELECT * FROM json_each('[1]') d WHERE EXISTS (SELECT 1 FROM u AS d WHERE 'x' || d.value = 'b')"],
+    ["WITH d(value) AS (SELECT a FROM t) SELECT * FROM d, json_each('[1]') e WHERE 'x' || d.value = 'b'"],
+    [
+      "WITH c(value) AS (SELECT a FROM t) SELECT * FROM c WHERE 'x' || value = 'b' AND 1 IN (SELECT 1 FROM json_each('[1]'))",
+    ],
+    ["WITH c(id, value) AS (SELECT 1, a FROM t) SELECT * FROM c, json_each('[1]') e WHERE 'x' || c.value = 'b'"],
+    ["SELECT * FROM (SELECT a value FROM t), (SELECT 1 FROM json_each('[1]')) WHERE 'x' || value = 'b'"],
+    ["SELECT * FROM (SELECT a AS value FROM t), (SELECT 1 FROM json_each('[1]')) WHERE 'x' || value = 'b'"],
+    ["SELECT * FROM (SELECT lower(a) value FROM t), (SELECT 1 FROM json_each('[1]')) WHERE 'x' || value = 'b'"],
+    ["SELECT * FROM t, json_each('[1]') WHERE 'x' || t.value = 'b'"],
+    ["SELECT * FROM (SELECT x'61' value), (SELECT 1 FROM json_each('[1]')) WHERE value || value = 'b'"],
+    ["SELECT * FROM (SELECT ? value), (SELECT 1 FROM json_each('[1]')) WHERE value || value = 'b'", ["x"]],
+    [
+      "SELECT * FROM (SELECT max(a) FILTER (WHERE 1) value FROM t), (SELECT 1 FROM json_each('[1]')) WHERE 'x' || value = 'b'",
+    ],
+    [`SELECT * FROM t WHERE length(a) || x'${"61".repeat(6000)}' = 'b'`],
+  ])("may fail where one can be long: %s", (sql, values = []) => {
+    expect(decideWith(sql, ["day", "a", "b"], values)).toBe(true);
+  });
+
+  it("may fail on an unqualified value that is a column of a table", () => {
+    const sql = "SELECT * FROM t WHERE 'x' || value = 'b' AND id IN (SELECT id FROM json_each('[1]'))";
+    expect(decideWith(sql, ["id", "value"])).toBe(true);
+  });
+});

@@ -22,7 +22,7 @@ describe("buildStatementKey", () => {
   });
 
   it("differs for views with the same text and different masks or rules", () => {
-    const view = {
+    const view: Omit<GuardView, "buildSelect"> = {
       name: "people",
       readColumns: ["email"],
       clearColumns: ["email"],
@@ -33,6 +33,8 @@ describe("buildStatementKey", () => {
       ruleColumns: [],
       fallibleColumns: [],
       lookup: null,
+      estimateShownShare: () => 1,
+      narrow: () => ({ ...view, buildSelect: () => "" }),
     };
     const buildKey = (change: Partial<GuardView>) =>
       buildStatementKey({ ...query("", "SELECT 1"), usedViews: [{ ...view, buildSelect: () => "", ...change }] }, "n");

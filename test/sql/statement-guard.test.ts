@@ -9,6 +9,7 @@ import { parseStatement } from "../../src/sql/statement.ts";
 const OPTIONS = {
   nonce: "abc",
   maxReadRows: 10,
+  ruleIndexed: true,
   materialized: false,
   fenced: false,
   ordering: "free",
@@ -18,6 +19,8 @@ const OPTIONS = {
 
 const createView = (name: string, select: GuardView["buildSelect"] = () => "SELECT 1"): GuardView => ({
   name,
+  estimateShownShare: () => 1,
+  narrow: () => createView(name, select),
   readColumns: ["id"],
   columns: ["id"],
   clearColumns: ["id"],

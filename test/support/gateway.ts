@@ -7,11 +7,11 @@ import { openSources } from "../../src/app/open-sources.ts";
 import { TOKEN_KEY } from "./governed.ts";
 import { createSchemaSandbox } from "../../src/sql/schema-sandbox.ts";
 
-/** Creates a gateway. `background` receives work that continues after the answer; `watching` logs calls and refuses statements. */
+/** Creates a gateway. `background` receives work that continues after the answer; `overrides` replaces dependencies. */
 export function gatewayFor(
   { policy, organisation, limits }: Gatehouse,
   background: (work: Promise<unknown>) => void = () => {},
-  watching: Pick<GatewayDependencies, "logCall" | "refusedStatements"> = {},
+  overrides: Partial<GatewayDependencies> = {},
 ): Gateway {
   const index = { ...limits, database: env.GATEHOUSE_DB, now: Date.now };
   return createGateway({
@@ -30,7 +30,7 @@ export function gatewayFor(
     schemaSandbox: createSchemaSandbox(),
     newId: () => crypto.randomUUID().replaceAll("-", ""),
     waitUntil: () => {},
-    ...watching,
+    ...overrides,
   });
 }
 

@@ -2,6 +2,7 @@
 // the answer takes long, it becomes a stream whose calls and events are stored. It ends when every request has its response.
 import type { JSONRPCNotification, JSONRPCRequest, RequestId } from "@modelcontextprotocol/server";
 import type { AnswerGrants } from "../../lib/answer-grants.ts";
+import type { SignInState } from "../../lib/sign-in-state.ts";
 import type { JSONRPCResponse } from "./posted-messages.ts";
 import { withInvalidParams } from "../wire/invalid-params.ts";
 import { createLivePass } from "./session-protocol.ts";
@@ -37,6 +38,7 @@ export class Exchange {
   readonly #grantsByRequest = new Map<RequestId, AnswerGrants[]>();
   #resolveReply: (reply: SessionReply) => void = () => {};
   #stream: number | undefined;
+  #hasBegun = false;
 
   /** `stream` is set for calls that an earlier exchange stored before a restart. */
   constructor(
@@ -72,6 +74,12 @@ export class Exchange {
     this.#grantsByRequest.set(id, [...this.#listGrants(id), grants]);
   }
 
+  /** Notes the state of the sign-in for a call. One that has ended is the answer to all requests, unless they are a stream already. */
+  noteSignIn(state: SignInState): void {
+    if (state === "current") this.#hasBegun = true;
+    else this.#resolveReply({ kind: "signed_out" });
+  }
+
   /** Accepts the server's response to one of the requests. */
   respond(id: RequestId, serverResponse: JSONRPCResponse): void {
     const request = this.#pendingRequests.get(id);
@@ -81,7 +89,7 @@ export class Exchange {
     const grants = getResponseGrants(request.method, response, this.#listGrants(id));
     if (this.#stream === undefined) {
       this.#responses.push({ response, grants });
-      if (this.#pendingRequests.size === 0) this.#resolveReply({ kind: "answer", body: this.#buildAnswer() });
+      if (this.#pendingRequests.size === 0) this.#resolveReply(this.#buildReply());
       return;
     }
     const stream = this.#stream;
@@ -124,9 +132,10 @@ export class Exchange {
     this.#resolveReply({ kind: "gone" });
   }
 
-  #buildAnswer(): string {
+  #buildReply(): SessionReply {
     const responses = this.#responses.map(({ response }) => response);
-    return JSON.stringify(this.#isBatch ? responses : responses[0]);
+    const body = JSON.stringify(this.#isBatch ? responses : responses[0]);
+    return { kind: "answer", body, hasBegun: this.#hasBegun };
   }
 
   #listGrants(id: RequestId): readonly AnswerGrants[] {

@@ -9,11 +9,12 @@ import type {
   RequestId,
 } from "@modelcontextprotocol/server";
 import { withGrantsListener } from "../../lib/answer-grants.ts";
+import { withSignInListener } from "../../lib/sign-in-state.ts";
 import { WITHHELD } from "../wire/replay-guard.ts";
 import type { Exchange } from "./request-exchange.ts";
 import { isRequest } from "./posted-messages.ts";
 import type { JSONRPCResponse } from "./posted-messages.ts";
-import { serializeCaller, withCallId } from "./session-protocol.ts";
+import { identifySignIn } from "./session-protocol.ts";
 import type { SessionCaller } from "../wire/protocol-caller.ts";
 import { ServerRequests } from "./server-requests.ts";
 import { getMessageGrants } from "./stream-replays.ts";
@@ -101,7 +102,8 @@ export class ServerInstance {
     // A handler may close its own stream to make the client poll (SEP-1699).
     const closeSSEStream = (): void => this.#streams.close(exchange.openStream());
     for (const request of requests) {
-      const authInfo = withGrantsListener(exchange.caller.authInfo, (grants) => exchange.addGrants(request.id, grants));
+      const watched = withSignInListener(exchange.caller.authInfo, (state) => exchange.noteSignIn(state));
+      const authInfo = withGrantsListener(watched, (grants) => exchange.addGrants(request.id, grants));
       this.#transport.deliver(request, { authInfo, closeSSEStream });
     }
   }
@@ -225,7 +227,7 @@ export class ServerInstance {
   }
 }
 
-/** Whether two callers are equal in everything that handlers see, except for the call id. */
+/** Whether two callers are equal in everything that handlers see, except for the call id and the access token. */
 function isSameSignIn(left: SessionCaller, right: SessionCaller): boolean {
-  return serializeCaller(withCallId(left, "")) === serializeCaller(withCallId(right, ""));
+  return identifySignIn(left) === identifySignIn(right);
 }

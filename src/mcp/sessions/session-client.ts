@@ -1,6 +1,7 @@
 // The Worker's side of 2025-era sessions: translates HTTP requests into calls to the session's Durable Object. The session id
 // is the object's id, so a forged id fails before any object is reached.
 import { SUPPORTED_PROTOCOL_VERSIONS } from "@modelcontextprotocol/server";
+import type { OnSignIn } from "../../lib/sign-in-state.ts";
 import { isAccepted, isAcceptedByName } from "../wire/accept.ts";
 import type { JsonBody } from "../wire/request-guards.ts";
 import { RPC, rpcError } from "../wire/json-rpc.ts";
@@ -11,8 +12,8 @@ import type { SessionCaller } from "../wire/protocol-caller.ts";
 
 /** Serves the HTTP methods of 2025-era sessions. */
 export interface SessionClient {
-  /** Serves POST. `initialize` opens a new session. */
-  post(request: Request, body: JsonBody, caller: SessionCaller): Promise<Response>;
+  /** Serves POST. `initialize` opens a new session. `onSignIn` receives the state of the sign-in when the request began a call. */
+  post(request: Request, body: JsonBody, caller: SessionCaller, onSignIn?: OnSignIn): Promise<Response>;
   /** Serves GET: a stream of new messages, or a stream resumed after an event. */
   listen(request: Request, caller: SessionCaller): Promise<Response>;
   /** Serves DELETE. */
@@ -36,6 +37,7 @@ export function createSessionClient(namespace: SessionNamespace, options: Sessio
   async function withSession(
     request: Request,
     callSession: (session: SessionStub) => Promise<SessionReply>,
+    onSignIn?: OnSignIn,
   ): Promise<Response> {
     const id = request.headers.get(SESSION_HEADER);
     if (id === null)
@@ -48,11 +50,14 @@ export function createSessionClient(namespace: SessionNamespace, options: Sessio
       return createNotFound();
     }
     const stub = namespace.get(objectId);
-    return toHttpResponse(await callSession(stub), stub, id, options);
+    const reply = await callSession(stub);
+    if (reply.kind === "signed_out") onSignIn?.("ended");
+    else if (reply.kind === "answer" && reply.hasBegun) onSignIn?.("current");
+    return toHttpResponse(reply, stub, id, options);
   }
 
   return {
-    async post(request, body, caller) {
+    async post(request, body, caller, onSignIn) {
       // `initialize` negotiates the revision in its parameters. The header names the result, which does not exist yet.
       const isOpening = isInitialize(body.value);
       const refusal =
@@ -60,7 +65,8 @@ export function createSessionClient(namespace: SessionNamespace, options: Sessio
       if (refusal !== undefined) return refusal;
       const serializedCaller = serializeCaller(caller);
       const format = isAcceptedByName(request.headers.get("Accept"), SSE_TYPE) ? "any" : "json";
-      if (!isOpening) return withSession(request, async (session) => session.post(body.text, serializedCaller, format));
+      if (!isOpening)
+        return withSession(request, async (session) => session.post(body.text, serializedCaller, format), onSignIn);
       const id = namespace.newUniqueId();
       const stub = namespace.get(id);
       return toHttpResponse(await stub.open(body.text, serializedCaller), stub, id.toString(), options);
@@ -96,6 +102,8 @@ async function toHttpResponse(
     case "accepted":
       return new Response(null, { status: 202 });
     case "gone":
+    // The endpoint answers with the 401 of its sign-in instead.
+    case "signed_out":
       return createNotFound();
     case "refused":
       return rpcError(400, RPC.invalidRequest, reply.message);

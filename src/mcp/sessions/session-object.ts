@@ -111,7 +111,7 @@ export class SessionObject<E = unknown> extends DurableObject<E> implements Sess
     if (this.#load() !== undefined) return { kind: "refused", message: "The session is already open." };
     const instance = await this.#lifecycle.createInstance();
     const response = await instance.open(initialize, caller);
-    if ("error" in response) return { kind: "answer", body: JSON.stringify(response) };
+    if ("error" in response) return { kind: "answer", body: JSON.stringify(response), hasBegun: false };
     const { subjectId, grantId } = caller;
     const protocolVersion = String(response.result["protocolVersion"]);
     const usedMs = Date.now();

@@ -40,8 +40,10 @@ export interface StreamReply extends Attachment {
 export type SessionReply =
   /** The session was created; `body` is the response to `initialize`. */
   | { readonly kind: "opened"; readonly body: string }
-  /** The JSON response: one message, or an array for a batch. */
-  | { readonly kind: "answer"; readonly body: string }
+  /** The JSON response: one message, or an array for a batch. `hasBegun`: a call of it began, so the caller's sign-in is current. */
+  | { readonly kind: "answer"; readonly body: string; readonly hasBegun: boolean }
+  /** A call could not begin, because the caller's sign-in has ended. */
+  | { readonly kind: "signed_out" }
   | StreamReply
   /** Notifications and responses were accepted; the response has no body. */
   | { readonly kind: "accepted" }
@@ -116,6 +118,15 @@ export function serializeCaller(caller: SessionCaller): string {
 export function parseCaller(serialized: string): SessionCaller {
   const caller: SessionCaller = JSON.parse(serialized);
   return caller;
+}
+
+/**
+ * Returns what two requests of the same sign-in have in common: the caller without the id of the call and without the access token, which
+ * a refresh replaces.
+ */
+export function identifySignIn({ authInfo, ...caller }: SessionCaller): string {
+  const { call: _call, grant: _grant, ...extra } = authInfo.extra ?? {};
+  return JSON.stringify({ ...caller, authInfo: { ...authInfo, extra } });
 }
 
 /** Returns the call id set by `withCallId`; empty when there is none. */

@@ -1,10 +1,12 @@
 // The Durable Object of one shard of the grant store: one per user for grants and access tokens, and a fixed number for all other
-// entries. It alone decides who is signed in, so no caller may cache its entries.
+// entries. It alone decides who is signed in. A Worker may cache the entry of an access token for calls that begin in the ledger, so the
+// end of a grant is written to the ledger first, and its entry removed second; in between, this object treats the entry as absent.
 import { DurableObject } from "cloudflare:workers";
-import type { EventLedger } from "../../audit/audit-record.ts";
+import type { EndedAccess, EventLedger } from "../../audit/audit-record.ts";
 import { newId } from "../../lib/ids.ts";
-import type { OutboxMessage } from "./outbox.ts";
-import { buildGrantKey } from "./grant-record.ts";
+import type { GrantEndReason } from "./audit-events.ts";
+import type { OutboxEntry } from "./outbox.ts";
+import { buildGrantKey, parseEntryKey } from "./grant-record.ts";
 import type { GrantStore } from "./kv-contract.ts";
 import { parseShardUser } from "./grant-protocol.ts";
 import type { GrantRpc, NewEntry, StoredGrant, StoredPage, TokenReply, TokenRequest } from "./grant-protocol.ts";
@@ -25,6 +27,11 @@ export interface GrantOptions {
   /** Ends the sessions, streams and listeners of a grant. Can be repeated. */
   readonly endSessions: (subjectId: string, grantId: string) => Promise<void>;
   readonly openLedger: (subjectId: string) => EventLedger;
+  /**
+   * Stores in the subject's ledger that a grant or an access token has ended. Absent where no access token is cached, so that the end of
+   * its entry is enough. Can be repeated.
+   */
+  readonly endInLedger?: (subjectId: string, ended: EndedAccess) => Promise<void>;
   readonly onError: (message: string, error: unknown) => void;
 }
 
@@ -50,6 +57,7 @@ export class GrantObject<E = unknown> extends DurableObject<E> implements GrantR
         shard,
         otherShards,
         serveToken,
+        endAccess: async (keys, endReason) => this.#endAccess(keys, endReason),
         graceMs,
         now: () => Date.now(),
       });
@@ -71,9 +79,8 @@ export class GrantObject<E = unknown> extends DurableObject<E> implements GrantR
   }
 
   async remove(key: string): Promise<boolean> {
-    const existed = this.#shard.remove(key, "ended", Date.now());
-    await this.#deliverDue();
-    return existed;
+    if (this.#userId !== undefined && parseEntryKey(key) !== undefined) return this.#endAccess([key], "ended");
+    return this.#shard.remove(key, Date.now());
   }
 
   async list(prefix: string, limit: number, cursor: string | null): Promise<StoredPage> {
@@ -109,6 +116,7 @@ export class GrantObject<E = unknown> extends DurableObject<E> implements GrantR
   }
 
   override async alarm(): Promise<void> {
+    await this.#endExpired();
     this.#shard.purgeExpired(Date.now());
     await this.#deliverDue();
     if (!this.#shard.isEmptied()) return;
@@ -116,26 +124,64 @@ export class GrantObject<E = unknown> extends DurableObject<E> implements GrantR
     await this.ctx.storage.deleteAll();
   }
 
-  /** Delivers the due messages of the outbox. Sets the alarm first, so that a crash only delays them. */
-  async #deliverDue(): Promise<void> {
-    await this.#scheduleAlarm();
-    const dueEntries = this.#shard.outbox.listDue(Date.now());
-    await Promise.all(
-      dueEntries.map(async (outboxEntry) => {
-        try {
-          await this.#deliver(outboxEntry.message);
-          this.#shard.outbox.remove(outboxEntry.id);
-        } catch (error) {
-          this.#options.onError("a message of the grant store's outbox was not delivered and will be retried", error);
-          this.#shard.outbox.postpone(outboxEntry, Date.now());
-        }
-      }),
-    );
-    if (dueEntries.length > 0) await this.#scheduleAlarm();
+  /**
+   * Ends grants and access tokens: from now on they are absent. The outbox holds the end until the ledger has stored it, so that a crash
+   * cannot leave an end that only one of the two knows. Returns false when there is none of them; throws when the ledger could not be
+   * reached, and goes on trying.
+   */
+  async #endAccess(keys: readonly string[], endReason: GrantEndReason): Promise<boolean> {
+    if (!this.#shard.enqueueEnds(keys, endReason, Date.now())) return false;
+    await this.#deliverDue();
+    if (keys.some((key) => this.#shard.outbox.isEnding(key)))
+      throw new Error("the end of a connection could not be written to the ledger and will be retried");
+    return true;
   }
 
-  async #deliver(message: OutboxMessage): Promise<void> {
+  /** Tells the ledger of grants that expire while an access token of theirs is still valid. */
+  async #endExpired(): Promise<void> {
+    const userId = this.#userId;
+    if (userId === undefined) return;
+    try {
+      for (const grantId of this.#shard.listExpiredGrants(userId, Date.now()))
+        await this.#options.endInLedger?.(userId, { grantId });
+    } catch (error) {
+      // Nobody revoked these grants, so a cached access token may live on for its minute.
+      this.#options.onError("the ledger did not store that a connection has expired", error);
+    }
+  }
+
+  /**
+   * Delivers the due messages of the outbox, and those that a delivery causes. Sets the alarm first, so that a crash only delays them.
+   */
+  async #deliverDue(): Promise<void> {
+    await this.#scheduleAlarm();
+    let dueEntries = this.#shard.outbox.listDue(Date.now());
+    while (dueEntries.length > 0) {
+      await Promise.all(dueEntries.map(async (outboxEntry) => this.#deliver(outboxEntry)));
+      await this.#scheduleAlarm();
+      dueEntries = this.#shard.outbox.listDue(Date.now());
+    }
+  }
+
+  async #deliver(outboxEntry: OutboxEntry): Promise<void> {
+    try {
+      await this.#send(outboxEntry);
+      this.#shard.outbox.remove(outboxEntry.id);
+    } catch (error) {
+      this.#options.onError("a message of the grant store's outbox was not delivered and will be retried", error);
+      this.#shard.outbox.postpone(outboxEntry, Date.now());
+    }
+  }
+
+  async #send({ id, message }: OutboxEntry): Promise<void> {
     switch (message.kind) {
+      case "ending": {
+        const { key, endReason } = message;
+        const entryKey = parseEntryKey(key);
+        if (entryKey !== undefined && this.#userId !== undefined)
+          await this.#options.endInLedger?.(this.#userId, entryKey);
+        return this.#shard.completeEnd({ id, key, endReason }, Date.now());
+      }
       case "end":
         return this.#options.endSessions(message.subjectId, message.grantId);
       case "note": {

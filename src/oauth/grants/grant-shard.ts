@@ -13,20 +13,34 @@ import type { NewEntry, StoredGrant, StoredPage } from "./grant-protocol.ts";
 import { GRANT_LAYOUT } from "./grant-layout.ts";
 import { createLazyTables } from "../../lib/lazy-tables.ts";
 
-/** The changes of a unit of work by key: a new entry, or null for a deletion. */
-export type Writes = ReadonlyMap<string, NewEntry | null>;
-
-/** Stores the entries of a shard. */
+/**
+ * Stores the entries of a shard. A grant or access token whose end the ledger is yet to store is absent, as are the access tokens of such a
+ * grant: its entry stays until then, but nobody may read or refresh it.
+ */
 export interface Shard {
   get(key: string, nowMs: number): string | undefined;
   put(key: string, entry: NewEntry, nowMs: number): void;
   /** Stores an entry unless the key exists. False when it does. */
   add(key: string, entry: NewEntry, nowMs: number): boolean;
-  /** Removes an entry; false when there was none. A removed grant ends for the reason `endReason`. */
-  remove(key: string, endReason: GrantEndReason, nowMs: number): boolean;
+  /** Removes an entry that is neither a grant nor an access token; false when there was none. */
+  remove(key: string, nowMs: number): boolean;
+  /**
+   * Enqueues the end of grants and access tokens: the ledger must store it before their entries are removed. Returns false and enqueues
+   * nothing when there is none of them.
+   */
+  enqueueEnds(keys: readonly string[], endReason: GrantEndReason, nowMs: number): boolean;
+  /** Removes the entry of a grant or access token whose end the ledger has stored, with the message that asked for it. */
+  completeEnd(end: CompletedEnd, nowMs: number): void;
+  /** Lists grants that have expired although some of their access tokens have not. */
+  listExpiredGrants(userId: string, nowMs: number): readonly string[];
   list(prefix: string, limit: number, cursor: string | null, nowMs: number): StoredPage;
   listGrants(userId: string, nowMs: number): readonly StoredGrant[];
-  /** Commits all writes and the spent refresh token if the grant is unchanged since the unit read it; otherwise returns false. */
+  /** Whether the grant is as the unit first read it; null when the unit did not read it. */
+  isUnchanged(grantKey: string, initialGrant: string | undefined | null, nowMs: number): boolean;
+  /**
+   * Commits new entries and the spent refresh token if the grant is unchanged since the unit read it; otherwise returns false. Grants and
+   * access tokens that a unit deletes end by `enqueueEnds`.
+   */
   commit(commit: GrantCommit, nowMs: number): boolean;
   findSpent(hash: string): SpentRefreshToken | undefined;
   /** Whether the grant issued a code, access token or refresh token with this hash, spent or not. */
@@ -44,12 +58,18 @@ export interface Shard {
   reset(): void;
 }
 
+interface CompletedEnd {
+  /** The id of the message. */
+  readonly id: number;
+  readonly key: string;
+  readonly endReason: GrantEndReason;
+}
+
 interface GrantCommit {
   readonly grantKey: string;
   /** The grant as the unit first read it, undefined when it did not exist; null when the unit did not read it. */
   readonly initialGrant: string | undefined | null;
-  readonly writes: Writes;
-  readonly endReason: GrantEndReason;
+  readonly puts: ReadonlyMap<string, NewEntry>;
   /** The refresh token that the commit spends. */
   readonly spentToken: { readonly hash: string; readonly grantId: string; readonly answer: ArrayBuffer } | undefined;
 }
@@ -80,10 +100,26 @@ export function createShard(storage: DurableObjectStorage, { userId, graceMs, ne
   const putEntry = (key: string, { value, expiry, metadata }: NewEntry, nowMs: number): void =>
     entries.put(key, { value, metadata, expiresMs: computeExpiresMs(expiry, nowMs) }, nowMs);
 
+  const isEnding = (key: string): boolean => {
+    const entryKey = userId === undefined ? undefined : parseEntryKey(key);
+    if (userId === undefined || entryKey === undefined) return false;
+    return outbox.isEnding(key) || outbox.isEnding(buildGrantKey(userId, entryKey.grantId));
+  };
+
+  const getPresent = (key: string, nowMs: number): string | undefined =>
+    isEnding(key) ? undefined : entries.get(key, nowMs);
+
+  const isUnchanged: Shard["isUnchanged"] = (grantKey, initialGrant, nowMs) =>
+    initialGrant === null || getPresent(grantKey, nowMs) === initialGrant;
+
   return {
     outbox,
-    get: (key, nowMs) => entries.get(key, nowMs),
-    list: (prefix, limit, cursor, nowMs) => entries.list(prefix, limit, cursor, nowMs),
+    get: getPresent,
+    list(prefix, limit, cursor, nowMs) {
+      // A page may have fewer keys than `limit`, even none, and a cursor all the same.
+      const page = entries.list(prefix, limit, cursor, nowMs);
+      return { ...page, keys: page.keys.filter(({ name }) => !isEnding(name)) };
+    },
     findSpent: (hash) => revokedTokens.findSpent(hash),
     put: (key, entry, nowMs) => inTransaction(() => putEntry(key, entry, nowMs)),
     add: (key, entry, nowMs) =>
@@ -92,10 +128,30 @@ export function createShard(storage: DurableObjectStorage, { userId, graceMs, ne
         putEntry(key, entry, nowMs);
         return true;
       }),
-    remove: (key, endReason, nowMs) => inTransaction(() => revocation.remove(key, endReason, nowMs)),
+    remove: (key, nowMs) => inTransaction(() => entries.remove(key, nowMs) !== undefined),
+    enqueueEnds: (keys, endReason, nowMs) =>
+      inTransaction(() => {
+        const existingKeys = keys.filter((key) => entries.get(key, nowMs) !== undefined);
+        for (const key of existingKeys)
+          if (!outbox.expediteEnding(key, nowMs)) outbox.enqueue({ kind: "ending", key, endReason }, nowMs);
+        return existingKeys.length > 0;
+      }),
+    completeEnd: ({ id, key, endReason }, nowMs) =>
+      inTransaction(() => {
+        revocation.remove(key, endReason, nowMs);
+        outbox.remove(id);
+      }),
+    listExpiredGrants: (user, nowMs) =>
+      entries
+        .listExpired(nowMs)
+        .map(({ key }) => parseEntryKey(key))
+        .flatMap((entryKey) => (entryKey === undefined || entryKey.tokenHash !== undefined ? [] : [entryKey.grantId]))
+        .filter((grantId) => entries.listWithPrefix(buildTokenPrefix(user, grantId), nowMs).length > 0),
+    isUnchanged,
     listGrants: (user, nowMs) =>
       entries
         .listWithPrefix(buildGrantKey(user, ""), nowMs)
+        .filter(({ key }) => !isEnding(key))
         .map(({ key, value, writtenMs }) => ({ key, writtenMs, record: parseGrant(value) }))
         .filter(({ record }) => isCodeExchanged(record))
         .map(({ key, writtenMs, record: { clientId, metadata, createdAt } }) => ({
@@ -106,12 +162,10 @@ export function createShard(storage: DurableObjectStorage, { userId, graceMs, ne
           usedMs: writtenMs,
         }))
         .toSorted((left, right) => right.createdMs - left.createdMs),
-    commit: ({ grantKey, initialGrant, writes, endReason, spentToken }, nowMs) =>
+    commit: ({ grantKey, initialGrant, puts, spentToken }, nowMs) =>
       inTransaction(() => {
-        if (initialGrant !== null && entries.get(grantKey, nowMs) !== initialGrant) return false;
-        for (const [key, entry] of writes)
-          if (entry === null) revocation.remove(key, endReason, nowMs);
-          else putEntry(key, entry, nowMs);
+        if (!isUnchanged(grantKey, initialGrant, nowMs)) return false;
+        for (const [key, entry] of puts) putEntry(key, entry, nowMs);
         if (spentToken !== undefined) revokedTokens.addSpent(spentToken.hash, { ...spentToken, spentMs: nowMs });
         return true;
       }),

@@ -1,17 +1,19 @@
 // The outbox of a GrantObject: messages to other objects, stored in the transaction of the change that caused them. They are delivered
 // at once and retried by the alarm until they succeed, so a receiver must accept a message twice.
-import type { AuditEvent } from "./audit-events.ts";
+import type { AuditEvent, GrantEndReason } from "./audit-events.ts";
 import type { LazyTables } from "../../lib/lazy-tables.ts";
 
 /** A message to another object. */
 export type OutboxMessage =
+  /** The ledger must store the end of a grant or an access token, after which its entry `key` is removed. */
+  | { readonly kind: "ending"; readonly key: string; readonly endReason: GrantEndReason }
   /** A grant has ended: its sessions, streams and listeners must end. */
   | { readonly kind: "end"; readonly subjectId: string; readonly grantId: string }
   /** An event must be appended to a ledger. */
   | { readonly kind: "note"; readonly note: AuditEvent };
 
 /** A stored message. */
-interface OutboxEntry {
+export interface OutboxEntry {
   readonly id: number;
   readonly message: OutboxMessage;
   readonly tries: number;
@@ -20,6 +22,10 @@ interface OutboxEntry {
 /** Stores the messages of one object. */
 export interface Outbox {
   enqueue(message: OutboxMessage, nowMs: number): void;
+  /** Whether the ledger is yet to store the end of this entry. */
+  isEnding(key: string): boolean;
+  /** Makes the message about the end of this entry due now; false when there is none. */
+  expediteEnding(key: string, nowMs: number): boolean;
   /** Lists the messages that are due, oldest first. */
   listDue(nowMs: number): readonly OutboxEntry[];
   remove(id: number): void;
@@ -31,6 +37,7 @@ export interface Outbox {
 const FIRST_RETRY_MS = 2000;
 const MAX_RETRY_MS = 600_000;
 const BATCH_SIZE = 100;
+const IS_ENDING = "json_extract(body, '$.kind') = 'ending' AND json_extract(body, '$.key') = ?";
 
 /** Creates the outbox over the tables of a GrantObject. */
 export function createOutbox({
@@ -44,6 +51,11 @@ export function createOutbox({
         JSON.stringify(message),
         nowMs,
       ),
+    isEnding: (key) =>
+      (getIfCreated()?.exec(`SELECT 1 FROM outbox WHERE ${IS_ENDING}`, key).toArray() ?? []).length > 0,
+    expediteEnding: (key, nowMs) =>
+      (getIfCreated()?.exec(`UPDATE outbox SET due_ms = ? WHERE ${IS_ENDING} RETURNING id`, nowMs, key).toArray() ?? [])
+        .length > 0,
     listDue: (nowMs) =>
       getIfCreated()
         ?.exec<{ id: number; body: string; tries: number }>(

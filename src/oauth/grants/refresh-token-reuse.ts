@@ -16,7 +16,7 @@ export interface ReusedRefreshToken {
   readonly unit: UnitOfWork;
   /** Asked after the owner was checked, which takes time. */
   readonly isInGracePeriod: () => boolean;
-  readonly endGrant: () => void;
+  readonly endGrant: () => Promise<void>;
 }
 
 /** Encrypts a token reply so that only the holder of the refresh token that got it can read it again. */
@@ -40,6 +40,6 @@ export async function answerReusedRefreshToken({
   if (answer !== null && isInGracePeriod())
     return createRepeatedReply(reply, await decryptWithSecret(refreshToken, ANSWER_PURPOSE, answer));
   // Two parties have used the refresh token, and the server cannot tell which one is the thief.
-  endGrant();
+  await endGrant();
   return createInvalidGrantReply(reply);
 }

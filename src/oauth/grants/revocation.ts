@@ -2,7 +2,14 @@
 // and messages to other objects go to the outbox. Does not open a transaction; its callers do.
 import type { Outbox } from "./outbox.ts";
 import type { Entries } from "./grant-entries.ts";
-import { isCodeExchanged, parseEntryKey, parseGrant, parseTokenClient, buildTokenPrefix } from "./grant-record.ts";
+import {
+  buildGrantKey,
+  isCodeExchanged,
+  parseEntryKey,
+  parseGrant,
+  parseTokenClient,
+  buildTokenPrefix,
+} from "./grant-record.ts";
 import { createEndEvent, createRefusalEvent } from "./audit-events.ts";
 import type { GrantEndReason, TokenRefusalReason } from "./audit-events.ts";
 import type { RevokedTokens } from "./revoked-tokens.ts";
@@ -95,7 +102,8 @@ export function createRevocation({
     const stored = entries.findStored(key);
     if (stored === undefined) return undefined;
     const isExpired = stored.expiresMs !== null && stored.expiresMs <= nowMs;
-    const refusal: TokenRefusalReason = isExpired ? "expired" : "elsewhere";
+    const isEnding = outbox.isEnding(key) || outbox.isEnding(buildGrantKey(user, grantId));
+    const refusal: TokenRefusalReason = isExpired ? "expired" : isEnding ? "revoked" : "elsewhere";
     const token = { grantId, clientId: parseTokenClient(stored.value), refusal };
     return revokedTokens.markRefused(hash, token, nowMs) ? token : undefined;
   }

@@ -23,6 +23,8 @@ interface TokenEndpointOptions {
   readonly otherShards: GrantStore;
   /** The OAuth provider's token endpoint, over a store. */
   readonly serveToken: (request: Request, store: GrantStore) => Promise<Response>;
+  /** Ends grants and access tokens: in the ledger first, then in the shard. Throws when the ledger cannot be reached. */
+  readonly endAccess: (keys: readonly string[], endReason: GrantEndReason) => Promise<unknown>;
   readonly graceMs: number;
   readonly now: () => number;
 }
@@ -47,7 +49,7 @@ interface CredentialRequest {
 
 /** Creates the endpoint for requests that present a credential of this user. It throws what the provider throws, without changes. */
 export function createTokenEndpoint(options: TokenEndpointOptions): TokenEndpoint {
-  const { userId, shard, otherShards, serveToken, graceMs, now } = options;
+  const { userId, shard, otherShards, serveToken, endAccess, graceMs, now } = options;
   const mutex = createGrantMutex(MUTEX_LIMITS);
 
   const openUnit = ({ credential, hash }: CredentialRequest, isSpent: boolean): UnitOfWork =>
@@ -80,22 +82,21 @@ export function createTokenEndpoint(options: TokenEndpointOptions): TokenEndpoin
           return serveInUnit(request, form.toString(), unit);
         },
         isInGracePeriod: () => now() < spent.spentMs + graceMs,
-        endGrant: () => void shard.remove(buildGrantKey(userId, grantId), "spent", now()),
+        endGrant: async () => void (await endAccess([buildGrantKey(userId, grantId)], "spent")),
       });
     const reply = await serveInUnit(request, request.body, unit);
-    if (unit.writes.size === 0) return reply;
+    const { puts, endedKeys, initialGrant } = unit;
+    const grantKey = buildGrantKey(userId, grantId);
+    if (endedKeys.length > 0) {
+      if (!hold.isHeld() || !shard.isUnchanged(grantKey, initialGrant, now())) return createUnavailableReply();
+      await endAccess(endedKeys, END_REASONS[kind]);
+    }
+    if (puts.size === 0) return reply;
     const spentToken =
       kind === "refresh" && reply.status === 200
         ? { hash, grantId, answer: await sealReply(credentialText, reply) }
         : undefined;
-    const { writes } = unit;
-    const commit = {
-      grantKey: buildGrantKey(userId, grantId),
-      initialGrant: unit.initialGrant,
-      writes,
-      endReason: END_REASONS[kind],
-      spentToken,
-    };
+    const commit = { grantKey, initialGrant, puts, spentToken };
     return hold.isHeld() && shard.commit(commit, now()) ? reply : createUnavailableReply();
   };
 

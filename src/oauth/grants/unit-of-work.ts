@@ -4,7 +4,7 @@ import type { GetOptions, GrantStore, KeyPage, ListOptions, PutOptions } from ".
 import { parseEntry, parseListLimit, toKeyPage, decodeValue, requireValidKey } from "./kv-contract.ts";
 import { nameShard, nameShardOfPrefix } from "./grant-protocol.ts";
 import type { NewEntry } from "./grant-protocol.ts";
-import type { Shard, Writes } from "./grant-shard.ts";
+import type { Shard } from "./grant-shard.ts";
 
 interface UnitOfWorkOptions {
   readonly shard: Pick<Shard, "get" | "list">;
@@ -28,8 +28,16 @@ export class UnitOfWork implements GrantStore {
     this.#options = options;
   }
 
-  get writes(): Writes {
-    return this.#writes;
+  /** The new entries. A unit that ends its grant has none. */
+  get puts(): ReadonlyMap<string, NewEntry> {
+    const puts = this.endsGrant() ? [] : [...this.#writes];
+    return new Map(puts.filter((write): write is [string, NewEntry] => write[1] !== null));
+  }
+
+  /** The grants and access tokens that the unit deletes. A deleted grant takes its access tokens with it. */
+  get endedKeys(): readonly string[] {
+    if (this.endsGrant()) return [this.#options.grantKey];
+    return [...this.#writes].flatMap(([key, entry]) => (entry === null ? [key] : []));
   }
 
   /** The grant as it was first read, undefined when it did not exist; null when it was not read. */

@@ -2,11 +2,13 @@
 import type { AuthInfo, ServerContext } from "@modelcontextprotocol/server";
 import type { Caller } from "../../lib/identity.ts";
 import { getGrantsListener } from "../../lib/answer-grants.ts";
-import { parseIdentity } from "../../lib/identity.ts";
+import { parseIdentity, parseAccessGrant } from "../../lib/identity.ts";
+import { getSignInListener } from "../../lib/sign-in-state.ts";
 
 /** Builds the `authInfo` of a caller. It omits the access token, which no handler needs. */
 export function buildAuthInfo(caller: Caller, scopes: readonly string[]): AuthInfo {
-  return { token: "", clientId: caller.clientId, scopes: [...scopes], extra: { identity: caller.identity } };
+  const { identity, clientId, grant } = caller;
+  return { token: "", clientId, scopes: [...scopes], extra: grant === undefined ? { identity } : { identity, grant } };
 }
 
 /** Returns the caller in a handler. Throws `TypeError` for a request without a caller, which sign-in rules out. */
@@ -18,7 +20,14 @@ export function getCaller(context: ServerContext): Caller {
 
 /** Parses a caller from `buildAuthInfo`. Throws `TypeError` when it holds no valid identity. */
 export function parseAuthInfo(authInfo: AuthInfo): Caller {
+  const { extra, clientId } = authInfo;
   const onGrants = getGrantsListener(authInfo);
-  const caller = { identity: parseIdentity(authInfo.extra?.["identity"]), clientId: authInfo.clientId };
+  const onSignIn = getSignInListener(authInfo);
+  const caller = {
+    identity: parseIdentity(extra?.["identity"]),
+    clientId,
+    grant: parseAccessGrant(extra?.["grant"]),
+    onSignIn,
+  };
   return onGrants === undefined ? caller : { ...caller, onGrants };
 }
