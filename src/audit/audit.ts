@@ -24,7 +24,7 @@ export interface Audited<T> {
   /** The id of the result that stores its rows. */
   readonly result?: string;
   /**
-   * Stores that result so that nobody can use it before the ledger names the call as committed; absent when it is stored already. Runs
+   * Stores that result as pending: no call can use it before the ledger names this one as committed; absent when it is stored already. Runs
    * while the audit record is written. When it fails, the call fails.
    */
   readonly keep?: () => Promise<void>;
@@ -177,8 +177,10 @@ async function reportUnstored(ledger: Ledger, call: string, subjectId: string, e
   const lastNumber = error instanceof ResultNumberUsedError ? error.lastNumber : null;
   try {
     await ledger.reportUnstored(call, { subjectId, lastNumber });
-  } catch {
-    // The record then names an answer that did not leave, which is safe; the caller gets the first error, which says what to do.
+  } catch (reportError) {
+    // The record then names an answer that did not leave, which is safe. The caller gets the first error, and the log both.
+    const cause = new AggregateError([error, reportError], "the result was not stored, and this was not recorded");
+    throw error instanceof AppError ? new AppError(error.code, error.publicMessage, { cause }) : cause;
   }
 }
 

@@ -11,7 +11,11 @@ const request = { operation: "query", requestText: "SELECT 1", reservedRows: 5, 
 const audited = { answer: "the answer", datasets: ["d"], rules: ["r"], rows: 1 };
 
 /** Creates the audit over a fake ledger whose answers the test chooses. */
-function auditOver(begin: () => Promise<BeginResult>, commit: () => Promise<CommitResult>) {
+function auditOver(
+  begin: () => Promise<BeginResult>,
+  commit: () => Promise<CommitResult>,
+  reportUnstored: () => Promise<unknown> = async () => undefined,
+) {
   const committed: Outcome[] = [];
   const lockStates: string[] = [];
   const unstored: UnstoredResult[] = [];
@@ -24,7 +28,10 @@ function auditOver(begin: () => Promise<BeginResult>, commit: () => Promise<Comm
       return commit();
     },
     release: async () => void lockStates.push("released"),
-    reportUnstored: async (_call, report) => void unstored.push(report),
+    async reportUnstored(_call, report) {
+      unstored.push(report);
+      await reportUnstored();
+    },
   };
   const waitUntil = (work: Promise<unknown>): void => void background.push(work);
   const withAudit = createWithAudit({
@@ -121,6 +128,17 @@ describe("a call that stores a result", () => {
       code: "interrupted",
     });
     expect(unstored).toEqual([{ subjectId: "s", lastNumber: 57 }]);
+  });
+
+  it("gives the caller the first error, and the log both, when the ledger cannot learn that a result was not stored", async () => {
+    const { withAudit } = auditOver(ok, ok, disconnected);
+    const noRoom = new AppError("source_unavailable", "no room");
+    const keep = async () => Promise.reject(noRoom);
+    await expect(withAudit(caller, request, async () => ({ ...audited, result: "r1", keep }))).rejects.toMatchObject({
+      code: "source_unavailable",
+      publicMessage: "no room",
+      cause: { errors: [noRoom, expect.objectContaining({ message: "network connection lost" })] },
+    });
   });
 
   it("returns nothing when only its record could not be written, although the result was stored", async () => {
