@@ -10,7 +10,7 @@ import { wrapForExactValues, findSizeCut } from "../sql/result-encoding.ts";
 import { toSql, listReadTables } from "../sql/statement-guard.ts";
 import type { GuardedQuery } from "../sql/statement-guard.ts";
 import { EMPTY_PROGRAM, buildOpcodeRefusal } from "../sql/opcodes.ts";
-import { hasSingleRowSource } from "../sql/work-estimate.ts";
+import { hasSingleRowSource } from "../sql/plan-loops.ts";
 import { createInvalidSqlError } from "../sql/sql-problem.ts";
 import { createStatementCache, buildStatementKey } from "../sql/statement-cache.ts";
 import { buildSchemaObjectsSql, toSchemaObject } from "../sql/schema-copy.ts";

@@ -3,7 +3,7 @@
 import type { PlanLine } from "../sql/engine/sqlite.ts";
 import type { GuardView } from "../sql/statement-guard.ts";
 import { foldName } from "../sql/identifier.ts";
-import { listAutoIndexedTables, listUsedIndexes } from "../sql/work-estimate.ts";
+import { listAutoIndexedTables, listUsedIndexes } from "../sql/plan-loops.ts";
 import type { SchemaCopy, SchemaObject } from "../sql/schema-copy.ts";
 import { listAutoIndexedPages, readsPages } from "../sql/program-check.ts";
 import type { Instruction } from "../sql/program-check.ts";

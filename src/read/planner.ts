@@ -3,9 +3,9 @@ import type { PlanLine } from "../sql/engine/sqlite.ts";
 import { toSql, listUsedViews } from "../sql/statement-guard.ts";
 import type { GuardView, ViewForm } from "../sql/statement-guard.ts";
 import { foldName } from "../sql/identifier.ts";
-import { estimateCost, searchesByRule } from "../sql/plan-cost.ts";
+import { estimateCost } from "../sql/plan-cost.ts";
 import type { CostOptions } from "../sql/plan-cost.ts";
-import { readsRepeatedly } from "../sql/plan-loops.ts";
+import { readsRepeatedly, searchesByRule } from "../sql/plan-loops.ts";
 import { estimateWork } from "../sql/work-estimate.ts";
 import type { ExpensivePart, WorkOptions } from "../sql/work-estimate.ts";
 import { createStatementCache, buildStatementKey } from "../sql/statement-cache.ts";
@@ -16,7 +16,7 @@ import { buildGuardedQuery } from "./read-pipeline.ts";
 import type { Middleware, ReadContext, ReadRequest } from "./read-pipeline.ts";
 import { mayLeakOrder, planLeaksOrder } from "./order-leak.ts";
 import { createTooMuchWorkError } from "./too-much-work.ts";
-import { buildEstimateOptions, listReferencedTables, valuesAffectEstimate } from "./work-options.ts";
+import { buildEstimateOptions, listReferencedTables, valuesAffectEstimate } from "./estimate-options.ts";
 
 /** The settings of a source that the planner needs. */
 export interface PlannerOptions {
@@ -42,7 +42,7 @@ export function planner({ maxSteps }: PlannerOptions): Middleware {
     const fenced = schema.use((copy) => needsFence(copy, request));
     const firstForm = { ...FIRST_FORM, fenced };
     const statementKey = buildStatementKey(buildGuardedQuery(context, firstForm), request.nonce);
-    const key = JSON.stringify([statementKey, listReferencedTables(request)]);
+    const key = `${statementKey} ${listReferencedTables(request).join(",")}`;
     const { form, stepsLog2 } = schema.use((copy): Plan => {
       const cachedPlan = request.sortsViews ? undefined : plans.get(copy, key);
       if (cachedPlan !== undefined) return cachedPlan;

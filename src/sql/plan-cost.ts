@@ -151,11 +151,3 @@ function estimateSearch({ cost }: PlanLine, loop: LoopLine, allRows: number, opt
   const run = Math.min(2 ** (cost / 10) * scale, allRows * rowCost);
   return { run: SEEK + run, once: 0, rows: Math.max(1, (run / rowCost) * shownShare) };
 }
-
-/** Whether a plan searches a table only by the columns of its row rule, and so finds all rows that the user sees. */
-export function searchesByRule(lines: readonly PlanLine[], listRuleColumns: CostOptions["listRuleColumns"]): boolean {
-  return lines.some(({ detail }) => {
-    const { name, isMain, isSearch, terms } = parseLoop(detail);
-    return isSearch && isMain && terms.length > 0 && listTermsBeside(terms, listRuleColumns(name)).length === 0;
-  });
-}

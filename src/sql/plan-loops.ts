@@ -1,4 +1,4 @@
-// Parses the lines of SQLite's plans that are loops: what a loop reads, by which index, and what it compares.
+// Reads the loops of SQLite's plans: what each one reads, by which index, what it compares, and whether it is repeated.
 import type { PlanLine } from "./engine/sqlite.ts";
 import { foldName } from "./identifier.ts";
 
@@ -81,4 +81,35 @@ export function readsRepeatedly(
     const ownTerms = listTermsBeside(terms, listRuleColumns(name));
     return (isMain || name.startsWith("guard_")) && !ownTerms.some((term) => /[^<>]=\?$/.test(term));
   });
+}
+
+/** Whether a plan searches a table only by the columns of its row rule, and so finds all rows that the user sees. */
+export function searchesByRule(
+  lines: readonly PlanLine[],
+  listRuleColumns: (table: string) => ReadonlySet<string>,
+): boolean {
+  return lines.some(({ detail }) => {
+    const { name, isMain, isSearch, terms } = parseLoop(detail);
+    return isSearch && isMain && terms.length > 0 && listTermsBeside(terms, listRuleColumns(name)).length === 0;
+  });
+}
+
+/** Lists the names of the indexes that a plan uses. */
+export function listUsedIndexes(lines: readonly PlanLine[]): readonly string[] {
+  return lines.flatMap(
+    ({ detail }) => / USING (?:COVERING )?INDEX (.+?)(?: \(.*\))?(?: LEFT-JOIN)?$/.exec(detail)?.[1] ?? [],
+  );
+}
+
+/** Lists the tables on which a plan builds an index for this query alone. */
+export function listAutoIndexedTables(lines: readonly PlanLine[]): readonly string[] {
+  return lines.flatMap(({ detail }) => /^SEARCH main\.(.+?) USING AUTOMATIC /.exec(detail)?.[1] ?? []);
+}
+
+/** Checks whether a plan reads rows from at most one source. SQLite builds an index for a query only when it joins several. */
+export function hasSingleRowSource(lines: readonly PlanLine[]): boolean {
+  return (
+    lines.filter(({ detail }) => /^(?:SCAN|SEARCH) main\.| VIRTUAL TABLE INDEX | CONSTANT ROWS?/.test(detail)).length <=
+    1
+  );
 }

@@ -211,23 +211,3 @@ class Level {
 
 /** A loop over several indexes, one after the other. */
 const MULTI_INDEX_OR = "MULTI-INDEX OR";
-
-/** Lists the names of the indexes that a plan uses. */
-export function listUsedIndexes(lines: readonly PlanLine[]): readonly string[] {
-  return lines.flatMap(
-    ({ detail }) => / USING (?:COVERING )?INDEX (.+?)(?: \(.*\))?(?: LEFT-JOIN)?$/.exec(detail)?.[1] ?? [],
-  );
-}
-
-/** Lists the tables on which a plan builds an index for this query alone. */
-export function listAutoIndexedTables(lines: readonly PlanLine[]): readonly string[] {
-  return lines.flatMap(({ detail }) => /^SEARCH main\.(.+?) USING AUTOMATIC /.exec(detail)?.[1] ?? []);
-}
-
-/** Checks whether a plan reads rows from at most one source. SQLite builds an index for a query only when it joins several. */
-export function hasSingleRowSource(lines: readonly PlanLine[]): boolean {
-  return (
-    lines.filter(({ detail }) => /^(?:SCAN|SEARCH) main\.| VIRTUAL TABLE INDEX | CONSTANT ROWS?/.test(detail)).length <=
-    1
-  );
-}

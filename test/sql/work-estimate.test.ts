@@ -6,12 +6,12 @@ import { createRowBounds } from "../../src/sql/row-bounds.ts";
 import { parseStatement } from "../../src/sql/statement.ts";
 import { findCostliestFrame } from "../../src/sql/window-frames.ts";
 import {
-  estimateWork,
   hasSingleRowSource,
   listAutoIndexedTables,
   listUsedIndexes,
-} from "../../src/sql/work-estimate.ts";
-import { readsRepeatedly } from "../../src/sql/plan-loops.ts";
+  readsRepeatedly,
+} from "../../src/sql/plan-loops.ts";
+import { estimateWork } from "../../src/sql/work-estimate.ts";
 
 const createLines = (details: readonly string[]): readonly PlanLine[] =>
   details.map((detail, index) => ({ id: index + 1, parent: 0, cost: 100, detail }));
