@@ -44,7 +44,7 @@ export interface Caller {
   readonly clientId: string;
   /** Absent for a personal access token and for the server's own pages, which are checked with each request. */
   readonly grant?: AccessGrant | undefined;
-  /** Receives whether the grant had ended when a call began; absent when nobody asked. */
+  /** Receives whether the grant had ended when a call began; absent where no cache of access tokens is used. */
   readonly onSignIn?: OnSignIn | undefined;
   /** Receives the grants that decided a call; absent when its answer is not stored. */
   readonly onGrants?: OnGrants;

@@ -18,7 +18,7 @@ export function withSignInListener<Info extends CallerInfo>(info: Info, onSignIn
   return { ...info, extra: { ...info.extra, [LISTENER_KEY]: onSignIn } };
 }
 
-/** Finds the listener; undefined when nobody asked. */
+/** Finds the listener; undefined where there is none. */
 export function getSignInListener({ extra }: CallerInfo): OnSignIn | undefined {
   const listener = extra?.[LISTENER_KEY];
   return typeof listener === "function" ? (state) => void listener(state) : undefined;

@@ -26,7 +26,7 @@ export interface PendingIndex {
   readonly skipped: readonly SkippedNumber[];
 }
 
-/** A result that nobody can use, because its call may not be committed. */
+/** A result that no call can use yet, because its own call may not be committed. */
 export interface PendingEntry extends IndexEntry {
   /** The subject whose ledger commits the call. */
   readonly ownerId: string;

@@ -172,7 +172,7 @@ export class WorkspaceObject<E = unknown> extends DurableObject<E> implements Wo
           );
         });
       } catch (error) {
-        // The results stay pending, so nobody can use them.
+        // The results stay pending, so no call can use them.
         this.#options.onError(error);
         this.#transact(() => this.#putIndex(postpone(this.#readIndex(), calls, Date.now() + RETRY_MS)));
       }

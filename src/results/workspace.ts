@@ -78,8 +78,9 @@ export interface Workspace {
   /** Lists the usable results, oldest first. Creates the tables of the used ones, and returns the schema objects of all result tables. */
   open(usedIds: readonly string[], committedCalls?: readonly string[]): Promise<OpenedWorkspace>;
   /**
-   * Stores a result as pending: nobody can use it until the ledger names its call as committed, and it is deleted when the ledger says that
-   * the call was not. If it needs room, it deletes the oldest pending results; the oldest usable ones go only when it becomes usable.
+   * Stores a result as pending: no call can use it until the ledger names its own call as committed, and it is deleted when the ledger
+   * says that the call was not. If it needs room, it deletes the oldest pending results; the oldest usable ones go only when it becomes
+   * usable.
    */
   keep(result: NewResult, committedCalls: readonly string[]): Promise<KeepResult>;
   /** Runs statements one after the other without interleaving. Throws with SQLite's message. */

@@ -145,7 +145,7 @@ export class GrantObject<E = unknown> extends DurableObject<E> implements GrantR
       for (const grantId of this.#shard.listExpiredGrants(userId, Date.now()))
         await this.#options.endInLedger?.(userId, { grantId });
     } catch (error) {
-      // Nobody revoked these grants, so a cached access token may live on for its minute.
+      // These grants expired and were not revoked, so a cached access token may live on for its minute.
       this.#options.onError("the ledger did not store that a connection has expired", error);
     }
   }

@@ -15,7 +15,7 @@ import { createLazyTables } from "../../lib/lazy-tables.ts";
 
 /**
  * Stores the entries of a shard. A grant or access token whose end the ledger is yet to store is absent, as are the access tokens of such a
- * grant: its entry stays until then, but nobody may read or refresh it.
+ * grant: its entry stays until then, but it is neither read nor refreshed.
  */
 export interface Shard {
   get(key: string, nowMs: number): string | undefined;
