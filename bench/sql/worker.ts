@@ -42,7 +42,15 @@ function createTokens(database: D1Database): MaskingTokens {
 
 /** Replaces the planner with the form that it chooses most often. */
 const unplanned: Middleware = (next) => (reading) => {
-  const form = { ruleIndexed: true, materialized: false, ordering: "free", orderSafe: [], fenced: false } as const;
+  const form = {
+    ruleIndexed: true,
+    materialized: false,
+    leftJoined: false,
+    fenced: false,
+    masksOnce: false,
+    ordering: "free",
+    orderSafe: [],
+  } as const;
   return next({ ...reading, request: { ...reading.request, form } });
 };
 

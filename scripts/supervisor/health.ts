@@ -12,12 +12,14 @@ export interface HealthCheck {
 }
 
 /** Decides from successive checks whether the server is stuck. */
-interface HealthWatch {
+export interface HealthWatch {
   /** The time between two checks, and the time that a check waits for an answer. */
   readonly intervalMs: number;
   readonly timeoutMs: number;
   /** Takes the next check, and says whether the server is stuck and must be restarted. */
   isStuck(check: HealthCheck): boolean;
+  /** Notes that a call has ended, which breaks the silence: a thread that is stuck ends no call. */
+  noteCallEnd(endedMs: number): void;
   /** Forgets all checks, because the server was restarted. */
   reset(): void;
 }
@@ -36,6 +38,7 @@ export function watchHealth(querySeconds: number): HealthWatch {
   const timeoutMs = Math.max(intervalMs, MIN_TIMEOUT_MS);
   let missed = 0;
   let silentSinceMs = 0;
+  let callEndedMs = 0;
   let last: HealthCheck | undefined;
   /** On Linux the monotonic clock stops while the machine is suspended; on other systems it goes on, and the check is late. */
   const wasSuspended = (check: HealthCheck): boolean => {
@@ -52,6 +55,10 @@ export function watchHealth(querySeconds: number): HealthWatch {
     intervalMs,
     timeoutMs,
     reset,
+    noteCallEnd(endedMs) {
+      missed = 0;
+      callEndedMs = endedMs;
+    },
     isStuck(check) {
       const isExcused = check.isAnswered || check.isDebugged || wasSuspended(check);
       last = check;
@@ -59,7 +66,7 @@ export function watchHealth(querySeconds: number): HealthWatch {
         missed = 0;
         return false;
       }
-      if (missed === 0) silentSinceMs = check.beganMs;
+      if (missed === 0) silentSinceMs = Math.max(check.beganMs, callEndedMs);
       missed += 1;
       return missed >= MISSED_CHECKS && check.endedMs - silentSinceMs > querySeconds * 1000;
     },

@@ -11,8 +11,8 @@ export interface Suspect {
 
 /** The calls that have begun and not ended. */
 interface OpenCalls {
-  /** Reads a line of the server's log. */
-  read(line: string): void;
+  /** Reads a line of the server's log. Returns whether it says that an open call has ended. */
+  read(line: string): boolean;
   /** Ends all open calls because the server stopped. Returns the most probable cause; undefined when no call was open. */
   end(): Suspect | undefined;
   /** Ends all open calls without blaming one, because the server was stopped on purpose. */
@@ -43,10 +43,13 @@ export function followCalls(): OpenCalls {
     forget: () => open.clear(),
     read(text) {
       const line = parseCallLine(text);
-      if (line === undefined) return;
-      if (line.event === "call_begin") return void open.set(line.call, line);
-      open.delete(line.call);
+      if (line === undefined) return false;
+      if (line.event === "call_begin") {
+        open.set(line.call, line);
+        return false;
+      }
       if (line.outcome === "answered") remember(answered, keyOf(line));
+      return open.delete(line.call);
     },
     end() {
       const calls = [...open.values()];

@@ -17,6 +17,14 @@ export interface ServerOptions {
   readonly start: (handover: Handover, watcher: RuntimeWatcher) => Promise<LocalServer>;
 }
 
+/** Hears what happens on the server between its starts. */
+interface ServerListener {
+  /** Called when the log says that a call has ended. */
+  readonly onCallEnd: () => void;
+  /** Called when the server crashes too often. */
+  readonly onFailure: (error: unknown) => void;
+}
+
 /** A running server that can be restarted. */
 export interface ReplaceableServer {
   current(): LocalServer;
@@ -31,16 +39,16 @@ export interface ReplaceableServer {
 /** The restart budget is used up. The message is for the operator. */
 export class SupervisorStopped extends Error {}
 
-/** Starts the server. Calls `onFailure` when it crashes too often. */
+/** Starts the server. */
 export async function startReplaceable(
   { quarantine, start }: ServerOptions,
   signal: AbortSignal,
-  onFailure: (error: unknown) => void,
+  { onCallEnd, onFailure }: ServerListener,
 ): Promise<ReplaceableServer> {
   const [calls, takeRestart] = [followCalls(), restartTaker()];
   const watcher: RuntimeWatcher = {
     onLog(line, isError) {
-      calls.read(line);
+      if (calls.read(line)) onCallEnd();
       printLog(line, isError);
     },
     onCrash() {

@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { LocalServer } from "../local.ts";
 import { isDebuggerAttached } from "./debugger.ts";
 import { watchHealth } from "./health.ts";
-import type { HealthCheck } from "./health.ts";
+import type { HealthCheck, HealthWatch } from "./health.ts";
 import { startReplaceable } from "./replaceable-server.ts";
 import type { ReplaceableServer, ServerOptions } from "./replaceable-server.ts";
 import { print } from "../terminal.ts";
@@ -35,8 +35,12 @@ export async function superviseServer(options: SupervisorOptions): Promise<Super
   const failure = Promise.withResolvers<never>();
   // The promise may reject before a caller awaits `failed`.
   failure.promise.catch(() => {});
-  const server = await startReplaceable(options, stopping.signal, failure.reject);
-  const watching = watch(server, options, stopping.signal).catch((error: unknown) => {
+  const health = watchHealth(options.querySeconds);
+  const server = await startReplaceable(options, stopping.signal, {
+    onCallEnd: () => health.noteCallEnd(performance.now()),
+    onFailure: failure.reject,
+  });
+  const watching = watch(server, health, options, stopping.signal).catch((error: unknown) => {
     if (!stopping.signal.aborted) failure.reject(error);
   });
   return {
@@ -52,10 +56,10 @@ export async function superviseServer(options: SupervisorOptions): Promise<Super
 
 async function watch(
   server: ReplaceableServer,
+  health: HealthWatch,
   { origin, querySeconds }: SupervisorOptions,
   signal: AbortSignal,
 ): Promise<never> {
-  const health = watchHealth(querySeconds);
   for (;;) {
     await delay(health.intervalMs, undefined, { signal });
     if (server.isOutdated()) {

@@ -104,6 +104,8 @@ export function createGuardView(
       ...common,
       readColumns: [...new Set([...viewColumns.map((column) => column.name), ...ruleColumns])],
       isMasked: viewColumns.some((column) => formatMask(column) !== null),
+      computedMasks: viewColumns.filter(isComputed).map(({ name }) => name),
+      readsClear: viewColumns.some((column) => formatMask(column) === null),
       fallibleColumns: tokenColumns.map(({ name }) => name),
       lookup: tokenColumns.length > 0 ? MASKING_TOKEN_LOOKUP : null,
       buildSelect: (parameters, options) =>
@@ -120,6 +122,10 @@ function estimateShownShare(grants: readonly Grant[], countValues: (column: stri
     1,
     grants.reduce((sum, { rows }) => sum + (rows === null ? 1 : estimateShare(rows, countValues)), 0),
   );
+}
+
+function isComputed({ disclosures }: ViewColumn): boolean {
+  return disclosures.some(({ kind }) => !["clear", "hidden", "null", "redact"].includes(kind));
 }
 
 function isTokenDisclosure({ kind }: Disclosure): boolean {
@@ -146,7 +152,7 @@ export function buildGuardViewSql(
   decision: AllowedDecision,
   dataset: TableDataset,
   { parameters, qualifyDomain }: GuardViewContext,
-  { ordering, storageOrder, ruleIndexed, nonce }: ViewSelectOptions,
+  { ordering, storageOrder, ruleIndexed, nonce, keyColumn }: ViewSelectOptions,
   viewColumns: readonly ViewColumn[] = listVisibleColumns(decision, dataset),
 ): string {
   const tokenSql: MaskingTokenSql = {
@@ -167,6 +173,7 @@ export function buildGuardViewSql(
   const orderTerms = storageOrder.map((column) => `${quoteColumn(column)} COLLATE BINARY`);
   // LIMIT -1 does not limit anything. It keeps SQLite from dropping the ORDER BY and from merging the view into the outer query.
   const orderBy = orderTerms.length > 0 ? ` ORDER BY ${orderTerms.join(", ")} LIMIT -1` : "";
+  if (keyColumn !== undefined) columns.push(`${from}.rowid AS ${quoteIdentifier(keyColumn)}`);
   // A view without columns still has rows to count.
   return `SELECT ${columns.join(", ") || 'NULL AS "(no visible columns)"'} FROM ${from}${indexHint}${where}${orderBy}`;
 }

@@ -6,7 +6,7 @@ import { createRowBounds } from "../sql/row-bounds.ts";
 import { foldName } from "../sql/identifier.ts";
 import { UNKNOWN_ROWS, toClassLog2 } from "../sql/row-count-class.ts";
 import type { SchemaCopy } from "../sql/schema-copy.ts";
-import { listUsedViews } from "../sql/statement-guard.ts";
+import { listUsedViews, nameKeyColumn } from "../sql/statement-guard.ts";
 import type { GuardView } from "../sql/statement-guard.ts";
 import { listTableFunctions } from "../sql/statement.ts";
 import type { CountValuesLog2 } from "../sql/value-counts.ts";
@@ -49,6 +49,7 @@ export function buildEstimateOptions(copy: SchemaCopy, request: ReadRequest): Es
   };
   const shared = {
     listRuleColumns: (table: string) => restricted.get(table)?.ruleColumns ?? NO_COLUMNS,
+    keyColumn: foldName(nameKeyColumn(request.nonce)),
     readText,
   };
   return {

@@ -59,12 +59,12 @@ export function guard(): Middleware {
 export function authorizer({ allowsRecursion }: Pick<MiddlewareOptions, "allowsRecursion">): Middleware {
   const cache = createStatementCache<readonly string[]>((columns) => columns.join("").length);
   return (next) => async (context) => {
-    const { query, request, schema } = context;
+    const { query, request, schema, planned } = context;
     const key = buildStatementKey(query, request.nonce);
     const columns = schema.use((copy) => {
       const cachedColumns = cache.get(copy, key);
       if (cachedColumns !== undefined) return cachedColumns;
-      const verdict = authorize(toSql(query), copy, { ...query, allowsRecursion });
+      const verdict = authorize(toSql(query), copy, { ...query, allowsRecursion }, planned?.compilation);
       if (verdict.kind === "invalid") throw createInvalidSqlError(verdict, request, query);
       if (verdict.kind === "forbidden") throw createForbiddenError(verdict.action);
       cache.set(copy, key, verdict.columns);

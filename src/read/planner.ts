@@ -1,21 +1,28 @@
 // The planning layer of governed SQL: chooses how guard views are computed, and refuses statements that would take too much work.
+import { recordCompilation } from "../sql/authorizer.ts";
+import type { RecordedCompilation } from "../sql/authorizer.ts";
+import { AppError } from "../errors.ts";
+import { byteLength } from "../lib/bytes.ts";
+import { EngineExhausted } from "../sql/engine/meter.ts";
 import type { PlanLine } from "../sql/engine/sqlite.ts";
 import { toSql, listUsedViews } from "../sql/statement-guard.ts";
-import type { GuardView, ViewForm } from "../sql/statement-guard.ts";
-import { foldName } from "../sql/identifier.ts";
+import type { GuardView, GuardedQuery, ViewForm } from "../sql/statement-guard.ts";
 import { estimateCost } from "../sql/plan-cost.ts";
 import type { CostOptions } from "../sql/plan-cost.ts";
 import { readsRepeatedly, searchesByRule } from "../sql/plan-loops.ts";
 import { estimateWork } from "../sql/work-estimate.ts";
 import type { ExpensivePart, WorkOptions } from "../sql/work-estimate.ts";
 import { createStatementCache, buildStatementKey } from "../sql/statement-cache.ts";
-import { canFailOnRow } from "../sql/row-error-oracles.ts";
-import { canStallOnRow, mayRunSubqueryOnHiddenRow } from "../sql/row-timing-oracles.ts";
+import { mayRunSubqueryOnHiddenRow } from "../sql/row-timing-oracles.ts";
 import type { SchemaCopy } from "../sql/schema-copy.ts";
+import { parseTrustedStatement } from "../sql/statement.ts";
+import { appliesRuleLate, mayApplyRuleLate, needsFence, needsFenceIfLeftJoined } from "./fence.ts";
 import { buildGuardedQuery } from "./read-pipeline.ts";
-import type { Middleware, ReadContext, ReadRequest } from "./read-pipeline.ts";
+import type { Middleware, ReadContext } from "./read-pipeline.ts";
 import { mayLeakOrder, planLeaksOrder } from "./order-leak.ts";
 import { createTooMuchWorkError } from "./too-much-work.ts";
+import { countMaskUses, estimateMaskFactor } from "./repeated-masks.ts";
+import type { MaskUses } from "./repeated-masks.ts";
 import { buildEstimateOptions, listReferencedTables, valuesAffectEstimate } from "./estimate-options.ts";
 
 /** The settings of a source that the planner needs. */
@@ -40,25 +47,31 @@ export function planner({ maxSteps }: PlannerOptions): Middleware {
     const { schema, request } = context;
     // Whether a fence is needed may depend on bound values, which the key does not include, so it is decided for each read.
     const fenced = schema.use((copy) => needsFence(copy, request));
+    const leftFenced =
+      fenced && mayApplyRuleLate(request.statement) && schema.use((copy) => needsFenceIfLeftJoined(copy, request));
     const firstForm = { ...FIRST_FORM, fenced };
-    const statementKey = buildStatementKey(buildGuardedQuery(context, firstForm), request.nonce);
-    const key = `${statementKey} ${listReferencedTables(request).join(",")}`;
-    const { form, stepsLog2 } = schema.use((copy): Plan => {
+    const firstQuery = buildGuardedQuery(context, firstForm);
+    const tables = listReferencedTables(request).join(",");
+    const key = `${buildStatementKey(firstQuery, request.nonce)} ${tables} ${leftFenced}`;
+    const first = { form: firstForm, query: firstQuery };
+    const plan = schema.use((copy): Plan & Partial<Candidate> => {
       const cachedPlan = request.sortsViews ? undefined : plans.get(copy, key);
       if (cachedPlan !== undefined) return cachedPlan;
-      const plan = choosePlan(createPlanning(copy, context), firstForm, Math.log2(maxSteps));
+      const newPlan = choosePlan(createPlanning(copy, context, first), leftFenced, Math.log2(maxSteps));
       // After a leaking plan, later reads sort from the start. Views that are sorted to be on the safe side are sorted once.
       const isLasting = !request.sortsViews || request.hasLeakedOrder;
       if (isLasting && !valuesAffectEstimate(request))
-        plans.set(copy, key, { form: plan.form, stepsLog2: plan.stepsLog2 });
-      return plan;
+        plans.set(copy, key, { form: newPlan.form, stepsLog2: newPlan.stepsLog2 });
+      return newPlan;
     });
-    const query = buildGuardedQuery(context, form);
-    if (stepsLog2 > Math.log2(maxSteps)) {
-      const { expensivePart } = schema.use((copy) => makePlan(createPlanning(copy, context), form));
+    const { form, compilation } = plan;
+    const query = plan.query ?? buildGuardedQuery(context, form);
+    if (plan.stepsLog2 > Math.log2(maxSteps)) {
+      const { expensivePart } = schema.use((copy) => makePlan(createPlanning(copy, context, first), form));
       throw createTooMuchWorkError(expensivePart, { ...request, ...query });
     }
-    return next({ ...context, request: { ...request, form }, planned: { query, views: request.views, form } });
+    const planned = { query, views: request.views, form, compilation };
+    return next({ ...context, request: { ...request, form }, planned });
   };
 }
 
@@ -67,13 +80,20 @@ interface Planning {
   readonly copy: SchemaCopy;
   readonly context: ReadContext;
   readonly usedViews: readonly GuardView[];
+  readonly maskUses: MaskUses | undefined;
   readonly workOptions: WorkOptions;
   readonly costOptions: CostOptions;
+  /** The form to try first, and its guarded query. */
+  readonly first: { readonly form: ViewForm; readonly query: GuardedQuery };
 }
 
 interface Candidate extends Plan {
+  readonly query: GuardedQuery;
   readonly lines: readonly PlanLine[];
-  readonly cost: number;
+  /** Spares the authorizer a compilation. Recording takes time, so only the first candidate, which is nearly always chosen, has it. */
+  readonly compilation: RecordedCompilation | undefined;
+  /** Estimates the cost when it is first compared. */
+  readonly getCost: () => number;
   /** See `WorkEstimate`. */
   readonly subqueryStepsLog2: number;
   /** See `WorkEstimate`. */
@@ -84,65 +104,97 @@ interface Candidate extends Plan {
 const FIRST_FORM: ViewForm = {
   ruleIndexed: true,
   materialized: false,
+  leftJoined: false,
   fenced: false,
+  masksOnce: false,
   ordering: "free",
   orderSafe: [],
 };
 
-/** Checking a statement takes time that grows with the square of its length, so longer ones are fenced without a check. */
-const MAX_JUDGED_LEXER_TOKENS = 3000;
-
-/** Whether an expression could reveal hidden rows by failing on them, or by the time that it takes. */
-function needsFence(copy: SchemaCopy, { statement, values, views }: ReadRequest): boolean {
-  const usedViews = listUsedViews(statement, views);
-  if (!usedViews.some((view) => view.isRowRestricted)) return false;
-  if (statement.tokens.length > MAX_JUDGED_LEXER_TOKENS) return true;
-  if (canStallOnRow(statement, values)) return true;
-  // Include every view, not only restricted ones: a hidden row can decide whether a subquery over another table runs.
-  const fallibleColumns = usedViews.flatMap((view) => [...view.fallibleColumns, ...listGeneratedColumns(copy, view)]);
-  const columns = new Set(usedViews.flatMap((view) => view.columns.map(foldName)));
-  return canFailOnRow(statement, values, new Set(fallibleColumns.map(foldName)), (name) => columns.has(name));
-}
-
-/** Lists the generated columns of the view's table, whose expressions can fail when they are read. */
-function listGeneratedColumns(copy: SchemaCopy, { name }: GuardView): readonly string[] {
-  return copy.getTableShape(name).columns.flatMap((column) => (column.isGenerated ? [column.name] : []));
-}
-
 /** log2 of steps that take a few milliseconds, which the noise of a request hides. */
 const UNNOTICED_STEPS_LOG2 = 17;
+
+/** A text of this length leaves room for what later layers add within D1's limit of 100 KB. */
+const MAX_REWRITTEN_BYTES = 80_000;
+
+/**
+ * Chooses the cheapest plan, among them those with LEFT joins in place of RIGHT and FULL ones. Such a plan that takes too much work is no
+ * improvement: the refusal then is about the joins that the user wrote. `leftFenced`: whether the statement needs a fence if it has only
+ * LEFT joins.
+ */
+function choosePlan(planning: Planning, leftFenced: boolean, maxStepsLog2: number): Candidate {
+  const best = chooseForm(planning, maxStepsLog2);
+  const hasRightJoin = best.lines.some(({ detail }) => detail.startsWith("RIGHT-JOIN "));
+  if (!hasRightJoin || best.stepsLog2 <= UNNOTICED_STEPS_LOG2) return best;
+  const { context, first } = planning;
+  const written = buildRewrittenQuery(context, { ...first.form, leftJoined: true });
+  if (written === undefined) return best;
+  const isComplete = !appliesRuleLate(parseTrustedStatement(written.body).tokens);
+  const form = { ...first.form, leftJoined: true, fenced: isComplete ? leftFenced : first.form.fenced };
+  const query = form.fenced === first.form.fenced ? written : buildGuardedQuery(context, form);
+  const leftJoined = chooseFormWithinAllowance({ ...planning, first: { form, query } }, maxStepsLog2);
+  // SQLite has no plan for what it rejects.
+  if (leftJoined === undefined || leftJoined.lines.length === 0 || leftJoined.stepsLog2 > maxStepsLog2) return best;
+  return best.stepsLog2 > maxStepsLog2 || leftJoined.getCost() < best.getCost() ? leftJoined : best;
+}
+
+/** Builds the query in a form that changes the user's text; undefined if the text stays the same or becomes too long. */
+function buildRewrittenQuery(context: ReadContext, form: ViewForm): GuardedQuery | undefined {
+  try {
+    const query = buildGuardedQuery(context, form);
+    return query.body === context.query.body || byteLength(toSql(query)) > MAX_REWRITTEN_BYTES ? undefined : query;
+  } catch (error) {
+    // The text as written was within the limits, and runs.
+    if (error instanceof AppError && error.code === "query_refused") return undefined;
+    throw error;
+  }
+}
+
+function chooseFormWithinAllowance(planning: Planning, maxStepsLog2: number): Candidate | undefined {
+  try {
+    return chooseForm(planning, maxStepsLog2);
+  } catch (error) {
+    // A statement that could be planned without these forms runs nevertheless.
+    if (error instanceof EngineExhausted && error.reason === "work") return undefined;
+    throw error;
+  }
+}
 
 /**
  * Chooses the cheapest form. The fence is required where an expression could reveal a hidden row, or where a subquery that runs for a
  * hidden row would take noticeably long; elsewhere it is one form among the others.
  */
-function choosePlan(planning: Planning, firstForm: ViewForm, maxStepsLog2: number): Plan {
-  const { context, usedViews } = planning;
+function chooseForm(planning: Planning, maxStepsLog2: number): Candidate {
+  const { context, usedViews, first } = planning;
   if (context.request.sortsViews) return makeSortedPlan(planning);
   const isRestricted = usedViews.some((view) => view.isRowRestricted);
-  const mayStall = isRestricted && !firstForm.fenced && mayRunSubqueryOnHiddenRow(context.request.statement);
+  const mayStall = isRestricted && !first.form.fenced && mayRunSubqueryOnHiddenRow(context.request.statement);
   const isAllowed = ({ form, subqueryStepsLog2 }: Candidate): boolean =>
     form.fenced || !(mayStall && subqueryStepsLog2 > UNNOTICED_STEPS_LOG2);
   const candidates: Candidate[] = [];
-  const consider = (change: Partial<ViewForm>): void => {
-    candidates.push(chooseOrderSafePlan(planning, { ...firstForm, ...change }));
+  const consider = (form: ViewForm): void => {
+    candidates.push(chooseOrderSafePlan(planning, form));
   };
+  const considerChanged = (change: Partial<ViewForm>): void => consider({ ...first.form, ...change });
   const pickBest = (): Candidate | undefined => {
     const allowed = candidates.filter(isAllowed);
     const affordable = allowed.filter(({ stepsLog2 }) => stepsLog2 <= maxStepsLog2);
-    return pickLeast(affordable, ({ cost }) => cost) ?? pickLeast(allowed, ({ stepsLog2 }) => stepsLog2);
+    return pickLeast(affordable, ({ getCost }) => getCost()) ?? pickLeast(allowed, ({ stepsLog2 }) => stepsLog2);
   };
-  consider({});
-  if (pickBest() === undefined) consider({ fenced: true });
+  consider(first.form);
+  if (pickBest() === undefined) considerChanged({ fenced: true });
   const { listRuleColumns } = planning.costOptions;
   const searchesByRules = candidates.some(({ lines }) => searchesByRule(lines, listRuleColumns));
   const fenced = pickBest()?.form.fenced ?? true;
-  if (searchesByRules) consider({ ruleIndexed: false, fenced });
+  if (searchesByRules) considerChanged({ ruleIndexed: false, fenced });
   if (isRepeated(planning, pickBest())) {
-    consider({ materialized: true, fenced });
-    if (searchesByRules) consider({ materialized: true, ruleIndexed: false, fenced });
-    if (isRestricted && !fenced) consider({ fenced: true });
+    considerChanged({ materialized: true, fenced });
+    if (searchesByRules) considerChanged({ materialized: true, ruleIndexed: false, fenced });
+    if (isRestricted && !fenced) considerChanged({ fenced: true });
   }
+  const { maskUses } = planning;
+  if (maskUses !== undefined && maskUses.places > maskUses.columns)
+    considerChanged({ ...pickBest()?.form, masksOnce: true });
   const best = pickBest();
   if (best === undefined) throw new TypeError("a fenced form is always allowed");
   return best;
@@ -168,13 +220,14 @@ function chooseOrderSafePlan(planning: Planning, form: ViewForm): Candidate {
   // NOT INDEXED does not keep SQLite from reading a WITHOUT ROWID table by an index.
   return planLeaksOrder(copy, unindexedPlan.lines, usedViews)
     ? sortedPlan
-    : (pickLeast([unindexedPlan, sortedPlan], ({ cost }) => cost) ?? sortedPlan);
+    : (pickLeast([unindexedPlan, sortedPlan], ({ getCost }) => getCost()) ?? sortedPlan);
 }
 
 /** Plans with sorted and fenced views, which leak no order whatever plan the database chooses. */
 function makeSortedPlan(planning: Planning): Candidate {
   const orderSafe = listOrderSafeViews(planning);
-  return makePlan(planning, { ...FIRST_FORM, fenced: true, orderSafe, ordering: "sorted" });
+  const { leftJoined } = planning.first.form;
+  return makePlan(planning, { ...FIRST_FORM, leftJoined, fenced: true, orderSafe, ordering: "sorted" });
 }
 
 /** Lists the names of the views over which no plan could leak order. */
@@ -182,9 +235,15 @@ function listOrderSafeViews({ copy, usedViews }: Planning): readonly string[] {
   return usedViews.filter((view) => !mayLeakOrder(copy, view)).map((view) => view.name);
 }
 
-function makePlan({ copy, context, workOptions, costOptions }: Planning, form: ViewForm): Candidate {
-  const lines = copy.engine.plan(toSql(buildGuardedQuery(context, form)));
-  return { form, lines, cost: estimateCost(lines, costOptions), ...estimateWork(lines, workOptions) };
+function makePlan({ copy, context, maskUses, workOptions, costOptions, first }: Planning, form: ViewForm): Candidate {
+  const query = form === first.form ? first.query : buildGuardedQuery(context, form);
+  const { compilation, plan } =
+    form === first.form
+      ? recordCompilation(toSql(query), copy)
+      : { compilation: undefined, plan: copy.engine.plan(toSql(query)) };
+  let cost: number | undefined;
+  const getCost = (): number => (cost ??= estimateCost(plan, costOptions) * estimateMaskFactor(maskUses, form));
+  return { form, query, compilation, lines: plan, getCost, ...estimateWork(plan, workOptions) };
 }
 
 /** Prefers the first of several with the same value. Undefined for an empty list. */
@@ -195,9 +254,10 @@ function pickLeast<Item>(items: readonly Item[], getValue: (item: Item) => numbe
   );
 }
 
-function createPlanning(copy: SchemaCopy, context: ReadContext): Planning {
+function createPlanning(copy: SchemaCopy, context: ReadContext, first: Planning["first"]): Planning {
   const { request } = context;
   const { work, cost } = buildEstimateOptions(copy, request);
   const usedViews = listUsedViews(request.statement, request.views);
-  return { copy, context, usedViews, workOptions: work, costOptions: cost };
+  const maskUses = countMaskUses(request.statement, usedViews);
+  return { copy, context, usedViews, maskUses, workOptions: work, costOptions: cost, first };
 }

@@ -122,7 +122,9 @@ const NO_FINDINGS = { sortsViews: false, hasLeakedOrder: false, countsBytes: fal
 const SAFEST_FORM: ViewForm = {
   ruleIndexed: true,
   materialized: false,
+  leftJoined: false,
   fenced: true,
+  masksOnce: false,
   ordering: "sorted",
   orderSafe: [],
 };

@@ -1,9 +1,11 @@
 // Defines the pipeline of a governed read: a list of middleware in front of the database. Each middleware may inspect the statement, change
 // the SQL around it, add check statements to its transaction, and inspect the results. Retries are the executor's, in read-executor.ts.
+import type { RecordedCompilation } from "../sql/authorizer.ts";
 import { guardQuery } from "../sql/statement-guard.ts";
 import type { GuardView, GuardedQuery, ViewForm } from "../sql/statement-guard.ts";
 import type { DriverValue, SqlValue } from "../sql/parameters.ts";
-import type { ResultShape, StatementReads } from "../sql/result-shape.ts";
+import type { ResultShape } from "../sql/result-shape.ts";
+import type { StatementReads } from "../sql/statement-reads.ts";
 import type { SqlProblem } from "../sql/sql-problem.ts";
 import type { StorageOrder, SchemaCopy } from "../sql/schema-copy.ts";
 import type { Statement } from "../sql/statement.ts";
@@ -64,6 +66,8 @@ export interface PlannedQuery {
   readonly query: GuardedQuery;
   readonly views: readonly GuardView[];
   readonly form: ViewForm;
+  /** The compilation of exactly this query, if the planner has just made it. */
+  readonly compilation?: RecordedCompilation | undefined;
 }
 
 /** Builds the statement of a read behind guard views of this form. */

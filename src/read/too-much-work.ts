@@ -3,6 +3,8 @@
 import { AppError } from "../errors.ts";
 import { isOperator } from "../sql/clauses.ts";
 import { foldName } from "../sql/identifier.ts";
+import { outlineQueries } from "../sql/query-outline.ts";
+import { createSourceNames } from "../sql/source-names.ts";
 import type { GuardView } from "../sql/statement-guard.ts";
 import type { Statement } from "../sql/statement.ts";
 import type { ExpensivePart } from "../sql/work-estimate.ts";
@@ -19,11 +21,8 @@ export function createTooMuchWorkError(part: ExpensivePart | undefined, query: R
   return new AppError("query_refused", `The query would take too much work. ${explanation}`);
 }
 
-function explain({ kind, outer, inner }: ExpensivePart, query: RefusedQuery): string {
-  const outerNames = outer.flatMap((name) => findUserName(name, query));
-  const innerNames = inner.flatMap((name) => findUserName(name, query));
-  const all = sortByText([...outerNames, ...innerNames], query);
-  switch (kind) {
+function explain(part: ExpensivePart, query: RefusedQuery): string {
+  switch (part.kind) {
     case "frame":
       return [
         "A window frame with EXCLUDE, or a window function that builds text, reads its whole frame",
@@ -31,24 +30,31 @@ function explain({ kind, outer, inner }: ExpensivePart, query: RefusedQuery): st
       ].join(" ");
     case "full join":
       return [
-        `The expensive part is a FULL JOIN of ${joinNames(all)}, which compares every row of one side with every row of the other.`,
+        `The expensive part is a FULL JOIN of ${joinNames(nameJoined(part, query))},`,
+        "which compares every row of one side with every row of the other.",
         "Write it as a LEFT JOIN, UNION ALL the rows of the right side for which NOT EXISTS finds no match, or group both sides first.",
       ].join(" ");
     case "correlated subquery":
-      return [
-        `The expensive part is ${innerNames.length === 0 ? "a subquery" : `the subquery over ${joinNames(innerNames)}`},`,
-        `which runs again for each row of ${outerNames.length === 0 ? "the query" : joinNames(outerNames)}.`,
-        "Compute its values for all rows once, in a WITH query with GROUP BY, and join that, or filter the outer query first.",
-        ...listMaskHints(all, query),
-      ].join(" ");
+      return [...explainSubquery(part, query), ...listMaskHints(part, query)].join(" ");
     case "join":
-      return explainJoin(all, query);
+      return [...explainJoin(nameJoined(part, query), query), ...listMaskHints(part, query)].join(" ");
     case "scan":
-      return `The expensive part reads all rows of ${joinNames(all)}. Filter it first.`;
+      return `The expensive part reads all rows of ${joinNames(listUserNames(part, query))}. Filter it first.`;
   }
 }
 
-function explainJoin(names: readonly string[], query: RefusedQuery): string {
+function explainSubquery({ outer, inner }: ExpensivePart, query: RefusedQuery): readonly string[] {
+  const sources = createSourceNames(outlineQueries(query.statement.tokens));
+  const innerNames = findUserNames(sources.nameRead(findFoldedNames(inner, query), "innermost"), query);
+  const outerNames = findUserNames(sources.nameRead(findFoldedNames(outer, query), "outermost"), query);
+  return [
+    `The expensive part is ${innerNames.length === 0 ? "a subquery" : `the subquery over ${joinNames(innerNames)}`},`,
+    `which runs again for each row of ${outerNames.length === 0 ? "the query" : joinNames(outerNames)}.`,
+    "Compute its values for all rows once, in a WITH query with GROUP BY, and join that, or filter the outer query first.",
+  ];
+}
+
+function explainJoin(names: readonly string[], query: RefusedQuery): readonly string[] {
   const joined = joinNames(names);
   // Advice about columns would confuse where the query compares none.
   const hasCondition = query.statement.tokens.some((token) =>
@@ -60,16 +66,39 @@ function explainJoin(names: readonly string[], query: RefusedQuery): string {
   return [
     `The expensive part is a join of ${joined} that compares every row of one with every row of the other.`,
     advice,
-    ...listMaskHints(names, query),
-  ].join(" ");
+  ];
 }
 
 /** Masks of a joined table keep SQLite from using its indexes. */
-function listMaskHints(names: readonly string[], { usedViews }: RefusedQuery): readonly string[] {
-  const masked = usedViews.filter((view) => view.isMasked && names.includes(view.name)).map(({ name }) => name);
+function listMaskHints(part: ExpensivePart, query: RefusedQuery): readonly string[] {
+  const names = listUserNames(part, query);
+  const masked = query.usedViews.filter((view) => view.isMasked && names.includes(view.name)).map(({ name }) => name);
   if (masked.length === 0) return [];
   return [`Masked columns of ${joinNames(masked)} have no index: prefer others.`];
 }
+
+/** Names what a join joins: a WITH query or subquery if SQLite has merged one into the query around it, and otherwise tables. */
+function nameJoined({ outer, inner }: ExpensivePart, query: RefusedQuery): readonly string[] {
+  const sources = createSourceNames(outlineQueries(query.statement.tokens));
+  const names = sources.nameJoined(findFoldedNames([...outer, ...inner], query));
+  return sortByText(findUserNames(names, query), query);
+}
+
+/** Lists the names in the plan as the user wrote them. */
+function listUserNames({ outer, inner }: ExpensivePart, query: RefusedQuery): readonly string[] {
+  return sortByText(findUserNames([...outer, ...inner], query), query);
+}
+
+function findUserNames(names: readonly string[], query: RefusedQuery): readonly string[] {
+  return names.flatMap((name) => findUserName(name, query));
+}
+
+function findFoldedNames(names: readonly string[], query: RefusedQuery): readonly string[] {
+  return findUserNames(names, query).map((name) => foldName(name));
+}
+
+/** Stands for a subquery without a name. */
+const A_SUBQUERY = "a subquery";
 
 /** Finds the name that the user wrote for a name in a plan. The subquery of a guard view has a name that only Gatehouse knows. */
 function findUserName(name: string, { statement, usedViews }: RefusedQuery): readonly string[] {
@@ -77,7 +106,7 @@ function findUserName(name: string, { statement, usedViews }: RefusedQuery): rea
   const view =
     guard === undefined ? usedViews.find((candidate) => foldName(candidate.name) === name) : usedViews[Number(guard)];
   if (view !== undefined) return [view.name];
-  if (name.startsWith("(")) return ["a subquery"];
+  if (name.startsWith("(") || name === A_SUBQUERY) return [A_SUBQUERY];
   const written = statement.names.get(name);
   return written === undefined ? [] : [written];
 }

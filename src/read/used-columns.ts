@@ -1,8 +1,8 @@
 // The layer of governed SQL that finds out which columns a statement uses, and narrows its guard views to them. A view that SQLite does not
 // merge into the query around it computes all of its columns for each row, masks and masking tokens included.
 import { EngineExhausted } from "../sql/engine/meter.ts";
-import { findReads } from "../sql/result-shape.ts";
-import type { StatementReads } from "../sql/result-shape.ts";
+import { findReads } from "../sql/statement-reads.ts";
+import type { StatementReads } from "../sql/statement-reads.ts";
 import type { SchemaCopy } from "../sql/schema-copy.ts";
 import { createStatementCache } from "../sql/statement-cache.ts";
 import { listUsedViews } from "../sql/statement-guard.ts";

@@ -1,6 +1,7 @@
 // Layer 3 of governed SQL: asks SQLite's authorizer what the composed statement does, before any database runs it. A column may be read
 // only inside a guard view that may read it, only listed functions may be called, and nothing may be written.
 import { ALLOW, DENY } from "./engine/sqlite.ts";
+import type { Authorizer, CompileResult, PlanLine } from "./engine/sqlite.ts";
 import { ALLOWED_FUNCTIONS, ALLOWED_TABLE_FUNCTIONS } from "./functions.ts";
 import { foldName, findReservedPrefix } from "./identifier.ts";
 import type { SchemaCopy } from "./schema-copy.ts";
@@ -43,8 +44,36 @@ const SELECT = 21;
 const FUNCTION = 31;
 const RECURSIVE = 33;
 
-/** Judges one composed statement over the copy of its database's schema. */
-export function authorize(sql: string, copy: SchemaCopy, options: AuthorizeOptions): Verdict {
+/** A compilation that allowed every action and recorded it, to be judged later. */
+export interface RecordedCompilation {
+  readonly sql: string;
+  readonly actions: readonly Parameters<Authorizer>[];
+  readonly result: CompileResult;
+}
+
+/** Compiles a statement for its plan, and records what the authorizer would have judged. */
+export function recordCompilation(
+  sql: string,
+  { engine }: SchemaCopy,
+): { readonly compilation: RecordedCompilation; readonly plan: readonly PlanLine[] } {
+  const actions: Parameters<Authorizer>[] = [];
+  const { compiled, plan } = engine.compileWithPlan(sql, (...action) => {
+    actions.push(action);
+    return ALLOW;
+  });
+  return { compilation: { sql, actions, result: compiled }, plan };
+}
+
+/**
+ * Judges one composed statement over the copy of its database's schema. A recorded compilation of exactly this statement saves compiling
+ * it again.
+ */
+export function authorize(
+  sql: string,
+  copy: SchemaCopy,
+  options: AuthorizeOptions,
+  recorded?: RecordedCompilation,
+): Verdict {
   const { shadowedNames, allowsRecursion } = options;
   const permissionsByCte = Map.groupBy(options.readPermissions, ({ cteName }) => cteName);
   /** How often SQLite has merged the guard view of a table into the statement, by folded name. */
@@ -97,11 +126,14 @@ export function authorize(sql: string, copy: SchemaCopy, options: AuthorizeOptio
   };
 
   let forbiddenAction: ForbiddenAction | undefined;
-  const compiled = copy.engine.compile(sql, (...request) => {
-    const refusedAction = judge(...request);
+  const judgeNext: Authorizer = (...action) => {
+    const refusedAction = judge(...action);
     forbiddenAction ??= refusedAction;
     return refusedAction === undefined ? ALLOW : DENY;
-  });
+  };
+  const isRecorded = recorded?.sql === sql;
+  const compiled = isRecorded ? recorded.result : copy.engine.compile(sql, judgeNext);
+  if (isRecorded) for (const action of recorded.actions) judgeNext(...action);
   if (forbiddenAction !== undefined) return { kind: "forbidden", action: forbiddenAction };
   if (!compiled.ok) return { kind: "invalid", message: compiled.message, offset: compiled.offset };
   if (!compiled.isReadOnly || compiled.tail.trim() !== "") return { kind: "forbidden", action: { kind: "other" } };

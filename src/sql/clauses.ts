@@ -43,6 +43,21 @@ export function isColumnStar(tokens: readonly LexerToken[], index: number): bool
   );
 }
 
+/** Words after which a name is no alias. */
+const BEFORE_VALUE = "then else when and or not in is like glob between collate as from escape match regexp case".split(
+  " ",
+);
+
+/** Drops the alias of an item of a select list, with AS or without. */
+export function dropAlias(tokens: readonly LexerToken[], { start, end }: TokenRange): TokenRange {
+  if (end - start >= 3 && isWord(tokens[end - 2], "as")) return { start, end: end - 2 };
+  if (end - start < 2 || !isName(tokens[end - 1]) || isWord(tokens[end - 1], "end")) return { start, end };
+  const before = tokens[end - 2];
+  const isAlias =
+    isOperator(before, ")") || (before !== undefined && before.kind !== "operator" && !isWord(before, ...BEFORE_VALUE));
+  return isAlias ? { start, end: end - 1 } : { start, end };
+}
+
 /** Words that begin a query. */
 export const QUERY_WORDS = ["select", "with", "values"];
 /** Words that combine two queries to one. */

@@ -19,7 +19,7 @@ export interface FromItem {
 const MAX_LEVELS = 10;
 
 /** Words that can follow a table in a FROM clause and are no alias. */
-const AFTER_TABLE = new Set([
+export const AFTER_TABLE: ReadonlySet<string> = new Set([
   ...CLAUSES_AFTER_FROM,
   ...SET_OPERATORS,
   ..."join left right full inner outer cross natural on using indexed not as".split(" "),
@@ -80,8 +80,8 @@ function readTerms(tokens: readonly LexerToken[], parentheses: Parentheses, quer
   }));
 }
 
-/** Lists the indexes in a range that are outside parentheses. */
-function listOuterIndexes(
+/** Lists the indexes in a range that are outside parentheses which begin in it. */
+export function listOuterIndexes(
   tokens: readonly LexerToken[],
   { findClosing }: Parentheses,
   { start, end }: TokenRange,

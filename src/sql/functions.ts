@@ -38,6 +38,9 @@ export const AGGREGATE_FUNCTIONS: ReadonlySet<string> = new Set([
 /** Lists the allowed table-valued functions, which read only their arguments. */
 export const ALLOWED_TABLE_FUNCTIONS: ReadonlySet<string> = new Set(["json_each", "json_tree"]);
 
+/** The columns that these functions return. */
+export const TABLE_FUNCTION_COLUMNS: readonly string[] = "key value type atom id parent fullkey path".split(" ");
+
 /**
  * Lists the allowed functions that return a value for every argument and never raise an error at run time, whatever a row holds. All
  * other allowed functions can fail: on text that is not JSON, an overflow, a pattern or value that is too long, or an argument out of

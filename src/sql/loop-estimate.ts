@@ -2,7 +2,7 @@
 import type { PlanLine } from "./engine/sqlite.ts";
 import { foldName } from "./identifier.ts";
 import { NO_STEPS_LOG2 } from "./log2.ts";
-import { listTermsBeside, parseLoop, readConstantRows, readsTable } from "./plan-loops.ts";
+import { isKeySearch, listTermsBeside, parseLoop, readConstantRows, readsTable } from "./plan-loops.ts";
 import type { LoopLine } from "./plan-loops.ts";
 import type { PlanSources } from "./plan-sources.ts";
 import { UNKNOWN_ROWS, toClassLog2 } from "./row-count-class.ts";
@@ -92,7 +92,7 @@ function estimateRange(terms: readonly string[], { stepsLog2, rowsLog2 }: Estima
 
 function estimateSubquery(
   { cost }: PlanLine,
-  { name, using, isSearch }: LoopLine,
+  { name, using, isSearch, terms }: LoopLine,
   rowsLog2: number,
   sources: PlanSources,
   options: WorkOptions,
@@ -101,6 +101,7 @@ function estimateSubquery(
     const costLog2 = Math.min(cost / 10, rowsLog2 + STEPS_PER_ROW_LOG2);
     const foundLog2 = Math.max(0, Math.min(costLog2 - SEARCH_STEPS_LOG2, rowsLog2));
     const onceLog2 = using.startsWith("AUTOMATIC ") ? rowsLog2 + BUILD_STEPS_LOG2 : NO_STEPS_LOG2;
+    if (isKeySearch(terms, options.keyColumn)) return { stepsLog2: SEARCH_STEPS_LOG2, rowsLog2: 0, onceLog2 };
     return { stepsLog2: costLog2, rowsLog2: foundLog2, onceLog2 };
   }
   const frameLog2 = sources.isWindowInput(name) ? estimateFrame(rowsLog2, sources, options) : 0;

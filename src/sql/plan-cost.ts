@@ -2,7 +2,7 @@
 // could take at worst and may refuse it, this one asks what it will probably take. Users see neither.
 import type { PlanLine } from "./engine/sqlite.ts";
 import { foldName } from "./identifier.ts";
-import { isLoop, listTermsBeside, parseLoop, readConstantRows, readsTable } from "./plan-loops.ts";
+import { isKeySearch, isLoop, listTermsBeside, parseLoop, readConstantRows, readsTable } from "./plan-loops.ts";
 import type { LoopLine } from "./plan-loops.ts";
 import { createPlanSources } from "./plan-sources.ts";
 import { UNKNOWN_ROWS } from "./row-count-class.ts";
@@ -18,6 +18,8 @@ export interface CostOptions {
   readonly listRuleColumns: (table: string) => ReadonlySet<string>;
   /** Whether SQLite has statistics of the table, be it only of its number of rows. */
   readonly hasStatistics: (table: string) => boolean;
+  /** The folded name of the column of keyed views of which no two rows have the same value. */
+  readonly keyColumn: string;
   /** Reads the text of the statement, which bounds the rows of its subqueries. */
   readonly readText: () => StatementText;
   /** The most rows that the statement returns. */
@@ -116,11 +118,13 @@ function estimateLoopCost(line: PlanLine, findRows: (name: string) => number, op
   const constantRows = readConstantRows(detail);
   if (constantRows !== undefined) return { run: constantRows, once: 0, rows: constantRows };
   const loop = parseLoop(detail);
-  const { name, isSearch, using } = loop;
+  const { name, isSearch, using, terms } = loop;
   const isTable = readsTable(loop, options.getRowCount);
   const allRows = isTable ? Math.max(1, options.getRowCount(name) ?? UNKNOWN_ROWS) : findRows(name);
-  if (using.startsWith("AUTOMATIC "))
-    return { run: SEEK + FOUND_ROWS * INDEX_ENTRY, once: allRows * (SCANNED_ROW + WRITTEN_ROW), rows: FOUND_ROWS };
+  if (using.startsWith("AUTOMATIC ")) {
+    const foundRows = isKeySearch(terms, options.keyColumn) ? 1 : FOUND_ROWS;
+    return { run: SEEK + foundRows * INDEX_ENTRY, once: allRows * (SCANNED_ROW + WRITTEN_ROW), rows: foundRows };
+  }
   if (!isSearch) {
     const rowCost = using === "" ? SCANNED_ROW : getIndexedRowCost(loop);
     return { run: allRows * rowCost, once: 0, rows: allRows * (isTable ? options.getShownShare(name) : 1) };

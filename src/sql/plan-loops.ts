@@ -60,6 +60,11 @@ export function listTermsBeside(terms: readonly string[], columns: ReadonlySet<s
   return terms.filter((term) => !columns.has(term.replace(/[<>=]+\?$/, "")));
 }
 
+/** Whether a search compares this column, of which no two rows have the same value. */
+export function isKeySearch(terms: readonly string[], keyColumn: string | undefined): boolean {
+  return keyColumn !== undefined && terms.includes(`${keyColumn}=?`);
+}
+
 /**
  * Whether a plan reads a guard view again and again without an equality that finds its rows: in a loop inside another one, or in a
  * correlated subquery. Masked columns have no index, and a row rule finds all rows that the user sees.

@@ -48,7 +48,15 @@ function restoreText(expression: string, { edits }: Statement, userText: string)
     (text, { start, end, text: replacement }) => text.replaceAll(replacement, userText.slice(start, end)),
     expression,
   );
-  return restored.replaceAll(/\+CAST\(\? AS (?:INTEGER|REAL)\)/g, "?");
+  return dropParameterNumbers(restored).replaceAll(/\+CAST\(\? AS (?:INTEGER|REAL)\)/g, "?");
+}
+
+/** Users write `?`, and the guard numbers it where its SQL repeats one. The numbers would tell how many values the policy binds. */
+function dropParameterNumbers(expression: string): string {
+  return tokenize(expression)
+    .map(({ start, end }) => expression.slice(start, end))
+    .map((text) => (/^\?\d+$/.test(text) ? "?" : text))
+    .join("");
 }
 
 /** Removes comments, line ends and repeated spaces, and cuts the text at a length that a table's header can show. */

@@ -67,6 +67,8 @@ export interface StorageOrder {
   readonly columns: readonly string[];
   /** Columns that sorting reads, by the names that SQLite reports to its authorizer. */
   readonly readColumns: readonly string[];
+  /** Whether it is the order of rowids, which `columns` then names. */
+  readonly isRowid: boolean;
 }
 
 /** The columns and storage order of a copied table. */
@@ -187,11 +189,15 @@ function readTableShape(engine: Engine, table: string): TableShape {
     .map(([column]) => column ?? "");
   const [[withoutRowid] = []] = engine.query(`SELECT wr FROM pragma_table_list(${name}) WHERE schema = 'main'`);
   if (withoutRowid === "1")
-    return { columns, storageOrder: { columns: primaryKey, readColumns: primaryKey }, rowidColumn: undefined };
+    return {
+      columns,
+      storageOrder: { columns: primaryKey, readColumns: primaryKey, isRowid: false },
+      rowidColumn: undefined,
+    };
   // SQLite reports the rowid by the name of the INTEGER PRIMARY KEY column, if there is one.
   const storageOrder = columns.some((column) => column.name === ROWID)
     ? undefined
-    : { columns: [ROWID], readColumns: [ROWID, ...primaryKey] };
+    : { columns: [ROWID], readColumns: [ROWID, ...primaryKey], isRowid: true };
   return { columns, storageOrder, rowidColumn: findRowidColumn(engine, name, columnRows) };
 }
 

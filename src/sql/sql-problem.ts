@@ -1,10 +1,11 @@
 // Turns a database's error about a user's statement into a message of Gatehouse. A message contains names only if the user wrote them or
 // may read them, and no other text of the database.
 import { AppError } from "../errors.ts";
-import { locateInStatement } from "./statement-guard.ts";
+import { locateInStatement, locateInText } from "./statement-guard.ts";
 import type { GuardView, GuardedQuery } from "./statement-guard.ts";
 import { foldName } from "./identifier.ts";
 import { ROWID_NAMES } from "./rowid-names.ts";
+import { listVisibleColumns } from "./visible-columns.ts";
 import { suggestName } from "./suggest.ts";
 import type { Statement } from "./statement.ts";
 
@@ -29,8 +30,8 @@ export function buildMissingTokenMarker(nonce: string): string {
 
 /** Names that a message may contain although the user did not write them, because the user may read them. */
 interface ReadableNames {
-  /** Columns of the tables that the SQL uses. */
-  readonly columns: readonly string[];
+  /** Lists the columns that a missing column may mean: those of what the SELECT around it reads. */
+  readonly listColumns: (name: string) => readonly string[];
   /** All tables of the source. */
   readonly tables: readonly string[];
   /** Key columns of the tables that the SQL uses, as `table.column`. */
@@ -50,17 +51,17 @@ const MAX_LISTED = 30;
 const NAMED_MESSAGE_PATTERNS: readonly MessagePattern[] = [
   {
     pattern: /^no such column: "(.+)" - should this be a string literal/,
-    formatMessage: (name, { columns, keys }) =>
+    formatMessage: (name, { listColumns, keys }) =>
       [
         `There is no column ${name} here that you may read. If it is text, put it in single quotes.`,
-        `${suggestKeys(name, keys)}${suggestNames(name, columns, "Columns")}`,
+        `${suggestKeys(name, keys)}${suggestNames(name, listColumns(name), "Columns")}`,
       ].join(""),
   },
   {
     isMissing: true,
     pattern: /^no such column: (.+?)(?: - should this be a string literal.*)?$/,
-    formatMessage: (name, { columns, keys }) =>
-      `There is no column ${name} here that you may read.${suggestKeys(name, keys)}${suggestNames(name, columns, "Columns")}`,
+    formatMessage: (name, { listColumns, keys }) =>
+      `There is no column ${name} here that you may read.${suggestKeys(name, keys)}${suggestNames(name, listColumns(name), "Columns")}`,
   },
   {
     pattern: /^ambiguous column name: (.+)$/,
@@ -186,7 +187,8 @@ export function createInvalidSqlError(
   query: GuardedQuery,
 ): AppError {
   const position = offset < 0 ? undefined : locateInStatement(context.statement, query, offset);
-  const { error } = classifyMessage(message, context, query, new Error(message));
+  const place = offset < 0 ? undefined : locateInText(query, offset);
+  const { error } = classifyMessage({ text: message, offset: place }, context, query, new Error(message));
   return position === undefined
     ? error
     : createQueryFailedError(
@@ -210,13 +212,27 @@ export function classifyDatabaseError(thrown: unknown, context: ProblemContext, 
       error: new AppError("source_unavailable", message, { cause: thrown }),
     };
   }
-  return classifyMessage(readSqliteMessage(thrown), context, query, thrown);
+  return classifyMessage({ text: readSqliteMessage(thrown), offset: undefined }, context, query, thrown);
 }
 
-function classifyMessage(text: string, context: ProblemContext, query: GuardedQuery, cause: unknown): SqlProblem {
+/** A message of SQLite, and the UTF-16 offset in the statement's text of what it is about; undefined if that is unknown. */
+interface SqliteMessage {
+  readonly text: string;
+  readonly offset: number | undefined;
+}
+
+function classifyMessage(
+  { text, offset }: SqliteMessage,
+  context: ProblemContext,
+  query: GuardedQuery,
+  cause: unknown,
+): SqlProblem {
   const { statement, views, nonce } = context;
   const readableNames = {
-    columns: [...new Set(query.usedViews.flatMap((view) => view.columns))],
+    listColumns: (name: string) =>
+      listVisibleColumns(statement, { name, offset }, query.usedViews) ?? [
+        ...new Set(query.usedViews.flatMap((view) => view.columns)),
+      ],
     tables: views.map((view) => view.name),
     keys: query.usedViews.flatMap(({ name, key }) => (key === undefined ? [] : [`${name}.${key}`])),
   };

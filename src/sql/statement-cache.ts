@@ -26,7 +26,7 @@ export function buildStatementKey({ before, body, after, usedViews }: GuardedQue
       return [name, readColumns, clearColumns, pinnedByRule, isMasked, isRowRestricted, lookup?.table];
     },
   );
-  return JSON.stringify([before.replaceAll(nonce, ""), body, after.replaceAll(nonce, ""), views]);
+  return JSON.stringify([before.replaceAll(nonce, ""), body.replaceAll(nonce, ""), after.replaceAll(nonce, ""), views]);
 }
 
 /** Creates a cache. `countCharacters` returns the size of a value. */

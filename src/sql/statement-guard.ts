@@ -5,6 +5,7 @@ import { byteLength } from "../lib/bytes.ts";
 import type { ReadPermission } from "./authorizer.ts";
 import { ALLOWED_TABLE_FUNCTIONS } from "./functions.ts";
 import { foldName, quoteIdentifier } from "./identifier.ts";
+import { buildLeftJoinEdits } from "./outer-joins.ts";
 import { castUserPlaceholder, createParameters, requireExactNumbers, toDriverValue } from "./parameters.ts";
 import type { DriverValue, Parameters, SqlValue } from "./parameters.ts";
 import type { StorageOrder } from "./schema-copy.ts";
@@ -28,6 +29,10 @@ export interface GuardView {
   readonly key?: string;
   /** Whether some column is shown other than as stored, so that no index of the table serves it. */
   readonly isMasked: boolean;
+  /** Columns that are shown in a form computed from each value, which takes time. */
+  readonly computedMasks: readonly string[];
+  /** Whether the view has a column that every row shows as stored. */
+  readonly readsClear: boolean;
   /** Whether a row rule hides rows of the table. */
   readonly isRowRestricted: boolean;
   /** Columns that the row rules read. A search on an index of these columns alone finds all rows that the user sees. */
@@ -54,6 +59,8 @@ export interface ViewSelectOptions extends Pick<ViewForm, "ruleIndexed"> {
   readonly storageOrder: readonly string[];
   /** See `GuardOptions`. */
   readonly nonce: string;
+  /** The name of an additional column, the table's rowid; absent for none. */
+  readonly keyColumn?: string;
 }
 
 /** A column that a row rule restricts to a single value. */
@@ -88,6 +95,10 @@ export interface ViewForm {
    * that the rule hides, where a failure would reveal that the row exists. Indexes of such tables then serve only the rule.
    */
   readonly fenced: boolean;
+  /** Whether each masked view computes its masks once for a row, and not in each place of the query that uses them. */
+  readonly masksOnce: boolean;
+  /** Whether RIGHT and FULL joins are written as LEFT joins where the result stays the same; see outer-joins.ts. */
+  readonly leftJoined: boolean;
   readonly ordering: Ordering;
   /** Names of views that stay `free` whatever `ordering` is: no index on their tables could reveal anything. */
   readonly orderSafe: readonly string[];
@@ -196,22 +207,25 @@ export function guardQuery(
   const deniedNames = [...statement.names].filter(
     ([name]) => !usedViewNames.has(name) && !(ALLOWED_TABLE_FUNCTIONS.has(name) && statement.calledOnlyNames.has(name)),
   );
-  const ctes = [
-    ...usedViews.flatMap((view, index) => buildViewCtes(view, index, parameters, options)),
-    ...deniedNames.map(([name], index) => buildDenyCte(name, index, options)),
-  ];
+  const viewCtes = usedViews.flatMap((view, index) => buildViewCtes(view, index, parameters, options));
+  const rewritten = options.leftJoined ? leftJoin(statement, framed, usedViews, parameters, options) : undefined;
+  const keyedViews = rewritten?.keyedViews ?? [];
+  // These have the values of the other views, so they bind none that has no number yet.
+  const keyedCtes = keyedViews.map(({ view, index }) => buildKeyedCte(view, index, parameters, options));
+  const ctes = [...viewCtes, ...keyedCtes, ...deniedNames.map(([name], index) => buildDenyCte(name, index, options))];
   const query: GuardedQuery = {
     ...framed,
+    ...(rewritten === undefined ? {} : { body: rewritten.body, bodyEdits: rewritten.bodyEdits }),
     before: `WITH ${ctes.join(", ")} ${framed.before}`,
     parameters: [...parameters.values, ...framed.parameters],
     usedViews,
     deniedNames: deniedNames.map(([, name]) => name),
-    readPermissions: usedViews.flatMap((view, index) => {
-      const cteName = nameViewCte(options.nonce, index);
-      const columns = [...view.readColumns, ...(findViewStorageOrder(view, options)?.readColumns ?? [])];
-      const tablePermission = { cteName, table: view.name, columns: new Set(columns.map(foldName)) };
-      return view.lookup === null ? [tablePermission] : [tablePermission, { cteName, ...view.lookup }];
-    }),
+    readPermissions: [
+      ...usedViews.flatMap((view, index) =>
+        listPermissions(nameViewCte(options.nonce, index), view, findViewStorageOrder(view, options)),
+      ),
+      ...keyedViews.flatMap(({ view, keyedName, rowidOrder }) => listPermissions(keyedName, view, rowidOrder)),
+    ],
     shadowedNames: new Set([...usedViewNames, ...deniedNames.map(([name]) => name)]),
   };
   if (byteLength(toSql(query)) > MAX_STATEMENT_BYTES)
@@ -230,16 +244,18 @@ export function guardQuery(
  * Converts a byte offset in the composed statement to a character of the user's text, counted from 1; undefined if the byte is outside
  * the user's text.
  */
-export function locateInStatement(
-  statement: Statement,
-  { before, body, bodyEdits }: GuardedQuery,
-  byteOffset: number,
-): number | undefined {
+export function locateInStatement(statement: Statement, query: GuardedQuery, byteOffset: number): number | undefined {
+  const offset = locateInText(query, byteOffset);
+  return offset === undefined ? undefined : locateInOriginal(statement.edits, offset) + 1;
+}
+
+/** Converts a byte offset in the composed statement to a UTF-16 offset in `Statement.text`; undefined if it is outside that text. */
+export function locateInText({ before, body, bodyEdits }: GuardedQuery, byteOffset: number): number | undefined {
   const start = byteLength(before);
   const bytes = new TextEncoder().encode(body);
   if (byteOffset < start || byteOffset >= start + bytes.length) return undefined;
   const character = new TextDecoder().decode(bytes.subarray(0, byteOffset - start)).length;
-  return locateInOriginal(statement.edits, locateInOriginal(bodyEdits, character)) + 1;
+  return locateInOriginal(bodyEdits, character);
 }
 
 function listCasts({ parameterOffsets }: Statement, values: readonly SqlValue[]): readonly TextEdit[] {
@@ -264,13 +280,90 @@ function nameViewCte(nonce: string, index: number): string {
   return `guard_${nonce}_${index}`;
 }
 
+/** A view over a table with rowids, which another CTE can show with the rowid of each row. */
+interface KeyedView {
+  readonly view: GuardView;
+  readonly index: number;
+  readonly keyedName: string;
+  readonly rowidOrder: StorageOrder;
+}
+
+function listKeyedViews(usedViews: readonly GuardView[], options: GuardOptions): readonly KeyedView[] {
+  return usedViews.flatMap((view, index) => {
+    const rowidOrder = options.findStorageOrder(view.name);
+    return rowidOrder?.isRowid === true
+      ? [{ view, index, keyedName: nameKeyedCte(options.nonce, index), rowidOrder }]
+      : [];
+  });
+}
+
+/** The text begins as that of the other view, so that messages find the table of both by the number at the end. */
+function nameKeyedCte(nonce: string, index: number): string {
+  return `guard_${nonce}_key_${index}`;
+}
+
+/** Names the rowid of a keyed view, in plans too. No `*` of the user's text may stand for it, and no user can guess it. */
+export function nameKeyColumn(nonce: string): string {
+  return `key_${nonce}`;
+}
+
+/** A text without some of its outer joins, and the views that it reads with their keys. */
+type RewrittenBody = Pick<GuardedQuery, "body" | "bodyEdits"> & { readonly keyedViews: readonly KeyedView[] };
+
+/** Writes outer joins as LEFT joins. Each `?` gets its number, because the new text may repeat it. Undefined if there are none to write. */
+function leftJoin(
+  statement: Statement,
+  { bodyEdits: casts }: GuardedQuery,
+  usedViews: readonly GuardView[],
+  { values }: Parameters,
+  options: GuardOptions,
+): RewrittenBody | undefined {
+  const { nonce } = options;
+  const placeholders = casts.map((edit, index) => ({
+    ...edit,
+    text: edit.text.replace("?", `?${values.length + index + 1}`),
+  }));
+  const keyedViews = listKeyedViews(usedViews, options);
+  const tableByName = new Map(
+    keyedViews.map(({ view, keyedName }) => [foldName(view.name), { columns: view.columns, keyedName }]),
+  );
+  const names = { findTable: (name: string) => tableByName.get(name), keyColumn: nameKeyColumn(nonce), nonce };
+  const bodyEdits = buildLeftJoinEdits(statement, placeholders, names);
+  if (bodyEdits === undefined) return undefined;
+  const body = applyEdits(statement.text, bodyEdits);
+  return { body, bodyEdits, keyedViews: keyedViews.filter(({ keyedName }) => body.includes(keyedName)) };
+}
+
+function listPermissions(cteName: string, view: GuardView, order: StorageOrder | undefined): readonly ReadPermission[] {
+  const columns = [...view.readColumns, ...(order?.readColumns ?? [])];
+  const tablePermission = { cteName, table: view.name, columns: new Set(columns.map(foldName)) };
+  return view.lookup === null ? [tablePermission] : [tablePermission, { cteName, ...view.lookup }];
+}
+
 function buildViewCtes(
   view: GuardView,
   index: number,
   parameters: Parameters,
   options: GuardOptions,
 ): readonly string[] {
-  const name = quoteIdentifier(nameViewCte(options.nonce, index));
+  const name = nameViewCte(options.nonce, index);
+  return [
+    buildViewCte(name, view, parameters, options),
+    `${quoteIdentifier(view.name)} AS (SELECT * FROM ${quoteIdentifier(name)})`,
+  ];
+}
+
+function buildKeyedCte(view: GuardView, index: number, parameters: Parameters, options: GuardOptions): string {
+  return buildViewCte(nameKeyedCte(options.nonce, index), view, parameters, options, nameKeyColumn(options.nonce));
+}
+
+function buildViewCte(
+  name: string,
+  view: GuardView,
+  parameters: Parameters,
+  options: GuardOptions,
+  keyColumn?: string,
+): string {
   const materialized = options.materialized ? "MATERIALIZED " : "";
   const ordering = resolveOrdering(view, options);
   const storageOrder = findViewStorageOrder(view, options);
@@ -282,11 +375,13 @@ function buildViewCtes(
     storageOrder: storageOrder?.columns ?? [],
     ruleIndexed,
     nonce,
+    ...(keyColumn === undefined ? {} : { keyColumn }),
   });
   // LIMIT -1 limits nothing, but keeps SQLite from merging the view into the query around it and from moving conditions into it. The
   // view is still read row by row. A view that sorts already has such a limit.
-  const fence = options.fenced && view.isRowRestricted && (storageOrder?.columns ?? []).length === 0 ? " LIMIT -1" : "";
-  return [`${name} AS ${materialized}(${select}${fence})`, `${quoteIdentifier(view.name)} AS (SELECT * FROM ${name})`];
+  const isFenced = (options.fenced && view.isRowRestricted) || (options.masksOnce && view.computedMasks.length > 0);
+  const fence = isFenced && (storageOrder?.columns ?? []).length === 0 ? " LIMIT -1" : "";
+  return `${quoteIdentifier(name)} AS ${materialized}(${select}${fence})`;
 }
 
 function resolveOrdering({ name }: GuardView, { ordering, orderSafe }: GuardOptions): Ordering {

@@ -1,6 +1,6 @@
 // Estimates how many different values an expression takes, from its lexer tokens: a month of a date takes few, a column with a unique index
 // as many as there are rows. The work estimate counts the groups of GROUP BY and DISTINCT by it.
-import { isName, isOperator, isWord } from "./clauses.ts";
+import { dropAlias, isName, isOperator, isWord } from "./clauses.ts";
 import type { TokenRange } from "./clauses.ts";
 import { foldName } from "./identifier.ts";
 import type { LexerToken } from "./lexer.ts";
@@ -115,7 +115,9 @@ class ExpressionReader {
   }
 
   #countItemLog2(item: TokenRange, term: QueryTerm, steps: number): KnownLog2 {
-    const count = this.#countOnce(`item ${item.start}`, () => this.#countLog2(this.#dropAlias(item), term, steps));
+    const count = this.#countOnce(`item ${item.start}`, () =>
+      this.#countLog2(dropAlias(this.#outline.tokens, item), term, steps),
+    );
     return count === "no such column" ? undefined : count;
   }
 
@@ -135,17 +137,6 @@ class ExpressionReader {
       const last = this.#outline.tokens[item.end - 1];
       return isName(last) && last.kind !== "string" && foldName(last.value) === name;
     });
-  }
-
-  #dropAlias({ start, end }: TokenRange): TokenRange {
-    const { tokens } = this.#outline;
-    if (end - start >= 3 && isWord(tokens[end - 2], "as")) return { start, end: end - 2 };
-    if (end - start < 2 || !isName(tokens[end - 1]) || isWord(tokens[end - 1], "end")) return { start, end };
-    const before = tokens[end - 2];
-    const isAlias =
-      isOperator(before, ")") ||
-      (before !== undefined && before.kind !== "operator" && !isWord(before, ...BEFORE_VALUE));
-    return isAlias ? { start, end: end - 1 } : { start, end };
   }
 
   #countLog2(range: TokenRange, term: QueryTerm, steps: number): KnownLog2 {
@@ -309,11 +300,6 @@ class ExpressionReader {
     return indexes;
   }
 }
-
-/** Words after which a name is no alias. */
-const BEFORE_VALUE = "then else when and or not in is like glob between collate as from escape match regexp case".split(
-  " ",
-);
 
 /** log2 of the values of a part of a text with at most so many characters. */
 const SUBSTRINGS_LOG2: readonly (readonly [longest: number, log2: number])[] = [

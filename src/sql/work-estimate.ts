@@ -27,6 +27,8 @@ export interface WorkOptions {
   readonly frame: FrameCost | undefined;
   /** Whether the table with this folded name has statistics, so that SQLite's cost of a search is no guess. */
   readonly hasStatistics?: (table: string) => boolean;
+  /** The folded name of the column of keyed views of which no two rows have the same value. */
+  readonly keyColumn?: string;
   /** Outlines the statement, which bounds the rows of its subqueries. Without it, a subquery returns all rows that it reads. */
   readonly readText?: () => StatementText;
 }

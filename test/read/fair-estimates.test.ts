@@ -101,6 +101,14 @@ const ORDINARY: readonly string[] = [
   "SELECT c.status, (SELECT avg(total_cents) FROM orders o WHERE o.status=c.status) FROM (SELECT DISTINCT status FROM orders) c",
   "SELECT a.length, b.x FROM (SELECT length(name) AS length, count(*) FROM customers GROUP BY 1) a, (SELECT id % 10 AS x FROM customers GROUP BY 1) b, (SELECT quantity FROM orders GROUP BY quantity) q",
   "SELECT * FROM (SELECT min(placed_at) lo, max(placed_at) hi FROM orders) b, json_each('[0,1,2,3,4,5,6,7,8,9]') j JOIN (SELECT substr(placed_at,1,7) m, count(*) n FROM orders GROUP BY 1) t ON t.m >= substr(b.lo,1,7)",
+  "SELECT count(*), count(c.id), count(e.customer_id) FROM customers c FULL OUTER JOIN events e ON e.customer_id = c.id",
+  "SELECT count(*) FROM events e FULL JOIN customers c ON c.id = e.customer_id",
+  "SELECT * FROM customers FULL JOIN orders ON orders.customer_id = customers.id LIMIT 20",
+  "SELECT c.segment, e.kind, count(*) FROM customers c FULL JOIN events e ON e.customer_id = c.id AND e.occurred_at >= '2026-06-01' GROUP BY 1, 2",
+  "SELECT c.id, o.id FROM customers c FULL JOIN orders o ON o.customer_id = c.id WHERE c.id IS NULL OR o.id IS NULL",
+  "WITH j AS (SELECT c.region, o.total_cents FROM customers c FULL JOIN orders o ON o.customer_id = c.id) SELECT region, sum(total_cents) FROM j GROUP BY region",
+  "SELECT count(c.id), count(o.id) FROM customers c RIGHT JOIN orders o ON o.customer_id = c.id",
+  "SELECT count(*) FROM (SELECT customer_id, count(*) n FROM orders GROUP BY customer_id) s RIGHT JOIN customers c ON c.id = s.customer_id",
 ];
 
 /** Without statistics, SQLite searches the tables of a row rule by the rule's index alone, and these take long. */

@@ -204,7 +204,15 @@ describe("an index that could leak order", () => {
         ...context,
         request: {
           ...context.request,
-          form: { ruleIndexed: true, materialized: false, fenced: false, ordering: "free", orderSafe: [] },
+          form: {
+            ruleIndexed: true,
+            materialized: false,
+            leftJoined: false,
+            fenced: false,
+            masksOnce: false,
+            ordering: "free",
+            orderSafe: [],
+          },
         },
       });
     const [, ...laterMiddleware] = createGovernedMiddleware({ allowsRecursion: false, maxSteps: 1e9 });

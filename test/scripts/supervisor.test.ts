@@ -35,13 +35,15 @@ function watching(querySeconds = QUERY_SECONDS) {
     nowMs = beganMs + tookMs;
     return watch.isStuck({ beganMs, endedMs: nowMs, wallMs, isAnswered, isDebugged });
   };
+  /** Notes that a call has ended at the end of the last check, or so much before. */
+  const endCall = (agoMs = 0): void => watch.noteCallEnd(nowMs - agoMs);
   /** Checks until the server is found stuck, and returns the seconds of silence before. */
   const silenceUntilStuck = (situation?: Situation): number => {
     const silentSinceMs = nowMs + watch.intervalMs;
     for (let count = 0; count < 100; count += 1) if (check(situation)) return (nowMs - silentSinceMs) / 1000;
     return Infinity;
   };
-  return { check, silenceUntilStuck, watch };
+  return { check, endCall, silenceUntilStuck, watch };
 }
 
 describe("the health watch", () => {
@@ -62,6 +64,32 @@ describe("the health watch", () => {
   it("starts again after each answer", () => {
     const { check } = watching();
     for (let count = 0; count < 30; count += 1) expect(check({ isAnswered: count % 5 === 4 })).toBe(false);
+  });
+
+  it.each([1, 2, 20])("starts again after each call that ends, when queries may take %i seconds", (seconds) => {
+    const { check, endCall } = watching(seconds);
+    for (let count = 0; count < 60; count += 1) {
+      expect(check()).toBe(false);
+      if (count % 2 === 1) endCall();
+    }
+  });
+
+  it("finds a server stuck after the same silence, whether calls ended before it or none", () => {
+    const { check, endCall, silenceUntilStuck } = watching();
+    for (let count = 0; count < 4; count += 1) check();
+    endCall();
+    const silence = silenceUntilStuck();
+    expect(silence).toBeGreaterThan(QUERY_SECONDS);
+    expect(silence).toBeLessThan(QUERY_SECONDS + 5);
+  });
+
+  it("counts the silence from a call that ended during a missed check", () => {
+    const { check, endCall, watch } = watching();
+    check();
+    endCall(watch.timeoutMs / 2);
+    const checks = (QUERY_SECONDS * 1000) / (watch.intervalMs + watch.timeoutMs);
+    for (let count = 0; count < checks; count += 1) expect(check()).toBe(false);
+    expect(check()).toBe(true);
   });
 
   it("finds no server stuck while a debugger is attached, but does so afterwards", () => {
@@ -192,6 +220,30 @@ describe("the call blamed for a stop of the server", () => {
     calls.end();
     begin("c2", "token 2", "s1", "ann");
     expect(calls.end()?.isRepeated).toBe(true);
+  });
+});
+
+describe("a line of the log", () => {
+  const call = { call: "c1", subject: "ann", owner: null, operation: "query", source: "shop", statement: "s1" };
+  const begin = JSON.stringify({ event: "call_begin", ...call });
+  const end = (outcome: string): string => JSON.stringify({ event: "call_end", ...call, outcome, ms: 1 });
+
+  it.each(["answered", "query_failed", "query_refused", "internal"])(
+    "ends an open call when its outcome is %s",
+    (outcome) => {
+      const calls = followCalls();
+      expect(calls.read(begin)).toBe(false);
+      expect(calls.read(end(outcome))).toBe(true);
+    },
+  );
+
+  it("ends no call that has not begun or has ended before", () => {
+    const calls = followCalls();
+    expect(calls.read(end("answered"))).toBe(false);
+    calls.read(begin);
+    expect(calls.read("some other line")).toBe(false);
+    expect(calls.read(end("answered"))).toBe(true);
+    expect(calls.read(end("answered"))).toBe(false);
   });
 });
 

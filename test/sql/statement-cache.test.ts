@@ -29,6 +29,8 @@ describe("buildStatementKey", () => {
       pinnedByRule: [],
       columns: [],
       isMasked: false,
+      computedMasks: [],
+      readsClear: true,
       isRowRestricted: false,
       ruleColumns: [],
       fallibleColumns: [],

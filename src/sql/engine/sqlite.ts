@@ -14,7 +14,7 @@ export const ALLOW = 0;
 export const DENY = 1;
 
 /** Decides about one action of a statement. The texts depend on the action code; `context` names the enclosing CTE or view. */
-type Authorizer = (
+export type Authorizer = (
   action: number,
   first: string | null,
   second: string | null,
@@ -22,7 +22,7 @@ type Authorizer = (
   context: string | null,
 ) => typeof ALLOW | typeof DENY;
 
-type CompileResult =
+export type CompileResult =
   | {
       readonly ok: true;
       readonly isReadOnly: boolean;
@@ -63,14 +63,19 @@ export interface PlanLine {
 
 /**
  * An empty database in memory. Discard it after a trap (`WebAssembly.RuntimeError`), which leaves it unusable, and when it has run out of
- * memory: its methods then throw `EngineExhausted`. `compile`, `plan` and `listInstructions` also throw it when statements exceed their
- * allowance.
+ * memory: its methods then throw `EngineExhausted`. `compile`, `compileWithPlan`, `plan` and `listInstructions` also throw it when
+ * statements exceed their allowance.
  */
 export interface Engine {
   /** Runs Gatehouse's own statements without an allowance. Throws `Error` with SQLite's message. */
   execute(sql: string): void;
   /** Compiles the first statement of the text, calls the authorizer for each of its actions, and discards it. */
   compile(sql: string, authorizer: Authorizer): CompileResult;
+  /** Compiles a statement as `compile` does, and lists its plan from the same compilation; the plan is empty if SQLite rejects it. */
+  compileWithPlan(
+    sql: string,
+    authorizer: Authorizer,
+  ): { readonly compiled: CompileResult; readonly plan: readonly PlanLine[] };
   /** Lists the plan of a statement; empty if SQLite rejects it. */
   plan(sql: string): readonly PlanLine[];
   /** Lists the instructions of a statement that have one of these opcodes; empty if SQLite rejects it. */
@@ -156,18 +161,12 @@ export function openEngine(mayGrow: (bytes: number) => boolean = () => true): En
   for (const setting of NO_DOUBLE_QUOTED_STRINGS) call("sqlite3__wasm_db_config_ip", database, setting, 0, 0);
 
   let authorizer: Authorizer | undefined;
-  const callback = new WebAssembly.Instance(callbackModule, {
-    e: {
-      a: (_unused: number, action: number, first: number, second: number, schema: number, context: number): number => {
-        if (!meter.countAuthorizerCall(action === SELECT)) return DENY;
-        // Only `compile` sets an authorizer: plans are never run, and all other statements are Gatehouse's own.
-        return authorizer?.(action, readText(first), readText(second), readText(schema), readText(context)) ?? ALLOW;
-      },
-    },
-  });
-  const slot = table.grow(1);
-  table.set(slot, callback.exports["a"]);
-  call("sqlite3_set_authorizer", database, slot, 0);
+  const callback: AuthorizerCallback = (_unused, action, first, second, schema, context) => {
+    if (!meter.countAuthorizerCall(action === SELECT)) return DENY;
+    // Only compilations set an authorizer: plans are never run, and all other statements are Gatehouse's own.
+    return authorizer?.(action, readText(first), readText(second), readText(schema), readText(context)) ?? ALLOW;
+  };
+  call("sqlite3_set_authorizer", database, addToTable(table, callback), 0);
 
   /** Whether SQLite accepted a statement. Exhaustion throws, so that a user's SQL is not called invalid only because it is too large. */
   const isAccepted = (code: number): boolean => {
@@ -197,18 +196,44 @@ export function openEngine(mayGrow: (bytes: number) => boolean = () => true): En
       return isAccepted(call("sqlite3_finalize", statement));
     });
 
-  const readCell = (statement: number, index: number): string | null =>
-    readText(call("sqlite3_column_text", statement, index));
+  const { readCell, readRow, readSteps, readColumns } = createStatementReader(call, readText);
 
   /** Runs a statement and returns its rows; undefined if SQLite rejects it. */
   const readRows = (sql: string): (string | null)[][] | undefined => {
     const rows: (string | null)[][] = [];
-    const isRun = forEachRow(sql, (statement) => {
-      const columns = call("sqlite3_column_count", statement);
-      rows.push(Array.from({ length: columns }, (_value, index) => readCell(statement, index)));
-    });
-    return isRun ? rows : undefined;
+    return forEachRow(sql, (statement) => rows.push(readRow(statement))) ? rows : undefined;
   };
+
+  /** Describes a statement that was just compiled. */
+  const readCompiled = (statement: number): CompileResult => {
+    const tail = readText(readPointer(outPointer + 4)) ?? "";
+    const isReadOnly = call("sqlite3_stmt_readonly", statement) === 1;
+    return { ok: true, isReadOnly, tail, ...readColumns(statement) };
+  };
+
+  /** Compiles a text under an authorizer, has `read` describe the statement, and discards it. */
+  const compileText = (
+    text: string,
+    statementAuthorizer: Authorizer,
+    read: (statement: number) => CompileResult,
+  ): CompileResult =>
+    withText(text, (at) =>
+      meter.withAllowance((): CompileResult => {
+        authorizer = statementAuthorizer;
+        try {
+          const statement = prepare(at);
+          if (statement === undefined)
+            return { ok: false, message: createSqliteError().message, offset: call("sqlite3_error_offset", database) };
+          try {
+            return read(statement);
+          } finally {
+            call("sqlite3_finalize", statement);
+          }
+        } finally {
+          authorizer = undefined;
+        }
+      }),
+    );
 
   const createSqliteError = (): Error => new Error(readText(call("sqlite3_errmsg", database)) ?? "unknown error");
 
@@ -216,46 +241,19 @@ export function openEngine(mayGrow: (bytes: number) => boolean = () => true): En
     execute(sql) {
       if (!isAccepted(withText(sql, (at) => call("sqlite3_exec", database, at, 0, 0, 0)))) throw createSqliteError();
     },
-    compile: (sql, statementAuthorizer) =>
-      withText(sql, (at) =>
-        meter.withAllowance((): CompileResult => {
-          authorizer = statementAuthorizer;
-          try {
-            const statement = prepare(at);
-            if (statement === undefined)
-              return {
-                ok: false,
-                message: createSqliteError().message,
-                offset: call("sqlite3_error_offset", database),
-              };
-            const tail = readText(readPointer(outPointer + 4)) ?? "";
-            const isReadOnly = call("sqlite3_stmt_readonly", statement) === 1;
-            const columns = Array.from(
-              { length: call("sqlite3_column_count", statement) },
-              (_value, index) => readText(call("sqlite3_column_name", statement, index)) ?? "",
-            );
-            const origins = columns.map((_name, index) =>
-              toTableColumn(
-                readText(call("sqlite3_column_table_name", statement, index)),
-                readText(call("sqlite3_column_origin_name", statement, index)),
-              ),
-            );
-            call("sqlite3_finalize", statement);
-            return { ok: true, isReadOnly, tail, columns, origins };
-          } finally {
-            authorizer = undefined;
-          }
-        }),
-      ),
-    plan(sql) {
-      const rows = meter.withAllowance(() => readRows(`EXPLAIN QUERY PLAN ${sql}`)) ?? [];
-      return rows.map(([id, parent, cost, detail]) => ({
-        id: Number(id),
-        parent: Number(parent),
-        cost: Number(cost),
-        detail: detail ?? "",
-      }));
+    compile: (sql, statementAuthorizer) => compileText(sql, statementAuthorizer, readCompiled),
+    compileWithPlan(sql, statementAuthorizer) {
+      let plan: readonly PlanLine[] = [];
+      const compiled = compileText(`${EXPLAIN_PLAN}${sql}`, statementAuthorizer, (statement) => {
+        plan = readSteps(statement).map(toPlanLine);
+        // The statement's own columns, without compiling it again.
+        if (!isAccepted(call("sqlite3_reset", statement)) || call("sqlite3_stmt_explain", statement, 0) !== 0)
+          throw new TypeError("SQLite could not end an EXPLAIN");
+        return readCompiled(statement);
+      });
+      return { compiled: removePrefix(EXPLAIN_PLAN, compiled), plan };
     },
+    plan: (sql) => (meter.withAllowance(() => readRows(`${EXPLAIN_PLAN}${sql}`)) ?? []).map(toPlanLine),
     listInstructions(sql, opcodes) {
       const instructions: CompiledInstruction[] = [];
       // The columns of EXPLAIN: addr, opcode, p1, p2, p3, p4, p5, comment. Most instructions are passed over, so only the opcode is read.
@@ -277,6 +275,68 @@ export function openEngine(mayGrow: (bytes: number) => boolean = () => true): En
     spentUnits: () => meter.spentUnits(),
     memoryBytes: () => memory.buffer.byteLength,
   };
+}
+
+/** The authorizer as SQLite calls it. Texts are addresses. */
+type AuthorizerCallback = (
+  unused: number,
+  action: number,
+  first: number,
+  second: number,
+  schema: number,
+  context: number,
+) => number;
+
+/** Adds a function to the table through which SQLite calls functions; returns its index. */
+function addToTable(table: WebAssembly.Table, callback: AuthorizerCallback): number {
+  const { exports } = new WebAssembly.Instance(callbackModule, { e: { a: callback } });
+  const slot = table.grow(1);
+  table.set(slot, exports["a"]);
+  return slot;
+}
+
+const EXPLAIN_PLAN = "EXPLAIN QUERY PLAN ";
+
+/** Makes the offset of an error behind a prefix one in the text after it. */
+function removePrefix(prefix: string, compiled: CompileResult): CompileResult {
+  return compiled.ok ? compiled : { ...compiled, offset: Math.max(-1, compiled.offset - prefix.length) };
+}
+
+/** Creates what reads the rows and columns of compiled statements. */
+function createStatementReader(
+  call: (name: string, ...values: readonly number[]) => number,
+  readText: (at: number) => string | null,
+) {
+  const readCell = (statement: number, index: number): string | null =>
+    readText(call("sqlite3_column_text", statement, index));
+  const listColumns = <T>(statement: number, read: (index: number) => T): T[] =>
+    Array.from({ length: call("sqlite3_column_count", statement) }, (_value, index) => read(index));
+  const readRow = (statement: number): (string | null)[] =>
+    listColumns(statement, (index) => readCell(statement, index));
+  /** Runs a compiled statement and returns its rows. */
+  const readSteps = (statement: number): readonly (readonly (string | null)[])[] => {
+    const rows: (string | null)[][] = [];
+    while (call("sqlite3_step", statement) === ROW) rows.push(readRow(statement));
+    return rows;
+  };
+  return {
+    readCell,
+    readRow,
+    readSteps,
+    readColumns: (statement: number) => ({
+      columns: listColumns(statement, (index) => readText(call("sqlite3_column_name", statement, index)) ?? ""),
+      origins: listColumns(statement, (index) =>
+        toTableColumn(
+          readText(call("sqlite3_column_table_name", statement, index)),
+          readText(call("sqlite3_column_origin_name", statement, index)),
+        ),
+      ),
+    }),
+  };
+}
+
+function toPlanLine([id, parent, cost, detail]: readonly (string | null)[]): PlanLine {
+  return { id: Number(id), parent: Number(parent), cost: Number(cost), detail: detail ?? "" };
 }
 
 function toTableColumn(table: string | null, column: string | null): TableColumn | null {

@@ -164,9 +164,27 @@ export function generateSelect(random: () => number, oracles: readonly Oracle[] 
     if (!chance(0.4)) return left;
     const right = scan(depth);
     const columns = [...left.columns, ...right.columns];
-    const on = `${reference(left.columns, "number")} = ${reference(right.columns, "number")}`;
-    const join = pick(["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"]);
-    return { from: `${left.from} ${join} ${right.from} ON ${on}`, columns };
+    const equality = `${reference(left.columns, "number")} = ${reference(right.columns, "number")}`;
+    const on = chance(0.3) ? `${equality} AND ${filter(columns)}` : equality;
+    const join = pick(["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN", "FULL OUTER JOIN"]);
+    const two = { from: `${left.from} ${join} ${right.from} ON ${on}`, columns };
+    if (!chance(0.2)) return two;
+    const third = scan(1);
+    const kind = pick(["JOIN", "LEFT JOIN", "FULL JOIN"]);
+    return {
+      from: `${two.from} ${kind} ${third.from} ON ${reference(columns, "number")} = ${reference(third.columns, "number")}`,
+      columns: [...columns, ...third.columns],
+    };
+  }
+
+  /** A condition that many pairs of rows meet. */
+  function filter(columns: readonly Column[]): string {
+    const type = pick(["number", "text"] as const);
+    return pick([
+      () => `${reference(columns, type)} ${pick(["=", "<", "IS", "IS NOT"])} ${reference(columns, type)}`,
+      () => `(${reference(columns, type)} > ${literal(type)} OR ${reference(columns, "text")} IS NULL)`,
+      () => `coalesce(${reference(columns, "text")}, 'a') < ${reference(columns, "text")}`,
+    ])();
   }
 
   function named(expressions: readonly { readonly sql: string; readonly type: Column["type"] }[]): {
@@ -214,6 +232,19 @@ export function generateSelect(random: () => number, oracles: readonly Oracle[] 
     return { from: `SELECT ${chance(0.2) ? "DISTINCT " : ""}${list} FROM ${source.from}${where}`, columns };
   }
 
+  /** All columns of one or two tables, without their names. */
+  function starred(): Relation {
+    const [left, right] = [scan(1), scan(1)];
+    const joinedColumns = [...left.columns, ...right.columns];
+    const on = `${reference(left.columns, "number")} = ${reference(right.columns, "number")}`;
+    const join = pick(["LEFT JOIN", "RIGHT JOIN", "FULL JOIN"]);
+    const stars = pick(["*", `${left.from.split(" AS ")[1]}.*, *`, `${right.from.split(" AS ")[1]}.*`]);
+    return {
+      from: `SELECT ${stars} FROM ${left.from} ${join} ${right.from} ON ${on} WHERE ${filter(joinedColumns)}`,
+      columns: [],
+    };
+  }
+
   function query(depth: number): Relation {
     const source = joined(depth - 1);
     const where = chance(0.6) ? ` WHERE ${condition(source.columns, Math.min(2, depth))}` : "";
@@ -231,6 +262,7 @@ export function generateSelect(random: () => number, oracles: readonly Oracle[] 
     return select;
   }
 
+  if (chance(0.05)) return starred().from;
   const outermost = query(3);
   const order = outermost.columns.map((_column, index) => index + 1).join(", ");
   const limited = chance(0.3) ? `${outermost.from} ORDER BY ${order} LIMIT ${1 + below(20)}` : outermost.from;

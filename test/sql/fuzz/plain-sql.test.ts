@@ -78,7 +78,13 @@ function createFormReader(): Reader {
 
 const formReader = createFormReader();
 const FORMS: readonly Partial<ViewForm>[] = [true, false].flatMap((ruleIndexed) =>
-  [{}, { materialized: true }, { fenced: true }].map((form) => ({ ruleIndexed, ...form })),
+  [true, false].flatMap((leftJoined) =>
+    [{}, { materialized: true }, { fenced: true }, { masksOnce: true }].map((form) => ({
+      ruleIndexed,
+      leftJoined,
+      ...form,
+    })),
+  ),
 );
 
 beforeAll(async () => {
@@ -172,7 +178,10 @@ it("returns what plain SQL returns over the tables as the user sees them", { tim
   let done = 0;
   for (; !isOver(done); done += 1) {
     const sql = generateSelect(random);
-    const [expected, actual, repeated] = [await runPlain(sql), await runGoverned(sql), await runGoverned(sql)];
+    const expected = await runPlain(sql);
+    // The row limit may cut any of them.
+    if (expected?.length === MAX_ROWS) continue;
+    const [actual, repeated] = [await runGoverned(sql), await runGoverned(sql)];
     expect(repeated, `seed ${seed}, again: ${sql}`).toEqual(actual);
     forcedForm = FORMS[done % FORMS.length];
     const forced = await runGoverned(sql, formReader);
