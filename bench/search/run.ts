@@ -139,7 +139,7 @@ try {
     [
       "A word in no document measures the call without documents.",
       "For a rare word, nearly all of the additional time is the second read of the hits from the local KV.",
-      "For frequent words, ranking adds to it; its work is limited (docs/operating.md).",
+      "For frequent words, ranking adds to it; its work is limited (docs/documents.md).",
     ].join("\n"),
   ].join("\n\n");
   writeFileSync(path.join(import.meta.dirname, "results.md"), `${text}\n`);

@@ -31,7 +31,7 @@ export function reportLines(
     ...(policy.sources.length === 0
       ? [
           "",
-          "The policy file has no sources yet: declare them in src/gatehouse.config.ts (docs/operating.md), and deploy again.",
+          "The policy file has no sources yet: declare them in src/gatehouse.config.ts (docs/own-database.md), and deploy again.",
         ]
       : []),
     "",

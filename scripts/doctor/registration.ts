@@ -12,8 +12,7 @@ const CLIENT_NAME = "npm run doctor (throw-away)";
 const REDIRECT_URI = "http://127.0.0.1:33418/callback";
 /** A token request with an invalid code. */
 const GRANT = { grant_type: "authorization_code", code: "none", redirect_uri: REDIRECT_URI };
-const WAIT =
-  "Wait a minute, then run this again. If it happens again, raise the limit: docs/operating.md, Rate limits.";
+const WAIT = "Wait a minute, then run this again. If it happens again, raise the limit: docs/limits.md, Rate limits.";
 
 /** Registers one client, and checks the consent page and the token endpoint with it. */
 export async function examineFirstSteps(
@@ -85,7 +84,7 @@ async function examineConsent(
     return problem(
       "consent",
       "no sign-in method is configured (403)",
-      "Set GATEHOUSE_SIGN_IN in wrangler.jsonc to an identity provider (docs/operating.md), and deploy.",
+      "Set GATEHOUSE_SIGN_IN in wrangler.jsonc to an identity provider (docs/identity-providers.md), and deploy.",
     );
   if (status !== 200 || !/<form[^>]*method="post"/i.test(text))
     return problem(

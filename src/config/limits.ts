@@ -1,7 +1,7 @@
 // Defines the limits that an operator can set, with their defaults, and checks that they do not contradict each other.
 import * as z from "zod";
 
-/** The schema of `limits`. docs/operating.md explains each limit. */
+/** The schema of `limits`. docs/limits.md explains each limit. */
 export const limitsSchema = z.strictObject({
   /** Rows that a query returns when the caller sets no limit. */
   defaultRows: z.int().min(1).default(100),

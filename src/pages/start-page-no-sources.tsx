@@ -21,7 +21,7 @@ export function NoSources() {
             </li>
             <li>
               Choose how users sign in: set <code>GATEHOUSE_SIGN_IN</code> in <code>wrangler.jsonc</code>.{" "}
-              <code>docs/operating.md</code> describes the methods.
+              <code>docs/identity-providers.md</code> describes the methods.
             </li>
             <li>
               Check who would see what:

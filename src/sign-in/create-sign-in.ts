@@ -11,15 +11,17 @@ import type { SignIn, SignInDependencies } from "./sign-in.ts";
 interface SignInOptions extends SignInDependencies<SignInSettings> {
   /** The members of the policy file, which the sample sign-in offers as accounts. */
   readonly members: readonly Member[];
+  /** Lists the addresses of the members table, which the sample sign-in offers too. */
+  readonly listTableMembers: () => Promise<readonly string[]>;
 }
 
 /** Creates the sign-in of the configured method. */
-export function createSignIn({ settings, members, ...dependencies }: SignInOptions): SignIn {
+export function createSignIn({ settings, members, listTableMembers, ...dependencies }: SignInOptions): SignIn {
   switch (settings.method) {
     case "none":
       return createNoSignIn();
     case "sample":
-      return createSampleSignIn({ members });
+      return createSampleSignIn({ members, listTableMembers });
     case "oidc":
       return createOidcSignIn({ settings, ...dependencies });
     case "github":

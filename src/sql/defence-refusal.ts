@@ -2,7 +2,7 @@
 // what this version supports. Everyday refusals, such as a misspelt name, are not among them.
 import { AppError } from "../errors.ts";
 
-/** Lists every code that the log can contain. `docs/operating.md` explains each code; a test compares the two. */
+/** Lists every code that the log can contain. `docs/maintaining.md` explains each code; a test compares the two. */
 export const DEFENCE_CODES = [
   "unknown_opcode",
   "forbidden_opcode",

@@ -38,7 +38,14 @@ const getProvider = memoizePerEnv((env: IdentityEnv) => {
   const log = (message: string): void => void messages.push(message);
   const store = createBrowserSessionStore(env.GATEHOUSE_DB);
   const sessions = createBrowserSessions({ store, idleSeconds: 600, maxSeconds: 3600, now: Date.now });
-  const signIn = createSignIn({ settings: parseSignIn(env, origin), origin, members: [], now: Date.now, log });
+  const signIn = createSignIn({
+    settings: parseSignIn(env, origin),
+    origin,
+    members: [],
+    listTableMembers: async () => [],
+    now: Date.now,
+    log,
+  });
   const pages = new Hono<AuthorizeEnv>()
     // The messages logged since the previous request.
     .get("/log", (context) => context.json(messages.splice(0)))

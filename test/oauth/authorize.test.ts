@@ -159,10 +159,29 @@ describe("the sample sign-in", () => {
     expect(stolen.status).toBe(400);
   });
 
+  it("also offers the members of the members table, each once, and none whose address is misspelt", async () => {
+    const added = ["cora@harbor.example", ANALYST, "Ünal@harbor.example", " bob@harbor.example"];
+    const signInMethod = createSampleSignIn({
+      members: [{ email: ANALYST, name: "Ana", roles: [], attributes: {} }],
+      listTableMembers: async () => added,
+    });
+    const choose = async (account: string) => {
+      const body = new URLSearchParams({ account });
+      return signInMethod.finish(new Request(`${ORIGIN}/sign-in/callback?state=x`, { method: "POST", body }), null);
+    };
+    const { next } = await signInMethod.start();
+    const step = await next("x");
+    const html = "page" in step ? String(step.page.body) : "";
+    expect([...html.matchAll(/value="([^"]*)"/g)].map(([, email]) => email)).toEqual([ANALYST, "cora@harbor.example"]);
+    expect(await choose("cora@harbor.example")).toMatchObject({ claims: { email: "cora@harbor.example" } });
+    added.shift();
+    expect(await choose("cora@harbor.example")).toEqual({ refused: "There is no such account." });
+  });
+
   it.each(["https://gatehouse.example.com", "http://10.0.0.5:8787", "http://localhost.evil.example"])(
     "refuses to sign in at %s, which is not localhost",
     async (origin) => {
-      const signInMethod = createSampleSignIn({ members: [] });
+      const signInMethod = createSampleSignIn({ members: [], listTableMembers: async () => [] });
       const request = new Request(`${origin}/sign-in/callback?state=x`, {
         method: "POST",
         body: new URLSearchParams({ account: ANALYST }),

@@ -20,7 +20,7 @@ interface SchemaNode {
   readonly default?: unknown;
 }
 
-/** Keys whose subkeys are not listed: docs/operating.md explains limits, row rules and masks. */
+/** Keys whose subkeys are not listed: docs/limits.md explains limits, and docs/policy.md row rules and masks. */
 const CLOSED = ["limits", "roles.*.rules[].rows", "roles.*.rules[].masks"];
 
 /** Lists each key's path with its documented default: the value as code, "required" or "none". */
@@ -92,15 +92,14 @@ describe("docs/configuration.md", () => {
     expect(documentedNames.toSorted()).toEqual([...wanted].toSorted());
   });
 
-  it("leaves the identity providers' variables to docs/operating.md, which explains each of them", () => {
-    const [section = ""] = read("docs/operating.md").match(/^## Identity providers$.*?(?=^## )/ms) ?? [];
-    const explained = section.matchAll(/^\| (`[^|]+`) \|/gm);
+  it("leaves the identity providers' variables to docs/identity-providers.md, which explains each of them", () => {
+    const explained = read("docs/identity-providers.md").matchAll(/^\| (`[^|]+`) \|/gm);
     const names = [...explained].flatMap(([, cell = ""]) => [...cell.matchAll(/`([A-Z_]+)`/g)].map(([, name]) => name));
     const wanted = SIGN_IN_VARIABLES.filter((name) => name !== "GATEHOUSE_SIGN_IN");
     expect(names.toSorted()).toEqual([...wanted].toSorted());
   });
 
-  it("leaves masks to docs/operating.md, which explains each of them", () => {
-    for (const name of Object.keys(mask)) expect(read("docs/operating.md")).toContain(`\`mask.${name}`);
+  it("leaves masks to docs/policy.md, which explains each of them", () => {
+    for (const name of Object.keys(mask)) expect(read("docs/policy.md")).toContain(`\`mask.${name}`);
   });
 });

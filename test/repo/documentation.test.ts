@@ -5,9 +5,10 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
+import * as z from "zod";
 import { ERROR_CODES } from "../../src/errors.ts";
 import { DEFENCE_CODES } from "../../src/sql/defence-refusal.ts";
-import { defineGatehouse } from "../../src/config/define-gatehouse.ts";
+import { limitsSchema } from "../../src/config/limits.ts";
 import type { Gatehouse } from "../../src/config/define-gatehouse.ts";
 import { codeBlocks } from "../support/markdown.ts";
 
@@ -51,6 +52,14 @@ function anchorsOf(page: string): readonly string[] {
   );
 }
 
+/** The part of the JSON schema of the limits that the test reads. */
+interface LimitsJsonSchema {
+  readonly properties: Readonly<Record<string, { readonly minimum?: number; readonly maximum?: number }>>;
+}
+
+/** Writes a number with commas between the thousands, as the documentation does. */
+const grouped = (value: number): string => value.toLocaleString("en-GB");
+
 /** The longest line of prose, without code and the targets of links. */
 const MAX_PROSE_COLUMNS = 200;
 
@@ -68,28 +77,30 @@ describe("documentation", () => {
   });
 
   it("explains exactly the log's codes for refusals by a defence", () => {
-    const [, section = ""] = /^## Refusals by a defence\n([^]*?)^## /m.exec(read("docs/operating.md")) ?? [];
+    const [, section = ""] = /^## Refusals by a defence\n([^]*?)^## /m.exec(read("docs/maintaining.md")) ?? [];
     expect(firstCells(section).toSorted()).toEqual([...DEFENCE_CODES].toSorted());
   });
 
-  it("lists every limit with its default", () => {
-    const { limits } = defineGatehouse({
-      organisation: { name: "x", contact: "x" },
-      sources: {},
-      roles: {},
-      members: [],
-    });
-    const operating = read("docs/operating.md");
-    for (const [name, value] of Object.entries(limits))
-      expect(operating).toContain(`| \`limits.${name}\` | ${value.toLocaleString("en-GB")} |`);
-    expect(firstCells(operating).filter((cell) => cell.startsWith("limits."))).toHaveLength(Object.keys(limits).length);
+  it("lists every limit with its default and the values that it takes", () => {
+    const defaults = limitsSchema.parse({});
+    const { properties }: LimitsJsonSchema = JSON.parse(JSON.stringify(z.toJSONSchema(limitsSchema, { io: "input" })));
+    const page = read("docs/limits.md");
+    for (const [name, value] of Object.entries(defaults)) {
+      const { minimum = 0, maximum = Infinity } = properties[name] ?? {};
+      const takes =
+        maximum < Number.MAX_SAFE_INTEGER
+          ? `${grouped(minimum)} to ${grouped(maximum)}`
+          : `${grouped(minimum)} or more`;
+      expect(page).toContain(`| \`limits.${name}\` | ${grouped(value)} | ${takes} |`);
+    }
+    expect(firstCells(page).filter((cell) => cell.startsWith("limits."))).toHaveLength(Object.keys(defaults).length);
   });
 
   it.each(["wrangler.jsonc", "sample/wrangler.jsonc"])("lists every rate limit with its value in %s", (file) => {
     const limits = [...read(file).matchAll(/"name": "(LIMIT_\w+)".*"limit": (\d+), "period": 60 /g)];
     expect(limits).toHaveLength(4);
     for (const [, name, limit] of limits)
-      expect(read("docs/operating.md")).toContain(`| \`${name}\` | ${limit} a minute |`);
+      expect(read("docs/limits.md")).toContain(`| \`${name}\` | ${limit} a minute |`);
   });
 
   it("has a loadable policy file as the example in README.md", async () => {

@@ -26,7 +26,7 @@ export function providerOver(store: GrantStore, origin: string): BareProvider {
   const { limits, policy } = sample;
   const resource = `${origin}/mcp`;
   const { accessTokenSeconds, refreshTokenSeconds } = limits;
-  const signIn = createSampleSignIn({ members: policy.members });
+  const signIn = createSampleSignIn({ members: policy.members, listTableMembers: async () => [] });
   const sessions = createBrowserSessions({
     store: createBrowserSessionStore(env.GATEHOUSE_DB),
     idleSeconds: limits.browserIdleSeconds,
