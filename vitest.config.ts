@@ -7,7 +7,7 @@ import { outside } from "./test/support/node/outside.ts";
 const NODE_TESTS = [
   "test/browser/**/*.test.ts",
   "test/e2e/**/*.test.ts",
-  "test/scripts/**/*.test.ts",
+  "test/cli/**/*.test.ts",
   "test/repo/**/*.test.ts",
   "test/runtime/**/*.test.ts",
   "test/survival/**/*.test.ts",

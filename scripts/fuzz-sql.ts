@@ -2,8 +2,8 @@
 import { spawn } from "node:child_process";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { root } from "./build.ts";
-import { printAside } from "./terminal.ts";
+import { root } from "../cli/project/tools.ts";
+import { printAside } from "../cli/kit/terminal.ts";
 
 const { values } = parseArgs({
   options: {

@@ -1,13 +1,13 @@
 // `npm run release:check`: runs every check that must pass before a release, and prints what each found. Exits with 0 when all passed,
 // 1 when one failed, and 2 when none failed but one could not run here. `-- --without-tests` skips `npm test`.
 import { parseArgs } from "node:util";
-import { root } from "./build.ts";
+import { root } from "../cli/project/tools.ts";
 import { checkLicences, checkSize, checkStart, withBundle } from "./release/bundle.ts";
 import { checkCommitted, checkFirstUse, checkTests, withClone } from "./release/clone.ts";
 import type { Outcome, State } from "./release/outcome.ts";
 import { checkGeneratedTypes, checkVulnerabilities } from "./release/tools.ts";
 import { checkVersions } from "./release/versions.ts";
-import { print } from "./terminal.ts";
+import { print } from "../cli/kit/terminal.ts";
 
 const { values } = parseArgs({ options: { "without-tests": { type: "boolean", default: false } } });
 const MARKS: Readonly<Record<State, string>> = { passed: "ok     ", failed: "FAILED ", unknown: "UNKNOWN" };

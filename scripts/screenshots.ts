@@ -5,9 +5,9 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
-import { root } from "./build.ts";
+import { root } from "../cli/project/tools.ts";
 import { launchChromium } from "./chromium.ts";
-import { print } from "./terminal.ts";
+import { print } from "../cli/kit/terminal.ts";
 
 const PORT = process.env["PORT"] ?? "8787";
 const ORIGIN = `http://localhost:${PORT}`;
@@ -19,7 +19,7 @@ const PHONE = { width: 390, height: 780 };
 
 /** Starts the sample on separate state, and resolves when it serves. */
 async function startSample(stateDir: string): Promise<{ readonly stop: () => Promise<void> }> {
-  const child = spawn(process.execPath, [path.join(root, "scripts/start.ts"), "--sample"], {
+  const child = spawn(process.execPath, [path.join(root, "cli/local-server/start.ts"), "--sample"], {
     env: { ...process.env, PORT, GATEHOUSE_STATE: stateDir },
     stdio: ["ignore", "pipe", "inherit"],
   });

@@ -1,8 +1,8 @@
 // Loads the databases of the analyst benchmark and serves its Worker. A statement that exceeds the time limit ends with its runtime,
 // because nothing else stops SQLite.
 import path from "node:path";
-import { buildWorker } from "../../scripts/build.ts";
-import { freeAddresses, openStorage, originOf, startWorkers, workerOf } from "../../scripts/local.ts";
+import { buildWorker } from "../../cli/project/tools.ts";
+import { freeAddresses, openStorage, originOf, startWorkers, workerOf } from "../../cli/local-server/local.ts";
 import { createMaskingTokenStore, parseMaskingTokenKey } from "../../src/masking-tokens/masking-token-store.ts";
 import { listMaskingTokenColumns } from "../../src/masking-tokens/masking-token-columns.ts";
 import { SOURCE_TABLES_SQL } from "../../src/masking-tokens/masking-token-table.ts";

@@ -3,8 +3,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { buildWorker } from "../../scripts/build.ts";
-import { freeAddresses, openStorage, originOf, startWorkers, workerOf } from "../../scripts/local.ts";
+import { buildWorker } from "../../cli/project/tools.ts";
+import { freeAddresses, openStorage, originOf, startWorkers, workerOf } from "../../cli/local-server/local.ts";
 import { SOURCE_TABLES_SQL } from "../../src/masking-tokens/masking-token-table.ts";
 import { CUSTOMERS, DATA_SQL, ORDERS } from "./data.ts";
 import { SHAPES } from "./shapes.ts";

@@ -6,9 +6,9 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "n
 import { Agent } from "node:http";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { buildWorker } from "../../scripts/build.ts";
-import { freeAddresses, openStorage, originOf, startWorkers, workerOf } from "../../scripts/local.ts";
-import { migrateLocal } from "../../scripts/migrations.ts";
+import { buildWorker } from "../../cli/project/tools.ts";
+import { freeAddresses, openStorage, originOf, startWorkers, workerOf } from "../../cli/local-server/local.ts";
+import { migrateLocal } from "../../cli/local-server/migrations.ts";
 import { tokensFor } from "../../test/support/oauth.ts";
 import { call, initializeBody, runRound } from "../client.ts";
 import type { Target } from "../client.ts";

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import * as z from "zod";
 import packageJson from "../../package.json" with { type: "json" };
-import { buildWorker, root } from "../build.ts";
-import { freeAddresses, originOf, startLocal } from "../local.ts";
+import { buildWorker, root } from "../../cli/project/tools.ts";
+import { freeAddresses, originOf, startLocal } from "../../cli/local-server/local.ts";
 import { passedIf } from "./outcome.ts";
 import type { Outcome } from "./outcome.ts";
 

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { connectAs } from "../../test/support/node/clients.ts";
-import { root } from "../build.ts";
+import { root } from "../../cli/project/tools.ts";
 import { passedIf } from "./outcome.ts";
 import type { Outcome } from "./outcome.ts";
 

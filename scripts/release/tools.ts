@@ -1,7 +1,7 @@
 // Release checks by npm and wrangler: generated types and known vulnerabilities.
 import { spawnSync } from "node:child_process";
 import * as z from "zod";
-import { root, runTool } from "../build.ts";
+import { root, runTool } from "../../cli/project/tools.ts";
 import { passedIf } from "./outcome.ts";
 import type { Outcome } from "./outcome.ts";
 

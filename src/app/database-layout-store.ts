@@ -17,7 +17,7 @@ interface StoredLayout {
 }
 
 /** Thrown when this version does not work with the layout of GATEHOUSE_DB. The message names the layout and the command to run. */
-class DatabaseLayoutError extends Error {
+export class DatabaseLayoutError extends Error {
   constructor({ number, oldestReader }: StoredLayout) {
     const remedy =
       number < DATABASE_LAYOUT_NUMBER
@@ -59,10 +59,19 @@ export function createLayoutCheck({ database, now, onError }: LayoutCheckOptions
       onError(error);
       return;
     }
-    if (layout.number < DATABASE_LAYOUT_NUMBER || layout.oldestReader > DATABASE_LAYOUT_NUMBER)
-      throw new DatabaseLayoutError(layout);
+    requireKnown(layout);
     nextCheckMs = Infinity;
   };
+}
+
+/** Checks the layout once, for a command. Throws `DatabaseLayoutError`. */
+export async function requireDatabaseLayout(database: D1Database): Promise<void> {
+  requireKnown(await readLayout(database));
+}
+
+function requireKnown(layout: StoredLayout): void {
+  if (layout.number < DATABASE_LAYOUT_NUMBER || layout.oldestReader > DATABASE_LAYOUT_NUMBER)
+    throw new DatabaseLayoutError(layout);
 }
 
 /** Rejects when the work takes longer than the deadline. */

@@ -1,4 +1,4 @@
-// The changes of the members table. Each is one statement, so it is atomic in the Worker and through wrangler. Every change increments
+// The changes of the members table. Each is one statement, so it is atomic in the Worker and through the platform's API. Every change increments
 // the row's version, by which pending changes are found and propagated to ledgers.
 
 /** An SQL statement with its values. */
@@ -9,7 +9,7 @@ export interface SqlStatement {
 
 /** Who makes a change, and when. */
 export interface ChangeAuthor {
-  /** The email of the admin, or `operator` for a change through wrangler. */
+  /** The email of the admin, or `operator` for a change by a command. */
   readonly by: string;
   readonly nowMs: number;
 }

@@ -42,6 +42,8 @@ export interface MemberStore {
   listPending(limit: number): Promise<readonly PendingMember[]>;
   /** Lists the users with this email. Personal access tokens are not among them: they have no ledgers. */
   listSubjects(email: string): Promise<readonly RegisteredSubject[]>;
+  /** Lists the email address of every user who has signed in, by subject id. */
+  listAddresses(): Promise<ReadonlyMap<string, string>>;
   /** Marks a version as propagated to every ledger. */
   markPropagated(email: string, version: number): Promise<void>;
 }
@@ -112,6 +114,12 @@ export function openMemberStore(database: D1Database): MemberStore {
         groups: parseGroups(row.groups),
         seenMs: row.seen_ms,
       }));
+    },
+    async listAddresses() {
+      const { results } = await database
+        .prepare("SELECT subject_id, email FROM subject")
+        .all<{ subject_id: string; email: string }>();
+      return new Map(results.map((row) => [row.subject_id, row.email]));
     },
     async markPropagated(email, version) {
       await database

@@ -1,4 +1,4 @@
-// The change that closes setup: one statement for the Worker and for wrangler.
+// The change that closes setup: one statement for the Worker and for commands.
 import type { SqlStatement } from "./member-statements.ts";
 
 /** Why setup was closed although its code was not used. `held`: an administering role was held. `voided`: an operator voided the code. */

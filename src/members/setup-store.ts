@@ -1,5 +1,6 @@
 // The tables `setup` and `setup_attempt` in GATEHOUSE_DB. The setup code can be used once, and never after an administering role was held
 // or an operator voided it. One row closes setup permanently; nothing opens it again.
+import * as z from "zod";
 import { ROLE_HOLDER_SQL } from "./member-store.ts";
 import { closeSetup } from "./setup-statements.ts";
 import type { SetupClosing } from "./setup-statements.ts";
@@ -19,9 +20,20 @@ interface CountedAttempt {
   readonly isOverTotalLimit: boolean;
 }
 
+const closingSchema = z.object({ used_ms: z.number(), reason: z.enum(["used", "held", "voided"]) });
+
+/** When and why setup was closed. */
+export interface StoredClosing {
+  readonly closedMs: number;
+  /** `used`: a user entered the code. For the others see `SetupClosing`. */
+  readonly reason: z.output<typeof closingSchema>["reason"];
+}
+
 /** Stores the state of setup. */
 export interface SetupStore {
   isClosed(): Promise<boolean>;
+  /** Finds when and why setup was closed; undefined while it is open. */
+  findClosing(): Promise<StoredClosing | undefined>;
   /** Closes setup permanently. Repeating it changes nothing. */
   close(closing: SetupClosing): Promise<void>;
   /** Whether the members table, or a group of a user who has signed in, gives one of the roles now. */
@@ -61,6 +73,12 @@ const GROUP_MEMBER_SQL = `SELECT 1 FROM subject, json_each(subject.groups) AS st
 export function openSetupStore(database: D1Database): SetupStore {
   return {
     isClosed: async () => (await database.prepare("SELECT 1 FROM setup").first()) !== null,
+    async findClosing() {
+      const row = await database.prepare("SELECT used_ms, reason FROM setup").first();
+      if (row === null) return undefined;
+      const { used_ms: closedMs, reason } = closingSchema.parse(row);
+      return { closedMs, reason };
+    },
     async close(closing) {
       const { sql, values } = closeSetup(closing);
       await database

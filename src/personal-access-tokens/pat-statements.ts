@@ -1,4 +1,4 @@
-// The changes of the table `personal_access_token`: each is one statement, for the Worker and for wrangler.
+// The changes of the table `personal_access_token`: each is one statement, for the Worker and for commands.
 import type { SqlStatement } from "../members/member-statements.ts";
 
 /** A personal access token to add. */

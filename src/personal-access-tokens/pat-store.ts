@@ -30,6 +30,11 @@ export interface PresentedPat extends ListedPat {
   readonly recordedRefusals: readonly string[];
 }
 
+/** A personal access token with its owner's email address; null when the owner is no longer known. */
+export interface OwnedPat extends ListedPat {
+  readonly ownerEmail: string | null;
+}
+
 /** A personal access token that has ended, but whose sessions have not. */
 interface EndedPat {
   readonly id: string;
@@ -47,8 +52,10 @@ export interface PatStore {
   add(pat: NewPat, caps: PatCaps): Promise<AddPatResult>;
   /** Lists the tokens of an owner, newest first. */
   list(ownerId: string): Promise<readonly ListedPat[]>;
-  /** Revokes a token. False when the owner has no such token, or it is already revoked. */
-  revoke(id: string, ownerId: string, by: string, nowMs: number): Promise<boolean>;
+  /** Lists the tokens of all owners with the owners' email addresses, newest first. */
+  listAll(): Promise<readonly OwnedPat[]>;
+  /** Revokes a token of this owner, or of any owner when `ownerId` is null. False when there is no such token, or it is already revoked. */
+  revoke(id: string, ownerId: string | null, by: string, nowMs: number): Promise<boolean>;
   /** Revokes all tokens of an owner, when their account at the identity provider has ended. */
   revokeAll(ownerId: string, by: string, nowMs: number): Promise<void>;
   /** Stores the time of a use. */
@@ -127,6 +134,15 @@ export function openPatStore(database: D1Database): PatStore {
         .bind(ownerId)
         .all<PatRow>();
       return results.map(toListedPat);
+    },
+    async listAll() {
+      const { results } = await database
+        .prepare(
+          `SELECT ${PAT_COLUMNS}, s.email FROM personal_access_token AS t
+            LEFT JOIN subject AS s ON s.subject_id = t.owner_id ORDER BY t.made_ms DESC, t.id`,
+        )
+        .all<PatRow & { email: string | null }>();
+      return results.map((row) => ({ ...toListedPat(row), ownerEmail: row.email }));
     },
     async revoke(id, ownerId, by, nowMs) {
       const { sql, values } = revokePat(id, ownerId, by, nowMs);

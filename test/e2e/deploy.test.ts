@@ -14,7 +14,7 @@ const MAX_GZIP_BYTES = 700 * 1024;
 it("npm run deploy -- --dry-run builds without the network, within the size limit and without the sample", () => {
   const outDir = mkdtempSync(path.join(tmpdir(), "gatehouse-deploy-"));
   try {
-    const result = spawnSync(process.execPath, ["scripts/deploy.ts", "--dry-run", "--outdir", outDir], {
+    const result = spawnSync(process.execPath, ["cli/main.ts", "deploy", "--dry-run", "--outdir", outDir], {
       cwd: ROOT,
       encoding: "utf8",
       env: { ...process.env, ...NO_NETWORK },

@@ -3,9 +3,9 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, sta
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, expect, inject, it } from "vitest";
-import { makePrivate, openStateFolder } from "../../scripts/private-files.ts";
-import { hideVariables } from "../../scripts/sign-in.ts";
-import { openQuarantine } from "../../scripts/supervisor/quarantine-file.ts";
+import { makePrivate, openStateFolder } from "../../cli/project/private-files.ts";
+import { hideVariables } from "../../cli/local-server/sign-in.ts";
+import { openQuarantine } from "../../cli/local-server/supervisor/quarantine-file.ts";
 import { tokensFor } from "../support/oauth.ts";
 
 /** Lists files and folders below a folder that its group or other users may access. */

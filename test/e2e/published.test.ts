@@ -36,7 +36,7 @@ const direct = (sql: string): readonly unknown[] =>
 async function serve(): Promise<TestClient> {
   const port = await freePort();
   const origin = `http://localhost:${port}`;
-  server = await runProcess("scripts/start.ts", { PORT: String(port) }, "Press Ctrl+C to stop.", origin, copy);
+  server = await runProcess(["cli/main.ts", "start"], { PORT: String(port) }, "Press Ctrl+C to stop.", origin, copy);
   return connectAs("sdk v2, 2026", `${origin}/mcp`, "owner@example.com");
 }
 
@@ -70,7 +70,7 @@ afterAll(async () => {
 
 describe("a published database", () => {
   it("is declared completely and hidden, with keys and references", { timeout: 180_000 }, async () => {
-    const { stdout, stderr } = await runScript(copy, "scripts/introspect.ts", PUBLISHED);
+    const { stdout, stderr } = await runScript(copy, "cli/main.ts", "introspect", PUBLISHED);
     expect(stderr).toBe("");
     const rows = TABLES.reduce((sum, table) => sum + Number(direct(`SELECT count(*) FROM ${table}`).flat()[0]), 0);
     expect(rows).toBeGreaterThan(100_000);

@@ -10,7 +10,7 @@ import { freePort, startServer } from "../support/node/server.ts";
 const ROOT = path.resolve(import.meta.dirname, "../..");
 
 function start(env: Record<string, string>) {
-  return spawnSync(process.execPath, ["scripts/start.ts"], {
+  return spawnSync(process.execPath, ["cli/main.ts", "start"], {
     cwd: ROOT,
     env: { ...process.env, ...env },
     encoding: "utf8",

@@ -67,7 +67,7 @@ describe("docs/configuration.md", () => {
   });
 
   it("lists exactly the variables and secrets that the code reads", () => {
-    const files = ["src", "scripts"].flatMap((folder) =>
+    const files = ["src", "cli", "scripts"].flatMap((folder) =>
       readdirSync(path.join(ROOT, folder), { recursive: true, encoding: "utf8" }).map((file) =>
         path.join(folder, file),
       ),

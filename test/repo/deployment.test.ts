@@ -3,7 +3,7 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { experimental_readRawConfig } from "wrangler";
-import { SETUP_PATH } from "../../scripts/deploy/report.ts";
+import { SETUP_PATH } from "../../cli/deploy/report.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
 const read = (file: string): string => readFileSync(path.join(ROOT, file), "utf8");
@@ -33,7 +33,7 @@ describe("the repository, when deployed", () => {
     expect(bindings.length).toBeGreaterThan(0);
     for (const name of [...bindings, "GATEHOUSE_URL"])
       expect(cloudflare.bindings[name]?.description, name).toMatch(/\S.{20,}/);
-    expect(scripts.deploy).toBe("node scripts/deploy.ts");
+    expect(scripts.deploy).toBe("node cli/main.ts deploy");
   });
 
   it("has no account, real database, sample or passwordless sign-in in wrangler.jsonc", () => {
@@ -48,7 +48,7 @@ describe("the repository, when deployed", () => {
   it("installs packages before every command of an operator", () => {
     const { scripts }: { scripts: Record<string, string> } = JSON.parse(read("package.json"));
     const scriptCommands = Object.keys(scripts).filter((name) =>
-      /^(?:exec )?node scripts\/(?!install)/.test(scripts[name] ?? ""),
+      /^(?:exec )?node (?:cli\/main|scripts\/(?!install))/.test(scripts[name] ?? ""),
     );
     expect(scriptCommands.length).toBeGreaterThan(8);
     for (const name of [...scriptCommands, "test", "format", "bench", "bench:sql", "bench:analyst"])
@@ -59,8 +59,8 @@ describe("the repository, when deployed", () => {
     const { scripts }: { scripts: Record<string, string> } = JSON.parse(read("package.json"));
     for (const [name, command] of Object.entries(scripts))
       if (/deploy/.test(name + command)) expect(command, name).not.toContain("sample");
-    const deployment = readdirSync(path.join(ROOT, "scripts/deploy")).map((file) => `scripts/deploy/${file}`);
-    for (const file of ["scripts/deploy.ts", ...deployment]) expect(read(file), file).not.toMatch(/sample\//);
+    const deployment = readdirSync(path.join(ROOT, "cli/deploy")).map((file) => `cli/deploy/${file}`);
+    for (const file of ["cli/commands/deploy.ts", ...deployment]) expect(read(file), file).not.toMatch(/sample\//);
   });
 
   it("states in each destructive migration since which version nothing uses the removed part", () => {

@@ -160,7 +160,7 @@ describe.each(PAGES)("%s", (page) => {
 
   it.skipIf(PLANS.includes(page))("names only existing files and folders", () => {
     const named = prose(page).matchAll(
-      /`((?:src|test|docs|scripts|sample|examples|plugin|migrations|bench)\/[\w./-]*)`/g,
+      /`((?:src|cli|test|docs|scripts|sample|examples|plugin|migrations|bench)\/[\w./-]*)`/g,
     );
     for (const [, file = ""] of named)
       expect(MADE.includes(file) || existsSync(path.join(ROOT, file)), `${page}: ${file}`).toBe(true);

@@ -36,7 +36,7 @@ describe("examples/custom-tool/overdue-invoices.ts", () => {
   it("imports what `npm run new:tool` writes, once the paths are those of src/server/tools/custom/", () => {
     const listImports = (text: string) => text.match(/^import .* from ".*";$/gm);
     const tool = read("examples/custom-tool/overdue-invoices.ts").replaceAll("../../src/server/kit/", "../../kit/");
-    const [, template = ""] = /^function toolText[^`]*`([^]*?)^`;$/m.exec(read("scripts/new-tool.ts")) ?? [];
+    const [, template = ""] = /^function toolText[^`]*`([^]*?)^`;$/m.exec(read("cli/custom-tools/new-tool.ts")) ?? [];
     expect(listImports(tool)).toEqual(listImports(template));
     expect(listImports(tool)).toHaveLength(3);
   });

@@ -1,10 +1,10 @@
-// Checks that commands print through scripts/terminal.ts and the Worker logs through src/app/bindings.ts, which escape control characters
+// Checks that commands print through cli/kit/terminal.ts and the Worker logs through src/app/bindings.ts, which escape control characters
 // in names that other parties chose.
 import { readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { AppError } from "../../src/errors.ts";
-import { print, printDefect, printFailure, printLines, printLog } from "../../scripts/terminal.ts";
+import { print, printDefect, printFailure, printLines, printLog } from "../../cli/kit/terminal.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
 
@@ -16,7 +16,8 @@ function filesThatPrint(folder: string): readonly string[] {
 }
 
 it.each([
-  ["scripts", ["scripts/terminal.ts"]],
+  ["cli", ["cli/kit/terminal.ts"]],
+  ["scripts", []],
   ["src", ["src/app/bindings.ts"]],
 ])("only the escaping module of %s prints", (folder, modules) => {
   expect(filesThatPrint(folder)).toEqual(modules);

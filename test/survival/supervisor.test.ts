@@ -41,7 +41,7 @@ beforeAll(async () => {
   const port = await freePort();
   const env = { PORT: String(port), GATEHOUSE_STATE: stateDir };
   const readyText = "Press Ctrl+C to stop.";
-  server = await runProcess("scripts/start.ts", env, readyText, `http://localhost:${port}`, copy);
+  server = await runProcess(["cli/main.ts", "start"], env, readyText, `http://localhost:${port}`, copy);
   const flow = { origin: server.origin, send: fetch };
   attacker = (await tokensFor(flow, "analyst@harbor.example")).accessToken;
   colleague = (await tokensFor(flow, "reviewer@harbor.example")).accessToken;
@@ -121,7 +121,7 @@ describe("npm start", () => {
     const answers = await Promise.all(Array.from({ length: 8 }, () => queryOrCut(attacker, longQuery(runs))));
     for (const answer of answers) expect(answer).toContain(String(4_000_000 * runs));
     expect(countRestarts()).toBe(0);
-    expect((await runScript(copy, "scripts/quarantine.ts", "list")).stdout).toContain("No statement is refused.");
+    expect((await runScript(copy, "cli/main.ts", "quarantine", "list")).stdout).toContain("No statement is refused.");
   }, 60_000);
 
   it("restarts once for a query that is sent 20 times, while a second user works", async () => {
@@ -186,16 +186,16 @@ describe("npm start", () => {
   }, 60_000);
 
   it("accepts SQL again once the operator has cleared the refused statements", async () => {
-    const refused = await runScript(copy, "scripts/quarantine.ts", "list");
+    const refused = await runScript(copy, "cli/main.ts", "quarantine", "list");
     expect(refused.stdout.trim().split("\n")).toHaveLength(3);
     expect(refused.stdout).toMatch(/analyst@harbor\.example {2}query on shop/);
-    const cleared = await runScript(copy, "scripts/quarantine.ts", "clear");
+    const cleared = await runScript(copy, "cli/main.ts", "quarantine", "clear");
     expect(cleared.stdout).toContain("3 statements were cleared.");
     while ((await queryOrCut(attacker, "SELECT 1 AS n")).match(/cut|query_refused/) !== null)
       await new Promise((resolve) => setTimeout(resolve, 100));
     // A restart that the operator requested does not count.
     expect(countRestarts()).toBe(3);
-    expect((await runScript(copy, "scripts/quarantine.ts", "list")).stdout).toContain("No statement is refused.");
+    expect((await runScript(copy, "cli/main.ts", "quarantine", "list")).stdout).toContain("No statement is refused.");
   }, 60_000);
 
   it.skipIf(process.platform !== "linux")(

@@ -3,7 +3,7 @@
 import { createServer } from "node:http";
 import type { IncomingMessage, RequestListener } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import { originOf } from "../../../scripts/local.ts";
+import { originOf } from "../../../cli/local-server/local.ts";
 import type { Credentials } from "./certificate.ts";
 import { freePort } from "./server.ts";
 

@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Miniflare } from "miniflare";
 import { afterAll, beforeAll } from "vitest";
-import { runTool } from "../../../scripts/build.ts";
-import { freeAddresses, openStorage, startLocal } from "../../../scripts/local.ts";
-import { migrateLocal } from "../../../scripts/migrations.ts";
+import { runTool } from "../../../cli/project/tools.ts";
+import { freeAddresses, openStorage, startLocal } from "../../../cli/local-server/local.ts";
+import { migrateLocal } from "../../../cli/local-server/migrations.ts";
 import { freePort } from "./server.ts";
 import { ROOT } from "./worker.ts";
 

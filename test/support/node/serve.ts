@@ -1,6 +1,6 @@
 // Serves a built Worker until SIGTERM: on PORT, and from a second isolate with the same Durable Objects on TWIN_PORT. Runs as a process
 // of its own and also reads CONFIG, BUNDLE, STATE and, if it is set, BINDINGS (variables as JSON).
-import { WORKER_NAME, freeAddresses, startWorkers, workerOf } from "../../../scripts/local.ts";
+import { WORKER_NAME, freeAddresses, startWorkers, workerOf } from "../../../cli/local-server/local.ts";
 
 function setting(name: string): string {
   const value = process.env[name];

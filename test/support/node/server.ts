@@ -14,14 +14,14 @@ declare module "vitest" {
   }
 }
 
-/** Runs scripts/start.ts and resolves when it serves. */
+/** Runs `npm start` and resolves when it serves. */
 export async function startServer(
   port: number,
   stateDir: string,
   variables: Record<string, string> = {},
 ): Promise<WorkerProcess> {
   const env = { PORT: String(port), GATEHOUSE_STATE: stateDir, ...variables };
-  return runProcess("scripts/start.ts", env, "Press Ctrl+C to stop.", `http://localhost:${port}`);
+  return runProcess(["cli/main.ts", "start"], env, "Press Ctrl+C to stop.", `http://localhost:${port}`);
 }
 
 /** Finds a free port on loopback. */

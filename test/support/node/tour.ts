@@ -1,5 +1,5 @@
 // Writes docs/tour.md from a real session with the sample. This file contains the prose; every answer in the page is the server's.
-import { explain } from "../../../scripts/policy/explain.ts";
+import { explain } from "../../../cli/policy-report/explain.ts";
 import sample from "../../../sample/gatehouse.config.ts";
 import { formatAnswerPart } from "../answer-text.ts";
 import type { TestClient } from "./clients.ts";

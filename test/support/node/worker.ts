@@ -17,17 +17,17 @@ export interface WorkerProcess {
 }
 
 /**
- * Runs a script with this Node in its own process group. Resolves when its output contains `readyText`; rejects with the output when the
+ * Runs a script, with arguments if they are given, with this Node in its own process group. Resolves when its output contains `readyText`; rejects with the output when the
  * script ends before.
  */
 export async function runProcess(
-  script: string,
+  script: string | readonly [script: string, ...args: string[]],
   env: Record<string, string>,
   readyText: string,
   origin: string,
   cwd = ROOT,
 ): Promise<WorkerProcess> {
-  const child = spawn(process.execPath, [script], {
+  const child = spawn(process.execPath, typeof script === "string" ? [script] : [...script], {
     cwd,
     env: { ...process.env, ...env },
     detached: true,
@@ -43,7 +43,7 @@ export async function runProcess(
     child.stdout.on("data", collect);
     child.stderr.on("data", collect);
     child.on("error", reject);
-    child.on("close", (status) => reject(new Error(`${script} ended with ${status}:\n${output}`)));
+    child.on("close", (status) => reject(new Error(`${String(script)} ended with ${status}:\n${output}`)));
   });
   return {
     origin,

@@ -20,7 +20,7 @@ const ROUTES: readonly (readonly [string, Answer])[] = [
   ["GET /d1/database", ({ databases }, _, { query }) => page(databases.map(shownDatabase), query)],
   ["POST /d1/database", (account, _, { body }) => shownDatabase(account.makeDatabase(textOf(jsonOf(body)["name"])))],
   ["GET /d1/database/*", (account, [id = ""]) => shownDatabase(account.databaseOf(id))],
-  ["POST /d1/database/*/query", (account, [id = ""], { body }) => runSql(account.databaseOf(id), jsonOf(body))],
+  ["POST /d1/database/*/query", (account, [id = ""], { body }) => runQuery(account.databaseOf(id), jsonOf(body))],
   ["GET /storage/kv/namespaces", ({ namespaces }, _, { query }) => page(namespaces, query)],
   ["POST /storage/kv/namespaces", (account, _, { body }) => account.makeNamespace(textOf(jsonOf(body)["title"]))],
   ["GET /storage/kv/namespaces/*", (account, [id]) => namespaceOf(account, id)],
@@ -101,19 +101,35 @@ function page<T>(all: readonly T[], query: URLSearchParams): readonly T[] {
   return all.slice(first, first + size);
 }
 
-/** Runs all statements of a request in one transaction, as D1 does. */
-function runSql({ content }: Database, { sql, params = [] }: Readonly<Record<string, unknown>>): unknown {
-  const text = textOf(sql);
+/** Runs all statements of a request in one transaction, as D1 does. A request has one statement, or a batch. */
+function runQuery({ content }: Database, request: Readonly<Record<string, unknown>>): unknown {
+  const { batch } = request;
+  const queries: readonly unknown[] = Array.isArray(batch) ? batch : [request];
   content.exec("BEGIN");
   try {
-    const isOne = !/;\s*\S/.test(text);
-    const results = isOne ? content.prepare(text).all(...(params as SQLInputValue[])) : (content.exec(text), []);
+    const answers = queries.map((query) => runSql(content, Object(query)));
     content.exec("COMMIT");
-    return [{ results, success: true, meta: { duration: 0 } }];
+    return answers;
   } catch (error) {
     content.exec("ROLLBACK");
     throw new Refusal(400, 7500, error instanceof Error ? error.message : "no reason");
   }
+}
+
+function runSql(content: Database["content"], { sql, params = [] }: Readonly<Record<string, unknown>>): unknown {
+  const text = textOf(sql);
+  const isOne = !/;\s*\S/.test(text);
+  const changesBefore = countChanges(content);
+  const results = isOne ? content.prepare(text).all(...(params as SQLInputValue[])) : (content.exec(text), []);
+  return {
+    results,
+    success: true,
+    meta: { duration: 0, changes: countChanges(content) - changesBefore, last_row_id: 0 },
+  };
+}
+
+function countChanges(content: Database["content"]): number {
+  return Number(content.prepare("SELECT total_changes() AS changes").get()?.["changes"]);
 }
 
 function namespaceOf({ namespaces }: Account, id: string | undefined): Account["namespaces"][number] {

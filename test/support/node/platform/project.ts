@@ -133,7 +133,7 @@ export function createProject(platform: StandIn, change: object = {}) {
     file,
     /** Runs `npm run deploy -- …`. A fault of kind `cut` kills the command and its child processes. */
     deploy: (args: readonly string[] = [], fault?: Omit<Fault, "onCut">, env?: NodeJS.ProcessEnv): Promise<Run> =>
-      run(["scripts/deploy.ts", ...args], fault, env),
+      run(["cli/main.ts", "deploy", ...args], fault, env),
     wrangler: (args: readonly string[]): Promise<Run> =>
       run([file("node_modules/.bin/wrangler"), ...args], undefined, { CLOUDFLARE_ACCOUNT_ID: ACCOUNT }),
     configure: (more: object): void => void experimental_patchConfig(configPath, more, false),

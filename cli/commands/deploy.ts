@@ -1,0 +1,32 @@
+// `gatehouse deploy`
+import type { CliCommand } from "../kit/command.ts";
+
+interface Options {
+  readonly env?: string;
+  readonly secretsFile?: string;
+  readonly dryRun?: boolean;
+  readonly outdir?: string;
+}
+
+// Loaded when a command runs, so that help and messages about wrong usage appear at once.
+const load = async () => import("../deploy/deploy.ts");
+
+/** Adds the command to the program. */
+export function addDeploy(program: CliCommand): void {
+  program
+    .command("deploy")
+    .summary("Deploys to your Cloudflare account.")
+    .description(
+      "Brings a deployment in line with wrangler.jsonc and the policy file: databases, tables, secrets and the Worker. An interrupted run can be run again. docs/deploying.md explains it.",
+    )
+    .option("--env <name>", "an environment of wrangler.jsonc; the first deployment to it adds it")
+    .option("--secrets-file <file>", "secrets to set, as NAME=value lines or JSON")
+    .option("--dry-run", "check the configuration and build the Worker, without the network")
+    .option("--outdir <folder>", "with --dry-run: keep the built Worker there")
+    .examples("npm run deploy", "npm run deploy -- --env staging", "npm run deploy -- --dry-run")
+    .action(async ({ env: environment, secretsFile, dryRun, outdir }: Options) =>
+      dryRun === true
+        ? (await load()).buildWithoutNetwork(environment, outdir)
+        : (await load()).deployWorker({ environment, secretsFile }),
+    );
+}

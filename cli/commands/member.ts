@@ -1,0 +1,56 @@
+// `gatehouse member list | add | set | remove`
+import { JSON_OPTION } from "../kit/command.ts";
+import type { CliCommand } from "../kit/command.ts";
+import { show } from "../kit/output.ts";
+import { printLines } from "../kit/terminal.ts";
+import { inOwnDatabase, withDatabaseOptions } from "./database-options.ts";
+import type { DatabaseOptions } from "./database-options.ts";
+
+// Loaded when a command runs, so that help and messages about wrong usage appear at once.
+const load = async () => import("../own-database/members.ts");
+
+/** Adds the commands to the program. */
+export function addMember(program: CliCommand): void {
+  const member = program
+    .command("member")
+    .summary("Gives users roles and attributes: list, add, set, remove.")
+    .description("Manages the members table, whose roles and attributes add to the policy file's.")
+    .examples("npm run member -- add ann@example.com analyst");
+  withDatabaseOptions(member.command("list"))
+    .description("Lists the members of the policy file and of the members table.")
+    .option(...JSON_OPTION)
+    .examples("npm run member -- list")
+    .action(async (options: DatabaseOptions) =>
+      show(await inOwnDatabase(options, async (database) => (await load()).listMembers(database)), options.json),
+    );
+  withDatabaseOptions(member.command("add"))
+    .description("Gives a user a role.")
+    .argument("<email>", "the user's address")
+    .argument("<role>", "a role of the policy file")
+    .examples("npm run member -- add ann@example.com analyst", "npm run member -- add ann@example.com analyst --remote")
+    .action(async (email: string, role: string, options: DatabaseOptions) =>
+      printLines(await inOwnDatabase(options, async (database) => (await load()).addMemberRole(database, email, role))),
+    );
+  withDatabaseOptions(member.command("set"))
+    .description("Sets attributes of a user, which row rules compare with columns. name= removes an attribute.")
+    .argument("<email>", "the user's address")
+    .argument("<name=value...>", 'such as region=north or regions=["north","east"]')
+    .examples("npm run member -- set ann@example.com region=north", "npm run member -- set ann@example.com region=")
+    .action(async (email: string, attributes: readonly string[], options: DatabaseOptions) =>
+      printLines(
+        await inOwnDatabase(options, async (database) =>
+          (await load()).setMemberAttributes(database, email, attributes),
+        ),
+      ),
+    );
+  withDatabaseOptions(member.command("remove"))
+    .description("Takes a role from a user, or without a role all roles and attributes.")
+    .argument("<email>", "the user's address")
+    .argument("[role]", "the role to take away")
+    .examples("npm run member -- remove ann@example.com analyst", "npm run member -- remove ann@example.com")
+    .action(async (email: string, role: string | undefined, options: DatabaseOptions) =>
+      printLines(
+        await inOwnDatabase(options, async (database) => (await load()).removeMemberRole(database, email, role)),
+      ),
+    );
+}

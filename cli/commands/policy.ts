@@ -1,0 +1,56 @@
+// `gatehouse policy check | explain | diff`
+import { JSON_OPTION } from "../kit/command.ts";
+import type { CliCommand } from "../kit/command.ts";
+import { show } from "../kit/output.ts";
+import { withDatabaseOptions } from "./database-options.ts";
+import type { DatabaseOptions } from "./database-options.ts";
+
+type ExplainOptions = DatabaseOptions & { readonly group: readonly string[]; readonly role: readonly string[] };
+
+// Loaded when a command runs, so that help and messages about wrong usage appear at once.
+const load = async () => import("../policy-report/policy.ts");
+
+/** Adds the commands to the program. */
+export function addPolicy(program: CliCommand): void {
+  const policy = program
+    .command("policy")
+    .summary("Reviews the policy: check, explain, diff.")
+    .description("Reviews the policy file.")
+    .examples("npm run policy -- check");
+  withDatabaseOptions(policy.command("check"))
+    .description("Shows what each role sees of each dataset, and warns about parts of the policy that have no effect.")
+    .option(...JSON_OPTION)
+    .examples("npm run policy -- check", "npm run policy -- check --remote --json")
+    .action(async (options: DatabaseOptions) => show(await (await load()).checkPolicy(options), options.json));
+  withDatabaseOptions(policy.command("explain"))
+    .description("Explains what one user sees of a dataset, and by which rules.")
+    .argument("<email>", "the user's address")
+    .argument("<dataset>", "such as shop.customers")
+    .argument("[column]", "also shows the rules behind this column")
+    .option("--group <name>", "assume a group of the identity provider; repeatable", collect, [])
+    .option("--role <name>", "assume a role in the members table; repeatable", collect, [])
+    .option(...JSON_OPTION)
+    .examples("npm run policy -- explain ann@example.com shop.customers email")
+    .action(
+      async (email: string, dataset: string, column: string | undefined, { group, role, ...options }: ExplainOptions) =>
+        show(
+          await (await load()).explainAccess({ email, dataset, column, groups: group, roles: role }, options),
+          options.json,
+        ),
+    );
+  policy
+    .command("diff")
+    .description("Shows which access the policy file opens and closes, compared with a git revision.")
+    .argument("<revision>", "a commit, branch or tag")
+    .option("--sample", "the sample organisation's policy")
+    .option(...JSON_OPTION)
+    .examples("npm run policy -- diff HEAD", "npm run policy -- diff v1.2.0")
+    .action(
+      async (revision: string, { sample = false, json }: { readonly sample?: boolean; readonly json?: boolean }) =>
+        show(await (await load()).diffWithRevision(revision, sample), json),
+    );
+}
+
+function collect(value: string, values: readonly string[]): readonly string[] {
+  return [...values, value];
+}

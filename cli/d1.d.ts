@@ -1,0 +1,11 @@
+// Declares the types of D1 for commands, which run the Worker's store modules in Node. The other types of the Workers runtime would
+// contradict those of Node.
+import type * as workers from "@cloudflare/workers-types/experimental";
+
+declare global {
+  type D1Database = workers.D1Database;
+  type D1DatabaseSession = workers.D1DatabaseSession;
+  type D1ExecResult = workers.D1ExecResult;
+  type D1PreparedStatement = workers.D1PreparedStatement;
+  type D1Result<T = unknown> = workers.D1Result<T>;
+}

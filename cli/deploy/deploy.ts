@@ -1,0 +1,117 @@
+// `npm run deploy`: brings a deployment in line with ../wrangler.jsonc and the policy file: databases, tables, secrets, the Worker.
+// Each step first checks what already exists, so the next run resumes an interrupted one, and a run without changes creates nothing.
+// `-- --env staging` deploys that environment; `-- --dry-run` builds without the network. The sample is never deployed.
+import path from "node:path";
+import { SIGN_IN_SECRETS } from "../../src/sign-in/sign-in-settings.ts";
+import { listSignInWarnings } from "../../src/sign-in/sign-in-warnings.ts";
+import type { Gatehouse } from "../../src/config/define-gatehouse.ts";
+import { CliError } from "../kit/cli-error.ts";
+import { runTool } from "../project/tools.ts";
+import { chooseOrigin } from "./address.ts";
+import { connect } from "../cloudflare-api/account.ts";
+import { requireFreeDomains, requireOwnStores, requireSuccession } from "./checks.ts";
+import { ensureStores } from "./databases.ts";
+import type { StoreContext } from "./databases.ts";
+import { migrateStores } from "./migrate.ts";
+import { reportLines } from "./report.ts";
+import { SETUP_CODE, readGiven, readPending, secretsFile as pendingSecretsFile } from "./secrets.ts";
+import { addEnvironment, configPath, environmentsBesides, hasEnvironment, readSettings, writeUrl } from "./settings.ts";
+import type { Secrets } from "./secrets.ts";
+import { sendWorker } from "./send.ts";
+import { wranglerArguments } from "./upload.ts";
+import { loadOwnConfig, requireBindings } from "../project/policy-file.ts";
+import { requireServable, requireSignIn } from "../local-server/sign-in.ts";
+import { print } from "../kit/terminal.ts";
+
+/** What to deploy. */
+export interface DeployOptions {
+  /** The environment of wrangler.jsonc; undefined for the top level. */
+  readonly environment: string | undefined;
+  /** Relative to the folder that npm was called in. */
+  readonly secretsFile: string | undefined;
+}
+
+const say = print;
+
+/** Brings a deployment in line with wrangler.jsonc and the policy file. Throws `CliError` before it creates anything that would not work. */
+export async function deployWorker(options: DeployOptions): Promise<void> {
+  const { environment } = options;
+  const config = await loadOwnConfig();
+  if (environment !== undefined && !hasEnvironment(environment)) await declareEnvironment(environment);
+  requireBindings(config, configPath, environment);
+  await deploy(config, options);
+}
+
+/** Checks the configuration and builds the Worker, without the network. */
+export async function buildWithoutNetwork(environment: string | undefined, outDir: string | undefined): Promise<void> {
+  const config = await loadOwnConfig();
+  if (environment !== undefined && !hasEnvironment(environment))
+    throw new CliError(
+      `wrangler.jsonc has no environment ${environment}. The first deployment to an environment adds it.`,
+    );
+  requireBindings(config, configPath, environment);
+  requireServable(readSettings(environment).variables);
+  await checkTypes();
+  const out = outDir === undefined ? [] : ["--outdir", outDir];
+  say(await runTool("wrangler", [...wranglerArguments("deploy", environment), "--dry-run", ...out]));
+}
+
+async function checkTypes(): Promise<void> {
+  say("Checking types …");
+  await runTool("tsc", ["-p", "tsconfig.json"]);
+}
+
+async function declareEnvironment(environment: string): Promise<void> {
+  if (!/^[a-z][a-z0-9-]{0,30}$/.test(environment))
+    throw new CliError(
+      `--env is ${JSON.stringify(environment)}. It takes a name of lower-case letters, digits and hyphens.`,
+    );
+  await addEnvironment(environment);
+  await runTool("wrangler", ["types", "--include-runtime=false", "--strict-vars=false"]);
+  say(`wrangler.jsonc: added the environment ${environment}, with its own databases.`);
+}
+
+async function deploy(config: Gatehouse, options: DeployOptions): Promise<void> {
+  const { context, given, origin } = await prepare(config, options);
+  const { settings } = context;
+  if (settings.variables["GATEHOUSE_URL"] !== origin) {
+    await writeUrl(settings, origin);
+    say(`GATEHOUSE_URL: ${origin}; written to wrangler.jsonc.`);
+  }
+  await ensureStores(context);
+  const ready = { ...context, settings: readSettings(options.environment) };
+  await migrateStores(ready, config);
+  const sent = await sendWorker(ready, config, given);
+  say(reportLines(config, origin, sent.secrets[SETUP_CODE]).join("\n"));
+  sent.finish();
+}
+
+interface Prepared {
+  readonly context: StoreContext;
+  readonly given: Secrets;
+  readonly origin: string;
+}
+
+/** Runs every check; nothing is created before they have passed. */
+async function prepare(config: Gatehouse, { environment, secretsFile }: DeployOptions): Promise<Prepared> {
+  const settings = readSettings(environment);
+  const sourceBindings = config.policy.sources.map(({ binding }) => binding);
+  const given =
+    secretsFile === undefined ? {} : readGiven(path.resolve(process.env["INIT_CWD"] ?? process.cwd(), secretsFile));
+  requireSignIn(settings.variables, SIGN_IN_SECRETS);
+  requireOwnStores(settings, environmentsBesides(environment), sourceBindings);
+
+  const { platform, account } = await connect(settings);
+  const deployed = await platform.worker(account.id, settings.worker);
+  if (deployed !== undefined) requireSuccession(settings, deployed, sourceBindings);
+  const pending = readPending(pendingSecretsFile(account.id, settings.worker));
+  const secrets = [...(deployed?.secrets ?? []), ...Object.keys({ ...pending, ...given })];
+  const signIn = requireSignIn(settings.variables, secrets);
+  for (const warning of listSignInWarnings(signIn, config.policy.groups)) say(`warning: ${warning}`);
+  await requireFreeDomains(settings, platform, account.id);
+  const subdomain = settings.isOnWorkersDev ? await platform.subdomain(account.id) : undefined;
+  const origin = chooseOrigin(settings, subdomain);
+  await checkTypes();
+  say(`${settings.worker} in the account ${account.name}, at ${origin}`);
+  return { context: { platform, account: account.id, settings, deployed, sourceBindings, say }, given, origin };
+}

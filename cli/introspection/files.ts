@@ -1,0 +1,84 @@
+// Reads and writes the files of introspection: one JSON file per source, which operators edit, and the module that combines them, which
+// they do not edit.
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { parseD1Source } from "../../src/policy/policy-schema.ts";
+import type { D1SourceInput } from "../../src/policy/policy-schema.ts";
+import { CliError } from "../kit/cli-error.ts";
+
+const SCHEMA_FOLDER = "src/introspected-schema";
+const JSON_INDENT = 2;
+
+/** Gives the path of a source's file. */
+export function sourceFile(root: string, source: string): string {
+  return path.join(root, SCHEMA_FOLDER, `${source}.json`);
+}
+
+/** Reads the file of a source, if there is one. Throws `CliError` with the file's path, the problems and the corrections. */
+export function readSourceFile(root: string, source: string): D1SourceInput | undefined {
+  const file = sourceFile(root, source);
+  if (!existsSync(file)) return undefined;
+  const name = path.relative(root, file);
+  let data: unknown;
+  try {
+    data = JSON.parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    throw new CliError(`${name} is not valid JSON: ${error instanceof Error ? error.message : "it cannot be read"}.`);
+  }
+  const parsed = parseD1Source(data);
+  if (parsed.success) return data as D1SourceInput;
+  const problems = parsed.error.issues.map((issue) => `- ${issue.path.join(".")}: ${issue.message}`);
+  throw new CliError(`${name} has ${problems.length} problem(s):\n${problems.join("\n")}`);
+}
+
+/** Writes the file of a source and the module that imports it. Each file is replaced as a whole. */
+export function writeSourceFile(root: string, source: string, data: D1SourceInput): void {
+  mkdirSync(path.join(root, SCHEMA_FOLDER), { recursive: true });
+  replaceFile(sourceFile(root, source), `${JSON.stringify(data, null, JSON_INDENT)}\n`);
+  const sources = readdirSync(path.join(root, SCHEMA_FOLDER))
+    .filter((file) => file.endsWith(".json"))
+    .map((file) => path.basename(file, ".json"))
+    .toSorted();
+  replaceFile(path.join(root, `${SCHEMA_FOLDER}.ts`), moduleOf(sources));
+}
+
+/** Renames a complete file into place, so that a crash leaves no half-written one. */
+function replaceFile(file: string, text: string): void {
+  writeFileSync(`${file}.new`, text);
+  renameSync(`${file}.new`, file);
+}
+
+/** Builds the text of `src/introspected-schema.ts`. */
+function moduleOf(sources: readonly string[]): string {
+  const imports = sources.map(
+    (source) => `import ${source}Data from "./introspected-schema/${source}.json" with { type: "json" };\n`,
+  );
+  const sourceLines = sources.map(
+    (source) => `  ${source}: readSource("src/introspected-schema/${source}.json", ${source}Data),\n`,
+  );
+  const roles = sources.map((source) =>
+    [
+      `  "${roleOf(source)}": {`,
+      `    description: "Reads the opened tables and columns of ${source}",`,
+      `    rules: [{ action: "read", datasets: ["${source}.*"] }],`,
+      "  },\n",
+    ].join("\n"),
+  );
+  const roleNames = sources.map((source) => `"${roleOf(source)}"`).join(", ");
+  const owner =
+    sources.length === 0 ? "" : `\n  { email: "owner@example.com", name: "Owner", roles: [${roleNames}] },\n`;
+  return [
+    "// Written by `npm run introspect`, which overwrites it: the introspected sources, a role that reads each, and a first member.\n",
+    "// Declare your own roles and members in gatehouse.config.ts.\n",
+    sources.length === 0 ? "" : `import { readSource } from "./config/define-gatehouse.ts";\n`,
+    `import type { GatehouseInput } from "./config/define-gatehouse.ts";\n`,
+    ...imports,
+    `\nexport const sources: GatehouseInput["sources"] = {${sources.length === 0 ? "" : `\n${sourceLines.join("")}`}};\n`,
+    `\nexport const roles: GatehouseInput["roles"] = {${sources.length === 0 ? "" : `\n${roles.join("")}`}};\n`,
+    `\nexport const members: GatehouseInput["members"] = [${owner}];\n`,
+  ].join("");
+}
+
+function roleOf(source: string): string {
+  return `${source.replaceAll("_", "-")}-reader`;
+}

@@ -1,0 +1,52 @@
+// Prints the output of commands. It contains names chosen by other parties (users, clients, files, a server that the doctor examines),
+// and an escape sequence in a name could rewrite the operator's terminal, so every command prints through this module.
+import { inspect, styleText } from "node:util";
+import { AppError } from "../../src/errors.ts";
+import { describeError, escapeInvisible } from "../../src/lib/visible-text.ts";
+
+/** Prints a list. Each entry stays on one line, even when a name in it contains a line break. */
+export function printLines(lines: readonly string[]): void {
+  console.log(lines.map(escapeInvisible).join("\n"));
+}
+
+/** Prints text, with its line breaks and tabs. */
+export function print(text: string): void {
+  console.log(escapeText(text));
+}
+
+/** Prints text to standard error, such as why something was skipped. */
+export function printAside(text: string): void {
+  console.error(escapeText(text));
+}
+
+/** Prints help. Its texts are ours, and it ends with a line break. */
+export function printHelp(text: string): void {
+  print(text.trimEnd());
+}
+
+/** Prints JSON that holds ASCII only: other characters are escaped as JSON does it, so that none acts on a terminal. */
+export function printJson(data: unknown): void {
+  const text = JSON.stringify(data, null, 2);
+  console.log(text.replaceAll(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`));
+}
+
+/** Prints a line of the server's log; errors in red to standard error. */
+export function printLog(text: string, isError: boolean): void {
+  if (isError) console.error(styleText("red", escapeText(text), { stream: process.stderr }));
+  else console.log(escapeText(text));
+}
+
+/** Prints why a command failed: the message without a stack, for the operator who can fix the cause. */
+export function printFailure(error: unknown): void {
+  if (error instanceof Error) printAside(error instanceof AppError ? error.publicMessage : error.message);
+  else printAside(inspect(error));
+}
+
+/** Prints a defect of this code, with its stack. */
+export function printDefect(error: unknown): void {
+  printAside(describeError(error));
+}
+
+function escapeText(text: string): string {
+  return text.replaceAll(/[^\n\t]+/g, escapeInvisible);
+}

@@ -1,0 +1,177 @@
+// Manages members' roles and attributes in the members table, which adds to the policy file. A change takes effect with the user's next
+// request.
+import * as z from "zod";
+import { describeAddress, parseEmailAddress } from "../../src/lib/email-address.ts";
+import { findAttributeProblems } from "../../src/policy/attributes.ts";
+import type { Policy } from "../../src/policy/model.ts";
+import {
+  listAdministeringRoles,
+  overriddenWarnings,
+  requireAttributes,
+  requireEmailAddress,
+  requireRole,
+} from "../../src/policy/member-input.ts";
+import type { ListedMember } from "../../src/members/member-row.ts";
+import { addRole, removeMember, removeRole, setAttributes } from "../../src/members/member-statements.ts";
+import type { ChangeAuthor } from "../../src/members/member-statements.ts";
+import { CliError } from "../kit/cli-error.ts";
+import { problemLines } from "./members-table.ts";
+import { OPERATOR } from "./own-database.ts";
+import type { OwnDatabase } from "./own-database.ts";
+import type { Output } from "../kit/output.ts";
+
+/** Gives a role. Throws `AppError` for an invalid address or an unknown role. */
+export async function addMemberRole(database: OwnDatabase, text: string, role: string): Promise<readonly string[]> {
+  const { policy } = database.config;
+  const email = requireEmailAddress(text);
+  requireRole(policy, role);
+  await database.members.applyChange(addRole(email, role, now()));
+  // From now on an administering role is or was held, so the setup code must not create another owner.
+  if (listAdministeringRoles(policy).includes(role)) await database.setup.close({ ...now(), reason: "held" });
+  return [await stateLine(database, email), await database.tell()];
+}
+
+/** Sets attributes, each written as `name=value`. */
+export async function setMemberAttributes(
+  database: OwnDatabase,
+  address: string,
+  texts: readonly string[],
+): Promise<readonly string[]> {
+  const { policy } = database.config;
+  const email = requireEmailAddress(address);
+  const attributes = Object.fromEntries(texts.map((text) => parseAttribute(policy, text)));
+  const names = Object.keys(attributes);
+  const overridden = overriddenWarnings(policy, email, names);
+  const warnings = [...requireAttributes(policy, attributes), ...overridden].map((warning) => `warning: ${warning}`);
+  await database.members.applyChange(setAttributes(email, attributes, now()));
+  // Attributes that the policy file overrides are propagated too, but have no effect.
+  const effect = await database.tell();
+  return [await stateLine(database, email), ...warnings, ...(overridden.length === names.length ? [] : [effect])];
+}
+
+/** Removes a role, or the whole row without a role. A role that the policy no longer has can still be removed. */
+export async function removeMemberRole(database: OwnDatabase, text: string, role?: string): Promise<readonly string[]> {
+  const email = await storedSpelling(database, text);
+  const before = await findMember(database, email);
+  const declared = declaredLines(database.config.policy, email, role);
+  if (before === undefined || !holds(before, role)) {
+    const reason =
+      role === undefined ? "is not in the members table" : `does not have the role ${role} in the members table`;
+    return [`${describeAddress(email)} ${reason}, so nothing was changed.`, ...declared];
+  }
+  await database.members.applyChange(role === undefined ? removeMember(email, now()) : removeRole(email, role, now()));
+  const removed = role === undefined ? "All roles and attributes in the members table were" : `The role ${role} was`;
+  return [await stateLine(database, email), `${removed} removed.`, ...declared, await database.tell()];
+}
+
+const now = (): ChangeAuthor => ({ by: OPERATOR, nowMs: Date.now() });
+
+/** Whether the row has the role. An unreadable entry grants nothing, but can be removed. */
+function holds({ roles, unreadable }: ListedMember, role: string | undefined): boolean {
+  return role === undefined || roles.some((held) => held.role === role) || unreadable.includes(`the role ${role}`);
+}
+
+/** Warns about roles and attributes that the policy file still gives after a removal here. */
+function declaredLines({ members }: Policy, email: string, role: string | undefined): readonly string[] {
+  const declared = members.find((member) => member.email === email);
+  const roles = (declared?.roles ?? []).filter((held) => role === undefined || held === role);
+  const attributes = role === undefined ? Object.keys(declared?.attributes ?? {}) : [];
+  const given = [...roles.map((name) => `the role ${name}`), ...attributes.map((name) => `the attribute ${name}`)];
+  if (given.length === 0) return [];
+  return [`warning: The policy file still gives ${email} ${given.join(", ")}. Remove that in the policy file.`];
+}
+
+/** Finds the row in exactly this spelling. A row without roles and attributes is one that was removed. */
+async function findMember({ members }: OwnDatabase, email: string): Promise<ListedMember | undefined> {
+  const member = await members.find(email);
+  if (member === undefined) return undefined;
+  const isEmpty = [member.roles, member.unreadable, Object.keys(member.attributes)].every(({ length }) => length === 0);
+  return isEmpty ? undefined : member;
+}
+
+async function stateLine(database: OwnDatabase, email: string): Promise<string> {
+  const member = await findMember(database, email);
+  return member === undefined ? `${describeAddress(email)} is not in the members table.` : describeMember(member);
+}
+
+/** The address to remove: a stored row's exact spelling even if it matches no user, otherwise the normalised address. */
+async function storedSpelling(database: OwnDatabase, text: string): Promise<string> {
+  const address = parseEmailAddress(text);
+  if (address === text) return address;
+  const stored = await findMember(database, text);
+  return stored === undefined ? requireEmailAddress(text) : text;
+}
+
+const attributeValue = z.union([
+  z.string(),
+  z.number(),
+  z.boolean(),
+  z.array(z.union([z.string(), z.number(), z.boolean()])),
+]);
+
+/**
+ * Parses `region=north`, `level=3` or `regions=["north","east"]`; `region=` removes the attribute. A value that reads as a number
+ * becomes text where rules compare the attribute with text, as in `code=007`.
+ */
+function parseAttribute(policy: Policy, text: string): [string, z.output<typeof attributeValue> | null] {
+  const at = text.indexOf("=");
+  if (at < 1) throw new CliError(`${text} is not an attribute. Write name=value, or name= to remove the attribute.`);
+  const [name, value] = [text.slice(0, at), text.slice(at + 1)];
+  if (value === "") return [name, null];
+  const parsed = attributeValue.safeParse(parseJson(value));
+  if (!parsed.success) return [name, value];
+  // A list stays a list: as text it would fit a rule that it was not meant for.
+  const isText = typeof parsed.data !== "object" && !fits(policy, name, parsed.data) && fits(policy, name, value);
+  return [name, isText ? value : parsed.data];
+}
+
+function fits(policy: Policy, name: string, value: z.output<typeof attributeValue>): boolean {
+  return findAttributeProblems(policy, { [name]: value }).every(({ kind }) => kind !== "type");
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Not JSON: text may be written without quotes.
+    return text;
+  }
+}
+
+/** Lists the members of the policy file and of the members table, and what is wrong with the latter. */
+export async function listMembers(database: OwnDatabase): Promise<Output> {
+  const { policy } = database.config;
+  const { members, groups } = policy;
+  const rows = await database.members.list();
+  const problems = problemLines(policy, rows);
+  return {
+    lines: [
+      "In the policy file:",
+      ...members.map(({ email, roles }) => `  ${email}  ${roles.join(", ") || "no role"}`),
+      ...groups.map(({ group, roles }) => `  the group ${JSON.stringify(group)}  ${roles.join(", ")}`),
+      "In the members table:",
+      ...rows.map((member) => `  ${describeMember(member)}`),
+      ...(rows.length === 0 ? ["  no members"] : []),
+      ...problems.map((problem) => `warning: ${problem}`),
+    ],
+    data: {
+      policyFile: {
+        members: members.map(({ email, name, roles, attributes }) => ({ email, name, roles, attributes })),
+        groups: groups.map(({ group, roles }) => ({ group, roles })),
+      },
+      membersTable: rows.map(({ email, roles, attributes, unreadable }) => ({
+        email,
+        roles: roles.map(({ role, by, atMs }) => ({ role, by, at: new Date(atMs).toISOString() })),
+        attributes,
+        unreadable,
+      })),
+      warnings: problems,
+    },
+  };
+}
+
+function describeMember({ email, roles, attributes }: ListedMember): string {
+  const grants = roles.map(({ role, by, atMs }) => `${role} (by ${by}, ${new Date(atMs).toISOString().slice(0, 10)})`);
+  const values = Object.keys(attributes).length === 0 ? "" : `  ${JSON.stringify(attributes)}`;
+  return `${describeAddress(email)}  ${grants.join(", ") || "no role"}${values}`;
+}

@@ -1,0 +1,99 @@
+// Creates, lists and revokes personal access tokens for an operator.
+import { requireEmailAddress, requireRole } from "../../src/policy/member-input.ts";
+import { hashPat, generatePat } from "../../src/personal-access-tokens/pat-text.ts";
+import { describeAddress } from "../../src/lib/email-address.ts";
+import { newId } from "../../src/lib/ids.ts";
+import { describeInvisible, firstInvisible } from "../../src/lib/visible-text.ts";
+import { describePatCap } from "../../src/personal-access-tokens/pat-statements.ts";
+import { CliError } from "../kit/cli-error.ts";
+import { OPERATOR } from "./own-database.ts";
+import type { OwnedPat } from "../../src/personal-access-tokens/pat-store.ts";
+import type { OwnDatabase } from "./own-database.ts";
+import type { Output } from "../kit/output.ts";
+
+interface NewPat {
+  readonly name: string;
+  readonly owner: string;
+  readonly roles: readonly string[];
+  readonly days: string;
+}
+
+/** Creates a personal access token. Its text is in the result only: the database has a hash of it. */
+export async function createToken(database: OwnDatabase, { name, owner, roles, days: text }: NewPat): Promise<Output> {
+  const { policy, limits } = database.config;
+  for (const role of roles) requireRole(policy, role);
+  const maxDays = Math.floor(limits.patMaxAgeSeconds / 86_400);
+  const days = Number(text);
+  if (!Number.isInteger(days) || days < 1 || days > maxDays)
+    throw new CliError(`--days is ${text}. It takes a whole number from 1 to ${maxDays}.`);
+  if (name.trim() === "") throw new CliError("The name is empty.");
+  if (name.length > 100) throw new CliError("The name is longer than 100 characters.");
+  const codePoint = firstInvisible(name);
+  if (codePoint !== undefined) throw new CliError(`The name ${describeInvisible(codePoint)}.`);
+  const email = requireEmailAddress(owner);
+  const ownerId = await findOwnerId(database, email);
+  const [id, token, nowMs] = [newId(), generatePat(), Date.now()];
+  const times = { nowMs, expiresMs: nowMs + days * 86_400_000 };
+  const pat = { id, hash: await hashPat(token), ownerId, name, roles, by: OPERATOR, ...times };
+  const caps = { maxActive: limits.maxActivePats, maxPerDay: limits.maxNewPatsPerDay };
+  const added = await database.pats.add(pat, caps);
+  if (!added.ok) throw new CliError(`${owner}: ${describePatCap(added.madeToday, caps, nowMs)}`);
+  return {
+    lines: [
+      `${id}  ${name}: ${roles.join(", ")}, until ${dayOf(times.expiresMs)}`,
+      "Each time it is used, it has those of these roles that its owner still has. This is the personal access token, shown only once:",
+      token,
+    ],
+    data: { id, name, owner: email, roles, expiresAt: new Date(times.expiresMs).toISOString(), token },
+  };
+}
+
+/** Finds the owner's subject id. Throws `CliError` when the owner has never signed in. */
+async function findOwnerId({ members }: OwnDatabase, email: string): Promise<string> {
+  const subjects = await members.listSubjects(email);
+  const [subject] = subjects.toSorted((one, other) => other.seenMs - one.seenMs);
+  if (subject !== undefined) return subject.subjectId;
+  throw new CliError(
+    `${email} has never signed in. Ask them to sign in and run a query once, then create the personal access token.`,
+  );
+}
+
+/** Revokes a personal access token, and ends its sessions. Throws `CliError` when there is no active one with this id. */
+export async function revokeToken(database: OwnDatabase, id: string): Promise<readonly string[]> {
+  if (!(await database.pats.revoke(id, null, OPERATOR, Date.now())))
+    throw new CliError(`There is no active personal access token ${id}. npm run token -- list lists them.`);
+  return [`${id} was revoked. Its next request is refused.`, `Open sessions and streams: ${await database.tell()}`];
+}
+
+/** Lists all personal access tokens, newest first. */
+export async function listTokens(database: OwnDatabase): Promise<Output> {
+  const pats = await database.pats.listAll();
+  return {
+    lines: pats.length === 0 ? ["There are no personal access tokens."] : pats.map(describePat),
+    data: {
+      tokens: pats.map((pat) => ({
+        id: pat.id,
+        name: pat.name,
+        owner: pat.ownerEmail,
+        roles: pat.roles,
+        expiresAt: timeOf(pat.expiresMs),
+        lastUsedAt: timeOf(pat.usedMs),
+        revokedAt: timeOf(pat.revokedMs),
+      })),
+    },
+  };
+}
+
+function describePat({ id, name, ownerEmail, roles, expiresMs, usedMs, revokedMs }: OwnedPat): string {
+  const end = revokedMs === null ? `until ${dayOf(expiresMs)}` : `revoked ${dayOf(revokedMs)}`;
+  const used = usedMs === null ? "never used" : `last used ${timeOf(usedMs)}`;
+  return `${id}  ${name}  ${describeAddress(ownerEmail ?? "unknown")}  ${roles.join(", ")}  ${end}  ${used}`;
+}
+
+function timeOf(ms: number | null): string | null {
+  return ms === null ? null : new Date(ms).toISOString();
+}
+
+function dayOf(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 10);
+}

@@ -1,0 +1,127 @@
+// The output of `npm run policy -- check`: a table of what each role sees, and warnings about parts of the policy without effect.
+import { findAttributeProblems, describeAttributeProblem } from "../../src/policy/attributes.ts";
+import { listSubjectValues } from "../../src/policy/conditions.ts";
+import type { Policy, Rule } from "../../src/policy/model.ts";
+import { disclosureText, roleView, rowsText } from "./words.ts";
+import type { RoleView } from "./words.ts";
+
+/** Builds a table for each dataset: a line for its rows and for each column, with a cell for each role. */
+export function matrixOf(policy: Policy): readonly string[] {
+  const roles = policy.roles.map(({ name }) => name);
+  return policy.datasets.flatMap((dataset) => {
+    const views = roles.map((role) => roleView(policy, role, dataset.id));
+    const rows = views.map((view) => {
+      if (view.kind === "rows") return rowsText(view.rows);
+      return view.kind === "documents" ? "all" : "–";
+    });
+    const columns = dataset.kind === "documents" ? [] : dataset.columns.map(({ name }) => name);
+    const lines = columns.map((column) => [
+      column,
+      ...views.map((view) => (view.kind === "rows" ? disclosureText(view.columns.get(column)) : "–")),
+    ]);
+    return [
+      ...aligned([[dataset.id, ...roles], [dataset.kind === "documents" ? "documents" : "rows", ...rows], ...lines]),
+      "",
+    ];
+  });
+}
+
+/** What a role sees of a dataset, for a program: null when it sees nothing. */
+interface RoleAccess {
+  readonly rows: string;
+  /** Each column's mask, `clear` or `hidden`; empty for documents. */
+  readonly columns: Readonly<Record<string, string>>;
+}
+
+/** Describes what each role sees of each dataset, with the same content as `matrixOf`. */
+export function describeDatasets(policy: Policy): readonly {
+  readonly dataset: string;
+  readonly kind: string;
+  readonly roles: Readonly<Record<string, RoleAccess | null>>;
+}[] {
+  return policy.datasets.map(({ id, kind }) => ({
+    dataset: id,
+    kind,
+    roles: Object.fromEntries(policy.roles.map(({ name }) => [name, describeAccess(roleView(policy, name, id))])),
+  }));
+}
+
+function describeAccess(view: RoleView): RoleAccess | null {
+  switch (view.kind) {
+    case "nothing":
+      return null;
+    case "documents":
+      return { rows: "all", columns: {} };
+    case "rows": {
+      const shown = [...view.columns].map(([name, disclosure]) => [
+        name,
+        disclosure.kind === "hidden" ? "hidden" : disclosureText(disclosure),
+      ]);
+      return { rows: rowsText(view.rows), columns: Object.fromEntries(shown) };
+    }
+  }
+}
+
+/** Aligns cells in columns; the first line is the heading. */
+function aligned(lines: readonly (readonly string[])[]): readonly string[] {
+  const widths = (lines[0] ?? []).map((_cell, index) => Math.max(...lines.map((line) => line[index]?.length ?? 0)));
+  return lines.map((line, index) => {
+    const text = line
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd();
+    return index === 0 ? text : `  ${text}`;
+  });
+}
+
+/** Lists what has no effect or probably not the intended one, each with what to do. */
+export function warningsOf(policy: Policy): readonly string[] {
+  const { datasets, rules, members, groups, roles } = policy;
+  const heldRoles = new Set([...members, ...groups].flatMap((holder) => holder.roles));
+  const readable = new Set(rules.filter(({ effect }) => effect === "allow").map(({ dataset }) => dataset));
+  return [
+    ...datasets
+      .filter(({ id }) => !readable.has(id))
+      .map(({ id }) => `${id}: no rule allows reading it. Write a rule, or remove the dataset.`),
+    ...datasets.flatMap((dataset) =>
+      dataset.kind === "table" && dataset.hidden && readable.has(dataset.id)
+        ? [`${dataset.id}: rules allow reading it, but it is hidden. Remove its "hidden": true, or leave it hidden.`]
+        : [],
+    ),
+    ...roles
+      .filter(({ name }) => !heldRoles.has(name) && rules.some(({ role }) => role === name))
+      .map(
+        ({ name }) =>
+          `roles.${name}: no member or group in the policy file has it, so only the members table can give it.`,
+      ),
+    ...(roles.length > 0 && !roles.some(({ administers }) => administers)
+      ? ["roles: none has administers: true, so only npm run member can add members, and no setup code works."]
+      : []),
+    ...members
+      .filter((member) => member.roles.length === 0)
+      .map(({ email }) => `${email}: has no role and sees nothing.`),
+    ...members.flatMap(({ email, attributes }) =>
+      findAttributeProblems(policy, attributes).map(
+        (problem) => `${email}: the attribute ${problem.attribute} ${describeAttributeProblem(problem)}`,
+      ),
+    ),
+    ...rules.flatMap((rule) => warningsOfRule(rule, policy)),
+  ];
+}
+
+function warningsOfRule(rule: Rule, { rules, members }: Policy): readonly string[] {
+  const holders = members.filter(({ roles }) => roles.includes(rule.role));
+  const neededAttributes =
+    rule.rows === null ? [] : listSubjectValues(rule.rows).filter((name) => !["id", "email"].includes(name));
+  const lacking = holders.filter(({ attributes }) => neededAttributes.some((name) => !Object.hasOwn(attributes, name)));
+  const isAllowed = rules.some(({ effect, dataset }) => effect === "allow" && dataset === rule.dataset);
+  return [
+    ...(rule.effect === "deny" && !isAllowed
+      ? [`${rule.id}: denies a dataset that no rule allows. Remove the rule.`]
+      : []),
+    ...lacking.map(
+      ({ email }) =>
+        `${rule.id}: ${email} lacks the attribute ${neededAttributes.join(" or ")}, so the rule grants them nothing.`,
+    ),
+  ];
+}
