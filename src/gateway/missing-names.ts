@@ -2,7 +2,10 @@
 import { AppError } from "../errors.ts";
 import { describeMissingResult } from "../results/stored-results.ts";
 import type { VisibleTable } from "../read/source.ts";
+import type { TableDataset } from "../policy/model.ts";
+import { WORKSPACE } from "../results/workspace-source.ts";
 import { foldName } from "../sql/identifier.ts";
+import { MissingTableError } from "../sql/sql-problem.ts";
 import type { Statement } from "../sql/statement.ts";
 import type { VisibleDatasets } from "./visible-datasets.ts";
 
@@ -21,27 +24,39 @@ export function explainMissingResult(error: unknown, { names }: Statement, table
   return new AppError(error.code, message, { cause: error.cause });
 }
 
-/** Adds where the missing name can be read: in another source that the user sees, or among the results. */
-export function addOtherSourceHint(
-  error: unknown,
-  { names }: Statement,
-  { sources }: VisibleDatasets,
-  requestedSource: string,
-): unknown {
-  if (!(error instanceof AppError) || !error.isMissing) return error;
-  const missing = [...names].find(([, name]) => isNamedBy(error, name))?.[0];
-  if (missing === undefined) return error;
-  const other = sources
+/** The most sources that a hint names. */
+const MAX_LISTED_SOURCES = 3;
+
+/** Adds where a missing table can be read: in another source that the user sees, or among the results. */
+export function addOtherSourceHint(error: unknown, datasets: VisibleDatasets, requestedSource: string): unknown {
+  if (!(error instanceof MissingTableError)) return error;
+  const [table = "", qualifier] = error.table.split(".").toReversed().map(foldName);
+  const holders = datasets.sources
     .flatMap((visible) => (visible.kind === "d1" ? visible.tables : []))
-    .find(({ dataset }) => dataset.source !== requestedSource && foldName(dataset.table) === missing)?.dataset;
+    .map(({ dataset }) => dataset)
+    .filter((dataset) => dataset.source !== requestedSource && foldName(dataset.table) === table);
+  const named = holders.filter(({ source }) => foldName(source) === qualifier);
   const hint =
-    other !== undefined
-      ? `${other.table} is a table of source ${other.source}.`
-      : RESULT_ID.test(missing)
-        ? `Results such as ${missing} are tables of source workspace.`
+    holders.length > 0
+      ? describeHolders(named.length > 0 ? named : holders)
+      : RESULT_ID.test(table)
+        ? `Results such as ${table} are tables of source ${WORKSPACE}.`
         : undefined;
   if (hint === undefined) return error;
-  return new AppError(error.code, `${error.publicMessage} ${hint}`, { cause: error.cause, isMissing: true });
+  // Where this source has a table of the name too, the advice to leave out the source would lead to other data.
+  const message = named.length > 0 ? hint : `${error.publicMessage} ${hint}`;
+  return new AppError(error.code, message, { cause: error.cause, isMissing: named.length === 0 });
+}
+
+function describeHolders(holders: readonly TableDataset[]): string {
+  const [first] = holders;
+  const names = holders.slice(0, MAX_LISTED_SOURCES).map(({ source }) => source);
+  const rest = holders.length - names.length;
+  const sources = `${names.join(", ")}${rest > 0 ? ` and ${rest} more` : ""}`;
+  return [
+    `${first?.table} is a table of source ${sources}: query it there, without the source before its name.`,
+    `A query reads one source; to join, query each, then join the results in source ${WORKSPACE}.`,
+  ].join(" ");
 }
 
 /** Whether an error says that there is no table of this name. The statement can contain the name as a text too. */

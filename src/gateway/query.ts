@@ -71,16 +71,17 @@ export async function query(
     bookmark: request.bookmark,
   });
   const read = await withTimeout(reading, request.querySeconds).catch((error: unknown) => {
-    // To the user, a denied table looks like a missing one. The audit record names the denial.
+    const explained =
+      request.source === WORKSPACE
+        ? explainMissingResult(error, statement, querySource.tables)
+        : addOtherSourceHint(error, datasets, request.source);
+    // To the user, a denied table looks like a missing one, down to where else there is one. The audit record names the denial.
     const isRequested = (dataset: string): boolean => isNamed(statement, request.source, dataset);
     const denied =
-      error instanceof AppError && !(error instanceof StillRunningError)
-        ? createDenial(error, datasets, isRequested)
+      explained instanceof AppError && !(explained instanceof StillRunningError)
+        ? createDenial(explained, datasets, isRequested)
         : undefined;
-    if (denied !== undefined && denied.denials.length > 0) throw denied;
-    throw request.source === WORKSPACE
-      ? explainMissingResult(error, statement, querySource.tables)
-      : addOtherSourceHint(error, statement, datasets, request.source);
+    throw denied !== undefined && denied.denials.length > 0 ? denied : explained;
   });
   const usedTables = querySource.tables.filter((table) => read.shape.reads.has(table.dataset.table));
   const labelsByTable = new Map(usedTables.map((table) => [table.dataset.table, querySource.labelColumns(table)]));
@@ -167,11 +168,16 @@ function openTables(datasets: VisibleDatasets, { source: name, saved }: QueryReq
   );
 }
 
+/** The most sources that a message lists. */
+const MAX_LISTED_SOURCES = 12;
+
 function describeMissingSource(name: string, sources: readonly VisibleTables[]): string {
   const names = sources.map((candidate) => candidate.source.declaration.name);
   if (names.length === 0) return "There is no source that you may query.";
   const suggestion = suggestName(name, names);
   const didYouMean = suggestion === undefined ? "" : `Did you mean ${suggestion}? `;
-  const available = [...names, WORKSPACE].join(", ");
+  const listed = names.slice(0, MAX_LISTED_SOURCES);
+  const more = names.length > listed.length ? ` and ${names.length - listed.length} more (call describe)` : "";
+  const available = `${[...listed, WORKSPACE].join(", ")}${more}`;
   return `There is no source ${JSON.stringify(name)} that you may query. ${didYouMean}Available sources: ${available}.`;
 }

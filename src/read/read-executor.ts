@@ -4,7 +4,10 @@ import { AppError } from "../errors.ts";
 import { newId } from "../lib/ids.ts";
 import { frameQuery, listUsedViews } from "../sql/statement-guard.ts";
 import type { GuardView, ViewForm } from "../sql/statement-guard.ts";
+import { isWord } from "../sql/clauses.ts";
+import { nestCompounds } from "../sql/compound-nesting.ts";
 import { foldName } from "../sql/identifier.ts";
+import { findTableComparisons } from "../sql/result-shape.ts";
 import { namesRowid, replaceRowids } from "../sql/rowid-names.ts";
 import type { Statement } from "../sql/statement.ts";
 import { DatabaseError, OrderLeak, SchemaDrift, UncountedBytes, compose } from "./read-pipeline.ts";
@@ -24,7 +27,7 @@ export type ReadOrder = Omit<ReadRequest, "nonce" | "form" | "sortsViews" | "has
 /** An attempt that succeeded. */
 export interface SuccessfulAttempt {
   readonly execution: ExecutionResult;
-  /** The statement as it ran: with the key column in place of each rowid. */
+  /** The statement as it ran: with the key column in place of each rowid, and with compound SELECTs of at most five terms. */
   readonly statement: Statement;
   readonly nonce: string;
 }
@@ -135,7 +138,7 @@ export function createReadExecutor(parts: ExecutorParts): (order: ReadOrder) => 
 
   async function attempt(order: ReadOrder, settings: AttemptSettings, schema: Schema): Promise<SuccessfulAttempt> {
     const nonce = newId();
-    const statement = resolveRowids(order, schema);
+    const statement = nestLongCompounds(resolveRowids(order, schema), order, schema);
     const query = frameQuery(statement, order.values, order);
     const request = { ...order, ...settings, statement, nonce, form: SAFEST_FORM };
     return { execution: await execute({ request, query, schema, checkStatements: [] }), statement, nonce };
@@ -170,4 +173,18 @@ function resolveRowids({ statement, views }: ReadOrder, schema: Schema): Stateme
     return { name, columns, rowidColumn: columns.find((column) => foldName(column) === key) };
   });
   return replaceRowids(statement, tables);
+}
+
+/** Nests compound SELECTs that have more terms than D1 accepts. */
+function nestLongCompounds(statement: Statement, { views }: ReadOrder, schema: Schema): Statement {
+  return nestCompounds(
+    statement,
+    () =>
+      statement.tokens.some((token) => isWord(token, "collate")) ||
+      listUsedViews(statement, views).some(({ name }) =>
+        schema
+          .use((copy) => [...findTableComparisons(copy, name).values()])
+          .some(({ collation }) => collation !== "BINARY"),
+      ),
+  );
 }

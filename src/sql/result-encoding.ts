@@ -74,23 +74,62 @@ export function wrapForExactValues(
   // With a limit in both statements, SQLite does not merge them, which would compute a mask again for each mention of its column.
   if (maxTotalBytes === null) return { before, after: `) SELECT ${cells.join(", ")} FROM ${resultCte} LIMIT -1` };
   // The first row beyond the maximum is returned too, marked, to show that rows are missing.
-  const rowBytes = names.map((name) => `coalesce(octet_length(${name}), 0)`).join(" + ");
+  const rowBytes = addUp(names.map((name) => `coalesce(octet_length(${name}), 0)`));
   const totalBytesColumn = quoteIdentifier(`sum_${nonce}`);
   const rowBytesColumn = quoteIdentifier(`length_${nonce}`);
   const rowsWithSizes = `SELECT *, ${rowBytes} AS ${rowBytesColumn} FROM ${resultCte}`;
   const runningTotal = `sum(${rowBytesColumn}) OVER (ROWS UNBOUNDED PRECEDING) AS ${totalBytesColumn}`;
   const rowsWithTotals = `SELECT *, ${runningTotal} FROM (${rowsWithSizes})`;
+  const leftOutCells = names.map(
+    (name) =>
+      `CASE WHEN octet_length(${name}) > ${maxValueBytes} THEN ${markBytes(MARKERS.tooLarge, name)} ` +
+      `ELSE ${markBytes(MARKERS.beyondTotal, `coalesce(${name}, '')`)} END`,
+  );
+  if (columnCount > MAX_COLUMNS - 2)
+    return boundWideRows({ resultCte, names, cells, leftOutCells, rowBytes, totalBytesColumn, maxTotalBytes });
   const bounded = cells.map((cell, index) => {
     const name = nameResultColumn(index);
     const value = cell.slice(0, -` AS ${name}`.length);
-    const leftOut =
-      `CASE WHEN octet_length(${name}) > ${maxValueBytes} THEN ${markBytes(MARKERS.tooLarge, name)} ` +
-      `ELSE ${markBytes(MARKERS.beyondTotal, `coalesce(${name}, '')`)} END`;
+    const leftOut = leftOutCells[index] ?? "";
     return `CASE WHEN ${totalBytesColumn} > ${maxTotalBytes} THEN ${leftOut} ELSE ${value} END AS ${name}`;
   });
   return {
     before,
     after: `) SELECT ${bounded.join(", ")} FROM (${rowsWithTotals}) WHERE ${totalBytesColumn} - ${rowBytesColumn} <= ${maxTotalBytes}`,
+  };
+}
+
+/** D1's limit on the columns of a query. */
+const MAX_COLUMNS = 100;
+
+/** Adds up expressions in pairs, and these in pairs, and so on: a chain of a hundred would be deeper than SQLite accepts. */
+function addUp(terms: readonly string[]): string {
+  if (terms.length < 2) return terms[0] ?? "0";
+  const half = Math.ceil(terms.length / 2);
+  return `(${addUp(terms.slice(0, half))} + ${addUp(terms.slice(half))})`;
+}
+
+interface WideRows {
+  readonly resultCte: string;
+  readonly names: readonly string[];
+  readonly cells: readonly string[];
+  readonly leftOutCells: readonly string[];
+  readonly rowBytes: string;
+  readonly totalBytesColumn: string;
+  readonly maxTotalBytes: number;
+}
+
+/** Bounds rows with so many columns that a query over them can have none besides: counts the rows that fit, and reads them again. */
+function boundWideRows(rows: WideRows): { readonly before: string; readonly after: string } {
+  const { resultCte, names, cells, leftOutCells, rowBytes, totalBytesColumn, maxTotalBytes } = rows;
+  const totals = `SELECT sum(${rowBytes}) OVER (ROWS UNBOUNDED PRECEDING) AS ${totalBytesColumn} FROM ${resultCte}`;
+  const fitting = `(SELECT count(*) FROM (${totals}) WHERE ${totalBytesColumn} <= ${maxTotalBytes})`;
+  return {
+    before: `WITH ${resultCte}(${names.join(", ")}) AS MATERIALIZED (`,
+    after: [
+      `) SELECT * FROM (SELECT ${cells.join(", ")} FROM ${resultCte} LIMIT ${fitting})`,
+      `UNION ALL SELECT * FROM (SELECT ${leftOutCells.join(", ")} FROM ${resultCte} LIMIT 1 OFFSET ${fitting})`,
+    ].join(" "),
   };
 }
 

@@ -5,6 +5,7 @@ import { findDefinedNames } from "./defined-names.ts";
 import { foldName, makeUniqueColumnNames } from "./identifier.ts";
 import { tokenize } from "./lexer.ts";
 import type { Statement } from "./statement.ts";
+import { PACKED_VALUE } from "./user-values.ts";
 import type { GuardView } from "./statement-guard.ts";
 
 /** A longer expression is cut. An alias may be longer: its author chose it. */
@@ -44,11 +45,13 @@ function findDeclaredNames(views: readonly Pick<GuardView, "columns">[]): Readon
 /** Puts back what the guard replaced in the user's text. */
 function restoreText(expression: string, { edits }: Statement, userText: string): string {
   if (userText.includes(expression)) return expression;
-  const restored = edits.reduce(
-    (text, { start, end, text: replacement }) => text.replaceAll(replacement, userText.slice(start, end)),
-    expression,
-  );
-  return dropParameterNumbers(restored).replaceAll(/\+CAST\(\? AS (?:INTEGER|REAL)\)/g, "?");
+  const restored = edits
+    .filter(({ start, end }) => end > start)
+    .reduce(
+      (text, { start, end, text: replacement }) => text.replaceAll(replacement, userText.slice(start, end)),
+      expression,
+    );
+  return dropParameterNumbers(restored.replaceAll(PACKED_VALUE, "?")).replaceAll(/\+CAST\(\? AS (?:INTEGER|REAL)\)/g, "?");
 }
 
 /** Users write `?`, and the guard numbers it where its SQL repeats one. The numbers would tell how many values the policy binds. */

@@ -3,9 +3,13 @@
 import { AppError } from "../errors.ts";
 import { locateInStatement, locateInText } from "./statement-guard.ts";
 import type { GuardView, GuardedQuery } from "./statement-guard.ts";
+import { findWithQueries } from "./defined-names.ts";
 import { foldName } from "./identifier.ts";
 import { ROWID_NAMES } from "./rowid-names.ts";
-import { listVisibleColumns } from "./visible-columns.ts";
+import { DESCRIBE_INSTEAD, describeOtherDialect, isSystemTable, suggestFunction } from "./dialect-hints.ts";
+import { LIMIT_MESSAGE_PATTERNS } from "./limit-problems.ts";
+import { explainSyntaxError } from "./syntax-errors.ts";
+import { listVisibleColumns, suggestColumn } from "./visible-columns.ts";
 import { suggestName } from "./suggest.ts";
 import type { Statement } from "./statement.ts";
 
@@ -28,12 +32,29 @@ export function buildMissingTokenMarker(nonce: string): string {
   return `gatehouse: masking token missing ${nonce}`;
 }
 
+/** Says that there is no table of a name that the user may read; the table may be in another source. */
+export class MissingTableError extends AppError {
+  /** The name as the user wrote it, with the source or schema before it if there is one. */
+  readonly table: string;
+
+  constructor(table: string, publicMessage: string, cause: unknown) {
+    super("query_failed", publicMessage, { cause, isMissing: true });
+    this.table = table;
+  }
+}
+
 /** Names that a message may contain although the user did not write them, because the user may read them. */
 interface ReadableNames {
+  /** Whether the message will say what to write for a form of another dialect. */
+  readonly isOtherDialect: boolean;
   /** Lists the columns that a missing column may mean: those of what the SELECT around it reads. */
   readonly listColumns: (name: string) => readonly string[];
+  /** Suggests the column that is probably meant; empty if there is none. */
+  readonly suggestColumn: (name: string) => string;
   /** All tables of the source. */
   readonly tables: readonly string[];
+  /** The names that the statement's WITH clauses define, as written. */
+  readonly withQueries: readonly string[];
   /** Key columns of the tables that the SQL uses, as `table.column`. */
   readonly keys: readonly string[];
 }
@@ -51,17 +72,13 @@ const MAX_LISTED = 30;
 const NAMED_MESSAGE_PATTERNS: readonly MessagePattern[] = [
   {
     pattern: /^no such column: "(.+)" - should this be a string literal/,
-    formatMessage: (name, { listColumns, keys }) =>
-      [
-        `There is no column ${name} here that you may read. If it is text, put it in single quotes.`,
-        `${suggestKeys(name, keys)}${suggestNames(name, listColumns(name), "Columns")}`,
-      ].join(""),
+    formatMessage: (name, names) =>
+      `There is no column ${name} here that you may read. If it is text, put it in single quotes.${describeColumns(name, names)}`,
   },
   {
     isMissing: true,
     pattern: /^no such column: (.+?)(?: - should this be a string literal.*)?$/,
-    formatMessage: (name, { listColumns, keys }) =>
-      `There is no column ${name} here that you may read.${suggestKeys(name, keys)}${suggestNames(name, listColumns(name), "Columns")}`,
+    formatMessage: (name, names) => `There is no column ${name} here that you may read.${describeColumns(name, names)}`,
   },
   {
     pattern: /^ambiguous column name: (.+)$/,
@@ -69,7 +86,8 @@ const NAMED_MESSAGE_PATTERNS: readonly MessagePattern[] = [
   },
   {
     pattern: /^no such function: (.+)$/,
-    formatMessage: (name) => `There is no function ${name} here. The dialect is SQLite.`,
+    formatMessage: (name, { isOtherDialect }) =>
+      `There is no function ${name} here.${isOtherDialect ? "" : ` The dialect is SQLite.${suggestFunction(name)}`}`,
   },
   // D1 has functions that it does not let any statement call.
   {
@@ -89,18 +107,12 @@ const NAMED_MESSAGE_PATTERNS: readonly MessagePattern[] = [
     formatMessage: (name) => `${name} cannot be used in that place. Filter by it in an outer query.`,
   },
   {
-    pattern: /^near "(.+)": syntax error$/,
-    formatMessage: (name) =>
-      `There is a syntax error near ${name}. The dialect is SQLite; put a name with a space in double quotes.`,
+    pattern: /^no such collation sequence: (.+)$/,
+    formatMessage: (name) => `There is no collation ${name}. There are BINARY, NOCASE and RTRIM.`,
   },
   {
-    isMissing: true,
-    pattern: /^no such table: (?:[^ ]+\.)?(.+)$/,
-    formatMessage: (name, { tables }) =>
-      [
-        `Write table names without the source before them; there is no table ${name} here that you may read.`,
-        suggestNames(name, tables, "Tables"),
-      ].join(""),
+    pattern: /^no such window: (.+)$/,
+    formatMessage: (name) => `There is no window ${name}. Define it: WINDOW ${name} AS (ORDER BY …), after HAVING.`,
   },
   {
     pattern: /^circular reference: (.+)$/,
@@ -114,29 +126,46 @@ function suggestKeys(name: string, keys: readonly string[]): string {
   return isRowid && keys.length > 0 ? ` Use the key column: ${keys.slice(0, MAX_LISTED).join(", ")}.` : "";
 }
 
-/** Suggests the name that the user probably meant, and lists the readable names. */
-function suggestNames(name: string, names: readonly string[], title: string): string {
-  const last = name.split(".").at(-1) ?? name;
-  const suggestion = suggestName(last, names);
+/** Suggests the column that the user probably meant, and lists the columns that could be. */
+function describeColumns(name: string, names: ReadableNames): string {
+  return `${suggestKeys(name, names.keys)}${names.suggestColumn(name)}${listNames(names.listColumns(name), "Columns")}`;
+}
+
+/** Suggests the table or WITH query that the user probably meant, and lists the readable tables. */
+function describeTables(name: string, { tables, withQueries }: ReadableNames): string {
+  const suggestion = suggestName(name, [...withQueries, ...tables]);
+  return `${suggestion === undefined ? "" : ` Did you mean ${suggestion}?`}${listNames(tables, "Tables")}`;
+}
+
+function listNames(names: readonly string[], title: string): string {
   const listed = names.slice(0, MAX_LISTED).join(", ");
   const more = names.length > MAX_LISTED ? ` and ${names.length - MAX_LISTED} more` : "";
-  return `${suggestion === undefined ? "" : ` Did you mean ${suggestion}?`}${names.length === 0 ? "" : ` ${title}: ${listed}${more}.`}`;
+  return names.length === 0 ? "" : ` ${title}: ${listed}${more}.`;
 }
 
 const PREPARE_MESSAGE_PATTERNS: readonly (readonly [RegExp, string])[] = [
   [/has \d+ values for \d+ columns/, "A WITH query returns a different number of columns than its name lists."],
-  [/incomplete input/, "The SQL is incomplete."],
   [/syntax error/, "The SQL has a syntax error."],
   [
     /do(?:es)? not have the same number of result columns|all VALUES must have the same number/,
     "The parts of the query have different numbers of columns.",
   ],
-  [/too many columns/, "The result or a part of the query has more than 100 columns. Select fewer."],
-  [
-    /too many (?:terms|levels|arguments|FROM clause terms|references)|too large|parser stack overflow|at most \d+ tables/,
-    "The SQL is too large or too deeply nested. Split it.",
-  ],
+  ...LIMIT_MESSAGE_PATTERNS,
   [/returns \d+ columns|row value misused|sub-select/, "A subquery there must return one column."],
+  [
+    /^DISTINCT aggregates? must /,
+    "A function with DISTINCT takes one argument. For a separator, or several columns, select DISTINCT in a subquery first.",
+  ],
+  [/^HAVING clause on a non-aggregate query/, "HAVING needs GROUP BY or an aggregate. Filter rows with WHERE."],
+  [
+    /clause should come (?:after|before) /,
+    "ORDER BY and LIMIT come after the last SELECT of a UNION. To sort or limit one part, write SELECT * FROM (SELECT … LIMIT 5).",
+  ],
+  [/BY term out of range/, "ORDER BY or GROUP BY has the number of a column that the SELECT list does not have."],
+  [
+    /^\d+\w+ ORDER BY term does not match any column/,
+    "After UNION, ORDER BY takes a column's number or its name in the first SELECT.",
+  ],
   [
     /ORDER BY|GROUP BY|HAVING|LIMIT|USING|JOIN|window|frame|DISTINCT/i,
     "A clause of the SQL cannot be used in that way.",
@@ -191,11 +220,7 @@ export function createInvalidSqlError(
   const { error } = classifyMessage({ text: message, offset: place }, context, query, new Error(message));
   return position === undefined
     ? error
-    : createQueryFailedError(
-        `${error.publicMessage} (At character ${position} of the SQL.)`,
-        error.cause,
-        error.isMissing,
-      );
+    : restateError(error, `${error.publicMessage} (At character ${position} of the SQL.)`, error.isMissing);
 }
 
 /**
@@ -222,27 +247,41 @@ interface SqliteMessage {
 }
 
 function classifyMessage(
-  { text, offset }: SqliteMessage,
+  message: SqliteMessage,
   context: ProblemContext,
   query: GuardedQuery,
   cause: unknown,
 ): SqlProblem {
-  const { statement, views, nonce } = context;
+  const hints = describeOtherDialect(context.statement.tokens);
+  const problem = classifyText(message, context, query, cause, hints !== "");
+  if (hints === "" || problem.phase === "run" || problem.isDrift) return problem;
+  // A name of another dialect that SQLite took for a column is not missing for this user alone.
+  const { error } = problem;
+  const publicMessage = `${error.publicMessage} ${hints}`;
+  return { ...problem, error: restateError(error, publicMessage, error instanceof MissingTableError) };
+}
+
+function classifyText(
+  { text, offset }: SqliteMessage,
+  { statement, views, nonce }: ProblemContext,
+  query: GuardedQuery,
+  cause: unknown,
+  isOtherDialect: boolean,
+): SqlProblem {
   const readableNames = {
+    isOtherDialect,
     listColumns: (name: string) =>
       listVisibleColumns(statement, { name, offset }, query.usedViews) ?? [
         ...new Set(query.usedViews.flatMap((view) => view.columns)),
       ],
+    suggestColumn: (name: string) => suggestColumn(statement, { name, offset }, query.usedViews),
     tables: views.map((view) => view.name),
+    withQueries: [...findWithQueries(statement.tokens)].map((name) => statement.names.get(name) ?? name),
     keys: query.usedViews.flatMap(({ name, key }) => (key === undefined ? [] : [`${name}.${key}`])),
   };
   const deniedMatch = new RegExp(`^no such table: (?:main\\.)?denied_${nonce}_([0-9]+)$`).exec(text);
   if (deniedMatch !== null)
-    return createPrepareProblem(
-      formatDeniedMessage(query.deniedNames[Number(deniedMatch[1])] ?? "", readableNames),
-      cause,
-      true,
-    );
+    return createMissingTableProblem(query.deniedNames[Number(deniedMatch[1])] ?? "", readableNames, cause);
   // After a first error, SQLite looks names up past the guard, and its last message then reveals what exists. All its messages about
   // tables and indexes therefore become one text; the deny-CTEs above handle the tables that the user may not read.
   if (MISSING_VIEW_COLUMN.test(text)) return createDriftProblem(cause);
@@ -252,9 +291,18 @@ function classifyMessage(
       cause,
       true,
     );
-  const [, qualified = ""] = /^no such table: [^ ]+\.(.+)$/.exec(text) ?? [];
-  if (views.some(({ name }) => foldName(name) === foldName(qualified)) && isWrittenInStatement(statement, qualified))
-    return createPrepareProblem(`Write the table's name without the source before it: ${qualified}.`, cause);
+  const [, qualifiedTable = ""] = /^no such table: ([^ ]+\..+)$/.exec(text) ?? [];
+  if (qualifiedTable !== "" && isWrittenInStatement(statement, qualifiedTable))
+    return createMissingTableProblem(qualifiedTable, readableNames, cause);
+  const near = /^near "(.+)": syntax error$/s.exec(text)?.[1];
+  if (near !== undefined && isWrittenInStatement(statement, near))
+    return createPrepareProblem(
+      `There is a syntax error near ${near}.${isOtherDialect ? "" : explainSyntaxError(near, offset, statement.tokens)}`,
+      cause,
+    );
+  // The parenthesis is that of the frame around the user's text.
+  if (near === ")" || text === "incomplete input")
+    return createPrepareProblem("There is a syntax error at the end of the SQL: something is missing there.", cause);
   for (const { pattern, formatMessage, isMissing = false } of NAMED_MESSAGE_PATTERNS) {
     const name = pattern.exec(text)?.[1];
     if (name !== undefined && isWrittenInStatement(statement, name))
@@ -296,8 +344,34 @@ function createQueryFailedError(message: string, cause: unknown, isMissing = fal
   return new AppError("query_failed", message, { cause, isMissing });
 }
 
-function formatDeniedMessage(name: string, { tables }: ReadableNames): string {
-  return `There is no table ${name} here that you may read.${suggestNames(name, tables, "Tables")}`;
+/** Explains a missing table by its name as written, which may have a source or schema before it. */
+function formatMissingTable(name: string, names: ReadableNames): string {
+  if (name.split(".").some(isSystemTable)) return `There are no system tables here. ${DESCRIBE_INSTEAD}`;
+  const table = name.split(".").at(-1) ?? name;
+  if (table === name) return `There is no table ${name} here that you may read.${describeTables(name, names)}`;
+  const readable = names.tables.find((candidate) => foldName(candidate) === foldName(table));
+  if (readable !== undefined) return `Write the table's name without the source before it: ${table}.`;
+  return [
+    `Write table names without the source before them; there is no table ${table} here that you may read.`,
+    describeTables(table, names),
+  ].join("");
+}
+
+function createMissingTableProblem(name: string, names: ReadableNames, cause: unknown): SqlProblem {
+  const isSystem = name.split(".").some(isSystemTable);
+  const message = formatMissingTable(name, names);
+  return {
+    phase: "prepare",
+    isDrift: false,
+    isMaskingTokenMissing: false,
+    error: isSystem ? createQueryFailedError(message, cause) : new MissingTableError(name, message, cause),
+  };
+}
+
+function restateError(error: AppError, publicMessage: string, isMissing: boolean): AppError {
+  return error instanceof MissingTableError
+    ? new MissingTableError(error.table, publicMessage, error.cause)
+    : createQueryFailedError(publicMessage, error.cause, isMissing);
 }
 
 function readRawMessage(thrown: unknown): string {

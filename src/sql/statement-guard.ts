@@ -10,6 +10,7 @@ import { castUserPlaceholder, createParameters, requireExactNumbers, toDriverVal
 import type { DriverValue, Parameters, SqlValue } from "./parameters.ts";
 import type { StorageOrder } from "./schema-copy.ts";
 import type { Statement } from "./statement.ts";
+import { MAX_PARAMETERS, bindUserValues, createTooManyParametersError } from "./user-values.ts";
 import { applyEdits, locateInOriginal } from "./text-edits.ts";
 import type { TextEdit } from "./text-edits.ts";
 
@@ -140,9 +141,8 @@ export function toSql({ before, body, after }: Pick<GuardedQuery, "before" | "bo
   return `${before}${body}${after}`;
 }
 
-/** D1's limits on one statement. */
+/** D1's limit on one statement. */
 const MAX_STATEMENT_BYTES = 100_000;
-const MAX_PARAMETERS = 100;
 
 /** Names the table that a deny-CTE reads. It does not exist, so reading it fails. */
 function nameDeniedTable(nonce: string, index: number): string {
@@ -166,11 +166,7 @@ export function frameQuery(
     );
   }
   // Checked before anything is composed from them: there can be thousands.
-  if (placeholderCount > MAX_PARAMETERS)
-    throw new AppError(
-      "query_refused",
-      `The SQL has ${placeholderCount} parameters; at most ${MAX_PARAMETERS} are possible here.`,
-    );
+  if (placeholderCount > MAX_PARAMETERS) throw createTooManyParametersError(placeholderCount);
   if (!Number.isSafeInteger(maxReadRows)) throw new TypeError("maxReadRows must be a whole number");
   requireExactNumbers(values);
   const bodyEdits = listCasts(statement, values);
@@ -208,16 +204,18 @@ export function guardQuery(
     ([name]) => !usedViewNames.has(name) && !(ALLOWED_TABLE_FUNCTIONS.has(name) && statement.calledOnlyNames.has(name)),
   );
   const viewCtes = usedViews.flatMap((view, index) => buildViewCtes(view, index, parameters, options));
-  const rewritten = options.leftJoined ? leftJoin(statement, framed, usedViews, parameters, options) : undefined;
+  const bound = bindUserValues(framed.bodyEdits, framed.parameters, parameters.values.length);
+  const rewritten = options.leftJoined ? leftJoin(statement, bound.placeholders, usedViews, options) : undefined;
   const keyedViews = rewritten?.keyedViews ?? [];
   // These have the values of the other views, so they bind none that has no number yet.
   const keyedCtes = keyedViews.map(({ view, index }) => buildKeyedCte(view, index, parameters, options));
   const ctes = [...viewCtes, ...keyedCtes, ...deniedNames.map(([name], index) => buildDenyCte(name, index, options))];
   const query: GuardedQuery = {
     ...framed,
+    ...(bound.isPacked ? { body: applyEdits(statement.text, bound.placeholders), bodyEdits: bound.placeholders } : {}),
     ...(rewritten === undefined ? {} : { body: rewritten.body, bodyEdits: rewritten.bodyEdits }),
     before: `WITH ${ctes.join(", ")} ${framed.before}`,
-    parameters: [...parameters.values, ...framed.parameters],
+    parameters: [...parameters.values, ...bound.parameters],
     usedViews,
     deniedNames: deniedNames.map(([, name]) => name),
     readPermissions: [
@@ -230,13 +228,7 @@ export function guardQuery(
   };
   if (byteLength(toSql(query)) > MAX_STATEMENT_BYTES)
     throw new AppError("query_refused", "The SQL uses too many different names. Split it into smaller queries.");
-  if (query.parameters.length > MAX_PARAMETERS) {
-    const freeParameters = MAX_PARAMETERS - parameters.values.length;
-    throw new AppError(
-      "query_refused",
-      `The SQL has ${framed.parameters.length} parameters; at most ${freeParameters} are possible here.`,
-    );
-  }
+  if (query.parameters.length > MAX_PARAMETERS) throw createTooManyParametersError(framed.parameters.length);
   return query;
 }
 
@@ -310,19 +302,17 @@ export function nameKeyColumn(nonce: string): string {
 /** A text without some of its outer joins, and the views that it reads with their keys. */
 type RewrittenBody = Pick<GuardedQuery, "body" | "bodyEdits"> & { readonly keyedViews: readonly KeyedView[] };
 
-/** Writes outer joins as LEFT joins. Each `?` gets its number, because the new text may repeat it. Undefined if there are none to write. */
+/**
+ * Writes outer joins as LEFT joins. Each `?` has its number in `placeholders`, because the new text may repeat it. Undefined if there are
+ * none to write.
+ */
 function leftJoin(
   statement: Statement,
-  { bodyEdits: casts }: GuardedQuery,
+  placeholders: readonly TextEdit[],
   usedViews: readonly GuardView[],
-  { values }: Parameters,
   options: GuardOptions,
 ): RewrittenBody | undefined {
   const { nonce } = options;
-  const placeholders = casts.map((edit, index) => ({
-    ...edit,
-    text: edit.text.replace("?", `?${values.length + index + 1}`),
-  }));
   const keyedViews = listKeyedViews(usedViews, options);
   const tableByName = new Map(
     keyedViews.map(({ view, keyedName }) => [foldName(view.name), { columns: view.columns, keyedName }]),

@@ -3,6 +3,12 @@
 import { AppError } from "../errors.ts";
 import { byteLength } from "../lib/bytes.ts";
 import { QUERY_WORDS, isColumnStar, isName, isOperator } from "./clauses.ts";
+import {
+  DESCRIBE_INSTEAD,
+  describeOtherDialect,
+  describeOtherStatement,
+  describeUnreadableText,
+} from "./dialect-hints.ts";
 import { ALLOWED_TABLE_FUNCTIONS } from "./functions.ts";
 import { foldName, findReservedPrefix } from "./identifier.ts";
 import { tokenize } from "./lexer.ts";
@@ -48,9 +54,9 @@ export function parseStatement(text: string): Statement {
   const tokens = allTokens.slice(0, end);
   const first = tokens[0];
   if (first === undefined || first.kind !== "word" || !QUERY_WORDS.includes(foldName(first.value))) {
-    refuse("must be one statement that begins with SELECT, WITH or VALUES.");
+    refuse(`must be one statement that begins with SELECT, WITH or VALUES. ${describeOtherStatement(first)}`.trim());
   }
-  tokens.forEach((token) => refuseToken(token));
+  tokens.forEach((token) => refuseToken(token, text, allTokens));
   refuseUnbalanced(tokens);
   refuseQualifiers(tokens);
   refuseFunctions(tokens);
@@ -94,9 +100,11 @@ function refuse(problem: string): never {
   throw new AppError("query_refused", `The SQL ${problem}`);
 }
 
-function refuseToken(token: LexerToken): void {
+function refuseToken(token: LexerToken, text: string, tokens: readonly LexerToken[]): void {
   if (token.kind === "illegal") {
-    refuse(`is unterminated or unreadable at character ${token.start + 1}. Close the quote or comment there.`);
+    const advice = describeUnreadableText(text, tokens);
+    const hints = describeOtherDialect(tokens);
+    refuse(`is unterminated or unreadable at character ${token.start + 1}. ${advice} ${hints}`.trim());
   }
   if (token.kind === "operator" && token.value === ";")
     refuse("must be one statement: there is more text after a semicolon.");
@@ -105,11 +113,15 @@ function refuseToken(token: LexerToken): void {
   }
   const prefix = isName(token) ? findReservedPrefix(token.value) : undefined;
   if (prefix !== undefined) {
+    const advice = SCHEMA_PREFIXES.has(prefix) ? `${DESCRIBE_INSTEAD} ` : "";
     refuse(
-      `contains a name or text that begins with ${prefix}, which is reserved. If it is a value, pass it as a parameter.`,
+      `contains a name or text that begins with ${prefix}, which is reserved. ${advice}If it is a value, pass it as a parameter.`,
     );
   }
 }
+
+/** Prefixes of the tables and functions that say what tables there are. */
+const SCHEMA_PREFIXES: ReadonlySet<string> = new Set(["sqlite_", "pragma_"]);
 
 function refuseUnbalanced(tokens: readonly LexerToken[]): void {
   let depth = 0;

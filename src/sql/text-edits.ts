@@ -30,3 +30,15 @@ export function locateInOriginal(edits: readonly TextEdit[], editedOffset: numbe
   }
   return editedOffset - shift;
 }
+
+/** Combines edits of a text with edits of the text that they make. The second ones must replace nothing that the first ones wrote. */
+export function composeEdits(first: readonly TextEdit[], second: readonly TextEdit[]): readonly TextEdit[] {
+  if (first.length === 0) return second;
+  const moved = second.map(({ start, end, text }) => ({
+    start: locateInOriginal(first, start),
+    end: locateInOriginal(first, end),
+    text,
+  }));
+  // At one place, what is inserted before a replaced text comes first.
+  return [...moved, ...first].toSorted((left, right) => left.start - right.start || left.end - right.end);
+}

@@ -4,6 +4,7 @@ import { dropAlias, isColumnStar, isName, isOperator } from "./clauses.ts";
 import type { TokenRange } from "./clauses.ts";
 import { TABLE_FUNCTION_COLUMNS } from "./functions.ts";
 import { foldName } from "./identifier.ts";
+import { suggestName } from "./suggest.ts";
 import { outlineQueries } from "./query-outline.ts";
 import type { OutlinedQuery, OutlinedSource, QueryOutline, QueryTerm } from "./query-outline.ts";
 import type { Statement } from "./statement.ts";
@@ -16,23 +17,99 @@ interface MissingColumn {
   readonly offset: number | undefined;
 }
 
+/** What a missing column may mean. */
+interface VisibleColumns {
+  /** The columns that could be meant. */
+  readonly columns: readonly string[];
+  /** What the SELECT around it reads. */
+  readonly sources: readonly VisibleSource[];
+}
+
+/** A table, WITH query or subquery in a FROM clause. */
+interface VisibleSource {
+  /** Its folded name, which its alias hides; empty for a subquery. */
+  readonly name: string;
+  /** The folded name by which the SELECT calls it; empty if it has none. */
+  readonly exposedName: string;
+  readonly columns: readonly string[];
+}
+
+type View = Pick<GuardView, "name" | "columns">;
+
 /** Lists the columns that could be meant; undefined if the name is not found. */
 export function listVisibleColumns(
   statement: Statement,
-  { name, offset }: MissingColumn,
-  views: readonly Pick<GuardView, "name" | "columns">[],
+  missing: MissingColumn,
+  views: readonly View[],
 ): readonly string[] | undefined {
+  return findVisible(statement, missing, views)?.columns;
+}
+
+/** Suggests the column that is probably meant, by the name or alias that the SELECT around it can use; empty if none resembles it. */
+export function suggestColumn(statement: Statement, missing: MissingColumn, views: readonly View[]): string {
+  const visible = findVisible(statement, missing, views);
+  const { column, qualifier } = splitName(missing.name);
+  const qualify = ({ exposedName }: VisibleSource, name: string): string =>
+    exposedName === "" ? name : `${statement.names.get(exposedName) ?? exposedName}.${name}`;
+  if (qualifier === "") {
+    const suggestion = suggestName(column, visible?.columns ?? views.flatMap(({ columns }) => columns));
+    const owners = visible?.sources.filter(({ columns }) => columns.includes(suggestion ?? "")) ?? [];
+    if (suggestion === undefined) return "";
+    return ` Did you mean ${owners[0] !== undefined && owners.length > 1 ? qualify(owners[0], suggestion) : suggestion}?`;
+  }
+  const sources = visible?.sources ?? [];
+  const meant = sources.filter(({ exposedName }) => exposedName === qualifier);
+  const renamed = sources.find(({ name }) => meant.length === 0 && name === qualifier);
+  const candidates = renamed !== undefined ? [renamed] : [...meant, ...sources];
+  const suggested = findExact(candidates, column) ?? findSimilar(candidates, column);
+  const unknown = `There is no table or alias ${statement.names.get(qualifier) ?? qualifier} here.`;
+  const explanation =
+    renamed !== undefined
+      ? ` ${statement.names.get(qualifier) ?? qualifier} has the alias ${statement.names.get(renamed.exposedName) ?? renamed.exposedName} here.`
+      : meant.length === 0 && sources.length > 0
+        ? ` ${unknown}`
+        : "";
+  return suggested === undefined
+    ? explanation
+    : `${explanation} Did you mean ${qualify(suggested.source, suggested.name)}?`;
+}
+
+interface SuggestedColumn {
+  readonly source: VisibleSource;
+  readonly name: string;
+}
+
+function findExact(sources: readonly VisibleSource[], column: string): SuggestedColumn | undefined {
+  return sources
+    .flatMap((source) => source.columns.map((name) => ({ source, name })))
+    .find(({ name }) => foldName(name) === column);
+}
+
+function findSimilar(sources: readonly VisibleSource[], column: string): SuggestedColumn | undefined {
+  return sources
+    .map((source) => ({ source, name: suggestName(column, source.columns) }))
+    .find((candidate): candidate is SuggestedColumn => candidate.name !== undefined);
+}
+
+function splitName(name: string): { readonly column: string; readonly qualifier: string } {
+  const parts = name.split(".").map(foldName);
+  return { column: parts.at(-1) ?? "", qualifier: parts.at(-2) ?? "" };
+}
+
+function findVisible(
+  statement: Statement,
+  { name, offset }: MissingColumn,
+  views: readonly View[],
+): VisibleColumns | undefined {
   const outline = outlineQueries(statement.tokens);
   const reader = new ColumnReader(outline, statement, views);
-  const parts = name.split(".").map(foldName);
-  const column = parts.at(-1) ?? "";
-  const qualifier = parts.at(-2) ?? "";
+  const { column, qualifier } = splitName(name);
   const places = statement.tokens.flatMap((token, index) => {
     const isHere = offset === undefined ? isName(token) && foldName(token.value) === column : token.start === offset;
     return isHere ? [index] : [];
   });
-  const lists = places.map((index) => reader.listVisible(index, qualifier));
-  return lists.find((columns) => !columns.some((candidate) => foldName(candidate) === column)) ?? lists[0];
+  const found = places.map((index) => reader.readVisible(index, qualifier));
+  return found.find(({ columns }) => !columns.some((candidate) => foldName(candidate) === column)) ?? found[0];
 }
 
 class ColumnReader {
@@ -42,19 +119,29 @@ class ColumnReader {
   /** The columns of each query that was read; none while it is read, for a query that reads itself. */
   readonly #outputs = new Map<OutlinedQuery, readonly string[]>();
 
-  constructor(outline: QueryOutline, statement: Statement, views: readonly Pick<GuardView, "name" | "columns">[]) {
+  constructor(outline: QueryOutline, statement: Statement, views: readonly View[]) {
     this.#outline = outline;
     this.#statement = statement;
     this.#columnsByTable = new Map(views.map(({ name, columns }) => [foldName(name), columns]));
   }
 
-  /** Lists what the SELECT around a lexer token reads, then what the SELECTs read around it if it is a subquery in an expression. */
-  listVisible(index: number, qualifier: string): readonly string[] {
+  /** Reads what the SELECT around a lexer token reads, then what the SELECTs read around it if it is a subquery in an expression. */
+  readVisible(index: number, qualifier: string): VisibleColumns {
     const visible = this.#listTerms(index);
     const sources = visible.flatMap(({ sources: own }) => own);
     const meant = sources.filter(({ exposedName }) => qualifier !== "" && exposedName === qualifier);
-    if (meant.length > 0) return this.#listSources(meant);
-    return unique([...this.#listSources(sources), ...this.#listAliases(visible[0], index)]);
+    const columns =
+      meant.length > 0
+        ? this.#listSources(meant)
+        : unique([...this.#listSources(sources), ...this.#listAliases(visible[0], index)]);
+    return {
+      columns,
+      sources: sources.map((source) => ({
+        name: source.name,
+        exposedName: source.exposedName,
+        columns: this.#listSources([source]),
+      })),
+    };
   }
 
   #listTerms(index: number): readonly QueryTerm[] {

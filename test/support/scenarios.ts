@@ -348,7 +348,7 @@ export const SCENARIOS: readonly Scenario[] = [
     who: "owner",
     tool: "query",
     args: { source: "shop", sql: "SELECT ghost FROM customers" },
-    has: ["another role may be needed. This user has the role owner; other roles: analyst, support."],
+    lacks: ["another role", "analyst"],
     recorded: { result: "failed", code: "query_failed" },
   },
   {
