@@ -3,6 +3,12 @@ import { JSON_OPTION } from "../kit/command.ts";
 import type { CliCommand } from "../kit/command.ts";
 import { progressPrinter, show } from "../kit/output.ts";
 
+interface IntrospectArguments {
+  readonly remote?: boolean;
+  readonly as?: string;
+  readonly json?: boolean;
+}
+
 /** Adds the command to the program. */
 export function addIntrospect(program: CliCommand): void {
   program
@@ -12,13 +18,12 @@ export function addIntrospect(program: CliCommand): void {
       "Reads a local database and writes its declaration, with everything hidden until you open it. Loads a file into the local database first. Run again, it updates the declaration.",
     )
     .argument("<binding or file>", "a D1 binding of wrangler.jsonc, or a file that ends with .sqlite, .db or .sql")
+    .option("--as <binding>", "the binding for a file, such as CRM_DB; its name gives one otherwise")
     .option("--remote", "says how to read a deployed database")
     .option(...JSON_OPTION)
     .examples("npm run introspect -- crm.sqlite", "npm run introspect -- CRM_DB")
-    .action(
-      async (target: string, { remote = false, json }: { readonly remote?: boolean; readonly json?: boolean }) => {
-        const { introspect } = await import("../introspection/introspect.ts");
-        show(await introspect(target, { remote, say: progressPrinter(json) }), json);
-      },
-    );
+    .action(async (target: string, { remote = false, as, json }: IntrospectArguments) => {
+      const { introspect } = await import("../introspection/introspect.ts");
+      show(await introspect(target, { remote, as, say: progressPrinter(json) }), json);
+    });
 }

@@ -11,7 +11,15 @@ const MODULES = ["fts3", "fts4", "fts5", "rtree", "rtree_i32", "geopoly"];
 /** Functions that load code, or that some builds of SQLite have for access to files. */
 const FUNCTIONS = ["load_extension", "fts3_tokenizer", "readfile", "writefile", "fsdir", "edit", "zipfile"];
 /** Pragmas that `loadInto` uses to read a schema and that full-text search uses on its own tables. */
-const PRAGMAS_TO_READ = ["table_xinfo", "foreign_key_list", "data_version"];
+const PRAGMAS_TO_READ = [
+  "table_xinfo",
+  "table_list",
+  "index_list",
+  "index_xinfo",
+  "foreign_key_list",
+  "encoding",
+  "data_version",
+];
 
 const { SQLITE_OK, SQLITE_DENY, SQLITE_IGNORE } = constants;
 
@@ -23,22 +31,24 @@ const SKIPPED: Verdict = { code: SQLITE_IGNORE };
 const refuse = (operation: string): Verdict => ({ code: SQLITE_DENY, refused: operation });
 
 /**
- * Runs the SQL of a dump. Throws `RefusedFile`, or SQLite's own error. It skips CREATE TRIGGER, because a trigger would act on every
- * row inserted after it, and pragmas that change settings.
+ * Creates a function that runs one statement of a dump. It throws `RefusedFile`, or SQLite's own error. It skips every PRAGMA, because
+ * some write files or change the connection's settings.
  */
-export function runDump(database: DatabaseSync, sql: string): void {
+export function confineToDump(database: DatabaseSync): (sql: string) => void {
   let refused: string | undefined;
   confine(database, (action, first, second) => {
     const verdict = judgeDump(action, first, second);
     refused ??= verdict.refused;
     return verdict.code;
   });
-  try {
-    database.exec(sql);
-  } catch (error) {
-    if (refused === undefined) throw error;
-    throw new RefusedFile(`a dump may not ${refused}`, { cause: error });
-  }
+  return (sql) => {
+    try {
+      database.exec(sql);
+    } catch (error) {
+      if (refused === undefined) throw error;
+      throw new RefusedFile(`a dump may not ${refused}`, { cause: error });
+    }
+  };
 }
 
 function judgeDump(action: number, first: string | null, second: string | null): Verdict {
@@ -54,7 +64,7 @@ function judgeDump(action: number, first: string | null, second: string | null):
     case constants.SQLITE_CREATE_TEMP_TRIGGER:
       return SKIPPED;
     case constants.SQLITE_PRAGMA:
-      return isOf(["data_version"], first) ? ALLOWED : SKIPPED;
+      return isOf(["data_version", "table_list"], first) ? ALLOWED : SKIPPED;
     default:
       return ALLOWED;
   }

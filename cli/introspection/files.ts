@@ -1,10 +1,12 @@
 // Reads and writes the files of introspection: one JSON file per source, which operators edit, and the module that combines them, which
 // they do not edit.
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
+import { format, resolveConfig } from "prettier";
 import { parseD1Source } from "../../src/policy/policy-schema.ts";
 import type { D1SourceInput } from "../../src/policy/policy-schema.ts";
 import { CliError } from "../kit/cli-error.ts";
+import { replaceFile } from "./configuration.ts";
 
 const SCHEMA_FOLDER = "src/introspected-schema";
 const JSON_INDENT = 2;
@@ -31,21 +33,25 @@ export function readSourceFile(root: string, source: string): D1SourceInput | un
   throw new CliError(`${name} has ${problems.length} problem(s):\n${problems.join("\n")}`);
 }
 
-/** Writes the file of a source and the module that imports it. Each file is replaced as a whole. */
-export function writeSourceFile(root: string, source: string, data: D1SourceInput): void {
-  mkdirSync(path.join(root, SCHEMA_FOLDER), { recursive: true });
-  replaceFile(sourceFile(root, source), `${JSON.stringify(data, null, JSON_INDENT)}\n`);
-  const sources = readdirSync(path.join(root, SCHEMA_FOLDER))
-    .filter((file) => file.endsWith(".json"))
-    .map((file) => path.basename(file, ".json"))
-    .toSorted();
-  replaceFile(path.join(root, `${SCHEMA_FOLDER}.ts`), moduleOf(sources));
+/** Lists the files that `writeSourceFile` writes. */
+export function listWrittenFiles(root: string, source: string): readonly string[] {
+  return [sourceFile(root, source), path.join(root, `${SCHEMA_FOLDER}.ts`)];
 }
 
-/** Renames a complete file into place, so that a crash leaves no half-written one. */
-function replaceFile(file: string, text: string): void {
-  writeFileSync(`${file}.new`, text);
-  renameSync(`${file}.new`, file);
+/** Writes the file of a source and the module that imports it. Each file is replaced as a whole. */
+export async function writeSourceFile(root: string, source: string, data: D1SourceInput): Promise<void> {
+  const folder = path.join(root, SCHEMA_FOLDER);
+  const others = existsSync(folder) ? readdirSync(folder).filter((file) => file.endsWith(".json")) : [];
+  const sources = new Set([source, ...others.map((file) => path.basename(file, ".json"))]);
+  const [dataFile = "", moduleFile = ""] = listWrittenFiles(root, source);
+  const json = await formatText(dataFile, JSON.stringify(data, null, JSON_INDENT));
+  const module = await formatText(moduleFile, moduleOf([...sources].toSorted()));
+  replaceFile(dataFile, json);
+  replaceFile(moduleFile, module);
+}
+
+async function formatText(file: string, text: string): Promise<string> {
+  return format(text, { ...(await resolveConfig(file)), filepath: file });
 }
 
 /** Builds the text of `src/introspected-schema.ts`. */

@@ -1,27 +1,32 @@
-// `npm run introspect -- <binding or file>`: reads a local database and writes its declaration, with everything hidden until the
+// `gatehouse introspect <binding or file>`: reads a local database and writes its declaration, with everything hidden until the
 // operator opens it. Run again, it updates the declaration.
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
-import type { DatabaseSync } from "node:sqlite";
-import { experimental_patchConfig, unstable_readConfig } from "wrangler";
+import { unstable_readConfig } from "wrangler";
 import { INTERNAL_DATABASE_BINDING } from "../../src/policy/check-policy.ts";
 import { findReservedPrefix } from "../../src/sql/identifier.ts";
-import { CliError } from "../kit/cli-error.ts";
-import { root, runTool } from "../project/tools.ts";
-import { RefusedFile } from "./file-authorizer.ts";
-import { readSourceFile, sourceFile, writeSourceFile } from "./files.ts";
-import { guessTables } from "./guess.ts";
-import { loadInto, openFile } from "./load.ts";
-import { mergeTables } from "./merge.ts";
-import type { Merged } from "./merge.ts";
-import { humanised } from "./words.ts";
-import { readDatabase } from "./schema.ts";
-import type { FoundDatabase } from "./schema.ts";
+import { CliError, usageError } from "../kit/cli-error.ts";
+import type { Output } from "../kit/output.ts";
 import { openStorage } from "../local-server/local.ts";
+import { migrateLocal } from "../local-server/migrations.ts";
 import { openStateFolder } from "../project/private-files.ts";
 import { stateFolder } from "../project/state-folder.ts";
-import { migrateLocal } from "../local-server/migrations.ts";
-import type { Output } from "../kit/output.ts";
+import { root, runTool } from "../project/tools.ts";
+import { addDatabase, replaceFile, restoreOnFailure } from "./configuration.ts";
+import type { DatabaseEntry } from "./configuration.ts";
+import { RefusedFile } from "./file-authorizer.ts";
+import { listWrittenFiles, readSourceFile, sourceFile, writeSourceFile } from "./files.ts";
+import { guessTables } from "./guess.ts";
+import { loadInto, openFile } from "./load.ts";
+import type { OpenedFile } from "./load.ts";
+import { messageOf } from "./load-problem.ts";
+import { discardLoad, identifyFile, isSameFile, readLoadRecord } from "./load-record.ts";
+import type { LoadedFile } from "./load-record.ts";
+import { mergeTables } from "./merge.ts";
+import type { Merged } from "./merge.ts";
+import { readDatabase } from "./schema.ts";
+import type { FoundDatabase, LeftOut } from "./schema.ts";
+import { humanised } from "./words.ts";
 
 type Say = (text: string) => void;
 
@@ -30,44 +35,67 @@ const USAGE =
 const configPath = path.join(root, "wrangler.jsonc");
 const policyPath = path.join(root, "src/gatehouse.config.ts");
 
-/**
- * Introspects a binding of wrangler.jsonc, or a file after loading it into the local database. `say` tells what happens. Throws `CliError`
- * for what the operator can fix.
- */
-export async function introspect(
-  target: string,
-  { remote, say }: { readonly remote: boolean; readonly say: Say },
-): Promise<Output> {
+/** A file to load, and what identifies it. */
+interface SourceFile extends OpenedFile {
+  readonly identity: LoadedFile;
+}
+
+/** The schema of a local database, and what differs between it and the file that was loaded. */
+interface ReadDatabase extends FoundDatabase {
+  readonly notes: readonly LeftOut[];
+}
+
+/** How to introspect. */
+interface IntrospectOptions {
+  /** Says how to read a deployed database. */
+  readonly remote: boolean;
+  /** The binding of a file, in place of the one that its name gives. */
+  readonly as: string | undefined;
+  /** Tells what happens. */
+  readonly say: Say;
+}
+
+/** Introspects a binding of wrangler.jsonc, or a file after loading it into the local database. Throws `CliError`. */
+export async function introspect(target: string, { remote, as, say }: IntrospectOptions): Promise<Output> {
   const isFile = /\.(?:sqlite3?|db|sql)$/i.test(target);
   if (remote) throw new CliError(remoteText(target));
-  const binding = isFile ? bindingOf(target) : target;
+  if (as !== undefined && (!isFile || !/^[A-Z][A-Z0-9_]*_DB$/.test(as)))
+    throw usageError("--as names the binding of a file, in capitals and with _DB at its end: --as CRM_DB.");
+  const binding = isFile ? (as ?? bindingOf(target)) : target;
   if (binding === INTERNAL_DATABASE_BINDING)
     throw new CliError(
       isFile
-        ? `A database of this name would be Gatehouse's own. Give the file another name.`
+        ? `A database of this name would be Gatehouse's own. Give the file another name. Or name the binding: --as CRM_DB.`
         : `${INTERNAL_DATABASE_BINDING} is Gatehouse's own database, with members and audit data. It cannot be a source.`,
     );
   const source = sourceOf(binding);
   const before = readSourceFile(root, source);
-  const opened = isFile ? openDump(path.resolve(process.env["INIT_CWD"] ?? process.cwd(), target)) : undefined;
-  if (isFile) await declareBinding(binding, source, say);
-  requireBinding(binding);
+  if (before !== undefined && before.binding !== binding)
+    throw new CliError(`The source ${source} is ${before.binding} already. ${chooseName(target)}`);
+  const file = isFile ? await openSource(path.resolve(process.env["INIT_CWD"] ?? process.cwd(), target)) : undefined;
+  if (file !== undefined) requireDeclaredTables(source, Object.keys(before?.tables ?? {}), file, target);
+  const added = isFile ? newEntry(binding, source, target) : undefined;
+  if (!isFile) requireBinding(binding);
 
-  const database = await readLocal(binding, opened, say);
-  opened?.close();
+  const database = await readLocal(binding, added, file, say);
+  file?.database.close();
   const merged = mergeTables(before?.tables ?? {}, guessTables(database.tables));
   const title = before?.title ?? humanised(source);
-  writeSourceFile(root, source, {
+  const data = {
     description: title,
     recursion: false,
     ...before,
-    kind: "d1",
+    kind: "d1" as const,
     binding,
     title,
     tables: merged.tables,
+  };
+  const typesFile = path.join(root, "worker-configuration.d.ts");
+  await restoreOnFailure([configPath, typesFile, ...listWrittenFiles(root, source)], async () => {
+    // The binding comes first: without its source it is harmless, but a source without its binding stops the Worker.
+    if (added !== undefined) await declareBinding(added, say);
+    await writeSourceFile(root, source, data);
   });
-  const written = [sourceFile(root, source), path.join(root, "src/introspected-schema.ts"), configPath];
-  await runTool("prettier", ["--write", "--log-level", "warn", ...written]);
   return report({ source, binding }, database, merged, before !== undefined);
 }
 
@@ -111,55 +139,119 @@ function requireBinding(binding: string): void {
   throw new CliError(`wrangler.jsonc has no database ${binding}. ${choice} ${USAGE}`);
 }
 
-async function declareBinding(binding: string, source: string, say: Say): Promise<void> {
-  if (listSourceBindings().includes(binding)) return;
+/** The entry for a binding that wrangler.jsonc does not have; undefined if it has it. */
+function newEntry(binding: string, source: string, target: string): DatabaseEntry | undefined {
+  if (listSourceBindings().includes(binding)) return undefined;
   const name = source.replaceAll("_", "-");
-  experimental_patchConfig(configPath, {
-    d1_databases: [{ binding, database_name: name, database_id: `local-${name}` }],
-  });
+  const entry = { binding, database_name: name, database_id: `local-${name}` };
+  const { d1_databases: databases } = unstable_readConfig({ config: configPath });
+  const other = databases.find(
+    ({ database_name, database_id }: Partial<DatabaseEntry>) =>
+      database_name === entry.database_name || database_id === entry.database_id,
+  );
+  if (other === undefined) return entry;
+  throw new CliError(`The database ${name} has the binding ${other.binding} already. ${chooseName(target)}`);
+}
+
+/** Refuses a file that has none of the declared tables: it is another database, and its declaration would replace the first one's. */
+function requireDeclaredTables(
+  source: string,
+  declared: readonly string[],
+  { database }: SourceFile,
+  target: string,
+): void {
+  const present = database.prepare("SELECT name FROM sqlite_schema").all();
+  if (declared.length === 0 || present.some(({ name }) => declared.includes(String(name)))) return;
+  const declaration = path.relative(root, sourceFile(root, source));
+  throw new CliError(`None of the tables in ${declaration} is in ${path.basename(target)}. ${chooseName(target)}`);
+}
+
+async function declareBinding(entry: DatabaseEntry, say: Say): Promise<void> {
+  replaceFile(configPath, addDatabase(readFileSync(configPath, "utf8"), entry));
   await runTool("wrangler", ["types", "--include-runtime=false", "--strict-vars=false"]);
-  say(`wrangler.jsonc: added the database ${binding}. The first deployment creates it in the account.`);
+  say(`wrangler.jsonc: added the database ${entry.binding}. The first deployment creates it in the account.`);
+}
+
+/** Says how to load a file under another name than the one that its own name gives. */
+function chooseName(target: string): string {
+  const folder = path.basename(path.dirname(path.resolve(process.env["INIT_CWD"] ?? process.cwd(), target)));
+  return `Load this file under another name: npm run introspect -- ${target} --as ${bindingOf(`${folder}_${path.basename(target)}`)}.`;
 }
 
 /** Reads the local database, after loading the file into it if it is empty. */
-async function readLocal(binding: string, opened: DatabaseSync | undefined, say: Say): Promise<FoundDatabase> {
+async function readLocal(
+  binding: string,
+  added: DatabaseEntry | undefined,
+  file: SourceFile | undefined,
+  say: Say,
+): Promise<ReadDatabase> {
   const stateDir = stateFolder();
   openStateFolder(stateDir);
-  const storage = await openStorage(configPath, stateDir);
+  const databases = added === undefined ? {} : { [added.binding]: added.database_id };
+  const storage = await openStorage(configPath, stateDir, { added: databases });
   try {
     await migrateLocal(storage, configPath);
     const database = await storage.getD1Database(binding);
-    const schema = await readDatabase(database);
-    const isEmpty = schema.tables.length + schema.leftOut.length === 0;
-    if (!isEmpty) {
-      if (opened !== undefined)
-        say(
-          `The local database ${binding} already has tables, so the file was not loaded. ` +
-            `To load it again, delete ${stateDir}, which holds all local data, and run this command again.`,
-        );
-      return schema;
+    const record = await readLoadRecord(database);
+    if (record?.isComplete === false && file === undefined)
+      throw new CliError(
+        `The load of ${record.path} into ${binding} did not end. Start it again: npm run introspect -- ${record.path} --as ${binding}.`,
+      );
+    // When the binding is not declared yet, a run has failed after its load, and nothing uses the data.
+    if (record !== undefined && (!record.isComplete || added !== undefined)) {
+      say(`The last load into ${binding} did not end. Removing what it loaded, and starting from the beginning.`);
+      await discardLoad(database, record);
     }
-    if (opened === undefined) throw new CliError(`The local database ${binding} has no tables. ${remoteText(binding)}`);
-    const { rows, leftOut } = await loadInto(database, opened).catch((error: unknown) => {
-      throw new CliError(`The file could not be loaded: ${error instanceof Error ? error.message : "no reason given"}`);
-    });
-    say(`Loaded ${rows} rows into the local database ${binding}.`);
-    const loaded = await readDatabase(database);
-    return { ...loaded, leftOut: [...loaded.leftOut, ...leftOut] };
+    const schema = await readDatabase(database);
+    if (schema.tables.length + schema.leftOut.length === 0) {
+      if (file !== undefined) return await loadFile(database, binding, file, say);
+      throw new CliError(`The local database ${binding} has no tables. ${remoteText(binding)}`);
+    }
+    if (file !== undefined) {
+      if (record !== undefined && !isSameFile(record, file.identity))
+        throw new CliError(
+          `${binding} holds the data of another file, ${record.path}. ${chooseName(file.identity.path)}`,
+        );
+      say(
+        `The local database ${binding} already has tables, so the file was not loaded. ` +
+          `To load it again, delete ${stateDir}, which holds all local data, and run this command again.`,
+      );
+    }
+    return { ...schema, notes: [] };
   } finally {
     await storage.dispose();
   }
 }
 
-function openDump(file: string): DatabaseSync {
+type LocalDatabase = Parameters<typeof loadInto>[0] & Parameters<typeof readDatabase>[0];
+
+async function loadFile(database: LocalDatabase, binding: string, file: SourceFile, say: Say): Promise<ReadDatabase> {
+  const loaded = await loadInto(database, file, file.identity).catch((error: unknown) => {
+    throw new CliError(`The file could not be loaded: ${messageOf(error)}`);
+  });
+  if (loaded.tables === 0) {
+    const reasons = loaded.leftOut.map(({ name, reason }) => `\n- ${name} ${reason}`);
+    throw new CliError(`The file could not be loaded: it has no table that D1 can hold.${reasons.join("")}`);
+  }
+  say(`Loaded ${loaded.rows} rows into the local database ${binding}.`);
+  const schema = await readDatabase(database);
+  const tables = schema.tables.map((table) => ({
+    ...table,
+    columns: table.columns.map((column) => ({
+      ...column,
+      references: column.references ?? loaded.references.get(`${table.name}.${column.name}`) ?? null,
+    })),
+  }));
+  return { tables, leftOut: [...schema.leftOut, ...loaded.leftOut], notes: loaded.notes };
+}
+
+async function openSource(file: string): Promise<SourceFile> {
   if (!existsSync(file)) throw new CliError(`There is no file ${file}.`);
   try {
-    return openFile(file);
+    return { ...openFile(file), identity: await identifyFile(file) };
   } catch (error) {
     if (error instanceof RefusedFile) throw new CliError(`${path.basename(file)} was not loaded: ${error.message}.`);
-    throw new CliError(
-      `${path.basename(file)} is not a database: ${error instanceof Error ? error.message : "it cannot be read"}.`,
-    );
+    throw new CliError(`${path.basename(file)} is not a database: ${messageOf(error)}.`);
   }
 }
 
@@ -170,7 +262,7 @@ interface Introspected {
 
 function report(
   { source, binding }: Introspected,
-  { tables, leftOut }: FoundDatabase,
+  { tables, leftOut, notes }: ReadDatabase,
   merged: Merged,
   isUpdate: boolean,
 ): Output {
@@ -180,6 +272,7 @@ function report(
   const lines = [
     `${file}: ${tables.length} tables with ${columns.length} columns, of which ${hiddenColumns} stay hidden when you open their table.`,
     ...leftOut.map(({ name, reason }) => `Skipped: ${name} ${reason}`),
+    ...notes.map(({ name, reason }) => `Note: ${name} ${reason}`),
     ...(isUpdate
       ? [
           listed("Added, and hidden", merged.added),
@@ -203,6 +296,7 @@ function report(
       added: isUpdate ? merged.added : [],
       removed: isUpdate ? merged.vanished : [],
       skipped: leftOut.map(({ name, reason }) => ({ name, reason })),
+      notes: notes.map(({ name, reason }) => ({ name, reason })),
     },
   };
 }

@@ -1,85 +1,130 @@
-// Loads an SQLite file or an SQL dump into an empty local D1 database: tables, rows and indexes. It skips views, triggers and virtual
-// tables, which no dataset needs.
+// Loads an SQLite file or an SQL dump into an empty local D1 database: tables, rows, indexes and statistics. It names what it skips:
+// triggers, views and virtual tables, which no dataset needs, and what D1 cannot hold. load-tables.ts copies the tables.
 import { readFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
-import { quoteIdentifier } from "../../src/sql/identifier.ts";
+import { foldName, quoteIdentifier } from "../../src/sql/identifier.ts";
 import { tokenize } from "../../src/sql/lexer.ts";
-import { RefusedFile, confineToReading, runDump } from "./file-authorizer.ts";
+import type { TargetDatabase } from "./copy-rows.ts";
+import { withoutUnknownCollations } from "./declaration.ts";
+import { RefusedFile, confineToReading } from "./file-authorizer.ts";
+import { beginLoad, endLoad } from "./load-record.ts";
+import type { LoadedFile } from "./load-record.ts";
+import { TableLoader } from "./load-tables.ts";
+import type { SourceTable } from "./load-tables.ts";
+import { createProgress } from "./progress.ts";
+import { TRIGGER_REASON, collationReason, listShadows, runDump } from "./run-dump.ts";
+import type { DumpOutcome } from "./run-dump.ts";
 import { VIEW_REASON, VIRTUAL_REASON } from "./schema.ts";
 import type { LeftOut } from "./schema.ts";
 
-/** Characters of SQL in one statement, at up to 4 bytes each: D1 takes 100,000 bytes. */
-const STATEMENT_LENGTH = 24_000;
-const STATEMENTS_AT_ONCE = 100;
-
-interface TargetDatabase {
-  prepare(sql: string): unknown;
-  batch(statements: never[]): Promise<unknown>;
+/** A file that was opened for reading. */
+export interface OpenedFile extends DumpOutcome {
+  readonly database: DatabaseSync;
 }
 
 /**
  * Opens a database file or an SQL dump for reading. Nothing in the file can make SQLite write another file. Throws `RefusedFile`, or
  * an error with SQLite's message.
  */
-export function openFile(file: string): DatabaseSync {
+export function openFile(file: string): OpenedFile {
   const isDump = /\.sql$/i.test(file);
   const database = isDump ? new DatabaseSync(":memory:") : new DatabaseSync(file, { readOnly: true });
   // The schema is untrusted too: its defaults and generated columns may use only functions without side effects.
   database.exec("PRAGMA trusted_schema = OFF");
+  let outcome: DumpOutcome = { skipped: [], notes: [], shadows: new Set() };
   if (isDump) {
     // A dump may insert rows before the rows that they refer to.
     database.exec("PRAGMA foreign_keys = OFF");
-    runDump(database, readFileSync(file, "utf8"));
+    outcome = runDump(database, readFileSync(file));
   }
   confineToReading(database);
   database.prepare("SELECT count(*) FROM sqlite_schema").get();
-  return database;
+  return { ...outcome, database };
 }
 
-/** What was copied. */
+/** What was loaded. */
 export interface Loaded {
+  readonly tables: number;
   readonly rows: number;
-  /** Views and virtual tables, which were not copied. */
+  /** Objects that were not loaded. */
   readonly leftOut: readonly LeftOut[];
+  /** Tables that were loaded differently from what the file says. */
+  readonly notes: readonly LeftOut[];
+  /** What foreign keys refer to that were not kept, as `table.column`, by `table.column`. */
+  readonly references: ReadonlyMap<string, string>;
 }
 
-/** Copies tables, rows and indexes to the target. Drops the tables again when copying fails, and throws the error. */
-export async function loadInto(target: TargetDatabase, source: DatabaseSync): Promise<Loaded> {
+/**
+ * Copies what the file has to the target, which has none of its tables. An object that cannot be copied is left out and named. Throws
+ * when the target stops answering; the record of the load then says that it did not end.
+ */
+export async function loadInto(target: TargetDatabase, opened: OpenedFile, file: LoadedFile): Promise<Loaded> {
+  const { database: source } = opened;
   const objects = readObjects(source);
-  const virtual = objects.filter(({ kind }) => kind === "virtual").map(({ name }) => name);
-  const isCopied = (name: string): boolean =>
-    !virtual.some((owner) => name === owner || name.startsWith(`${owner}_`)) &&
-    !name.startsWith("_cf_") &&
-    name !== "d1_migrations";
-  const tables = sortByReferences(
-    source,
-    objects.filter(({ kind, name }) => kind === "table" && isCopied(name)).map(({ name }) => name),
+  const shadows = new Set([...opened.shadows, ...listShadows(source)]);
+  const leftOut: LeftOut[] = [...opened.skipped];
+  for (const { kind, name } of objects) {
+    const reason = reasonToSkip(kind, name);
+    if (reason !== undefined) leftOut.push({ name, reason });
+  }
+  const isLoaded = ({ kind, name }: SchemaObject): boolean =>
+    kind === "table" && !shadows.has(foldName(name)) && !isInternal(name) && reasonToSkip(kind, name) === undefined;
+  const tables = objects.filter(isLoaded);
+  await beginLoad(
+    target,
+    file,
+    tables.map(({ name }) => name),
   );
-  const sqlOf = (kind: ObjectKind, name: string): string[] =>
-    objects.filter((object) => object.kind === kind && object.table === name).map(({ sql }) => sql);
-  const copy = async (): Promise<number> => {
-    await run(
-      target,
-      tables.flatMap((name) => sqlOf("table", name)),
-    );
-    let rows = 0;
-    for (const name of tables) rows += await copyRows(target, source, name);
-    await run(
-      target,
-      tables.flatMap((name) => sqlOf("index", name)),
-    );
-    return rows;
+  const progress = createProgress(countRows(source, tables));
+  const indexes = Map.groupBy(
+    objects.filter(({ kind }) => kind === "index"),
+    ({ table }) => foldName(table),
+  );
+  const withIndexes = tables.map((table) => toSourceTable(table, indexes.get(foldName(table.name)) ?? []));
+  const loader = new TableLoader(source, target, withIndexes, progress);
+  await loader.loadAll();
+  progress.finish();
+  // Without statistics SQLite takes every index for a good one. The file's own may be old, or name indexes that were left out.
+  await target.prepare("ANALYZE").all();
+  await endLoad(target);
+  return {
+    tables: loader.tables,
+    rows: loader.rows,
+    leftOut: [...leftOut, ...loader.leftOut],
+    notes: [...opened.notes, ...loader.notes],
+    references: loader.references,
   };
-  const rows = await copy().catch(async (error: unknown) => {
-    // The next run would take a partial copy for a complete one.
-    await run(
-      target,
-      tables.toReversed().map((name) => `DROP TABLE IF EXISTS ${quoteIdentifier(name)}`),
-    );
-    throw error;
-  });
-  const views = objects.filter(({ kind }) => kind === "view").map(({ name }) => ({ name, reason: VIEW_REASON }));
-  return { rows, leftOut: [...views, ...virtual.map((name) => ({ name, reason: VIRTUAL_REASON }))] };
+}
+
+function toSourceTable({ name, sql }: SchemaObject, indexes: readonly SchemaObject[]): SourceTable {
+  const { sql: usable, unknown } = withoutUnknownCollations(sql);
+  return { name, sql: usable, indexes, ...(unknown.length === 0 ? {} : { note: collationReason(unknown) }) };
+}
+
+/** Tables that wrangler made, and not the file's author. */
+function isInternal(name: string): boolean {
+  return name === "d1_migrations" || name.startsWith("_cf_");
+}
+
+function reasonToSkip(kind: ObjectKind, name: string): string | undefined {
+  if (kind === "view") return VIEW_REASON;
+  if (kind === "virtual") return VIRTUAL_REASON;
+  if (kind === "trigger") return TRIGGER_REASON;
+  return kind === "table" && foldName(name).startsWith("_gatehouse")
+    ? "belongs to Gatehouse, which makes its own."
+    : undefined;
+}
+
+function countRows(source: DatabaseSync, tables: readonly SchemaObject[]): number {
+  let rows = 0;
+  for (const { name } of tables) {
+    try {
+      rows += Number(source.prepare(`SELECT count(*) AS rows FROM main.${quoteIdentifier(name)}`).get()?.["rows"]);
+    } catch {
+      // A damaged table counts as empty here. Copying it reports why it cannot be read.
+    }
+  }
+  return rows;
 }
 
 type ObjectKind = "table" | "index" | "view" | "trigger" | "virtual";
@@ -126,62 +171,3 @@ const KINDS: ReadonlyMap<string, ObjectKind> = new Map([
   ["TRIGGER", "trigger"],
   ["VIRTUAL", "virtual"],
 ]);
-
-async function copyRows(target: TargetDatabase, source: DatabaseSync, name: string): Promise<number> {
-  let rows = 0;
-  let waiting: string[] = [];
-  for (const { sql, count } of buildInserts(source, name)) {
-    rows += count;
-    waiting.push(sql);
-    if (waiting.length < STATEMENTS_AT_ONCE) continue;
-    await run(target, waiting);
-    waiting = [];
-  }
-  await run(target, waiting);
-  return rows;
-}
-
-async function run(target: TargetDatabase, statements: readonly string[]): Promise<void> {
-  if (statements.length === 0) return;
-  const all = ["PRAGMA defer_foreign_keys = on", ...statements];
-  await target.batch(all.map((sql) => target.prepare(sql)) as never[]);
-}
-
-/** Sorts tables so that each comes after the tables that it refers to; tables in a cycle keep their order. */
-function sortByReferences(source: DatabaseSync, tables: readonly string[]): readonly string[] {
-  const ordered = new Set<string>();
-  const visit = (name: string, above: readonly string[]): void => {
-    if (ordered.has(name) || above.includes(name)) return;
-    const parents = source.prepare(`SELECT "table" AS parent FROM pragma_foreign_key_list(?, 'main')`).all(name);
-    for (const parent of tables.filter((table) =>
-      parents.some((row) => String(row["parent"]).toLowerCase() === table.toLowerCase()),
-    ))
-      visit(parent, [...above, name]);
-    ordered.add(name);
-  };
-  for (const name of tables) visit(name, []);
-  return [...ordered];
-}
-
-/** Yields INSERT statements of many rows each, with every value exactly as SQLite's `quote` writes it. */
-function* buildInserts(source: DatabaseSync, name: string): Generator<{ sql: string; count: number }> {
-  const table = quoteIdentifier(name);
-  const columns = source
-    .prepare("SELECT name FROM pragma_table_xinfo(?, 'main') WHERE hidden = 0")
-    .all(name)
-    .map((row) => quoteIdentifier(String(row["name"])));
-  const head = `INSERT INTO ${table} (${columns.join(", ")}) VALUES `;
-  const values = columns.map((column) => `quote(${column})`).join(" || ', ' || ");
-  let rows: string[] = [];
-  let length = 0;
-  for (const { row } of source.prepare(`SELECT ${values} AS row FROM main.${table}`).iterate()) {
-    const text = `(${String(row)})`;
-    if (rows.length > 0 && length + text.length > STATEMENT_LENGTH) {
-      yield { sql: head + rows.join(", "), count: rows.length };
-      [rows, length] = [[], 0];
-    }
-    rows.push(text);
-    length += text.length;
-  }
-  if (rows.length > 0) yield { sql: head + rows.join(", "), count: rows.length };
-}

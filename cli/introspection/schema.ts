@@ -58,19 +58,14 @@ async function ask(database: AskedDatabase, sql: string): Promise<readonly Row[]
 
 /** Reads all tables, in the order of their names. */
 export async function readDatabase(database: AskedDatabase): Promise<FoundDatabase> {
-  const objects = await ask(
-    database,
-    "SELECT type, name, sql FROM sqlite_schema WHERE type IN ('table', 'view') ORDER BY name",
-  );
-  const virtual = objects.flatMap(({ name, sql }) =>
-    /^\s*CREATE\s+VIRTUAL\b/i.test(String(sql)) ? [String(name)] : [],
-  );
+  // SQLite's own kinds: the name of an ordinary table may look like that of a shadow table, such as docs_meta beside the FTS5 table docs.
+  const objects = await ask(database, "SELECT type, name FROM pragma_table_list WHERE schema = 'main' ORDER BY name");
   const tables: FoundTable[] = [];
   const leftOut: LeftOut[] = [];
   for (const { type, name: value } of objects) {
     const name = String(value);
     if (isInternal(name)) continue;
-    const reason = reasonToLeaveOut(String(type), name, virtual);
+    const reason = reasonToLeaveOut(String(type), name);
     if (reason !== null) {
       leftOut.push({ name, reason });
       continue;
@@ -88,10 +83,10 @@ function isInternal(name: string): boolean {
   return name === "d1_migrations" || (prefix !== undefined && !["fts5", "rtree"].includes(prefix));
 }
 
-function reasonToLeaveOut(type: string, name: string, virtual: readonly string[]): string | null {
+function reasonToLeaveOut(type: string, name: string): string | null {
   if (type === "view") return VIEW_REASON;
-  if (virtual.includes(name)) return VIRTUAL_REASON;
-  if (virtual.some((owner) => name.startsWith(`${owner}_`))) return "belongs to a virtual table.";
+  if (type === "virtual") return VIRTUAL_REASON;
+  if (type === "shadow") return "belongs to a virtual table.";
   if (findReservedPrefix(name) !== undefined) return `begins with a reserved prefix (${RESERVED_PREFIXES.join(", ")}).`;
   return invisibleReason(name);
 }

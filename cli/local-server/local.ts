@@ -45,9 +45,22 @@ function persistDir(stateDir: string): string {
   return path.join(stateDir, "v3");
 }
 
+/** Which databases to open besides those of the configuration. */
+interface StorageOptions {
+  /** An environment of the configuration. */
+  readonly environment?: string | undefined;
+  /** Databases that the configuration does not have yet: their ids by binding. */
+  readonly added?: Readonly<Record<string, string>>;
+}
+
 /** Opens the local state without serving anything: for loading before the Worker runs, and for commands beside a running server. */
-export async function openStorage(configPath: string, stateDir: string, environment?: string): Promise<Miniflare> {
-  const { kvNamespaces = {}, d1Databases = {} } = readWorkerOptions(configPath, environment);
+export async function openStorage(
+  configPath: string,
+  stateDir: string,
+  { environment, added = {} }: StorageOptions = {},
+): Promise<Miniflare> {
+  const { kvNamespaces = {}, d1Databases: declared = {} } = readWorkerOptions(configPath, environment);
+  const d1Databases = Object.assign({}, declared, added);
   const script = "export default { fetch: () => new Response(null, { status: 404 }) }";
   const workers = [{ name: "storage", modules: true as const, script, kvNamespaces, d1Databases }];
   return openMiniflare({ ...SHARED, resourcePersistencePath: persistDir(stateDir), workers });

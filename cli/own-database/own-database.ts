@@ -68,7 +68,7 @@ export async function withOwnDatabase<T>(
     return work(await openStores(database, bound.config, async () => propagateChanges(bound.url, true)));
   }
   const stateDir = requireStateFolder();
-  const storage = await openStorage(bound.configPath, stateDir, env);
+  const storage = await openStorage(bound.configPath, stateDir, { environment: env });
   try {
     const database = await storage.getD1Database("GATEHOUSE_DB");
     const url = originOf(notedPort(stateDir));

@@ -74,14 +74,7 @@ export function createProvider(
     await Promise.all([sessions.endAll(subjectId), memberServices.endPats(subjectId)]);
   };
   const signIn = observeSignIns(
-    createSignIn({
-      settings,
-      origin,
-      members: policy.members,
-      listTableMembers: async () => (await memberServices.members.list()).map(({ email }) => email),
-      now: Date.now,
-      log,
-    }),
+    createSignIn({ settings, origin, ...memberServices.accounts, now: Date.now, log }),
     memberServices.onSignedIn,
   );
   const pages = createPages({

@@ -30,6 +30,7 @@ import { openPatStore } from "../personal-access-tokens/pat-store.ts";
 import type { PatStore } from "../personal-access-tokens/pat-store.ts";
 import { openMemberStore } from "../members/member-store.ts";
 import type { MemberStore } from "../members/member-store.ts";
+import type { SampleAccounts } from "../sign-in/sample-sign-in.tsx";
 import { openSetupStore } from "../members/setup-store.ts";
 import type { ApiOptions } from "../pages/json-api.ts";
 import type { SetupPageOptions } from "../pages/setup-page.tsx";
@@ -37,6 +38,8 @@ import type { SetupPageOptions } from "../pages/setup-page.tsx";
 /** The services for members of one environment. */
 export interface MemberServices {
   readonly members: MemberStore;
+  /** The users whom the sample sign-in offers. */
+  readonly accounts: SampleAccounts;
   readonly roleChanges: RoleChanges;
   readonly checkPat: PatCheck;
   /** Closes setup for good when a user who signs in has an administering role from the policy file or a group. */
@@ -77,6 +80,10 @@ export function openMemberServices(
   const shared = { withAudit, policy, organisation, members, pats, roleChanges, onError, newId, now: Date.now };
   return {
     members,
+    accounts: {
+      members: policy.members,
+      listTableMembers: async () => (await members.list()).map(({ email }) => email),
+    },
     roleChanges,
     checkPat: createPatCheck({
       pats,

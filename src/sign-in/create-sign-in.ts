@@ -1,19 +1,14 @@
 // Chooses the sign-in method by the settings; the only file that knows all of them.
-import type { Member } from "../policy/model.ts";
 import { createCloudflareAccessSignIn } from "./cloudflare-access.ts";
 import { createGitHubSignIn } from "./github.ts";
 import { createNoSignIn } from "./no-sign-in.ts";
 import { createOidcSignIn } from "./oidc.ts";
 import { createSampleSignIn } from "./sample-sign-in.tsx";
+import type { SampleAccounts } from "./sample-sign-in.tsx";
 import type { SignInSettings } from "./sign-in-settings.ts";
 import type { SignIn, SignInDependencies } from "./sign-in.ts";
 
-interface SignInOptions extends SignInDependencies<SignInSettings> {
-  /** The members of the policy file, which the sample sign-in offers as accounts. */
-  readonly members: readonly Member[];
-  /** Lists the addresses of the members table, which the sample sign-in offers too. */
-  readonly listTableMembers: () => Promise<readonly string[]>;
-}
+interface SignInOptions extends SignInDependencies<SignInSettings>, SampleAccounts {}
 
 /** Creates the sign-in of the configured method. */
 export function createSignIn({ settings, members, listTableMembers, ...dependencies }: SignInOptions): SignIn {

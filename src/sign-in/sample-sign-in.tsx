@@ -1,5 +1,5 @@
-// The sample sign-in: offers the members of the policy file and of the members table, and asks for no password. It is for trying Gatehouse on your own
-// machine, so it refuses every host that is not a loopback host, whatever the configuration says.
+// The sample sign-in: offers the members of the policy file and of the members table, and asks for no password. It is for trying Gatehouse
+// on your own machine, so it refuses every host that is not a loopback host, whatever the configuration says.
 import * as z from "zod";
 import { parseEmailAddress } from "../lib/email-address.ts";
 import { isLoopbackHost } from "../lib/loopback.ts";
@@ -12,7 +12,9 @@ const REFUSAL = "The sample sign-in works only on the machine that runs this ser
 
 const renewalSchema = z.object({ issuer: z.literal(ISSUER), account: z.string() });
 
-interface SampleSignInOptions {
+/** The users whom it offers. */
+export interface SampleAccounts {
+  /** Those of the policy file. */
   readonly members: readonly Member[];
   /** Lists the addresses of the members table. */
   readonly listTableMembers: () => Promise<readonly string[]>;
@@ -26,7 +28,7 @@ interface Account {
 }
 
 /** Creates the sample sign-in. */
-export function createSampleSignIn({ members, listTableMembers }: SampleSignInOptions): SignIn {
+export function createSampleSignIn({ members, listTableMembers }: SampleAccounts): SignIn {
   const listAccounts = async (): Promise<readonly Account[]> => {
     const declared = new Set(members.map(({ email }) => email));
     // An address in another spelling than sign-in verifies would be no user.

@@ -5,7 +5,10 @@ import { MAX_COMPOUND_TERMS } from "./compound-nesting.ts";
 export const LIMIT_MESSAGE_PATTERNS: readonly (readonly [RegExp, string])[] = [
   [
     /^too many terms in compound SELECT/,
-    `UNION, EXCEPT and INTERSECT combine at most ${MAX_COMPOUND_TERMS} SELECTs here. Nest them: SELECT * FROM (a UNION ALL b …) UNION ALL SELECT * FROM (…).`,
+    [
+      `UNION, EXCEPT and INTERSECT combine at most ${MAX_COMPOUND_TERMS} SELECTs here.`,
+      "Nest them: SELECT * FROM (a UNION ALL b …) UNION ALL SELECT * FROM (…).",
+    ].join(" "),
   ],
   [
     /^too many terms in (?:ORDER|GROUP) BY/,

@@ -71,7 +71,10 @@ export const OTHER_FUNCTIONS: readonly (readonly [names: string, replacement: st
   ["translate", "replace(replace(x, 'a', 'b'), 'c', 'd')"],
   ["split_part substring_index", "json_extract('[\"' || replace(x, ',', '\",\"') || '\"]', '$[0]')"],
   [
-    "string_split regexp_split_to_table string_to_array split unnest explode flatten json_array_elements json_array_elements_text jsonb_array_elements openjson json_table",
+    [
+      "string_split regexp_split_to_table string_to_array split unnest explode flatten",
+      "json_array_elements json_array_elements_text jsonb_array_elements openjson json_table",
+    ].join(" "),
     "json_each(x) in FROM; it splits text as json_each('[\"' || replace(x, ',', '\",\"') || '\"]')",
   ],
   [
@@ -102,11 +105,14 @@ export const OTHER_FUNCTIONS: readonly (readonly [names: string, replacement: st
   ["pg_typeof", "typeof(x)"],
   [
     "median approx_median",
-    "SELECT avg(x) FROM (SELECT x, row_number() OVER (ORDER BY x) AS r, count(*) OVER () AS n FROM t) WHERE r IN ((n + 1) / 2, (n + 2) / 2)",
+    [
+      "SELECT avg(x) FROM (SELECT x, row_number() OVER (ORDER BY x) AS r, count(*) OVER () AS n FROM t WHERE x IS NOT NULL)",
+      "WHERE r IN ((n + 1) / 2, (n + 2) / 2)",
+    ].join(" "),
   ],
   [
     "percentile_cont percentile_disc percentile approx_percentile approx_quantiles quantile quantile_cont",
-    "SELECT min(x) FROM (SELECT x, cume_dist() OVER (ORDER BY x) AS share FROM t) WHERE share >= 0.9",
+    "SELECT min(x) FROM (SELECT x, cume_dist() OVER (ORDER BY x) AS share FROM t WHERE x IS NOT NULL) WHERE share >= 0.9",
   ],
   ["stddev stddev_pop stdev stdevp std", "sqrt(avg(x * x) - avg(x) * avg(x))"],
   ["stddev_samp", "sqrt((sum(x * x) - sum(x) * avg(x)) / (count(x) - 1))"],
@@ -133,7 +139,10 @@ export const OTHER_FUNCTIONS: readonly (readonly [names: string, replacement: st
   ["array_length cardinality array_size", "json_array_length(x)"],
   [
     "generate_series generate_date_array sequence",
-    "json_each('[1,2,3]') AS g, and g.value; for 0 to 99 SELECT 10 * a.value + b.value FROM json_each('[0,1,2,3,4,5,6,7,8,9]') a, json_each('[0,1,2,3,4,5,6,7,8,9]') b",
+    [
+      "json_each('[1,2,3]') AS g, and g.value; for 0 to 99 SELECT 10 * a.value + b.value",
+      "FROM json_each('[0,1,2,3,4,5,6,7,8,9]') a, json_each('[0,1,2,3,4,5,6,7,8,9]') b",
+    ].join(" "),
   ],
   [
     "rollup cube grouping_id grouping",

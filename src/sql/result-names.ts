@@ -51,7 +51,10 @@ function restoreText(expression: string, { edits }: Statement, userText: string)
       (text, { start, end, text: replacement }) => text.replaceAll(replacement, userText.slice(start, end)),
       expression,
     );
-  return dropParameterNumbers(restored.replaceAll(PACKED_VALUE, "?")).replaceAll(/\+CAST\(\? AS (?:INTEGER|REAL)\)/g, "?");
+  return dropParameterNumbers(restored.replaceAll(PACKED_VALUE, "?")).replaceAll(
+    /\+CAST\(\? AS (?:INTEGER|REAL)\)/g,
+    "?",
+  );
 }
 
 /** Users write `?`, and the guard numbers it where its SQL repeats one. The numbers would tell how many values the policy binds. */

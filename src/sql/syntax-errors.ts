@@ -17,11 +17,11 @@ export function isKeyword(word: string): boolean {
   return KEYWORDS.has(foldName(word));
 }
 
-/** Says how to correct an error near a text, after a space; `offset` is its UTF-16 offset in the statement, or undefined if it is unknown. */
+/** Says how to correct an error near a text, after a space. `offset`: its UTF-16 offset in the statement; undefined if it is unknown. */
 export function explainSyntaxError(near: string, offset: number | undefined, tokens: readonly LexerToken[]): string {
   const index = tokens.findIndex(({ start }) => start === offset);
   const before = tokens[index - 1];
-  if (index > 0 && isOperator(before, ",") && isWord(tokens[index], "from", "where", "group", "order", "limit"))
+  if (isOperator(before, ",") && isWord(tokens[index], "from", "where", "group", "order", "limit"))
     return " Remove the comma before it.";
   if (countWords(tokens, "case") > countWords(tokens, "end")) return " A CASE has no END.";
   if (isKeyword(near)) return " It is a keyword: to use it as a name, put it in double quotes. The dialect is SQLite.";

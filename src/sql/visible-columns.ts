@@ -45,33 +45,36 @@ export function listVisibleColumns(
   return findVisible(statement, missing, views)?.columns;
 }
 
-/** Suggests the column that is probably meant, by the name or alias that the SELECT around it can use; empty if none resembles it. */
+/**
+ * Suggests the column that is probably meant, by the name or alias that the SELECT around it can use, as sentences after a space; empty
+ * if none resembles it.
+ */
 export function suggestColumn(statement: Statement, missing: MissingColumn, views: readonly View[]): string {
-  const visible = findVisible(statement, missing, views);
+  const visible = findVisible(statement, missing, views) ?? {
+    columns: views.flatMap(({ columns }) => columns),
+    sources: [],
+  };
   const { column, qualifier } = splitName(missing.name);
+  const write = (name: string): string => statement.names.get(name) ?? name;
   const qualify = ({ exposedName }: VisibleSource, name: string): string =>
-    exposedName === "" ? name : `${statement.names.get(exposedName) ?? exposedName}.${name}`;
+    exposedName === "" ? name : `${write(exposedName)}.${name}`;
   if (qualifier === "") {
-    const suggestion = suggestName(column, visible?.columns ?? views.flatMap(({ columns }) => columns));
-    const owners = visible?.sources.filter(({ columns }) => columns.includes(suggestion ?? "")) ?? [];
-    if (suggestion === undefined) return "";
-    return ` Did you mean ${owners[0] !== undefined && owners.length > 1 ? qualify(owners[0], suggestion) : suggestion}?`;
+    const name = suggestName(column, visible.columns);
+    if (name === undefined) return "";
+    const [owner, ...others] = visible.sources.filter(({ columns }) => columns.includes(name));
+    return ` Did you mean ${owner !== undefined && others.length > 0 ? qualify(owner, name) : name}?`;
   }
-  const sources = visible?.sources ?? [];
+  const { sources } = visible;
   const meant = sources.filter(({ exposedName }) => exposedName === qualifier);
-  const renamed = sources.find(({ name }) => meant.length === 0 && name === qualifier);
-  const candidates = renamed !== undefined ? [renamed] : [...meant, ...sources];
+  const renamed = meant.length > 0 ? undefined : sources.find(({ name }) => name === qualifier);
+  const candidates = renamed === undefined ? [...meant, ...sources] : [renamed];
   const suggested = findExact(candidates, column) ?? findSimilar(candidates, column);
-  const unknown = `There is no table or alias ${statement.names.get(qualifier) ?? qualifier} here.`;
-  const explanation =
-    renamed !== undefined
-      ? ` ${statement.names.get(qualifier) ?? qualifier} has the alias ${statement.names.get(renamed.exposedName) ?? renamed.exposedName} here.`
-      : meant.length === 0 && sources.length > 0
-        ? ` ${unknown}`
-        : "";
-  return suggested === undefined
-    ? explanation
-    : `${explanation} Did you mean ${qualify(suggested.source, suggested.name)}?`;
+  const suggestion = suggested === undefined ? "" : ` Did you mean ${qualify(suggested.source, suggested.name)}?`;
+  if (renamed !== undefined)
+    return ` ${write(qualifier)} has the alias ${write(renamed.exposedName)} here.${suggestion}`;
+  return meant.length > 0 || sources.length === 0
+    ? suggestion
+    : ` There is no table or alias ${write(qualifier)} here.${suggestion}`;
 }
 
 interface SuggestedColumn {

@@ -1,12 +1,12 @@
 // Takes an operator's database from a file to the first answer: introspects it with everything hidden, opens two tables, serves it, and
 // queries it with a real client.
-import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFile, spawn } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { connectAs } from "../support/node/clients.ts";
 import { copyRepository, runScript } from "../support/node/copy.ts";
 import { freePort } from "../support/node/server.ts";
@@ -69,6 +69,41 @@ const introspect = async (...args: readonly string[]) => runScript(copy, "cli/ma
 const read = (): SchemaFile => JSON.parse(readFileSync(schemaFile, "utf8"));
 const write = (data: SchemaFile): void => writeFileSync(schemaFile, JSON.stringify(data));
 
+/** The text of every file that introspection may write, by name. */
+function readProjectFiles(): Readonly<Record<string, string>> {
+  const folder = path.join(copy, "src/introspected-schema");
+  const sources = existsSync(folder) ? readdirSync(folder).map((name) => `src/introspected-schema/${name}`) : [];
+  const names = ["wrangler.jsonc", "worker-configuration.d.ts", "src/introspected-schema.ts", ...sources];
+  return Object.fromEntries(names.map((name) => [name, readFileSync(path.join(copy, name), "utf8")]));
+}
+
+/** Waits until some local database has the record of a load that has not ended, and rows. */
+async function waitForRecord(stateDir: string): Promise<void> {
+  const isLoading = (stateFile: string): boolean => {
+    try {
+      const database = new DatabaseSync(stateFile, { readOnly: true });
+      try {
+        const rows = database
+          .prepare("SELECT count(*) AS n FROM t WHERE (SELECT complete FROM _gatehouse_load) = 0")
+          .get();
+        return Number(rows?.["n"]) > 0;
+      } finally {
+        database.close();
+      }
+    } catch {
+      // Another database, or one that does not have these tables yet.
+      return false;
+    }
+  };
+  await vi.waitUntil(
+    () =>
+      readdirSync(stateDir, { recursive: true, encoding: "utf8" })
+        .filter((name) => name.endsWith(".sqlite"))
+        .some((name) => isLoading(path.join(stateDir, name))),
+    { timeout: 60_000, interval: 20 },
+  );
+}
+
 beforeAll(async () => {
   makeFile();
   await copyRepository(copy);
@@ -77,8 +112,8 @@ beforeAll(async () => {
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 describe("npm run introspect", () => {
-  it("says what to do for each wrong argument, and changes nothing", async () => {
-    expect((await introspect()).stderr).toContain("npm run introspect -- CRM_DB");
+  it("says what to do for each wrong argument, and changes nothing", { timeout: 60_000 }, async () => {
+    expect((await introspect()).stderr).toContain("npm run introspect -- crm.sqlite");
     expect((await introspect("CRM_DB")).stderr).toContain("wrangler.jsonc has no database CRM_DB. It has none.");
     expect((await introspect("GATEHOUSE_DB")).stderr).toContain("GATEHOUSE_DB is Gatehouse's own database");
     expect((await introspect("gatehouse.sqlite")).stderr).toContain("Give the file another name.");
@@ -91,13 +126,123 @@ describe("npm run introspect", () => {
     );
   });
 
-  it("leaves no tables behind when a file cannot be loaded", { timeout: 60_000 }, async () => {
-    const dump = path.join(dir, "broken.sql");
-    const tables = "CREATE TABLE a (id INTEGER PRIMARY KEY); CREATE TABLE b (a INTEGER REFERENCES a(id));";
-    writeFileSync(dump, `${tables} INSERT INTO b VALUES (7);`);
-    expect((await introspect(dump)).stderr).toContain("The file could not be loaded: ");
-    writeFileSync(dump, `${tables} INSERT INTO b VALUES (7); INSERT INTO a VALUES (7);`);
-    expect((await introspect(dump)).stdout).toContain("Loaded 2 rows into the local database BROKEN_DB");
+  it(
+    "changes no file when the file has no table that can be loaded, and when a later step fails",
+    { timeout: 60_000 },
+    async () => {
+      const before = readProjectFiles();
+      const wide = path.join(dir, "wide.sql");
+      writeFileSync(
+        wide,
+        `CREATE TABLE w (${Array.from({ length: 101 }, (_value, index) => `c${index}`).join(", ")});`,
+      );
+      expect((await introspect(wide)).stderr).toContain("w has 101 columns");
+      expect(readProjectFiles()).toEqual(before);
+      // A folder in the place of the module makes writing it fail, after wrangler.jsonc was written.
+      const module = path.join(copy, "src/introspected-schema.ts");
+      const text = readFileSync(module, "utf8");
+      rmSync(module);
+      mkdirSync(path.join(module, "in the way"), { recursive: true });
+      const broken = path.join(dir, "broken.sql");
+      writeFileSync(broken, "CREATE TABLE a (id INTEGER PRIMARY KEY);");
+      const failed = await introspect(broken);
+      rmSync(module, { recursive: true });
+      writeFileSync(module, text);
+      expect(failed.stderr).not.toBe("");
+      expect(readProjectFiles()).toEqual(before);
+    },
+  );
+
+  it(
+    "loads rows that break foreign keys and reports them, and changes only its own lines of wrangler.jsonc",
+    { timeout: 60_000 },
+    async () => {
+      const config = path.join(copy, "wrangler.jsonc");
+      const own = readFileSync(config, "utf8").replace('"minify": true,', '"minify":   true  , // mine');
+      writeFileSync(config, own);
+      const dump = path.join(dir, "broken.sql");
+      writeFileSync(
+        dump,
+        "CREATE TABLE a (id INTEGER PRIMARY KEY); CREATE TABLE b (a INTEGER REFERENCES a(id)); INSERT INTO b VALUES (7);",
+      );
+      const { stdout } = await introspect(dump);
+      expect(stdout).toContain("Loaded 1 rows into the local database BROKEN_DB");
+      expect(stdout).toContain("Note: b was loaded without the foreign key of a: 1 row refers to no row of a.");
+      expect(JSON.parse(readFileSync(path.join(copy, "src/introspected-schema/broken.json"), "utf8"))).toMatchObject({
+        tables: { b: { columns: { a: { references: "a.id" } } } },
+      });
+      const after = readFileSync(config, "utf8");
+      const added = after.split("\n").filter((line) => !own.split("\n").includes(line));
+      expect(added.map((line) => line.trim())).toEqual([
+        '"binding": "BROKEN_DB",',
+        '"database_name": "broken",',
+        '"database_id": "local-broken",',
+      ]);
+      expect(after).toContain('"minify":   true  , // mine');
+      writeFileSync(config, after.replace('"minify":   true  , // mine', '"minify": true,'));
+      await run(
+        process.execPath,
+        [path.join(ROOT, "node_modules/.bin/prettier"), "--check", config, path.join(copy, "src")],
+        { cwd: copy },
+      );
+      await run(
+        process.execPath,
+        [
+          path.join(ROOT, "node_modules/.bin/wrangler"),
+          "types",
+          "--check",
+          "--include-runtime=false",
+          "--strict-vars=false",
+        ],
+        { cwd: copy },
+      );
+    },
+  );
+
+  it("refuses a second file for the same binding, and loads it under another", { timeout: 60_000 }, async () => {
+    const before = readProjectFiles();
+    const folder = path.join(dir, "other");
+    mkdirSync(folder);
+    const second = path.join(folder, "Broken.db");
+    const database = new DatabaseSync(second);
+    database.exec("CREATE TABLE a (id INTEGER PRIMARY KEY)");
+    const { stderr } = await introspect(second);
+    expect(stderr).toContain("BROKEN_DB holds the data of another file, ");
+    expect(stderr).toContain("--as OTHER_BROKEN_DB");
+    expect(readProjectFiles()).toEqual(before);
+    // A clone without the local state recognises another database by its tables.
+    database.exec("DROP TABLE a; CREATE TABLE other (id INTEGER PRIMARY KEY); INSERT INTO other VALUES (1)");
+    database.close();
+    expect((await introspect(second)).stderr).toContain(
+      "None of the tables in src/introspected-schema/broken.json is in Broken.db.",
+    );
+    expect(readProjectFiles()).toEqual(before);
+    expect((await introspect(second, "--as", "other_db")).stderr).toContain("--as names the binding of a file");
+    expect((await introspect(second, "--as", "OTHER_BROKEN_DB")).stdout).toContain(
+      "Loaded 1 rows into the local database OTHER_BROKEN_DB",
+    );
+  });
+
+  it("starts a load that was killed again from the beginning", { timeout: 120_000 }, async () => {
+    const big = path.join(dir, "killed.db");
+    const database = new DatabaseSync(big);
+    database.exec(`CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT); CREATE INDEX i ON t (a);
+      WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000) INSERT INTO t SELECT i, 'value ' || i FROM n`);
+    database.close();
+    const before = readProjectFiles();
+    const child = spawn(process.execPath, [path.join(copy, "cli/main.ts"), "introspect", big], {
+      cwd: copy,
+      detached: true,
+      stdio: "ignore",
+    });
+    const ended = new Promise((resolve) => child.on("close", resolve));
+    await waitForRecord(path.join(copy, ".wrangler/state"));
+    process.kill(-(child.pid ?? 0), "SIGKILL");
+    await ended;
+    expect(readProjectFiles()).toEqual(before);
+    const { stdout } = await introspect(big);
+    expect(stdout).toContain("The last load into KILLED_DB did not end.");
+    expect(stdout).toContain("Loaded 300000 rows into the local database KILLED_DB");
   });
 
   it(

@@ -127,7 +127,7 @@ describe("a result with 100 columns", () => {
     const { rows } = await read("full", `SELECT id, ${wide}, ${repeat(count - 2, "1.5")} FROM parts ORDER BY id`);
     expect(rows.map((row) => row.length)).toEqual([count, count, count, count]);
     expect(rows.map(([id]) => id)).toEqual([1, 2, 3, 4]);
-    expect(rows.every(([, text]) => String(text).length === 90_000)).toBe(true);
+    expect(rows.every(([, text]) => typeof text === "string" && text.length === 90_000)).toBe(true);
   });
 
   it.each([98, 99, 100])("is cut where its rows become too large, with %i columns", async (count) => {

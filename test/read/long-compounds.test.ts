@@ -91,7 +91,7 @@ describe("a compound SELECT of many terms", () => {
       const operators = values.slice(1).map((_value, at) => OPERATORS[pick(at + 50, OPERATORS.length)] ?? "");
       const sql = values.map((value, at) => `${at === 0 ? "" : `${operators[at - 1]} `}SELECT ${value} AS x`).join(" ");
       const expected = evaluateSets(values, operators)
-        .toSorted()
+        .toSorted((left, right) => left - right)
         .map((value) => [value]);
       expect(await outcome("reader", `${sql} ORDER BY x`), sql).toBe(JSON.stringify(expected));
     }

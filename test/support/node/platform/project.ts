@@ -21,7 +21,7 @@ import type { Fault, StandIn } from "./server.ts";
 const ROOT = path.resolve(import.meta.dirname, "../../../..");
 const COPIED = [
   "src",
-  "scripts",
+  "cli",
   "migrations",
   "sample",
   "examples",
@@ -134,6 +134,9 @@ export function createProject(platform: StandIn, change: object = {}) {
     /** Runs `npm run deploy -- …`. A fault of kind `cut` kills the command and its child processes. */
     deploy: (args: readonly string[] = [], fault?: Omit<Fault, "onCut">, env?: NodeJS.ProcessEnv): Promise<Run> =>
       run(["cli/main.ts", "deploy", ...args], fault, env),
+    /** Runs a command of the command line. */
+    command: (args: readonly string[], env?: NodeJS.ProcessEnv): Promise<Run> =>
+      run(["cli/main.ts", ...args], undefined, env),
     wrangler: (args: readonly string[]): Promise<Run> =>
       run([file("node_modules/.bin/wrangler"), ...args], undefined, { CLOUDFLARE_ACCOUNT_ID: ACCOUNT }),
     configure: (more: object): void => void experimental_patchConfig(configPath, more, false),
