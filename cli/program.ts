@@ -6,6 +6,7 @@ import { addIntrospect } from "./commands/introspect.ts";
 import { addMember } from "./commands/member.ts";
 import { addMigrate } from "./commands/migrate.ts";
 import { addNewTool } from "./commands/new-tool.ts";
+import { addOpen } from "./commands/open.ts";
 import { addPolicy } from "./commands/policy.ts";
 import { addQuarantine } from "./commands/quarantine.ts";
 import { addReset } from "./commands/reset.ts";
@@ -21,7 +22,8 @@ export function createProgram(): CliCommand {
     .version(packageJson.version, "-V, --version", "show the version")
     .usage("<command> [options]")
     .examples("npm run gatehouse -- introspect crm.sqlite", "npm run gatehouse -- member add --help");
-  for (const add of [addStart, addIntrospect, addPolicy, addMember, addToken, addDeploy, addDoctor]) add(program);
+  for (const add of [addStart, addIntrospect, addOpen, addPolicy, addMember, addToken, addDeploy, addDoctor])
+    add(program);
   for (const add of [addMigrate, addSetupVoid, addQuarantine, addReset, addNewTool]) add(program);
   return program;
 }

@@ -8,6 +8,7 @@ import { createD1Source } from "../../src/tables/d1-source.ts";
 import { createSchemaCache } from "../../src/tables/schema-cache.ts";
 import { authorizer, exactValues, guard, verification } from "../../src/read/governed-middleware.ts";
 import { planner } from "../../src/read/planner.ts";
+import { PLAIN_FORM } from "../../src/sql/statement-guard.ts";
 import type { MiddlewareOptions } from "../../src/read/governed-middleware.ts";
 import type { Middleware } from "../../src/read/read-pipeline.ts";
 import type { VisibleTable, TableSource } from "../../src/read/source.ts";
@@ -41,18 +42,8 @@ function createTokens(database: D1Database): MaskingTokens {
 }
 
 /** Replaces the planner with the form that it chooses most often. */
-const unplanned: Middleware = (next) => (reading) => {
-  const form = {
-    ruleIndexed: true,
-    materialized: false,
-    leftJoined: false,
-    fenced: false,
-    masksOnce: false,
-    ordering: "free",
-    orderSafe: [],
-  } as const;
-  return next({ ...reading, request: { ...reading.request, form } });
-};
+const unplanned: Middleware = (next) => (reading) =>
+  next({ ...reading, request: { ...reading.request, form: PLAIN_FORM } });
 
 /** The tables of which some rule hides rows. */
 const rowRestrictedTables = datasets.flatMap(({ id, table }) => {

@@ -8,7 +8,8 @@ import type { D1SourceInput } from "../../src/policy/policy-schema.ts";
 import { CliError } from "../kit/cli-error.ts";
 import { replaceFile } from "./configuration.ts";
 
-const SCHEMA_FOLDER = "src/introspected-schema";
+/** Holds a JSON file for each introspected source. */
+export const SCHEMA_FOLDER = "src/introspected-schema";
 const JSON_INDENT = 2;
 
 /** Gives the path of a source's file. */

@@ -7,7 +7,7 @@ import { INTERNAL_DATABASE_BINDING } from "../../src/policy/check-policy.ts";
 import { findReservedPrefix } from "../../src/sql/identifier.ts";
 import { CliError, usageError } from "../kit/cli-error.ts";
 import type { Output } from "../kit/output.ts";
-import { openStorage } from "../local-server/local.ts";
+import { findRunningPid, openStorage } from "../local-server/local.ts";
 import { migrateLocal } from "../local-server/migrations.ts";
 import { openStateFolder } from "../project/private-files.ts";
 import { stateFolder } from "../project/state-folder.ts";
@@ -21,7 +21,7 @@ import { loadInto, openFile } from "./load.ts";
 import type { OpenedFile } from "./load.ts";
 import { messageOf } from "./load-problem.ts";
 import { discardLoad, identifyFile, isSameFile, readLoadRecord } from "./load-record.ts";
-import type { LoadedFile } from "./load-record.ts";
+import type { LoadRecord, LoadedFile } from "./load-record.ts";
 import { mergeTables } from "./merge.ts";
 import type { Merged } from "./merge.ts";
 import { readDatabase } from "./schema.ts";
@@ -51,16 +51,20 @@ interface IntrospectOptions {
   readonly remote: boolean;
   /** The binding of a file, in place of the one that its name gives. */
   readonly as: string | undefined;
+  /** Whether the file replaces the data that was loaded before. */
+  readonly reload: boolean;
   /** Tells what happens. */
   readonly say: Say;
 }
 
 /** Introspects a binding of wrangler.jsonc, or a file after loading it into the local database. Throws `CliError`. */
-export async function introspect(target: string, { remote, as, say }: IntrospectOptions): Promise<Output> {
+export async function introspect(target: string, { remote, as, reload, say }: IntrospectOptions): Promise<Output> {
   const isFile = /\.(?:sqlite3?|db|sql)$/i.test(target);
   if (remote) throw new CliError(remoteText(target));
   if (as !== undefined && (!isFile || !/^[A-Z][A-Z0-9_]*_DB$/.test(as)))
     throw usageError("--as names the binding of a file, in capitals and with _DB at its end: --as CRM_DB.");
+  if (reload && !isFile)
+    throw usageError("--reload takes the file to load: npm run introspect -- crm.sqlite --reload.");
   const binding = isFile ? (as ?? bindingOf(target)) : target;
   if (binding === INTERNAL_DATABASE_BINDING)
     throw new CliError(
@@ -77,7 +81,7 @@ export async function introspect(target: string, { remote, as, say }: Introspect
   const added = isFile ? newEntry(binding, source, target) : undefined;
   if (!isFile) requireBinding(binding);
 
-  const database = await readLocal(binding, added, file, say);
+  const database = await readLocal({ binding, added, file, reload, say });
   file?.database.close();
   const merged = mergeTables(before?.tables ?? {}, guessTables(database.tables));
   const title = before?.title ?? humanised(source);
@@ -179,12 +183,16 @@ function chooseName(target: string): string {
 }
 
 /** Reads the local database, after loading the file into it if it is empty. */
-async function readLocal(
-  binding: string,
-  added: DatabaseEntry | undefined,
-  file: SourceFile | undefined,
-  say: Say,
-): Promise<ReadDatabase> {
+interface LocalRead {
+  readonly binding: string;
+  /** The entry of a binding that the configuration does not have yet. */
+  readonly added: DatabaseEntry | undefined;
+  readonly file: SourceFile | undefined;
+  readonly reload: boolean;
+  readonly say: Say;
+}
+
+async function readLocal({ binding, added, file, reload, say }: LocalRead): Promise<ReadDatabase> {
   const stateDir = stateFolder();
   openStateFolder(stateDir);
   const databases = added === undefined ? {} : { [added.binding]: added.database_id };
@@ -202,25 +210,50 @@ async function readLocal(
       say(`The last load into ${binding} did not end. Removing what it loaded, and starting from the beginning.`);
       await discardLoad(database, record);
     }
+    if (reload && file !== undefined && record?.isComplete === true && added === undefined) {
+      requireStopped(stateDir);
+      await discardLoad(database, record);
+      return await loadFile(database, binding, file, say);
+    }
     const schema = await readDatabase(database);
     if (schema.tables.length + schema.leftOut.length === 0) {
       if (file !== undefined) return await loadFile(database, binding, file, say);
       throw new CliError(`The local database ${binding} has no tables. ${remoteText(binding)}`);
     }
-    if (file !== undefined) {
-      if (record !== undefined && !isSameFile(record, file.identity))
-        throw new CliError(
-          `${binding} holds the data of another file, ${record.path}. ${chooseName(file.identity.path)}`,
-        );
-      say(
-        `The local database ${binding} already has tables, so the file was not loaded. ` +
-          `To load it again, delete ${stateDir}, which holds all local data, and run this command again.`,
-      );
-    }
+    if (file !== undefined) say(explainKept(binding, record, file));
     return { ...schema, notes: [] };
   } finally {
     await storage.dispose();
   }
+}
+
+/** Says that the data of an unchanged file is kept. Throws `CliError` with the way on when the database holds anything else. */
+function explainKept(binding: string, record: LoadRecord | undefined, { identity }: SourceFile): string {
+  if (record === undefined)
+    throw new CliError(
+      `The local database ${binding} has tables that no file was loaded into, so the file was not loaded.`,
+      {
+        hint: chooseName(identity.path),
+      },
+    );
+  if (!isSameFile(record, identity))
+    throw new CliError(`${binding} holds the data of another file, ${record.path}. ${chooseName(identity.path)}`, {
+      hint: `To put this file in its place: npm run introspect -- ${identity.path} --as ${binding} --reload`,
+    });
+  if (record.fingerprint !== identity.fingerprint)
+    throw new CliError(`${identity.path} has changed since it was loaded into ${binding}.`, {
+      hint: `To load it again: npm run introspect -- ${identity.path} --as ${binding} --reload. Sign-ins, members, records and your policy stay.`,
+    });
+  return `The file is loaded already, unchanged, into the local database ${binding}.`;
+}
+
+/** Refuses to replace data under a server that reads it. */
+function requireStopped(stateDir: string): void {
+  const pid = findRunningPid(stateDir);
+  if (pid !== undefined)
+    throw new CliError(`npm start uses this state in process ${pid}.`, {
+      hint: "Stop it, then run this command again.",
+    });
 }
 
 type LocalDatabase = Parameters<typeof loadInto>[0] & Parameters<typeof readDatabase>[0];
@@ -273,6 +306,7 @@ function report(
     `${file}: ${tables.length} tables with ${columns.length} columns, of which ${hiddenColumns} stay hidden when you open their table.`,
     ...leftOut.map(({ name, reason }) => `Skipped: ${name} ${reason}`),
     ...notes.map(({ name, reason }) => `Note: ${name} ${reason}`),
+    ...merged.unresolved.map((name) => `Note: ${name} refers to a table or column that is not declared.`),
     ...(isUpdate
       ? [
           listed("Added, and hidden", merged.added),
@@ -281,7 +315,12 @@ function report(
       : []),
     ...useSchemaHint(),
     "",
-    `Open the tables that users may query: remove "hidden": true from them in ${file}, and from columns that you want to show.`,
+    Object.values(merged.tables).every(({ hidden }) => hidden === true)
+      ? "Everything is hidden until you open it. Open tables and columns that users may query:"
+      : "What you opened stays open. To open more:",
+    `  npm run gatehouse -- open ${source}.<table> ${source}.<table>.<column> …`,
+    "Or open all tables, without the columns that look personal:",
+    `  npm run gatehouse -- open ${source} --all-but-personal`,
     "Then run npm start and sign in as owner@example.com.",
   ];
   return {

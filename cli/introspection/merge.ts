@@ -1,5 +1,6 @@
 // Updates a declaration to match its database: the operator's edits stay, new tables and columns are added hidden, and vanished ones
 // are removed and reported.
+import { foldName } from "../../src/sql/identifier.ts";
 import type { ColumnInput, TableInput } from "./guess.ts";
 
 type Tables = Readonly<Record<string, TableInput>>;
@@ -10,6 +11,8 @@ export interface Merged {
   /** Each as `table` or `table.column`, in order. */
   readonly added: readonly string[];
   readonly vanished: readonly string[];
+  /** Columns, as `table.column`, whose foreign key leads to nothing that is declared. */
+  readonly unresolved: readonly string[];
 }
 
 /** Merges the declaration in the file (`declared`) with the one guessed from the database (`guessed`). */
@@ -26,7 +29,32 @@ export function mergeTables(declared: Tables, guessed: Tables): Merged {
     added.push(...missing(table.columns, before.columns).map((column) => `${name}.${column}`));
     return [name, mergeTable(before, table)];
   });
-  return { tables: Object.fromEntries(tables), added, vanished };
+  return { ...resolveReferences(tables), added, vanished };
+}
+
+/** Spells references as the tables and columns are declared, which SQLite does not require, and drops those that lead to none of them. */
+function resolveReferences(entries: readonly (readonly [string, TableInput])[]): Pick<Merged, "tables" | "unresolved"> {
+  const declaredNames = new Map(
+    entries.flatMap(([table, { columns }]) =>
+      Object.keys(columns).map((column) => [foldName(`${table}.${column}`), `${table}.${column}`] as const),
+    ),
+  );
+  const unresolved: string[] = [];
+  const resolve = (name: string, column: ColumnInput): ColumnInput => {
+    const { references, ...rest } = column;
+    if (references === undefined) return column;
+    const declared = declaredNames.get(foldName(references));
+    if (declared === undefined) unresolved.push(name);
+    return declared === undefined ? rest : { ...column, references: declared };
+  };
+  const tables = entries.map(([table, declaration]): [string, TableInput] => {
+    const columns = Object.entries(declaration.columns).map(([name, column]): [string, ColumnInput] => [
+      name,
+      resolve(`${table}.${name}`, column),
+    ]);
+    return [table, { ...declaration, columns: Object.fromEntries(columns) }];
+  });
+  return { tables: Object.fromEntries(tables), unresolved };
 }
 
 /** Keeps declared columns and hides every new one, because nobody has reviewed it and the table may already be open. */
@@ -35,9 +63,11 @@ function mergeTable(declared: TableInput, guessed: TableInput): TableInput {
     name,
     Object.hasOwn(declared.columns, name) ? (declared.columns[name] ?? column) : { hidden: true, ...column },
   ]);
-  const { key, ...rest } = declared;
-  const isKey = key !== undefined && Object.hasOwn(guessed.columns, key);
-  return { ...rest, ...(isKey ? { key } : {}), columns: Object.fromEntries(columns) };
+  // What stays keeps its place, so that a run without a change writes the same text.
+  const merged = { ...declared, columns: Object.fromEntries(columns) };
+  if (merged.key === undefined || Object.hasOwn(guessed.columns, merged.key)) return merged;
+  const { key: _vanished, ...rest } = merged;
+  return rest;
 }
 
 function missing(

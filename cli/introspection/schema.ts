@@ -1,6 +1,6 @@
 // Reads a database's schema: tables and columns with their keys and a sample of values, and the objects that cannot be datasets.
 import { firstInvisible } from "../../src/lib/visible-text.ts";
-import { RESERVED_PREFIXES, quoteIdentifier, findReservedPrefix } from "../../src/sql/identifier.ts";
+import { RESERVED_PREFIXES, findReservedPrefix, foldName, quoteIdentifier } from "../../src/sql/identifier.ts";
 
 /** The part of D1 that introspection uses. */
 interface AskedDatabase {
@@ -77,10 +77,12 @@ export async function readDatabase(database: AskedDatabase): Promise<FoundDataba
   return { tables, leftOut };
 }
 
+/** Prefixes of tables that SQLite, D1 or Gatehouse owns. */
+const INTERNAL_PREFIXES: readonly (string | undefined)[] = ["sqlite_", "_cf_", "_gatehouse"];
+
 /** Whether SQLite, D1, wrangler or Gatehouse owns the table; such tables are skipped without a report. */
 function isInternal(name: string): boolean {
-  const prefix = findReservedPrefix(name);
-  return name === "d1_migrations" || (prefix !== undefined && !["fts5", "rtree"].includes(prefix));
+  return foldName(name) === "d1_migrations" || INTERNAL_PREFIXES.includes(findReservedPrefix(name));
 }
 
 function reasonToLeaveOut(type: string, name: string): string | null {

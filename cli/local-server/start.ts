@@ -11,6 +11,7 @@ import { listRowExpressions } from "../../src/policy/conditions.ts";
 import { compareExpressions, compareSavedQueries, compareSchema } from "../../src/tables/schema-check.ts";
 import { REINDEX_DUE_SQL } from "../../src/documents/reindex-due.ts";
 import { STATISTICS_DUE_SQL } from "../../src/tables/statistics-due.ts";
+import { describeAllHidden } from "../../src/gateway/all-hidden.ts";
 import { CLIENT_DOCUMENTS_VARIABLE } from "../../src/sign-in/sign-in-settings.ts";
 import { listReachableGuides } from "../../src/pages/client-guides.ts";
 import { CliError } from "../kit/cli-error.ts";
@@ -174,6 +175,7 @@ interface Served {
 }
 
 function announce({ organisation, policy }: Gatehouse, { origin, isSample, method, clientDocuments }: Served): void {
+  const allHidden = describeAllHidden(policy);
   const lines = [
     "",
     `Gatehouse serves ${organisation.name}${isSample ? " (the sample)" : ""} at ${origin}`,
@@ -187,9 +189,7 @@ function announce({ organisation, policy }: Gatehouse, { origin, isSample, metho
         ]
       : []),
     ...(method === "none" ? ["Users cannot sign in: GATEHOUSE_SIGN_IN is none.", ""] : []),
-    ...(policy.datasets.length > 0 && policy.datasets.every((dataset) => dataset.kind === "table" && dataset.hidden)
-      ? ['Every table is hidden: remove "hidden": true from the tables that users may query, and start again.', ""]
-      : []),
+    ...(allHidden === undefined ? [] : [allHidden, "Then start again.", ""]),
     ...(clientDocuments.isOffline
       ? [
           "The network does not answer, so clients register themselves instead of using metadata documents.",

@@ -2,7 +2,7 @@
 // request.
 import * as z from "zod";
 import { describeAddress, parseEmailAddress } from "../../src/lib/email-address.ts";
-import { findAttributeProblems } from "../../src/policy/attributes.ts";
+import { findAttributeProblems, listNeededAttributes } from "../../src/policy/attributes.ts";
 import type { Policy } from "../../src/policy/model.ts";
 import {
   listAdministeringRoles,
@@ -28,7 +28,29 @@ export async function addMemberRole(database: OwnDatabase, text: string, role: s
   await database.members.applyChange(addRole(email, role, now()));
   // From now on an administering role is or was held, so the setup code must not create another owner.
   if (listAdministeringRoles(policy).includes(role)) await database.setup.close({ ...now(), reason: "held" });
-  return [await stateLine(database, email), await database.tell()];
+  const member = await findMember(database, email);
+  return [
+    await stateLine(database, email),
+    ...missingAttributeLines(policy, email, role, member),
+    await database.tell(),
+  ];
+}
+
+/** Warns about attributes that the rules of a role need and the user lacks. */
+function missingAttributeLines(
+  policy: Policy,
+  email: string,
+  role: string,
+  member: ListedMember | undefined,
+): readonly string[] {
+  const declared = policy.members.find((declaredMember) => declaredMember.email === email);
+  const held = { ...member?.attributes, ...declared?.attributes };
+  return listNeededAttributes(policy, role)
+    .filter((name) => !Object.hasOwn(held, name))
+    .map(
+      (name) =>
+        `warning: Rules of the role ${role} grant nothing until ${email} has the attribute ${name}: npm run member -- set ${email} ${name}=<value>`,
+    );
 }
 
 /** Sets attributes, each written as `name=value`. */

@@ -1,4 +1,6 @@
 // Creates, lists and revokes personal access tokens for an operator.
+import type { RegisteredSubject } from "../../src/members/member-store.ts";
+import { resolveSubject } from "../../src/policy/evaluate.ts";
 import { requireEmailAddress, requireRole } from "../../src/policy/member-input.ts";
 import { hashPat, generatePat } from "../../src/personal-access-tokens/pat-text.ts";
 import { describeAddress } from "../../src/lib/email-address.ts";
@@ -31,28 +33,46 @@ export async function createToken(database: OwnDatabase, { name, owner, roles, d
   const codePoint = firstInvisible(name);
   if (codePoint !== undefined) throw new CliError(`The name ${describeInvisible(codePoint)}.`);
   const email = requireEmailAddress(owner);
-  const ownerId = await findOwnerId(database, email);
+  const subject = await findOwner(database, email);
   const [id, token, nowMs] = [newId(), generatePat(), Date.now()];
   const times = { nowMs, expiresMs: nowMs + days * 86_400_000 };
-  const pat = { id, hash: await hashPat(token), ownerId, name, roles, by: OPERATOR, ...times };
+  const pat = { id, hash: await hashPat(token), ownerId: subject.subjectId, name, roles, by: OPERATOR, ...times };
   const caps = { maxActive: limits.maxActivePats, maxPerDay: limits.maxNewPatsPerDay };
   const added = await database.pats.add(pat, caps);
   if (!added.ok) throw new CliError(`${owner}: ${describePatCap(added.madeToday, caps, nowMs)}`);
+  const warnings = await listLackedRoles(database, subject, roles);
   return {
     lines: [
+      ...warnings.map((warning) => `warning: ${warning}`),
       `${id}  ${name}: ${roles.join(", ")}, until ${dayOf(times.expiresMs)}`,
       "Each time it is used, it has those of these roles that its owner still has. This is the personal access token, shown only once:",
       token,
     ],
-    data: { id, name, owner: email, roles, expiresAt: new Date(times.expiresMs).toISOString(), token },
+    data: { id, name, owner: email, roles, expiresAt: new Date(times.expiresMs).toISOString(), token, warnings },
   };
 }
 
-/** Finds the owner's subject id. Throws `CliError` when the owner has never signed in. */
-async function findOwnerId({ members }: OwnDatabase, email: string): Promise<string> {
+/** Explains which of the roles the owner does not have now, so that the personal access token has none of them either. */
+async function listLackedRoles(
+  { config: { policy }, members }: OwnDatabase,
+  owner: RegisteredSubject,
+  roles: readonly string[],
+): Promise<readonly string[]> {
+  const held = resolveSubject(policy, owner, await members.read(owner.email)).roles;
+  return roles
+    .filter((role) => !held.includes(role))
+    .map(
+      (role) =>
+        `${owner.email} does not have the role ${role} now, so the personal access token does nothing by it. ` +
+        `To give it: npm run member -- add ${owner.email} ${role}`,
+    );
+}
+
+/** Finds the owner as who they last signed in. Throws `CliError` when they have never signed in. */
+async function findOwner({ members }: OwnDatabase, email: string): Promise<RegisteredSubject> {
   const subjects = await members.listSubjects(email);
   const [subject] = subjects.toSorted((one, other) => other.seenMs - one.seenMs);
-  if (subject !== undefined) return subject.subjectId;
+  if (subject !== undefined) return subject;
   throw new CliError(
     `${email} has never signed in. Ask them to sign in and run a query once, then create the personal access token.`,
   );

@@ -85,7 +85,9 @@ export function warningsOf(policy: Policy): readonly string[] {
       .map(({ id }) => `${id}: no rule allows reading it. Write a rule, or remove the dataset.`),
     ...datasets.flatMap((dataset) =>
       dataset.kind === "table" && dataset.hidden && readable.has(dataset.id)
-        ? [`${dataset.id}: rules allow reading it, but it is hidden. Remove its "hidden": true, or leave it hidden.`]
+        ? [
+            `${dataset.id}: rules allow reading it, but it is hidden. Open it, or leave it hidden: npm run gatehouse -- open ${dataset.id}`,
+          ]
         : [],
     ),
     ...roles

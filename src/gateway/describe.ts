@@ -1,4 +1,5 @@
 // The describe operation: what this user may read, in three steps: an overview, one source, one dataset in full.
+import { describeAllHidden } from "./all-hidden.ts";
 import { shortenText } from "../lib/text-cut.ts";
 import type { Organisation } from "../config/define-gatehouse.ts";
 import { AppError } from "../errors.ts";
@@ -196,6 +197,8 @@ function buildHint(
       "Call describe with a dataset for its columns, then query. search finds documents and columns by words.",
       "Query results are stored: describe workspace lists them.",
     ].join(" ");
+  const allHidden = describeAllHidden(policy);
+  if (allHidden !== undefined) return allHidden;
   if (subject.roles.length === 0) return `There is nothing to read. ${buildRoleHint(policy, subject, organisation)}`;
   return `The roles of this user give access to no data. ${contact} can change that.`;
 }

@@ -1,6 +1,7 @@
 // The introduce operation: what the start page shows a signed-in user about their access, with three questions to ask first. It
 // returns names and questions, never rows.
 import { AppError } from "../errors.ts";
+import { describeAllHidden } from "./all-hidden.ts";
 import type { Policy, SavedQuery, Subject } from "../policy/model.ts";
 import type { VisibleTable } from "../read/source.ts";
 import type { VisibleDatasets, VisibleDocuments, VisibleSource, VisibleTables } from "./visible-datasets.ts";
@@ -15,6 +16,8 @@ export interface Introduction {
   readonly sources: readonly { readonly title: string; readonly description: string }[];
   /** Three questions; none for a user who may read nothing. */
   readonly questions: readonly string[];
+  /** Says that every table is hidden; null if something is open. */
+  readonly allHidden: string | null;
 }
 
 const QUESTION_COUNT = 3;
@@ -49,6 +52,7 @@ export async function introduce(
       roles: policy.roles.filter(({ name }) => subject.roles.includes(name)).map(pickRoleFields),
       sources: sources.map(({ source: { declaration } }) => pickSourceFields(declaration)),
       questions,
+      allHidden: describeAllHidden(policy) ?? null,
     },
     datasets: sourceQuestions.flatMap(({ datasets }) => datasets),
     rules: sourceQuestions.flatMap(({ rules }) => rules),

@@ -6,7 +6,6 @@ import type { TableDataset } from "../policy/model.ts";
 import { WORKSPACE } from "../results/workspace-source.ts";
 import { foldName } from "../sql/identifier.ts";
 import { MissingTableError } from "../sql/sql-problem.ts";
-import type { Statement } from "../sql/statement.ts";
 import type { VisibleDatasets } from "./visible-datasets.ts";
 
 const RESULT_ID = /^r[1-9][0-9]*$/;
@@ -15,12 +14,11 @@ const RESULT_ID = /^r[1-9][0-9]*$/;
  * Says so when a result is gone: another result that resembles its name has other rows. Drops the flag that adds a role hint, because
  * another role would not give a user more of their own results.
  */
-export function explainMissingResult(error: unknown, { names }: Statement, tables: readonly VisibleTable[]): unknown {
+export function explainMissingResult(error: unknown, tables: readonly VisibleTable[]): unknown {
   if (!(error instanceof AppError) || !error.isMissing) return error;
-  const missing = [...names.keys()].find(
-    (name) => RESULT_ID.test(name) && isNamedBy(error, name) && !tables.some(({ dataset }) => dataset.table === name),
-  );
-  const message = missing === undefined ? error.publicMessage : describeMissingResult(missing);
+  const missing = error instanceof MissingTableError ? foldName(error.table.split(".").at(-1) ?? "") : "";
+  const isResult = RESULT_ID.test(missing) && !tables.some(({ dataset }) => dataset.table === missing);
+  const message = isResult ? describeMissingResult(missing) : error.publicMessage;
   return new AppError(error.code, message, { cause: error.cause });
 }
 
@@ -57,9 +55,4 @@ function describeHolders(holders: readonly TableDataset[]): string {
     `${first?.table} is a table of source ${sources}: query it there, without the source before its name.`,
     `A query reads one source; to join, query each, then join the results in source ${WORKSPACE}.`,
   ].join(" ");
-}
-
-/** Whether an error says that there is no table of this name. The statement can contain the name as a text too. */
-function isNamedBy({ publicMessage }: AppError, name: string): boolean {
-  return publicMessage.startsWith(`There is no table ${name} `);
 }

@@ -73,7 +73,7 @@ export async function query(
   const read = await withTimeout(reading, request.querySeconds).catch((error: unknown) => {
     const explained =
       request.source === WORKSPACE
-        ? explainMissingResult(error, statement, querySource.tables)
+        ? explainMissingResult(error, querySource.tables)
         : addOtherSourceHint(error, datasets, request.source);
     // To the user, a denied table looks like a missing one, down to where else there is one. The audit record names the denial.
     const isRequested = (dataset: string): boolean => isNamed(statement, request.source, dataset);

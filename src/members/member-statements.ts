@@ -1,5 +1,5 @@
-// The changes of the members table. Each is one statement, so it is atomic in the Worker and through the platform's API. Every change
-// increments the row's version, by which pending changes are found and propagated to ledgers.
+// The changes of the members table. Each is one statement, so it is atomic in the Worker and in commands. Every change increments the
+// row's version, by which pending changes are found and propagated to ledgers.
 
 /** An SQL statement with its values. */
 export interface SqlStatement {

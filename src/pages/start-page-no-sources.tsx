@@ -16,8 +16,8 @@ export function NoSources() {
               <CopyText text="npm run introspect -- crm.sqlite" />
             </li>
             <li>
-              Make visible what users may ask about: remove <code>"hidden": true</code> from tables and columns in{" "}
-              <code>src/introspected-schema/</code>, and add roles and members to <code>src/gatehouse.config.ts</code>.
+              Open what users may ask about, and add roles and members to <code>src/gatehouse.config.ts</code>:
+              <CopyText text="npm run gatehouse -- open crm.orders crm.customers" />
             </li>
             <li>
               Choose how users sign in: set <code>GATEHOUSE_SIGN_IN</code> in <code>wrangler.jsonc</code>.{" "}

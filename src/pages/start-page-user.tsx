@@ -22,7 +22,8 @@ export function UserPanel({ introduction, problem, contact }: UserPanelProps) {
       </Notice>
     );
   }
-  const { roles, sources, questions } = introduction;
+  const { roles, sources, questions, allHidden } = introduction;
+  if (allHidden !== null) return <NothingOpen allHidden={allHidden} />;
   if (questions.length === 0) return <NoVisibleData hasRole={roles.length > 0} contact={contact} />;
   return (
     <section aria-labelledby="ask">
@@ -37,6 +38,17 @@ export function UserPanel({ introduction, problem, contact }: UserPanelProps) {
         ))}
       </ol>
     </section>
+  );
+}
+
+function NothingOpen({ allHidden }: { readonly allHidden: string }) {
+  return (
+    <Notice kind="warn">
+      <p>
+        <strong>Nothing is open yet.</strong>
+      </p>
+      <p>{allHidden}</p>
+    </Notice>
   );
 }
 

@@ -39,6 +39,14 @@ function listAttributeUses({ rules, datasets }: Pick<Policy, "rules" | "datasets
   });
 }
 
+/** Lists the attributes that rules of a role compare with columns. Without one of them, such a rule grants nothing. */
+export function listNeededAttributes({ rules }: Pick<Policy, "rules">, role: string): readonly string[] {
+  const subjects = rules.flatMap((rule) =>
+    rule.role === role && rule.rows !== null ? listSubjectComparisons(rule.rows).map(({ subject }) => subject) : [],
+  );
+  return [...new Set(subjects)].filter((subject) => !BUILT_IN_VALUES.includes(subject));
+}
+
 /** Finds at most one problem per attribute. An attribute that no rule uses may have any value. */
 export function findAttributeProblems(
   policy: Pick<Policy, "rules" | "datasets">,

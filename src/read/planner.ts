@@ -5,7 +5,7 @@ import { AppError } from "../errors.ts";
 import { byteLength } from "../lib/bytes.ts";
 import { EngineExhausted } from "../sql/engine/meter.ts";
 import type { PlanLine } from "../sql/engine/sqlite.ts";
-import { toSql, listUsedViews } from "../sql/statement-guard.ts";
+import { PLAIN_FORM, toSql, listUsedViews } from "../sql/statement-guard.ts";
 import type { GuardView, GuardedQuery, ViewForm } from "../sql/statement-guard.ts";
 import { estimateCost } from "../sql/plan-cost.ts";
 import type { CostOptions } from "../sql/plan-cost.ts";
@@ -49,7 +49,7 @@ export function planner({ maxSteps }: PlannerOptions): Middleware {
     const fenced = schema.use((copy) => needsFence(copy, request));
     const leftFenced =
       fenced && mayApplyRuleLate(request.statement) && schema.use((copy) => needsFenceIfLeftJoined(copy, request));
-    const firstForm = { ...FIRST_FORM, fenced };
+    const firstForm = { ...PLAIN_FORM, fenced };
     const firstQuery = buildGuardedQuery(context, firstForm);
     const tables = listReferencedTables(request).join(",");
     const key = `${buildStatementKey(firstQuery, request.nonce)} ${tables} ${leftFenced}`;
@@ -99,17 +99,6 @@ interface Candidate extends Plan {
   /** See `WorkEstimate`. */
   readonly expensivePart: ExpensivePart | undefined;
 }
-
-/** The form that a statement has if nothing calls for another one. */
-const FIRST_FORM: ViewForm = {
-  ruleIndexed: true,
-  materialized: false,
-  leftJoined: false,
-  fenced: false,
-  masksOnce: false,
-  ordering: "free",
-  orderSafe: [],
-};
 
 /** log2 of steps that take a few milliseconds, which the noise of a request hides. */
 const UNNOTICED_STEPS_LOG2 = 17;
@@ -227,7 +216,7 @@ function chooseOrderSafePlan(planning: Planning, form: ViewForm): Candidate {
 function makeSortedPlan(planning: Planning): Candidate {
   const orderSafe = listOrderSafeViews(planning);
   const { leftJoined } = planning.first.form;
-  return makePlan(planning, { ...FIRST_FORM, leftJoined, fenced: true, orderSafe, ordering: "sorted" });
+  return makePlan(planning, { ...PLAIN_FORM, leftJoined, fenced: true, orderSafe, ordering: "sorted" });
 }
 
 /** Lists the names of the views over which no plan could leak order. */

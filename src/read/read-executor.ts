@@ -2,7 +2,7 @@
 // how, and how often. An error that the user's own SQL causes is never retried, because whether it occurs may depend on hidden rows.
 import { AppError } from "../errors.ts";
 import { newId } from "../lib/ids.ts";
-import { frameQuery, listUsedViews } from "../sql/statement-guard.ts";
+import { PLAIN_FORM, frameQuery, listUsedViews } from "../sql/statement-guard.ts";
 import type { GuardView, ViewForm } from "../sql/statement-guard.ts";
 import { isWord } from "../sql/clauses.ts";
 import { nestCompounds } from "../sql/compound-nesting.ts";
@@ -122,15 +122,7 @@ const PRIMARY = "first-primary";
 const NO_FINDINGS = { sortsViews: false, hasLeakedOrder: false, countsBytes: false };
 
 /** The view form to start with, before the planner knows the indexes and what the statement does. */
-const SAFEST_FORM: ViewForm = {
-  ruleIndexed: true,
-  materialized: false,
-  leftJoined: false,
-  fenced: true,
-  masksOnce: false,
-  ordering: "sorted",
-  orderSafe: [],
-};
+const SAFEST_FORM: ViewForm = { ...PLAIN_FORM, fenced: true, ordering: "sorted" };
 
 /** Creates the function that runs reads. It throws `AppError`, `DatabaseError`, and an error of the middleware that no remedy cured. */
 export function createReadExecutor(parts: ExecutorParts): (order: ReadOrder) => Promise<SuccessfulAttempt> {

@@ -24,7 +24,8 @@ interface Compound {
 /**
  * Nests each compound SELECT that has too many terms. `mayCollate` says whether a text of the statement may be compared by another
  * collation than BINARY: SQLite then takes it from any term, but from the first one alone if the terms are in a subquery. A compound
- * whose result could change stays as it is, and so does a recursive query; SQLite refuses both.
+ * whose result could change stays as it is, and so does a recursive query; SQLite refuses both. Where terms have columns of different
+ * affinity, SQLite compares the compound's column with the affinity of any of them, in its own plans as in nested ones.
  */
 export function nestCompounds(statement: Statement, mayCollate: () => boolean): Statement {
   const { tokens, text } = statement;

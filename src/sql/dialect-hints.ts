@@ -4,7 +4,14 @@ import { isOperator, isWord } from "./clauses.ts";
 import { ALLOWED_FUNCTIONS } from "./functions.ts";
 import { foldName } from "./identifier.ts";
 import type { LexerToken } from "./lexer.ts";
-import { CAST_TYPES, OTHER_FORMS, OTHER_FUNCTIONS, OTHER_STATEMENTS, SYSTEM_TABLES } from "./other-dialects.ts";
+import {
+  CAST_TYPES,
+  DESCRIBE_INSTEAD,
+  OTHER_FORMS,
+  OTHER_FUNCTIONS,
+  OTHER_STATEMENTS,
+  SYSTEM_TABLES,
+} from "./other-dialects.ts";
 import { pairParentheses } from "./parentheses.ts";
 import { suggestName } from "./suggest.ts";
 import { isKeyword } from "./syntax-errors.ts";
@@ -14,14 +21,31 @@ const MAX_HINTS = 3;
 const MAX_GAP_TOKENS = 6;
 const MAX_CAST_CHARACTERS = 60;
 
-/** Where a message sends an assistant that looks for system tables. */
-export const DESCRIBE_INSTEAD =
-  "For tables and columns, call the describe tool: with a source, then with source.table.";
-
 const REPLACEMENT_BY_FUNCTION = indexByWord(OTHER_FUNCTIONS);
 const ADVICE_BY_STATEMENT = indexByWord(OTHER_STATEMENTS);
 const CAST_BY_TYPE = indexByWord(CAST_TYPES);
-const FORMS = OTHER_FORMS.map(([pattern, form, replacement]) => ({ parts: pattern.split(" "), form, replacement }));
+
+interface Hint {
+  readonly form: string;
+  readonly replacement: string;
+}
+
+/** A form of another dialect, by the alternatives of each of its lexer tokens. */
+interface Form extends Hint {
+  readonly parts: readonly (readonly string[])[];
+}
+
+const FORMS: readonly Form[] = OTHER_FORMS.map(([pattern, form, replacement]) => ({
+  parts: pattern.split(" ").map((part) => part.split("|")),
+  form,
+  replacement,
+}));
+/** Alternatives of a first lexer token that no single text stands for. */
+const CLASSES = new Set(["#", "$", "[]", "?", "…"]);
+const FORMS_BY_FIRST_TEXT = Map.groupBy(
+  FORMS.flatMap((form) => (form.parts[0] ?? []).map((text) => ({ text, form }))),
+  ({ text }) => (CLASSES.has(text) ? "" : text),
+);
 
 function indexByWord(entries: readonly (readonly [words: string, value: string])[]): ReadonlyMap<string, string> {
   return new Map(entries.flatMap(([words, value]) => words.split(" ").map((word) => [word, value] as const)));
@@ -39,11 +63,6 @@ export function describeOtherDialect(tokens: readonly LexerToken[]): string {
   return texts.length === 0 ? "" : `In SQLite, ${texts.join("; ")}.`;
 }
 
-interface Hint {
-  readonly form: string;
-  readonly replacement: string;
-}
-
 function findFunctionHint(tokens: readonly LexerToken[], index: number, token: LexerToken): Hint | undefined {
   if (token.kind !== "word" || !isOperator(tokens[index + 1], "(")) return undefined;
   const replacement = REPLACEMENT_BY_FUNCTION.get(foldName(token.value));
@@ -51,13 +70,25 @@ function findFunctionHint(tokens: readonly LexerToken[], index: number, token: L
 }
 
 function findFormHint(tokens: readonly LexerToken[], index: number): Hint | undefined {
-  return FORMS.find(({ parts }) => matchesForm(tokens, index, parts));
+  // Nearly every lexer token begins no form.
+  const text = foldName(tokens[index]?.value ?? "");
+  const candidates = [...(FORMS_BY_FIRST_TEXT.get(text) ?? []), ...(FORMS_BY_FIRST_TEXT.get("") ?? [])];
+  return candidates.find(({ form: { parts } }) => matchesForm(tokens, index, parts) && !isOwnName(tokens, index, parts))
+    ?.form;
 }
 
-function matchesForm(tokens: readonly LexerToken[], index: number, parts: readonly string[]): boolean {
+/** Whether what looks like a form of one word is a name that the user gave or qualifies: `AS rownum`, `t.regexp`, `regexp.id`. */
+function isOwnName(tokens: readonly LexerToken[], index: number, parts: readonly unknown[]): boolean {
+  return (
+    parts.length === 1 &&
+    (isWord(tokens[index - 1], "as") || isOperator(tokens[index - 1], ".") || isOperator(tokens[index + 1], "."))
+  );
+}
+
+function matchesForm(tokens: readonly LexerToken[], index: number, parts: Form["parts"]): boolean {
   const [part, ...rest] = parts;
   if (part === undefined) return true;
-  if (part === "…")
+  if (part.includes("…"))
     return Array.from({ length: MAX_GAP_TOKENS }, (_value, gap) => index + gap).some((at) =>
       matchesForm(tokens, at, rest),
     );
@@ -65,10 +96,10 @@ function matchesForm(tokens: readonly LexerToken[], index: number, parts: readon
   return token !== undefined && matchesPart(token, part) && matchesForm(tokens, index + 1, rest);
 }
 
-function matchesPart(token: LexerToken, part: string): boolean {
+function matchesPart(token: LexerToken, alternatives: readonly string[]): boolean {
   const { kind, value } = token;
-  if (part === "?") return true;
-  return part.split("|").some((alternative) => {
+  return alternatives.some((alternative) => {
+    if (alternative === "?") return true;
     if (alternative === "#") return kind === "number";
     if (alternative === "$") return kind === "string";
     // A name in brackets has one quote more than its value on each side.

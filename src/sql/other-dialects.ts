@@ -243,12 +243,13 @@ export const SYSTEM_TABLES: ReadonlySet<string> = new Set(
   ].flatMap((names) => names.split(" ")),
 );
 
+/** Where a message sends an assistant that looks for system tables. */
+export const DESCRIBE_INSTEAD =
+  'For tables and columns, call the describe tool with dataset: "source", then "source.table".';
+
 /** What to do in place of a statement that is no SELECT, by its first word in lower case. */
 export const OTHER_STATEMENTS: readonly (readonly [words: string, advice: string])[] = [
-  [
-    "show describe desc pragma",
-    "For tables and columns, call the describe tool: with a source, then with source.table.",
-  ],
+  ["show describe desc pragma", DESCRIBE_INSTEAD],
   ["explain analyze", "Plans cannot be read: send the SELECT itself. The describe tool names indexes and sizes."],
   [
     "insert update delete merge replace upsert truncate create drop alter grant revoke",

@@ -105,6 +105,17 @@ export interface ViewForm {
   readonly orderSafe: readonly string[];
 }
 
+/** The form of a statement that nothing calls to change. */
+export const PLAIN_FORM: ViewForm = {
+  ruleIndexed: true,
+  materialized: false,
+  leftJoined: false,
+  fenced: false,
+  masksOnce: false,
+  ordering: "free",
+  orderSafe: [],
+};
+
 /** How to compose a guarded query. */
 export interface GuardOptions extends ViewForm {
   /** Random letters and digits that cannot be guessed, new for each query. */

@@ -3,12 +3,8 @@
 import { AppError } from "../errors.ts";
 import { byteLength } from "../lib/bytes.ts";
 import { QUERY_WORDS, isColumnStar, isName, isOperator } from "./clauses.ts";
-import {
-  DESCRIBE_INSTEAD,
-  describeOtherDialect,
-  describeOtherStatement,
-  describeUnreadableText,
-} from "./dialect-hints.ts";
+import { describeOtherDialect, describeOtherStatement, describeUnreadableText } from "./dialect-hints.ts";
+import { DESCRIBE_INSTEAD } from "./other-dialects.ts";
 import { ALLOWED_TABLE_FUNCTIONS } from "./functions.ts";
 import { foldName, findReservedPrefix } from "./identifier.ts";
 import { tokenize } from "./lexer.ts";

@@ -3,7 +3,7 @@
 import type { RowExpression } from "../policy/conditions.ts";
 import type { SavedQuery, TableDataset } from "../policy/model.ts";
 import { createGuardView } from "../policy/guard-view.ts";
-import { frameQuery, guardQuery, toSql } from "../sql/statement-guard.ts";
+import { PLAIN_FORM, frameQuery, guardQuery, toSql } from "../sql/statement-guard.ts";
 import type { GuardView } from "../sql/statement-guard.ts";
 import { quoteIdentifier } from "../sql/identifier.ts";
 import { parseTrustedStatement } from "../sql/statement.ts";
@@ -76,13 +76,7 @@ export async function compareSavedQueries(
     const options = {
       nonce: "start",
       maxReadRows: 1,
-      ruleIndexed: true,
-      materialized: false,
-      leftJoined: false,
-      fenced: false,
-      masksOnce: false,
-      ordering: "free",
-      orderSafe: [],
+      ...PLAIN_FORM,
       findStorageOrder: () => undefined,
     } as const;
     const framed = frameQuery(

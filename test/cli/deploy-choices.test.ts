@@ -100,10 +100,11 @@ describe("a refused deployment creates nothing and says", () => {
     words: string,
     args: readonly string[] = [],
     env: NodeJS.ProcessEnv = {},
+    exitCode = 1,
   ): Promise<void> => {
     const { status, output } = await project.deploy(args, undefined, env);
     expect(output).toContain(words);
-    expect(status).toBe(1);
+    expect(status).toBe(exitCode);
     // No stack trace.
     expect(output).not.toMatch(/^\s+at /m);
     expect(platform.changes).toEqual([]);
@@ -114,7 +115,7 @@ describe("a refused deployment creates nothing and says", () => {
     async () => {
       await expectRefused("CLOUDFLARE_API_TOKEN is not set", [], { CLOUDFLARE_API_TOKEN: "" });
       await expectRefused("Authentication error", [], { CLOUDFLARE_API_TOKEN: "another" });
-      await expectRefused("takes -- --env", ["--config", "sample/wrangler.jsonc"]);
+      await expectRefused("Unknown option '--config'.", ["--config", "sample/wrangler.jsonc"], {}, 2);
       await expectRefused("lower-case letters", ["--env", "Not one"]);
       await expectRefused("no file", ["--secrets-file", "missing.env"]);
       project.configure({ vars: { GATEHOUSE_SIGN_IN: "sample" } });

@@ -208,6 +208,23 @@ describe("npm run member and npm run token", () => {
     expect(refused.stderr).toContain("\\u{212a}ate@x.example is not an email address.");
   }, 120_000);
 
+  it("say which attributes a role still needs, and which roles the owner of a new token lacks", async () => {
+    const [, warning = "", effect] = await lines("member", "add", "new@x.example", "support");
+    expect(warning).toBe(
+      "warning: Rules of the role support grant nothing until new@x.example has the attribute region: npm run member -- set new@x.example region=<value>",
+    );
+    expect(effect).toBe("The change takes effect with the next request.");
+    await lines("member", "set", "new@x.example", "region=north");
+    expect((await lines("member", "add", "new@x.example", "support")).join()).not.toContain("warning");
+    await lines("member", "remove", "new@x.example");
+
+    const { accessToken } = await tokensFor({ origin: server.origin, send: fetch }, REVIEWER);
+    expect((await notesSeenBy(accessToken)).status).toBe(200);
+    const [first = ""] = await lines("token", "create", "report", "--owner", REVIEWER, "--role", "owner");
+    expect(first).toContain(`warning: ${REVIEWER} does not have the role owner now`);
+    expect(first).toContain(`npm run member -- add ${REVIEWER} owner`);
+  }, 60_000);
+
   it.each<[Script, readonly string[], number, string]>([
     ["member", [], 2, "Usage: npm run gatehouse -- member"],
     ["member", ["add", "ann@x.example"], 2, "Missing required argument 'role'."],

@@ -83,7 +83,7 @@ describe("npm run policy -- check", () => {
   it("warns about datasets, roles, members and rules without effect", () => {
     expect(warningsOf(policy)).toEqual([
       "shop.lonely: no rule allows reading it. Write a rule, or remove the dataset.",
-      'shop.shut: rules allow reading it, but it is hidden. Remove its "hidden": true, or leave it hidden.',
+      "shop.shut: rules allow reading it, but it is hidden. Open it, or leave it hidden: npm run gatehouse -- open shop.shut",
       "roles.idle: no member or group in the policy file has it, so only the members table can give it.",
       "roles: none has administers: true, so only npm run member can add members, and no setup code works.",
       "nobody@x.example: has no role and sees nothing.",

@@ -65,7 +65,7 @@ describe("introduce", () => {
 
   it("gives a user without roles no question and no source", async () => {
     const answer = await gatewayFor(sample).introduce(callerAs("guest@harbor.example"));
-    expect(answer).toEqual({ roles: [], sources: [], questions: [] });
+    expect(answer).toEqual({ roles: [], sources: [], questions: [], allHidden: null });
   });
 
   it("names no column that is masked, hidden, an id, or written by outsiders", async () => {

@@ -57,7 +57,12 @@ async function createTestPage(introduce: () => Promise<Introduction>) {
   return { send, end, csrf: session?.csrfToken ?? "", connections };
 }
 
-const introduceNothing = async (): Promise<Introduction> => ({ roles: [], sources: [], questions: [] });
+const introduceNothing = async (): Promise<Introduction> => ({
+  roles: [],
+  sources: [],
+  questions: [],
+  allHidden: null,
+});
 
 describe("the start page", () => {
   it("shows an error of the introduction together with the connections", async () => {
@@ -78,6 +83,16 @@ describe("the start page", () => {
     const html = await (await send("/")).text();
     expect(html).toContain("Your role here gives access to no data yet.");
     expect(html).toContain('<a href="mailto:it@example.com">it@example.com</a>');
+  });
+
+  it("says that nothing is open yet, and how the operator opens tables", async () => {
+    const { send } = await createTestPage(async () => ({
+      ...(await introduceNothing()),
+      allHidden: "16 tables, all hidden.",
+    }));
+    const html = await (await send("/")).text();
+    expect(html).toContain("Nothing is open yet.");
+    expect(html).toContain("16 tables, all hidden.");
   });
 
   it("shows why sign-in is refused to a user who is not signed in", async () => {

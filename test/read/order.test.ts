@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { mask, subject } from "../../src/config/define-gatehouse.ts";
 import { createGovernedMiddleware } from "../../src/read/governed-middleware.ts";
 import { OrderLeak } from "../../src/read/read-pipeline.ts";
+import { PLAIN_FORM } from "../../src/sql/statement-guard.ts";
 import type { Middleware } from "../../src/read/read-pipeline.ts";
 import { createReader } from "../support/governed.ts";
 import { listenedReader } from "../support/listened.ts";
@@ -204,15 +205,7 @@ describe("an index that could leak order", () => {
         ...context,
         request: {
           ...context.request,
-          form: {
-            ruleIndexed: true,
-            materialized: false,
-            leftJoined: false,
-            fenced: false,
-            masksOnce: false,
-            ordering: "free",
-            orderSafe: [],
-          },
+          form: PLAIN_FORM,
         },
       });
     const [, ...laterMiddleware] = createGovernedMiddleware({ allowsRecursion: false, maxSteps: 1e9 });

@@ -1,6 +1,6 @@
 // How a guarded statement is composed, and which limits it enforces.
 import { describe, expect, it } from "vitest";
-import { frameQuery, guardQuery, locateInStatement, toSql } from "../../src/sql/statement-guard.ts";
+import { PLAIN_FORM, frameQuery, guardQuery, locateInStatement, toSql } from "../../src/sql/statement-guard.ts";
 import type { GuardOptions, GuardView, GuardedQuery } from "../../src/sql/statement-guard.ts";
 import { createParameters } from "../../src/sql/parameters.ts";
 import type { SqlValue } from "../../src/sql/parameters.ts";
@@ -9,13 +9,7 @@ import { parseStatement } from "../../src/sql/statement.ts";
 const OPTIONS = {
   nonce: "abc",
   maxReadRows: 10,
-  ruleIndexed: true,
-  materialized: false,
-  leftJoined: false,
-  fenced: false,
-  masksOnce: false,
-  ordering: "free",
-  orderSafe: [],
+  ...PLAIN_FORM,
   findStorageOrder: () => undefined,
 } as const;
 
@@ -84,7 +78,8 @@ describe("guardQuery", () => {
     expect(() => guard(manyNames)).toThrow("too many different names");
     const viewsWithValue = [createView("select", (bound) => `SELECT ${bound.bind(1)}`)];
     const parameters = `SELECT ${Array(100).fill("?").join(",")}`;
-    expect(() => guard(parameters, Array<number>(100).fill(1), viewsWithValue)).toThrow("at most 99");
+    expect(() => guard(parameters, Array<number>(100).fill(1.5), viewsWithValue)).toThrow("fewer with fractions");
+    expect(guard(parameters, Array<number>(100).fill(1), viewsWithValue).parameters).toHaveLength(2);
   });
 
   it("refuses thousands of parameters before it composes a statement", () => {

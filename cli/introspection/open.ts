@@ -1,0 +1,181 @@
+// `gatehouse open <source.table[.column]> …`: removes `hidden` from introspected tables and columns, and says what becomes visible to whom.
+import { existsSync, readdirSync } from "node:fs";
+import path from "node:path";
+import type { Policy } from "../../src/policy/model.ts";
+import { suggestName } from "../../src/sql/suggest.ts";
+import { CliError, usageError } from "../kit/cli-error.ts";
+import type { Output } from "../kit/output.ts";
+import { disclosureText, roleView, rowsText } from "../policy-report/words.ts";
+import { loadOwnConfig } from "../project/policy-file.ts";
+import { root } from "../project/tools.ts";
+import { restoreOnFailure } from "./configuration.ts";
+import { SCHEMA_FOLDER, listWrittenFiles, readSourceFile, writeSourceFile } from "./files.ts";
+import type { ColumnInput, TableInput } from "./guess.ts";
+
+/** A table to open, or with `column` one of its columns. */
+interface Target {
+  readonly source: string;
+  readonly table: string;
+  readonly column?: string;
+}
+
+type SourceData = NonNullable<ReturnType<typeof readSourceFile>>;
+type Sources = ReadonlyMap<string, SourceData>;
+
+/**
+ * Opens tables and columns. With `allButPersonal`, opens every table of the named sources, or of all, without the columns that introspection
+ * keeps hidden. Throws `CliError` and changes nothing when a name is unknown.
+ */
+export async function openDatasets(names: readonly string[], allButPersonal: boolean): Promise<Output> {
+  const sources = readSources();
+  const targets = allButPersonal ? listTables(sources, names) : names.map((name) => findTarget(sources, name));
+  if (targets.length === 0) throw usageError(`Name what to open: ${listSome(listNames(sources)).join(", ")}.`);
+  requireOpenTables(sources, targets);
+  const changed = [...sources].flatMap(([source, data]) => {
+    const own = targets.filter((target) => target.source === source);
+    return own.length === 0 ? [] : [[source, openTargets(data, own)] as const];
+  });
+  let policy: Policy | undefined;
+  await restoreOnFailure(
+    changed.flatMap(([source]) => listWrittenFiles(root, source)),
+    async () => {
+      for (const [source, data] of changed) await writeSourceFile(root, source, data);
+      // A policy that does not start is not left behind.
+      ({ policy } = await loadOwnConfig());
+    },
+  );
+  return describeOpened(new Map(changed), targets, policy);
+}
+
+function readSources(): Sources {
+  const folder = path.join(root, SCHEMA_FOLDER);
+  const names = existsSync(folder) ? readdirSync(folder).filter((file) => file.endsWith(".json")) : [];
+  if (names.length === 0)
+    throw new CliError("No database is declared yet.", { hint: "Declare one: npm run introspect -- crm.sqlite" });
+  return new Map(
+    names.flatMap((file) => {
+      const source = path.basename(file, ".json");
+      const data = readSourceFile(root, source);
+      return data === undefined ? [] : [[source, data]];
+    }),
+  );
+}
+
+function listTables(sources: Sources, names: readonly string[]): readonly Target[] {
+  const unknown = names.find((name) => !sources.has(name));
+  if (unknown !== undefined)
+    throw new CliError(`There is no source ${unknown}. There are: ${[...sources.keys()].join(", ")}.`);
+  return [...sources]
+    .filter(([source]) => names.length === 0 || names.includes(source))
+    .flatMap(([source, { tables }]) => Object.keys(tables).map((table) => ({ source, table })));
+}
+
+/** Finds what a name means. Names of tables and columns may contain dots; a table comes before a column of another one. */
+function findTarget(sources: Sources, name: string): Target {
+  for (const [source, { tables }] of sources) {
+    if (!name.startsWith(`${source}.`)) continue;
+    const rest = name.slice(source.length + 1);
+    if (Object.hasOwn(tables, rest)) return { source, table: rest };
+    for (const [table, { columns }] of Object.entries(tables)) {
+      const column = rest.startsWith(`${table}.`) ? rest.slice(table.length + 1) : undefined;
+      if (column !== undefined && Object.hasOwn(columns, column)) return { source, table, column };
+    }
+  }
+  if (sources.has(name))
+    throw new CliError(
+      `${name} is a source. Name its tables, or open all: npm run gatehouse -- open ${name} --all-but-personal`,
+    );
+  const candidates = listNames(sources);
+  const suggestion = suggestName(name, candidates);
+  const hint =
+    suggestion === undefined ? `There are: ${listSome(candidates).join(", ")}.` : `Did you mean ${suggestion}?`;
+  throw new CliError(`There is no table or column ${name}.`, { hint });
+}
+
+function listNames(sources: Sources): readonly string[] {
+  return [...sources].flatMap(([source, { tables }]) =>
+    Object.entries(tables).flatMap(([table, { columns }]) => [
+      `${source}.${table}`,
+      ...Object.keys(columns).map((column) => `${source}.${table}.${column}`),
+    ]),
+  );
+}
+
+const MAX_LISTED_NAMES = 8;
+
+function listSome(names: readonly string[]): readonly string[] {
+  return names.length <= MAX_LISTED_NAMES ? names : [...names.slice(0, MAX_LISTED_NAMES), "…"];
+}
+
+/** Refuses a column of a table that stays hidden: opening the table with it would show columns that were not named. */
+function requireOpenTables(sources: Sources, targets: readonly Target[]): void {
+  for (const { source, table, column } of targets) {
+    const isHidden = sources.get(source)?.tables[table]?.hidden === true;
+    const isNamed = targets.some(
+      (target) => target.source === source && target.table === table && target.column === undefined,
+    );
+    if (column !== undefined && isHidden && !isNamed)
+      throw new CliError(`The table ${source}.${table} is hidden, so its column would stay hidden.`, {
+        hint: `Open both: npm run gatehouse -- open ${source}.${table} ${source}.${table}.${column}`,
+      });
+  }
+}
+
+function openTargets(data: SourceData, targets: readonly Target[]): SourceData {
+  const tables = Object.entries(data.tables).map(([table, declared]): [string, TableInput] => {
+    const own = targets.filter((target) => target.table === table);
+    if (own.length === 0) return [table, declared];
+    const opened = own.some(({ column }) => column === undefined) ? show(declared) : declared;
+    const columns = Object.entries(opened.columns).map(([name, column]): [string, ColumnInput] => [
+      name,
+      own.some((target) => target.column === name) ? show(column) : column,
+    ]);
+    return [table, { ...opened, columns: Object.fromEntries(columns) }];
+  });
+  return { ...data, tables: Object.fromEntries(tables) };
+}
+
+function show<Declared extends { hidden?: boolean | undefined }>({ hidden: _hidden, ...rest }: Declared) {
+  return rest;
+}
+
+/** What one role sees of a dataset. */
+interface Reader {
+  readonly role: string;
+  /** The row rule in the form of SQL, or `all`. */
+  readonly rows: string;
+  /** The visible columns by name: `clear`, or the mask. */
+  readonly columns: Readonly<Record<string, string>>;
+}
+
+function describeOpened(sources: Sources, targets: readonly Target[], policy: Policy | undefined): Output {
+  const opened = Map.groupBy(targets, ({ source, table }) => `${source}.${table}`);
+  const datasets = [...opened].map(([dataset, [target]]) => {
+    const columns = Object.entries(sources.get(target?.source ?? "")?.tables[target?.table ?? ""]?.columns ?? {});
+    const hidden = columns.filter(([, column]) => column.hidden === true).map(([name]) => name);
+    return { dataset, hidden, readers: policy === undefined ? [] : listReaders(policy, dataset) };
+  });
+  const lines = datasets.flatMap(({ dataset, hidden, readers }) => [
+    `${dataset} is open.`,
+    ...readers.map((reader) => `  The role ${reader.role} sees ${describeReader(reader)}.`),
+    ...(readers.length === 0 ? ["  No role may read it: write a rule for it in src/gatehouse.config.ts."] : []),
+    ...(hidden.length === 0 ? [] : [`  Still hidden: ${hidden.join(", ")}.`]),
+  ]);
+  const last = "A running npm start shows it after a restart. npm run policy -- check shows what each role sees.";
+  return { lines: [...lines, last], data: { datasets } };
+}
+
+function describeReader({ rows, columns }: Reader): string {
+  const names = Object.entries(columns).map(([name, shownAs]) => (shownAs === "clear" ? name : `${name} (${shownAs})`));
+  return `${names.join(", ") || "no column"}${rows === "all" ? "" : ` of the rows where ${rows}`}`;
+}
+
+function listReaders(policy: Policy, dataset: string): readonly Reader[] {
+  return policy.roles.flatMap(({ name }): Reader[] => {
+    const view = roleView(policy, name, dataset);
+    if (view.kind !== "rows") return [];
+    const shown = [...view.columns].filter(([, disclosure]) => disclosure.kind !== "hidden");
+    const columns = Object.fromEntries(shown.map(([column, disclosure]) => [column, disclosureText(disclosure)]));
+    return [{ role: name, rows: rowsText(view.rows), columns }];
+  });
+}

@@ -1,0 +1,61 @@
+// `npm run introspect -- file --reload`: takes a changed file in place of the one that was loaded, and keeps what the operator did.
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { copyRepository, runScript } from "../support/node/copy.ts";
+
+const dir = mkdtempSync(path.join(tmpdir(), "gatehouse-reload-"));
+const copy = path.join(dir, "gatehouse");
+const introspect = async (...args: readonly string[]) => runScript(copy, "cli/main.ts", "introspect", ...args);
+
+interface SchemaFile {
+  tables: Record<string, { hidden?: boolean; columns: Record<string, Record<string, unknown>> }>;
+}
+
+beforeAll(async () => copyRepository(copy), 60_000);
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+describe("npm run introspect", () => {
+  it(
+    "replaces the data of a changed file with --reload, and keeps what was opened and written",
+    { timeout: 120_000 },
+    async () => {
+      const weekly = path.join(dir, "weekly.db");
+      const change = (sql: string): void => {
+        const database = new DatabaseSync(weekly);
+        database.exec(sql);
+        database.close();
+      };
+      change(`CREATE TABLE places (ID INTEGER PRIMARY KEY, city TEXT, old TEXT); INSERT INTO places VALUES (1, 'Arden', 'x');
+      CREATE TABLE trips (id INTEGER PRIMARY KEY, place INTEGER REFERENCES Places(id)); INSERT INTO trips VALUES (1, 1);
+      CREATE TABLE gone (id INTEGER PRIMARY KEY);`);
+      await introspect(weekly);
+      const weeklyFile = path.join(copy, "src/introspected-schema/weekly.json");
+      const readWeekly = (): SchemaFile => JSON.parse(readFileSync(weeklyFile, "utf8"));
+      expect(readWeekly().tables["trips"]?.columns["place"]).toMatchObject({ references: "places.ID" });
+      await runScript(copy, "cli/main.ts", "open", "weekly.places");
+      const opened = readFileSync(weeklyFile, "utf8");
+      expect((await introspect(weekly)).stdout).toContain("The file is loaded already, unchanged");
+      expect(readFileSync(weeklyFile, "utf8")).toBe(opened);
+
+      change(`ALTER TABLE places DROP COLUMN old; ALTER TABLE places ADD COLUMN country TEXT; DROP TABLE gone;
+      CREATE TABLE fresh (id INTEGER PRIMARY KEY); INSERT INTO places VALUES (2, 'Glen', 'Eire'), (3, 'Bay', NULL);`);
+      const { stderr } = await introspect(weekly);
+      expect(stderr).toContain("has changed since it was loaded into WEEKLY_DB.");
+      expect(stderr).toContain("--as WEEKLY_DB --reload");
+      expect(readFileSync(weeklyFile, "utf8")).toBe(opened);
+
+      const { stdout } = await introspect(weekly, "--reload");
+      expect(stdout).toContain("Loaded 4 rows into the local database WEEKLY_DB.");
+      expect(stdout).toContain("Added, and hidden: fresh, places.country.");
+      expect(stdout).toContain("Removed, as the database no longer has them: gone, places.old.");
+      expect(stdout).toContain("What you opened stays open.");
+      const { tables } = readWeekly();
+      expect(Object.keys(tables)).toEqual(["fresh", "places", "trips"]);
+      expect([tables["places"]?.hidden, tables["places"]?.columns["country"]?.["hidden"]]).toEqual([undefined, true]);
+      expect((await introspect("WEEKLY_DB", "--reload")).stderr).toContain("--reload takes the file to load");
+    },
+  );
+});
