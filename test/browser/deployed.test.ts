@@ -13,6 +13,7 @@ describe("a deployment without sources", () => {
     expect(await page.getByRole("heading", { level: 1 }).textContent()).toBe("Newcomers Ltd: a new Gatehouse");
     expect(await page.locator(".steps .copy").allTextContents()).toEqual([
       "npm run introspect -- crm.sqlite",
+      "npm run gatehouse -- open crm.orders crm.customers",
       "npm run policy -- check",
       "npm run deploy",
     ]);
