@@ -206,12 +206,11 @@ async function readLocal({ binding, added, file, reload, say }: LocalRead): Prom
         `The load of ${record.path} into ${binding} did not end. Start it again: npm run introspect -- ${record.path} --as ${binding}.`,
       );
     // When the binding is not declared yet, a run has failed after its load, and nothing uses the data.
-    if (record !== undefined && (!record.isComplete || added !== undefined)) {
-      say(`The last load into ${binding} did not end. Removing what it loaded, and starting from the beginning.`);
-      await discardLoad(database, record);
-    }
-    if (reload && file !== undefined && record?.isComplete === true && added === undefined) {
-      requireStopped(stateDir);
+    const isUnfinished = record !== undefined && (!record.isComplete || added !== undefined);
+    if (file !== undefined && record !== undefined && (isUnfinished || reload)) {
+      if (isUnfinished)
+        say(`The last load into ${binding} did not end. Removing what it loaded, and starting from the beginning.`);
+      else requireStopped(stateDir);
       await discardLoad(database, record);
       return await loadFile(database, binding, file, say);
     }

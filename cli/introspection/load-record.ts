@@ -76,13 +76,20 @@ export async function endLoad(target: TargetDatabase): Promise<void> {
   await target.prepare(`UPDATE ${LOAD_TABLE} SET complete = 1`).all();
 }
 
-/** Removes the tables of a load, and then its record. Other tables stay. */
+/** Removes the tables of a load. Its record stays and says that the load did not end, until the next load begins. Other tables stay. */
 export async function discardLoad(target: TargetDatabase, { objects }: LoadRecord): Promise<void> {
+  await target.prepare(`UPDATE ${LOAD_TABLE} SET complete = 0`).all();
+  const present = await listTables(target);
+  await dropTables(
+    target,
+    present.filter((name) => objects.includes(name) || name.startsWith(STAGING_PREFIX)),
+  );
+}
+
+/** Lists the names of a database's tables. */
+export async function listTables(target: TargetDatabase): Promise<readonly string[]> {
   const { results } = await target.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all();
-  const present = results.map((row) => String(Object(row).name));
-  const loaded = present.filter((name) => objects.includes(name) || name.startsWith(STAGING_PREFIX));
-  await dropTables(target, loaded);
-  await target.prepare(`DROP TABLE ${LOAD_TABLE}`).all();
+  return results.map((row) => String(Object(row).name));
 }
 
 /** Drops tables in one transaction, children before parents if they are listed in the order in which they were created. */

@@ -7,7 +7,7 @@ import { tokenize } from "../../src/sql/lexer.ts";
 import type { TargetDatabase } from "./copy-rows.ts";
 import { withoutUnknownCollations } from "./declaration.ts";
 import { RefusedFile, confineToReading } from "./file-authorizer.ts";
-import { beginLoad, endLoad } from "./load-record.ts";
+import { beginLoad, endLoad, listTables } from "./load-record.ts";
 import type { LoadedFile } from "./load-record.ts";
 import { TableLoader } from "./load-tables.ts";
 import type { SourceTable } from "./load-tables.ts";
@@ -55,7 +55,7 @@ export interface Loaded {
 }
 
 /**
- * Copies what the file has to the target, which has none of its tables. An object that cannot be copied is left out and named. Throws
+ * Copies what the file has to the target. An object that cannot be copied is left out and named. Throws
  * when the target stops answering; the record of the load then says that it did not end.
  */
 export async function loadInto(target: TargetDatabase, opened: OpenedFile, file: LoadedFile): Promise<Loaded> {
@@ -67,9 +67,12 @@ export async function loadInto(target: TargetDatabase, opened: OpenedFile, file:
     const reason = reasonToSkip(kind, name);
     if (reason !== undefined) leftOut.push({ name, reason });
   }
-  const isLoaded = ({ kind, name }: SchemaObject): boolean =>
+  const isLoadable = ({ kind, name }: SchemaObject): boolean =>
     kind === "table" && !shadows.has(foldName(name)) && !isInternal(name) && reasonToSkip(kind, name) === undefined;
-  const tables = objects.filter(isLoaded);
+  // The record lists what the load creates, so that a table of the operator is never taken for one of it.
+  const taken = new Set((await listTables(target)).map(foldName));
+  const [present, tables] = partition(objects.filter(isLoadable), ({ name }) => taken.has(foldName(name)));
+  leftOut.push(...present.map(({ name }) => ({ name, reason: PRESENT_REASON })));
   await beginLoad(
     target,
     file,
@@ -99,6 +102,12 @@ export async function loadInto(target: TargetDatabase, opened: OpenedFile, file:
 function toSourceTable({ name, sql }: SchemaObject, indexes: readonly SchemaObject[]): SourceTable {
   const { sql: usable, unknown } = withoutUnknownCollations(sql);
   return { name, sql: usable, indexes, ...(unknown.length === 0 ? {} : { note: collationReason(unknown) }) };
+}
+
+const PRESENT_REASON = "is in the local database already, from another source than the file, and was kept.";
+
+function partition<Item>(items: readonly Item[], matches: (item: Item) => boolean): readonly [Item[], Item[]] {
+  return [items.filter(matches), items.filter((item) => !matches(item))];
 }
 
 /** Tables that wrangler made, and not the file's author. */

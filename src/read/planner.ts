@@ -51,8 +51,8 @@ export function planner({ maxSteps }: PlannerOptions): Middleware {
       fenced && mayApplyRuleLate(request.statement) && schema.use((copy) => needsFenceIfLeftJoined(copy, request));
     const firstForm = { ...PLAIN_FORM, fenced };
     const firstQuery = buildGuardedQuery(context, firstForm);
-    const tables = listReferencedTables(request).join(",");
-    const key = `${buildStatementKey(firstQuery, request.nonce)} ${tables} ${leftFenced}`;
+    const tables = listReferencedTables(request);
+    const key = JSON.stringify([buildStatementKey(firstQuery, request.nonce), tables, leftFenced]);
     const first = { form: firstForm, query: firstQuery };
     const plan = schema.use((copy): Plan & Partial<Candidate> => {
       const cachedPlan = request.sortsViews ? undefined : plans.get(copy, key);

@@ -6,11 +6,13 @@ import type { GuardView, GuardedQuery } from "./statement-guard.ts";
 import { findWithQueries } from "./defined-names.ts";
 import { foldName } from "./identifier.ts";
 import { ROWID_NAMES } from "./rowid-names.ts";
+import { isOutage, isTimeout, readSqliteMessage } from "./d1-messages.ts";
 import { describeOtherDialect, isSystemTable, suggestFunction } from "./dialect-hints.ts";
 import { DESCRIBE_INSTEAD } from "./other-dialects.ts";
 import { LIMIT_MESSAGE_PATTERNS } from "./limit-problems.ts";
 import { explainSyntaxError } from "./syntax-errors.ts";
 import { listVisibleColumns, suggestColumn } from "./visible-columns.ts";
+import { writeName } from "./name-writer.ts";
 import { suggestName } from "./suggest.ts";
 import type { Statement } from "./statement.ts";
 
@@ -135,11 +137,11 @@ function describeColumns(name: string, names: ReadableNames): string {
 /** Suggests the table or WITH query that the user probably meant, and lists the readable tables. */
 function describeTables(name: string, { tables, withQueries }: ReadableNames): string {
   const suggestion = suggestName(name, [...withQueries, ...tables]);
-  return `${suggestion === undefined ? "" : ` Did you mean ${suggestion}?`}${listNames(tables, "Tables")}`;
+  return `${suggestion === undefined ? "" : ` Did you mean ${writeName(suggestion)}?`}${listNames(tables, "Tables")}`;
 }
 
 function listNames(names: readonly string[], title: string): string {
-  const listed = names.slice(0, MAX_LISTED).join(", ");
+  const listed = names.slice(0, MAX_LISTED).map(writeName).join(", ");
   const more = names.length > MAX_LISTED ? ` and ${names.length - MAX_LISTED} more` : "";
   return names.length === 0 ? "" : ` ${title}: ${listed}${more}.`;
 }
@@ -192,17 +194,6 @@ const SCHEMA_MESSAGE =
 /** A column that a guard view reads no longer exists in its table. */
 const MISSING_VIEW_COLUMN = /^no such column: main\./;
 
-/** The database failed, not the query. */
-const UNAVAILABLE = new RegExp(
-  [
-    "overloaded|Network connection lost|storage operation exceeded timeout|reset because|Internal error in D1|internal error",
-    "is busy|SQLITE_BUSY|SQLITE_IOERR|SQLITE_FULL",
-  ].join("|"),
-  "i",
-);
-const TIMED_OUT =
-  /exceeded its CPU time limit|exceeded its memory limit|query timed? ?out|statement (?:execution )?time/i;
-
 /** The parts of a request that messages depend on. */
 interface ProblemContext {
   readonly statement: Statement;
@@ -229,7 +220,7 @@ export function createInvalidSqlError(
  * SQLite had accepted.
  */
 export function classifyDatabaseError(thrown: unknown, context: ProblemContext, query: GuardedQuery): SqlProblem {
-  if (UNAVAILABLE.test(readRawMessage(thrown)) && !TIMED_OUT.test(readSqliteMessage(thrown))) {
+  if (isOutage(thrown)) {
     const message = "The database does not answer at the moment. Try again in a minute.";
     return {
       phase: "prepare",
@@ -278,7 +269,9 @@ function classifyText(
     suggestColumn: (name: string) => suggestColumn(statement, { name, offset }, query.usedViews),
     tables: views.map((view) => view.name),
     withQueries: [...findWithQueries(statement.tokens)].map((name) => statement.names.get(name) ?? name),
-    keys: query.usedViews.flatMap(({ name, key }) => (key === undefined ? [] : [`${name}.${key}`])),
+    keys: query.usedViews.flatMap(({ name, key }) =>
+      key === undefined ? [] : [`${writeName(name)}.${writeName(key)}`],
+    ),
   };
   const deniedMatch = new RegExp(`^no such table: (?:main\\.)?denied_${nonce}_([0-9]+)$`).exec(text);
   if (deniedMatch !== null)
@@ -312,7 +305,7 @@ function classifyText(
   const runPattern = RUN_MESSAGE_PATTERNS.find(([pattern]) => pattern.test(text));
   if (runPattern !== undefined)
     return createRunProblem(runPattern[1], cause, text.includes(buildMissingTokenMarker(nonce)));
-  if (TIMED_OUT.test(text))
+  if (isTimeout(text))
     return createPrepareProblem("The query took too long. Narrow it with a WHERE on an indexed column.", cause);
   const preparePattern = PREPARE_MESSAGE_PATTERNS.find(([pattern]) => pattern.test(text));
   if (preparePattern !== undefined) return createPrepareProblem(preparePattern[1], cause);
@@ -351,7 +344,7 @@ function formatMissingTable(name: string, names: ReadableNames): string {
   const table = name.split(".").at(-1) ?? name;
   if (table === name) return `There is no table ${name} here that you may read.${describeTables(name, names)}`;
   const readable = names.tables.find((candidate) => foldName(candidate) === foldName(table));
-  if (readable !== undefined) return `Write the table's name without the source before it: ${table}.`;
+  if (readable !== undefined) return `Write the table's name without the source before it: ${writeName(readable)}.`;
   return [
     `Write table names without the source before them; there is no table ${table} here that you may read.`,
     describeTables(table, names),
@@ -373,18 +366,6 @@ function restateError(error: AppError, publicMessage: string, isMissing: boolean
   return error instanceof MissingTableError
     ? new MissingTableError(error.table, publicMessage, error.cause)
     : createQueryFailedError(publicMessage, error.cause, isMissing);
-}
-
-function readRawMessage(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : "";
-}
-
-/** Unwraps SQLite's text from D1's message, such as `D1_ERROR: no such column: x at offset 12: SQLITE_ERROR`. */
-function readSqliteMessage(thrown: unknown): string {
-  return readRawMessage(thrown)
-    .replace(/^D1_(?:EXEC_)?ERROR: /, "")
-    .replace(/: SQLITE_[A-Z_]+(?: \(extended: [A-Z_]+\))?$/, "")
-    .replace(/ at offset \d+$/, "");
 }
 
 /** Whether every part of a name, which may have dots, occurs in the user's text. */

@@ -3,12 +3,13 @@ import { isOperator, isWord } from "./clauses.ts";
 import { foldName } from "./identifier.ts";
 import type { LexerToken } from "./lexer.ts";
 
-/** Words that SQLite takes as names only in double quotes, as far as columns and tables have such names. */
+/** Words that SQLite takes as names only in double quotes. */
 const KEYWORDS = new Set(
   [
-    "add all alter and as between case check collate commit constraint create default delete distinct drop else escape exists",
-    "foreign from group having in index insert into is isnull join limit not notnull null on or order primary references select",
-    "set table then to transaction union unique update using values when where",
+    "add all alter and as autoincrement between case check collate commit constraint create default deferrable delete distinct",
+    "drop else escape except exists foreign from group having in index insert intersect into is isnull join limit not nothing",
+    "notnull null on or order primary references returning select set table then to transaction union unique update using",
+    "values when where",
   ].flatMap((words) => words.split(" ")),
 );
 

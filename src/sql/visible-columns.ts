@@ -4,6 +4,7 @@ import { dropAlias, isColumnStar, isName, isOperator } from "./clauses.ts";
 import type { TokenRange } from "./clauses.ts";
 import { TABLE_FUNCTION_COLUMNS } from "./functions.ts";
 import { foldName } from "./identifier.ts";
+import { writeName } from "./name-writer.ts";
 import { suggestName } from "./suggest.ts";
 import { outlineQueries } from "./query-outline.ts";
 import type { OutlinedQuery, OutlinedSource, QueryOutline, QueryTerm } from "./query-outline.ts";
@@ -34,6 +35,9 @@ interface VisibleSource {
   readonly columns: readonly string[];
 }
 
+/** Maximum places of a name that are looked at: each costs time, and the name usually means the same in all. */
+const MAX_PLACES = 20;
+
 type View = Pick<GuardView, "name" | "columns">;
 
 /** Lists the columns that could be meant; undefined if the name is not found. */
@@ -55,14 +59,14 @@ export function suggestColumn(statement: Statement, missing: MissingColumn, view
     sources: [],
   };
   const { column, qualifier } = splitName(missing.name);
-  const write = (name: string): string => statement.names.get(name) ?? name;
+  const write = (name: string): string => writeName(statement.names.get(name) ?? name);
   const qualify = ({ exposedName }: VisibleSource, name: string): string =>
-    exposedName === "" ? name : `${write(exposedName)}.${name}`;
+    exposedName === "" ? writeName(name) : `${write(exposedName)}.${writeName(name)}`;
   if (qualifier === "") {
     const name = suggestName(column, visible.columns);
     if (name === undefined) return "";
     const [owner, ...others] = visible.sources.filter(({ columns }) => columns.includes(name));
-    return ` Did you mean ${owner !== undefined && others.length > 0 ? qualify(owner, name) : name}?`;
+    return ` Did you mean ${owner !== undefined && others.length > 0 ? qualify(owner, name) : writeName(name)}?`;
   }
   const { sources } = visible;
   const meant = sources.filter(({ exposedName }) => exposedName === qualifier);
@@ -111,7 +115,7 @@ function findVisible(
     const isHere = offset === undefined ? isName(token) && foldName(token.value) === column : token.start === offset;
     return isHere ? [index] : [];
   });
-  const found = places.map((index) => reader.readVisible(index, qualifier));
+  const found = places.slice(0, MAX_PLACES).map((index) => reader.readVisible(index, qualifier));
   return found.find(({ columns }) => !columns.some((candidate) => foldName(candidate) === column)) ?? found[0];
 }
 

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { openStorage } from "../../cli/local-server/local.ts";
 import { copyRepository, runScript } from "../support/node/copy.ts";
 
 const dir = mkdtempSync(path.join(tmpdir(), "gatehouse-reload-"));
@@ -56,6 +57,42 @@ describe("npm run introspect", () => {
       expect(Object.keys(tables)).toEqual(["fresh", "places", "trips"]);
       expect([tables["places"]?.hidden, tables["places"]?.columns["country"]?.["hidden"]]).toEqual([undefined, true]);
       expect((await introspect("WEEKLY_DB", "--reload")).stderr).toContain("--reload takes the file to load");
+    },
+  );
+
+  it(
+    "starts a load that was killed from the beginning, and keeps a table that the operator made",
+    { timeout: 120_000 },
+    async () => {
+      const killed = path.join(dir, "killed.db");
+      const database = new DatabaseSync(killed);
+      database.exec("CREATE TABLE own (id INTEGER PRIMARY KEY); CREATE TABLE rows (id INTEGER PRIMARY KEY, note TEXT)");
+      database.exec("INSERT INTO rows VALUES (1, 'a'), (2, 'b'); INSERT INTO own VALUES (7)");
+      database.close();
+      await introspect(killed);
+      const run = async (sql: string): Promise<unknown> => {
+        const storage = await openStorage(path.join(copy, "wrangler.jsonc"), path.join(copy, ".wrangler", "state"), {});
+        try {
+          const local = await storage.getD1Database("KILLED_DB");
+          const results = await local.batch(sql.split(";").map((part) => local.prepare(part)));
+          return results.at(-1)?.results;
+        } finally {
+          await storage.dispose();
+        }
+      };
+      const record = "UPDATE _gatehouse_load SET complete = 0, objects = json_array('rows')";
+      await run(
+        `${record}; DELETE FROM rows; DROP TABLE own; CREATE TABLE own (mine TEXT); INSERT INTO own VALUES ('x')`,
+      );
+      const { stdout } = await introspect(killed);
+      expect(stdout).toContain("The last load into KILLED_DB did not end.");
+      expect(stdout).toContain("own is in the local database already");
+      expect(await run("SELECT (SELECT count(*) FROM rows) AS rows, (SELECT mine FROM own) AS own")).toEqual([
+        { rows: 2, own: "x" },
+      ]);
+      expect(await run("SELECT complete, objects FROM _gatehouse_load")).toEqual([
+        { complete: 1, objects: '["rows"]' },
+      ]);
     },
   );
 });

@@ -8,13 +8,17 @@ const config = buildPolicy({
   tables: {
     invoices: { id: key(NUMBER), buyer: TEXT, cents: NUMBER },
     contacts: { email: TEXT, city: TEXT, secret: TEXT },
+    "order lines": { "first name": TEXT, order: NUMBER, plain: TEXT },
   },
-  roles: { reader: [allow("shop.invoices"), allow("shop.contacts", { hidden: ["secret"] })] },
+  roles: {
+    reader: [allow("shop.invoices"), allow("shop.contacts", { hidden: ["secret"] }), allow("shop.order lines")],
+  },
 });
 const { outcome } = createReader(config);
 
 beforeAll(async () => {
   await env.SHOP_DB.exec("CREATE TABLE invoices (id INTEGER PRIMARY KEY, buyer TEXT, cents INTEGER)");
+  await env.SHOP_DB.exec('CREATE TABLE "order lines" ("first name" TEXT, "order" INTEGER, plain TEXT)');
   await env.SHOP_DB.exec("CREATE TABLE contacts (email TEXT, city TEXT, secret TEXT)");
 });
 
@@ -58,6 +62,25 @@ describe("the message about a missing column", () => {
     ["WITH s(amount) AS (SELECT cents FROM invoices) SELECT amont FROM s", "amount"],
   ])("suggests the name of a WITH query's column for %s", async (sql, name) => {
     expect(await outcome("reader", sql)).toContain(`Did you mean ${name}?`);
+  });
+
+  it.each([
+    ['SELECT ordr FROM "order lines"', 'Did you mean "order"?'],
+    ['SELECT "first name", plin FROM "order lines"', 'Columns: "first name", "order", plain.'],
+    ['SELECT l.first_name FROM "order lines" l', 'Did you mean l."first name"?'],
+    ['SELECT "order lines".ordr FROM "order lines"', 'Did you mean "order lines"."order"?'],
+    ["SELECT 1 FROM orderlines", 'Did you mean "order lines"?'],
+  ])("writes the names as SQL can use them for %s", async (sql, expected) => {
+    expect(await outcome("reader", sql)).toContain(expected);
+  });
+
+  it.each([
+    ["SELECT json_extract('{}', 'overloaded')", "an invalid path"],
+    ["SELECT json_extract('{}', 'query timed out')", "an invalid path"],
+    ["SELECT overloaded FROM invoices", "There is no column overloaded"],
+    ["SELECT json_extract('{}', 'Network connection lost. reset because')", "an invalid path"],
+  ])("takes no word of the user's for a failure of the database: %s", async (sql, expected) => {
+    expect(await outcome("reader", sql)).toMatch(new RegExp(`^query_failed: .*${expected}`));
   });
 
   it("lists no column for a source without names", async () => {
