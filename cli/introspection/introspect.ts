@@ -262,7 +262,7 @@ async function loadFile(database: LocalDatabase, binding: string, file: SourceFi
     throw new CliError(`The file could not be loaded: ${messageOf(error)}`);
   });
   if (loaded.tables === 0) {
-    const reasons = loaded.leftOut.map(({ name, reason }) => `\n- ${name} ${reason}`);
+    const reasons = [...loaded.notes, ...loaded.leftOut].map(({ name, reason }) => `\n- ${name} ${reason}`);
     throw new CliError(`The file could not be loaded: it has no table that D1 can hold.${reasons.join("")}`);
   }
   say(`Loaded ${loaded.rows} rows into the local database ${binding}.`);

@@ -33,6 +33,25 @@ const CHANGE = new RegExp(
 const VIRTUAL_ROW =
   /^INSERT\s+INTO\s+sqlite_(?:schema|master)\b[^']*VALUES\s*\(\s*'table'\s*,\s*'(?:[^']|'')*'\s*,\s*'(?:[^']|'')*'\s*,\s*0\s*,\s*'((?:[^']|'')*)'\s*\)\s*$/i;
 
+/** Statements and clauses that only dumps of another database have, by its name. */
+const OTHER_DATABASES: ReadonlyMap<string, readonly RegExp[]> = new Map([
+  [
+    "MySQL",
+    [/\bAUTO_INCREMENT\b|\bENGINE\s*=|\bUNSIGNED\b/i, /^(?:UN)?LOCK\s+TABLES\b|^SET\s+(?:NAMES|FOREIGN_KEY_CHECKS)\b/i],
+  ],
+  [
+    "SQL Server",
+    [/^(?:GO|USE\s+\[|SET\s+(?:ANSI_NULLS|QUOTED_IDENTIFIER|IDENTITY_INSERT))/i, /\[dbo\]|\bIDENTITY\s*\(\d/i],
+  ],
+  [
+    "PostgreSQL",
+    [
+      /^(?:COPY\s|SET\s+\w+\s*(?:=|TO\b)|SELECT\s+pg_catalog\.|\\)|::regclass\b/i,
+      /^CREATE\s+(?:EXTENSION|SEQUENCE|TYPE|FUNCTION|SCHEMA|DATABASE)\b/i,
+    ],
+  ],
+]);
+
 /** Runs the bytes of a dump. Throws `RefusedFile`, or SQLite's first error when the dump created no table. */
 export function runDump(database: DatabaseSync, bytes: Buffer): DumpOutcome {
   const run = new DumpRun(database);
@@ -58,6 +77,8 @@ class DumpRun {
   readonly #missing = new Set<string>();
   readonly #failures = new Map<string, { count: number; readonly first: string }>();
   #firstError: unknown;
+  /** The other database that the dump seems to be from. */
+  #origin: string | undefined;
 
   constructor(database: DatabaseSync) {
     this.#database = database;
@@ -87,7 +108,7 @@ class DumpRun {
       if (unknown.length > 0) this.#notes.push({ name, reason: collationReason(unknown) });
     } catch (error) {
       if (error instanceof RefusedFile) throw error;
-      this.#firstError ??= error;
+      this.#noteError(error, sql);
       if (kind === "VIRTUAL TABLE") return this.#skipVirtual(sql);
       this.#skipped.push({ name, reason: `could not be created: ${messageOf(error)}.` });
       if (kind === "TABLE") this.#missing.add(foldName(name));
@@ -115,16 +136,26 @@ class DumpRun {
       this.#run(sql);
     } catch (error) {
       if (error instanceof RefusedFile) throw error;
-      this.#firstError ??= error;
+      this.#noteError(error, sql);
       const failure = this.#failures.get(target);
       if (failure === undefined) this.#failures.set(target, { count: 1, first: messageOf(error) });
       else failure.count += 1;
     }
   }
 
+  #noteError(error: unknown, sql: string): void {
+    this.#firstError ??= error;
+    this.#origin ??= [...OTHER_DATABASES].find(([, signs]) => signs.some((sign) => sign.test(sql)))?.[0];
+  }
+
   finish(): DumpOutcome {
     const isEmpty = this.#database.prepare("SELECT 1 FROM sqlite_schema").get() === undefined;
     if (isEmpty && this.#firstError !== undefined && this.#skipped.length === 0) throw this.#firstError;
+    if (this.#origin !== undefined)
+      this.#notes.push({
+        name: "The dump",
+        reason: `seems to be of ${this.#origin}. Only SQL of SQLite loads whole: convert it to an SQLite file first, and load that.`,
+      });
     for (const [target, { count, first }] of this.#failures) {
       const name = target === "" ? "The dump" : target;
       this.#notes.push({

@@ -249,6 +249,25 @@ describe("dumps", () => {
     await expectSame(loaded, "t", "u");
   });
 
+  it.each([
+    [
+      "MySQL",
+      "CREATE TABLE t (a int unsigned NOT NULL AUTO_INCREMENT, PRIMARY KEY (a)) ENGINE=InnoDB; CREATE TABLE u (a);",
+    ],
+    ["PostgreSQL", "SET statement_timeout = 0; CREATE TABLE u (a); INSERT INTO u VALUES (E'x');"],
+    ["SQL Server", "CREATE TABLE [dbo].[t] ([a] INT IDENTITY(1,1)); CREATE TABLE u (a);"],
+  ])("names the database that a dump seems to be of: %s", async (database, text) => {
+    const loaded = await d1.loadDump(text);
+    expect(saidOf(loaded, "The dump").join()).toContain(`seems to be of ${database}.`);
+  });
+
+  it("does not take a failed statement of SQLite for one of another database", async () => {
+    const loaded = await d1.loadDump(
+      "CREATE TABLE t (a PRIMARY KEY); INSERT INTO t VALUES (1); INSERT INTO t VALUES (1);",
+    );
+    expect(saidOf(loaded, "The dump")).toEqual([]);
+  });
+
   it("runs no PRAGMA of a dump", async () => {
     const loaded = await d1.loadDump(
       "PRAGMA user_version = 7; PRAGMA journal_mode = DELETE; PRAGMA writable_schema = ON; CREATE TABLE t (a);",
@@ -282,7 +301,7 @@ describe("a load that was killed", () => {
       expect(record).toMatchObject({ path: file, objects: ["a", "b"] });
       await discardLoad(target, record);
       expect((await readDatabase(target)).tables.map(({ name }) => name)).toEqual(["by_hand"]);
-      expect(await readLoadRecord(target)).toBeUndefined();
+      expect((await readLoadRecord(target))?.isComplete).toBe(false);
     }
     const { results } = await target
       .prepare("SELECT (SELECT count(*) FROM a) AS a, (SELECT count(*) FROM b) AS b")
