@@ -2,6 +2,7 @@
 import packageJson from "../package.json" with { type: "json" };
 import { addDeploy } from "./commands/deploy.ts";
 import { addDoctor } from "./commands/doctor.ts";
+import { addExplainQuery } from "./commands/explain-query.ts";
 import { addIntrospect } from "./commands/introspect.ts";
 import { addMember } from "./commands/member.ts";
 import { addMigrate } from "./commands/migrate.ts";
@@ -9,6 +10,7 @@ import { addNewTool } from "./commands/new-tool.ts";
 import { addOpen } from "./commands/open.ts";
 import { addPolicy } from "./commands/policy.ts";
 import { addQuarantine } from "./commands/quarantine.ts";
+import { addRemove } from "./commands/remove.ts";
 import { addReset } from "./commands/reset.ts";
 import { addSetupVoid } from "./commands/setup-void.ts";
 import { addStart } from "./commands/start.ts";
@@ -22,8 +24,8 @@ export function createProgram(): CliCommand {
     .version(packageJson.version, "-V, --version", "show the version")
     .usage("<command> [options]")
     .examples("npm run gatehouse -- introspect crm.sqlite", "npm run gatehouse -- member add --help");
-  for (const add of [addStart, addIntrospect, addOpen, addPolicy, addMember, addToken, addDeploy, addDoctor])
-    add(program);
-  for (const add of [addMigrate, addSetupVoid, addQuarantine, addReset, addNewTool]) add(program);
+  for (const add of [addStart, addIntrospect, addOpen, addPolicy, addExplainQuery, addMember, addToken]) add(program);
+  for (const add of [addDeploy, addDoctor, addMigrate, addSetupVoid, addQuarantine]) add(program);
+  for (const add of [addRemove, addReset, addNewTool]) add(program);
   return program;
 }

@@ -38,12 +38,9 @@ class RemoteStatement implements D1PreparedStatement {
     return (column === undefined ? row : (row[column] ?? null)) as T | null;
   }
 
-  raw<T = unknown[]>(options: { columnNames: true }): Promise<[string[], ...T[]]>;
-  raw<T = unknown[]>(options?: { columnNames?: false }): Promise<T[]>;
-  async raw<T = unknown[]>({ columnNames = false }: { columnNames?: boolean } = {}): Promise<T[] | [string[], ...T[]]> {
-    const { results } = await this.all();
-    const rows = results.map((row) => Object.values(row) as T);
-    return columnNames ? [Object.keys(results[0] ?? {}), ...rows] : rows;
+  /** The API gives rows as objects, which lose columns of the same name. */
+  async raw(): Promise<never> {
+    throw new TypeError("the platform's query API has no raw rows");
   }
 }
 

@@ -53,6 +53,12 @@ export const CUSTOM_TOOLS: readonly Tool[] = [${list}];
 `;
 }
 
+/** Lists the names of the custom tools. */
+function listTools(): readonly string[] {
+  const files = existsSync(FOLDER) ? readdirSync(FOLDER) : [];
+  return files.filter((file) => file.endsWith(".ts")).map((file) => path.basename(file, ".ts"));
+}
+
 /** Creates the tool's file and lists it. Throws `CliError` for an invalid, reserved or taken name. */
 export async function createCustomTool(name: string): Promise<string> {
   if (!/^[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*$/.test(name) || name.length > 60)
@@ -60,13 +66,13 @@ export async function createCustomTool(name: string): Promise<string> {
   if (RESERVED_NAMES.includes(name)) throw new CliError(`The name ${name} is reserved. Choose another name.`);
   const file = path.join(FOLDER, `${name}.ts`);
   if (existsSync(file)) throw new CliError(`src/server/tools/custom/${name}.ts already exists.`);
+  const others = listTools();
+  const alike = others.find((other) => camel(other) === camel(name));
+  if (alike !== undefined)
+    throw new CliError(`The tool ${alike} has the same name in code, ${camel(alike)}Tool. Choose another name.`);
   mkdirSync(FOLDER, { recursive: true });
   writeFileSync(file, toolText(name));
-  const names = readdirSync(FOLDER)
-    .filter((entry) => entry.endsWith(".ts"))
-    .map((entry) => path.basename(entry, ".ts"))
-    .toSorted();
-  writeFileSync(LIST, listText(names));
+  writeFileSync(LIST, listText([...others, name].toSorted()));
   await runTool("prettier", ["--write", "--log-level", "warn", file, LIST]);
   return [
     `src/server/tools/custom/${name}.ts: created, and listed in src/server/tools/custom-tools.ts.`,

@@ -1,6 +1,6 @@
 // Reads and writes the files of introspection: one JSON file per source, which operators edit, and the module that combines them, which
 // they do not edit.
-import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { format, resolveConfig } from "prettier";
 import { parseD1Source } from "../../src/policy/policy-schema.ts";
@@ -41,14 +41,29 @@ export function listWrittenFiles(root: string, source: string): readonly string[
 
 /** Writes the file of a source and the module that imports it. Each file is replaced as a whole. */
 export async function writeSourceFile(root: string, source: string, data: D1SourceInput): Promise<void> {
-  const folder = path.join(root, SCHEMA_FOLDER);
-  const others = existsSync(folder) ? readdirSync(folder).filter((file) => file.endsWith(".json")) : [];
-  const sources = new Set([source, ...others.map((file) => path.basename(file, ".json"))]);
+  const sources = new Set([source, ...listSources(root)]);
   const [dataFile = "", moduleFile = ""] = listWrittenFiles(root, source);
   const json = await formatText(dataFile, JSON.stringify(data, null, JSON_INDENT));
   const module = await formatText(moduleFile, moduleOf([...sources].toSorted()));
   replaceFile(dataFile, json);
   replaceFile(moduleFile, module);
+}
+
+/** Removes the file of a source, and writes the module without it. */
+export async function removeSourceFile(root: string, source: string): Promise<void> {
+  const others = listSources(root).filter((name) => name !== source);
+  const [dataFile = "", moduleFile = ""] = listWrittenFiles(root, source);
+  const module = await formatText(moduleFile, moduleOf(others.toSorted()));
+  // The module comes first: it must not import a file that is gone.
+  replaceFile(moduleFile, module);
+  rmSync(dataFile);
+}
+
+/** Lists the introspected sources. */
+export function listSources(root: string): readonly string[] {
+  const folder = path.join(root, SCHEMA_FOLDER);
+  const files = existsSync(folder) ? readdirSync(folder).filter((file) => file.endsWith(".json")) : [];
+  return files.map((file) => path.basename(file, ".json"));
 }
 
 async function formatText(file: string, text: string): Promise<string> {
@@ -86,6 +101,7 @@ function moduleOf(sources: readonly string[]): string {
   ].join("");
 }
 
-function roleOf(source: string): string {
+/** Names the role that reads a source. */
+export function roleOf(source: string): string {
   return `${source.replaceAll("_", "-")}-reader`;
 }

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
 import type { Policy } from "../../src/policy/model.ts";
+import { foldName } from "../../src/sql/identifier.ts";
 import { suggestName } from "../../src/sql/suggest.ts";
 import { CliError, usageError } from "../kit/cli-error.ts";
 import type { Output } from "../kit/output.ts";
@@ -86,10 +87,30 @@ function findTarget(sources: Sources, name: string): Target {
       `${name} is a source. Name its tables, or open all: npm run gatehouse -- open ${name} --all-but-personal`,
     );
   const candidates = listNames(sources);
-  const suggestion = suggestName(name, candidates);
+  const suggestions = suggestNames(name, candidates);
   const hint =
-    suggestion === undefined ? `There are: ${listSome(candidates).join(", ")}.` : `Did you mean ${suggestion}?`;
+    suggestions.length === 0
+      ? `There are: ${listSome(candidates).join(", ")}.`
+      : `Did you mean ${listSome(suggestions).join(" or ")}?`;
   throw new CliError(`There is no table or column ${name}.`, { hint });
+}
+
+/** Suggests the names that end with a name without its source or table, or else the one that resembles it, with or without them. */
+function suggestNames(name: string, candidates: readonly string[]): readonly string[] {
+  const findEnding = (ending: string): readonly string[] =>
+    candidates.filter((candidate) => foldName(candidate).endsWith(`.${foldName(ending)}`));
+  const ended = findEnding(name);
+  if (ended.length > 0) return ended;
+  const whole = suggestName(name, candidates);
+  if (whole !== undefined) return [whole];
+  const part = suggestName(name, [...new Set(candidates.flatMap(listEndings))]);
+  return part === undefined ? [] : findEnding(part);
+}
+
+/** Lists what follows each dot of a name. */
+function listEndings(name: string): readonly string[] {
+  const parts = name.split(".");
+  return parts.slice(1).map((_part, index) => parts.slice(index + 1).join("."));
 }
 
 function listNames(sources: Sources): readonly string[] {

@@ -93,8 +93,9 @@ function reasonToLeaveOut(type: string, name: string): string | null {
   return invisibleReason(name);
 }
 
-/** Refuses names with invisible characters: the operator could not see which table they open. */
+/** Refuses names with invisible characters: the operator could not see which table they open. And the one that an object cannot hold. */
 function invisibleReason(name: string): string | null {
+  if (name === "__proto__") return "has a name that a policy file cannot hold.";
   const codePoint = firstInvisible(name);
   return codePoint === undefined ? null : `has an invisible character in its name (${codePoint}).`;
 }

@@ -57,11 +57,23 @@ function rephrase(message: string): string {
 export async function runProgram(program: CliCommand, args: readonly string[]): Promise<ExitCode> {
   try {
     if (args.length === 0) program.outputHelp();
-    else await program.parseAsync(args, { from: "user" });
+    else await program.parseAsync(withoutVainHelp(program, args), { from: "user" });
     return EXIT_CODES.ok;
   } catch (error) {
     return reportFailure(error);
   }
+}
+
+/** Leaves out --help after an unknown command, for which commander would show the help of the group around it. */
+function withoutVainHelp(program: CliCommand, args: readonly string[]): readonly string[] {
+  let group: Command = program;
+  for (const arg of args.filter((candidate) => !candidate.startsWith("-"))) {
+    if (group.commands.length === 0) return args;
+    const command = group.commands.find((candidate) => candidate.name() === arg);
+    if (command === undefined) return args.filter((candidate) => candidate !== "--help" && candidate !== "-h");
+    group = command;
+  }
+  return args;
 }
 
 /** Prints a failure: a problem with its next step, a defect with its stack. */

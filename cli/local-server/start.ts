@@ -16,6 +16,7 @@ import { CLIENT_DOCUMENTS_VARIABLE } from "../../src/sign-in/sign-in-settings.ts
 import { listReachableGuides } from "../../src/pages/client-guides.ts";
 import { CliError } from "../kit/cli-error.ts";
 import { buildWorker, root } from "../project/tools.ts";
+import { describeEmptyDatabase } from "./empty-database.ts";
 import { localClientDocuments } from "./client-documents.ts";
 import type { LocalClientDocuments } from "./client-documents.ts";
 import { loadOwnConfig, requireBindings } from "../project/policy-file.ts";
@@ -152,10 +153,16 @@ async function prepareStorage(
 /** Throws `CliError` when the policy file does not match the local databases. */
 async function requireDeclaredSchema(storage: Miniflare, { policy }: Gatehouse): Promise<void> {
   const problems: string[] = [];
-  for (const { name, binding } of policy.sources.filter((candidate) => candidate.kind === "d1")) {
+  for (const source of policy.sources.filter((candidate) => candidate.kind === "d1")) {
+    const { name, binding } = source;
     const datasets = policy.datasets.filter((dataset) => dataset.kind === "table" && dataset.source === name);
     const tables = datasets.filter((dataset) => dataset.kind === "table");
     const database = await storage.getD1Database(binding);
+    const empty = tables.length === 0 ? undefined : await describeEmptyDatabase(database, source);
+    if (empty !== undefined) {
+      problems.push(`- sources.${name}: ${empty}`);
+      continue;
+    }
     const queries = policy.queries.filter((query) => query.source === name);
     const schemaProblems = await compareSchema(database, tables);
     const ruleProblems = await compareExpressions(database, listRowExpressions(policy, name));

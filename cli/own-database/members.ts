@@ -8,13 +8,13 @@ import {
   listAdministeringRoles,
   overriddenWarnings,
   requireAttributes,
-  requireEmailAddress,
   requireRole,
 } from "../../src/policy/member-input.ts";
 import type { ListedMember } from "../../src/members/member-row.ts";
 import { addRole, removeMember, removeRole, setAttributes } from "../../src/members/member-statements.ts";
 import type { ChangeAuthor } from "../../src/members/member-statements.ts";
-import { CliError } from "../kit/cli-error.ts";
+import { usageError } from "../kit/cli-error.ts";
+import { parseEmailArgument } from "../kit/email-argument.ts";
 import { problemLines } from "./members-table.ts";
 import { OPERATOR } from "./own-database.ts";
 import type { OwnDatabase } from "./own-database.ts";
@@ -23,7 +23,7 @@ import type { Output } from "../kit/output.ts";
 /** Gives a role. Throws `AppError` for an invalid address or an unknown role. */
 export async function addMemberRole(database: OwnDatabase, text: string, role: string): Promise<readonly string[]> {
   const { policy } = database.config;
-  const email = requireEmailAddress(text);
+  const email = parseEmailArgument(text);
   requireRole(policy, role);
   await database.members.applyChange(addRole(email, role, now()));
   // From now on an administering role is or was held, so the setup code must not create another owner.
@@ -60,7 +60,7 @@ export async function setMemberAttributes(
   texts: readonly string[],
 ): Promise<readonly string[]> {
   const { policy } = database.config;
-  const email = requireEmailAddress(address);
+  const email = parseEmailArgument(address);
   const attributes = Object.fromEntries(texts.map((text) => parseAttribute(policy, text)));
   const names = Object.keys(attributes);
   const overridden = overriddenWarnings(policy, email, names);
@@ -121,7 +121,7 @@ async function storedSpelling(database: OwnDatabase, text: string): Promise<stri
   const address = parseEmailAddress(text);
   if (address === text) return address;
   const stored = await findMember(database, text);
-  return stored === undefined ? requireEmailAddress(text) : text;
+  return stored === undefined ? parseEmailArgument(text) : text;
 }
 
 const attributeValue = z.union([
@@ -137,7 +137,7 @@ const attributeValue = z.union([
  */
 function parseAttribute(policy: Policy, text: string): [string, z.output<typeof attributeValue> | null] {
   const at = text.indexOf("=");
-  if (at < 1) throw new CliError(`${text} is not an attribute. Write name=value, or name= to remove the attribute.`);
+  if (at < 1) throw usageError(`${text} is not an attribute. Write name=value, or name= to remove the attribute.`);
   const [name, value] = [text.slice(0, at), text.slice(at + 1)];
   if (value === "") return [name, null];
   const parsed = attributeValue.safeParse(parseJson(value));

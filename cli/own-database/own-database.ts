@@ -2,6 +2,7 @@
 // through the platform's API. A change takes effect when the deployment propagates it. Asking it to do so needs no permission, as the
 // request only propagates stored changes.
 import path from "node:path";
+import type { Miniflare } from "miniflare";
 import { unstable_readConfig } from "wrangler";
 import sampleConfig from "../../sample/gatehouse.config.ts";
 import { DatabaseLayoutError, requireDatabaseLayout } from "../../src/app/database-layout-store.ts";
@@ -62,17 +63,31 @@ export async function withOwnDatabase<T>(
   const { remote = false, local = false, sample = false, env } = choice;
   if (remote && (local || sample))
     throw usageError("Choose one: --remote is the deployment; --local and --sample are on this machine.");
+  if (!remote) return withLocalDatabases({ sample, env }, async ({ own }) => work(own));
   const bound = await readBound(remote, sample, env);
-  if (remote) {
-    const database = await openAccountDatabase(bound.accountId, requireDeployed(bound));
-    return work(await openStores(database, bound.config, async () => propagateChanges(bound.url, true)));
-  }
+  const database = await openAccountDatabase(bound.accountId, requireDeployed(bound));
+  return work(await openStores(database, bound.config, async () => propagateChanges(bound.url, true)));
+}
+
+/** The databases of this machine. */
+export interface LocalDatabases {
+  readonly own: OwnDatabase;
+  readonly storage: Miniflare;
+}
+
+/** Runs `work` with the databases of this machine, and closes them afterwards. Throws `CliError` as `withOwnDatabase`. */
+export async function withLocalDatabases<T>(
+  { sample = false, env }: Pick<DatabaseChoice, "sample" | "env">,
+  work: (databases: LocalDatabases) => Promise<T>,
+): Promise<T> {
+  const bound = await readBound(false, sample, env);
   const stateDir = requireStateFolder();
   const storage = await openStorage(bound.configPath, stateDir, { environment: env });
   try {
     const database = await storage.getD1Database("GATEHOUSE_DB");
     const url = originOf(notedPort(stateDir));
-    return await work(await openStores(database, bound.config, async () => propagateChanges(url, false)));
+    const own = await openStores(database, bound.config, async () => propagateChanges(url, false));
+    return await work({ own, storage });
   } finally {
     await storage.dispose();
   }

@@ -1,13 +1,14 @@
 // Creates, lists and revokes personal access tokens for an operator.
 import type { RegisteredSubject } from "../../src/members/member-store.ts";
 import { resolveSubject } from "../../src/policy/evaluate.ts";
-import { requireEmailAddress, requireRole } from "../../src/policy/member-input.ts";
+import { requireRole } from "../../src/policy/member-input.ts";
 import { hashPat, generatePat } from "../../src/personal-access-tokens/pat-text.ts";
 import { describeAddress } from "../../src/lib/email-address.ts";
 import { newId } from "../../src/lib/ids.ts";
 import { describeInvisible, firstInvisible } from "../../src/lib/visible-text.ts";
 import { describePatCap } from "../../src/personal-access-tokens/pat-statements.ts";
-import { CliError } from "../kit/cli-error.ts";
+import { CliError, usageError } from "../kit/cli-error.ts";
+import { parseEmailArgument } from "../kit/email-argument.ts";
 import { OPERATOR } from "./own-database.ts";
 import type { OwnedPat } from "../../src/personal-access-tokens/pat-store.ts";
 import type { OwnDatabase } from "./own-database.ts";
@@ -26,13 +27,13 @@ export async function createToken(database: OwnDatabase, { name, owner, roles, d
   for (const role of roles) requireRole(policy, role);
   const maxDays = Math.floor(limits.patMaxAgeSeconds / 86_400);
   const days = Number(text);
-  if (!Number.isInteger(days) || days < 1 || days > maxDays)
-    throw new CliError(`--days is ${text}. It takes a whole number from 1 to ${maxDays}.`);
-  if (name.trim() === "") throw new CliError("The name is empty.");
-  if (name.length > 100) throw new CliError("The name is longer than 100 characters.");
+  if (!/^[0-9]+$/.test(text) || days < 1 || days > maxDays)
+    throw usageError(`--days is ${text}. It takes a whole number from 1 to ${maxDays}.`);
+  if (name.trim() === "") throw usageError("The name is empty.");
+  if (name.length > 100) throw usageError("The name is longer than 100 characters.");
   const codePoint = firstInvisible(name);
-  if (codePoint !== undefined) throw new CliError(`The name ${describeInvisible(codePoint)}.`);
-  const email = requireEmailAddress(owner);
+  if (codePoint !== undefined) throw usageError(`The name ${describeInvisible(codePoint)}.`);
+  const email = parseEmailArgument(owner);
   const subject = await findOwner(database, email);
   const [id, token, nowMs] = [newId(), generatePat(), Date.now()];
   const times = { nowMs, expiresMs: nowMs + days * 86_400_000 };

@@ -3,7 +3,6 @@ import path from "node:path";
 import { listSignInWarnings } from "../../src/sign-in/sign-in-warnings.ts";
 import { foldAscii } from "../../src/lib/email-address.ts";
 import type { MemberRecord, Policy } from "../../src/policy/model.ts";
-import { requireEmailAddress } from "../../src/policy/member-input.ts";
 import type { ListedMember } from "../../src/members/member-row.ts";
 import { root } from "../project/tools.ts";
 import { problemLines, readMembersIfThere } from "../own-database/members-table.ts";
@@ -14,6 +13,7 @@ import { diffPolicies } from "./diff.ts";
 import { explainDecision, explanationLines, storedLines } from "./explain.ts";
 import { loadPolicyFile, loadRevision } from "./revision.ts";
 import { configuredSignIn } from "../local-server/sign-in.ts";
+import { parseEmailArgument } from "../kit/email-argument.ts";
 import type { Output } from "../kit/output.ts";
 import { printAside } from "../kit/terminal.ts";
 
@@ -58,7 +58,7 @@ interface Question {
 /** Explains what a user sees of a dataset, with their entry in the members table. */
 export async function explainAccess(question: Question, choice: DatabaseChoice): Promise<Output> {
   const { policy } = await loadPolicy(choice.sample === true);
-  const email = requireEmailAddress(question.email);
+  const email = parseEmailArgument(question.email);
   const members = await storedMembers(choice);
   const stored = members.find((member) => member.email === email);
   const supposed = { groups: question.groups, record: buildRecord(stored, question.roles) };

@@ -72,7 +72,12 @@ function discloseColumns(dataset: TableDataset, allow: Rule, deny: Rule | undefi
   return new Map(
     dataset.columns.map(({ name, hidden }): [string, Disclosure] => {
       const isHidden = hidden || allow.hidden.includes(name) || (deny?.hidden.includes(name) ?? false);
-      return [name, isHidden ? { kind: "hidden" } : (allow.masks[name] ?? { kind: "clear" })];
+      return [
+        name,
+        isHidden
+          ? { kind: "hidden" }
+          : ((Object.hasOwn(allow.masks, name) ? allow.masks[name] : undefined) ?? { kind: "clear" }),
+      ];
     }),
   );
 }

@@ -3,12 +3,13 @@
 import type { Policy, SourceDeclaration, TableDataset } from "../policy/model.ts";
 import { listConditionColumns, listRowExpressions } from "../policy/conditions.ts";
 import { listMaskingTokenColumns } from "../masking-tokens/masking-token-columns.ts";
-import { createD1Source } from "../tables/d1-source.ts";
+import { createD1Explain, createD1Source } from "../tables/d1-source.ts";
 import type { RowRestrictedTable } from "../tables/rule-column-values.ts";
 import { createSchemaCache } from "../tables/schema-cache.ts";
 import { createKvDocuments } from "../documents/kv-documents.ts";
 import { createKvSource } from "../documents/kv-source.ts";
 import { createGovernedMiddleware } from "../read/governed-middleware.ts";
+import type { ReadTrace } from "../read/read-trace.ts";
 import type { Source } from "../read/source.ts";
 import type { OnRefusal } from "../sql/defence-refusal.ts";
 import { createEnginePool } from "../sql/engine/pool.ts";
@@ -36,6 +37,8 @@ interface SourceOptions {
   /** Continues work after the response was sent. */
   readonly waitUntil: (work: Promise<unknown>) => void;
   readonly index: IndexOptions;
+  /** Records reads of D1 sources, and has the database explain their statements in place of running them. */
+  readonly trace?: ReadTrace | undefined;
 }
 
 /** Where the document index is stored, and how often it is updated. */
@@ -47,7 +50,16 @@ export interface IndexOptions extends Pick<ReindexParts, "now" | "reindexDocumen
 export function openSources(
   policy: Policy,
   bindings: object,
-  { maxQuerySteps, maskingTokenKey, log, defenceLog, engines = createEnginePool(), waitUntil, index }: SourceOptions,
+  {
+    maxQuerySteps,
+    maskingTokenKey,
+    log,
+    defenceLog,
+    engines = createEnginePool(),
+    waitUntil,
+    index,
+    trace,
+  }: SourceOptions,
 ): readonly Source[] {
   return policy.sources.map((declaration): Source => {
     const binding: unknown = Reflect.get(bindings, declaration.binding);
@@ -67,8 +79,13 @@ export function openSources(
         allowsRecursion: declaration.recursion,
         maxSteps: maxQuerySteps,
         onRefusal: defenceLog?.(declaration.name),
+        trace,
       });
-      return createD1Source(declaration, tables, database, schemaCache, middleware, maskingTokens);
+      if (trace === undefined)
+        return createD1Source(declaration, tables, database, schemaCache, middleware, maskingTokens);
+      const tracedCache = trace.traceSchema(schemaCache);
+      const explain = createD1Explain(database, trace);
+      return createD1Source(declaration, tables, database, tracedCache, middleware, maskingTokens, explain);
     }
     if (!isKv(binding)) throw createBindingError(declaration, "a KV namespace", binding);
     const documentDataset = datasets.find((dataset) => dataset.kind === "documents");

@@ -64,16 +64,31 @@ export async function query(
   const statement = parseStatement(request.sql);
   const querySource =
     request.source === WORKSPACE ? await openResults(workspace, statement) : openTables(datasets, request);
-  const reading = querySource.source.read(querySource.tables, statement, request.params, {
+  const read = await readSource(querySource, datasets, statement, request);
+  const usedTables = querySource.tables.filter((table) => read.shape.reads.has(table.dataset.table));
+  const labelsByTable = new Map(usedTables.map((table) => [table.dataset.table, querySource.labelColumns(table)]));
+  const labels = labelRead(read, labelsByTable);
+  const provenance = querySource.buildProvenance(usedTables, labels);
+  return prepareAnswer(workspace, request, read, labels, provenance);
+}
+
+/** Reads a statement's rows from its source, and words refusals for the user. Errors: `limit_reached` and those of `TableSource.read`. */
+export async function readSource(
+  { source, tables }: Pick<QuerySource, "source" | "tables">,
+  datasets: VisibleDatasets,
+  statement: Statement,
+  request: Omit<QueryRequest, "sql" | "saved" | "shownRows">,
+): Promise<TableRead> {
+  const reading = source.read(tables, statement, request.params, {
     maxReadRows: request.storedRows,
     maxValueBytes: request.shownBytes,
     maxTotalBytes: request.storedBytes,
     bookmark: request.bookmark,
   });
-  const read = await withTimeout(reading, request.querySeconds).catch((error: unknown) => {
+  return withTimeout(reading, request.querySeconds).catch((error: unknown) => {
     const explained =
       request.source === WORKSPACE
-        ? explainMissingResult(error, querySource.tables)
+        ? explainMissingResult(error, tables)
         : addOtherSourceHint(error, datasets, request.source);
     // To the user, a denied table looks like a missing one, down to where else there is one. The audit record names the denial.
     const isRequested = (dataset: string): boolean => isNamed(statement, request.source, dataset);
@@ -83,11 +98,6 @@ export async function query(
         : undefined;
     throw denied !== undefined && denied.denials.length > 0 ? denied : explained;
   });
-  const usedTables = querySource.tables.filter((table) => read.shape.reads.has(table.dataset.table));
-  const labelsByTable = new Map(usedTables.map((table) => [table.dataset.table, querySource.labelColumns(table)]));
-  const labels = labelRead(read, labelsByTable);
-  const provenance = querySource.buildProvenance(usedTables, labels);
-  return prepareAnswer(workspace, request, read, labels, provenance);
 }
 
 function prepareAnswer(
@@ -123,7 +133,8 @@ function prepareAnswer(
   };
 }
 
-function isNamed(statement: Statement, source: string, dataset: string): boolean {
+/** Whether a statement over a source names this dataset of it. */
+export function isNamed(statement: Statement, source: string, dataset: string): boolean {
   return dataset.startsWith(`${source}.`) && statement.names.has(foldName(dataset.slice(source.length + 1)));
 }
 
@@ -149,7 +160,11 @@ async function openResults(workspace: WorkspaceAccess, { names }: Statement): Pr
   };
 }
 
-function openTables(datasets: VisibleDatasets, { source: name, saved }: QueryRequest): QuerySource {
+/** Finds the tables of a source that the user may query. Errors: `not_found`, and `invalid_input` for a source of documents. */
+export function openTables(
+  datasets: VisibleDatasets,
+  { source: name, saved }: Pick<QueryRequest, "source" | "saved">,
+): QuerySource {
   const sources = datasets.sources.filter((candidate): candidate is VisibleTables => candidate.kind === "d1");
   const visible = sources.find((candidate) => candidate.source.declaration.name === name);
   const readBy = saved === null ? FREE_FORM : buildSavedReadBy(saved);

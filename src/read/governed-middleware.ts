@@ -23,6 +23,7 @@ import { planner } from "./planner.ts";
 import { shape } from "./shape-layer.ts";
 import { usedColumns } from "./used-columns.ts";
 import type { PlannerOptions } from "./planner.ts";
+import type { ReadTrace, TracedLayer } from "./read-trace.ts";
 import { SchemaDrift, OrderLeak, UncountedBytes, buildGuardedQuery, compose } from "./read-pipeline.ts";
 import type { Middleware, ReadRequest } from "./read-pipeline.ts";
 import { mayLeakOrder, hasLeakingIndex, programLeaksOrder } from "./order-leak.ts";
@@ -33,15 +34,35 @@ export interface MiddlewareOptions extends PlannerOptions {
   readonly onRefusal?: OnRefusal | undefined;
   /** Whether recursive queries may run. Gatehouse cannot bound how long they take. */
   readonly allowsRecursion: boolean;
+  /** Records what each layer does. */
+  readonly trace?: ReadTrace | undefined;
 }
 
 /** Creates all layers after layer 1, which is `parseStatement`. */
 export function createGovernedMiddleware(options: MiddlewareOptions): readonly Middleware[] {
-  const { onRefusal = ignoreRefusal } = options;
+  const { onRefusal = ignoreRefusal, trace } = options;
+  const traced = (layer: TracedLayer, middleware: Middleware): Middleware =>
+    trace === undefined ? middleware : trace.traceLayer(layer, middleware);
+  const plannerLayer = planner({ maxSteps: options.maxSteps, onPlan: options.onPlan ?? trace?.onPlan });
   // One layer, so that nothing is planned before its size is bounded, and refusals by every later layer are reported.
   const planning: Middleware = (next) =>
-    compose([defenceReporting(onRefusal), expansionLimit(), usedColumns(), planner(options)], next);
-  return [planning, guard(), authorizer(options), shape(), exactValues(), verification(onRefusal)];
+    compose(
+      [
+        defenceReporting(onRefusal),
+        traced("expansion limit", expansionLimit()),
+        traced("used columns", usedColumns()),
+        traced("planner", plannerLayer),
+      ],
+      next,
+    );
+  return [
+    planning,
+    traced("guard views", guard()),
+    traced("authorizer", authorizer(options)),
+    traced("result shape", shape()),
+    traced("exact values", exactValues()),
+    traced("program check", verification(onRefusal)),
+  ];
 }
 
 const ignoreRefusal: OnRefusal = () => {};

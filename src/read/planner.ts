@@ -23,12 +23,15 @@ import { mayLeakOrder, planLeaksOrder } from "./order-leak.ts";
 import { createTooMuchWorkError } from "./too-much-work.ts";
 import { countMaskUses, estimateMaskFactor } from "./repeated-masks.ts";
 import type { MaskUses } from "./repeated-masks.ts";
+import type { PlannerReport } from "./read-trace.ts";
 import { buildEstimateOptions, listReferencedTables, valuesAffectEstimate } from "./estimate-options.ts";
 
 /** The settings of a source that the planner needs. */
 export interface PlannerOptions {
   /** Maximum steps of a query by the plan's estimate. */
   readonly maxSteps: number;
+  /** Receives the plan that was chosen, also one that is refused. */
+  readonly onPlan?: ((report: PlannerReport) => void) | undefined;
 }
 
 /** A form of the views, and log2 of the estimated steps of the statement in this form. */
@@ -41,7 +44,7 @@ interface Plan {
  * Chooses the form of the views by the plans that SQLite makes over the copy of the schema. Passes on the guarded query in this form.
  * Errors: `query_refused` when the estimate exceeds `maxSteps`.
  */
-export function planner({ maxSteps }: PlannerOptions): Middleware {
+export function planner({ maxSteps, onPlan }: PlannerOptions): Middleware {
   const plans = createStatementCache<Plan>();
   return (next) => async (context) => {
     const { schema, request } = context;
@@ -66,6 +69,15 @@ export function planner({ maxSteps }: PlannerOptions): Middleware {
     });
     const { form, compilation } = plan;
     const query = plan.query ?? buildGuardedQuery(context, form);
+    onPlan?.({
+      request,
+      query,
+      form,
+      stepsLog2: plan.stepsLog2,
+      maxSteps,
+      needsFence: fenced,
+      lines: plan.lines ?? [],
+    });
     if (plan.stepsLog2 > Math.log2(maxSteps)) {
       const { expensivePart } = schema.use((copy) => makePlan(createPlanning(copy, context, first), form));
       throw createTooMuchWorkError(expensivePart, { ...request, ...query });

@@ -1,5 +1,5 @@
 // The table source over a D1 database. It runs the statement that the middleware composed, in one transaction with its check
-// statements.
+// statements, or has the database explain it.
 import type { SourceDeclaration, TableDataset } from "../policy/model.ts";
 import { toSql } from "../sql/statement-guard.ts";
 import type { DriverValue } from "../sql/parameters.ts";
@@ -7,10 +7,11 @@ import { classifyDatabaseError } from "../sql/sql-problem.ts";
 import { DatabaseError } from "../read/read-pipeline.ts";
 import type { Execute, Middleware, SchemaCache } from "../read/read-pipeline.ts";
 import type { TableSource } from "../read/source.ts";
+import type { ReadTrace } from "../read/read-trace.ts";
 import { createTableSource } from "./table-source.ts";
 import type { MaskingTokens } from "./table-source.ts";
 
-/** Creates the source of one declared D1 binding behind the given middleware. */
+/** Creates the source of one declared D1 binding behind the given middleware. `execute` is the last step of its reads. */
 export function createD1Source(
   declaration: SourceDeclaration,
   datasets: readonly TableDataset[],
@@ -18,6 +19,7 @@ export function createD1Source(
   schemaCache: SchemaCache,
   middleware: readonly Middleware[],
   maskingTokens: MaskingTokens | null = null,
+  execute: Execute = createD1Execute(database),
 ): TableSource {
   return createTableSource({
     declaration,
@@ -25,7 +27,7 @@ export function createD1Source(
     schemaCache,
     middleware,
     maskingTokens,
-    execute: createD1Execute(database),
+    execute,
   });
 }
 
@@ -53,4 +55,31 @@ function createD1Execute(database: D1Database): Execute {
       bookmark: session.getBookmark(),
     };
   };
+}
+
+/**
+ * Creates a last step that does not run the statement: it runs the check statements, which read the schema and explain the program, and
+ * has the database explain the plan. The result has no rows. No row of the user's tables is read.
+ */
+export function createD1Explain(database: D1Database, trace: ReadTrace): Execute {
+  return trace.traceDatabase(async (context) => {
+    const { query, checkStatements, request } = context;
+    const plan = { sql: `EXPLAIN QUERY PLAN ${toSql(query)}`, parameters: query.parameters };
+    const statements = [...checkStatements, plan].map(({ sql, parameters }) =>
+      database.prepare(sql).bind(...parameters),
+    );
+    const results = await database.batch<Record<string, unknown>>(statements).catch((thrown: unknown) => {
+      throw new DatabaseError(classifyDatabaseError(thrown, request, query));
+    });
+    const records = results.map((result) => result.results);
+    trace.recordStatement(context, {
+      plan: (records.at(-1) ?? []).map(({ id, parent, detail }) => ({
+        id: Number(id),
+        parent: Number(parent),
+        detail: String(detail),
+      })),
+      instructions: records.at(-2)?.length ?? 0,
+    });
+    return { records: [], checkRecords: records.slice(0, -1), columns: [], bookmark: null };
+  });
 }

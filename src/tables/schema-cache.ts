@@ -95,7 +95,7 @@ export function createSchemaCache(
     const refused = schema.use((copy) => copy.uncopiedObjects);
     const tokenTableFault = maskingTokenColumns.length > 0 ? await findMaskingTokenFault(database) : undefined;
     if (tokenTableFault !== undefined) log(`sources.${declaration.name}: ${tokenTableFault}`);
-    for (const { message } of problems) log(message);
+    for (const message of new Set(problems.map((problem) => problem.message))) log(message);
     for (const { name, reason } of refused) log(`sources.${declaration.name}.tables.${name}: ${reason}`);
     latestCopy = schema;
     if (refresh !== undefined) refreshDueMs = refresh.now() + STATISTICS_MAX_AGE_MS;

@@ -38,7 +38,25 @@ export async function compareSchema(
     const { tableName, columnName } = row as { tableName: string; columnName: string };
     columns.set(tableName, [...(columns.get(tableName) ?? []), columnName]);
   }
+  if (columns.size === 0 && datasets.length > 0 && !(await hasTables(database)))
+    return datasets.map(({ table, source }) => ({
+      table,
+      message: `sources.${source}: the database is empty. Load its tables.`,
+    }));
   return datasets.flatMap((dataset) => compareTable(dataset, columns.get(dataset.table)));
+}
+
+/** Whether a database has tables besides those of SQLite, D1, wrangler and Gatehouse. */
+export async function hasTables(database: SchemaDatabase): Promise<boolean> {
+  const { results } = await database
+    .prepare(
+      "SELECT 1 FROM sqlite_schema WHERE type IN ('table', 'view') AND name <> 'd1_migrations' " +
+        "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\' " +
+        "AND name NOT LIKE '\\_gatehouse\\_%' ESCAPE '\\' LIMIT 1",
+    )
+    .bind()
+    .all();
+  return results.length > 0;
 }
 
 /** Lists the row rules in SQL that the database rejects. */

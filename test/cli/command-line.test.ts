@@ -77,6 +77,8 @@ describe("the help", () => {
 describe("wrong usage exits with 2, and prints to standard error", () => {
   it.each<[string, readonly string[], readonly string[]]>([
     ["an unknown command", ["membr", "list"], ["Unknown command 'membr'. Did you mean member?"]],
+    ["the help of an unknown command", ["tokn", "--help"], ["Unknown command 'tokn'. Did you mean token?"]],
+    ["the help of an unknown subcommand", ["token", "-h", "creat"], ["Unknown command 'creat'. Did you mean create?"]],
     ["an unknown subcommand", ["token", "creat"], ["Unknown command 'creat'. Did you mean create?"]],
     ["an unknown option", ["member", "list", "--jsn"], ["Unknown option '--jsn'. Did you mean --json?"]],
     [

@@ -330,6 +330,7 @@ describe("npm run new:tool", () => {
     await make("other-rows");
     expect((await make("table-rows")).stdout).toContain("src/server/tools/custom/table-rows.ts: created");
     expect((await make("table-rows")).stderr).toContain("already exists");
+    expect((await make("table_rows")).stderr).toContain("The tool table-rows has the same name in code");
     const list = readFileSync(path.join(copy, "src/server/tools/custom-tools.ts"), "utf8");
     expect(list).toContain("CUSTOM_TOOLS: readonly Tool[] = [otherRowsTool, tableRowsTool]");
   });

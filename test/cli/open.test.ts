@@ -70,6 +70,10 @@ describe("npm run gatehouse -- open", () => {
     [["clinic.visits", "clinic.visits.e_mail"], "Did you mean clinic.visits.email?"],
     [["clinic.visits.email"], "Open both: npm run gatehouse -- open clinic.visits clinic.visits.email"],
     [["clinic"], "npm run gatehouse -- open clinic --all-but-personal"],
+    [["visits"], "There is no table or column visits.\nDid you mean clinic.visits?"],
+    [["vistis"], "Did you mean clinic.visits?"],
+    [["minutes"], "Did you mean clinic.visits.minutes?"],
+    [["price.lst"], "Did you mean clinic.price.list"],
     [[], "Name what to open: clinic."],
     [["clinics", "--all-but-personal"], "There is no source clinics. There are: clinic."],
   ])("changes nothing for the arguments %j, and says what to do", async (args, message) => {

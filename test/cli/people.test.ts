@@ -228,7 +228,7 @@ describe("npm run member and npm run token", () => {
   it.each<[Script, readonly string[], number, string]>([
     ["member", [], 2, "Usage: npm run gatehouse -- member"],
     ["member", ["add", "ann@x.example"], 2, "Missing required argument 'role'."],
-    ["member", ["add", "ann", "owner"], 1, "ann is not an email address."],
+    ["member", ["add", "ann", "owner"], 2, "ann is not an email address."],
     ["member", ["add", "ann@x.example", "ownr"], 1, "There is no role ownr. There are: analyst, support, owner."],
     ["member", ["set", "ann@x.example", "team=blue"], 1, "The policy file declares no attribute team."],
     ["member", ["list", "--local", "--remote"], 2, "Choose one"],
@@ -249,19 +249,19 @@ describe("npm run member and npm run token", () => {
     [
       "member",
       ["add", "ann@x.example ", "owner"],
-      1,
+      2,
       "ann@x.example\\u{20} is not an email address. An address is written in ASCII",
     ],
-    ["token", ["create", "x", "--owner", "\u212Aate@x.example", "--role", "owner"], 1, "is not an email address."],
+    ["token", ["create", "x", "--owner", "\u212Aate@x.example", "--role", "owner"], 2, "is not an email address."],
     ["token", ["create", "x", "--role", "owner"], 2, "Required option '--owner <email>' not specified."],
-    ["token", ["create", "a\u202eb", "--owner", REVIEWER, "--role", "owner"], 1, "has an invisible character (U+202E)"],
+    ["token", ["create", "a\u202eb", "--owner", REVIEWER, "--role", "owner"], 2, "has an invisible character (U+202E)"],
     [
       "token",
       ["create", "a\u001b[2K", "--owner", REVIEWER, "--role", "owner"],
-      1,
+      2,
       "has an invisible character (U+001B)",
     ],
-    ["token", ["create", "  ", "--owner", REVIEWER, "--role", "owner"], 1, "The name is empty."],
+    ["token", ["create", "  ", "--owner", REVIEWER, "--role", "owner"], 2, "The name is empty."],
     ["member", ["set", "ann@x.example", "te\u001bam=blue"], 1, "no attribute teU+001Bam."],
     [
       "token",
@@ -269,7 +269,11 @@ describe("npm run member and npm run token", () => {
       1,
       "nobody@x.example has never signed in.",
     ],
-    ["token", ["create", "x", "--owner", REVIEWER, "--role", "owner", "--days", "91"], 1, "from 1 to 90"],
+    ["token", ["create", "x", "--owner", REVIEWER, "--role", "owner", "--days", "91"], 2, "from 1 to 90"],
+    ["token", ["create", "x", "--owner", REVIEWER, "--role", "owner", "--days", "1e1"], 2, "--days is 1e1."],
+    ["member", ["set", "ann@x.example", "x", "y"], 2, "x is not an attribute. Write name=value"],
+    ["member", ["remove", "ann"], 2, "ann is not an email address."],
+    ["policy", ["explain", "ann", "shop.customers"], 2, "ann is not an email address."],
   ])("npm run %s refuses %j with exit code %i and the message: %s", async (script, args, exitCode, problem) => {
     const { status, stderr } = await run(script, ...args);
     expect(status).toBe(exitCode);

@@ -76,10 +76,7 @@ describe("a remote database", () => {
       .bind(hostile, 1.5, null)
       .first();
     expect(row).toEqual({ text: hostile, number: 1.5, absent: null });
-    expect(await database.prepare("SELECT ? AS a, 2 AS b").bind(1).raw({ columnNames: true })).toEqual([
-      ["a", "b"],
-      [1, 2],
-    ]);
+    await expect(database.prepare("SELECT 1 AS a, 2 AS a").raw()).rejects.toThrow(TypeError);
     expect(await database.prepare("SELECT 7 AS a").first("a")).toBe(7);
     expect(await database.prepare("SELECT 7 AS a WHERE 0").first()).toBeNull();
   });

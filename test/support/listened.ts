@@ -20,7 +20,8 @@ interface Listened {
   readonly hold: () => () => void;
 }
 
-function listen(database: D1Database): Listened {
+/** Records the statements of a database. */
+export function listen(database: D1Database): Listened {
   const sent: string[] = [];
   let gate: Promise<void> = Promise.resolve();
   let batches = 0;

@@ -34,14 +34,16 @@ interface ToolDefinition<Input extends z.ZodObject> {
   readonly input: Input;
   /** Arguments that name something, for which "" means "not given". */
   readonly names?: NameArguments<Input>;
+  /** Which arguments belong together, for the message about an unknown argument. */
+  readonly usage?: string;
   /** Makes exactly one gateway call. */
   readonly run: (gateway: Gateway, caller: Caller, input: z.output<Input>) => Promise<CallToolResult>;
 }
 
 /** Defines a tool that only reads. */
 export function defineReadTool<Input extends z.ZodObject>(definition: ToolDefinition<Input>): Tool {
-  const { name, title, description, run } = definition;
-  const inputSchema = memoizeSchema(definition.input, definition.names);
+  const { name, title, description, usage, run } = definition;
+  const inputSchema = memoizeSchema(definition.input, definition.names, usage);
   return {
     name,
     register(server, { gateway, reporter }) {

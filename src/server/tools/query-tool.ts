@@ -27,6 +27,7 @@ export const queryTool = defineReadTool({
     limit: z.int().min(1).optional().describe("rows to show"),
   }),
   names: ["source", "saved"],
+  usage: "Give source and sql, or saved.",
   run: async (gateway, caller, { source, sql, saved, params = [], limit }) =>
     jsonResult(
       await gateway.query(caller, {

@@ -130,7 +130,20 @@ describe.each(ERAS)("a tool call in the %s era", (era) => {
 
   it("refuses an unknown argument even when it is null", async () => {
     const { text } = await call(era, "describe", { dataset: null, table: null });
-    expect(text).toContain('Unrecognized key: "table"');
+    expect(text).toContain('Unrecognized key: "table". The arguments are: dataset.');
+  });
+
+  it("lists the right arguments when some are unknown, with those that were meant", async () => {
+    expect(await call(era, "query", { sources: "shop", query: "SELECT 1" })).toEqual({
+      isError: true,
+      text: [
+        'Input validation error: Invalid arguments for tool query: Unrecognized keys: "sources", "query".',
+        "Did you mean source? The arguments are: source, sql, saved, params, limit. Give source and sql, or saved.",
+      ].join(" "),
+    });
+    const { text } = await call(era, "fetch", { uri: "shop.customers" });
+    expect(text).toContain("id: Invalid input: expected string, received undefined");
+    expect(text).toContain('Unrecognized key: "uri". The arguments are: id, page.');
   });
 });
 
@@ -212,7 +225,7 @@ describe("a custom tool", () => {
 
   it("refuses an argument named __proto__ instead of using it as a prototype", async () => {
     expect(await parse(JSON.parse('{"__proto__": {"days": 1}, "since": null}'))).toEqual([
-      [[], 'Unrecognized key: "__proto__"'],
+      [[], expect.stringMatching(/^Unrecognized key: "__proto__"\. The arguments are: since, note, /)],
     ]);
   });
 });
