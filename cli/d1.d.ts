@@ -1,4 +1,4 @@
-// Declares the types of D1 and KV for commands, which run modules of the Worker in Node. The other types of the Workers runtime would
+// Declares the types of D1 and KV for commands, which run the Worker's modules in Node. The other types of the Workers runtime would
 // contradict those of Node.
 import type * as workers from "@cloudflare/workers-types/experimental";
 
@@ -8,6 +8,6 @@ declare global {
   type D1ExecResult = workers.D1ExecResult;
   type D1PreparedStatement = workers.D1PreparedStatement;
   type D1Result<T = unknown> = workers.D1Result<T>;
-  type KVNamespace = workers.KVNamespace;
+  type KVNamespace<Key extends string = string> = workers.KVNamespace<Key>;
   type SqlStorageValue = workers.SqlStorageValue;
 }

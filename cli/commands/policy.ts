@@ -1,7 +1,9 @@
-// `gatehouse policy check | explain | diff`
+// `gatehouse policy check | explain | test | diff`
+import { EXIT_CODES } from "../kit/cli-error.ts";
 import { JSON_OPTION } from "../kit/command.ts";
 import type { CliCommand } from "../kit/command.ts";
 import { show } from "../kit/output.ts";
+import { printAside } from "../kit/terminal.ts";
 import { withDatabaseOptions } from "./database-options.ts";
 import type { DatabaseOptions } from "./database-options.ts";
 
@@ -14,7 +16,7 @@ const load = async () => import("../policy-report/policy.ts");
 export function addPolicy(program: CliCommand): void {
   const policy = program
     .command("policy")
-    .summary("Reviews the policy: check, explain, diff.")
+    .summary("Reviews the policy: check, explain, test, diff.")
     .description("Reviews the policy file.")
     .examples("npm run policy -- check");
   withDatabaseOptions(policy.command("check"))
@@ -37,6 +39,26 @@ export function addPolicy(program: CliCommand): void {
           await (await load()).explainAccess({ email, dataset, column, groups: group, roles: role }, options),
           options.json,
         ),
+    );
+  policy
+    .command("test")
+    .description(
+      "Decides the test cases of a file, such as: role analyst sees shop.customers.email as email. The exit code is 1 unless all of them pass.",
+    )
+    .argument("[file]", "one case on each line; policy-tests.txt unless given")
+    .option("--sample", "the sample organisation's policy, data and cases")
+    .option(...JSON_OPTION)
+    .examples("npm run policy -- test", "npm run policy -- test policy-tests.txt --json")
+    .action(
+      async (
+        file: string | undefined,
+        { sample = false, json }: { readonly sample?: boolean; readonly json?: boolean },
+      ) => {
+        const { testPolicy } = await import("../policy-test/policy-test.ts");
+        const { output, isPassed } = await testPolicy(file, { sample, say: printAside });
+        show(output, json);
+        process.exitCode = isPassed ? EXIT_CODES.ok : EXIT_CODES.problem;
+      },
     );
   policy
     .command("diff")

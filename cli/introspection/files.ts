@@ -3,9 +3,10 @@
 import { existsSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { format, resolveConfig } from "prettier";
+import { listSchemaProblems } from "../../src/policy/policy-problem.ts";
 import { parseD1Source } from "../../src/policy/policy-schema.ts";
 import type { D1SourceInput } from "../../src/policy/policy-schema.ts";
-import { CliError } from "../kit/cli-error.ts";
+import { requireValidData } from "../project/load-policy.ts";
 import { replaceFile } from "./configuration.ts";
 
 /** Holds a JSON file for each introspected source. */
@@ -17,21 +18,15 @@ export function sourceFile(root: string, source: string): string {
   return path.join(root, SCHEMA_FOLDER, `${source}.json`);
 }
 
-/** Reads the file of a source, if there is one. Throws `CliError` with the file's path, the problems and the corrections. */
+/** Reads the file of a source, if there is one. Throws `CliError` with the place of each mistake. */
 export function readSourceFile(root: string, source: string): D1SourceInput | undefined {
   const file = sourceFile(root, source);
   if (!existsSync(file)) return undefined;
-  const name = path.relative(root, file);
-  let data: unknown;
-  try {
-    data = JSON.parse(readFileSync(file, "utf8"));
-  } catch (error) {
-    throw new CliError(`${name} is not valid JSON: ${error instanceof Error ? error.message : "it cannot be read"}.`);
-  }
-  const parsed = parseD1Source(data);
-  if (parsed.success) return data as D1SourceInput;
-  const problems = parsed.error.issues.map((issue) => `- ${issue.path.join(".")}: ${issue.message}`);
-  throw new CliError(`${name} has ${problems.length} problem(s):\n${problems.join("\n")}`);
+  requireValidData(file, root, (data) => {
+    const parsed = parseD1Source(data);
+    return parsed.success ? [] : listSchemaProblems(parsed.error);
+  });
+  return JSON.parse(readFileSync(file, "utf8")) as D1SourceInput;
 }
 
 /** Lists the files that `writeSourceFile` writes. */

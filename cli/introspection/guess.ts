@@ -35,13 +35,14 @@ function guessTable(table: FoundTable, tables: readonly FoundTable[]): TableInpu
 }
 
 function guessColumn(column: FoundColumn, table: FoundTable, tables: readonly FoundTable[]): ColumnInput {
-  const reason = personalReason(table.name, column.name, column.values);
+  const type = guessType(column);
+  const reason = personalReason({ table: table.name, column: column.name, values: column.values, type });
   const references = column.references ?? guessReference(column, table, tables);
   const examples = reason === undefined ? listChoices(column) : [];
   return {
     // First, so that the operator can delete this line and the file stays valid JSON.
     ...(reason === undefined ? {} : { hidden: true }),
-    type: guessType(column),
+    type,
     description:
       reason === undefined ? describeColumn(column, table) : `${describeColumn(column, table)} (looks like ${reason})`,
     ...(references === null ? {} : { references }),

@@ -10,12 +10,13 @@ import type { Output } from "../kit/output.ts";
 import { findRunningPid, openStorage } from "../local-server/local.ts";
 import { migrateLocal } from "../local-server/migrations.ts";
 import { openStateFolder } from "../project/private-files.ts";
+import { loadOwnConfig, requireReadablePolicy } from "../project/policy-file.ts";
 import { stateFolder } from "../project/state-folder.ts";
 import { root, runTool } from "../project/tools.ts";
 import { addDatabase, replaceFile, restoreOnFailure } from "./configuration.ts";
 import type { DatabaseEntry } from "./configuration.ts";
 import { RefusedFile } from "./file-authorizer.ts";
-import { listWrittenFiles, readSourceFile, sourceFile, writeSourceFile } from "./files.ts";
+import { SCHEMA_FOLDER, listWrittenFiles, readSourceFile, sourceFile, writeSourceFile } from "./files.ts";
 import { guessTables } from "./guess.ts";
 import { loadInto, openFile } from "./load.ts";
 import type { OpenedFile } from "./load.ts";
@@ -80,6 +81,7 @@ export async function introspect(target: string, { remote, as, reload, say }: In
   if (file !== undefined) requireDeclaredTables(source, Object.keys(before?.tables ?? {}), file, target);
   const added = isFile ? newEntry(binding, source, target) : undefined;
   if (!isFile) requireBinding(binding);
+  requireReadablePolicy(path.join(root, `${SCHEMA_FOLDER}.ts`));
 
   const database = await readLocal({ binding, added, file, reload, say });
   file?.database.close();
@@ -100,7 +102,19 @@ export async function introspect(target: string, { remote, as, reload, say }: In
     if (added !== undefined) await declareBinding(added, say);
     await writeSourceFile(root, source, data);
   });
+  await requireUsablePolicy(source);
   return report({ source, binding }, database, merged, before !== undefined);
+}
+
+/** Loads the policy with the new declaration. What it refuses now, such as a rule for a table that is gone, is the operator's to correct. */
+async function requireUsablePolicy(source: string): Promise<void> {
+  try {
+    await loadOwnConfig();
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error;
+    const file = path.relative(root, sourceFile(root, source));
+    throw new CliError(error.message, { hint: `${file} is written. ${error.hint ?? ""}`.trimEnd(), cause: error });
+  }
 }
 
 function sourceOf(binding: string): string {

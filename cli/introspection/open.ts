@@ -12,6 +12,7 @@ import { root } from "../project/tools.ts";
 import { restoreOnFailure } from "./configuration.ts";
 import { SCHEMA_FOLDER, listWrittenFiles, readSourceFile, writeSourceFile } from "./files.ts";
 import type { ColumnInput, TableInput } from "./guess.ts";
+import { personalReason } from "./personal.ts";
 
 /** A table to open, or with `column` one of its columns. */
 interface Target {
@@ -34,7 +35,7 @@ export async function openDatasets(names: readonly string[], allButPersonal: boo
   requireOpenTables(sources, targets);
   const changed = [...sources].flatMap(([source, data]) => {
     const own = targets.filter((target) => target.source === source);
-    return own.length === 0 ? [] : [[source, openTargets(data, own)] as const];
+    return own.length === 0 ? [] : [[source, openTargets(data, own, allButPersonal)] as const];
   });
   let policy: Policy | undefined;
   await restoreOnFailure(
@@ -142,11 +143,12 @@ function requireOpenTables(sources: Sources, targets: readonly Target[]): void {
   }
 }
 
-function openTargets(data: SourceData, targets: readonly Target[]): SourceData {
+function openTargets(data: SourceData, targets: readonly Target[], allButPersonal: boolean): SourceData {
   const tables = Object.entries(data.tables).map(([table, declared]): [string, TableInput] => {
     const own = targets.filter((target) => target.table === table);
     if (own.length === 0) return [table, declared];
-    const opened = own.some(({ column }) => column === undefined) ? show(declared) : declared;
+    const isTable = own.some(({ column }) => column === undefined);
+    const opened = isTable ? show(allButPersonal ? hidePersonal(table, declared) : declared) : declared;
     const columns = Object.entries(opened.columns).map(([name, column]): [string, ColumnInput] => [
       name,
       own.some((target) => target.column === name) ? show(column) : column,
@@ -154,6 +156,17 @@ function openTargets(data: SourceData, targets: readonly Target[]): SourceData {
     return [table, { ...opened, columns: Object.fromEntries(columns) }];
   });
   return { ...data, tables: Object.fromEntries(tables) };
+}
+
+/** Hides the columns of a table that is still hidden which look personal by today's words, unless the operator says that they are not. */
+function hidePersonal(table: string, declared: TableInput): TableInput {
+  if (declared.hidden !== true) return declared;
+  const columns = Object.entries(declared.columns).map(([name, column]): [string, ColumnInput] => {
+    const isPersonal =
+      column.personal ?? personalReason({ table, column: name, values: [], type: column.type }) !== undefined;
+    return [name, isPersonal ? { hidden: true, ...column } : column];
+  });
+  return { ...declared, columns: Object.fromEntries(columns) };
 }
 
 function show<Declared extends { hidden?: boolean | undefined }>({ hidden: _hidden, ...rest }: Declared) {

@@ -149,6 +149,21 @@ async function primaryKeyOf(database: AskedDatabase, table: string): Promise<str
   return keys.length === 1 ? String(keys[0]?.["name"]) : null;
 }
 
+/** Samples the values of some columns of a table, as text without NULL and blobs. Reads at most `SAMPLE_ROWS` rows. */
+export async function sampleValues(
+  database: AskedDatabase,
+  table: string,
+  columns: readonly string[],
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const values = new Map<string, readonly string[]>();
+  for (let start = 0; start < columns.length; start += COLUMNS_AT_ONCE) {
+    const names = columns.slice(start, start + COLUMNS_AT_ONCE);
+    for (const [column, sample] of await readSamples(database, quoteIdentifier(table), names))
+      values.set(column, sample.values);
+  }
+  return values;
+}
+
 async function readSamples(
   database: AskedDatabase,
   table: string,

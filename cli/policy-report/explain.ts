@@ -17,7 +17,8 @@ import type { ListedMember } from "../../src/members/member-row.ts";
 import { CliError } from "../kit/cli-error.ts";
 import { disclosureText, rowsText } from "./words.ts";
 
-const REASONS: Readonly<Record<DenyReason, string>> = {
+/** Why a decision denies, as the end of a sentence. */
+export const REASONS: Readonly<Record<DenyReason, string>> = {
   not_opened: 'it is hidden: it is declared with "hidden": true',
   no_role: "the user has no role",
   no_rule: "no rule of the user's roles names it",

@@ -1,5 +1,6 @@
 // Reviews the policy file: what each role sees, what one user sees and why, and what has changed since a git revision.
 import path from "node:path";
+import type { Gatehouse } from "../../src/config/define-gatehouse.ts";
 import { listSignInWarnings } from "../../src/sign-in/sign-in-warnings.ts";
 import { foldAscii } from "../../src/lib/email-address.ts";
 import type { MemberRecord, Policy } from "../../src/policy/model.ts";
@@ -7,21 +8,27 @@ import type { ListedMember } from "../../src/members/member-row.ts";
 import { root } from "../project/tools.ts";
 import { problemLines, readMembersIfThere } from "../own-database/members-table.ts";
 import type { DatabaseChoice } from "../own-database/own-database.ts";
+import { loadPolicyFile } from "../project/load-policy.ts";
 import { loadOwnConfig } from "../project/policy-file.ts";
 import { describeDatasets, matrixOf, warningsOf } from "./check.ts";
 import { diffPolicies } from "./diff.ts";
 import { explainDecision, explanationLines, storedLines } from "./explain.ts";
-import { loadPolicyFile, loadRevision } from "./revision.ts";
+import { describePersonalColumn, listPersonalColumns, sampleLocalData } from "./personal-columns.ts";
+import type { Samples } from "./personal-columns.ts";
+import { loadRevision } from "./revision.ts";
+import { hasLocalState } from "../project/state-folder.ts";
 import { configuredSignIn } from "../local-server/sign-in.ts";
 import { parseEmailArgument } from "../kit/email-argument.ts";
 import type { Output } from "../kit/output.ts";
 import { printAside } from "../kit/terminal.ts";
 
 /** The policy file to review: the operator's own, or the sample's. */
-async function loadPolicy(isSample: boolean): Promise<{ readonly file: string; readonly policy: Policy }> {
+export async function loadPolicy(
+  isSample: boolean,
+): Promise<{ readonly file: string; readonly config: Gatehouse; readonly policy: Policy }> {
   const file = isSample ? "sample/gatehouse.config.ts" : "src/gatehouse.config.ts";
-  const { policy } = isSample ? await loadPolicyFile(path.join(root, file)) : await loadOwnConfig();
-  return { file, policy };
+  const config = isSample ? await loadPolicyFile(path.join(root, file), root) : await loadOwnConfig();
+  return { file, config, policy: config.policy };
 }
 
 /** Reviews the whole policy: what each role sees, and warnings about what has no effect. Throws `CliError` for an invalid policy file. */
@@ -32,15 +39,16 @@ export async function checkPolicy(choice: DatabaseChoice): Promise<Output> {
       lines: [
         `${file} declares no dataset. npm run introspect declares those of a database; --sample checks the sample.`,
       ],
-      data: { datasets: [], warnings: [] },
+      data: { datasets: [], personalColumns: [], warnings: [] },
     };
-  const warnings = await listWarnings(policy, choice);
+  const personalColumns = listPersonalColumns(policy, await sampleData(policy, choice));
+  const warnings = [...(await listWarnings(policy, choice)), ...personalColumns.map(describePersonalColumn)];
   return {
     lines: [
       ...matrixOf(policy),
       ...(warnings.length === 0 ? ["No warnings."] : warnings.map((warning) => `warning: ${warning}`)),
     ],
-    data: { datasets: describeDatasets(policy), warnings },
+    data: { datasets: describeDatasets(policy), personalColumns, warnings },
   };
 }
 
@@ -82,10 +90,21 @@ export async function diffWithRevision(revision: string, isSample: boolean): Pro
   return { lines: lines.length === 0 ? [`Permissions are the same as at ${revision}.`] : lines, data: diff };
 }
 
+function configPathOf({ sample }: DatabaseChoice): string {
+  return path.join(root, sample === true ? "sample/wrangler.jsonc" : "wrangler.jsonc");
+}
+
+/** Samples the local data, if there is any. The data of a deployment is not read. */
+async function sampleData(policy: Policy, choice: DatabaseChoice): Promise<Samples> {
+  if (!hasLocalState()) return new Map();
+  const { samples, problems } = await sampleLocalData(policy, configPathOf(choice), choice.env);
+  for (const problem of problems) printAside(`The local values were not looked at: ${problem}`);
+  return samples;
+}
+
 async function listWarnings(policy: Policy, choice: DatabaseChoice): Promise<readonly string[]> {
-  const configPath = path.join(root, choice.sample === true ? "sample/wrangler.jsonc" : "wrangler.jsonc");
   return [
-    ...listSignInWarnings(configuredSignIn(configPath, choice.env), policy.groups),
+    ...listSignInWarnings(configuredSignIn(configPathOf(choice), choice.env), policy.groups),
     ...warningsOf(policy),
     ...problemLines(policy, await storedMembers(choice)),
   ];

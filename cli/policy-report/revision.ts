@@ -5,13 +5,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Gatehouse } from "../../src/config/define-gatehouse.ts";
 import { CliError } from "../kit/cli-error.ts";
+import { loadPolicyFile } from "../project/load-policy.ts";
 import { root } from "../project/tools.ts";
-
-/** Loads the policy file at a path. */
-export async function loadPolicyFile(file: string): Promise<Gatehouse> {
-  const loaded: { default: Gatehouse } = await import(file);
-  return loaded.default;
-}
 
 /** The files that make up a policy. */
 const POLICY_FILES = [
@@ -36,7 +31,7 @@ export async function loadRevision(revision: string, file: string): Promise<Gate
       .split("\n")
       .filter((name) => name !== "");
     execFileSync("tar", ["-x", "-C", dir], { input: git("archive", revision, "--", ...existing) });
-    return await loadPolicyFile(path.join(dir, file));
+    return await loadPolicyFile(path.join(dir, file), dir);
   } catch (error) {
     const reason = error instanceof Error ? error.message.replaceAll(`${dir}/`, "") : "no reason given";
     throw new CliError(

@@ -3,21 +3,19 @@ import path from "node:path";
 import { unstable_readConfig } from "wrangler";
 import type { Gatehouse } from "../../src/config/define-gatehouse.ts";
 import { CliError } from "../kit/cli-error.ts";
+import { loadPolicyFile, requireReadable } from "./load-policy.ts";
+import { root } from "./tools.ts";
 
-/** Loads src/gatehouse.config.ts. Throws `CliError` with the message of `defineGatehouse`. */
+const ownFile = path.join(root, "src/gatehouse.config.ts");
+
+/** Loads src/gatehouse.config.ts. Throws `CliError` with the place of each mistake. */
 export async function loadOwnConfig(): Promise<Gatehouse> {
-  try {
-    const loaded: { default: Gatehouse } = await import("../../src/gatehouse.config.ts");
-    return loaded.default;
-  } catch (error) {
-    if (error instanceof TypeError && error.message.startsWith("The policy file"))
-      throw new CliError(`src/gatehouse.config.ts: ${error.message}`, { cause: error });
-    if (error instanceof SyntaxError && error.message.includes(".json:"))
-      throw new CliError(`${error.message}. In JSON, every entry except the last ends with a comma.`, {
-        cause: error,
-      });
-    throw error;
-  }
+  return loadPolicyFile(ownFile, root);
+}
+
+/** Checks src/gatehouse.config.ts before a command writes the module `rewritten`, which it imports. */
+export function requireReadablePolicy(rewritten: string): void {
+  requireReadable(ownFile, root, rewritten);
 }
 
 /** Throws `CliError` when the wrangler configuration lacks a source's binding, or has it as another kind. */

@@ -6,6 +6,7 @@ import { checkLimits, limitsSchema } from "./limits.ts";
 import type { Limits } from "./limits.ts";
 import { checkPolicy } from "../policy/check-policy.ts";
 import type { Mask, Policy, SubjectValue } from "../policy/model.ts";
+import { PolicyFileError, describeIssue, listSchemaProblems } from "../policy/policy-problem.ts";
 import { parseD1Source, policySchema } from "../policy/policy-schema.ts";
 
 export type { Limits } from "./limits.ts";
@@ -55,29 +56,26 @@ export interface Gatehouse {
   readonly policy: Policy;
 }
 
-/** Checks a policy file. Throws `TypeError` with one line per problem: the path in the object, the problem and the correction. */
+/** Checks a policy file. Throws `PolicyFileError` with all problems. */
 export function defineGatehouse(input: GatehouseInput): Gatehouse {
-  const parsed = gatehouseSchema.safeParse(input);
-  if (!parsed.success)
-    throw createPolicyFileError(parsed.error.issues.map((issue) => `${formatPath(issue.path)}: ${formatIssue(issue)}`));
+  const parsed = gatehouseSchema.safeParse(input, { error: describeIssue });
+  if (!parsed.success) throw new PolicyFileError(listSchemaProblems(parsed.error));
   const { organisation, allowedOrigins, allowedRedirectSchemes, limits, ...rest } = parsed.data;
   const { sources, roles, members, groups, attributes, queries } = rest;
   const { policy, problems } = checkPolicy({ sources, roles, members, groups, attributes, queries });
   const limitProblems = checkLimits(limits);
-  if (problems.length + limitProblems.length > 0) throw createPolicyFileError([...problems, ...limitProblems]);
+  if (problems.length + limitProblems.length > 0) throw new PolicyFileError([...problems, ...limitProblems]);
   return { organisation, allowedOrigins, allowedRedirectSchemes, limits, policy };
 }
 
 /**
- * Parses a D1 source from the data of a file that `npm run introspect` wrote. Throws `TypeError` with one line per problem: the path of
- * the file, the path in the data, the problem and the correction.
+ * Parses a D1 source from the data of a file that `npm run introspect` wrote. Throws `PolicyFileError` with all
+ * problems.
  */
 export function readSource(file: string, data: unknown): GatehouseInput["sources"][string] {
   const parsed = parseD1Source(data);
   if (parsed.success) return parsed.data;
-  throw createPolicyFileError(
-    parsed.error.issues.map((issue) => `${file}: ${formatPath(issue.path)}: ${formatIssue(issue)}`),
-  );
+  throw new PolicyFileError(listSchemaProblems(parsed.error).map((problem) => ({ ...problem, file })));
 }
 
 /** The masks that a rule can put on a column. */
@@ -139,23 +137,4 @@ export function parseEnv(variables: { readonly GATEHOUSE_URL?: string }): Settin
   if (!isSecure || (value !== url.origin && value !== `${url.origin}/`))
     throw new TypeError(`GATEHOUSE_URL is ${JSON.stringify(value)}. ${expected}`);
   return Object.freeze({ origin: url.origin, resource: `${url.origin}/mcp` });
-}
-
-function createPolicyFileError(problems: readonly string[]): TypeError {
-  return new TypeError(
-    `The policy file has ${problems.length} problem(s):\n${problems.map((problem) => `- ${problem}`).join("\n")}`,
-  );
-}
-
-function formatPath(path: readonly PropertyKey[]): string {
-  if (path.length === 0) return "(the whole file)";
-  return path.reduce<string>(
-    (text, part) => (typeof part === "number" ? `${text}[${part}]` : `${text}${text === "" ? "" : "."}${String(part)}`),
-    "",
-  );
-}
-
-/** For an invalid key of a record, zod gives the reason only in the nested issue. */
-function formatIssue(issue: z.core.$ZodIssue): string {
-  return issue.code === "invalid_key" ? (issue.issues[0]?.message ?? issue.message) : issue.message;
 }

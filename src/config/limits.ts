@@ -1,5 +1,6 @@
 // Defines the limits that an operator can set, with their defaults, and checks that they do not contradict each other.
 import * as z from "zod";
+import type { PolicyProblem } from "../policy/policy-problem.ts";
 
 /** The schema of `limits`. docs/limits.md explains each limit. */
 export const limitsSchema = z.strictObject({
@@ -116,9 +117,9 @@ const ORDERED_LIMITS = [
   ["browserIdleSeconds", "browserSessionSeconds"],
 ] as const satisfies readonly (readonly [keyof Limits, keyof Limits])[];
 
-/** Finds limits that contradict each other. Each problem is `path: the problem and the correction`. */
-export function checkLimits(limits: Limits): readonly string[] {
+/** Finds limits that contradict each other. */
+export function checkLimits(limits: Limits): readonly PolicyProblem[] {
   return ORDERED_LIMITS.flatMap(([lower, upper]) =>
-    limits[lower] > limits[upper] ? [`limits.${lower}: exceeds limits.${upper}. Lower it.`] : [],
+    limits[lower] > limits[upper] ? [{ path: ["limits", lower], message: `exceeds limits.${upper}. Lower it.` }] : [],
   );
 }

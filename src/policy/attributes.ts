@@ -100,11 +100,11 @@ export function findComparisonProblems(policy: Pick<Policy, "rules" | "datasets"
     const numberUse = uses.find(({ type }) => !isTextual(type));
     if (numberUse === undefined) return [];
     if (BUILT_IN_VALUES.includes(subject))
-      return [`roles: the value ${subject} is text, but the rule ${describeUse(numberUse)}.`];
+      return [`the value ${subject} is text, but the rule ${describeUse(numberUse)}.`];
     if (textUse === undefined) return [];
     return [
       [
-        `roles: the attribute ${subject} cannot fit all rules: ${describeUse(numberUse)}, and ${describeUse(textUse)}.`,
+        `the attribute ${subject} cannot fit all rules: ${describeUse(numberUse)}, and ${describeUse(textUse)}.`,
         "Use two attributes.",
       ].join(" "),
     ];

@@ -8,7 +8,9 @@ import {
   describeAttributeProblem,
 } from "./attributes.ts";
 import { listSubjectValues } from "./conditions.ts";
-import { formatChoices, buildRules } from "./check-rule.ts";
+import { buildRules } from "./check-rule.ts";
+import { formatChoices } from "./policy-problem.ts";
+import type { PolicyProblem, ProblemPath } from "./policy-problem.ts";
 import type { Dataset, Member, Policy, Rule, SavedQuery, SourceDeclaration, TableDataset } from "./model.ts";
 import { normalizeGroupName } from "./member-input.ts";
 import { parseSavedQuery } from "./saved-query.ts";
@@ -17,8 +19,8 @@ import type { ParsedD1Source, ParsedPolicy } from "./policy-schema.ts";
 /** A policy with the problems that were found in it. */
 interface CheckedPolicy {
   readonly policy: Policy;
-  /** Each is `path: the problem and the correction`. Use the policy only when this is empty. */
-  readonly problems: readonly string[];
+  /** Use the policy only when this is empty. */
+  readonly problems: readonly PolicyProblem[];
 }
 
 /** The workspace and its results (`r1`, `r2`, …) have these names in SQL. */
@@ -26,9 +28,15 @@ const RESERVED_SOURCE = /^(?:workspace|r[0-9]+)$/;
 /** Gatehouse's own database. It holds members, access tokens and sessions, so no user's SQL may reach it. */
 export const INTERNAL_DATABASE_BINDING = "GATEHOUSE_DB";
 
+/** A rule with its place in the policy file. */
+interface PlacedRule {
+  readonly rule: Rule;
+  readonly path: ProblemPath;
+}
+
 /** Builds the policy that `evaluate` reads, and checks it. */
 export function checkPolicy(input: ParsedPolicy): CheckedPolicy {
-  const problems: string[] = [];
+  const problems: PolicyProblem[] = [];
   const sources = Object.entries(input.sources).map(([name, source]): SourceDeclaration => {
     const { kind, binding, title, description } = source;
     const recursion = source.kind === "d1" && source.recursion;
@@ -36,27 +44,31 @@ export function checkPolicy(input: ParsedPolicy): CheckedPolicy {
   });
   const datasets = Object.keys(input.sources).flatMap((name) => buildDatasets(name, input, problems));
   for (const { name, binding } of sources) {
-    if (RESERVED_SOURCE.test(name)) problems.push(`sources.${name}: the name is reserved. Choose another.`);
+    if (RESERVED_SOURCE.test(name))
+      problems.push({ path: ["sources", name], message: "the name is reserved. Choose another." });
     if (binding === INTERNAL_DATABASE_BINDING)
-      problems.push(
-        `sources.${name}.binding: ${INTERNAL_DATABASE_BINDING} is Gatehouse's own database and cannot be a source.`,
-      );
+      problems.push({
+        path: ["sources", name, "binding"],
+        message: `${INTERNAL_DATABASE_BINDING} is Gatehouse's own database and cannot be a source.`,
+      });
   }
-  const rules = Object.entries(input.roles).flatMap(([role, { rules: parsedRules }]) =>
-    parsedRules.flatMap((rule, index) =>
-      buildRules(role, rule, `roles.${role}.rules[${index}]`, sources, datasets, problems),
-    ),
+  const placedRules = Object.entries(input.roles).flatMap(([role, { rules: parsedRules }]) =>
+    parsedRules.flatMap((parsedRule, index): readonly PlacedRule[] => {
+      const path = ["roles", role, "rules", index];
+      return buildRules(role, parsedRule, path, sources, datasets, problems).map((rule) => ({ rule, path }));
+    }),
   );
+  const rules = placedRules.map(({ rule }) => rule);
   refuseDuplicates(
-    rules.map((rule) => [rule.id, `roles.${rule.role}.rules`]),
+    placedRules.map(({ rule, path }) => [rule.id, path]),
     "has two rules with the same dataset, effect and action",
     problems,
   );
-  refuseTwoDomains(rules, problems);
+  refuseTwoDomains(placedRules, problems);
   const members = buildMembers(input, problems);
   const attributes = listAttributes(input, members, problems);
-  refuseUnknownSubjectValues(rules, attributes, problems);
-  problems.push(...findComparisonProblems({ rules, datasets }));
+  refuseUnknownSubjectValues(placedRules, attributes, problems);
+  problems.push(...findComparisonProblems({ rules, datasets }).map((message) => ({ path: ["roles"], message })));
   refuseMisfitAttributes(members, { rules, datasets }, problems);
   const groups = buildGroups(input, problems);
   const queries = Object.entries(input.queries).flatMap(([name, query]) =>
@@ -64,11 +76,12 @@ export function checkPolicy(input: ParsedPolicy): CheckedPolicy {
   );
   const roles = Object.entries(input.roles).map(
     ([name, { description, queries: queryNames, savedOnly, administers }]) => {
-      for (const query of queryNames) {
+      for (const [index, query] of queryNames.entries()) {
         if (!Object.hasOwn(input.queries, query))
-          problems.push(
-            `roles.${name}.queries: there is no saved query ${query}. ${formatChoices(Object.keys(input.queries))}`,
-          );
+          problems.push({
+            path: ["roles", name, "queries", index],
+            message: `there is no saved query ${query}. ${formatChoices(query, Object.keys(input.queries))}`,
+          });
       }
       return { name, description, queries: queryNames, savedOnly, administers };
     },
@@ -76,36 +89,38 @@ export function checkPolicy(input: ParsedPolicy): CheckedPolicy {
   return { policy: { sources, datasets, roles, rules, members, groups, attributes, queries }, problems };
 }
 
-function buildDatasets(source: string, input: ParsedPolicy, problems: string[]): Dataset[] {
+function buildDatasets(source: string, input: ParsedPolicy, problems: PolicyProblem[]): Dataset[] {
   const parsed = input.sources[source];
   if (parsed === undefined) return [];
   if (parsed.kind === "kv") {
     const { description, untrusted } = parsed;
     return [{ kind: "documents", id: source, source, description, untrusted }];
   }
-  const foldedTables = Object.keys(parsed.tables).map((table): [string, string] => [
+  const foldedTables = Object.keys(parsed.tables).map((table): [string, ProblemPath] => [
     foldName(table),
-    `sources.${source}.tables`,
+    ["sources", source, "tables", table],
   ]);
   refuseDuplicates(foldedTables, "has two tables whose names differ only by case", problems);
   return Object.entries(parsed.tables).map(([table, { description, key, hidden, columns }]): TableDataset => {
     const columnNames = Object.keys(columns);
-    const foldedColumns = columnNames.map((name): [string, string] => [
+    const tablePath: ProblemPath = ["sources", source, "tables", table];
+    const foldedColumns = columnNames.map((name): [string, ProblemPath] => [
       foldName(name),
-      `sources.${source}.tables.${table}.columns`,
+      [...tablePath, "columns", name],
     ]);
     refuseDuplicates(foldedColumns, "has two columns whose names differ only by case", problems);
     if (key !== undefined && !columnNames.includes(key)) {
-      problems.push(`sources.${source}.tables.${table}.key: there is no column ${key}. ${formatChoices(columnNames)}`);
+      problems.push({
+        path: [...tablePath, "key"],
+        message: `there is no column ${key}. ${formatChoices(key, columnNames)}`,
+      });
     }
     const tableColumns = Object.entries(columns).map(([name, { references = null, ...column }]) => {
       if (references !== null && !isColumn(parsed.tables, references))
-        problems.push(
-          [
-            `sources.${source}.tables.${table}.columns.${name}.references: there is no column ${references}.`,
-            "Write table.column, with a table of this source.",
-          ].join(" "),
-        );
+        problems.push({
+          path: [...tablePath, "columns", name, "references"],
+          message: `there is no column ${references}. Write table.column, with a table of this source.`,
+        });
       return { name, references, ...column };
     });
     const id = `${source}.${table}`;
@@ -113,38 +128,47 @@ function buildDatasets(source: string, input: ParsedPolicy, problems: string[]):
   });
 }
 
-function buildMembers(input: ParsedPolicy, problems: string[]): readonly Member[] {
+function buildMembers(input: ParsedPolicy, problems: PolicyProblem[]): readonly Member[] {
   const roles = Object.keys(input.roles);
   const members = input.members.map(({ email, name, roles: memberRoles, attributes = {} }, index) => {
-    for (const role of memberRoles) {
+    for (const [position, role] of memberRoles.entries()) {
       if (!roles.includes(role))
-        problems.push(`members[${index}].roles: there is no role ${role}. ${formatChoices(roles)}`);
+        problems.push({
+          path: ["members", index, "roles", position],
+          message: `there is no role ${role}. ${formatChoices(role, roles)}`,
+        });
     }
     for (const attribute of Object.keys(attributes)) {
       if (BUILT_IN_VALUES.includes(attribute))
-        problems.push(`members[${index}].attributes.${attribute}: the name is built in. Choose another.`);
+        problems.push({
+          path: ["members", index, "attributes", attribute],
+          message: "the name is built in. Choose another.",
+        });
     }
     return { email, name, roles: memberRoles, attributes };
   });
   refuseDuplicates(
-    members.map((member) => [member.email, "members"]),
+    members.map(({ email }, index) => [email, ["members", index]]),
     "has two entries for the same email",
     problems,
   );
   return members;
 }
 
-function buildGroups(input: ParsedPolicy, problems: string[]): Policy["groups"] {
+function buildGroups(input: ParsedPolicy, problems: PolicyProblem[]): Policy["groups"] {
   const roleNames = Object.keys(input.roles);
   const groups = Object.entries(input.groups).map(([group, roles]) => {
-    for (const role of roles) {
+    for (const [index, role] of roles.entries()) {
       if (!roleNames.includes(role))
-        problems.push(`groups[${JSON.stringify(group)}]: there is no role ${role}. ${formatChoices(roleNames)}`);
+        problems.push({
+          path: ["groups", group, index],
+          message: `there is no role ${role}. ${formatChoices(role, roleNames)}`,
+        });
     }
     return { group: normalizeGroupName(group), roles };
   });
   refuseDuplicates(
-    groups.map(({ group }) => [group, "groups"]),
+    Object.keys(input.groups).map((group) => [normalizeGroupName(group), ["groups", group]]),
     "has two spellings of the same group",
     problems,
   );
@@ -152,9 +176,10 @@ function buildGroups(input: ParsedPolicy, problems: string[]): Policy["groups"] 
 }
 
 /** Lists the attributes that `attributes` declares and those that declared members have. */
-function listAttributes(input: ParsedPolicy, members: readonly Member[], problems: string[]): readonly string[] {
-  for (const name of input.attributes) {
-    if (BUILT_IN_VALUES.includes(name)) problems.push(`attributes: the name ${name} is built in. Choose another.`);
+function listAttributes(input: ParsedPolicy, members: readonly Member[], problems: PolicyProblem[]): readonly string[] {
+  for (const [index, name] of input.attributes.entries()) {
+    if (BUILT_IN_VALUES.includes(name))
+      problems.push({ path: ["attributes", index], message: `the name ${name} is built in. Choose another.` });
   }
   return [...new Set([...input.attributes, ...members.flatMap((member) => Object.keys(member.attributes))])];
 }
@@ -163,16 +188,22 @@ function buildSavedQueries(
   name: string,
   { description, source, sql, params }: ParsedPolicy["queries"][string],
   sources: readonly SourceDeclaration[],
-  problems: string[],
+  problems: PolicyProblem[],
 ): readonly SavedQuery[] {
   const d1SourceNames = sources.filter(({ kind }) => kind === "d1").map((d1Source) => d1Source.name);
   if (!d1SourceNames.includes(source))
-    problems.push(`queries.${name}.source: there is no D1 source ${source}. ${formatChoices(d1SourceNames)}`);
+    problems.push({
+      path: ["queries", name, "source"],
+      message: `there is no D1 source ${source}. ${formatChoices(source, d1SourceNames)}`,
+    });
   if (sources.some((d1Source) => d1Source.name === name))
-    problems.push(`queries.${name}: a source has the same name. Choose another.`);
+    problems.push({ path: ["queries", name], message: "a source has the same name. Choose another." });
   const parsed = parseSavedQuery(sql, Object.keys(params));
   if (!parsed.ok) {
-    problems.push(`queries.${name}.sql: ${parsed.problem.startsWith("The SQL") ? "" : "The SQL "}${parsed.problem}`);
+    problems.push({
+      path: ["queries", name, "sql"],
+      message: `${parsed.problem.startsWith("The SQL") ? "" : "The SQL "}${parsed.problem}`,
+    });
     return [];
   }
   const parameters = Object.entries(params).map(([parameter, declared]) => ({ name: parameter, ...declared }));
@@ -187,34 +218,41 @@ function isColumn(tables: ParsedD1Source["tables"], reference: string): boolean 
 }
 
 /** Masking tokens of different domains have the same rank, so a row with two grants could not choose the less masked form. */
-function refuseTwoDomains(rules: readonly Rule[], problems: string[]): void {
+function refuseTwoDomains(placedRules: readonly PlacedRule[], problems: PolicyProblem[]): void {
   const domains = new Map<string, string>();
-  for (const { role, dataset, masks } of rules) {
-    for (const [column, mask] of Object.entries(masks)) {
+  for (const { rule, path } of placedRules) {
+    for (const [column, mask] of Object.entries(rule.masks)) {
       if (mask.kind !== "token") continue;
-      const name = `${dataset}.${column}`;
+      const name = `${rule.dataset}.${column}`;
       const firstDomain = domains.get(name) ?? mask.domain;
       domains.set(name, firstDomain);
       if (firstDomain !== mask.domain)
-        problems.push(
-          `roles.${role}.rules: ${name} has masking tokens of two domains, ${mask.domain} and ${firstDomain}. Keep one.`,
-        );
+        problems.push({
+          path: [...path, "masks", column],
+          message: `${name} has masking tokens of two domains, ${mask.domain} and ${firstDomain}. Keep one.`,
+        });
     }
   }
 }
 
 /** An attribute that no member can have, such as a misspelt one, would silently deny every user. */
-function refuseUnknownSubjectValues(rules: readonly Rule[], attributes: readonly string[], problems: string[]): void {
+function refuseUnknownSubjectValues(
+  placedRules: readonly PlacedRule[],
+  attributes: readonly string[],
+  problems: PolicyProblem[],
+): void {
   const knownValues = new Set([...BUILT_IN_VALUES, ...attributes]);
-  for (const { role, rows } of rules) {
+  for (const { rule, path } of placedRules) {
+    const { rows } = rule;
     for (const name of rows === null ? [] : listSubjectValues(rows)) {
       if (!knownValues.has(name))
-        problems.push(
-          [
-            `roles.${role}.rules: no member has the attribute ${name}, and \`attributes\` does not declare it.`,
-            formatChoices([...knownValues]),
+        problems.push({
+          path: [...path, "rows"],
+          message: [
+            `no member has the attribute ${name}, and \`attributes\` does not declare it.`,
+            formatChoices(name, [...knownValues]),
           ].join(" "),
-        );
+        });
     }
   }
 }
@@ -223,19 +261,27 @@ function refuseUnknownSubjectValues(rules: readonly Rule[], attributes: readonly
 function refuseMisfitAttributes(
   members: readonly Member[],
   policy: Pick<Policy, "rules" | "datasets">,
-  problems: string[],
+  problems: PolicyProblem[],
 ): void {
   members.forEach(({ attributes }, index) => {
     for (const problem of findAttributeProblems(policy, attributes))
       if (problem.kind === "type")
-        problems.push(`members[${index}].attributes.${problem.attribute}: ${describeAttributeProblem(problem)}`);
+        problems.push({
+          path: ["members", index, "attributes", problem.attribute],
+          message: describeAttributeProblem(problem),
+        });
   });
 }
 
-function refuseDuplicates(entries: readonly (readonly [string, string])[], problem: string, problems: string[]): void {
+/** Refuses each name after the first one that equals it. */
+function refuseDuplicates(
+  entries: readonly (readonly [string, ProblemPath])[],
+  problem: string,
+  problems: PolicyProblem[],
+): void {
   const names = new Set<string>();
   for (const [name, path] of entries) {
-    if (names.has(name)) problems.push(`${path}: ${problem} (${name}). Keep one.`);
+    if (names.has(name)) problems.push({ path, message: `${problem} (${name}). Keep one.` });
     names.add(name);
   }
 }

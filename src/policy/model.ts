@@ -35,6 +35,8 @@ export interface Column {
   readonly references: string | null;
   /** Typical values. Shown only to subjects who see every row and the column in clear. */
   readonly examples: readonly string[];
+  /** Whether the operator declares it personal or not; absent when its name and values decide. Only reviews of the policy use it. */
+  readonly personal?: boolean | undefined;
   /**
    * The type by which SQLite compares it, if that is not the type of the table's column: none, as for an expression, or numeric. Only
    * stored results have such columns.

@@ -5,6 +5,7 @@ import { describeInvisible, firstInvisible } from "../lib/visible-text.ts";
 import { findReservedPrefix } from "../sql/identifier.ts";
 import { COLUMN_TYPES, COMPARISONS } from "./model.ts";
 import type { BoundCondition, ColumnComparison, Disclosure, Grant } from "./model.ts";
+import { describeIssue } from "./policy-problem.ts";
 import { describeInvalidAddress } from "./member-input.ts";
 
 /** Refuses invisible characters, with which two names could look alike in terminals, logs and reviews. */
@@ -121,6 +122,8 @@ const column = z.strictObject({
   references: z.string().optional(),
   /** Typical values, shown only to subjects who see every row and the column in clear. */
   examples: z.array(z.string().max(60)).max(12).default([]),
+  /** Whether it is about a person, where its name and values say otherwise: `policy check` warns of personal columns in clear. */
+  personal: z.boolean().optional(),
 });
 
 const table = z.strictObject({
@@ -149,7 +152,7 @@ export type ParsedD1Source = z.output<typeof d1Source>;
 
 /** Parses a D1 source from data, such as a file that introspection wrote. */
 export function parseD1Source(data: unknown): z.ZodSafeParseResult<ParsedD1Source> {
-  return d1Source.safeParse(data);
+  return d1Source.safeParse(data, { error: describeIssue });
 }
 
 const kvSource = z.strictObject({

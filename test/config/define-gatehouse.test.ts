@@ -75,17 +75,17 @@ describe("defineGatehouse", () => {
     [
       "an unknown dataset",
       withRule({ datasets: ["shop.custmers"] }),
-      "roles.reader.rules[0].datasets: there is no dataset shop.custmers. There are: shop.customers, docs, shop.*.",
+      "roles.reader.rules[0].datasets[0]: there is no dataset shop.custmers. Did you mean shop.customers? There are: shop.customers, docs, shop.*.",
     ],
     [
       "an unknown column in a mask",
       withRule({ masks: { emial: mask.email } }),
-      "roles.reader.rules[0].masks.emial: shop.customers has no column emial. There are: id, email, born.",
+      "roles.reader.rules[0].masks.emial: shop.customers has no column emial. Did you mean email? There are: id, email, born.",
     ],
     [
       "an unknown hidden column",
       withRule({ hidden: ["notes"] }),
-      "roles.reader.rules[0].hidden: shop.customers has no column notes.",
+      "roles.reader.rules[0].hidden[0]: shop.customers has no column notes.",
     ],
     [
       "an unknown column in a row rule",
@@ -130,22 +130,22 @@ describe("defineGatehouse", () => {
           },
         },
       },
-      "roles.reader.rules: has two rules with the same dataset, effect and action (reader/allow/read/shop.customers). Keep one.",
+      "roles.reader.rules[1]: has two rules with the same dataset, effect and action (reader/allow/read/shop.customers). Keep one.",
     ],
     [
       "a denied column that does not exist",
       withRule({ effect: "deny", columns: ["x"] }),
-      "roles.reader.rules[0].columns: shop.customers has no column x.",
+      "roles.reader.rules[0].columns[0]: shop.customers has no column x.",
     ],
     [
       "a member with an unknown role",
       { ...validFile, members: [{ email: "a@x.example", name: "A", roles: ["raeder"] }] },
-      "members[0].roles: there is no role raeder. There are: reader.",
+      "members[0].roles[0]: there is no role raeder. Did you mean reader? There are: reader.",
     ],
     [
       "two members with the same email",
       { ...validFile, members: [...validFile.members, { email: "A@x.example", name: "A", roles: [] }] },
-      "members: has two entries for the same email (a@x.example). Keep one.",
+      "members[1]: has two entries for the same email (a@x.example). Keep one.",
     ],
     [
       "an email that Unicode case folding turns into another",
@@ -155,7 +155,7 @@ describe("defineGatehouse", () => {
     [
       "two spellings of the same group",
       { ...validFile, groups: { "Data@x.example": ["reader"], "data@x.example": ["reader"] } },
-      "groups: has two spellings of the same group (data@x.example). Keep one.",
+      'groups["data@x.example"]: has two spellings of the same group (data@x.example). Keep one.',
     ],
     [
       "a member whose email is not an address",
@@ -180,7 +180,7 @@ describe("defineGatehouse", () => {
     [
       "a source name with a dot",
       { ...validFile, sources: { ...validFile.sources, "a.b": validFile.sources["docs"] } },
-      "sources.a.b",
+      'sources["a.b"]',
     ],
     [
       "a table key that is not a column",
@@ -222,17 +222,17 @@ describe("defineGatehouse", () => {
     [
       "a row rule with an attribute that no member has",
       withRule({ rows: { column: "id", op: "=", value: { subject: "regoin" } } }),
-      "roles.reader.rules: no member has the attribute regoin, and `attributes` does not declare it. There are: id, email.",
+      "roles.reader.rules[0].rows: no member has the attribute regoin, and `attributes` does not declare it. There are: id, email.",
     ],
     [
       "a declared attribute with a built-in name",
       { ...validFile, attributes: ["team", "email"] },
-      "attributes: the name email is built in. Choose another.",
+      "attributes[1]: the name email is built in. Choose another.",
     ],
     [
       "a group with an unknown role",
       { ...validFile, groups: { "Data Team": ["reeder"] } },
-      'groups["Data Team"]: there is no role reeder. There are: reader.',
+      'groups["Data Team"][0]: there is no role reeder. Did you mean reader? There are: reader.',
     ],
     [
       "an allowed origin with a path",
@@ -260,14 +260,18 @@ describe("defineGatehouse", () => {
     [
       "two columns whose names differ only by case",
       withTable({ columns: { id: { type: "integer", description: "n" }, Id: { type: "integer", description: "n" } } }),
-      "sources.shop.tables.customers.columns: has two columns whose names differ only by case",
+      "sources.shop.tables.customers.columns.Id: has two columns whose names differ only by case",
     ],
     [
       "limits that contradict each other",
       { ...validFile, limits: { defaultRows: 600 } },
       "limits.defaultRows: exceeds limits.shownRows.",
     ],
-    ["a misspelt limit", { ...validFile, limits: { maxRow: 1 } }, "limits"],
+    [
+      "a misspelt limit",
+      { ...validFile, limits: { maxRow: 1 } },
+      "limits.maxRow: there is no such key here. The keys are: defaultRows,",
+    ],
   ])("refuses %s", (_name, input, expected) => {
     expect(findProblem(input)).toContain(expected);
   });

@@ -1,0 +1,85 @@
+// Finds columns that some role sees in clear although they look personal, by their names and, where the local database is loaded, by a
+// sample of its values. No value leaves this module.
+import type { Policy, TableDataset } from "../../src/policy/model.ts";
+import { personalReason } from "../introspection/personal.ts";
+import { sampleValues } from "../introspection/schema.ts";
+import { openStorage } from "../local-server/local.ts";
+import { stateFolder } from "../project/state-folder.ts";
+import { roleView } from "./words.ts";
+
+/** A column that looks personal, with the roles that see it in clear. */
+export interface PersonalColumn {
+  readonly dataset: string;
+  readonly column: string;
+  /** Such as "an email address". */
+  readonly looksLike: string;
+  readonly roles: readonly string[];
+}
+
+/** Sampled values by `source.table.column`. */
+export type Samples = ReadonlyMap<string, readonly string[]>;
+
+/** Lists the columns in the order of the policy. `personal: false` in the declaration ends a column's warning; `true` asks for it. */
+export function listPersonalColumns(policy: Policy, samples: Samples): readonly PersonalColumn[] {
+  return listTables(policy).flatMap((dataset) =>
+    dataset.columns.flatMap(({ name, type, personal }): PersonalColumn[] => {
+      const roles = personal === false ? [] : listClearRoles(policy, dataset, name);
+      if (roles.length === 0) return [];
+      const values = samples.get(`${dataset.id}.${name}`) ?? [];
+      const looksLike =
+        personalReason({ table: dataset.table, column: name, values, type }) ??
+        (personal === true ? "personal, as its declaration says" : undefined);
+      return looksLike === undefined ? [] : [{ dataset: dataset.id, column: name, looksLike, roles }];
+    }),
+  );
+}
+
+function listTables({ datasets }: Policy): readonly TableDataset[] {
+  return datasets.filter((dataset) => dataset.kind === "table");
+}
+
+function listClearRoles(policy: Policy, { id }: TableDataset, column: string): readonly string[] {
+  return policy.roles.flatMap(({ name }) => {
+    const view = roleView(policy, name, id);
+    return view.kind === "rows" && view.columns.get(column)?.kind === "clear" ? [name] : [];
+  });
+}
+
+/** Writes a finding as a warning. */
+export function describePersonalColumn({ dataset, column, looksLike, roles }: PersonalColumn): string {
+  const readers = `${roles.length === 1 ? "the role" : "the roles"} ${roles.join(", ")} ${roles.length === 1 ? "sees" : "see"}`;
+  const claim = looksLike.startsWith("personal") ? `is ${looksLike}` : `looks like ${looksLike}`;
+  return `${dataset}.${column}: ${claim}, and ${readers} it in clear. Mask or hide it, or declare it with personal: false.`;
+}
+
+/** What was sampled, and the tables that could not be, each with the reason. */
+interface Sampled {
+  readonly samples: Samples;
+  readonly problems: readonly string[];
+}
+
+/** Samples the tables that some role reads, from the local databases of a configuration. */
+export async function sampleLocalData(policy: Policy, configPath: string, environment?: string): Promise<Sampled> {
+  const samples = new Map<string, readonly string[]>();
+  const problems: string[] = [];
+  const storage = await openStorage(configPath, stateFolder(), { environment });
+  try {
+    for (const dataset of listTables(policy)) {
+      const columns = dataset.columns.filter(({ name }) => listClearRoles(policy, dataset, name).length > 0);
+      const binding = policy.sources.find(({ name }) => name === dataset.source)?.binding;
+      if (columns.length === 0 || binding === undefined) continue;
+      try {
+        const database = await storage.getD1Database(binding);
+        const names = columns.map(({ name }) => name);
+        for (const [column, values] of await sampleValues(database, dataset.table, names))
+          samples.set(`${dataset.id}.${column}`, values);
+      } catch (error) {
+        // The local database may lack a table or column that the policy declares; `npm start` reports that.
+        problems.push(`${dataset.id}: ${error instanceof Error ? error.message : "it cannot be read"}`);
+      }
+    }
+  } finally {
+    await storage.dispose();
+  }
+  return { samples, problems };
+}

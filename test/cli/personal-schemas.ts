@@ -1,0 +1,123 @@
+// Schemas as organisations have them, for measuring how well personal columns are detected by their names and types alone. A star marks a
+// column that a person would call personal or secret; a type follows a colon where it is not text.
+
+/** Each line is a table with its columns. */
+export const SCHEMAS: Readonly<Record<string, readonly string[]>> = {
+  "an online shop": [
+    "customers(id:integer, contact_first*, contact_last*, email*, phone*, newsletter_opt_in:boolean, segment, lifetime_value_cents:integer)",
+    "addresses(id:integer, customer_id:integer, line1*, street*, postal_code*, city, country_code, is_default:boolean)",
+    "orders(id:integer, order_code, customer_id:integer, status, currency_code, total_cents:integer, placed_at:datetime, gift_message*, ip_address*)",
+    "payments(id:integer, order_id:integer, method, card_last4*, card_brand, amount_cents:integer, provider, paid_at:datetime, cardholder_name*)",
+    "products(id:integer, sku, name, brand, category, price_cents:integer, weight_grams:integer, description, image_url, is_active:boolean)",
+    "coupons(id:integer, code, discount_percent:integer, valid_from:date, valid_to:date, usage_limit:integer)",
+  ],
+  "a software service": [
+    "users(id:integer, email*, display_name*, password_hash*, locale, timezone, last_login_at:datetime, avatar_url*, email_verified:boolean)",
+    "api_keys(id:integer, owner*, key_hash*, label, scopes, created_at:datetime, last_used_at:datetime, expires_at:datetime)",
+    "sessions(id:integer, user_id:integer, token*, ip*, user_agent*, expires_at:datetime)",
+    "workspaces(id:integer, name, slug, plan, seats:integer, created_by*, billing_email*)",
+    "feature_flags(id:integer, name, key, enabled:boolean, rollout_percent:integer, description)",
+    "audit_events(id:integer, actor*, action, target_type, target_id, occurred_at:datetime, client_ip*)",
+    "webhooks(id:integer, url, secret*, event_types, is_enabled:boolean, last_status:integer)",
+  ],
+  "a warehouse, in German": [
+    "lieferanten(id:integer, firma, ansprechpartner*, telefon*, mail*, strasse*, plz*, ort, ust_id)",
+    "wareneingang(id:integer, lieferant_id:integer, prüfer*, geprueft_am:datetime, menge:integer, charge, bemerkung*)",
+    "artikel(id:integer, artikelnummer, bezeichnung, einheit, gewicht_kg:real, lagerort, mindestbestand:integer, preis_cent:integer)",
+    "mitarbeiter(id:integer, personalnummer*, vorname*, nachname*, geburtsdatum:date*, abteilung, eintritt:date, gehalt:integer*)",
+    "kommissionierung(id:integer, auftrag_id:integer, bearbeiter*, status, begonnen_am:datetime, beendet_am:datetime, zugangscode*)",
+  ],
+  "a clinic": [
+    "patients(id:integer, mrn*, full_name*, dob:date*, sex*, blood_type*, insurance_number*, next_of_kin*, emergency_contact_phone*)",
+    "appointments(id:integer, patient_id:integer, doctor*, room, starts_at:datetime, duration_minutes:integer, reason_for_visit*, status)",
+    "prescriptions(id:integer, patient_id:integer, medication*, dose_mg:integer, prescribed_by*, issued_on:date, remark*)",
+    "lab_results(id:integer, patient_id:integer, test_code, value:real, unit, diagnosis*, measured_at:datetime)",
+    "rooms(id:integer, name, floor:integer, capacity:integer, department)",
+  ],
+  "a school, in French": [
+    "eleves(id:integer, nom*, prenom*, date_naissance:date*, lieu_naissance*, adresse*, code_postal*, ville, classe, allergies*)",
+    "responsables(id:integer, eleve_id:integer, nom*, telephone*, courriel*, lien)",
+    "notes_examens(id:integer, eleve_id:integer, matiere, valeur:real, coefficient:real, correcteur*, observation*)",
+    "cours(id:integer, intitule, enseignant*, salle, jour, heure_debut, heure_fin)",
+    "matieres(id:integer, libelle, code, nombre_heures:integer)",
+  ],
+  "a hotel, in Spanish": [
+    "huespedes(id:integer, nombre*, apellidos*, dni*, nacionalidad*, correo*, telefono*, fecha_nacimiento:date*)",
+    "reservas(id:integer, huesped_id:integer, habitacion_id:integer, entrada:date, salida:date, precio_total:real, estado, observaciones*)",
+    "habitaciones(id:integer, numero, tipo, planta:integer, capacidad:integer, precio_noche:real)",
+    "empleados(id:integer, nombre_completo*, cargo, salario:integer*, cuenta_bancaria*, fecha_alta:date)",
+    "proveedores(id:integer, razon_social, contacto*, direccion*, ciudad, categoria)",
+  ],
+  "an insurer, in Italian": [
+    "clienti(id:integer, nome*, cognome*, codice_fiscale*, indirizzo*, citta, telefono*, data_nascita:date*)",
+    "polizze(id:integer, numero_polizza, cliente_id:integer, beneficiario*, premio:real, decorrenza:date, scadenza:date, stato)",
+    "sinistri(id:integer, polizza_id:integer, data_sinistro:date, importo:real, perito*, testimone*, targa*, note*)",
+    "prodotti(id:integer, nome, descrizione, categoria, prezzo:real)",
+    "agenzie(id:integer, codice, citta, responsabile*, email*)",
+  ],
+  "a bank, in Portuguese": [
+    "clientes(id:integer, nome*, cpf*, morada*, telemovel*, email*, data_nascimento:date*, estado_civil*, segmento)",
+    "contas(id:integer, cliente_id:integer, iban*, saldo:real, moeda, titular*, aberta_em:date)",
+    "transacoes(id:integer, conta_id:integer, valor:real, tipo, destinatario*, descricao, data:datetime)",
+    "cartoes(id:integer, conta_id:integer, numero_cartao*, validade, pin*, bandeira)",
+    "agencias(id:integer, codigo, cidade, regiao, horario)",
+  ],
+  "a landlord, in Dutch": [
+    "huurders(id:integer, voornaam*, achternaam*, geboortedatum:date*, bsn*, telefoonnummer*, emailadres*)",
+    "panden(id:integer, straatnaam*, huisnummer*, postcode*, plaats, eigenaar*, oppervlakte:integer, huurprijs:integer)",
+    "contracten(id:integer, huurder_id:integer, pand_id:integer, begindatum:date, einddatum:date, rekeningnummer*, opmerking*)",
+    "meldingen(id:integer, pand_id:integer, melder*, categorie, status, toelichting*, monteur*)",
+  ],
+  "a carrier, in Polish": [
+    "kierowcy(id:integer, imię*, nazwisko*, pesel*, telefon*, adres*, data_urodzenia:date*)",
+    "zlecenia(id:integer, numer, nadawca*, odbiorca*, waga:real, cena:real, status, uwagi*)",
+    "pojazdy(id:integer, marka, model, rok:integer, przebieg:integer, numer_rejestracyjny*)",
+    "faktury(id:integer, numer, kwota:real, waluta, termin:date, klient*, numer_konta*)",
+  ],
+  "a shop, in Turkish": [
+    "müşteriler(id:integer, adı*, soyadı*, eposta*, telefon*, adres*, doğum_tarihi:date*, tc_kimlik_no*)",
+    "siparişler(id:integer, müşteri_id:integer, tutar:real, durum, tarih:datetime, alıcı*, not_metni, kart_no*)",
+    "ürünler(id:integer, barkod, kategori, fiyat:real, stok:integer, marka)",
+    "çalışanlar(id:integer, sicil, unvan, maaş:integer*, cinsiyet*, yönetici*)",
+  ],
+  "a municipality, in Swedish": [
+    "medborgare(id:integer, förnamn*, efternamn*, personnummer*, gatuadress*, postnummer*, ort, epost*, mobilnummer*)",
+    "ärenden(id:integer, diarienummer, handläggare*, sökande*, status, inkom:date, anteckning*, beslut)",
+    "fastigheter(id:integer, beteckning, ägare*, area:integer, taxeringsvärde:integer, kommun)",
+    "löner(id:integer, anställd*, lön:integer*, månad, kontonummer*)",
+  ],
+  "an editorial team": [
+    "articles(id:integer, title, slug, author*, editor*, body_html, published_at:datetime, word_count:integer, language)",
+    "comments(id:integer, article_id:integer, author_name*, author_email*, comment*, is_approved:boolean, created_at:datetime)",
+    "tags(id:integer, name, slug, article_count:integer)",
+    "media(id:integer, file_name, mime_type, file_size:integer, file_hash, width:integer, height:integer, uploaded_by*, caption)",
+  ],
+  "a factory": [
+    "machines(id:integer, serial_number, model, vendor, location, ip_address*, installed_on:date, firmware_version)",
+    "measurements(id:integer, machine_id:integer, sensor, value:real, unit, recorded_at:datetime, batch_number)",
+    "inspections(id:integer, machine_id:integer, inspector*, approved_by*, result, checked_at:datetime, remark*, signature*)",
+    "parts(id:integer, part_number, name, supplier, material, length_mm:real, stock:integer, bin_code)",
+    "work_orders(id:integer, order_code, product_code, quantity:integer, due_date:date, status, assigned_to*, priority)",
+  ],
+  "human resources": [
+    "employees(EmployeeID:integer, FirstName*, LastName*, MaidenName*, NationalID*, BirthDate:date*, Gender*, MaritalStatus*, HireDate:date, JobTitle)",
+    "payroll(PayrollID:integer, EmployeeID:integer, BaseSalary:integer*, Bonus:integer, BankAccount*, TaxID*, PayPeriod, Currency)",
+    "absences(AbsenceID:integer, EmployeeID:integer, AbsenceType, StartDate:date, EndDate:date, DoctorNote*, ApprovedBy*)",
+    "departments(DepartmentID:integer, DepartmentName, CostCenter, Manager*, Budget:integer)",
+    "applicants(ApplicantID:integer, FullName*, Email*, MobilePhone*, LinkedIn*, CoverLetter, ExpectedSalary:integer*, Stage)",
+  ],
+  "support and telephony": [
+    "tickets(id:integer, requester*, assignee*, subject, message*, channel, priority, opened_at:datetime, satisfaction_score:integer)",
+    "calls(id:integer, caller_number*, agent*, duration_seconds:integer, queue, recording_url, started_at:datetime, transcript*)",
+    "devices(id:integer, imei*, mac_address*, model, os_version, last_lat:real*, last_lng:real*, battery_level:integer)",
+    "articles(id:integer, title, category, view_count:integer, helpful_votes:integer, locale)",
+    "doors(id:integer, site, floor:integer, access_code*, pin_code*, lock_model, battery_percent:integer)",
+  ],
+  "files and finance": [
+    "documents(id:integer, file_name, file_owner*, file_path, checksum, page_count:integer, status, retention_class)",
+    "invoices(id:integer, invoice_number, customer_name*, vat_rate:real, net_cents:integer, due_on:date, payment_reference, iban*)",
+    "vendors(id:integer, company_name, website, contact_person*, contact_email*, tax_number*, payment_terms, country)",
+    "exchange_rates(id:integer, base_currency, quote_currency, rate:real, valid_on:date)",
+    "gl_accounts(id:integer, code, name, account_type, currency_code, is_active:boolean)",
+  ],
+};
