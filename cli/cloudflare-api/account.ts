@@ -25,6 +25,11 @@ interface Connection {
   readonly account: Named;
 }
 
+/** Whether an API token is set, which `connect` needs. */
+export function hasApiToken(): boolean {
+  return environmentToken() !== undefined;
+}
+
 function environmentToken(): string | undefined {
   const token = process.env["CLOUDFLARE_API_TOKEN"] ?? "";
   return token === "" ? undefined : token;

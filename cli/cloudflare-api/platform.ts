@@ -32,23 +32,39 @@ export interface DeployedWorker {
 export type Platform = ReturnType<typeof createPlatform>;
 
 /** The API refused a request. Keeps the HTTP status and the API's error codes. */
-class PlatformError extends CliError {
+export class PlatformError extends CliError {
   readonly codes: readonly number[];
   readonly status: number;
+  /** The API's own words; empty when it gave no reason. */
+  readonly reasons: string;
+  /** How long to wait before asking again, if the API says so. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(request: string, status: number, errors: readonly { readonly code: number; readonly message: string }[]) {
+  constructor(
+    request: string,
+    status: number,
+    errors: readonly { readonly code: number; readonly message: string }[],
+    retryAfterMs?: number,
+  ) {
     const reasons = errors.map(({ code, message }) => `${message} [${code}]`).join("; ");
     super(`Cloudflare's API refused ${request} (${status}): ${reasons === "" ? "it gave no reason" : reasons}`);
     this.status = status;
     this.codes = errors.map(({ code }) => code);
+    this.reasons = reasons;
+    this.retryAfterMs = retryAfterMs;
   }
 }
+
+/** The API did not answer. A request that changes something may have been applied. */
+export class PlatformUnreachable extends CliError {}
 
 /** Error codes from the API's documentation and wrangler 4's source. */
 const NOT_THERE = { worker: [10007, 10090], subdomain: [10007], database: [7404], namespace: [10013] };
 const NAME_TAKEN = { database: [7502], namespace: [10014] };
 const PAGE_SIZE = 100;
 const TIMEOUT_MS = 30_000;
+/** D1 works for up to 30 seconds on a query, and a batch has several. */
+const QUERY_TIMEOUT_MS = 120_000;
 
 const envelopeSchema = z.object({
   success: z.boolean(),
@@ -105,11 +121,11 @@ export function createPlatform({ baseUrl, token }: PlatformOptions) {
     path: string,
     body?: unknown,
   ): Promise<z.output<S>> => {
-    const { status, text } = await send(`${baseUrl}${path}`, method, token, body);
+    const { status, text, retryAfterMs } = await send(`${baseUrl}${path}`, method, token, body);
     const request = `${method} ${path}`;
     const parsed = envelopeSchema.safeParse(parseJson(text));
-    if (!parsed.success) throw new PlatformError(request, status, []);
-    if (!parsed.data.success) throw new PlatformError(request, status, parsed.data.errors ?? []);
+    if (!parsed.success) throw new PlatformError(request, status, [], retryAfterMs);
+    if (!parsed.data.success) throw new PlatformError(request, status, parsed.data.errors ?? [], retryAfterMs);
     const result = schema.safeParse(parsed.data.result);
     if (!result.success) throw new CliError(`Cloudflare's API answered ${request} in an unknown form.`);
     return result.data;
@@ -165,6 +181,12 @@ export function createPlatform({ baseUrl, token }: PlatformOptions) {
     async query(account: string, id: string, sql: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
       const answers = await ask(rowsSchema, "POST", `${accountPath(account)}/d1/database/${id}/query`, { sql });
       return answers.at(-1)?.results ?? [];
+    },
+
+    /** The Time Travel bookmark of a database as it is now. */
+    async bookmark(account: string, id: string): Promise<string> {
+      const path = `${accountPath(account)}/d1/database/${encodeURIComponent(id)}/time_travel/bookmark`;
+      return (await ask(z.object({ bookmark: z.string() }), "GET", path)).bookmark;
     },
 
     /** Runs statements with bound values in one transaction. Returns an answer for each. */
@@ -229,19 +251,22 @@ async function send(
   method: string,
   token: string,
   body: unknown,
-): Promise<{ readonly status: number; readonly text: string }> {
+): Promise<{ readonly status: number; readonly text: string; readonly retryAfterMs: number | undefined }> {
   try {
     const response = await fetch(url, {
       method,
       headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      signal: AbortSignal.timeout(url.endsWith("/query") ? QUERY_TIMEOUT_MS : TIMEOUT_MS),
     });
-    return { status: response.status, text: await response.text() };
+    const seconds = Number(response.headers.get("Retry-After") ?? NaN);
+    const retryAfterMs = Number.isFinite(seconds) ? seconds * 1_000 : undefined;
+    return { status: response.status, text: await response.text(), retryAfterMs };
   } catch (error) {
     const reason = error instanceof Error ? error.message : "no reason given";
-    throw new CliError(
-      `Cloudflare's API at ${new URL(url).host} did not answer ${method}: ${reason}. Run the command again.`,
+    const host = new URL(url).host;
+    throw new PlatformUnreachable(
+      `Cloudflare's API at ${host} did not answer ${method}: ${reason}. Run the command again.`,
       {
         cause: error,
       },

@@ -1,4 +1,5 @@
 // `gatehouse deploy`
+import { usageError } from "../kit/cli-error.ts";
 import type { CliCommand } from "../kit/command.ts";
 
 interface Options {
@@ -10,6 +11,7 @@ interface Options {
 
 // Loaded when a command runs, so that help and messages about wrong usage appear at once.
 const load = async () => import("../deploy/deploy.ts");
+const loadDryRun = async () => import("../deploy/dry-run.ts");
 
 /** Adds the command to the program. */
 export function addDeploy(program: CliCommand): void {
@@ -21,12 +23,17 @@ export function addDeploy(program: CliCommand): void {
     )
     .option("--env <name>", "an environment of wrangler.jsonc; the first deployment to it adds it")
     .option("--secrets-file <file>", "secrets to set, as NAME=value lines or JSON")
-    .option("--dry-run", "check the configuration and build the Worker, without the network")
+    .option(
+      "--dry-run",
+      "build the Worker and list what a deployment would create or change, without changing anything",
+    )
     .option("--outdir <folder>", "with --dry-run: keep the built Worker there")
     .examples("npm run deploy", "npm run deploy -- --env staging", "npm run deploy -- --dry-run")
-    .action(async ({ env: environment, secretsFile, dryRun, outdir }: Options) =>
-      dryRun === true
-        ? (await load()).buildWithoutNetwork(environment, outdir)
-        : (await load()).deployWorker({ environment, secretsFile }),
-    );
+    .action(async ({ env: environment, secretsFile, dryRun, outdir }: Options) => {
+      if (dryRun !== true && outdir !== undefined)
+        throw usageError("--outdir keeps the Worker that --dry-run builds. Without --dry-run it has no effect.");
+      return dryRun === true
+        ? (await loadDryRun()).dryRun({ environment, secretsFile, outDir: outdir })
+        : (await load()).deployWorker({ environment, secretsFile });
+    });
 }

@@ -25,7 +25,8 @@ export async function ensureStores(context: StoreContext): Promise<void> {
   }
 }
 
-async function requireStore(
+/** Throws `CliError` when the account lacks a store that the configuration names. */
+export async function requireStore(
   { platform, account }: StoreContext,
   { kind, binding }: Binding,
   id: string,
@@ -38,26 +39,39 @@ async function requireStore(
     );
 }
 
-async function ensureStore(context: StoreContext, store: Binding): Promise<void> {
-  const { settings, deployed, say } = context;
-  const { binding, kind } = store;
-  const bound = deployed?.bindings.find(
-    ({ name, type }) => name === binding && type === (kind === "d1" ? "d1" : "kv_namespace"),
-  );
-  if (bound?.id !== undefined) {
-    await writeId(settings, store, bound.id);
-    return say(`${binding}: using ${bound.id}, which the deployed Worker binds; written to wrangler.jsonc.`);
-  }
+/** Where the store of a binding without an id is: bound by the deployed Worker, found by its name, or nowhere yet. */
+export type Located =
+  | { readonly kind: "bound"; readonly id: string }
+  | { readonly kind: "named"; readonly id: string; readonly name: string }
+  | { readonly kind: "missing" };
+
+/** Looks for the store of a binding without an id. Throws `CliError` when the store by its name may belong to another deployment. */
+export async function locateStore(context: StoreContext, store: Binding): Promise<Located> {
+  const type = store.kind === "d1" ? "d1" : "kv_namespace";
+  const bound = context.deployed?.bindings.find((binding) => binding.name === store.binding && binding.type === type);
+  if (bound?.id !== undefined) return { kind: "bound", id: bound.id };
   const existing = await findStore(context, store);
-  if (existing !== undefined) {
-    await requireOurs(context, store, existing);
-    await writeId(settings, store, existing.id);
-    return say(`${binding}: using ${existing.name} of this account (${existing.id}); written to wrangler.jsonc.`);
+  if (existing === undefined) return { kind: "missing" };
+  await requireOurs(context, store, existing);
+  return { kind: "named", ...existing };
+}
+
+async function ensureStore(context: StoreContext, store: Binding): Promise<void> {
+  const { settings, say } = context;
+  const { binding } = store;
+  const located = await locateStore(context, store);
+  if (located.kind === "missing") {
+    const created = await createStore(context, store);
+    await writeId(settings, store, created.id);
+    const hint = context.sourceBindings.includes(binding) ? emptyText(store) : "";
+    return say(`${binding}: created ${created.name} (${created.id}); written to wrangler.jsonc.${hint}`);
   }
-  const created = await createStore(context, store);
-  await writeId(settings, store, created.id);
-  const hint = context.sourceBindings.includes(binding) ? emptyText(store) : "";
-  say(`${binding}: created ${created.name} (${created.id}); written to wrangler.jsonc.${hint}`);
+  await writeId(settings, store, located.id);
+  say(
+    located.kind === "bound"
+      ? `${binding}: using ${located.id}, which the deployed Worker binds; written to wrangler.jsonc.`
+      : `${binding}: using ${located.name} of this account (${located.id}); written to wrangler.jsonc.`,
+  );
 }
 
 async function findStore({ platform, account }: StoreContext, { kind, name }: Binding): Promise<Named | undefined> {
@@ -102,8 +116,8 @@ async function requireOurs(
   );
 }
 
-function emptyText({ kind, name, binding }: Binding): string {
+function emptyText({ kind, binding }: Binding): string {
   return kind === "d1"
-    ? ` It is empty: load your data with npx wrangler d1 execute ${name} --remote --file <dump>.`
+    ? ` It is empty: copy your local data with npm run gatehouse -- push ${binding}.`
     : ` It is empty: add documents with npx wrangler kv key put --remote --binding ${binding} <key> --path <file>.`;
 }

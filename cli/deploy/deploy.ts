@@ -1,6 +1,6 @@
 // `npm run deploy`: brings a deployment in line with ../wrangler.jsonc and the policy file: databases, tables, secrets, the Worker.
 // Each step first checks what already exists, so the next run resumes an interrupted one, and a run without changes creates nothing.
-// `-- --env staging` deploys that environment; `-- --dry-run` builds without the network. The sample is never deployed.
+// `-- --env staging` deploys that environment; dry-run.ts says what a run would do. The sample is never deployed.
 import path from "node:path";
 import { SIGN_IN_SECRETS } from "../../src/sign-in/sign-in-settings.ts";
 import { listSignInWarnings } from "../../src/sign-in/sign-in-warnings.ts";
@@ -18,9 +18,8 @@ import { SETUP_CODE, readGiven, readPending, secretsFile as pendingSecretsFile }
 import { addEnvironment, configPath, environmentsBesides, hasEnvironment, readSettings, writeUrl } from "./settings.ts";
 import type { Secrets } from "./secrets.ts";
 import { sendWorker } from "./send.ts";
-import { wranglerArguments } from "./upload.ts";
 import { loadOwnConfig, requireBindings } from "../project/policy-file.ts";
-import { requireServable, requireSignIn } from "../local-server/sign-in.ts";
+import { requireSignIn } from "../local-server/sign-in.ts";
 import { print } from "../kit/terminal.ts";
 
 /** What to deploy. */
@@ -42,21 +41,8 @@ export async function deployWorker(options: DeployOptions): Promise<void> {
   await deploy(config, options);
 }
 
-/** Checks the configuration and builds the Worker, without the network. */
-export async function buildWithoutNetwork(environment: string | undefined, outDir: string | undefined): Promise<void> {
-  const config = await loadOwnConfig();
-  if (environment !== undefined && !hasEnvironment(environment))
-    throw new CliError(
-      `wrangler.jsonc has no environment ${environment}. The first deployment to an environment adds it.`,
-    );
-  requireBindings(config, configPath, environment);
-  requireServable(readSettings(environment).variables);
-  await checkTypes();
-  const out = outDir === undefined ? [] : ["--outdir", outDir];
-  say(await runTool("wrangler", [...wranglerArguments("deploy", environment), "--dry-run", ...out]));
-}
-
-async function checkTypes(): Promise<void> {
+/** Throws `CliError` with the compiler's output when the policy file or the code has errors of types. */
+export async function checkTypes(): Promise<void> {
   say("Checking types …");
   await runTool("tsc", ["-p", "tsconfig.json"]);
 }
@@ -86,6 +72,13 @@ async function deploy(config: Gatehouse, options: DeployOptions): Promise<void> 
   sent.finish();
 }
 
+/** Reads the operator's secrets; none without a file. */
+export function readSecretsFile(secretsFile: string | undefined): Secrets {
+  return secretsFile === undefined
+    ? {}
+    : readGiven(path.resolve(process.env["INIT_CWD"] ?? process.cwd(), secretsFile));
+}
+
 interface Prepared {
   readonly context: StoreContext;
   readonly given: Secrets;
@@ -96,8 +89,7 @@ interface Prepared {
 async function prepare(config: Gatehouse, { environment, secretsFile }: DeployOptions): Promise<Prepared> {
   const settings = readSettings(environment);
   const sourceBindings = config.policy.sources.map(({ binding }) => binding);
-  const given =
-    secretsFile === undefined ? {} : readGiven(path.resolve(process.env["INIT_CWD"] ?? process.cwd(), secretsFile));
+  const given = readSecretsFile(secretsFile);
   requireSignIn(settings.variables, SIGN_IN_SECRETS);
   requireOwnStores(settings, environmentsBesides(environment), sourceBindings);
 

@@ -22,30 +22,33 @@ export async function migrateStores(context: StoreContext, config: Gatehouse): P
   );
   for (const store of internalStores) await migrateInternal(context, store);
   for (const ownTables of ownTablesOf(config)) {
-    const existing = await listTables(context, ownTables.binding);
-    if (await isUpToDate(context, ownTables, existing)) continue;
+    if (await isUpToDate(context, ownTables)) continue;
     await migrateByWrangler([ownTables], configPath, "--remote", settings.environment);
     say(`${ownTables.binding}: created ${ownTables.tables.join(", ")}.`);
   }
 }
 
 /** Whether a source's database has all tables of this layout, or a later one, and none of layout 0. */
-async function isUpToDate(
-  context: StoreContext,
-  { binding, tables }: OwnTables,
-  existing: readonly string[],
-): Promise<boolean> {
+export async function isUpToDate(context: StoreContext, { binding, tables }: OwnTables): Promise<boolean> {
+  const existing = await listTables(context, binding);
   if (existing.includes(LAYOUT_0_TABLE) || !tables.every((table) => existing.includes(table))) return false;
   const [layout] = await queryStore(context, binding, `SELECT number FROM ${SOURCE_LAYOUT_TABLE}`);
   return Number(layout?.["number"] ?? 0) >= SOURCE_LAYOUT_NUMBER;
 }
 
+/** Lists the migrations that a database lacks; all of them when it does not exist yet. */
+export async function listPendingMigrations(context: StoreContext, store: Binding): Promise<readonly string[]> {
+  const files = migrationFiles(store);
+  const { bindings } = context.settings;
+  const exists = bindings.some(({ binding, id }) => binding === store.binding && id !== undefined);
+  const applied = exists ? await listAppliedMigrations(context, store.binding) : [];
+  return files.filter((file) => !applied.includes(file));
+}
+
 async function migrateInternal(context: StoreContext, store: Binding): Promise<void> {
   const { environment } = context.settings;
   const { binding } = store;
-  const files = migrationFiles(store);
-  const applied = await listAppliedMigrations(context, binding);
-  const pending = files.filter((file) => !applied.includes(file));
+  const pending = await listPendingMigrations(context, store);
   if (pending.length === 0) return context.say(`${binding}: up to date.`);
   await runTool("wrangler", [
     "d1",

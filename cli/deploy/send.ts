@@ -15,7 +15,7 @@ import {
   secretsFile,
 } from "./secrets.ts";
 import type { Secrets } from "./secrets.ts";
-import { buildTag, deployTriggers, triggersAgree, uploadWorker } from "./upload.ts";
+import { buildTagged, deployTriggers, triggersAgree, uploadWorker } from "./upload.ts";
 
 export interface Sent {
   /** The secrets that this run, or an interrupted run before it, gave the Worker. */
@@ -37,7 +37,7 @@ export async function sendWorker(context: StoreContext, config: Gatehouse, given
     Object.entries(pending).filter(([name]) => Object.hasOwn(given, name) || !deployedSecrets.includes(name)),
   );
   const names = Object.keys(toSend).toSorted();
-  const tag = await buildTag(settings);
+  const { tag } = await buildTagged(settings);
   const isSame = deployed?.versionTag === tag && deployed.isObserved === settings.isObserved && names.length === 0;
   if (!isSame) {
     await withSecretsFile(file, toSend, (sent) => uploadWorker(settings, tag, sent));

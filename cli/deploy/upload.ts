@@ -1,6 +1,6 @@
 // Builds the Worker, compares it with the deployed version, and has wrangler upload it when the two differ.
 import { createHash } from "node:crypto";
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
@@ -12,11 +12,20 @@ import type { DeploySettings } from "./settings.ts";
 /** Hexadecimal characters of the hash in a version's tag; the platform limits the length of tags. */
 const HASH_LENGTH = 12;
 
-/** Builds the Worker and returns a tag for exactly this code and configuration, such as `0.1.0-3f9a0c…`. */
-export async function buildTag({ environment }: DeploySettings): Promise<string> {
+/** A built Worker. */
+export interface BuiltWorker {
+  /** Identifies exactly this code and configuration, such as `0.1.0-3f9a0c…`. */
+  readonly tag: string;
+  /** wrangler's output: sizes and bindings. */
+  readonly output: string;
+}
+
+/** Builds the Worker, and keeps the files in `keptIn` if that is given. */
+export async function buildTagged({ environment }: DeploySettings, keptIn?: string): Promise<BuiltWorker> {
   const outDir = mkdtempSync(path.join(tmpdir(), "gatehouse-deploy-"));
   try {
-    await runTool("wrangler", [...wranglerArguments("deploy", environment), "--dry-run", "--outdir", outDir]);
+    const options = [...wranglerArguments("deploy", environment), "--dry-run", "--outdir", outDir];
+    const output = await runTool("wrangler", options);
     const hash = createHash("sha256");
     // Source maps contain the path of the build folder, so they are not hashed.
     for (const file of readdirSync(outDir)
@@ -27,7 +36,8 @@ export async function buildTag({ environment }: DeploySettings): Promise<string>
         .update("\0")
         .update(readFileSync(path.join(outDir, file)));
     hash.update(JSON.stringify(configurationOf(environment)));
-    return `${packageJson.version}-${hash.digest("hex").slice(0, HASH_LENGTH)}`;
+    if (keptIn !== undefined) cpSync(outDir, keptIn, { recursive: true });
+    return { tag: `${packageJson.version}-${hash.digest("hex").slice(0, HASH_LENGTH)}`, output };
   } finally {
     rmSync(outDir, { recursive: true, force: true });
   }

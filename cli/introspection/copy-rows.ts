@@ -41,7 +41,7 @@ export interface Copied {
 /** D1 holds rows of up to 2 MB. The bytes of a row's values leave some room for their headers. */
 const MAX_ROW_BYTES = 1_990_000;
 /** Characters of JSON in a parameter. D1 takes 2 MB. */
-const MAX_JSON_LENGTH = 500_000;
+export const MAX_JSON_LENGTH = 500_000;
 
 /** Copies all rows of a table. Throws SQLite's or D1's error. */
 export async function copyRows(task: CopyTask): Promise<Copied> {
@@ -79,27 +79,34 @@ export async function copyRows(task: CopyTask): Promise<Copied> {
   return { rows, tooLarge, invalidText };
 }
 
-type Cell = {
+export type Cell = {
   readonly json: string;
   /** The size in the database, approximately. */
   readonly bytes: number;
 } & ({ readonly kind: "plain" } | { readonly kind: "text" | "blob" | "bytes"; readonly data: string | Uint8Array });
 
-interface LargeValue {
+/** A value that is bound by itself. */
+export interface LargeValue {
   readonly column: number;
   readonly data: string | Uint8Array;
   readonly isTextInBytes: boolean;
 }
 
-/** Reads rows as cells. In a UTF-8 database text is read as bytes, because Node replaces bytes that are not valid. */
-function* readRows({ source, table, columns }: CopyTask): Generator<readonly Cell[]> {
+/**
+ * Reads rows as cells. In a UTF-8 database text is read as bytes, because Node replaces bytes that are not valid. `tail` is SQL that
+ * follows the name of the table.
+ */
+export function* readRows(
+  { source, table, columns }: Pick<CopyTask, "source" | "table" | "columns">,
+  tail = "",
+): Generator<readonly Cell[]> {
   const { encoding } = source.prepare("PRAGMA encoding").get() ?? {};
   const names = columns.map(quoteIdentifier);
   const values = names.map((name) =>
     encoding === "UTF-8" ? `CASE typeof(${name}) WHEN 'text' THEN CAST(${name} AS BLOB) ELSE ${name} END` : name,
   );
   const types = names.map((name) => `substr(typeof(${name}), 1, 1)`).join(" || ");
-  const statement = source.prepare(`SELECT ${types}, ${values.join(", ")} FROM main.${quoteIdentifier(table)}`);
+  const statement = source.prepare(`SELECT ${types}, ${values.join(", ")} FROM main.${quoteIdentifier(table)}${tail}`);
   statement.setReadBigInts(true);
   statement.setReturnArrays(true);
   // With arrays, a row is an array, which the types of Node do not say.
@@ -135,7 +142,7 @@ function encodeReal(value: number): string {
 }
 
 /** Writes a row as JSON. When it is too long, the largest values are taken out, to be bound by themselves. */
-function encodeRow(row: readonly Cell[]): { readonly json: string; readonly large: readonly LargeValue[] } {
+export function encodeRow(row: readonly Cell[]): { readonly json: string; readonly large: readonly LargeValue[] } {
   let length = row.reduce((sum, { json }) => sum + json.length + 1, 0);
   const large: LargeValue[] = [];
   for (const [column, cell] of [...row.entries()].toSorted(
@@ -164,8 +171,8 @@ async function insert({ target, into }: CopyTask, json: string, large: readonly 
     .all();
 }
 
-/** The value at a position of a row's JSON: a blob is an array with its hexadecimal digits, text in bytes an object. */
-function valueAt(column: number): string {
+/** SQL for the value at a position of a row's JSON: a blob is an array with its hexadecimal digits, text in bytes an object. */
+export function valueAt(column: number): string {
   return (
     `CASE json_type(value, '$[${column}]') WHEN 'array' THEN unhex(value ->> '$[${column}][0]') ` +
     `WHEN 'object' THEN CAST(unhex(value ->> '$[${column}].t') AS TEXT) ELSE value ->> '$[${column}]' END`

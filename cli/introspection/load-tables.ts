@@ -3,6 +3,7 @@
 // refuses that too, or the file cannot be read, it is left out.
 import type { DatabaseSync } from "node:sqlite";
 import { foldName, quoteIdentifier } from "../../src/sql/identifier.ts";
+import type { Progress } from "../kit/progress.ts";
 import { copyRows } from "./copy-rows.ts";
 import type { Copied, TargetDatabase } from "./copy-rows.ts";
 import { plainDeclaration, withoutForeignKeys, withoutUnknownCollations } from "./declaration.ts";
@@ -10,7 +11,6 @@ import { findFault, groupByReferences, listForeignKeys, listPrimaryKey } from ".
 import type { ForeignKey } from "./foreign-keys.ts";
 import { messageOf } from "./load-problem.ts";
 import { STAGING_PREFIX, dropTables } from "./load-record.ts";
-import type { Progress } from "./progress.ts";
 import type { LeftOut } from "./schema.ts";
 
 /** A table of the file. `note` says how its declaration was changed already. */

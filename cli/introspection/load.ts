@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { foldName, quoteIdentifier } from "../../src/sql/identifier.ts";
 import { tokenize } from "../../src/sql/lexer.ts";
+import { createProgress } from "../kit/progress.ts";
 import type { TargetDatabase } from "./copy-rows.ts";
 import { withoutUnknownCollations } from "./declaration.ts";
 import { RefusedFile, confineToReading } from "./file-authorizer.ts";
@@ -11,7 +12,6 @@ import { beginLoad, endLoad, listTables } from "./load-record.ts";
 import type { LoadedFile } from "./load-record.ts";
 import { TableLoader } from "./load-tables.ts";
 import type { SourceTable } from "./load-tables.ts";
-import { createProgress } from "./progress.ts";
 import { TRIGGER_REASON, collationReason, listShadows, runDump } from "./run-dump.ts";
 import type { DumpOutcome } from "./run-dump.ts";
 import { VIEW_REASON, VIRTUAL_REASON } from "./schema.ts";
@@ -78,15 +78,18 @@ export async function loadInto(target: TargetDatabase, opened: OpenedFile, file:
     file,
     tables.map(({ name }) => name),
   );
-  const progress = createProgress(countRows(source, tables));
+  const progress = createProgress({ verb: "Loading", total: countRows(source, tables) });
   const indexes = Map.groupBy(
     objects.filter(({ kind }) => kind === "index"),
     ({ table }) => foldName(table),
   );
   const withIndexes = tables.map((table) => toSourceTable(table, indexes.get(foldName(table.name)) ?? []));
   const loader = new TableLoader(source, target, withIndexes, progress);
-  await loader.loadAll();
-  progress.finish();
+  try {
+    await loader.loadAll();
+  } finally {
+    progress.finish();
+  }
   // Without statistics SQLite takes every index for a good one. The file's own may be old, or name indexes that were left out.
   await target.prepare("ANALYZE").all();
   await endLoad(target);

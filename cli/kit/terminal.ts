@@ -30,13 +30,6 @@ export function printJson(data: unknown): void {
   console.log(text.replaceAll(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`));
 }
 
-/** Prints progress to standard error: on a terminal it replaces the line before; an empty text only removes that line. */
-export function printStatus(text: string, isTerminal: boolean): void {
-  const line = escapeInvisible(text);
-  if (isTerminal) process.stderr.write(`\r\u001B[2K${line.slice(0, (process.stderr.columns ?? line.length) - 1)}`);
-  else if (line !== "") console.error(line);
-}
-
 /** Prints a line of the server's log; errors in red to standard error. */
 export function printLog(text: string, isError: boolean): void {
   if (isError) console.error(styleText("red", escapeText(text), { stream: process.stderr }));

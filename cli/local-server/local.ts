@@ -1,4 +1,5 @@
 // Runs a built Worker locally: in miniflare, with the Worker's own sockets on the loopback addresses and its state on disk.
+import { createHash, createHmac } from "node:crypto";
 import { existsSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import path from "node:path";
@@ -43,6 +44,16 @@ const SHARED = { host: "127.0.0.1", port: 0, cf: false, log: new Log(LogLevel.WA
 /** The subfolder that wrangler uses for local state, so that `wrangler d1 execute --local` sees the same databases. */
 function persistDir(stateDir: string): string {
   return path.join(stateDir, "v3");
+}
+
+/** The file of a local D1 database, which workerd names by a hash of the id. It exists once something was stored. */
+export function localDatabaseFile(stateDir: string, id: string): string {
+  const objects = "miniflare-D1DatabaseObject";
+  const key = createHash("sha256").update(objects).digest();
+  const sign = (data: string | Buffer): Buffer => createHmac("sha256", key).update(data).digest().subarray(0, 16);
+  const name = sign(id);
+  const hash = Buffer.concat([name, sign(name)]).toString("hex");
+  return path.join(persistDir(stateDir), "d1", objects, `${hash}.sqlite`);
 }
 
 /** Which databases to open besides those of the configuration. */

@@ -1,5 +1,6 @@
 // Routes of the fake of Cloudflare's API: the requests that wrangler and `npm run deploy` send. It refuses every other request.
 import type { SQLInputValue } from "node:sqlite";
+import { tokenize } from "../../../../src/sql/lexer.ts";
 import { ACCOUNT, Refusal } from "./account.ts";
 import type { Account, Database, Metadata } from "./account.ts";
 
@@ -21,6 +22,10 @@ const ROUTES: readonly (readonly [string, Answer])[] = [
   ["POST /d1/database", (account, _, { body }) => shownDatabase(account.makeDatabase(textOf(jsonOf(body)["name"])))],
   ["GET /d1/database/*", (account, [id = ""]) => shownDatabase(account.databaseOf(id))],
   ["POST /d1/database/*/query", (account, [id = ""], { body }) => runQuery(account.databaseOf(id), jsonOf(body))],
+  [
+    "GET /d1/database/*/time_travel/bookmark",
+    (account, [id = ""]) => ({ bookmark: bookmarkOf(account.databaseOf(id)) }),
+  ],
   ["GET /storage/kv/namespaces", ({ namespaces }, _, { query }) => page(namespaces, query)],
   ["POST /storage/kv/namespaces", (account, _, { body }) => account.makeNamespace(textOf(jsonOf(body)["title"]))],
   ["GET /storage/kv/namespaces/*", (account, [id]) => namespaceOf(account, id)],
@@ -112,15 +117,46 @@ function runQuery({ content }: Database, request: Readonly<Record<string, unknow
     return answers;
   } catch (error) {
     content.exec("ROLLBACK");
+    if (error instanceof Refusal) throw error;
     throw new Refusal(400, 7500, error instanceof Error ? error.message : "no reason");
   }
 }
 
+/** D1's limits. */
+const MAX_SQL_BYTES = 100_000;
+const MAX_PARAMETERS = 100;
+const MAX_VALUE_BYTES = 2_000_000;
+const MAX_DURATION_MS = 30_000;
+
+/** Refuses what D1 refuses. Bound values are texts in the API's own description; it takes numbers and null too. */
+function requireWithinLimits(sql: string, params: unknown): readonly SQLInputValue[] {
+  if (Buffer.byteLength(sql) > MAX_SQL_BYTES) throw new Refusal(400, 7500, "statement too long: SQLITE_TOOBIG");
+  if (!Array.isArray(params)) throw new Refusal(400, 7400, "params must be an array");
+  if (params.length > MAX_PARAMETERS) throw new Refusal(400, 7500, "too many SQL variables: SQLITE_ERROR");
+  for (const value of params as readonly unknown[]) {
+    if (value !== null && typeof value !== "string" && typeof value !== "number")
+      throw new Refusal(400, 7400, `a parameter is ${typeof value}`);
+    if (typeof value === "string" && Buffer.byteLength(value) > MAX_VALUE_BYTES)
+      throw new Refusal(400, 7500, "string or blob too big: SQLITE_TOOBIG");
+  }
+  return params as readonly SQLInputValue[];
+}
+
+/** Differs after each change. */
+function bookmarkOf({ uuid, content }: Database): string {
+  return `${String(countChanges(content)).padStart(8, "0")}-${uuid.slice(0, 8)}`;
+}
+
 function runSql(content: Database["content"], { sql, params = [] }: Readonly<Record<string, unknown>>): unknown {
   const text = textOf(sql);
-  const isOne = !/;\s*\S/.test(text);
+  const tokens = tokenize(text).filter(({ kind }) => kind !== "space" && kind !== "comment");
+  const isOne = !tokens.slice(0, -1).some(({ kind, value }) => kind === "operator" && value === ";");
+  const values = requireWithinLimits(text, params);
   const changesBefore = countChanges(content);
-  const results = isOne ? content.prepare(text).all(...(params as SQLInputValue[])) : (content.exec(text), []);
+  const startedMs = performance.now();
+  const results = isOne ? content.prepare(text).all(...values) : (content.exec(text), []);
+  if (performance.now() - startedMs > MAX_DURATION_MS)
+    throw new Refusal(400, 7429, "query timed out: it took over 30 s");
   return {
     results,
     success: true,

@@ -135,8 +135,8 @@ export function createProject(platform: StandIn, change: object = {}) {
     deploy: (args: readonly string[] = [], fault?: Omit<Fault, "onCut">, env?: NodeJS.ProcessEnv): Promise<Run> =>
       run(["cli/main.ts", "deploy", ...args], fault, env),
     /** Runs a command of the command line. */
-    command: (args: readonly string[], env?: NodeJS.ProcessEnv): Promise<Run> =>
-      run(["cli/main.ts", ...args], undefined, env),
+    command: (args: readonly string[], env?: NodeJS.ProcessEnv, fault?: Omit<Fault, "onCut">): Promise<Run> =>
+      run(["cli/main.ts", ...args], fault, env),
     wrangler: (args: readonly string[]): Promise<Run> =>
       run([file("node_modules/.bin/wrangler"), ...args], undefined, { CLOUDFLARE_ACCOUNT_ID: ACCOUNT }),
     configure: (more: object): void => void experimental_patchConfig(configPath, more, false),
