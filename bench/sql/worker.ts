@@ -14,7 +14,7 @@ import type { Middleware } from "../../src/read/read-pipeline.ts";
 import type { VisibleTable, TableSource } from "../../src/read/source.ts";
 import type { MaskingTokens } from "../../src/tables/table-source.ts";
 import { createMaskingTokenStore, parseMaskingTokenKey } from "../../src/masking-tokens/masking-token-store.ts";
-import { buildSchemaObjectsSql } from "../../src/sql/schema-copy.ts";
+import { buildSchemaObjectsSql } from "../../src/sql/schema-objects.ts";
 import { parseStatement } from "../../src/sql/statement.ts";
 import { config } from "./policy.ts";
 import { SHAPES } from "./shapes.ts";

@@ -7,12 +7,11 @@ import { connect, hasApiToken } from "../cloudflare-api/account.ts";
 import type { DeployedWorker } from "../cloudflare-api/platform.ts";
 import { CliError } from "../kit/cli-error.ts";
 import { print, printLines } from "../kit/terminal.ts";
-import { localDatabaseFile } from "../local-server/local.ts";
 import { ownTablesOf } from "../local-server/migrations.ts";
 import { configuredSignIn, requireServable } from "../local-server/sign-in.ts";
 import { warningsOf } from "../policy-report/check.ts";
+import { describePersonalColumn, listPersonalColumns, sampleLocalData } from "../policy-report/personal-columns.ts";
 import { loadOwnConfig, requireBindings } from "../project/policy-file.ts";
-import { stateFolder } from "../project/state-folder.ts";
 import { chooseOrigin } from "./address.ts";
 import { requireFreeDomains, requireOwnStores, requireSuccession } from "./checks.ts";
 import { locateStore, requireStore } from "./databases.ts";
@@ -20,7 +19,6 @@ import type { StoreContext } from "./databases.ts";
 import { checkTypes, readSecretsFile } from "./deploy.ts";
 import type { DeployOptions } from "./deploy.ts";
 import { isUpToDate, listPendingMigrations } from "./migrate.ts";
-import { listPersonalWarnings, openSamples } from "./personal-warnings.ts";
 import { missingSecrets, readPending, secretsFile as pendingSecretsFile } from "./secrets.ts";
 import type { Secrets } from "./secrets.ts";
 import { configPath, environmentsBesides, hasEnvironment, readSettings } from "./settings.ts";
@@ -47,7 +45,7 @@ export async function dryRun({ environment, secretsFile, outDir }: DryRunOptions
   const keptIn = outDir === undefined ? undefined : path.resolve(process.env["INIT_CWD"] ?? process.cwd(), outDir);
   const { tag, output } = await buildTagged(settings, keptIn);
   print(output);
-  printLines(listWarnings(config, settings).map((warning) => `warning: ${warning}`));
+  printLines((await listWarnings(config, settings)).map((warning) => `warning: ${warning}`));
   if (!hasApiToken())
     return print(
       "The account was not asked what it has, because CLOUDFLARE_API_TOKEN is not set. Nothing was changed.",
@@ -56,28 +54,18 @@ export async function dryRun({ environment, secretsFile, outDir }: DryRunOptions
   printLines([...changes, "Nothing was changed: npm run deploy does this."]);
 }
 
-function listWarnings(config: Gatehouse, settings: DeploySettings): readonly string[] {
+async function listWarnings(config: Gatehouse, settings: DeploySettings): Promise<readonly string[]> {
   const { policy } = config;
   const isOpen = ["", "none"].includes(settings.variables["GATEHOUSE_SIGN_IN"] ?? "");
-  const files = policy.sources.flatMap(({ name, binding }): [string, string][] => {
-    const store = settings.bindings.find((candidate) => candidate.kind === "d1" && candidate.binding === binding);
-    return store === undefined ? [] : [[name, localDatabaseFile(stateFolder(), store.localId)]];
-  });
-  const samples = openSamples(new Map(files));
-  try {
-    return [
-      ...(isOpen
-        ? [
-            "GATEHOUSE_SIGN_IN is none, so users could not sign in, and a deployment is refused (docs/identity-providers.md).",
-          ]
-        : []),
-      ...listSignInWarnings(configuredSignIn(configPath, settings.environment), policy.groups),
-      ...warningsOf(policy),
-      ...listPersonalWarnings(policy, samples.sample),
-    ];
-  } finally {
-    samples.close();
-  }
+  const open =
+    "GATEHOUSE_SIGN_IN is none, so users could not sign in, and a deployment is refused (docs/identity-providers.md).";
+  const samples = await sampleLocalData(policy, configPath, settings.environment);
+  return [
+    ...(isOpen ? [open] : []),
+    ...listSignInWarnings(configuredSignIn(configPath, settings.environment), policy.groups),
+    ...warningsOf(policy),
+    ...listPersonalColumns(policy, samples).map(describePersonalColumn),
+  ];
 }
 
 async function listChanges(

@@ -3,6 +3,7 @@
 import { firstInvisible } from "../../src/lib/visible-text.ts";
 import type { ColumnType } from "../../src/policy/model.ts";
 import type { D1SourceInput } from "../../src/policy/policy-schema.ts";
+import { describeEpoch } from "./epoch.ts";
 import { personalReason } from "./personal.ts";
 import type { FoundColumn, FoundTable } from "./schema.ts";
 import { humanised, wordsOf } from "./words.ts";
@@ -26,12 +27,20 @@ function guessTable(table: FoundTable, tables: readonly FoundTable[]): TableInpu
     column.name,
     guessColumn(column, table, tables),
   ]);
+  const [key, ...otherKeys] = table.key;
   return {
-    description: humanised(table.name),
+    description: table.viewOf === null ? humanised(table.name) : describeView(table.name, table.viewOf),
     hidden: true,
-    ...(table.key === null ? {} : { key: table.key }),
+    ...(table.viewOf === null ? {} : { view: true }),
+    ...(key === undefined ? {} : { key: otherKeys.length === 0 ? key : [...table.key] }),
     columns: Object.fromEntries(columns),
   };
+}
+
+/** For the operator, who opens a view without seeing its SELECT. */
+function describeView(name: string, tables: readonly string[]): string {
+  const source = tables.length === 0 ? "" : ` over ${tables.join(", ")}`;
+  return `${humanised(name)} (a view${source}: it shows what its SELECT shows, whatever rules these have)`;
 }
 
 function guessColumn(column: FoundColumn, table: FoundTable, tables: readonly FoundTable[]): ColumnInput {
@@ -71,8 +80,13 @@ function matchAll(values: readonly string[], pattern: RegExp): boolean {
   return values.length > 0 && values.every((value) => pattern.test(value));
 }
 
-function describeColumn({ name }: FoundColumn, table: FoundTable): string {
-  if (name === table.key) return `Identifies a row of ${table.name}`;
+function describeColumn(column: FoundColumn, table: FoundTable): string {
+  const text = describeName(column, table);
+  return column.epoch === null ? text : `${text}. ${describeEpoch(column.name, column.epoch)}`;
+}
+
+function describeName({ name }: FoundColumn, table: FoundTable): string {
+  if (table.key.length === 1 && name === table.key[0]) return `Identifies a row of ${table.name}`;
   const words = wordsOf(name);
   if (words.length > 1 && words.at(-1) === "at") return `When it was ${words.slice(0, -1).join(" ")}`;
   return humanised(name);
@@ -89,12 +103,12 @@ function guessReference({ name }: FoundColumn, table: FoundTable, tables: readon
       .join("");
     return (
       candidate !== table &&
-      candidate.key !== null &&
+      candidate.key.length === 1 &&
       [noun, `${noun}s`, `${noun}es`, noun.replace(/y$/, "ies")].includes(tableNoun)
     );
   });
   const [target] = targets;
-  return target === undefined || targets.length > 1 ? null : `${target.name}.${target.key}`;
+  return target === undefined || targets.length > 1 ? null : `${target.name}.${target.key.join()}`;
 }
 
 /** Whether a value may be an example in the declaration. People review it, and invisible characters would disguise a value. */

@@ -26,7 +26,7 @@ import type { LoadRecord, LoadedFile } from "./load-record.ts";
 import { mergeTables } from "./merge.ts";
 import type { Merged } from "./merge.ts";
 import { readDatabase } from "./schema.ts";
-import type { FoundDatabase, LeftOut } from "./schema.ts";
+import type { FoundDatabase, FoundTable, LeftOut } from "./schema.ts";
 import { humanised } from "./words.ts";
 
 type Say = (text: string) => void;
@@ -316,7 +316,7 @@ function report(
   const columns = Object.values(merged.tables).flatMap((table) => Object.values(table.columns));
   const hiddenColumns = columns.filter(({ hidden }) => hidden === true).length;
   const lines = [
-    `${file}: ${tables.length} tables with ${columns.length} columns, of which ${hiddenColumns} stay hidden when you open their table.`,
+    `${file}: ${countTables(tables)} with ${columns.length} columns, of which ${hiddenColumns} stay hidden when you open their table.`,
     ...leftOut.map(({ name, reason }) => `Skipped: ${name} ${reason}`),
     ...notes.map(({ name, reason }) => `Note: ${name} ${reason}`),
     ...merged.unresolved.map((name) => `Note: ${name} refers to a table or column that is not declared.`),
@@ -342,7 +342,8 @@ function report(
       source,
       binding,
       file,
-      tables: tables.length,
+      tables: tables.filter(({ viewOf }) => viewOf === null).length,
+      views: tables.filter(({ viewOf }) => viewOf !== null).length,
       columns: columns.length,
       hiddenColumns,
       added: isUpdate ? merged.added : [],
@@ -351,6 +352,12 @@ function report(
       notes: notes.map(({ name, reason }) => ({ name, reason })),
     },
   };
+}
+
+function countTables(tables: readonly FoundTable[]): string {
+  const views = tables.filter(({ viewOf }) => viewOf !== null).length;
+  const viewText = views === 0 ? "" : ` and ${views} ${views === 1 ? "view" : "views"}`;
+  return `${tables.length - views} tables${viewText}`;
 }
 
 function listed(title: string, names: readonly string[]): string | undefined {

@@ -17,7 +17,7 @@ export interface LoadedFile {
   readonly fingerprint: string;
 }
 
-/** A record; `objects` are the tables of the file that were to be loaded. */
+/** A record; `objects` are the tables and views of the file that were to be loaded. */
 export interface LoadRecord extends LoadedFile {
   readonly isComplete: boolean;
   readonly objects: readonly string[];
@@ -59,7 +59,7 @@ function parseNames(json: string): readonly string[] {
   return Array.isArray(names) ? names.map(String) : [];
 }
 
-/** Records that a load begins which will create these tables. */
+/** Records that a load begins which will create these tables and views. */
 export async function beginLoad(target: TargetDatabase, file: LoadedFile, objects: readonly string[]): Promise<void> {
   const create =
     `CREATE TABLE IF NOT EXISTS ${LOAD_TABLE} (id INTEGER PRIMARY KEY CHECK (id = 1), path TEXT NOT NULL, ` +
@@ -76,20 +76,26 @@ export async function endLoad(target: TargetDatabase): Promise<void> {
   await target.prepare(`UPDATE ${LOAD_TABLE} SET complete = 1`).all();
 }
 
-/** Removes the tables of a load. Its record stays and says that the load did not end, until the next load begins. Other tables stay. */
+/** Removes the tables and views of a load. Its record stays and says that the load did not end, until the next load begins. Others stay. */
 export async function discardLoad(target: TargetDatabase, { objects }: LoadRecord): Promise<void> {
   await target.prepare(`UPDATE ${LOAD_TABLE} SET complete = 0`).all();
-  const present = await listTables(target);
-  await dropTables(
-    target,
-    present.filter((name) => objects.includes(name) || name.startsWith(STAGING_PREFIX)),
-  );
+  const listLoaded = async (type: "table" | "view"): Promise<readonly string[]> =>
+    (await listObjects(target, type)).filter((name) => objects.includes(name) || name.startsWith(STAGING_PREFIX));
+  await dropViews(target, await listLoaded("view"));
+  await dropTables(target, await listLoaded("table"));
 }
 
-/** Lists the names of a database's tables. */
-export async function listTables(target: TargetDatabase): Promise<readonly string[]> {
-  const { results } = await target.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all();
+/** Lists the names of a database's tables or views. */
+export async function listObjects(target: TargetDatabase, type: "table" | "view"): Promise<readonly string[]> {
+  const { results } = await target.prepare("SELECT name FROM sqlite_schema WHERE type = ?1").bind(type).all();
   return results.map((row) => String(Object(row).name));
+}
+
+/** Drops views in one transaction. */
+export async function dropViews(target: TargetDatabase, views: readonly string[]): Promise<void> {
+  if (views.length === 0) return;
+  const drops = views.map((name) => target.prepare(`DROP VIEW IF EXISTS ${quoteIdentifier(name)}`));
+  await target.batch(drops as never[]);
 }
 
 /** Drops tables in one transaction, children before parents if they are listed in the order in which they were created. */

@@ -1,5 +1,5 @@
-// Loads an SQLite file or an SQL dump into an empty local D1 database: tables, rows, indexes and statistics. It names what it skips:
-// triggers, views and virtual tables, which no dataset needs, and what D1 cannot hold. load-tables.ts copies the tables.
+// Loads an SQLite file or an SQL dump into an empty local D1 database: tables, rows, indexes, views and statistics. It names what it skips:
+// triggers and virtual tables, which no dataset needs, and what D1 cannot hold. load-tables.ts copies the tables.
 import { readFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { foldName, quoteIdentifier } from "../../src/sql/identifier.ts";
@@ -8,13 +8,14 @@ import { createProgress } from "../kit/progress.ts";
 import type { TargetDatabase } from "./copy-rows.ts";
 import { withoutUnknownCollations } from "./declaration.ts";
 import { RefusedFile, confineToReading } from "./file-authorizer.ts";
-import { beginLoad, endLoad, listTables } from "./load-record.ts";
+import { beginLoad, endLoad, listObjects } from "./load-record.ts";
 import type { LoadedFile } from "./load-record.ts";
 import { TableLoader } from "./load-tables.ts";
 import type { SourceTable } from "./load-tables.ts";
 import { TRIGGER_REASON, collationReason, listShadows, runDump } from "./run-dump.ts";
 import type { DumpOutcome } from "./run-dump.ts";
-import { VIEW_REASON, VIRTUAL_REASON } from "./schema.ts";
+import { loadViews } from "./load-views.ts";
+import { VIRTUAL_REASON } from "./schema.ts";
 import type { LeftOut } from "./schema.ts";
 
 /** A file that was opened for reading. */
@@ -68,15 +69,21 @@ export async function loadInto(target: TargetDatabase, opened: OpenedFile, file:
     if (reason !== undefined) leftOut.push({ name, reason });
   }
   const isLoadable = ({ kind, name }: SchemaObject): boolean =>
-    kind === "table" && !shadows.has(foldName(name)) && !isInternal(name) && reasonToSkip(kind, name) === undefined;
-  // The record lists what the load creates, so that a table of the operator is never taken for one of it.
-  const taken = new Set((await listTables(target)).map(foldName));
-  const [present, tables] = partition(objects.filter(isLoadable), ({ name }) => taken.has(foldName(name)));
+    ["table", "view"].includes(kind) &&
+    !shadows.has(foldName(name)) &&
+    !isInternal(name) &&
+    reasonToSkip(kind, name) === undefined;
+  // The record lists what the load creates, so that an object of the operator is never taken for one of it.
+  const taken = new Set(
+    [...(await listObjects(target, "table")), ...(await listObjects(target, "view"))].map(foldName),
+  );
+  const [present, loadable] = partition(objects.filter(isLoadable), ({ name }) => taken.has(foldName(name)));
   leftOut.push(...present.map(({ name }) => ({ name, reason: PRESENT_REASON })));
+  const [tables, views] = partition(loadable, ({ kind }) => kind === "table");
   await beginLoad(
     target,
     file,
-    tables.map(({ name }) => name),
+    [...tables, ...views].map(({ name }) => name),
   );
   const progress = createProgress({ verb: "Loading", total: countRows(source, tables) });
   const indexes = Map.groupBy(
@@ -90,13 +97,14 @@ export async function loadInto(target: TargetDatabase, opened: OpenedFile, file:
   } finally {
     progress.finish();
   }
+  const viewsLeftOut = await loadViews(target, views);
   // Without statistics SQLite takes every index for a good one. The file's own may be old, or name indexes that were left out.
   await target.prepare("ANALYZE").all();
   await endLoad(target);
   return {
     tables: loader.tables,
     rows: loader.rows,
-    leftOut: [...leftOut, ...loader.leftOut],
+    leftOut: [...leftOut, ...loader.leftOut, ...viewsLeftOut],
     notes: [...opened.notes, ...loader.notes],
     references: loader.references,
   };
@@ -119,10 +127,9 @@ function isInternal(name: string): boolean {
 }
 
 function reasonToSkip(kind: ObjectKind, name: string): string | undefined {
-  if (kind === "view") return VIEW_REASON;
   if (kind === "virtual") return VIRTUAL_REASON;
   if (kind === "trigger") return TRIGGER_REASON;
-  return kind === "table" && foldName(name).startsWith("_gatehouse")
+  return (kind === "table" || kind === "view") && foldName(name).startsWith("_gatehouse")
     ? "belongs to Gatehouse, which makes its own."
     : undefined;
 }

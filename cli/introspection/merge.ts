@@ -20,7 +20,11 @@ export function mergeTables(declared: Tables, guessed: Tables): Merged {
   const added: string[] = [];
   const vanished = Object.keys(declared).filter((table) => !Object.hasOwn(guessed, table));
   const tables = Object.entries(guessed).map(([name, table]): [string, TableInput] => {
-    const before = Object.hasOwn(declared, name) ? declared[name] : undefined;
+    const sameName = Object.hasOwn(declared, name) ? declared[name] : undefined;
+    // What a table showed and what a view of its name shows are two things, and nobody has reviewed the second.
+    const isReplaced = sameName !== undefined && (sameName.view ?? false) !== (table.view ?? false);
+    if (isReplaced) vanished.push(name);
+    const before = isReplaced ? undefined : sameName;
     if (before === undefined) {
       added.push(name);
       return [name, table];
@@ -65,7 +69,8 @@ function mergeTable(declared: TableInput, guessed: TableInput): TableInput {
   ]);
   // What stays keeps its place, so that a run without a change writes the same text.
   const merged = { ...declared, columns: Object.fromEntries(columns) };
-  if (merged.key === undefined || Object.hasOwn(guessed.columns, merged.key)) return merged;
+  const keyColumns = merged.key === undefined ? [] : [merged.key].flat();
+  if (keyColumns.every((column) => Object.hasOwn(guessed.columns, column))) return merged;
   const { key: _vanished, ...rest } = merged;
   return rest;
 }

@@ -25,12 +25,15 @@ type SourceData = NonNullable<ReturnType<typeof readSourceFile>>;
 type Sources = ReadonlyMap<string, SourceData>;
 
 /**
- * Opens tables and columns. With `allButPersonal`, opens every table of the named sources, or of all, without the columns that introspection
- * keeps hidden. Throws `CliError` and changes nothing when a name is unknown.
+ * Opens tables, views and columns. With `allButPersonal`, opens every table of the named sources, or of all, without the columns that
+ * introspection keeps hidden, and no view. Throws `CliError` and changes nothing when a name is unknown.
  */
 export async function openDatasets(names: readonly string[], allButPersonal: boolean): Promise<Output> {
   const sources = readSources();
-  const targets = allButPersonal ? listTables(sources, names) : names.map((name) => findTarget(sources, name));
+  const all = allButPersonal ? listTables(sources, names) : names.map((name) => findTarget(sources, name));
+  // A view can show in clear what a rule on its tables masks, so an operator opens it by its name.
+  const isView = ({ source, table }: Target): boolean => sources.get(source)?.tables[table]?.view === true;
+  const targets = all.filter((target) => !(allButPersonal && isView(target)));
   if (targets.length === 0) throw usageError(`Name what to open: ${listSome(listNames(sources)).join(", ")}.`);
   requireOpenTables(sources, targets);
   const changed = [...sources].flatMap(([source, data]) => {
@@ -46,7 +49,10 @@ export async function openDatasets(names: readonly string[], allButPersonal: boo
       ({ policy } = await loadOwnConfig());
     },
   );
-  return describeOpened(new Map(changed), targets, policy);
+  const closedViews = all.filter(
+    (target) => !targets.includes(target) && sources.get(target.source)?.tables[target.table]?.hidden === true,
+  );
+  return describeOpened(new Map(changed), targets, { policy, closedViews });
 }
 
 function readSources(): Sources {
@@ -182,21 +188,36 @@ interface Reader {
   readonly columns: Readonly<Record<string, string>>;
 }
 
-function describeOpened(sources: Sources, targets: readonly Target[], policy: Policy | undefined): Output {
+/** What there is to say beside what was opened. */
+interface OpenContext {
+  readonly policy: Policy | undefined;
+  /** Hidden views that `--all-but-personal` left out. */
+  readonly closedViews: readonly Target[];
+}
+
+function describeOpened(sources: Sources, targets: readonly Target[], { policy, closedViews }: OpenContext): Output {
   const opened = Map.groupBy(targets, ({ source, table }) => `${source}.${table}`);
   const datasets = [...opened].map(([dataset, [target]]) => {
-    const columns = Object.entries(sources.get(target?.source ?? "")?.tables[target?.table ?? ""]?.columns ?? {});
-    const hidden = columns.filter(([, column]) => column.hidden === true).map(([name]) => name);
-    return { dataset, hidden, readers: policy === undefined ? [] : listReaders(policy, dataset) };
+    const { columns = {}, view = false } = sources.get(target?.source ?? "")?.tables[target?.table ?? ""] ?? {};
+    const hidden = Object.entries(columns).flatMap(([name, column]) => (column.hidden === true ? [name] : []));
+    return { dataset, view, hidden, readers: policy === undefined ? [] : listReaders(policy, dataset) };
   });
-  const lines = datasets.flatMap(({ dataset, hidden, readers }) => [
+  const views = closedViews.map(({ source, table }) => `${source}.${table}`);
+  const lines = datasets.flatMap(({ dataset, view, hidden, readers }) => [
     `${dataset} is open.`,
+    ...(view ? ["  It is a view: it shows what its SELECT shows, whatever rules the tables that it reads have."] : []),
     ...readers.map((reader) => `  The role ${reader.role} sees ${describeReader(reader)}.`),
     ...(readers.length === 0 ? ["  No role may read it: write a rule for it in src/gatehouse.config.ts."] : []),
     ...(hidden.length === 0 ? [] : [`  Still hidden: ${hidden.join(", ")}.`]),
   ]);
   const last = "A running npm start shows it after a restart. npm run policy -- check shows what each role sees.";
-  return { lines: [...lines, last], data: { datasets } };
+  const closed =
+    views.length === 0
+      ? []
+      : [
+          `Views stay hidden, because they can show what rules on their tables hide. Open them by name: ${views.join(" ")}.`,
+        ];
+  return { lines: [...lines, ...closed, last], data: { datasets, closedViews: views } };
 }
 
 function describeReader({ rows, columns }: Reader): string {

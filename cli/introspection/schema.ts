@@ -1,11 +1,10 @@
 // Reads a database's schema: tables and columns with their keys and a sample of values, and the objects that cannot be datasets.
 import { firstInvisible } from "../../src/lib/visible-text.ts";
+import { findEpochUnit, suggestsTime } from "./epoch.ts";
+import type { EpochUnit } from "./epoch.ts";
+import { examineViews } from "./examine-views.ts";
+import type { AskedDatabase, ExaminedView } from "./examine-views.ts";
 import { RESERVED_PREFIXES, findReservedPrefix, foldName, quoteIdentifier } from "../../src/sql/identifier.ts";
-
-/** The part of D1 that introspection uses. */
-interface AskedDatabase {
-  prepare(sql: string): { all(): Promise<{ results: unknown[] }> };
-}
 
 /** A column of the database. */
 export interface FoundColumn {
@@ -17,13 +16,17 @@ export interface FoundColumn {
   readonly values: readonly string[];
   /** SQLite's storage classes of the sampled values. */
   readonly storage: ReadonlySet<string>;
+  /** The unit of the Unix times that all its values are, by its name and by every value; null for any other column. */
+  readonly epoch: EpochUnit | null;
 }
 
-/** A table of the database. */
+/** A table or view of the database. */
 export interface FoundTable {
   readonly name: string;
-  /** The primary key column; null unless the key is exactly one column. */
-  readonly key: string | null;
+  /** What a view reads; null for a table. */
+  readonly viewOf: readonly string[] | null;
+  /** The columns of the primary key in their order; empty without one. */
+  readonly key: readonly string[];
   readonly columns: readonly FoundColumn[];
 }
 
@@ -39,7 +42,6 @@ export interface FoundDatabase {
   readonly leftOut: readonly LeftOut[];
 }
 
-export const VIEW_REASON = "is a view, which would bypass the rules of its tables. Declare the tables instead.";
 export const VIRTUAL_REASON = "is a virtual table, which cannot be a dataset.";
 
 /** Rows sampled from each table. */
@@ -56,21 +58,27 @@ async function ask(database: AskedDatabase, sql: string): Promise<readonly Row[]
   return results.filter((row): row is Row => typeof row === "object" && row !== null);
 }
 
-/** Reads all tables, in the order of their names. */
+/** Reads all tables and views, in the order of their names. */
 export async function readDatabase(database: AskedDatabase): Promise<FoundDatabase> {
   // SQLite's own kinds: the name of an ordinary table may look like that of a shadow table, such as docs_meta beside the FTS5 table docs.
   const objects = await ask(database, "SELECT type, name FROM pragma_table_list WHERE schema = 'main' ORDER BY name");
+  const views = await examineViews(database);
   const tables: FoundTable[] = [];
   const leftOut: LeftOut[] = [];
   for (const { type, name: value } of objects) {
     const name = String(value);
     if (isInternal(name)) continue;
-    const reason = reasonToLeaveOut(String(type), name);
+    const view = type === "view" ? views.get(name) : undefined;
+    const reason = reasonToLeaveOut(String(type), name, view);
     if (reason !== null) {
       leftOut.push({ name, reason });
       continue;
     }
-    const { table, columnsLeftOut } = await readTable(database, name);
+    const { table, columnsLeftOut } = await readTable(
+      database,
+      name,
+      view !== undefined && "reads" in view ? view.reads : null,
+    );
     tables.push(table);
     leftOut.push(...columnsLeftOut);
   }
@@ -85,11 +93,11 @@ function isInternal(name: string): boolean {
   return foldName(name) === "d1_migrations" || INTERNAL_PREFIXES.includes(findReservedPrefix(name));
 }
 
-function reasonToLeaveOut(type: string, name: string): string | null {
-  if (type === "view") return VIEW_REASON;
+function reasonToLeaveOut(type: string, name: string, view: ExaminedView | undefined): string | null {
   if (type === "virtual") return VIRTUAL_REASON;
   if (type === "shadow") return "belongs to a virtual table.";
   if (findReservedPrefix(name) !== undefined) return `begins with a reserved prefix (${RESERVED_PREFIXES.join(", ")}).`;
+  if (view !== undefined && "reason" in view) return view.reason;
   return invisibleReason(name);
 }
 
@@ -106,7 +114,7 @@ interface ReadTable {
   readonly columnsLeftOut: readonly LeftOut[];
 }
 
-async function readTable(database: AskedDatabase, name: string): Promise<ReadTable> {
+async function readTable(database: AskedDatabase, name: string, viewOf: readonly string[] | null): Promise<ReadTable> {
   const table = quoteIdentifier(name);
   const all = await ask(database, `SELECT name, type, pk, hidden FROM pragma_table_xinfo(${literal(name)})`);
   const readable = all.filter((column) => invisibleReason(String(column["name"])) === null);
@@ -114,22 +122,24 @@ async function readTable(database: AskedDatabase, name: string): Promise<ReadTab
     const reason = invisibleReason(String(column));
     return reason === null ? [] : [{ name: `${name}.${String(column)}`, reason }];
   });
-  const keys = all.filter(({ pk }) => Number(pk) > 0);
+  const keys = all.filter(({ pk }) => Number(pk) > 0).toSorted((one, other) => Number(one["pk"]) - Number(other["pk"]));
   const references = await readReferences(database, name);
   const names = readable.map((column) => String(column["name"]));
-  const samples = new Map<string, Pick<FoundColumn, "values" | "storage">>();
+  const samples = new Map<string, Sample>();
   for (let start = 0; start < names.length; start += COLUMNS_AT_ONCE)
     for (const [column, sample] of await readSamples(database, table, names.slice(start, start + COLUMNS_AT_ONCE)))
       samples.set(column, sample);
-  const key = keys.length === 1 && keys[0] !== undefined && readable.includes(keys[0]) ? String(keys[0]["name"]) : null;
-  const columns = readable.map(({ name: column, type }) => ({
-    name: String(column),
-    declaredType: String(type ?? ""),
-    references: references.get(String(column)) ?? null,
-    values: samples.get(String(column))?.values ?? [],
-    storage: samples.get(String(column))?.storage ?? new Set<string>(),
-  }));
-  return { table: { name, key, columns }, columnsLeftOut };
+  // A key of which a column is left out finds no row.
+  const key = keys.every((column) => readable.includes(column)) ? keys.map((column) => String(column["name"])) : [];
+  const columns: FoundColumn[] = [];
+  for (const { name: value, type } of readable) {
+    const column = String(value);
+    const { values = [], storage = new Set<string>() } = samples.get(column) ?? {};
+    const found = { name: column, declaredType: String(type ?? ""), values, storage };
+    const epoch = await readEpoch(database, table, found);
+    columns.push({ ...found, references: references.get(column) ?? null, epoch });
+  }
+  return { table: { name, viewOf, key, columns }, columnsLeftOut };
 }
 
 async function readReferences(database: AskedDatabase, name: string): Promise<ReadonlyMap<string, string>> {
@@ -164,11 +174,31 @@ export async function sampleValues(
   return values;
 }
 
+type Sample = Pick<FoundColumn, "values" | "storage">;
+
+/** Finds the unit of a column of Unix times. Reads all values of a column whose name and sample suggest one. */
+async function readEpoch(
+  database: AskedDatabase,
+  table: string,
+  { name, declaredType, storage }: Pick<FoundColumn, "name" | "declaredType" | "storage">,
+): Promise<EpochUnit | null> {
+  const isNumber = storage.size > 0 && [...storage].every((type) => type === "integer" || type === "real");
+  if (!isNumber || !suggestsTime(name, declaredType)) return null;
+  const column = quoteIdentifier(name);
+  const [row] = await ask(
+    database,
+    `SELECT min(${column}) AS least, max(${column}) AS most, sum(typeof(${column}) IN ('text', 'blob')) AS others FROM ${table}`,
+  );
+  const { least, most, others } = row ?? {};
+  if (typeof least !== "number" || typeof most !== "number" || others !== 0) return null;
+  return findEpochUnit(least, most) ?? null;
+}
+
 async function readSamples(
   database: AskedDatabase,
   table: string,
   columns: readonly string[],
-): Promise<readonly (readonly [string, Pick<FoundColumn, "values" | "storage">])[]> {
+): Promise<readonly (readonly [string, Sample])[]> {
   const selected = columns.flatMap((column, index) => {
     const name = quoteIdentifier(column);
     return [`substr(CAST(${name} AS TEXT), 1, ${SAMPLE_LENGTH}) AS v${index}`, `typeof(${name}) AS t${index}`];

@@ -3,8 +3,9 @@
 import type { Policy, TableDataset } from "../../src/policy/model.ts";
 import { personalReason } from "../introspection/personal.ts";
 import { sampleValues } from "../introspection/schema.ts";
+import { printAside } from "../kit/terminal.ts";
 import { openStorage } from "../local-server/local.ts";
-import { stateFolder } from "../project/state-folder.ts";
+import { hasLocalState, stateFolder } from "../project/state-folder.ts";
 import { roleView } from "./words.ts";
 
 /** A column that looks personal, with the roles that see it in clear. */
@@ -52,16 +53,10 @@ export function describePersonalColumn({ dataset, column, looksLike, roles }: Pe
   return `${dataset}.${column}: ${claim}, and ${readers} it in clear. Mask or hide it, or declare it with personal: false.`;
 }
 
-/** What was sampled, and the tables that could not be, each with the reason. */
-interface Sampled {
-  readonly samples: Samples;
-  readonly problems: readonly string[];
-}
-
-/** Samples the tables that some role reads, from the local databases of a configuration. */
-export async function sampleLocalData(policy: Policy, configPath: string, environment?: string): Promise<Sampled> {
+/** Samples the tables that some role reads, from the local databases of a configuration. Without local state there are no samples. */
+export async function sampleLocalData(policy: Policy, configPath: string, environment?: string): Promise<Samples> {
   const samples = new Map<string, readonly string[]>();
-  const problems: string[] = [];
+  if (!hasLocalState()) return samples;
   const storage = await openStorage(configPath, stateFolder(), { environment });
   try {
     for (const dataset of listTables(policy)) {
@@ -75,11 +70,12 @@ export async function sampleLocalData(policy: Policy, configPath: string, enviro
           samples.set(`${dataset.id}.${column}`, values);
       } catch (error) {
         // The local database may lack a table or column that the policy declares; `npm start` reports that.
-        problems.push(`${dataset.id}: ${error instanceof Error ? error.message : "it cannot be read"}`);
+        const reason = error instanceof Error ? error.message : "it cannot be read";
+        printAside(`The local values were not looked at: ${dataset.id}: ${reason}`);
       }
     }
   } finally {
     await storage.dispose();
   }
-  return { samples, problems };
+  return samples;
 }

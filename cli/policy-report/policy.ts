@@ -14,9 +14,7 @@ import { describeDatasets, matrixOf, warningsOf } from "./check.ts";
 import { diffPolicies } from "./diff.ts";
 import { explainDecision, explanationLines, storedLines } from "./explain.ts";
 import { describePersonalColumn, listPersonalColumns, sampleLocalData } from "./personal-columns.ts";
-import type { Samples } from "./personal-columns.ts";
 import { loadRevision } from "./revision.ts";
-import { hasLocalState } from "../project/state-folder.ts";
 import { configuredSignIn } from "../local-server/sign-in.ts";
 import { parseEmailArgument } from "../kit/email-argument.ts";
 import type { Output } from "../kit/output.ts";
@@ -41,7 +39,7 @@ export async function checkPolicy(choice: DatabaseChoice): Promise<Output> {
       ],
       data: { datasets: [], personalColumns: [], warnings: [] },
     };
-  const personalColumns = listPersonalColumns(policy, await sampleData(policy, choice));
+  const personalColumns = listPersonalColumns(policy, await sampleLocalData(policy, configPathOf(choice), choice.env));
   const warnings = [...(await listWarnings(policy, choice)), ...personalColumns.map(describePersonalColumn)];
   return {
     lines: [
@@ -92,14 +90,6 @@ export async function diffWithRevision(revision: string, isSample: boolean): Pro
 
 function configPathOf({ sample }: DatabaseChoice): string {
   return path.join(root, sample === true ? "sample/wrangler.jsonc" : "wrangler.jsonc");
-}
-
-/** Samples the local data, if there is any. The data of a deployment is not read. */
-async function sampleData(policy: Policy, choice: DatabaseChoice): Promise<Samples> {
-  if (!hasLocalState()) return new Map();
-  const { samples, problems } = await sampleLocalData(policy, configPathOf(choice), choice.env);
-  for (const problem of problems) printAside(`The local values were not looked at: ${problem}`);
-  return samples;
 }
 
 async function listWarnings(policy: Policy, choice: DatabaseChoice): Promise<readonly string[]> {

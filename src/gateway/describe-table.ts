@@ -4,7 +4,7 @@ import {
   isRowRestricted,
   formatMask,
   listVisibleColumns,
-  findVisibleKey,
+  listVisibleKey,
 } from "../policy/guard-view.ts";
 import type { ViewColumn } from "../policy/guard-view.ts";
 import { describeMaskedForm } from "../policy/masked-forms.ts";
@@ -37,8 +37,8 @@ export interface TableDescription {
   /** How to query the table. */
   readonly use: string;
   readonly table: string;
-  /** The key column. Absent if the table has none or the user does not see it. */
-  readonly key?: string;
+  /** The key column, or a list of several. Absent if the table has none or the user does not see all of it. */
+  readonly key?: string | readonly string[];
   readonly rows: "all" | "only those your rules allow";
   readonly columns: readonly ColumnDescription[];
   readonly rules: readonly string[];
@@ -47,7 +47,7 @@ export interface TableDescription {
 /** Describes one table. `tables` are all tables of the source that the user sees; references to other tables are left out. */
 export function describeTable({ dataset, decision }: VisibleTable, tables: readonly VisibleTable[]): TableDescription {
   const visibleNames = new Set(tables.flatMap(listQualifiedColumns));
-  const key = findVisibleKey(decision, dataset);
+  const key = listVisibleKey(decision, dataset).map(({ name }) => name);
   return {
     dataset: dataset.id,
     source: dataset.source,
@@ -55,7 +55,7 @@ export function describeTable({ dataset, decision }: VisibleTable, tables: reado
     description: dataset.description,
     use: `query with source "${dataset.source}" and the table name ${dataset.table}`,
     table: dataset.table,
-    ...(key === undefined ? {} : { key: key.name }),
+    ...(key.length === 0 ? {} : { key: key.length === 1 ? (key[0] ?? "") : key }),
     rows: isRowRestricted(decision) ? "only those your rules allow" : "all",
     columns: listVisibleColumns(decision, dataset).map((column) =>
       describeColumn({ dataset, decision }, column, visibleNames),

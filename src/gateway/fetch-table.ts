@@ -1,5 +1,5 @@
 // Fetches a table's description as text, and one of its rows by key.
-import { listGrantingRules, formatMask, listVisibleColumns, findVisibleKey } from "../policy/guard-view.ts";
+import { listGrantingRules, formatMask, listVisibleColumns, listVisibleKey } from "../policy/guard-view.ts";
 import type { ViewColumn } from "../policy/guard-view.ts";
 import { toJsonCell } from "../sql/result-encoding.ts";
 import { quoteIdentifier } from "../sql/identifier.ts";
@@ -12,6 +12,8 @@ import type { RowTarget, TableTarget, VisibleDatasets } from "./visible-datasets
 import { describeTable } from "./describe-table.ts";
 import { createRowTooLargeError } from "../answers/shown-rows.ts";
 import type { FetchAnswer } from "../answers/fetch-answer.ts";
+import { AppError } from "../errors.ts";
+import { formatRowKey, parseRowKey } from "./row-key.ts";
 import { DeniedError } from "../audit/audit.ts";
 import type { Audited } from "../audit/audit.ts";
 import { fence, buildUntrustedNote, listUntrustedColumns } from "../answers/untrusted-text.ts";
@@ -28,8 +30,9 @@ export function fetchTable({ visible, table }: TableTarget): Audited<FetchAnswer
     const referenceText = references === undefined ? "" : `, refers to ${references}`;
     return `- ${columnName} (${type}${maskText}${referenceText}): ${description}`;
   });
-  const keyName = findFetchKey(table)?.name;
-  const keyLines = keyName === undefined ? [] : [`Key: ${keyName}. Fetch a row as ${dataset.id}/<${keyName}>.`];
+  const key = listFetchKey(table);
+  const keyNames = key.map(({ name }) => name).join(", ");
+  const keyLines = key.length === 0 ? [] : [`Key: ${keyNames}. Fetch a row as ${describeRowId(dataset.id, key)}`];
   const text = [
     dataset.description,
     "",
@@ -48,18 +51,27 @@ export function fetchTable({ visible, table }: TableTarget): Audited<FetchAnswer
   return { answer, datasets: [dataset.id], rules: decision.rules };
 }
 
-/** Finds the key column. Undefined unless every row shows it in clear, because rows could not be fetched by it. */
-function findFetchKey({ dataset, decision }: VisibleTable): ViewColumn | undefined {
-  const key = findVisibleKey(decision, dataset);
-  return key === undefined || formatMask(key) !== null ? undefined : key;
+/** Lists the key columns. Empty unless every row shows all of them in clear, because rows could not be fetched by them. */
+function listFetchKey({ dataset, decision }: VisibleTable): readonly ViewColumn[] {
+  const key = listVisibleKey(decision, dataset);
+  return key.every((column) => formatMask(column) === null) ? key : [];
+}
+
+/** Says how to write the id of a row. */
+function describeRowId(dataset: string, key: readonly ViewColumn[]): string {
+  const form = `${dataset}/${key.map(({ name }) => `<${name}>`).join(",")}.`;
+  return key.length === 1 ? form : `${form} In a value, write a comma as %2C and a percent sign as %25.`;
 }
 
 /** Adds the reason to the denial for the audit record. The message must not reveal a key column that the user does not see. */
 function explainHiddenKey(denial: DeniedError, { dataset, decision }: VisibleTable): DeniedError {
-  if (dataset.key === null) return denial;
-  const key = findVisibleKey(decision, dataset);
-  const reason = key === undefined ? "hidden" : "masked";
-  return new DeniedError(denial, [...denial.denials, `${dataset.id}.${dataset.key}: ${reason}`], decision.rules);
+  const columns = listVisibleColumns(decision, dataset);
+  const reasons = dataset.key.flatMap((name) => {
+    const column = columns.find((candidate) => candidate.name === name);
+    if (column !== undefined && formatMask(column) === null) return [];
+    return [`${dataset.id}.${name}: ${column === undefined ? "hidden" : "masked"}`];
+  });
+  return reasons.length === 0 ? denial : new DeniedError(denial, [...denial.denials, ...reasons], decision.rules);
 }
 
 interface KeyCondition {
@@ -67,8 +79,18 @@ interface KeyCondition {
   readonly values: readonly SqlValue[];
 }
 
-/** Builds the condition for exactly this key, so that a row has one id. Undefined if the text is no key of the column's type. */
-function parseKeyCondition({ name, type }: ViewColumn, key: string): KeyCondition | undefined {
+/** Builds the condition for exactly this row. Undefined if a value is none of its column's type. */
+function parseKeyCondition(key: readonly ViewColumn[], values: readonly string[]): KeyCondition | undefined {
+  const conditions = key.flatMap((column, index) => parseValueCondition(column, values[index] ?? "") ?? []);
+  if (conditions.length < key.length) return undefined;
+  return {
+    sql: conditions.map(({ sql }) => sql).join(" AND "),
+    values: conditions.flatMap((condition) => condition.values),
+  };
+}
+
+/** Builds the condition for exactly this value, so that a row has one id. Undefined if the text is no value of the column's type. */
+function parseValueCondition({ name, type }: ViewColumn, key: string): KeyCondition | undefined {
   const column = quoteIdentifier(name);
   if (type === "integer") {
     const value = parseInteger(key);
@@ -87,9 +109,17 @@ export async function fetchRow(
 ): Promise<Audited<FetchAnswer>> {
   const { dataset, decision } = table;
   const columns = listVisibleColumns(decision, dataset);
-  const keyColumn = findFetchKey(table);
-  if (keyColumn === undefined) throw explainHiddenKey(createNotFoundDenial(datasets, id), table);
-  const keyCondition = parseKeyCondition(keyColumn, key);
+  const keyColumns = listFetchKey(table);
+  if (keyColumns.length === 0) throw explainHiddenKey(createNotFoundDenial(datasets, id), table);
+  const keyValues = parseRowKey(key, keyColumns.length);
+  const isNumberedOnce = keyColumns.length === 1 && keyColumns[0]?.type === "integer";
+  if (keyValues === undefined || (isNumberedOnce && key.includes(",")))
+    throw new AppError(
+      "invalid_input",
+      `${JSON.stringify(id)} does not have the form of an id of this table: ${describeRowId(dataset.id, keyColumns)}`,
+    );
+  const rowKey = formatRowKey(keyValues);
+  const keyCondition = parseKeyCondition(keyColumns, keyValues);
   if (keyCondition === undefined) throw createNotFoundDenial(datasets, id);
   const statement = parseTrustedStatement(`SELECT * FROM ${quoteIdentifier(dataset.table)} WHERE ${keyCondition.sql}`);
   const read = await visible.source.read([table], statement, keyCondition.values, {
@@ -114,10 +144,10 @@ export async function fetchRow(
     return mask === null ? [] : [`${dataset.id}.${column.name}:${mask}`];
   });
   const answer = {
-    id: `${dataset.id}/${key}`,
-    title: `${dataset.id} ${key}`,
+    id: `${dataset.id}/${rowKey}`,
+    title: `${dataset.id} ${rowKey}`,
     text: JSON.stringify(values, null, 1),
-    url: rowUri(dataset, key),
+    url: rowUri(dataset, rowKey),
     metadata: { kind: "row", masked, ...buildUntrustedNote(untrusted), rules: listGrantingRules(decision) },
   };
   const untrustedNames = untrusted.map((column) => `${dataset.id}.${column}`);

@@ -4,7 +4,7 @@ import { shortenText } from "../lib/text-cut.ts";
 import { quoteIdentifier } from "../sql/identifier.ts";
 import { parseStatement } from "../sql/statement.ts";
 import type { Cell } from "../sql/result-encoding.ts";
-import { formatMask, listVisibleColumns, findVisibleKey } from "../policy/guard-view.ts";
+import { formatMask, listVisibleColumns, listVisibleKey } from "../policy/guard-view.ts";
 import type { ViewColumn } from "../policy/guard-view.ts";
 import type { VisibleTable, TableSource } from "../read/source.ts";
 import type { VisibleDocuments } from "./visible-datasets.ts";
@@ -35,7 +35,7 @@ function listQuestionColumns({ dataset, decision }: VisibleTable): readonly View
   return listVisibleColumns(decision, dataset)
     .filter((column) => {
       const { references = null, untrusted = false } = declared.get(column.name) ?? {};
-      const isIdentifier = column.name === dataset.key || references !== null || /(?:^|_)id$/i.test(column.name);
+      const isIdentifier = dataset.key.includes(column.name) || references !== null || /(?:^|_)id$/i.test(column.name);
       return formatMask(column) === null && !isIdentifier && !untrusted;
     })
     .slice(0, MAX_COLUMNS);
@@ -46,7 +46,7 @@ export function scoreTable(table: VisibleTable): number {
   const kinds = listQuestionColumns(table).map(({ type }) => classifyColumn(type));
   return (
     new Set(kinds.filter((kind) => kind !== "other")).size +
-    (findVisibleKey(table.decision, table.dataset) === undefined ? 0 : 1)
+    (listVisibleKey(table.decision, table.dataset).length === 0 ? 0 : 1)
   );
 }
 

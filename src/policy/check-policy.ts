@@ -101,7 +101,7 @@ function buildDatasets(source: string, input: ParsedPolicy, problems: PolicyProb
     ["sources", source, "tables", table],
   ]);
   refuseDuplicates(foldedTables, "has two tables whose names differ only by case", problems);
-  return Object.entries(parsed.tables).map(([table, { description, key, hidden, columns }]): TableDataset => {
+  return Object.entries(parsed.tables).map(([table, { description, view, key, hidden, columns }]): TableDataset => {
     const columnNames = Object.keys(columns);
     const tablePath: ProblemPath = ["sources", source, "tables", table];
     const foldedColumns = columnNames.map((name): [string, ProblemPath] => [
@@ -109,12 +109,8 @@ function buildDatasets(source: string, input: ParsedPolicy, problems: PolicyProb
       [...tablePath, "columns", name],
     ]);
     refuseDuplicates(foldedColumns, "has two columns whose names differ only by case", problems);
-    if (key !== undefined && !columnNames.includes(key)) {
-      problems.push({
-        path: [...tablePath, "key"],
-        message: `there is no column ${key}. ${formatChoices(key, columnNames)}`,
-      });
-    }
+    const keyColumns = key === undefined ? [] : [key].flat();
+    refuseUnknownKey([...tablePath, "key"], keyColumns, columnNames, problems);
     const tableColumns = Object.entries(columns).map(([name, { references = null, ...column }]) => {
       if (references !== null && !isColumn(parsed.tables, references))
         problems.push({
@@ -124,8 +120,24 @@ function buildDatasets(source: string, input: ParsedPolicy, problems: PolicyProb
       return { name, references, ...column };
     });
     const id = `${source}.${table}`;
-    return { kind: "table", id, source, table, description, key: key ?? null, hidden, columns: tableColumns };
+    const shared = { kind: "table", id, source, table, description, hidden } as const;
+    return { ...shared, isView: view, key: keyColumns, columns: tableColumns };
   });
+}
+
+function refuseUnknownKey(
+  path: ProblemPath,
+  key: readonly string[],
+  columnNames: readonly string[],
+  problems: PolicyProblem[],
+): void {
+  for (const column of key.filter((name) => !columnNames.includes(name)))
+    problems.push({ path, message: `there is no column ${column}. ${formatChoices(column, columnNames)}` });
+  refuseDuplicates(
+    key.map((column): [string, ProblemPath] => [column, path]),
+    "names a column twice",
+    problems,
+  );
 }
 
 function buildMembers(input: ParsedPolicy, problems: PolicyProblem[]): readonly Member[] {

@@ -68,9 +68,11 @@ export function listGrantingRules({ grants }: Pick<AllowedDecision, "grants">): 
   return grants.map(({ rule }) => rule);
 }
 
-/** Finds the key column of a table, if it is visible to the subject. */
-export function findVisibleKey(decision: AllowedDecision, dataset: TableDataset): ViewColumn | undefined {
-  return listVisibleColumns(decision, dataset).find(({ name }) => name === dataset.key);
+/** Lists the key columns of a table in the order of an id; empty unless all of them are visible to the subject. */
+export function listVisibleKey(decision: AllowedDecision, dataset: TableDataset): readonly ViewColumn[] {
+  const columns = listVisibleColumns(decision, dataset);
+  const key = dataset.key.flatMap((keyColumn) => columns.find(({ name }) => name === keyColumn) ?? []);
+  return key.length === dataset.key.length ? key : [];
 }
 
 /** Gives the name under which the masking tokens of a domain are stored. */
@@ -83,7 +85,7 @@ export function createGuardView(
   qualifyDomain: QualifyDomain,
 ): GuardView {
   const visibleColumns = listVisibleColumns(decision, dataset);
-  const key = visibleColumns.find(({ name }) => name === dataset.key);
+  const [key, ...otherKeys] = listVisibleKey(decision, dataset);
   const ruleColumns = decision.grants.flatMap((grant) => (grant.rows === null ? [] : listConditionColumns(grant.rows)));
   const common = {
     name: dataset.table,
@@ -92,7 +94,8 @@ export function createGuardView(
     columns: visibleColumns.map((column) => column.name),
     // The user may see their order, also with a view that leaves them out.
     clearColumns: visibleColumns.filter((column) => formatMask(column) === null).map((column) => column.name),
-    ...(key === undefined ? {} : { key: key.name }),
+    ...(key === undefined || otherKeys.length > 0 ? {} : { key: key.name }),
+    isDatabaseView: dataset.isView,
     isRowRestricted: isRowRestricted(decision),
     ruleColumns,
     estimateShownShare: (countValues: (column: string) => number | undefined) =>
@@ -169,13 +172,26 @@ export function buildGuardViewSql(
   const where = isRowRestricted(decision)
     ? ` WHERE ${ruleIndexed ? "" : "+"}${buildAnyGrantSql(decision.grants, parameters, quoteColumn)}`
     : "";
+  if (dataset.isView)
+    return `SELECT ${columns.join(", ") || NO_COLUMNS} FROM ${from}${where}${sortByAll(columns.length)}`;
   const indexHint = ordering === "unindexed" ? " NOT INDEXED" : "";
   const orderTerms = storageOrder.map((column) => `${quoteColumn(column)} COLLATE BINARY`);
   // LIMIT -1 does not limit anything. It keeps SQLite from dropping the ORDER BY and from merging the view into the outer query.
   const orderBy = orderTerms.length > 0 ? ` ORDER BY ${orderTerms.join(", ")} LIMIT -1` : "";
   if (keyColumn !== undefined) columns.push(`${from}.rowid AS ${quoteIdentifier(keyColumn)}`);
   // A view without columns still has rows to count.
-  return `SELECT ${columns.join(", ") || 'NULL AS "(no visible columns)"'} FROM ${from}${indexHint}${where}${orderBy}`;
+  return `SELECT ${columns.join(", ") || NO_COLUMNS} FROM ${from}${indexHint}${where}${orderBy}`;
+}
+
+const NO_COLUMNS = 'NULL AS "(no visible columns)"';
+
+/**
+ * Sorts the rows of a database view by all that the guard view shows, so that their order reveals nothing else: whatever plan the view
+ * has, it may read its tables in the order of masked or hidden values, and it may sort by them itself.
+ */
+function sortByAll(columnCount: number): string {
+  const terms = Array.from({ length: columnCount }, (_value, index) => `${index + 1} COLLATE BINARY`);
+  return `${terms.length === 0 ? "" : ` ORDER BY ${terms.join(", ")}`} LIMIT -1`;
 }
 
 /** Lists the columns that have the same value in all rows that these grants show. */

@@ -52,8 +52,10 @@ export interface TableDataset {
   readonly source: string;
   readonly table: string;
   readonly description: string;
-  /** The column that identifies a row; null when rows cannot be fetched one by one. */
-  readonly key: string | null;
+  /** Whether it is a view of the database, which shows what its SELECT shows, whatever the rules of its tables say. */
+  readonly isView: boolean;
+  /** The columns that together identify a row, in the order of an id; empty when rows cannot be fetched one by one. */
+  readonly key: readonly string[];
   /** Whether no user sees it, whatever the rules say. Introspected tables stay hidden until an operator opens them. */
   readonly hidden: boolean;
   readonly columns: readonly Column[];

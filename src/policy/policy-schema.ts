@@ -128,8 +128,12 @@ const column = z.strictObject({
 
 const table = z.strictObject({
   description,
-  /** The column that identifies a row, for fetch by id. */
-  key: z.string().optional(),
+  /** Whether it is a view of the database. */
+  view: z.boolean().default(false),
+  /** The column that identifies a row, for fetch by id, or the columns that do so together. */
+  key: z
+    .union([z.string(), z.array(z.string()).min(1)], "must be the name of a column, or a list of such names")
+    .optional(),
   hidden,
   columns: z.record(objectName, column),
 });

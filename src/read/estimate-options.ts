@@ -26,7 +26,7 @@ interface EstimateOptions {
 /** Builds the options of the estimates for one read. They are the same for every form of its views. */
 export function buildEstimateOptions(copy: SchemaCopy, request: ReadRequest): EstimateOptions {
   const { statement, values, views, maxReadRows } = request;
-  const { rowCounts, statistics, valueCounts } = copy.snapshot;
+  const { statistics, valueCounts } = copy.snapshot;
   const usedViews = listUsedViews(statement, views);
   const restricted = new Map(
     usedViews
@@ -55,17 +55,18 @@ export function buildEstimateOptions(copy: SchemaCopy, request: ReadRequest): Es
   return {
     work: {
       ...shared,
-      getRowCount: (table) => rowCounts.get(table),
+      getRowCount: (table) => copy.getRowCount(table),
       hasStatistics: (table) => analyzedIndexes.has(table),
       usesSizeClass: (table) => (table === undefined ? restricted.size > 0 : restricted.has(table)),
       frame: findCostliestFrame(statement, values),
       maxElements: countMaxElements(request),
+      getViewStepsLog2: (name) => copy.getDatabaseView(name)?.stepsLog2,
     },
     cost: {
       ...shared,
       // A form that depended on the exact number of rows would reveal by its duration how many a row rule hides.
       getRowCount(table) {
-        const rows = rowCounts.get(table);
+        const rows = copy.getRowCount(table);
         return rows !== undefined && restricted.has(table) ? 2 ** toClassLog2(Math.log2(Math.max(1, rows))) : rows;
       },
       hasStatistics: (table) => analyzedTables.has(table),
@@ -133,7 +134,7 @@ function createColumnCounter(
   const viewByName = new Map(usedViews.map((view) => [foldName(view.name), view]));
   const indexedColumns = new Map<string, readonly IndexedColumn[]>();
   const countRowsLog2 = (table: string): number => {
-    const rowsLog2 = Math.log2(Math.max(1, copy.snapshot.rowCounts.get(table) ?? UNKNOWN_ROWS));
+    const rowsLog2 = Math.log2(Math.max(1, copy.getRowCount(table) ?? UNKNOWN_ROWS));
     return viewByName.get(table)?.isRowRestricted === false ? rowsLog2 : toClassLog2(rowsLog2);
   };
   const findIndexed = (table: string, column: string): IndexedColumn | undefined => {

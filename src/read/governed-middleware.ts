@@ -8,12 +8,12 @@ import { DefenceRefusal } from "../sql/defence-refusal.ts";
 import type { OnRefusal } from "../sql/defence-refusal.ts";
 import { wrapForExactValues, findSizeCut } from "../sql/result-encoding.ts";
 import { toSql, listReadTables } from "../sql/statement-guard.ts";
-import type { GuardedQuery } from "../sql/statement-guard.ts";
+import type { GuardView, GuardedQuery } from "../sql/statement-guard.ts";
 import { EMPTY_PROGRAM, buildOpcodeRefusal } from "../sql/opcodes.ts";
 import { hasSingleRowSource } from "../sql/plan-loops.ts";
 import { createInvalidSqlError } from "../sql/sql-problem.ts";
 import { createStatementCache, buildStatementKey } from "../sql/statement-cache.ts";
-import { buildSchemaObjectsSql, toSchemaObject } from "../sql/schema-copy.ts";
+import { buildSchemaObjectsSql, toSchemaObject } from "../sql/schema-objects.ts";
 import type { SchemaCopy } from "../sql/schema-copy.ts";
 import { listTableFunctions } from "../sql/statement.ts";
 import { findForbiddenInstruction, isSameSchema } from "../sql/program-check.ts";
@@ -141,7 +141,7 @@ export function verification(onRefusal: OnRefusal = ignoreRefusal): Middleware {
   const cache = createStatementCache<true>();
   return (next) => async (context) => {
     const { query, checkStatements, request, schema } = context;
-    const tables = listReadTables(query.usedViews);
+    const { tables, viewsCallFunctions } = schema.use((copy) => listReadObjects(copy, query.usedViews));
     const functions = listTableFunctions(request.statement);
     // A table that has the name of a table-valued function would be read in place of the function.
     const names = [...tables, ...functions];
@@ -158,7 +158,7 @@ export function verification(onRefusal: OnRefusal = ignoreRefusal): Middleware {
       const instructions = programRecords.map(parseInstruction);
       const permissions = {
         rootPages: new Set(copy.listObjects(tables).map(({ rootPage }) => rootPage)),
-        allowsTableFunctions: functions.length > 0,
+        allowsTableFunctions: functions.length > 0 || viewsCallFunctions,
       };
       const refusedInstruction =
         instructions.length === 0 ? EMPTY_PROGRAM : findForbiddenInstruction(instructions, permissions);
@@ -176,6 +176,19 @@ export function verification(onRefusal: OnRefusal = ignoreRefusal): Middleware {
       if (!isUnsorted || isOrderSafeInAllPlans(copy, query)) cache.set(copy, key, true);
     });
     return { ...execution, checkRecords: execution.checkRecords.slice(0, checkStatements.length) };
+  };
+}
+
+/** Lists the names of the tables that guard views read, with those that the database views among them read. */
+function listReadObjects(
+  copy: SchemaCopy,
+  usedViews: readonly GuardView[],
+): { readonly tables: readonly string[]; readonly viewsCallFunctions: boolean } {
+  const tables = listReadTables(usedViews);
+  const databaseViews = tables.flatMap((name) => copy.getDatabaseView(name) ?? []);
+  return {
+    tables: [...new Set([...tables, ...databaseViews.flatMap(({ reads }) => [...reads])])],
+    viewsCallFunctions: databaseViews.some(({ callsTableFunctions }) => callsTableFunctions),
   };
 }
 

@@ -4,7 +4,8 @@ import type { PlanLine } from "../sql/engine/sqlite.ts";
 import type { GuardView } from "../sql/statement-guard.ts";
 import { foldName } from "../sql/identifier.ts";
 import { listAutoIndexedTables, listUsedIndexes } from "../sql/plan-loops.ts";
-import type { SchemaCopy, SchemaObject } from "../sql/schema-copy.ts";
+import type { SchemaCopy } from "../sql/schema-copy.ts";
+import type { SchemaObject } from "../sql/schema-objects.ts";
 import { listAutoIndexedPages, readsPages } from "../sql/program-check.ts";
 import type { Instruction } from "../sql/program-check.ts";
 
@@ -61,6 +62,8 @@ function indexLeaksOrder(copy: SchemaCopy, index: string, usedViews: readonly Gu
 /** Whether every column that an automatic index on the view's table could contain is order-safe. */
 function isOrderSafeView(copy: SchemaCopy, view: GuardView | undefined): boolean {
   if (view === undefined) return false;
+  // Its rows are sorted by what they show.
+  if (view.isDatabaseView) return true;
   const { columns } = copy.getTableShape(view.name);
   const indexesUsedColumnsOnly = columns.length < MANY_COLUMNS && !columns.some(({ isGenerated }) => isGenerated);
   const indexedColumns = indexesUsedColumnsOnly ? view.readColumns.map(foldName) : columns.map(({ name }) => name);

@@ -5,7 +5,8 @@ import type { GovernedRow } from "../read/source.ts";
 import { quoteIdentifier } from "../sql/identifier.ts";
 import { getStorageType } from "../sql/result-encoding.ts";
 import type { Cell, StorageType } from "../sql/result-encoding.ts";
-import type { Affinity, ColumnShape } from "../sql/result-shape.ts";
+import type { Affinity } from "../sql/column-comparisons.ts";
+import type { ColumnShape } from "../sql/result-shape.ts";
 import type { ResultColumn } from "./workspace.ts";
 
 /** Builds the description of the column at `index`. */

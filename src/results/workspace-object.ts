@@ -3,8 +3,8 @@
 import { DurableObject } from "cloudflare:workers";
 import { UnknownLayoutError } from "../lib/storage-layout.ts";
 import { quoteIdentifier } from "../sql/identifier.ts";
-import { SCHEMA_OBJECTS_SQL, toSchemaObject } from "../sql/schema-copy.ts";
-import type { SchemaObject } from "../sql/schema-copy.ts";
+import { SCHEMA_OBJECTS_SQL, toSchemaObject } from "../sql/schema-objects.ts";
+import type { SchemaObject } from "../sql/schema-objects.ts";
 import { buildInsertRowsSql } from "./result-rows.ts";
 import { buildColumnDefinition } from "./stored-columns.ts";
 import type { ResultLedger } from "../audit/audit-record.ts";

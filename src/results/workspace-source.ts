@@ -6,7 +6,8 @@ import type { OnRefusal } from "../sql/defence-refusal.ts";
 import { toSql } from "../sql/statement-guard.ts";
 import { foldName } from "../sql/identifier.ts";
 import { classifyDatabaseError } from "../sql/sql-problem.ts";
-import type { SchemaObject, SchemaSnapshot } from "../sql/schema-copy.ts";
+import type { SchemaSnapshot } from "../sql/schema-copy.ts";
+import type { SchemaObject } from "../sql/schema-objects.ts";
 import type { SchemaSandbox } from "../sql/schema-sandbox.ts";
 import type { StoredResult, Workspace } from "./workspace.ts";
 import { createGovernedMiddleware } from "../read/governed-middleware.ts";
@@ -126,7 +127,8 @@ function toVisibleTable({ id, columns }: StoredResult): VisibleTable {
     source: WORKSPACE,
     table: id,
     description: "",
-    key: null,
+    isView: false,
+    key: [],
     hidden: false,
     columns: columns.map(({ name, comparedAs }) => ({ name, ...CLEAR_COLUMN, ...(comparedAs && { comparedAs }) })),
   };

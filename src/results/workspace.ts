@@ -3,9 +3,9 @@
 import type { ColumnLabels } from "../answers/column-labels.ts";
 import type { Column } from "../policy/model.ts";
 import type { StorageType } from "../sql/result-encoding.ts";
-import type { Collation } from "../sql/result-shape.ts";
+import type { Collation } from "../sql/column-comparisons.ts";
 import type { DriverValue } from "../sql/parameters.ts";
-import type { SchemaObject } from "../sql/schema-copy.ts";
+import type { SchemaObject } from "../sql/schema-objects.ts";
 
 /** One column of a result. Results of an earlier version have only the first two properties. */
 export interface ResultColumn {

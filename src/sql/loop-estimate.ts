@@ -69,7 +69,8 @@ function estimateTable({ cost }: PlanLine, line: LoopLine, options: WorkOptions)
   const { name, using, isSearch, terms } = line;
   const toKnownLog2 = options.usesSizeClass(name) ? toClassLog2 : (sizeLog2: number): number => sizeLog2;
   const rowsLog2 = toKnownLog2(Math.log2(Math.max(1, options.getRowCount(name) ?? UNKNOWN_ROWS)));
-  const fullScan = { stepsLog2: rowsLog2 + STEPS_PER_ROW_LOG2, rowsLog2 };
+  const viewStepsLog2 = options.getViewStepsLog2?.(name) ?? 0;
+  const fullScan = { stepsLog2: Math.max(rowsLog2 + STEPS_PER_ROW_LOG2, viewStepsLog2), rowsLog2 };
   const costLog2 = Math.min(cost / 10, fullScan.stepsLog2);
   const onceLog2 = using.startsWith("AUTOMATIC ") ? rowsLog2 + BUILD_STEPS_LOG2 : NO_STEPS_LOG2;
   if (!isSearch || terms.length === 0) return fullScan;

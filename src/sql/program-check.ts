@@ -1,6 +1,6 @@
 // Layer 4 of governed SQL: checks what the database itself reports, in the transaction that runs the statement. Its schema must be the one
 // that was copied, and its compiled program may read only permitted tables, unless that program already passed over the same copy.
-import type { SchemaObject } from "./schema-copy.ts";
+import type { SchemaObject } from "./schema-objects.ts";
 
 /** A line of EXPLAIN. */
 export interface Instruction {

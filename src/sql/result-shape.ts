@@ -2,26 +2,13 @@
 // with which SQLite compares them. Layers decide nothing by it; answers and stored results use it.
 import { QUERY_WORDS, SET_OPERATORS, isOperator, isWord } from "./clauses.ts";
 import { foldName, quoteIdentifier } from "./identifier.ts";
+import { findComparisons } from "./column-comparisons.ts";
+import type { Comparison } from "./column-comparisons.ts";
 import type { SchemaCopy } from "./schema-copy.ts";
 import type { Statement } from "./statement.ts";
 import type { ColumnOrigin, StatementReads } from "./statement-reads.ts";
 import { toSql } from "./statement-guard.ts";
 import type { GuardView, GuardedQuery } from "./statement-guard.ts";
-
-/**
- * How SQLite converts the other operand of a comparison with a column. A column with `BLOB` converts nothing. An expression with `NONE`
- * does not either, but a text column that it is compared with converts it.
- */
-export type Affinity = "TEXT" | "NUMERIC" | "INTEGER" | "REAL" | "BLOB" | "NONE";
-
-/** The order in which SQLite compares texts. */
-export type Collation = "BINARY" | "NOCASE" | "RTRIM";
-
-/** How SQLite compares a column. */
-interface Comparison {
-  readonly affinity: Affinity;
-  readonly collation: Collation;
-}
 
 /** One column of a result. */
 export interface ColumnShape extends Comparison {
@@ -52,9 +39,12 @@ export function assumeShape(usedViews: readonly GuardView[], columnCount: number
 /** Finds how SQLite compares the columns of a copied table, the same in all statements that show them as stored. */
 export function findTableComparisons(copy: SchemaCopy, table: string): TableComparisons {
   const columns = copy.getTableShape(table).columns.map(({ name }) => name);
+  const view = copy.getDatabaseView(table);
+  if (view !== undefined)
+    return new Map(columns.map((column, index) => [column, view.comparisons[index] ?? PLAIN_COLUMN]));
   const names = columns.map(quoteIdentifier).join(", ");
   const comparisons = findComparisons(
-    copy,
+    copy.engine,
     `SELECT ${names} FROM main.${quoteIdentifier(table)} LIMIT 1`,
     columns.length,
   );
@@ -83,7 +73,7 @@ export function findShape(
     ? []
     : origins.flatMap((origin) => findStoredColumn(origin, query.usedViews, getTableComparisons) ?? []);
   const comparisons =
-    storedColumns.length === columnCount ? storedColumns : findComparisons(copy, toSql(query), columnCount);
+    storedColumns.length === columnCount ? storedColumns : findComparisons(copy.engine, toSql(query), columnCount);
   return {
     reads: reads.tables,
     columns: origins.map((origin, index) => ({ ...PLAIN_COLUMN, ...comparisons[index], origin })),
@@ -113,38 +103,3 @@ function hasValueQuery({ tokens }: Statement): boolean {
 
 /** Words of queries whose rows come from several SELECTs: SQLite names the origin of one of them. */
 const COMPOUND_WORDS = [...SET_OPERATORS, "values"];
-
-/** The letters by which SQLite's programs name affinities. */
-const AFFINITIES: ReadonlyMap<string, Affinity> = new Map([
-  ["@", "NONE"],
-  ["A", "BLOB"],
-  ["B", "TEXT"],
-  ["C", "NUMERIC"],
-  ["D", "INTEGER"],
-  ["E", "REAL"],
-  ["F", "NUMERIC"],
-]);
-
-/**
- * Finds how SQLite compares the columns of a statement. In `(?1, ?1) IN (SELECT a, b …)` the parameters have neither affinity nor
- * collation, so the program of this expression has those of the columns: the affinities where it converts the parameters, and the
- * collations where it opens the set.
- */
-function findComparisons({ engine }: SchemaCopy, sql: string, columnCount: number): readonly Comparison[] {
-  const parameters = Array.from({ length: columnCount }, () => "?1").join(", ");
-  const instructions = engine
-    .listInstructions(`SELECT (${parameters}) IN (${sql})`, ["OpenEphemeral", "Affinity"])
-    .filter(({ p2 }) => p2 === columnCount);
-  const set = instructions.find(({ opcode }) => opcode === "OpenEphemeral");
-  const letters = instructions.findLast(({ opcode }) => opcode === "Affinity")?.p4 ?? "";
-  // Such as `k(2,NOCASE,B)`: the number of columns, and the collation of each.
-  const collations = set?.p4.slice(0, -1).split(",").slice(1) ?? [];
-  return Array.from({ length: columnCount }, (_value, index) => ({
-    affinity: AFFINITIES.get(letters.charAt(index)) ?? "NONE",
-    collation: toCollation(collations[index]),
-  }));
-}
-
-function toCollation(name: string | undefined): Collation {
-  return name === "NOCASE" || name === "RTRIM" ? name : "BINARY";
-}

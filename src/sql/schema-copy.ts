@@ -1,48 +1,13 @@
-// Reads the rows of a database's schema, and copies the tables that datasets use, without their rows, into an in-memory SQLite.
+// Reads the rows of a database's schema, and copies the tables that datasets use, without their rows, into an in-memory SQLite. A view is
+// copied as a table with its columns, see view-copy.ts.
 import { EngineExhausted } from "./engine/meter.ts";
 import { openEngine } from "./engine/sqlite.ts";
 import type { Engine } from "./engine/sqlite.ts";
 import { foldName } from "./identifier.ts";
-
-/** A row of `sqlite_schema`. */
-export interface SchemaObject {
-  readonly type: string;
-  readonly name: string;
-  /** The table that the object belongs to; for a table, its own name. */
-  readonly table: string;
-  readonly rootPage: number;
-  /** Null for an object that SQLite created by itself, such as the index of a primary key. */
-  readonly sql: string | null;
-}
-
-const SCHEMA_COLUMNS = "type, name, tbl_name AS tableName, rootpage AS rootPage, sql";
-
-/** Selects all objects of a database; `toSchemaObject` parses the rows. */
-export const SCHEMA_OBJECTS_SQL = `SELECT ${SCHEMA_COLUMNS} FROM sqlite_schema`;
-
-/** Builds the same query for the tables with these names and their indexes. */
-export function buildSchemaObjectsSql(tables: readonly string[]): {
-  readonly sql: string;
-  readonly parameters: readonly string[];
-} {
-  const names = tables.map((_name, index) => `?${index + 1}`).join(", ");
-  return {
-    sql: `${SCHEMA_OBJECTS_SQL} WHERE tbl_name COLLATE NOCASE IN (${names}) AND type IN ('table', 'index')`,
-    parameters: tables,
-  };
-}
-
-/** Parses a row of `SCHEMA_OBJECTS_SQL`. */
-export function toSchemaObject(row: Readonly<Record<string, unknown>>): SchemaObject {
-  const { type, name, tableName, rootPage, sql } = row;
-  return {
-    type: String(type),
-    name: String(name),
-    table: String(tableName),
-    rootPage: Number(rootPage),
-    sql: typeof sql === "string" ? sql : null,
-  };
-}
+import { listReadNames, listViewDeclarations } from "./schema-objects.ts";
+import type { SchemaObject } from "./schema-objects.ts";
+import { copyViews } from "./view-copy.ts";
+import type { CopiedView } from "./view-copy.ts";
 
 /** A row of `sqlite_stat1`. */
 export interface Statistic {
@@ -74,7 +39,7 @@ export interface StorageOrder {
 /** The columns and storage order of a copied table. */
 interface TableShape {
   readonly columns: readonly TableColumnShape[];
-  /** Undefined if the order cannot be named, because a column is called rowid. */
+  /** Undefined if the order cannot be named, because a column is called rowid, and for a view. */
   readonly storageOrder: StorageOrder | undefined;
   /** The folded name of the column that is the table's rowid, an INTEGER PRIMARY KEY; undefined if there is none. */
   readonly rowidColumn: string | undefined;
@@ -94,8 +59,12 @@ export interface SchemaCopy {
   readonly engine: Engine;
   /** Whether the database has an object with this folded name, copied or not. */
   has(name: string): boolean;
-  /** Lists the database's tables with these names and their indexes, copied or not. */
+  /** Lists the database's tables with these names and their indexes, and the views, copied or not. */
   listObjects(tables: readonly string[]): readonly SchemaObject[];
+  /** Returns the approximate rows of the table or copied view with this folded name; undefined if unknown. */
+  getRowCount(table: string): number | undefined;
+  /** Returns what is known of the copied database view with this name; undefined for a table. */
+  getDatabaseView(name: string): CopiedView | undefined;
   /** Lists the folded column names of an index; undefined if there is no such index, or if it indexes an expression. */
   listIndexColumns(name: string): readonly string[] | undefined;
   /** Describes the copied table with this name. */
@@ -110,26 +79,37 @@ export function copySchema(
   tables: readonly string[],
   engine: Engine = openEngine(),
 ): SchemaCopy {
-  const wantedTables = new Set(tables.map(foldName));
-  const copiedObjects = listTablesAndIndexes(snapshot).filter(({ table }) => wantedTables.has(foldName(table)));
-  const uncopiedObjects = ["table", "index"].flatMap((type) =>
+  const wanted = new Set(tables.map(foldName));
+  const allDeclarations = listViewDeclarations(snapshot.objects);
+  const read = listReadNames(wanted, allDeclarations);
+  const declarations = new Map([...allDeclarations].filter(([name]) => read.has(name)));
+  const copiedObjects = snapshot.objects.filter(({ type, table }) => type !== "view" && read.has(foldName(table)));
+  const uncopiedTables = ["table", "index"].flatMap((type) =>
     copiedObjects.flatMap((object) => {
       const reason = object.type === type && object.sql !== null ? createObject(engine, object.sql) : undefined;
       return reason === undefined ? [] : [{ table: object.table, name: object.name, reason }];
     }),
   );
   if (snapshot.statistics.length > 0) loadStatistics(engine, snapshot.statistics);
+  const { views, uncopiedViews } = copyViews(engine, snapshot, wanted, declarations);
+  // What only a view reads is no dataset: if it was not copied, the view was not either.
+  const uncopiedObjects = [...uncopiedTables.filter(({ table }) => wanted.has(foldName(table))), ...uncopiedViews];
   const indexes = readIndexColumns(engine);
   const names = new Set(snapshot.objects.map(({ name }) => foldName(name)));
   const shapes = new Map<string, TableShape>();
-  const objectsByTable = Map.groupBy(listTablesAndIndexes(snapshot), ({ table }) => foldName(table));
+  const objectsByTable = Map.groupBy(listCopyable(snapshot), ({ table }) => foldName(table));
   return {
     snapshot,
     engine,
     uncopiedObjects,
+    getDatabaseView: (name) => views.get(foldName(name)),
+    getRowCount(table) {
+      const view = views.get(table);
+      return view === undefined ? snapshot.rowCounts.get(table) : 2 ** view.rowsLog2;
+    },
     listIndexColumns: (name) => indexes.get(foldName(name)),
     getTableShape(table) {
-      const shape = shapes.get(table) ?? readTableShape(engine, table);
+      const shape = shapes.get(table) ?? readTableShape(engine, table, views.has(foldName(table)));
       shapes.set(table, shape);
       return shape;
     },
@@ -139,8 +119,8 @@ export function copySchema(
   };
 }
 
-function listTablesAndIndexes({ objects }: SchemaSnapshot): readonly SchemaObject[] {
-  return objects.filter(({ type }) => type === "table" || type === "index");
+function listCopyable({ objects }: SchemaSnapshot): readonly SchemaObject[] {
+  return objects.filter(({ type }) => type === "table" || type === "index" || type === "view");
 }
 
 /** Creates an object; returns the reason if that fails. */
@@ -175,7 +155,7 @@ function readIndexColumns(engine: Engine): ReadonlyMap<string, readonly string[]
   );
 }
 
-function readTableShape(engine: Engine, table: string): TableShape {
+function readTableShape(engine: Engine, table: string, isView: boolean): TableShape {
   const name = `'${table.replaceAll("'", "''")}'`;
   const columnRows = engine.query(`SELECT name, type, pk, hidden FROM pragma_table_xinfo(${name})`);
   const columns = columnRows.map(([column, type, , hidden]) => ({
@@ -183,6 +163,7 @@ function readTableShape(engine: Engine, table: string): TableShape {
     isGenerated: hidden !== "0",
     isNumeric: hasNumericAffinity(type ?? ""),
   }));
+  if (isView) return { columns, storageOrder: undefined, rowidColumn: undefined };
   const primaryKey = columnRows
     .filter(([, , position]) => position !== "0")
     .toSorted(([, , left], [, , right]) => Number(left) - Number(right))

@@ -194,6 +194,9 @@ const SCHEMA_MESSAGE =
 /** A column that a guard view reads no longer exists in its table. */
 const MISSING_VIEW_COLUMN = /^no such column: main\./;
 
+/** A table that a view of the database reads no longer exists, or lacks a column. */
+const BROKEN_VIEW = /^no such (?:table: (?=main\.(?!denied_))|column: (?!main\.))(.+)$/;
+
 /** The parts of a request that messages depend on. */
 interface ProblemContext {
   readonly statement: Statement;
@@ -279,6 +282,8 @@ function classifyText(
   // After a first error, SQLite looks names up past the guard, and its last message then reveals what exists. All its messages about
   // tables and indexes therefore become one text; the deny-CTEs above handle the tables that the user may not read.
   if (MISSING_VIEW_COLUMN.test(text)) return createDriftProblem(cause);
+  const viewMisses = query.usedViews.some(({ isDatabaseView }) => isDatabaseView) ? BROKEN_VIEW.exec(text)?.[1] : "";
+  if (viewMisses && !isWrittenInStatement(statement, viewMisses)) return createDriftProblem(cause);
   if (SCHEMA_MESSAGE.test(text))
     return createPrepareProblem(
       "The SQL uses a name that does not exist here, or uses it in the wrong place. Call describe for names.",

@@ -28,6 +28,8 @@ export interface GuardView {
   readonly columns: readonly string[];
   /** The key column; absent if the table has none or the user does not see it. */
   readonly key?: string;
+  /** Whether it reads a view of the database. Such a guard view is always computed once and sorted, whatever the form is. */
+  readonly isDatabaseView: boolean;
   /** Whether some column is shown other than as stored, so that no index of the table serves it. */
   readonly isMasked: boolean;
   /** Columns that are shown in a form computed from each value, which takes time. */
@@ -365,24 +367,23 @@ function buildViewCte(
   options: GuardOptions,
   keyColumn?: string,
 ): string {
-  const materialized = options.materialized ? "MATERIALIZED " : "";
   const ordering = resolveOrdering(view, options);
   const storageOrder = findViewStorageOrder(view, options);
   // A table whose storage order cannot be named has rowids, and without indexes SQLite reads it in their order.
   const isUnsorted = ordering === "sorted" && storageOrder === undefined;
-  const { ruleIndexed, nonce } = options;
   const select = view.buildSelect(parameters, {
     ordering: isUnsorted ? "unindexed" : ordering,
     storageOrder: storageOrder?.columns ?? [],
-    ruleIndexed,
-    nonce,
+    ruleIndexed: options.ruleIndexed,
+    nonce: options.nonce,
     ...(keyColumn === undefined ? {} : { keyColumn }),
   });
   // LIMIT -1 limits nothing, but keeps SQLite from merging the view into the query around it and from moving conditions into it. The
   // view is still read row by row. A view that sorts already has such a limit.
   const isFenced = (options.fenced && view.isRowRestricted) || (options.masksOnce && view.computedMasks.length > 0);
-  const fence = isFenced && (storageOrder?.columns ?? []).length === 0 ? " LIMIT -1" : "";
-  return `${quoteIdentifier(name)} AS ${materialized}(${select}${fence})`;
+  const fence = isFenced && !view.isDatabaseView && (storageOrder?.columns ?? []).length === 0 ? " LIMIT -1" : "";
+  const hint = options.materialized || view.isDatabaseView ? "MATERIALIZED " : "";
+  return `${quoteIdentifier(name)} AS ${hint}(${select}${fence})`;
 }
 
 function resolveOrdering({ name }: GuardView, { ordering, orderSafe }: GuardOptions): Ordering {

@@ -31,6 +31,8 @@ export interface WorkOptions {
   readonly keyColumn?: string;
   /** Outlines the statement, which bounds the rows of its subqueries. Without it, a subquery returns all rows that it reads. */
   readonly readText?: () => StatementText;
+  /** Returns log2 of the steps that computing the database view with this folded name takes; undefined for a table. */
+  readonly getViewStepsLog2?: (name: string) => number | undefined;
 }
 
 /** The costliest part of a statement, by the names in its plan. */
@@ -48,6 +50,8 @@ interface WorkEstimate {
   readonly stepsLog2: number;
   /** Steps of one run of the costliest subquery among those that run when a row first reaches them. */
   readonly subqueryStepsLog2: number;
+  /** Rows that the statement returns, before a LIMIT of its own; as log2. */
+  readonly rowsLog2: number;
   /** Undefined for an empty plan. */
   readonly expensivePart: ExpensivePart | undefined;
 }
@@ -68,12 +72,13 @@ interface Branch {
  */
 export function estimateWork(lines: readonly PlanLine[], options: WorkOptions): WorkEstimate {
   const walk = new PlanWalk(lines, options);
-  const { stepsLog2, onceLog2, expensivePart } = walk.estimateBelow(0, "");
+  const { stepsLog2, onceLog2, rowsLog2, expensivePart } = walk.estimateBelow(0, "");
   const totalLog2 = addLog2(stepsLog2, onceLog2);
   return {
     // A number that could not be computed refuses the statement.
     stepsLog2: Number.isNaN(totalLog2) ? Number.POSITIVE_INFINITY : totalLog2,
     subqueryStepsLog2: walk.subqueryStepsLog2,
+    rowsLog2: Number.isNaN(rowsLog2) ? Number.POSITIVE_INFINITY : rowsLog2,
     expensivePart: expensivePart && walk.namePart(expensivePart),
   };
 }

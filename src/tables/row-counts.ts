@@ -88,7 +88,7 @@ export async function estimateRowCounts(
   );
 }
 
-/** Lists those of these tables that exist. Views and virtual tables are left out: no dataset can be one. */
+/** Lists those of these tables that exist. Views and virtual tables are left out: they have no rows of their own. */
 export async function listCountableTables(
   database: D1Database,
   tables: readonly string[],

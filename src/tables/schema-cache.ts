@@ -10,7 +10,7 @@ import { foldName } from "../sql/identifier.ts";
 import { cacheSchemaCopy } from "../sql/schema-copy-cache.ts";
 import type { CachedCopy } from "../sql/schema-copy-cache.ts";
 import { createEnginePool } from "../sql/engine/pool.ts";
-import { SCHEMA_OBJECTS_SQL, toSchemaObject } from "../sql/schema-copy.ts";
+import { SCHEMA_OBJECTS_SQL, listReadNames, listViewDeclarations, toSchemaObject } from "../sql/schema-objects.ts";
 import type { SchemaSnapshot } from "../sql/schema-copy.ts";
 import { coarsenStatistic } from "../sql/row-count-class.ts";
 import { BrokenSchemaCopy } from "../read/read-pipeline.ts";
@@ -273,10 +273,13 @@ async function readSnapshot(
   const coarseStatistics = statistics.map((statistic) =>
     coarseTables.has(foldName(statistic.table)) ? coarsenStatistic(statistic) : statistic,
   );
-  const tables = datasets.map(({ table }) => table);
+  const objects = results.map(toSchemaObject);
+  const names = datasets.map(({ table }) => foldName(table));
+  // The work of a view depends on the tables that it reads.
+  const tables = [...listReadNames(names, listViewDeclarations(objects))];
   const estimatedCounts = await estimateRowCounts(database, tables, statistics);
   return {
-    objects: results.map(toSchemaObject),
+    objects,
     statistics: coarseStatistics,
     // Only the work estimate of row-restricted tables rounds to size classes, so the count of any other table that a guard view reads,
     // such as the masking-token table, comes from the rounded statistics.

@@ -24,6 +24,10 @@ const COLUMNS_SQL =
   "SELECT s.name AS tableName, x.name AS columnName FROM sqlite_schema AS s, pragma_table_xinfo(s.name) AS x " +
   "WHERE s.type = 'table' AND s.name IN (SELECT value FROM json_each(?1))";
 
+const VIEWS_SQL = "SELECT name FROM sqlite_schema WHERE type = 'view' AND name IN (SELECT value FROM json_each(?1))";
+
+const VIEW_COLUMNS_SQL = "SELECT name AS columnName FROM pragma_table_xinfo(?1)";
+
 /** Lists all differences between declarations and database. Extra tables and columns in the database are fine. */
 export async function compareSchema(
   database: SchemaDatabase,
@@ -43,7 +47,45 @@ export async function compareSchema(
       table,
       message: `sources.${source}: the database is empty. Load its tables.`,
     }));
-  return datasets.flatMap((dataset) => compareTable(dataset, columns.get(dataset.table)));
+  const viewNames = await listViewNames(database, datasets);
+  const views = new Map<string, readonly string[] | Error>();
+  for (const name of viewNames) views.set(name, await readViewColumns(database, name));
+  return datasets.flatMap((dataset) => {
+    const { table, isView } = dataset;
+    if (isView !== viewNames.includes(table) && (isView ? columns : views).has(table)) return [nameWrongKind(dataset)];
+    const found = (isView ? views : columns).get(table);
+    return found instanceof Error ? [nameBrokenView(dataset, found)] : compareTable(dataset, found);
+  });
+}
+
+async function listViewNames(database: SchemaDatabase, datasets: readonly TableDataset[]): Promise<readonly string[]> {
+  const { results } = await database
+    .prepare(VIEWS_SQL)
+    .bind(JSON.stringify(datasets.map((dataset) => dataset.table)))
+    .all();
+  return results.map((row) => (row as { name: string }).name);
+}
+
+/** Reads the columns of one view. A view that does not compile fails alone, and does not keep the other datasets from being compared. */
+async function readViewColumns(database: SchemaDatabase, name: string): Promise<readonly string[] | Error> {
+  try {
+    const { results } = await database.prepare(VIEW_COLUMNS_SQL).bind(name).all();
+    return results.map((row) => (row as { columnName: string }).columnName);
+  } catch (error) {
+    return error instanceof Error ? error : new Error("no reason given");
+  }
+}
+
+function nameWrongKind({ source, table, isView }: TableDataset): SchemaProblem {
+  const path = `sources.${source}.tables.${table}`;
+  const message = isView
+    ? `${path}: the database has a table of this name, and no view. Remove "view: true", and review its rules.`
+    : `${path}: the database has a view of this name, and no table. Add "view: true" if users may read what its SELECT shows.`;
+  return { table, message };
+}
+
+function nameBrokenView({ source, table }: TableDataset, { message }: Error): SchemaProblem {
+  return { table, message: `sources.${source}.tables.${table}: the view does not compile: ${message}` };
 }
 
 /** Whether a database has tables besides those of SQLite, D1, wrangler and Gatehouse. */
@@ -126,14 +168,15 @@ function compareTable(dataset: TableDataset, actualColumns: readonly string[] | 
   const path = `sources.${dataset.source}.tables.${dataset.table}`;
   const { table } = dataset;
   if (actualColumns === undefined) {
+    const kind = dataset.isView ? "view" : "table";
     return [
-      { table, message: `${path}: the database has no table of this name. Correct the name or remove the entry.` },
+      { table, message: `${path}: the database has no ${kind} of this name. Correct the name or remove the entry.` },
     ];
   }
   return dataset.columns
     .filter((column) => !actualColumns.includes(column.name))
     .map(({ name }) => ({
       table,
-      message: `${path}.columns.${name}: the table has no such column. It has: ${actualColumns.join(", ")}.`,
+      message: `${path}.columns.${name}: the ${dataset.isView ? "view" : "table"} has no such column. It has: ${actualColumns.join(", ")}.`,
     }));
 }

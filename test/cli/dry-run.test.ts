@@ -82,7 +82,7 @@ describe("npm run deploy -- --dry-run", () => {
       expect(output).toContain("warning: GATEHOUSE_SIGN_IN is none, so users could not sign in");
       expect(output).toContain("warning: handbook: no rule allows reading it.");
       expect(output).toContain(
-        "warning: crm.customers.email looks like an email address, and sales reads it in clear.",
+        "warning: crm.customers.email: looks like an email address, and the role sales sees it in clear.",
       );
       expect(output).toContain("The account was not asked what it has, because CLOUDFLARE_API_TOKEN is not set.");
     },

@@ -218,10 +218,21 @@ function createExtras(
   if (random.chance(0.3))
     run(`CREATE UNIQUE INDEX "unique ${index}" ON ${quote(name)} (key_1, key_2) WHERE key_2 > ${random.below(4)}`);
   if (random.chance(0.3)) run(`CREATE INDEX "expression ${index}" ON ${quote(name)} (lower(${column}))`);
-  if (random.chance(0.3))
-    run(`CREATE VIEW "view ${index}" AS SELECT ${column}, count(*) FROM ${quote(name)} GROUP BY 1`);
+  if (random.chance(0.3)) createViews(index, name, column, run);
   if (random.chance(0.3))
     run(
       `CREATE TRIGGER "trigger ${index}" AFTER INSERT ON ${quote(name)} BEGIN DELETE FROM ${quote(name)}; SELECT CASE WHEN 1 THEN 2 END; END`,
     );
+}
+
+/** Views that refer to one that comes later, with names that SQLite gives and takes, and some that no dataset can be. */
+function createViews(index: number, table: string, column: string, run: (sql: string) => void): void {
+  run(`CREATE VIEW "over;${index}" AS SELECT * FROM "view ${index}" AS v WHERE v.kind <> 'blob'`);
+  run(`CREATE VIEW "view ${index}" AS SELECT typeof(${column}) AS kind, count(*) FROM ${quote(table)} GROUP BY 1`);
+  run(
+    `CREATE VIEW "rows ${index}" ("key ""2""", [key 1], value) AS SELECT key_2, key_1, ${column} FROM ${quote(table)} -- all`,
+  );
+  run(`CREATE VIEW "twice ${index}" AS SELECT key_1, key_2, key_1 FROM ${quote(table)}`);
+  run(`CREATE VIEW "broken ${index}" AS SELECT missing_1 FROM ${quote(table)}`);
+  run(`CREATE VIEW "over broken ${index}" AS SELECT * FROM "broken ${index}"`);
 }

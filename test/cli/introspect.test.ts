@@ -252,11 +252,12 @@ describe("npm run introspect", () => {
       const { stdout, stderr } = await introspect(file);
       expect(stderr).toBe("");
       expect(stdout).toContain("Loaded 63 rows into the local database CLUB_MEMBERS_DB");
-      expect(stdout).toContain("Skipped: everyone is a view");
+      expect(stdout).toContain("4 tables and 1 view with");
       expect(stdout).toContain("Skipped: notes_index is a virtual table");
       expect(stdout).toContain("Skipped: fts5_like begins with a reserved prefix");
       const { tables } = read();
-      expect(Object.keys(tables)).toEqual(["member", 'odd "name" 100%', "trainers", "visits"]);
+      expect(Object.keys(tables)).toEqual(["everyone", "member", 'odd "name" 100%', "trainers", "visits"]);
+      expect(tables["everyone"]).toMatchObject({ description: expect.stringContaining("a view over member") });
       expect(Object.values(tables).every(({ hidden }) => hidden)).toBe(true);
       expect(tables["member"]).toMatchObject({
         key: "id",
@@ -305,7 +306,7 @@ describe("npm run introspect", () => {
     const before = readFileSync(schemaFile, "utf8");
     writeFileSync(schemaFile, before.replace('"type": "datetime"', '"type": "moment"'));
     expect((await introspect("CLUB_MEMBERS_DB")).stderr).toMatch(
-      /src\/introspected-schema\/club_members\.json:\d+:\d+: tables\.member\.columns\.joined_at\.type: takes one of /,
+      /src\/introspected-schema\/club_members\.json:\d+:\d+: tables\.everyone\.columns\.joined_at\.type: takes one of /,
     );
     writeFileSync(schemaFile, before);
   });

@@ -40,6 +40,7 @@ beforeAll(async () => {
     INSERT INTO visits VALUES (1, '2026-01-02', 30, 'ann@x.example'), (2, '2026-01-03', 45, 'bob@x.example');
     INSERT INTO "price.list" VALUES (1, 100);
     INSERT INTO price VALUES (1, 2);
+    CREATE VIEW days AS SELECT day, count(*) AS visits FROM visits GROUP BY day;
   `);
   database.close();
   await copyRepository(copy);
@@ -54,7 +55,7 @@ describe("a database of which nothing is open", () => {
   it("says so at the start and in describe, with the command", { timeout: 120_000 }, async () => {
     const { server, output } = await serve();
     try {
-      const says = "3 tables, all hidden. The operator opens them: npm run gatehouse -- open <source.table> …";
+      const says = "4 tables, all hidden. The operator opens them: npm run gatehouse -- open <source.table> …";
       expect(output).toContain(says);
       const client = await connectAs("sdk v2, 2026", `${server.origin}/mcp`, "owner@example.com");
       expect((await client.call("describe", {})).structured).toMatchObject({ hint: says });
@@ -103,7 +104,9 @@ describe("npm run gatehouse -- open", () => {
 
   it("opens all tables without the columns that look personal, as JSON for a program", async () => {
     const { stdout } = await open("clinic", "--all-but-personal", "--json");
-    const { datasets } = JSON.parse(stdout);
+    const { datasets, closedViews } = JSON.parse(stdout);
+    expect(closedViews).toEqual(["clinic.days"]);
+    expect(JSON.parse(readFileSync(schemaFile, "utf8")).tables.days).toMatchObject({ view: true, hidden: true });
     expect(datasets.map(({ dataset }: { dataset: string }) => dataset)).toEqual([
       "clinic.price",
       "clinic.price.list",
@@ -111,6 +114,7 @@ describe("npm run gatehouse -- open", () => {
     ]);
     expect(datasets[0]).toEqual({
       dataset: "clinic.price",
+      view: false,
       hidden: [],
       readers: [{ role: "clinic-reader", rows: "all", columns: { id: "clear", list: "clear" } }],
     });

@@ -121,7 +121,8 @@ describe("opening a dump", () => {
     );
     const { rows, leftOut, query } = await load(database);
     expect(rows).toBe(5);
-    expect(leftOut.map(({ name }) => name)).toEqual(["t", "v", "notes"]);
+    expect(leftOut.map(({ name }) => name)).toEqual(["t", "notes"]);
+    expect(await query("SELECT n FROM v")).toEqual([{ n: "a\nb" }]);
     expect(await query("SELECT id, a, n FROM child")).toEqual([{ id: 1, a: 1, n: "a\nb" }]);
     expect(await query("SELECT name FROM sqlite_schema WHERE type = 'index' AND sql <> ''")).toHaveLength(2);
   });

@@ -40,7 +40,8 @@ const dataset: TableDataset = {
   source: "shop",
   table: "grid",
   description: "Grid",
-  key: null,
+  isView: false,
+  key: [],
   hidden: false,
   columns: [],
 };

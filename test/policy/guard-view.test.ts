@@ -22,7 +22,8 @@ const people: TableDataset = {
   source: "x",
   table: "people",
   description: "People",
-  key: "id",
+  isView: false,
+  key: ["id"],
   hidden: false,
   columns: ["id", "email", "region"].map((name) => ({
     name,

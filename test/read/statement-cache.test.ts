@@ -5,7 +5,7 @@ import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { mask, subject } from "../../src/config/define-gatehouse.ts";
 import { createSchemaCache } from "../../src/tables/schema-cache.ts";
 import { SchemaDrift } from "../../src/read/read-pipeline.ts";
-import { SCHEMA_OBJECTS_SQL } from "../../src/sql/schema-copy.ts";
+import { SCHEMA_OBJECTS_SQL } from "../../src/sql/schema-objects.ts";
 import type { Reader } from "../support/governed.ts";
 import { listenedReader } from "../support/listened.ts";
 import { NUMBER, TEXT, allow, buildPolicy, key } from "../support/policy-builder.ts";

@@ -17,7 +17,8 @@ const dataset: TableDataset = {
   source: "shop",
   table: "grid",
   description: "Grid",
-  key: null,
+  isView: false,
+  key: [],
   hidden: false,
   columns: [column("a"), column("b")],
 };

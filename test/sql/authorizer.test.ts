@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { authorize } from "../../src/sql/authorizer.ts";
 import type { AuthorizeOptions, Verdict } from "../../src/sql/authorizer.ts";
 import { copySchema } from "../../src/sql/schema-copy.ts";
-import type { SchemaObject } from "../../src/sql/schema-copy.ts";
+import type { SchemaObject } from "../../src/sql/schema-objects.ts";
 import callback from "../../src/sql/engine/callback.wasm";
 
 const schemaObject = (name: string, sql: string, type = "table", table = name): SchemaObject => ({

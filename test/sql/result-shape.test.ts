@@ -37,6 +37,7 @@ function createView(name: string, columns: readonly string[]): GuardView {
     columns,
     readColumns: columns,
     clearColumns: columns,
+    isDatabaseView: false,
     pinnedByRule: [],
     isMasked: false,
     computedMasks: [],

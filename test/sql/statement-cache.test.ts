@@ -26,6 +26,7 @@ describe("buildStatementKey", () => {
       name: "people",
       readColumns: ["email"],
       clearColumns: ["email"],
+      isDatabaseView: false,
       pinnedByRule: [],
       columns: [],
       isMasked: false,

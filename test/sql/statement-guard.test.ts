@@ -20,6 +20,7 @@ const createView = (name: string, select: GuardView["buildSelect"] = () => "SELE
   readColumns: ["id"],
   columns: ["id"],
   clearColumns: ["id"],
+  isDatabaseView: false,
   pinnedByRule: [],
   lookup: null,
   isMasked: false,

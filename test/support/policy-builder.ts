@@ -23,7 +23,13 @@ export type Tables = Readonly<Record<string, Readonly<Record<string, Column>>>>;
 
 /** A D1 source if it has tables, otherwise a KV source of documents. */
 export type Source =
-  | { readonly binding: string; readonly tables: Tables; readonly recursion?: boolean }
+  | {
+      readonly binding: string;
+      readonly tables: Tables;
+      /** The names of those tables that are views of the database. */
+      readonly views?: readonly string[];
+      readonly recursion?: boolean;
+    }
   | { readonly binding: string; readonly untrusted?: boolean };
 
 /** Roles by name, each as a list of rules, or with further properties. */
@@ -45,6 +51,8 @@ export interface PolicyParts extends Partial<
 > {
   /** The tables of the D1 source `shop`, whose binding is SHOP_DB. */
   readonly tables?: Tables;
+  /** The names of those tables that are views of the database. */
+  readonly views?: readonly string[];
   /** Sources in addition to `tables`. */
   readonly sources?: Readonly<Record<string, Source>>;
   readonly roles: Roles;
@@ -61,7 +69,7 @@ export const DATE = { type: "date", description: "Day" } as const;
 /** A column of ISO 8601 dates with times. */
 export const DATETIME = { type: "datetime", description: "Time" } as const;
 
-/** Declares that the column is the key of its table. A table without such a column has no key. */
+/** Declares that the column is the key of its table, or one of several that are the key together. */
 export function key(column: Column): Column {
   return { ...column, key: true };
 }
@@ -93,8 +101,8 @@ export function deny(datasets: string | readonly string[], columns?: readonly st
  *   },
  * });
  */
-export function buildPolicy({ tables, sources = {}, roles, members, ...others }: PolicyParts): Gatehouse {
-  const shop: PolicyParts["sources"] = tables === undefined ? {} : { shop: { binding: "SHOP_DB", tables } };
+export function buildPolicy({ tables, views = [], sources = {}, roles, members, ...others }: PolicyParts): Gatehouse {
+  const shop: PolicyParts["sources"] = tables === undefined ? {} : { shop: { binding: "SHOP_DB", tables, views } };
   const usedMembers = members ?? Object.fromEntries(Object.keys(roles).map((role) => [role, [role]]));
   return defineGatehouse({
     organisation: { name: "Test", contact: "Test" },
@@ -108,14 +116,18 @@ export function buildPolicy({ tables, sources = {}, roles, members, ...others }:
 function buildSource(source: Source, name: string): GatehouseInput["sources"][string] {
   const title = capitalize(name);
   if (!("tables" in source)) return { kind: "kv", title, description: title, ...source };
-  return { kind: "d1", title, description: title, ...source, tables: mapValues(source.tables, buildTable) };
+  const { tables, views = [], ...properties } = source;
+  const build = (columns: Tables[string], table: string) => buildTable(columns, table, views.includes(table));
+  return { kind: "d1", title, description: title, ...properties, tables: mapValues(tables, build) };
 }
 
-function buildTable(columns: Tables[string], name: string): D1SourceInput["tables"][string] {
-  const keyColumn = Object.keys(columns).find((column) => columns[column]?.key);
+function buildTable(columns: Tables[string], name: string, view: boolean): D1SourceInput["tables"][string] {
+  const keyColumns = Object.keys(columns).filter((column) => columns[column]?.key);
+  const [firstKey, ...otherKeys] = keyColumns;
   return {
     description: capitalize(name),
-    ...(keyColumn === undefined ? {} : { key: keyColumn }),
+    view,
+    ...(firstKey === undefined ? {} : { key: otherKeys.length === 0 ? firstKey : keyColumns }),
     columns: mapValues(columns, ({ key: _key, ...column }) => column),
   };
 }
