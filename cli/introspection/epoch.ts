@@ -1,5 +1,6 @@
 // Recognises columns of numbers that hold Unix time. A name alone is a guess, and so are values alone; a name of a time whose values are
 // all plausible times is taken for one.
+import { writeName } from "../../src/sql/name-writer.ts";
 import { wordsOf } from "./words.ts";
 
 /** The unit of a column of Unix times. */
@@ -30,7 +31,7 @@ export function findEpochUnit(min: number, max: number): EpochUnit | undefined {
 
 /** Says how SQL reads the column: `Unix time in seconds: datetime(created_at, 'unixepoch')`. */
 export function describeEpoch(name: string, unit: EpochUnit): string {
-  const column = /^[a-z_]\w*$/i.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
+  const column = writeName(name);
   const seconds = unit === "seconds" ? column : `${column} / ${MS_PER_SECOND}`;
   return `Unix time in ${unit}: datetime(${seconds}, 'unixepoch')`;
 }

@@ -1,5 +1,5 @@
-// Turns a database's schema and sampled values into a declaration for the policy file: types, descriptions, references and typical
-// values, with everything hidden until the operator opens it.
+// Turns a database's schema and sampled values into a declaration for the policy file: types, references and typical values, with
+// everything hidden until the operator opens it. What names suggest is written as a guess, which no assistant gets.
 import { firstInvisible } from "../../src/lib/visible-text.ts";
 import type { ColumnType } from "../../src/policy/model.ts";
 import type { D1SourceInput } from "../../src/policy/policy-schema.ts";
@@ -29,8 +29,10 @@ function guessTable(table: FoundTable, tables: readonly FoundTable[]): TableInpu
   ]);
   const [key, ...otherKeys] = table.key;
   return {
-    description: table.viewOf === null ? humanised(table.name) : describeView(table.name, table.viewOf),
     hidden: true,
+    guess: {
+      description: table.viewOf === null ? humanised(table.name) : describeView(table.name, table.viewOf),
+    },
     ...(table.viewOf === null ? {} : { view: true }),
     ...(key === undefined ? {} : { key: otherKeys.length === 0 ? key : [...table.key] }),
     columns: Object.fromEntries(columns),
@@ -46,15 +48,19 @@ function describeView(name: string, tables: readonly string[]): string {
 function guessColumn(column: FoundColumn, table: FoundTable, tables: readonly FoundTable[]): ColumnInput {
   const type = guessType(column);
   const reason = personalReason({ table: table.name, column: column.name, values: column.values, type });
-  const references = column.references ?? guessReference(column, table, tables);
+  const guessedReference = column.references === null ? guessReference(column, table, tables) : null;
   const examples = reason === undefined ? listChoices(column) : [];
   return {
     // First, so that the operator can delete this line and the file stays valid JSON.
     ...(reason === undefined ? {} : { hidden: true }),
     type,
-    description:
-      reason === undefined ? describeColumn(column, table) : `${describeColumn(column, table)} (looks like ${reason})`,
-    ...(references === null ? {} : { references }),
+    ...(column.epoch === null ? {} : { description: describeEpoch(column.name, column.epoch) }),
+    ...(column.references === null ? {} : { references: column.references }),
+    guess: {
+      description: describeName(column, table),
+      ...(guessedReference === null ? {} : { references: guessedReference }),
+      ...(reason === undefined ? {} : { personal: reason }),
+    },
     ...(examples.length === 0 ? {} : { examples: [...examples] }),
   };
 }
@@ -78,11 +84,6 @@ function guessType({ declaredType, values, storage }: FoundColumn): ColumnType {
 
 function matchAll(values: readonly string[], pattern: RegExp): boolean {
   return values.length > 0 && values.every((value) => pattern.test(value));
-}
-
-function describeColumn(column: FoundColumn, table: FoundTable): string {
-  const text = describeName(column, table);
-  return column.epoch === null ? text : `${text}. ${describeEpoch(column.name, column.epoch)}`;
 }
 
 function describeName({ name }: FoundColumn, table: FoundTable): string {

@@ -88,7 +88,6 @@ export async function introspect(target: string, { remote, as, reload, say }: In
   const merged = mergeTables(before?.tables ?? {}, guessTables(database.tables));
   const title = before?.title ?? humanised(source);
   const data = {
-    description: title,
     recursion: false,
     ...before,
     kind: "d1" as const,

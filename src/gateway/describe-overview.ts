@@ -6,7 +6,8 @@ export interface SourceSummary {
   readonly source: string;
   readonly kind: "d1" | "kv";
   readonly title: string;
-  readonly description: string;
+  /** Absent if the policy file has none. */
+  readonly description?: string;
   /** Dataset ids; if there are many, groups with a common prefix: `shop.order* (41)`. */
   readonly datasets: readonly string[];
 }
@@ -26,8 +27,8 @@ export interface Overview {
 export interface SourceOverview {
   readonly source: string;
   readonly title: string;
-  readonly description: string;
-  readonly datasets?: readonly { readonly dataset: string; readonly description: string }[];
+  readonly description?: string;
+  readonly datasets?: readonly { readonly dataset: string; readonly description?: string }[];
   /** Groups with a common prefix, if there are too many tables to list: `order* (41)`. */
   readonly groups?: readonly string[];
   /** What the list leaves out, and how to get it. */

@@ -1,4 +1,5 @@
 // Describes one table as the user sees it: its columns with meanings, masks, typical values and references.
+import { pickDescription } from "./description.ts";
 import {
   listGrantingRules,
   isRowRestricted,
@@ -13,7 +14,7 @@ import type { VisibleTable } from "../read/source.ts";
 interface ColumnDescription {
   readonly name: string;
   readonly type: string;
-  readonly description: string;
+  readonly description?: string;
   /** How the column is masked for this user, such as `hidden|clear` if it differs by row. Absent if shown in clear. */
   readonly masked?: string;
   /** What a masked value looks like, with a made-up example. Absent if shown in clear. */
@@ -33,7 +34,7 @@ export interface TableDescription {
   readonly kind: "table";
   readonly dataset: string;
   readonly source: string;
-  readonly description: string;
+  readonly description?: string;
   /** How to query the table. */
   readonly use: string;
   readonly table: string;
@@ -52,7 +53,7 @@ export function describeTable({ dataset, decision }: VisibleTable, tables: reado
     dataset: dataset.id,
     source: dataset.source,
     kind: "table",
-    description: dataset.description,
+    ...pickDescription(dataset),
     use: `query with source "${dataset.source}" and the table name ${dataset.table}`,
     table: dataset.table,
     ...(key.length === 0 ? {} : { key: key.length === 1 ? (key[0] ?? "") : key }),
@@ -74,7 +75,7 @@ function describeColumn(
   column: ViewColumn,
   visibleNames: ReadonlySet<string>,
 ): ColumnDescription {
-  const { name, type, description } = column;
+  const { name, type } = column;
   const masked = formatMask(column);
   const { references = null, untrusted = false } = dataset.columns.find((candidate) => candidate.name === name) ?? {};
   const examples = listShownExamples({ dataset, decision }, column);
@@ -82,7 +83,7 @@ function describeColumn(
   return {
     name,
     type,
-    description,
+    ...pickDescription(column),
     ...(masked === null ? {} : { masked, shows: describeMaskedForm(column) }),
     ...(references !== null && visibleNames.has(references) ? { references } : {}),
     ...(examples.length > 0 ? { examples } : {}),

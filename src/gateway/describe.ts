@@ -1,4 +1,5 @@
 // The describe operation: what this user may read, in three steps: an overview, one source, one dataset in full.
+import { pickDescription } from "./description.ts";
 import { describeAllHidden } from "./all-hidden.ts";
 import { shortenText } from "../lib/text-cut.ts";
 import type { Organisation } from "../config/define-gatehouse.ts";
@@ -100,18 +101,19 @@ function describeAll(
 }
 
 function describeSource(visible: VisibleTables): Audited<SourceOverview> {
-  const { name, title, description } = visible.source.declaration;
+  const { name, title } = visible.source.declaration;
+  const about = { source: name, title, ...pickDescription(visible.source.declaration) };
   const hasManyTables = visible.tables.length > MAX_LISTED_TABLES;
-  if (!hasManyTables) return listTables({ source: name, title, description }, visible.tables);
+  if (!hasManyTables) return listTables(about, visible.tables);
   const groups = groupByPrefix(visible.tables.map(({ dataset }) => dataset.table));
   const example = `For example, describe ${name}.order* lists the tables that start with order.`;
   const hint = `${visible.tables.length} tables, grouped by prefix. ${example}`;
-  return { answer: { source: name, title, description, groups, hint }, datasets: [`${name}.*`], rules: [] };
+  return { answer: { ...about, groups, hint }, datasets: [`${name}.*`], rules: [] };
 }
 
 /** Lists the tables of a group, such as `shop.order*`. */
 function describeGroup(visible: VisibleTables, pattern: string): Audited<SourceOverview> {
-  const { name, title, description } = visible.source.declaration;
+  const { name, title } = visible.source.declaration;
   const tables = visible.tables.filter(({ dataset }) => matchesPrefix(pattern, dataset.id));
   if (tables.length === 0)
     throw new AppError(
@@ -124,7 +126,7 @@ function describeGroup(visible: VisibleTables, pattern: string): Audited<SourceO
       ? `The first ${MAX_LISTED_TABLES} of ${tables.length} tables. Use a longer prefix to narrow the list.`
       : undefined;
   return listTables(
-    { source: name, title, description, ...(hint === undefined ? {} : { hint }) },
+    { source: name, title, ...pickDescription(visible.source.declaration), ...(hint === undefined ? {} : { hint }) },
     tables.slice(0, MAX_LISTED_TABLES),
   );
 }
@@ -132,7 +134,7 @@ function describeGroup(visible: VisibleTables, pattern: string): Audited<SourceO
 function listTables(about: SourceOverview, tables: readonly VisibleTable[]): Audited<SourceOverview> {
   const datasets = tables.map(({ dataset }) => ({
     dataset: dataset.id,
-    description: shortenText(dataset.description, MAX_SUMMARY_CHARACTERS),
+    ...pickDescription({ description: shortenText(dataset.description, MAX_SUMMARY_CHARACTERS) }),
   }));
   return {
     answer: { ...about, datasets },
@@ -155,13 +157,14 @@ function describeDocuments({ dataset, decision }: VisibleDocuments): DocumentsDe
 }
 
 function summariseSource(visible: VisibleSource): SourceSummary {
-  const { name, kind, title, description } = visible.source.declaration;
-  if (visible.kind === "kv") return { source: name, kind, title, description, datasets: [visible.dataset.id] };
+  const { name, kind, title } = visible.source.declaration;
+  const about = { source: name, kind, title, ...pickDescription(visible.source.declaration) };
+  if (visible.kind === "kv") return { ...about, datasets: [visible.dataset.id] };
   const hasManyTables = visible.tables.length > MAX_LISTED_TABLES;
   const names = hasManyTables
     ? groupByPrefix(visible.tables.map(({ dataset }) => dataset.table)).map((group) => `${name}.${group}`)
     : visible.tables.map((table) => table.dataset.id);
-  return { source: name, kind, title, description, datasets: names };
+  return { ...about, datasets: names };
 }
 
 /** Lists the datasets and rules of a described source for the audit record. Many tables are recorded as one entry, `shop.*`. */

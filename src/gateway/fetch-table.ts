@@ -28,14 +28,13 @@ export function fetchTable({ visible, table }: TableTarget): Audited<FetchAnswer
   const columns = described.columns.map(({ name: columnName, type, masked, shows, references, description }) => {
     const maskText = masked === undefined ? "" : `, masked: ${masked}, shows: ${shows}`;
     const referenceText = references === undefined ? "" : `, refers to ${references}`;
-    return `- ${columnName} (${type}${maskText}${referenceText}): ${description}`;
+    return `- ${columnName} (${type}${maskText}${referenceText})${description === undefined ? "" : `: ${description}`}`;
   });
   const key = listFetchKey(table);
   const keyNames = key.map(({ name }) => name).join(", ");
   const keyLines = key.length === 0 ? [] : [`Key: ${keyNames}. Fetch a row as ${describeRowId(dataset.id, key)}`];
   const text = [
-    dataset.description,
-    "",
+    ...(dataset.description === "" ? [] : [dataset.description, ""]),
     `Rows: ${described.rows}. To read: ${described.use}.`,
     ...keyLines,
     "",

@@ -1,10 +1,11 @@
 // The introduce operation: what the start page shows a signed-in user about their access, with three questions to ask first. It
 // returns names and questions, never rows.
+import { pickDescription } from "./description.ts";
 import { AppError } from "../errors.ts";
 import { describeAllHidden } from "./all-hidden.ts";
 import type { Policy, SavedQuery, Subject } from "../policy/model.ts";
 import type { VisibleTable } from "../read/source.ts";
-import type { VisibleDatasets, VisibleDocuments, VisibleSource, VisibleTables } from "./visible-datasets.ts";
+import type { VisibleDatasets, VisibleDocuments, VisibleTables } from "./visible-datasets.ts";
 import { withTimeout } from "../audit/query-timeout.ts";
 import { buildDocumentQuestion, scoreTable, buildTableQuestions, findTopics } from "./suggested-questions.ts";
 import type { Audited } from "../audit/audit.ts";
@@ -13,7 +14,7 @@ import type { Audited } from "../audit/audit.ts";
 export interface Introduction {
   readonly roles: readonly { readonly name: string; readonly description: string }[];
   /** The sources with data that the user may read, in declared order. */
-  readonly sources: readonly { readonly title: string; readonly description: string }[];
+  readonly sources: readonly { readonly title: string; readonly description?: string }[];
   /** Three questions; none for a user who may read nothing. */
   readonly questions: readonly string[];
   /** Says that every table is hidden; null if something is open. */
@@ -50,7 +51,10 @@ export async function introduce(
   return {
     answer: {
       roles: policy.roles.filter(({ name }) => subject.roles.includes(name)).map(pickRoleFields),
-      sources: sources.map(({ source: { declaration } }) => pickSourceFields(declaration)),
+      sources: sources.map(({ source: { declaration } }) => ({
+        title: declaration.title,
+        ...pickDescription(declaration),
+      })),
       questions,
       allHidden: describeAllHidden(policy) ?? null,
     },
@@ -133,11 +137,4 @@ function buildSampleAuditFields(
 
 function pickRoleFields({ name, description }: Policy["roles"][number]): Introduction["roles"][number] {
   return { name, description };
-}
-
-function pickSourceFields({
-  title,
-  description,
-}: VisibleSource["source"]["declaration"]): Introduction["sources"][number] {
-  return { title, description };
 }

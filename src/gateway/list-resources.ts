@@ -1,4 +1,5 @@
 // The list-resources operation (MCP resources/list): the tables, documents and stored results that a user can read by URI.
+import { pickDescription } from "./description.ts";
 import { RESULT_MIME_TYPE, getDocumentMimeType } from "./mime-types.ts";
 import { datasetUri, documentUri } from "./visible-datasets.ts";
 import type { VisibleDatasets } from "./visible-datasets.ts";
@@ -33,8 +34,8 @@ export async function listResources(
   for (const visible of sources) {
     if (visible.kind === "d1") {
       for (const { dataset, decision } of visible.tables) {
-        const { id: name, description } = dataset;
-        entries.push({ uri: datasetUri(dataset), name, description, mimeType: "text/plain" });
+        const { id: name } = dataset;
+        entries.push({ uri: datasetUri(dataset), name, ...pickDescription(dataset), mimeType: "text/plain" });
         datasets.push(name);
         rules.push(...decision.rules);
       }

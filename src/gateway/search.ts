@@ -98,9 +98,10 @@ function searchTables({ tables }: VisibleTables, words: readonly string[]): HitL
     const { dataset, decision } = table;
     const columns = listVisibleColumns(decision, dataset).map((column) => {
       const examples = listShownExamples(table, column);
-      return `${column.name}: ${column.description}${examples.length > 0 ? `, e.g. ${examples.join(", ")}` : ""}`;
+      const about = [column.description, ...(examples.length > 0 ? [`e.g. ${examples.join(", ")}`] : [])];
+      return [column.name, about.filter((text) => text !== "").join(", ")].filter((text) => text !== "").join(": ");
     });
-    const body = [dataset.description, ...columns].join("\n");
+    const body = [dataset.description, ...columns].filter((text) => text !== "").join("\n");
     const score = scoreText(words, `${dataset.source} ${dataset.table}`, body);
     const hit = {
       id: dataset.id,

@@ -38,7 +38,7 @@ interface PlacedRule {
 export function checkPolicy(input: ParsedPolicy): CheckedPolicy {
   const problems: PolicyProblem[] = [];
   const sources = Object.entries(input.sources).map(([name, source]): SourceDeclaration => {
-    const { kind, binding, title, description } = source;
+    const { kind, binding, title, description = "" } = source;
     const recursion = source.kind === "d1" && source.recursion;
     return { name, kind, binding, recursion, title, description };
   });
@@ -101,28 +101,32 @@ function buildDatasets(source: string, input: ParsedPolicy, problems: PolicyProb
     ["sources", source, "tables", table],
   ]);
   refuseDuplicates(foldedTables, "has two tables whose names differ only by case", problems);
-  return Object.entries(parsed.tables).map(([table, { description, view, key, hidden, columns }]): TableDataset => {
-    const columnNames = Object.keys(columns);
-    const tablePath: ProblemPath = ["sources", source, "tables", table];
-    const foldedColumns = columnNames.map((name): [string, ProblemPath] => [
-      foldName(name),
-      [...tablePath, "columns", name],
-    ]);
-    refuseDuplicates(foldedColumns, "has two columns whose names differ only by case", problems);
-    const keyColumns = key === undefined ? [] : [key].flat();
-    refuseUnknownKey([...tablePath, "key"], keyColumns, columnNames, problems);
-    const tableColumns = Object.entries(columns).map(([name, { references = null, ...column }]) => {
-      if (references !== null && !isColumn(parsed.tables, references))
-        problems.push({
-          path: [...tablePath, "columns", name, "references"],
-          message: `there is no column ${references}. Write table.column, with a table of this source.`,
-        });
-      return { name, references, ...column };
-    });
-    const id = `${source}.${table}`;
-    const shared = { kind: "table", id, source, table, description, hidden } as const;
-    return { ...shared, isView: view, key: keyColumns, columns: tableColumns };
-  });
+  return Object.entries(parsed.tables).map(
+    ([table, { description = "", view, key, hidden, columns }]): TableDataset => {
+      const columnNames = Object.keys(columns);
+      const tablePath: ProblemPath = ["sources", source, "tables", table];
+      const foldedColumns = columnNames.map((name): [string, ProblemPath] => [
+        foldName(name),
+        [...tablePath, "columns", name],
+      ]);
+      refuseDuplicates(foldedColumns, "has two columns whose names differ only by case", problems);
+      const keyColumns = key === undefined ? [] : [key].flat();
+      refuseUnknownKey([...tablePath, "key"], keyColumns, columnNames, problems);
+      const tableColumns = Object.entries(columns).map(
+        ([name, { references = null, description: text = "", guess: _guess, ...column }]) => {
+          if (references !== null && !isColumn(parsed.tables, references))
+            problems.push({
+              path: [...tablePath, "columns", name, "references"],
+              message: `there is no column ${references}. Write table.column, with a table of this source.`,
+            });
+          return { name, references, description: text, ...column };
+        },
+      );
+      const id = `${source}.${table}`;
+      const shared = { kind: "table", id, source, table, description, hidden } as const;
+      return { ...shared, isView: view, key: keyColumns, columns: tableColumns };
+    },
+  );
 }
 
 function refuseUnknownKey(

@@ -113,9 +113,25 @@ const untrusted = z.boolean().default(false);
 /** No rule shows a hidden table or column. Introspection declares everything hidden. */
 const hidden = z.boolean().default(false);
 
+/** Text for assistants; absent where nothing is known for sure. */
+const optionalDescription = description.optional();
+
+/**
+ * What introspection guessed. The Worker ignores it: assistants get only what the operator has moved out of it into the declaration.
+ */
+const tableGuess = z.strictObject({ description: z.string() });
+const columnGuess = z.strictObject({
+  description: z.string(),
+  /** `table.column`. */
+  references: z.string().optional(),
+  /** What the column looks like, such as `an email address`. */
+  personal: z.string().optional(),
+});
+
 const column = z.strictObject({
   type: z.enum(COLUMN_TYPES),
-  description,
+  description: optionalDescription,
+  guess: columnGuess.optional(),
   untrusted,
   hidden,
   /** `table.column` of the same source. */
@@ -127,7 +143,8 @@ const column = z.strictObject({
 });
 
 const table = z.strictObject({
-  description,
+  description: optionalDescription,
+  guess: tableGuess.optional(),
   /** Whether it is a view of the database. */
   view: z.boolean().default(false),
   /** The column that identifies a row, for fetch by id, or the columns that do so together. */
@@ -142,7 +159,7 @@ const d1Source = z.strictObject({
   kind: z.literal("d1"),
   binding: z.string().min(1),
   title: description,
-  description,
+  description: optionalDescription,
   /** Whether users' SQL may be recursive (WITH RECURSIVE). Only the database's own limit bounds how long such a query runs. */
   recursion: z.boolean().default(false),
   tables: z.record(objectName, table),

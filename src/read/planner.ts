@@ -63,7 +63,9 @@ export function planner({ maxSteps, onPlan }: PlannerOptions): Middleware {
       const newPlan = choosePlan(createPlanning(copy, context, first), leftFenced, Math.log2(maxSteps));
       // After a leaking plan, later reads sort from the start. Views that are sorted to be on the safe side are sorted once.
       const isLasting = !request.sortsViews || request.hasLeakedOrder;
-      if (isLasting && !valuesAffectEstimate(request))
+      // SQLite has no plan for what it rejects. Compiled again without its recording, such a statement may get another message.
+      const isAccepted = newPlan.lines.length > 0;
+      if (isAccepted && isLasting && !valuesAffectEstimate(request))
         plans.set(copy, key, { form: newPlan.form, stepsLog2: newPlan.stepsLog2 });
       return newPlan;
     });

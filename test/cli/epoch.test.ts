@@ -13,34 +13,19 @@ const SECOND = 1_767_225_600;
 const lastIs = (value: string, last = value): string => `(SELECT CASE WHEN i < 300 THEN ${value} ELSE ${last} END)`;
 
 it.each([
-  [
-    "created_at INTEGER",
-    `${SECOND} + i`,
-    undefined,
-    "When it was created. Unix time in seconds: datetime(created_at, 'unixepoch')",
-  ],
-  [
-    "createdAt",
-    `${SECOND}000 + i`,
-    undefined,
-    "When it was created. Unix time in milliseconds: datetime(createdAt / 1000, 'unixepoch')",
-  ],
-  ["event_ts REAL", `${SECOND}.25 + i`, undefined, "Event ts. Unix time in seconds: datetime(event_ts, 'unixepoch')"],
-  [
-    '"start-time" INTEGER',
-    `${SECOND}`,
-    undefined,
-    `Start time. Unix time in seconds: datetime("start-time", 'unixepoch')`,
-  ],
-  ["logged TIMESTAMP", `${SECOND}`, "NULL", "Logged. Unix time in seconds: datetime(logged, 'unixepoch')"],
-  ["created_at INTEGER", `${SECOND}`, "5", "When it was created"],
-  ["created_at", `${SECOND}`, "'soon'", "When it was created"],
-  ["created_at INTEGER", `${SECOND}`, `${SECOND}000`, "When it was created"],
-  ["created_at TEXT", "'2026-01-02'", undefined, "When it was created"],
-  ["created_at INTEGER", "NULL", undefined, "When it was created"],
-  ["amount INTEGER", `${SECOND}`, undefined, "Amount"],
-  ["duration_time INTEGER", "i", undefined, "Duration time"],
-])("describes the column %s of the values %s, and last %s", async (column, value, last, description) => {
+  ["created_at INTEGER", `${SECOND} + i`, undefined, "Unix time in seconds: datetime(created_at, 'unixepoch')"],
+  ["createdAt", `${SECOND}000 + i`, undefined, "Unix time in milliseconds: datetime(createdAt / 1000, 'unixepoch')"],
+  ["event_ts REAL", `${SECOND}.25 + i`, undefined, "Unix time in seconds: datetime(event_ts, 'unixepoch')"],
+  ['"start-time" INTEGER', `${SECOND}`, undefined, `Unix time in seconds: datetime("start-time", 'unixepoch')`],
+  ["logged TIMESTAMP", `${SECOND}`, "NULL", "Unix time in seconds: datetime(logged, 'unixepoch')"],
+  ["created_at INTEGER", `${SECOND}`, "5", undefined],
+  ["created_at", `${SECOND}`, "'soon'", undefined],
+  ["created_at INTEGER", `${SECOND}`, `${SECOND}000`, undefined],
+  ["created_at TEXT", "'2026-01-02'", undefined, undefined],
+  ["created_at INTEGER", "NULL", undefined, undefined],
+  ["amount INTEGER", `${SECOND}`, undefined, undefined],
+  ["duration_time INTEGER", "i", undefined, undefined],
+])("describes the column %s of the values %s, and last %s, as: %s", async (column, value, last, description) => {
   const { target } = await d1.loadSql(`CREATE TABLE t (${column});
     INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)
       SELECT ${lastIs(value, last)} FROM n`);

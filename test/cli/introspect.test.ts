@@ -257,20 +257,20 @@ describe("npm run introspect", () => {
       expect(stdout).toContain("Skipped: fts5_like begins with a reserved prefix");
       const { tables } = read();
       expect(Object.keys(tables)).toEqual(["everyone", "member", 'odd "name" 100%', "trainers", "visits"]);
-      expect(tables["everyone"]).toMatchObject({ description: expect.stringContaining("a view over member") });
+      expect(tables["everyone"]).toHaveProperty("guess.description", expect.stringContaining("a view over member"));
       expect(Object.values(tables).every(({ hidden }) => hidden)).toBe(true);
       expect(tables["member"]).toMatchObject({
         key: "id",
         columns: {
-          fullName: { hidden: true, description: "Full name (looks like a person's name)" },
+          fullName: { hidden: true, guess: { description: "Full name", personal: "a person's name" } },
           "e-mail": { hidden: true },
-          contact: { hidden: true, description: "Contact (looks like an email address)" },
+          contact: { hidden: true, guess: { description: "Contact", personal: "an email address" } },
           level: { type: "text", examples: ["gold", "silver"] },
           joined_at: { type: "datetime" },
         },
       });
       expect(tables["visits"]?.columns).toMatchObject({
-        member_id: { references: "member.id" },
+        member_id: { guess: { references: "member.id" } },
         trainer: { references: "trainers.no" },
         price: { type: "real" },
       });

@@ -27,8 +27,10 @@ describe("a view", () => {
     expect([...loaded.leftOut, ...leftOut]).toEqual([]);
     const declared = guessTables(tables);
     expect(declared["early"]).toEqual({
-      description: "Early (a view over people, lines: it shows what its SELECT shows, whatever rules these have)",
       hidden: true,
+      guess: {
+        description: "Early (a view over people, lines: it shows what its SELECT shows, whatever rules these have)",
+      },
       view: true,
       columns: {
         person_id: expect.objectContaining({ type: "integer" }),
@@ -103,7 +105,7 @@ describe("a reload", () => {
       await first.query(
         "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT GLOB '_cf_*' AND name NOT GLOB 'sqlite*'",
       ),
-    ).toEqual([{ name: "mine" }]);
+    ).toEqual([{ name: "_gatehouse_load" }, { name: "mine" }]);
     const second = await d1.loadSql(
       `${TABLES} CREATE TABLE one (id INTEGER PRIMARY KEY); CREATE VIEW two AS SELECT id FROM people`,
     );

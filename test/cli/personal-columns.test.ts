@@ -148,7 +148,7 @@ describe("listPersonalColumns", () => {
 
 describe("mergeTables", () => {
   it("keeps an acknowledgement when the database is read again", () => {
-    const column = { type: "text" as const, description: "Remark (looks like free text)", hidden: true };
+    const column = { type: "text" as const, guess: { description: "Remark" }, hidden: true };
     const declared = { t: { description: "T", columns: { remark: { ...TEXT, personal: false } } } };
     const { tables } = mergeTables(declared, { t: { description: "T", columns: { remark: column } } });
     expect(tables["t"]?.columns["remark"]).toEqual({ ...TEXT, personal: false });

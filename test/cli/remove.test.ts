@@ -104,7 +104,7 @@ describe("npm run gatehouse -- remove", () => {
     const texts = CHANGED.map(read);
     const { stderr } = await run("remove", "stock", "--yes");
     expect(stderr).toContain("The policy file needs stock, so nothing was removed.");
-    expect(stderr).toContain("roles.helper.rules[0].datasets: there is no dataset stock.toString.");
+    expect(stderr).toContain("roles.helper.rules[0].datasets[0]: there is no dataset stock.toString.");
     expect((await run("remove", "own", "--yes")).stderr).toContain(
       "own is declared by hand in src/gatehouse.config.ts",
     );

@@ -68,6 +68,14 @@ describe("a repeated statement", () => {
     expect(schemaReads).toHaveLength(2);
   });
 
+  it("gets the same message each time when SQLite rejects it", async () => {
+    const sql = "SELECT json_group_array(parcels('a', region, 'b', secret)) FROM parcels";
+    const read = async (): Promise<string> => reader.read("all", sql, []).then(String, String);
+    const first = await read();
+    expect(first).toContain("There is no column secret");
+    expect([await read(), await read()]).toEqual([first, first]);
+  });
+
   it("shows each user their own rows", async () => {
     const sql = "SELECT id FROM parcels ORDER BY id";
     for (let times = 0; times < 2; times += 1) {
