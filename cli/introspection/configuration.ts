@@ -1,5 +1,5 @@
-// Adds a database to wrangler.jsonc and removes it: only Gatehouse's own lines change, and everything else stays as the operator wrote it. Restores
-// files when a command that changes several of them fails.
+// Adds a database to wrangler.jsonc and removes it: only Gatehouse's own lines change, and everything else stays as the operator wrote it.
+// Restores files when a command that changes several of them fails.
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { applyEdits, createScanner, findNodeAtLocation, modify, parseTree } from "jsonc-parser";
@@ -93,10 +93,10 @@ export function replaceFile(file: string, text: string | Buffer): void {
 }
 
 /** Does `work`. When it throws, gives these files the content that they had before, and removes those that did not exist. */
-export async function restoreOnFailure(files: readonly string[], work: () => Promise<void>): Promise<void> {
+export async function restoreOnFailure<Result>(files: readonly string[], work: () => Promise<Result>): Promise<Result> {
   const before = files.map((file) => (existsSync(file) ? readFileSync(file) : undefined));
   try {
-    await work();
+    return await work();
   } catch (error) {
     for (const [index, file] of files.entries()) {
       const content = before[index];

@@ -25,11 +25,11 @@ export async function examineViews(database: AskedDatabase): Promise<ReadonlyMap
   const views = objects.filter(({ type }) => type === "view");
   const examined = new Map<string, ExaminedView>();
   if (views.length === 0) return examined;
-  const scratch = createScratch(objects);
+  const { scratch, faults } = createScratch(objects);
   const rowCounts = new Map<string, number>();
   try {
     for (const { name } of views)
-      examined.set(name, await examineView(database, name, { objects, scratch, rowCounts }));
+      examined.set(name, await examineView(database, name, { objects, scratch, faults, rowCounts }));
   } finally {
     scratch.close();
   }
@@ -39,19 +39,22 @@ export async function examineViews(database: AskedDatabase): Promise<ReadonlyMap
 interface Examination {
   readonly objects: readonly SchemaObject[];
   readonly scratch: DatabaseSync;
+  /** Why tables and views could not be created there, by folded name. */
+  readonly faults: ReadonlyMap<string, string>;
   /** The rows of tables that were counted already, by folded name. */
   readonly rowCounts: Map<string, number>;
 }
 
 async function examineView(database: AskedDatabase, name: string, examination: Examination): Promise<ExaminedView> {
-  const { objects, scratch, rowCounts } = examination;
+  const { objects, scratch, faults, rowCounts } = examination;
   const plan = await planView(database, name);
   if (!Array.isArray(plan)) return { reason: `is a view that does not compile: ${plan}.` };
   const fault = findColumnFault(await listColumns(database, name));
   if (fault !== undefined) return { reason: `is a view ${fault}` };
   const isObject = (read: string): boolean => objects.some((object) => foldName(object.name) === read);
   const actions = listActions(scratch, name);
-  if (typeof actions === "string") return { reason: `is a view that reads more than ordinary tables: ${actions}.` };
+  if (typeof actions === "string")
+    return { reason: `is a view that reads more than ordinary tables: ${actions}${causeOf(actions, faults)}.` };
   const judged = judgeView(actions, isObject);
   if ("refusal" in judged) return { reason: `is a view that ${judged.refusal}` };
   const declarations = listViewDeclarations(objects);
@@ -102,21 +105,33 @@ function findColumnFault(columns: readonly string[]): string | undefined {
   return `with several columns of the name ${name}. Give each its own with AS.`;
 }
 
-/** Creates an empty copy of the schema in memory. Virtual tables are left out: no view over one can be a dataset. */
-function createScratch(objects: readonly SchemaObject[]): DatabaseSync {
-  const scratch = new DatabaseSync(":memory:");
-  for (const { sql } of [
+/**
+ * Creates an empty copy of the schema in memory, where text may be in double quotes as in D1. Virtual tables are left out: no view over
+ * one can be a dataset.
+ */
+function createScratch(objects: readonly SchemaObject[]): Pick<Examination, "scratch" | "faults"> {
+  const scratch = new DatabaseSync(":memory:", { enableDoubleQuotedStringLiterals: true });
+  const faults = new Map<string, string>();
+  for (const { name, sql } of [
     ...objects.filter(({ type }) => type === "table"),
     ...objects.filter(({ type }) => type === "view"),
   ]) {
     if (sql === null || !/^CREATE\s+(?:TABLE|VIEW)\b/i.test(sql)) continue;
     try {
       scratch.prepare(sql).run();
-    } catch {
-      // A view over this object then does not compile, and the reason says what is missing.
+    } catch (error) {
+      // A view over this object then does not compile.
+      faults.set(foldName(name), messageOf(error));
     }
   }
-  return scratch;
+  return { scratch, faults };
+}
+
+/** Why the object that a message misses could not be created, if that is known. */
+function causeOf(message: string, faults: ReadonlyMap<string, string>): string {
+  const missing = /^no such table: (?:main\.)?(.+)$/s.exec(message)?.[1] ?? "";
+  const fault = faults.get(foldName(missing));
+  return fault === undefined ? "" : ` (${missing}: ${fault})`;
 }
 
 /** Lists what compiling a view reports to SQLite's authorizer; SQLite's message when it does not compile. */

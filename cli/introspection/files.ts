@@ -1,6 +1,6 @@
 // Reads and writes the files of introspection: one JSON file per source, which operators edit, and the module that combines them, which
 // they do not edit.
-import { existsSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { format, resolveConfig } from "prettier";
 import { listSchemaProblems } from "../../src/policy/policy-problem.ts";
@@ -44,14 +44,11 @@ export async function writeSourceFile(root: string, source: string, data: D1Sour
   replaceFile(moduleFile, module);
 }
 
-/** Removes the file of a source, and writes the module without it. */
-export async function removeSourceFile(root: string, source: string): Promise<void> {
+/** Writes the module without a source, whose file stays. */
+export async function leaveSourceOut(root: string, source: string): Promise<void> {
   const others = listSources(root).filter((name) => name !== source);
-  const [dataFile = "", moduleFile = ""] = listWrittenFiles(root, source);
-  const module = await formatText(moduleFile, moduleOf(others.toSorted()));
-  // The module comes first: it must not import a file that is gone.
-  replaceFile(moduleFile, module);
-  rmSync(dataFile);
+  const [, moduleFile = ""] = listWrittenFiles(root, source);
+  replaceFile(moduleFile, await formatText(moduleFile, moduleOf(others.toSorted())));
 }
 
 /** Lists the introspected sources. */

@@ -1,4 +1,5 @@
 // `gatehouse open <source.table[.column]> …`: removes `hidden` from introspected tables and columns, and says what becomes visible to whom.
+import { quoteArgument } from "../kit/shell.ts";
 import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
 import type { Policy } from "../../src/policy/model.ts";
@@ -144,7 +145,7 @@ function requireOpenTables(sources: Sources, targets: readonly Target[]): void {
     );
     if (column !== undefined && isHidden && !isNamed)
       throw new CliError(`The table ${source}.${table} is hidden, so its column would stay hidden.`, {
-        hint: `Open both: npm run gatehouse -- open ${source}.${table} ${source}.${table}.${column}`,
+        hint: `Open both: npm run gatehouse -- open ${quoteArgument(`${source}.${table}`)} ${quoteArgument(`${source}.${table}.${column}`)}`,
       });
   }
 }
@@ -215,7 +216,7 @@ function describeOpened(sources: Sources, targets: readonly Target[], { policy, 
     views.length === 0
       ? []
       : [
-          `Views stay hidden, because they can show what rules on their tables hide. Open them by name: ${views.join(" ")}.`,
+          `Views stay hidden, because they can show what rules on their tables hide. Open them by name: ${views.map(quoteArgument).join(" ")}.`,
         ];
   return { lines: [...lines, ...closed, last], data: { datasets, closedViews: views } };
 }

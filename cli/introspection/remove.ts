@@ -1,9 +1,9 @@
 // `gatehouse remove <source>`: takes an introspected source out again, with its declaration, its binding and its local data. A run that
 // fails changes nothing.
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import path from "node:path";
-import type { Miniflare } from "miniflare";
 import { unstable_readConfig } from "wrangler";
+import type { Policy } from "../../src/policy/model.ts";
 import { quoteIdentifier } from "../../src/sql/identifier.ts";
 import { suggestName } from "../../src/sql/suggest.ts";
 import { CliError } from "../kit/cli-error.ts";
@@ -13,7 +13,15 @@ import { loadOwnConfig } from "../project/policy-file.ts";
 import { hasLocalState, stateFolder } from "../project/state-folder.ts";
 import { root, runTool } from "../project/tools.ts";
 import { removeDatabase, replaceFile, restoreOnFailure } from "./configuration.ts";
-import { SCHEMA_FOLDER, listSources, listWrittenFiles, readSourceFile, removeSourceFile, roleOf } from "./files.ts";
+import {
+  SCHEMA_FOLDER,
+  leaveSourceOut,
+  listSources,
+  listWrittenFiles,
+  readSourceFile,
+  roleOf,
+  sourceFile,
+} from "./files.ts";
 
 const configPath = path.join(root, "wrangler.jsonc");
 const typesFile = path.join(root, "worker-configuration.d.ts");
@@ -31,32 +39,24 @@ export async function removeSource(source: string, isConfirmed: boolean): Promis
   if (declared === undefined) throw await createUnknownError(source);
   const { binding } = declared;
   const file = `${SCHEMA_FOLDER}/${source}.json`;
-  const isShared = listSources(root).some(
-    (other) => other !== source && readSourceFile(root, other)?.binding === binding,
-  );
   if (!isConfirmed)
     throw new CliError(
-      isShared
-        ? `This deletes ${file}. Its binding ${binding} stays, because another source has it too.`
-        : `This deletes ${file}, the binding ${binding} in wrangler.jsonc, and the data of ${binding} on this machine.`,
+      `This deletes ${file}, and, if no other source has ${binding}, its entry in wrangler.jsonc and its data on this machine.`,
       { hint: `To remove it: npm run gatehouse -- remove ${source} --yes` },
     );
-  const database = isShared ? undefined : findDatabase(binding);
   requireStopped();
-  const storage = database !== undefined && hasLocalState() ? await openStorage(configPath, stateFolder()) : undefined;
-  let droppedTables: readonly string[] = [];
-  try {
-    await restoreOnFailure([configPath, typesFile, ...listWrittenFiles(root, source)], async () => {
-      await removeSourceFile(root, source);
-      await requireUnused(source);
-      if (database !== undefined) await removeBinding(binding);
-      // The data goes last: what failed until here is restored.
-      if (storage !== undefined) droppedTables = await deleteData(storage, binding);
-    });
-  } finally {
-    await storage?.dispose();
-  }
-  return report({ source, file, binding, database, droppedTables });
+  return restoreOnFailure([configPath, typesFile, ...listWrittenFiles(root, source)], async () => {
+    await leaveSourceOut(root, source);
+    const policy = await loadPolicyWithout(source);
+    // A source that is declared by hand may have the same binding.
+    const isShared = policy.sources.some((other) => other.binding === binding);
+    const database = isShared ? undefined : findDatabase(binding);
+    const droppedTables = database === undefined ? [] : await deleteData(binding);
+    if (database !== undefined) await removeBinding(binding);
+    // The declaration goes last: while it is there, a command that was killed can run again.
+    rmSync(sourceFile(root, source));
+    return report({ source, file, binding, database, droppedTables });
+  });
 }
 
 async function createUnknownError(source: string): Promise<CliError> {
@@ -90,10 +90,11 @@ async function removeBinding(binding: string): Promise<void> {
   await runTool("wrangler", ["types", "--include-runtime=false", "--strict-vars=false"]);
 }
 
-/** Throws `CliError` with the places in the policy file that need the source. */
-async function requireUnused(source: string): Promise<void> {
+/** Loads the policy, which is to do without the source. Throws `CliError` with the places in the policy file that need it. */
+async function loadPolicyWithout(source: string): Promise<Policy> {
   try {
-    await loadOwnConfig();
+    const { policy } = await loadOwnConfig();
+    return policy;
   } catch (error) {
     if (!(error instanceof CliError)) throw error;
     throw new CliError(`The policy file needs ${source}, so nothing was removed. Without it:\n${error.message}`, {
@@ -104,8 +105,17 @@ async function requireUnused(source: string): Promise<void> {
 }
 
 /** Drops everything that a local database holds. Returns the names of its tables. */
-async function deleteData(storage: Miniflare, binding: string): Promise<readonly string[]> {
-  const database = await storage.getD1Database(binding);
+async function deleteData(binding: string): Promise<readonly string[]> {
+  if (!hasLocalState()) return [];
+  const storage = await openStorage(configPath, stateFolder());
+  try {
+    return await dropAll(await storage.getD1Database(binding));
+  } finally {
+    await storage.dispose();
+  }
+}
+
+async function dropAll(database: D1Database): Promise<readonly string[]> {
   const { results } = await database
     .prepare(
       "SELECT type, name, sql FROM sqlite_schema WHERE type IN ('table', 'view') " +

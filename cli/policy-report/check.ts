@@ -1,4 +1,5 @@
 // The output of `npm run policy -- check`: a table of what each role sees, and warnings about parts of the policy without effect.
+import { quoteArgument } from "../kit/shell.ts";
 import { findAttributeProblems, describeAttributeProblem } from "../../src/policy/attributes.ts";
 import { listSubjectValues } from "../../src/policy/conditions.ts";
 import type { Policy, Rule } from "../../src/policy/model.ts";
@@ -86,7 +87,7 @@ export function warningsOf(policy: Policy): readonly string[] {
     ...datasets.flatMap((dataset) =>
       dataset.kind === "table" && dataset.hidden && readable.has(dataset.id)
         ? [
-            `${dataset.id}: rules allow reading it, but it is hidden. Open it, or leave it hidden: npm run gatehouse -- open ${dataset.id}`,
+            `${dataset.id}: rules allow reading it, but it is hidden. Open it, or leave it hidden: npm run gatehouse -- open ${quoteArgument(dataset.id)}`,
           ]
         : [],
     ),

@@ -12,6 +12,7 @@ import type { Policy } from "../../src/policy/model.ts";
 import { suggestName } from "../../src/sql/suggest.ts";
 import { CliError } from "../kit/cli-error.ts";
 import type { Output } from "../kit/output.ts";
+import { printAside } from "../kit/terminal.ts";
 import { openStorage } from "../local-server/local.ts";
 import { migrateLocal, migrateOwnTables } from "../local-server/migrations.ts";
 import { loadSample } from "../local-server/sample.ts";
@@ -142,9 +143,8 @@ async function openLocalSources(config: Gatehouse, storage: Miniflare, stateDir:
   return openSources(config.policy, bindings, {
     maxQuerySteps: Number.MAX_SAFE_INTEGER,
     maskingTokenKey: parseMaskingTokenKey(key),
-    log: (message) => {
-      throw new CliError(message);
-    },
+    // The cases about the source then fail, and this says why.
+    log: printAside,
     waitUntil: () => undefined,
     index: { database, now: Date.now, reindexDocuments: 1, indexSeconds: 1 },
   });

@@ -21,6 +21,8 @@ export interface CheckedTable {
 /** A range ends at this number of rows or bytes. A query over it takes D1 about a second. */
 const RANGE_ROWS = 20_000;
 const RANGE_BYTES = 2_000_000;
+/** No range ends at a key whose text is longer: it goes on to the next row, because D1 takes statements of 100 KB. */
+const END_LENGTH = 10_000;
 const PRIMES = [2_147_483_647, 2_147_483_629] as const;
 const FACTORS = [1_103_515_245, 1_664_525_331] as const;
 const PIECE_BYTES = 4_320;
@@ -152,7 +154,9 @@ function listRanges(database: DatabaseSync, { name, columns, key, rows }: LocalT
     count += 1;
     bytes += Number(length);
     if (count < RANGE_ROWS && bytes < RANGE_BYTES) continue;
-    ends.push(`(${literals.map(String).join(", ")})`);
+    const end = `(${literals.map(String).join(", ")})`;
+    if (end.length > END_LENGTH) continue;
+    ends.push(end);
     [count, bytes] = [0, 0];
   }
   const list = `(${keys.join(", ")})`;
@@ -164,10 +168,14 @@ function listRanges(database: DatabaseSync, { name, columns, key, rows }: LocalT
   return [...parts, last === undefined ? "1" : `${list} > ${last}`];
 }
 
-/** SQL that writes a value as an SQL literal. The literal of a real may be rounded: it only has to be the same text on both sides. */
+/**
+ * SQL that writes a value as an SQL literal. The literal of a real may be rounded: it only has to be the same text on both sides. An
+ * infinite one has no digits, so it is written as a number beyond the range.
+ */
 function literalSql(column: string): string {
   return (
     `CASE typeof(${column}) WHEN 'text' THEN 'CAST(x''' || hex(${column}) || ''' AS TEXT)' ` +
-    `WHEN 'blob' THEN 'x''' || hex(${column}) || '''' ELSE CAST(${column} AS TEXT) END`
+    `WHEN 'blob' THEN 'x''' || hex(${column}) || '''' WHEN 'real' THEN CASE ${column} ` +
+    `WHEN 9e999 THEN '9e999' WHEN -9e999 THEN '-9e999' ELSE CAST(${column} AS TEXT) END ELSE CAST(${column} AS TEXT) END`
   );
 }

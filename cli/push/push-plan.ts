@@ -29,16 +29,16 @@ export type Step =
   | { readonly kind: "create" | "rows"; readonly table: PlannedTable }
   /** Moves the rows of a cycle to their tables, which only one transaction can do. */
   | { readonly kind: "close"; readonly tables: readonly PlannedTable[] }
-  /** Gives all tables their names. */
-  | { readonly kind: "switch" }
+  /** Gives all tables their names, and creates the views. */
+  | { readonly kind: "switch"; readonly views: readonly LocalObject[] }
   | { readonly kind: "dropOld" }
-  | { readonly kind: "index" | "view"; readonly object: LocalObject }
+  | { readonly kind: "index"; readonly object: LocalObject }
   | { readonly kind: "dropKeys" }
   | { readonly kind: "analyze" };
 
 /** A planned push. */
 export interface PushPlan {
-  /** Identifies what is pushed: declarations, rows and values. */
+  /** Identifies what is pushed: declarations, rows and values, and by which steps. */
   readonly digest: string;
   readonly tables: readonly PlannedTable[];
   readonly steps: readonly Step[];
@@ -78,12 +78,11 @@ export function planPush(
       ...(isCycle ? [{ kind: "close" as const, tables: members }] : []),
     ];
   });
-  steps.push({ kind: "switch" }, { kind: "dropOld" });
+  steps.push({ kind: "switch", views }, { kind: "dropOld" });
   for (const object of indexes) steps.push({ kind: "index", object });
   if (all.some(({ keyIndexes }) => keyIndexes.length > 0)) steps.push({ kind: "dropKeys" });
-  for (const object of views) steps.push({ kind: "view", object });
   steps.push({ kind: "analyze" });
-  return { digest: digestOf({ tables, indexes, views }, checked), tables: all, steps };
+  return { digest: digestOf({ tables, indexes, views }, checked, steps), tables: all, steps };
 }
 
 function stageName(index: number): string {
@@ -109,7 +108,10 @@ function groupTables(tables: readonly LocalTable[]): readonly Group[] {
 
 /** SQLite itself renames the tables in an empty copy of the schema: their declarations may refer to each other in many ways. */
 function stageDeclarations(tables: readonly LocalTable[]): readonly string[] {
-  const scratch = new DatabaseSync(":memory:", { enableForeignKeyConstraints: false });
+  const scratch = new DatabaseSync(":memory:", {
+    enableForeignKeyConstraints: false,
+    enableDoubleQuotedStringLiterals: true,
+  });
   try {
     for (const { sql } of tables) scratch.exec(sql);
     for (const [index, { name }] of tables.entries())
@@ -145,12 +147,15 @@ function listKeyIndexes(
 function digestOf(
   { tables, indexes, views }: Pick<LocalSnapshot, "tables" | "indexes" | "views">,
   checked: readonly CheckedTable[],
+  steps: readonly Step[],
 ): string {
   const declared = tables.map(({ name, sql, columns, rows, sequence }) => [name, sql, columns, rows, String(sequence)]);
   const sums = checked.map(({ ranges }) =>
     ranges.map(({ where, checksum }) => [where, checksum.rows, ...checksum.sums]),
   );
+  // A version that takes other steps cannot go on with this push.
+  const kinds = steps.map(({ kind }) => kind);
   return createHash("sha256")
-    .update(JSON.stringify([declared, indexes, views, sums]))
+    .update(JSON.stringify([declared, indexes, views, sums, kinds]))
     .digest("hex");
 }

@@ -161,5 +161,6 @@ export class PushJournal {
 }
 
 function isSame(one: PushRecord | undefined, other: PushRecord | undefined): boolean {
-  return one?.digest === other?.digest && one?.step === other?.step && one?.rows === other?.rows;
+  if (one === undefined || other === undefined) return one === other;
+  return (["digest", "step", "rows", "isReplacing"] as const).every((key) => one[key] === other[key]);
 }

@@ -3,7 +3,7 @@
 import type { Gatehouse } from "../../src/config/define-gatehouse.ts";
 import { connect } from "../cloudflare-api/account.ts";
 import { ensureStores } from "../deploy/databases.ts";
-import { configPath, hasEnvironment, readSettings } from "../deploy/settings.ts";
+import { configPath, environmentsBesides, hasEnvironment, readSettings } from "../deploy/settings.ts";
 import type { Binding, DeploySettings } from "../deploy/settings.ts";
 import { CliError } from "../kit/cli-error.ts";
 import type { Output } from "../kit/output.ts";
@@ -13,14 +13,16 @@ import { loadOwnConfig, requireBindings } from "../project/policy-file.ts";
 import { requireStateFolder } from "../project/state-folder.ts";
 import { checkLocally } from "./checksum.ts";
 import type { CheckedTable } from "./checksum.ts";
+import { compareDeclarations } from "./compare-declarations.ts";
 import { openSnapshot } from "./local-snapshot.ts";
 import type { LocalSnapshot } from "./local-snapshot.ts";
 import { planPush } from "./push-plan.ts";
 import type { PushPlan } from "./push-plan.ts";
 import { PushJournal, readPushRecord } from "./push-record.ts";
 import type { PushRecord, Target } from "./push-record.ts";
-import { listCleanup, listTargetObjects } from "./replace.ts";
+import { listCleanup, listTargetObjects, requireReferences } from "./replace.ts";
 import { runPush } from "./run-push.ts";
+import { requireUnshared } from "./shared-database.ts";
 import { describeVerified, verifyTables } from "./verify-push.ts";
 import type { VerifiedTable } from "./verify-push.ts";
 
@@ -50,6 +52,8 @@ export async function push(name: string, { environment, replace, say }: PushOpti
   requireBindings(config, configPath, environment);
   const settings = readSettings(environment);
   const local = findBinding(settings, source.binding);
+  const environments = [settings, ...environmentsBesides(environment)];
+  requireUnshared(environments, source.binding, local);
   const snapshot = openSnapshot(localDatabaseFile(requireStateFolder(), local.localId), source.name);
   try {
     const { platform, account } = await connect(settings);
@@ -61,6 +65,7 @@ export async function push(name: string, { environment, replace, say }: PushOpti
     const database = id === undefined ? undefined : await platform.database(account.id, id);
     if (database === undefined)
       throw new CliError(`The account ${account.name} has no database for ${source.binding}.`);
+    requireUnshared(environments, source.binding, { id, name: database.name });
     const target: PushTarget = {
       source: source.name,
       name: database.name,
@@ -109,17 +114,22 @@ export async function pushSnapshot(
   const plan = planPush(snapshot, checked);
   const record = await readPushRecord(target);
   const isComplete = record?.digest === plan.digest && record.step >= plan.steps.length;
-  if (isComplete) {
+  if (isComplete && replace === undefined) {
     const verified = await verifyTables(target, checked);
-    if (verified.every(({ same }) => same)) return describePush(snapshot, target, record.bookmark, verified, false);
-    if (replace === undefined) throw differenceError(source, target.name, verified);
+    const differences = await compareDeclarations(target, snapshot);
+    if (differences.length > 0 || !verified.every(({ same }) => same))
+      throw differenceError(target, verified, differences);
+    return describePush(snapshot, target, record.bookmark, verified, false);
   }
+  if (replace !== undefined) await requireReferences(target, source, snapshot.tables);
   const journal = new PushJournal(target, record);
-  const isResumed = record?.digest === plan.digest && !isComplete;
+  // A push that was not to replace anything cannot do so when it goes on.
+  const isConfirmed = replace === undefined || record?.isReplacing === true;
+  const isResumed = record?.digest === plan.digest && !isComplete && isConfirmed;
   await (isResumed ? resume(journal, plan, target, replace) : begin(journal, plan, target, replace));
   await runPush({ source, database: snapshot.database, target, plan, journal });
   const verified = await verifyTables(target, checked);
-  if (!verified.every(({ same }) => same)) throw differenceError(source, target.name, verified);
+  if (!verified.every(({ same }) => same)) throw differenceError(target, verified);
   return describePush(snapshot, target, journal.record.bookmark, verified, true);
 }
 
@@ -143,8 +153,7 @@ async function resume(
   replace: string | undefined,
 ): Promise<void> {
   const switchStep = plan.steps.findIndex(({ kind }) => kind === "switch");
-  if (record.isReplacing && record.step <= switchStep && replace === undefined)
-    throw await occupiedError(target, record);
+  if (record.step <= switchStep && replace === undefined) await requireEmpty(target, record);
   target.say(`Going on with the push that was interrupted at step ${record.step + 1} of ${plan.steps.length}.`);
   sayWayBack(target, record);
 }
@@ -155,20 +164,20 @@ async function begin(
   target: PushTarget,
   replace: string | undefined,
 ): Promise<void> {
-  const objects = await listTargetObjects(target);
-  if (objects.length > 0 && replace === undefined) throw await occupiedError(target);
+  if (replace === undefined) await requireEmpty(target);
   const cleanup = await listCleanup(target);
   const bookmark = await target.bookmark();
-  const isReplacing = objects.length > 0;
+  const isReplacing = replace !== undefined;
   sayWayBack(target, { isReplacing, bookmark });
   await journal.begin({ digest: plan.digest, isReplacing, bookmark }, cleanup);
 }
 
-async function occupiedError(target: PushTarget, record?: PushRecord): Promise<CliError> {
+async function requireEmpty(target: PushTarget, record?: PushRecord): Promise<void> {
   const names = (await listTargetObjects(target)).map(({ name }) => name);
+  if (names.length === 0) return;
   const shown = names.length > 8 ? `${names.slice(0, 8).join(", ")} and ${names.length - 8} more` : names.join(", ");
-  const interrupted = record === undefined ? "" : " A push that replaces it was interrupted.";
-  return new CliError(`The database ${target.name} is not empty: it has ${shown}.${interrupted} Nothing was changed.`, {
+  const interrupted = record?.isReplacing === true ? " A push that replaces it was interrupted." : "";
+  throw new CliError(`The database ${target.name} is not empty: it has ${shown}.${interrupted} Nothing was changed.`, {
     hint: `To replace all of it: npm run gatehouse -- push ${target.source} --replace ${target.name}`,
   });
 }
@@ -187,15 +196,19 @@ function sayWayBack(
   );
 }
 
-function differenceError(source: string, database: string, verified: readonly VerifiedTable[]): CliError {
-  const names = verified.filter(({ same }) => !same).map(({ table }) => `${source}.${table}`);
-  const verb = names.length === 1 ? "differs" : "differ";
-  return new CliError(
-    `${names.join(", ")} ${verb} between this machine and D1:\n${describeVerified(source, verified).join("\n")}`,
-    {
-      hint: `Something else has written to the database. Copy it again: npm run gatehouse -- push ${source} --replace ${database}`,
-    },
-  );
+function differenceError(
+  { source, name }: PushTarget,
+  verified: readonly VerifiedTable[],
+  differences: readonly string[] = [],
+): CliError {
+  const tables = verified.filter(({ same }) => !same).map(({ table }) => `${source}.${table}`);
+  const verb = tables.length > 1 ? "differ" : "differs";
+  const subject = tables.length === 0 ? source : tables.join(", ");
+  const declared = differences.length === 0 ? "" : ` ${differences.join("; ")}.`;
+  const rows = tables.length === 0 ? [] : describeVerified(source, verified);
+  return new CliError([`${subject} ${verb} between this machine and D1:${declared}`, ...rows].join("\n"), {
+    hint: `Something else has written to the database. Copy it again: npm run gatehouse -- push ${source} --replace ${name}`,
+  });
 }
 
 function describePush(
@@ -205,14 +218,15 @@ function describePush(
   verified: readonly VerifiedTable[],
   isSent: boolean,
 ): Output {
-  const rows = tables.reduce((sum, table) => sum + table.rows, 0).toLocaleString("en");
+  const rows = tables.reduce((sum, table) => sum + table.rows, 0);
+  const sent =
+    `${countOf(tables.length, "table")} with ${countOf(rows, "row")}, ` +
+    `${countOf(indexes.length, "index", "indexes")} and ${countOf(views.length, "view")}`;
   return {
     lines: [
       ...describeVerified(source, verified),
       "",
-      isSent
-        ? `Pushed ${tables.length} tables with ${rows} rows, ${indexes.length} indexes and ${views.length} views to ${name}.`
-        : `${name} has all of this already; nothing was sent.`,
+      isSent ? `Pushed ${sent} to ${name}.` : `${name} has all of this already; nothing was sent.`,
       "Commit wrangler.jsonc if it has changed. If the Worker is not deployed yet: npm run deploy",
     ],
     data: {
@@ -226,4 +240,8 @@ function describePush(
       skipped: skipped.map((entry) => ({ name: entry.name, reason: entry.reason })),
     },
   };
+}
+
+function countOf(count: number, singular: string, plural = `${singular}s`): string {
+  return `${count.toLocaleString("en")} ${count === 1 ? singular : plural}`;
 }

@@ -1,8 +1,10 @@
 // Puts pushed tables in the place of the old ones, in one transaction that only renames, so that users see either the old data or the new.
 // What Gatehouse, wrangler, SQLite and D1 keep in the database stays.
 import { foldName, quoteIdentifier } from "../../src/sql/identifier.ts";
+import { CliError } from "../kit/cli-error.ts";
 import { groupByReferences } from "../introspection/foreign-keys.ts";
 import { OWNED } from "./local-snapshot.ts";
+import type { LocalObject } from "./local-snapshot.ts";
 import { OLD_PREFIX, PUSH_PREFIX } from "./push-plan.ts";
 import type { PlannedTable } from "./push-plan.ts";
 import { readTarget } from "./push-record.ts";
@@ -30,10 +32,33 @@ export async function listTargetObjects(target: Target): Promise<readonly Target
   ];
 }
 
-/** The statements of the switch: the old tables take other names, and the new ones theirs. */
+/**
+ * Throws `CliError` when a local table refers to one that only the target has: SQLite would make it refer to that table's other name, and
+ * so to no table in the end.
+ */
+export async function requireReferences(
+  target: Target,
+  source: string,
+  tables: readonly Pick<PlannedTable, "name" | "parents">[],
+): Promise<void> {
+  const own = new Set(tables.map(({ name }) => foldName(name)));
+  const replaced = await listTargetObjects(target);
+  const old = new Set(replaced.flatMap(({ kind, name }) => (kind === "table" ? [foldName(name)] : [])));
+  for (const { name, parents } of tables) {
+    const lost = parents.find((parent) => !own.has(foldName(parent)) && old.has(foldName(parent)));
+    if (lost === undefined) continue;
+    throw new CliError(
+      `${source}.${name} refers to the table ${lost}, which the local database does not have. Nothing was changed.`,
+      { hint: `Load a file that has ${lost} too, or whose ${name} does not refer to it.` },
+    );
+  }
+}
+
+/** The statements of the switch: the old tables take other names, and the new ones theirs; then come the views over them. */
 export async function switchStatements(
   target: Target,
   tables: readonly PlannedTable[],
+  views: readonly LocalObject[],
   isReplacing: boolean,
 ): Promise<readonly string[]> {
   const old = isReplacing ? await listTargetObjects(target) : [];
@@ -44,11 +69,20 @@ export async function switchStatements(
       .map(({ name }) => `DROP ${kind === "virtual" ? "TABLE" : kind.toUpperCase()} ${quoteIdentifier(name)}`),
   );
   const oldTables = old.filter(({ kind }) => kind === "table");
+  const names = new Set([...tables, ...views].map(({ name }) => foldName(name)));
+  const indexes = isReplacing
+    ? await readTarget(target, `SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL AND ${OWNED}`)
+    : [];
   return [
     ...drops,
+    // Old indexes stay until their tables are dropped, except for those whose names are needed.
+    ...indexes
+      .filter(({ name }) => names.has(foldName(String(name))))
+      .map(({ name }) => `DROP INDEX ${quoteIdentifier(String(name))}`),
     ...oldTables.map(({ name }, index) => `ALTER TABLE ${quoteIdentifier(name)} RENAME TO ${OLD_PREFIX}${index}`),
     ...tables.map(({ name, stage }) => `ALTER TABLE ${stage} RENAME TO ${quoteIdentifier(name)}`),
     ...tables.flatMap(({ name, sequence }) => (sequence === undefined ? [] : sequenceStatements(name, sequence))),
+    ...views.map(({ sql }) => sql),
   ];
 }
 
@@ -89,7 +123,8 @@ async function listDrops(target: Target, prefix: string): Promise<readonly (read
   return groupByReferences(names, parentsOf)
     .toReversed()
     .map((group) => [
-      ...(group.length > 1 ? ["PRAGMA defer_foreign_keys = on"] : []),
+      // Rows may refer to each other, or to rows of their own table.
+      "PRAGMA defer_foreign_keys = on",
       ...group.map((name) => `DROP TABLE IF EXISTS ${quoteIdentifier(name)}`),
     ]);
 }

@@ -60,7 +60,10 @@ async function runStep(push: RunningPush, step: Step, progress: Progress): Promi
     case "close":
       return journal.advance(next, bind(closeStatements(step.tables)));
     case "switch":
-      return journal.advance(next, bind(await switchStatements(target, plan.tables, journal.record.isReplacing)));
+      return journal.advance(
+        next,
+        bind(await switchStatements(target, plan.tables, step.views, journal.record.isReplacing)),
+      );
     case "dropOld": {
       for (const drops of await listDropsOfOld(target)) {
         const { step: at, rows } = journal.record;
@@ -69,7 +72,6 @@ async function runStep(push: RunningPush, step: Step, progress: Progress): Promi
       return journal.advance(next, []);
     }
     case "index":
-    case "view":
       return journal.advance(next, bind([step.object.sql]));
     case "dropKeys": {
       const rows = await readTarget(
@@ -142,12 +144,11 @@ function describeStep(source: string, step: Step): string {
     case "close":
       return `the rows of ${step.tables.map(({ name }) => `${source}.${name}`).join(", ")}, which refer to each other and go in one transaction`;
     case "switch":
-      return "to put the new tables in their place";
+      return "to put the new tables and views in their place";
     case "dropOld":
       return "to drop the old tables";
     case "index":
-    case "view":
-      return `the ${step.kind} ${step.object.name}`;
+      return `the index ${step.object.name}`;
     case "dropKeys":
       return "to drop the indexes of the push";
     case "analyze":

@@ -1,4 +1,5 @@
 // Describes one table as the user sees it: its columns with meanings, masks, typical values and references.
+import { writeName } from "../sql/name-writer.ts";
 import { pickDescription } from "./description.ts";
 import {
   listGrantingRules,
@@ -54,7 +55,7 @@ export function describeTable({ dataset, decision }: VisibleTable, tables: reado
     source: dataset.source,
     kind: "table",
     ...pickDescription(dataset),
-    use: `query with source "${dataset.source}" and the table name ${dataset.table}`,
+    use: `query with source "${dataset.source}" and the table name ${writeName(dataset.table)}`,
     table: dataset.table,
     ...(key.length === 0 ? {} : { key: key.length === 1 ? (key[0] ?? "") : key }),
     rows: isRowRestricted(decision) ? "only those your rules allow" : "all",

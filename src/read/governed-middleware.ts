@@ -43,7 +43,7 @@ export function createGovernedMiddleware(options: MiddlewareOptions): readonly M
   const { onRefusal = ignoreRefusal, trace } = options;
   const traced = (layer: TracedLayer, middleware: Middleware): Middleware =>
     trace === undefined ? middleware : trace.traceLayer(layer, middleware);
-  const plannerLayer = planner({ maxSteps: options.maxSteps, onPlan: options.onPlan ?? trace?.onPlan });
+  const plannerLayer = planner({ maxSteps: options.maxSteps, onPlan: trace?.onPlan });
   // One layer, so that nothing is planned before its size is bounded, and refusals by every later layer are reported.
   const planning: Middleware = (next) =>
     compose(

@@ -188,6 +188,8 @@ const RUN_MESSAGE_PATTERNS: readonly (readonly [RegExp, string])[] = [
   [/^interrupted$/, "The query took too long. Narrow it with a WHERE on an indexed column."],
 ];
 
+const VIEW_FAILED = "The query, or the SELECT of a view that it reads, failed while running.";
+
 const SCHEMA_MESSAGE =
   /^(?:no such table: [^.]+|no tables specified|no such index: .*|'.*' is not a function|ambiguous reference to .*)$/s;
 
@@ -308,8 +310,11 @@ function classifyText(
       return createPrepareProblem(formatMessage(name, readableNames), cause, isMissing);
   }
   const runPattern = RUN_MESSAGE_PATTERNS.find(([pattern]) => pattern.test(text));
-  if (runPattern !== undefined)
-    return createRunProblem(runPattern[1], cause, text.includes(buildMissingTokenMarker(nonce)));
+  if (runPattern !== undefined) {
+    // What the failing expression does is the view's own affair, and it may fail on a row that the user does not see.
+    const message = query.usedViews.some(({ isDatabaseView }) => isDatabaseView) ? VIEW_FAILED : runPattern[1];
+    return createRunProblem(message, cause, text.includes(buildMissingTokenMarker(nonce)));
+  }
   if (isTimeout(text))
     return createPrepareProblem("The query took too long. Narrow it with a WHERE on an indexed column.", cause);
   const preparePattern = PREPARE_MESSAGE_PATTERNS.find(([pattern]) => pattern.test(text));

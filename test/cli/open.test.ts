@@ -40,7 +40,7 @@ beforeAll(async () => {
     INSERT INTO visits VALUES (1, '2026-01-02', 30, 'ann@x.example'), (2, '2026-01-03', 45, 'bob@x.example');
     INSERT INTO "price.list" VALUES (1, 100);
     INSERT INTO price VALUES (1, 2);
-    CREATE VIEW days AS SELECT day, count(*) AS visits FROM visits GROUP BY day;
+    CREATE VIEW days AS SELECT day, count(*) AS n FROM visits GROUP BY day;
   `);
   database.close();
   await copyRepository(copy);

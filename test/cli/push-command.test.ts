@@ -87,5 +87,11 @@ it(
     expect(databases.find(({ binding }) => binding === "CRM_DB")?.database_id).toBe(
       platform.account.databaseOf("crm").uuid,
     );
+
+    const [crm, own] = ["crm", "gatehouse"].map((name) => platform.account.databaseOf(name).uuid);
+    project.edit("wrangler.jsonc", crm ?? "", own ?? "");
+    const shared = await project.command(["push", "crm", "--replace", "gatehouse"]);
+    expect(shared.output).toContain("wrangler.jsonc binds both CRM_DB and GATEHOUSE_DB to the database");
+    expect(shared.status).toBe(1);
   },
 );

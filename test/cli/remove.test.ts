@@ -86,7 +86,10 @@ describe("a file with names that objects of JavaScript have", () => {
 describe("npm run gatehouse -- remove", () => {
   it.each([
     [["stok", "--yes"], "There is no introspected source stok.\nDid you mean stock?"],
-    [["stock"], "deletes src/introspected-schema/stock.json, the binding STOCK_DB in wrangler.jsonc, and the data of"],
+    [
+      ["stock"],
+      "deletes src/introspected-schema/stock.json, and, if no other source has STOCK_DB, its entry in wrangler.jsonc",
+    ],
   ])("%j changes nothing, and says: %s", async (args, message) => {
     const texts = CHANGED.map(read);
     expect((await run("remove", ...args)).stderr).toContain(message);
@@ -132,6 +135,23 @@ describe("npm run gatehouse -- remove", () => {
     expect(again.stdout).not.toContain("did not end");
     expect(again.stdout).toContain("Loaded 4 rows into the local database STOCK_DB.");
   }, 120_000);
+});
+
+describe("a binding that a source declared by hand shares", () => {
+  it("stays with its data when the introspected source is removed", { timeout: 120_000 }, async () => {
+    const policy = read(policyFile);
+    const own = 'own: { kind: "d1", binding: "STOCK_DB", title: "Own", description: "Own", tables: {} }';
+    writeFileSync(
+      path.join(copy, policyFile),
+      policy.replace("...introspected.sources", `...introspected.sources, ${own}`),
+    );
+    const { stdout } = await run("remove", "stock", "--yes");
+    expect(stdout).toContain("stock was removed");
+    expect(read("wrangler.jsonc")).toContain("STOCK_DB");
+    const again = await run("introspect", path.join(dir, "stock.db"));
+    expect(again.stdout).toContain("The file is loaded already, unchanged");
+    writeFileSync(path.join(copy, policyFile), policy);
+  });
 });
 
 describe("an empty local database of a declared source", () => {

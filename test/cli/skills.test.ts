@@ -97,7 +97,7 @@ describe("the skill review-policy", () => {
     expect(output.trim()).not.toBe("");
   });
 
-  it("shows check, explain and diff", () => {
-    expect(commands.map((command) => command.split(" ")[4])).toEqual(["check", "explain", "diff"]);
+  it("shows check, explain, diff and test", () => {
+    expect(commands.map((command) => command.split(" ")[4])).toEqual(["check", "explain", "diff", "test"]);
   });
 });

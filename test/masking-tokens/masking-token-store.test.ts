@@ -304,7 +304,7 @@ describe("defineGatehouse", () => {
     [
       "rejects reveal for a column that the rule does not mask with mask.token",
       { x: [allow("shop.people", { reveal: ["email"] })] },
-      /reveal: the rule does not mask email with mask\.token/,
+      /reveal\[0\]: the rule does not mask email with mask\.token/,
     ],
     [
       "rejects a domain with upper-case letters",

@@ -4,6 +4,7 @@ import { authorize } from "../../src/sql/authorizer.ts";
 import type { AuthorizeOptions, Verdict } from "../../src/sql/authorizer.ts";
 import { copySchema } from "../../src/sql/schema-copy.ts";
 import type { SchemaObject } from "../../src/sql/schema-objects.ts";
+import { ALLOW, openEngine } from "../../src/sql/engine/sqlite.ts";
 import callback from "../../src/sql/engine/callback.wasm";
 
 const schemaObject = (name: string, sql: string, type = "table", table = name): SchemaObject => ({
@@ -170,7 +171,14 @@ describe("the engine of the authorizer", () => {
     });
   });
 
-  it("reads double-quoted text only as a name, as D1 does", () => {
+  it("accepts double-quoted text in a declaration, as D1 does", () => {
+    const engine = openEngine();
+    engine.execute(`CREATE TABLE quoted (kind TEXT CHECK (kind IN ("m", "f")))`);
+    expect(engine.compile('SELECT "m" FROM quoted', () => ALLOW)).toMatchObject({ ok: false });
+    expect(engine.compile("SELECT kind FROM quoted", () => ALLOW)).toMatchObject({ ok: true });
+  });
+
+  it("reads double-quoted text in a statement only as a name, as D1 does", () => {
     expect(judge('SELECT "nothing"')).toMatchObject({
       kind: "invalid",
       message: expect.stringMatching(/^no such column/),

@@ -104,8 +104,11 @@ const LIMITS: readonly (readonly [number, number])[] = [
   [9, 100], // parameters
 ];
 const OPEN_READWRITE_CREATE = 6;
-/** Double-quoted text is a name and never a string, as in D1 (SQLITE_DBCONFIG_DQS_DML, _DDL). */
-const NO_DOUBLE_QUOTED_STRINGS = [1013, 1014];
+/** Double-quoted text can be a string in a declaration and not in a statement, as in D1 (SQLITE_DBCONFIG_DQS_DML, _DDL). */
+const DOUBLE_QUOTED_STRINGS = [
+  [1013, 0],
+  [1014, 1],
+] as const;
 /** Result codes of sqlite3.h. */
 const ROW = 100;
 const NO_MEMORY = 7;
@@ -158,7 +161,7 @@ export function openEngine(mayGrow: (bytes: number) => boolean = () => true): En
   const database = readPointer(outPointer);
   watchDatabase(database);
   for (const [limit, value] of LIMITS) call("sqlite3_limit", database, limit, value);
-  for (const setting of NO_DOUBLE_QUOTED_STRINGS) call("sqlite3__wasm_db_config_ip", database, setting, 0, 0);
+  for (const [setting, isOn] of DOUBLE_QUOTED_STRINGS) call("sqlite3__wasm_db_config_ip", database, setting, isOn, 0);
 
   let authorizer: Authorizer | undefined;
   const callback: AuthorizerCallback = (_unused, action, first, second, schema, context) => {
