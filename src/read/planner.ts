@@ -5,6 +5,7 @@ import { AppError } from "../errors.ts";
 import { byteLength } from "../lib/bytes.ts";
 import { EngineExhausted } from "../sql/engine/meter.ts";
 import type { PlanLine } from "../sql/engine/sqlite.ts";
+import { callsOnlyListedFunctions } from "../sql/listed-functions.ts";
 import { PLAIN_FORM, toSql, listUsedViews } from "../sql/statement-guard.ts";
 import type { GuardView, GuardedQuery, ViewForm } from "../sql/statement-guard.ts";
 import { estimateCost } from "../sql/plan-cost.ts";
@@ -63,9 +64,7 @@ export function planner({ maxSteps, onPlan }: PlannerOptions): Middleware {
       const newPlan = choosePlan(createPlanning(copy, context, first), leftFenced, Math.log2(maxSteps));
       // After a leaking plan, later reads sort from the start. Views that are sorted to be on the safe side are sorted once.
       const isLasting = !request.sortsViews || request.hasLeakedOrder;
-      // SQLite has no plan for what it rejects. Compiled again without its recording, such a statement may get another message.
-      const isAccepted = newPlan.lines.length > 0;
-      if (isAccepted && isLasting && !valuesAffectEstimate(request))
+      if (isLasting && !valuesAffectEstimate(request))
         plans.set(copy, key, { form: newPlan.form, stepsLog2: newPlan.stepsLog2 });
       return newPlan;
     });
@@ -240,10 +239,11 @@ function listOrderSafeViews({ copy, usedViews }: Planning): readonly string[] {
 
 function makePlan({ copy, context, maskUses, workOptions, costOptions, first }: Planning, form: ViewForm): Candidate {
   const query = form === first.form ? first.query : buildGuardedQuery(context, form);
-  const { compilation, plan } =
-    form === first.form
-      ? recordCompilation(toSql(query), copy)
-      : { compilation: undefined, plan: copy.engine.plan(toSql(query)) };
+  // An EXPLAIN says nothing of functions that SQLite lacks, so the authorizer has to compile a statement that may call one.
+  const isRecorded = form === first.form && callsOnlyListedFunctions(context.request.statement.tokens);
+  const { compilation, plan } = isRecorded
+    ? recordCompilation(toSql(query), copy)
+    : { compilation: undefined, plan: copy.engine.plan(toSql(query)) };
   let cost: number | undefined;
   const getCost = (): number => (cost ??= estimateCost(plan, costOptions) * estimateMaskFactor(maskUses, form));
   return { form, query, compilation, lines: plan, getCost, ...estimateWork(plan, workOptions) };

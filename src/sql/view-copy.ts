@@ -87,6 +87,9 @@ function examineView(
   declarations: ReadonlyMap<string, string>,
 ): ExaminedView | string {
   const sql = `SELECT * FROM main.${quoteIdentifier(name)}`;
+  // The plan's compilation accepts functions that SQLite lacks, and the authorizer does not hear of them.
+  const checked = compileUnlessExhausted(() => engine.compile(sql, () => ALLOW));
+  if (checked?.ok === false) return `is a view that does not compile: ${checked.message}.`;
   const actions: ViewAction[] = [];
   const compileView = (): ReturnType<Engine["compileWithPlan"]> =>
     engine.compileWithPlan(sql, (code, first, second, database) => {

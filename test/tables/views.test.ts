@@ -16,6 +16,7 @@ const REFUSED = {
   hides_internal: "WITH w AS (SELECT id FROM _gatehouse_secret) SELECT (SELECT max(id) FROM w) AS x FROM people",
   over_internal: "SELECT x FROM reads_internal",
   calls_more: "SELECT last_insert_rowid() AS x",
+  calls_unknown: "SELECT load_extension('x') AS x",
   recurses: "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n",
   broken: "SELECT missing AS x FROM people",
   over_gone: "SELECT x FROM gone",
