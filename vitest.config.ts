@@ -15,6 +15,8 @@ const NODE_TESTS = [
 
 export default defineConfig({
   test: {
+    // CI has 2 cores. Vitest would leave one of them to its own process, which does little.
+    maxWorkers: 2,
     // Hides the Worker's call log, which has two lines for each call of every test.
     onConsoleLog: (line) => !line.startsWith('{"event":"call_'),
     projects: [

@@ -80,6 +80,7 @@ async function waitUntilReported(crashes: number): Promise<void> {
 interface CallLine {
   readonly event: string;
   readonly call: string;
+  readonly subject: string;
   readonly statement: string | null;
   readonly outcome?: string;
 }
@@ -165,9 +166,12 @@ describe("npm start", () => {
   it("logs the beginning and end of each call without SQL, and names the call that caused the restart", () => {
     const lines = readCallLines();
     const ended = new Set(lines.filter(({ event }) => event === "call_end").map(({ call }) => call));
-    const [stoppingCall, ...otherCalls] = lines.filter(({ event, call }) => event === "call_begin" && !ended.has(call));
-    expect(otherCalls).toEqual([]);
-    expect(server.output()).toContain(`call ${stoppingCall?.call}`);
+    const cut = lines.filter(({ event, call }) => event === "call_begin" && !ended.has(call));
+    const [stoppingCall, ...otherNamed] = cut.filter(({ call }) => server.output().includes(`call ${call}`));
+    expect(otherNamed).toEqual([]);
+    expect(cut.find(({ subject }) => subject === stoppingCall?.subject)).toEqual(stoppingCall);
+    // At most one call of the second user waits behind the call that blocks.
+    expect(cut.length).toBeLessThanOrEqual(2);
     const refused = lines.filter(({ outcome, statement }) => outcome === "query_refused" && statement !== null);
     expect(new Set(refused.map(({ statement }) => statement))).toEqual(new Set([stoppingCall?.statement]));
     expect(refused).toHaveLength(19);
