@@ -6,6 +6,7 @@ import { show } from "../kit/output.ts";
 interface ExplainQueryOptions {
   readonly as?: string;
   readonly role: readonly string[];
+  readonly attribute: readonly string[];
   readonly source: string;
   readonly file?: string;
   readonly params?: string;
@@ -25,6 +26,12 @@ export function addExplainQuery(program: CliCommand): void {
     .requiredOption("--source <name>", "the source that the query reads")
     .option("--as <email>", "the user: a member of the policy file or of the members table")
     .option("--role <name>", "a role to assume, also without --as; repeatable", collect, [])
+    .option(
+      "--attribute <name=value>",
+      "an attribute to assume beside those of the policy file; repeatable",
+      collect,
+      [],
+    )
     .option("--file <path>", "read the SQL from a file")
     .option("--params <json>", 'the values of its ? in order, such as ["north",5]')
     .option("--sample", "the sample organisation on this machine")
@@ -33,10 +40,15 @@ export function addExplainQuery(program: CliCommand): void {
       'npm run gatehouse -- explain-query --as ann@example.com --source shop "SELECT email FROM customers"',
       "npm run gatehouse -- explain-query --role analyst --source shop --file report.sql --json",
     )
-    .action(async (sql: string | undefined, { as, role: roles, json, ...options }: ExplainQueryOptions) => {
-      const { explainQueryOf } = await import("../query-report/explain-query.ts");
-      show(await explainQueryOf({ ...options, sql, email: as, roles }), json);
-    });
+    .action(
+      async (
+        sql: string | undefined,
+        { as, role: roles, attribute: attributes, json, ...options }: ExplainQueryOptions,
+      ) => {
+        const { explainQueryOf } = await import("../query-report/explain-query.ts");
+        show(await explainQueryOf({ ...options, sql, email: as, roles, attributes }), json);
+      },
+    );
 }
 
 function collect(value: string, values: readonly string[]): readonly string[] {

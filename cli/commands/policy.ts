@@ -7,7 +7,7 @@ import { printAside } from "../kit/terminal.ts";
 import { withDatabaseOptions } from "./database-options.ts";
 import type { DatabaseOptions } from "./database-options.ts";
 
-type ExplainOptions = DatabaseOptions & { readonly group: readonly string[]; readonly role: readonly string[] };
+type ExplainOptions = DatabaseOptions & Readonly<Record<"group" | "role" | "attribute", readonly string[]>>;
 
 // Loaded when a command runs, so that help and messages about wrong usage appear at once.
 const load = async () => import("../policy-report/policy.ts");
@@ -31,15 +31,14 @@ export function addPolicy(program: CliCommand): void {
     .argument("[column]", "also shows the rules behind this column")
     .option("--group <name>", "assume a group of the identity provider; repeatable", collect, [])
     .option("--role <name>", "assume a role in the members table; repeatable", collect, [])
+    .option("--attribute <name=value>", "assume an attribute beside those of the policy file; repeatable", collect, [])
     .option(...JSON_OPTION)
     .examples("npm run policy -- explain ann@example.com shop.customers email")
-    .action(
-      async (email: string, dataset: string, column: string | undefined, { group, role, ...options }: ExplainOptions) =>
-        show(
-          await (await load()).explainAccess({ email, dataset, column, groups: group, roles: role }, options),
-          options.json,
-        ),
-    );
+    .action(async (email: string, dataset: string, column: string | undefined, options: ExplainOptions) => {
+      const { group: groups, role: roles, attribute: attributes, ...choice } = options;
+      const { explainAccess } = await load();
+      show(await explainAccess({ email, dataset, column, groups, roles, attributes }, choice), choice.json);
+    });
   policy
     .command("test")
     .description(

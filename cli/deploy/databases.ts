@@ -15,6 +15,8 @@ export interface StoreContext {
   /** Bindings of the policy's sources, which hold the organisation's data; all others hold Gatehouse's own. */
   readonly sourceBindings: readonly string[];
   readonly say: (line: string) => void;
+  /** Whether the command itself fills the stores that it creates, so that it need not say how. */
+  readonly fillsStores?: true;
 }
 
 /** Ensures that every binding has a store. Throws `CliError` when an id does not exist or a store by that name has other data. */
@@ -63,7 +65,8 @@ async function ensureStore(context: StoreContext, store: Binding): Promise<void>
   if (located.kind === "missing") {
     const created = await createStore(context, store);
     await writeId(settings, store, created.id);
-    const hint = context.sourceBindings.includes(binding) ? emptyText(store) : "";
+    const isLeftEmpty = context.sourceBindings.includes(binding) && context.fillsStores !== true;
+    const hint = isLeftEmpty ? emptyText(store) : "";
     return say(`${binding}: created ${created.name} (${created.id}); written to wrangler.jsonc.${hint}`);
   }
   await writeId(settings, store, located.id);

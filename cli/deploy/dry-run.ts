@@ -10,8 +10,14 @@ import { print, printLines } from "../kit/terminal.ts";
 import { ownTablesOf } from "../local-server/migrations.ts";
 import { configuredSignIn, requireServable } from "../local-server/sign-in.ts";
 import { warningsOf } from "../policy-report/check.ts";
-import { describePersonalColumn, listPersonalColumns, sampleLocalData } from "../policy-report/personal-columns.ts";
+import {
+  describePersonalColumn,
+  listPersonalColumns,
+  readPersonalGuesses,
+  sampleLocalData,
+} from "../policy-report/personal-columns.ts";
 import { loadOwnConfig, requireBindings } from "../project/policy-file.ts";
+import { root } from "../project/tools.ts";
 import { chooseOrigin } from "./address.ts";
 import { requireFreeDomains, requireOwnStores, requireSuccession } from "./checks.ts";
 import { locateStore, requireStore } from "./databases.ts";
@@ -46,10 +52,10 @@ export async function dryRun({ environment, secretsFile, outDir }: DryRunOptions
   const { tag, output } = await buildTagged(settings, keptIn);
   print(output);
   printLines((await listWarnings(config, settings)).map((warning) => `warning: ${warning}`));
-  if (!hasApiToken())
-    return print(
-      "The account was not asked what it has, because CLOUDFLARE_API_TOKEN is not set. Nothing was changed.",
-    );
+  if (!hasApiToken()) {
+    printLines([...listByFiles(config, settings, given, tag), ASK_FOR_TOKEN]);
+    return;
+  }
   const changes = await listChanges(config, settings, given, tag);
   printLines([...changes, "Nothing was changed: npm run deploy does this."]);
 }
@@ -64,8 +70,35 @@ async function listWarnings(config: Gatehouse, settings: DeploySettings): Promis
     ...(isOpen ? [open] : []),
     ...listSignInWarnings(configuredSignIn(configPath, settings.environment), policy.groups),
     ...warningsOf(policy),
-    ...listPersonalColumns(policy, samples).map(describePersonalColumn),
+    ...listPersonalColumns(policy, samples, readPersonalGuesses(root)).map(describePersonalColumn),
   ];
+}
+
+const ASK_FOR_TOKEN =
+  "The account was not asked what it has of this, and nothing was changed. " +
+  "Set CLOUDFLARE_API_TOKEN to an API token, and run this again for what would be created, kept and migrated (docs/deploying.md).";
+
+/** Lists what a deployment needs, by the files alone: whether the account has it already is unknown. */
+function listByFiles(config: Gatehouse, settings: DeploySettings, given: Secrets, tag: string): readonly string[] {
+  const { worker, bindings, migrationTags, crons } = settings;
+  const url = settings.variables["GATEHOUSE_URL"] ?? "";
+  const stores = bindings.map(({ binding, kind, name, id }) => {
+    const store = `${binding}: the ${nameKind(kind)} ${id ?? name}`;
+    return id === undefined ? `- ${store}, created unless the account has it` : `- ${store}, which must exist`;
+  });
+  return [
+    `A deployment of ${worker}${url === "" ? "" : `, at ${url},`} needs, by its files:`,
+    ...stores,
+    ...ownTablesOf(config).map(({ binding, tables }) => `- Gatehouse's tables in ${binding}: ${tables.join(", ")}`),
+    `- the Worker ${worker} (${tag}), with the Durable Object migrations up to ${migrationTags.at(-1) ?? "none"}`,
+    `- cron triggers: ${crons.join(", ") || "none"}`,
+    ...missingSecrets(config, Object.keys(given)).map((name) => `- the secret ${name}, generated unless it is set`),
+    ...Object.keys(given).map((name) => `- the secret ${name}, from the given file`),
+  ];
+}
+
+function nameKind(kind: Binding["kind"]): string {
+  return kind === "d1" ? "D1 database" : "KV namespace";
 }
 
 async function listChanges(
@@ -108,7 +141,7 @@ interface PlannedStore {
 
 async function planStore(context: StoreContext, store: Binding): Promise<PlannedStore> {
   const { binding, kind, name, id } = store;
-  const word = kind === "d1" ? "D1 database" : "KV namespace";
+  const word = nameKind(kind);
   if (id !== undefined) {
     await requireStore(context, store, id);
     return { store, line: `- keep ${binding}: the ${word} ${id}` };

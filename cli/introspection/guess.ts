@@ -3,8 +3,9 @@
 import { firstInvisible } from "../../src/lib/visible-text.ts";
 import type { ColumnType } from "../../src/policy/model.ts";
 import type { D1SourceInput } from "../../src/policy/policy-schema.ts";
+import { foldName } from "../../src/sql/identifier.ts";
 import { describeEpoch } from "./epoch.ts";
-import { personalReason } from "./personal.ts";
+import { fitsType, personalReason } from "./personal.ts";
 import type { FoundColumn, FoundTable } from "./schema.ts";
 import { humanised, wordsOf } from "./words.ts";
 
@@ -47,7 +48,7 @@ function describeView(name: string, tables: readonly string[]): string {
 
 function guessColumn(column: FoundColumn, table: FoundTable, tables: readonly FoundTable[]): ColumnInput {
   const type = guessType(column);
-  const reason = personalReason({ table: table.name, column: column.name, values: column.values, type });
+  const reason = reasonOf(column, table, tables, type);
   const guessedReference = column.references === null ? guessReference(column, table, tables) : null;
   const examples = reason === undefined ? listChoices(column) : [];
   return {
@@ -64,6 +65,33 @@ function guessColumn(column: FoundColumn, table: FoundTable, tables: readonly Fo
     ...(examples.length === 0 ? {} : { examples: [...examples] }),
   };
 }
+
+/** Says what a column looks like by itself, or by the columns that a view computes it from; undefined if it looks like neither. */
+function reasonOf(
+  column: FoundColumn,
+  table: FoundTable,
+  tables: readonly FoundTable[],
+  type = guessType(column),
+): string | undefined {
+  const own = personalReason({ table: table.name, column: column.name, values: column.values, type });
+  if (own !== undefined || table.viewOf === null) return own;
+  for (const source of tables) {
+    if (source === table || !table.viewOf.includes(source.name)) continue;
+    for (const candidate of source.columns) {
+      const isRead = column.readColumns.some(
+        (read) =>
+          read.column === foldName(candidate.name) &&
+          (read.table === undefined || read.table === foldName(source.name)),
+      );
+      const reason = isRead ? reasonOf(candidate, source, tables) : undefined;
+      if (reason !== undefined && fitsType(reason.replace(COMPUTED, ""), type))
+        return `${reason.replace(COMPUTED, "")} (computed from ${source.name}.${candidate.name})`;
+    }
+  }
+  return undefined;
+}
+
+const COMPUTED = / \(computed from .*\)$/;
 
 /** Guesses a column's type from the declared type and from the stored values, which SQLite lets differ. */
 function guessType({ declaredType, values, storage }: FoundColumn): ColumnType {

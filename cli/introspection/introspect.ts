@@ -100,20 +100,32 @@ export async function introspect(target: string, { remote, as, reload, say }: In
     // The binding comes first: without its source it is harmless, but a source without its binding stops the Worker.
     if (added !== undefined) await declareBinding(added, say);
     await writeSourceFile(root, source, data);
+    await requireUsablePolicy(binding, merged, before !== undefined);
   });
-  await requireUsablePolicy(source);
   return report({ source, binding }, database, merged, before !== undefined);
 }
 
-/** Loads the policy with the new declaration. What it refuses now, such as a rule for a table that is gone, is the operator's to correct. */
-async function requireUsablePolicy(source: string): Promise<void> {
+/**
+ * Loads the policy with the new declaration. What it refuses, such as a rule for a table that is gone, is the operator's to correct, who
+ * gets to know what has changed.
+ */
+async function requireUsablePolicy(binding: string, merged: Merged, isUpdate: boolean): Promise<void> {
   try {
     await loadOwnConfig();
   } catch (error) {
     if (!(error instanceof CliError)) throw error;
-    const file = path.relative(root, sourceFile(root, source));
-    throw new CliError(error.message, { hint: `${file} is written. ${error.hint ?? ""}`.trimEnd(), cause: error });
+    const changes = isUpdate ? listChanges(merged) : [];
+    const title = `The local database ${binding} is loaded, but no file was changed: the policy does not fit its tables.`;
+    throw new CliError([title, ...changes, error.message].join("\n"), {
+      hint: error.hint ?? "Correct the policy, then run the command again.",
+      cause: error,
+    });
   }
+}
+
+function listChanges({ added, vanished }: Merged): readonly string[] {
+  const lines = [listed("Added, and hidden", added), listed("Removed, as the database no longer has them", vanished)];
+  return lines.filter((line) => line !== undefined);
 }
 
 function sourceOf(binding: string): string {
@@ -319,12 +331,7 @@ function report(
     ...leftOut.map(({ name, reason }) => `Skipped: ${name} ${reason}`),
     ...notes.map(({ name, reason }) => `Note: ${name} ${reason}`),
     ...merged.unresolved.map((name) => `Note: ${name} refers to a table or column that is not declared.`),
-    ...(isUpdate
-      ? [
-          listed("Added, and hidden", merged.added),
-          listed("Removed, as the database no longer has them", merged.vanished),
-        ]
-      : []),
+    ...(isUpdate ? listChanges(merged) : []),
     ...useSchemaHint(),
     "",
     Object.values(merged.tables).every(({ hidden }) => hidden === true)

@@ -53,7 +53,7 @@ export const WORDS: readonly (readonly [string, string])[] = [
   [
     "a date of birth or an age",
     [
-      "birthday birthdate birth dob dateofbirth birthyear birthplace geburtstag geburtsdatum geburtsort geboren",
+      "birthday birthdate birth born dob dateofbirth birthyear birthplace geburtstag geburtsdatum geburtsort geboren",
       "gebdat naissance datenaissance anniversaire age alter nacimiento fechanacimiento cumpleaños edad nascita",
       "datanascita luogonascita nascimento datanascimento idade geboortedatum geboorteplaats geboorte leeftijd",
       "urodzenia urodzin dataurodzenia wiek doğum doğumtarihi doğumyeri yaş födelsedatum födelsedag födelseår",

@@ -69,7 +69,7 @@ export function personalReason({ table, column, values, type }: JudgedColumn): R
 const TEXTS: readonly Reason[] = ["an email address", NAME, PERSON, "a social media account", "free text"];
 
 /** Whether a column of this type can hold it: a date is no email address, and a flag says little but about health. */
-function fitsType(reason: Reason, type: ColumnType | undefined): boolean {
+export function fitsType(reason: Reason, type: ColumnType | undefined): boolean {
   switch (type) {
     case undefined:
     case "text":

@@ -4,7 +4,10 @@ import { findEpochUnit, suggestsTime } from "./epoch.ts";
 import type { EpochUnit } from "./epoch.ts";
 import { examineViews } from "./examine-views.ts";
 import type { AskedDatabase, ExaminedView } from "./examine-views.ts";
-import { RESERVED_PREFIXES, findReservedPrefix, foldName, quoteIdentifier } from "../../src/sql/identifier.ts";
+import { traceViewColumns } from "./view-columns.ts";
+import type { ReadColumn } from "./view-columns.ts";
+import { RESERVED_PREFIXES, findReservedPrefix, quoteIdentifier } from "../../src/sql/identifier.ts";
+import { isOwnerObject } from "../../src/sql/owner-objects.ts";
 
 /** A column of the database. */
 export interface FoundColumn {
@@ -18,6 +21,8 @@ export interface FoundColumn {
   readonly storage: ReadonlySet<string>;
   /** The unit of the Unix times that all its values are, by its name and by every value; null for any other column. */
   readonly epoch: EpochUnit | null;
+  /** For a column of a view, what its value is computed from; empty for a column of a table. */
+  readonly readColumns: readonly ReadColumn[];
 }
 
 /** A table or view of the database. */
@@ -67,7 +72,8 @@ export async function readDatabase(database: AskedDatabase): Promise<FoundDataba
   const leftOut: LeftOut[] = [];
   for (const { type, name: value } of objects) {
     const name = String(value);
-    if (isInternal(name)) continue;
+    // Objects of SQLite, D1, wrangler and Gatehouse are skipped without a report.
+    if (!isOwnerObject(name)) continue;
     const view = type === "view" ? views.get(name) : undefined;
     const reason = reasonToLeaveOut(String(type), name, view);
     if (reason !== null) {
@@ -83,14 +89,6 @@ export async function readDatabase(database: AskedDatabase): Promise<FoundDataba
     leftOut.push(...columnsLeftOut);
   }
   return { tables, leftOut };
-}
-
-/** Prefixes of tables that SQLite, D1 or Gatehouse owns. */
-const INTERNAL_PREFIXES: readonly (string | undefined)[] = ["sqlite_", "_cf_", "_gatehouse"];
-
-/** Whether SQLite, D1, wrangler or Gatehouse owns the table; such tables are skipped without a report. */
-function isInternal(name: string): boolean {
-  return foldName(name) === "d1_migrations" || INTERNAL_PREFIXES.includes(findReservedPrefix(name));
 }
 
 function reasonToLeaveOut(type: string, name: string, view: ExaminedView | undefined): string | null {
@@ -125,6 +123,7 @@ async function readTable(database: AskedDatabase, name: string, viewOf: readonly
   const keys = all.filter(({ pk }) => Number(pk) > 0).toSorted((one, other) => Number(one["pk"]) - Number(other["pk"]));
   const references = await readReferences(database, name);
   const names = readable.map((column) => String(column["name"]));
+  const traced = viewOf === null ? undefined : await traceColumns(database, name, names);
   const samples = new Map<string, Sample>();
   for (let start = 0; start < names.length; start += COLUMNS_AT_ONCE)
     for (const [column, sample] of await readSamples(database, table, names.slice(start, start + COLUMNS_AT_ONCE)))
@@ -137,9 +136,19 @@ async function readTable(database: AskedDatabase, name: string, viewOf: readonly
     const { values = [], storage = new Set<string>() } = samples.get(column) ?? {};
     const found = { name: column, declaredType: String(type ?? ""), values, storage };
     const epoch = await readEpoch(database, table, found);
-    columns.push({ ...found, references: references.get(column) ?? null, epoch });
+    const readColumns = traced?.get(column) ?? [];
+    columns.push({ ...found, references: references.get(column) ?? null, epoch, readColumns });
   }
   return { table: { name, viewOf, key, columns }, columnsLeftOut };
+}
+
+async function traceColumns(
+  database: AskedDatabase,
+  view: string,
+  columns: readonly string[],
+): Promise<ReadonlyMap<string, readonly ReadColumn[]>> {
+  const [row] = await ask(database, `SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = ${literal(view)}`);
+  return traceViewColumns(String(row?.["sql"]), columns);
 }
 
 async function readReferences(database: AskedDatabase, name: string): Promise<ReadonlyMap<string, string>> {

@@ -19,6 +19,7 @@ import { buildWorker, root } from "../project/tools.ts";
 import { describeEmptyDatabase } from "./empty-database.ts";
 import { localClientDocuments } from "./client-documents.ts";
 import type { LocalClientDocuments } from "./client-documents.ts";
+import { placeProblems } from "../project/load-policy.ts";
 import { loadOwnConfig, requireBindings } from "../project/policy-file.ts";
 import { stateFolder } from "../project/state-folder.ts";
 import { DEFAULT_PORT, freeAddresses, takeState, notePort, openStorage, originOf, startLocal } from "./local.ts";
@@ -144,14 +145,15 @@ async function prepareStorage(
     const ownDatabase = await storage.getD1Database("GATEHOUSE_DB");
     await ownDatabase.batch([REINDEX_DUE_SQL, STATISTICS_DUE_SQL].map((sql) => ownDatabase.prepare(sql)));
     if (isSample) await loadSample(storage, stateDir, print);
-    await requireDeclaredSchema(storage, config);
+    const policyFile = path.join(root, isSample ? "sample" : "src", "gatehouse.config.ts");
+    await requireDeclaredSchema(storage, config, policyFile);
   } finally {
     await storage.dispose();
   }
 }
 
 /** Throws `CliError` when the policy file does not match the local databases. */
-async function requireDeclaredSchema(storage: Miniflare, { policy }: Gatehouse): Promise<void> {
+async function requireDeclaredSchema(storage: Miniflare, { policy }: Gatehouse, policyFile: string): Promise<void> {
   const problems: string[] = [];
   for (const source of policy.sources.filter((candidate) => candidate.kind === "d1")) {
     const { name, binding } = source;
@@ -167,7 +169,9 @@ async function requireDeclaredSchema(storage: Miniflare, { policy }: Gatehouse):
     const schemaProblems = await compareSchema(database, tables);
     const ruleProblems = await compareExpressions(database, listRowExpressions(policy, name));
     const queryProblems = schemaProblems.length > 0 ? [] : await compareSavedQueries(database, queries, tables);
-    problems.push(...[...schemaProblems, ...ruleProblems, ...queryProblems].map((problem) => `- ${problem.message}`));
+    const lines = placeProblems(policyFile, root, queryProblems);
+    problems.push(...[...schemaProblems, ...ruleProblems].map(({ message }) => `- ${message}`));
+    problems.push(...lines.map((line) => `- ${line}`));
   }
   if (problems.length > 0)
     throw new CliError(`The policy file does not match the local databases:\n${problems.join("\n")}`);

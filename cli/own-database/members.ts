@@ -1,8 +1,7 @@
 // Manages members' roles and attributes in the members table, which adds to the policy file. A change takes effect with the user's next
 // request.
-import * as z from "zod";
 import { describeAddress, parseEmailAddress } from "../../src/lib/email-address.ts";
-import { findAttributeProblems, listNeededAttributes } from "../../src/policy/attributes.ts";
+import { listNeededAttributes } from "../../src/policy/attributes.ts";
 import type { Policy } from "../../src/policy/model.ts";
 import {
   listAdministeringRoles,
@@ -13,8 +12,8 @@ import {
 import type { ListedMember } from "../../src/members/member-row.ts";
 import { addRole, removeMember, removeRole, setAttributes } from "../../src/members/member-statements.ts";
 import type { ChangeAuthor } from "../../src/members/member-statements.ts";
-import { usageError } from "../kit/cli-error.ts";
 import { parseEmailArgument } from "../kit/email-argument.ts";
+import { parseAttribute } from "./attribute-argument.ts";
 import { problemLines } from "./members-table.ts";
 import { OPERATOR } from "./own-database.ts";
 import type { OwnDatabase } from "./own-database.ts";
@@ -122,42 +121,6 @@ async function storedSpelling(database: OwnDatabase, text: string): Promise<stri
   if (address === text) return address;
   const stored = await findMember(database, text);
   return stored === undefined ? parseEmailArgument(text) : text;
-}
-
-const attributeValue = z.union([
-  z.string(),
-  z.number(),
-  z.boolean(),
-  z.array(z.union([z.string(), z.number(), z.boolean()])),
-]);
-
-/**
- * Parses `region=north`, `level=3` or `regions=["north","east"]`; `region=` removes the attribute. A value that reads as a number
- * becomes text where rules compare the attribute with text, as in `code=007`.
- */
-function parseAttribute(policy: Policy, text: string): [string, z.output<typeof attributeValue> | null] {
-  const at = text.indexOf("=");
-  if (at < 1) throw usageError(`${text} is not an attribute. Write name=value, or name= to remove the attribute.`);
-  const [name, value] = [text.slice(0, at), text.slice(at + 1)];
-  if (value === "") return [name, null];
-  const parsed = attributeValue.safeParse(parseJson(value));
-  if (!parsed.success) return [name, value];
-  // A list stays a list: as text it would fit a rule that it was not meant for.
-  const isText = typeof parsed.data !== "object" && !fits(policy, name, parsed.data) && fits(policy, name, value);
-  return [name, isText ? value : parsed.data];
-}
-
-function fits(policy: Policy, name: string, value: z.output<typeof attributeValue>): boolean {
-  return findAttributeProblems(policy, { [name]: value }).every(({ kind }) => kind !== "type");
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // Not JSON: text may be written without quotes.
-    return text;
-  }
 }
 
 /** Lists the members of the policy file and of the members table, and what is wrong with the latter. */

@@ -2,28 +2,26 @@
 import { quoteArgument } from "../kit/shell.ts";
 import { findAttributeProblems, describeAttributeProblem } from "../../src/policy/attributes.ts";
 import { listSubjectValues } from "../../src/policy/conditions.ts";
-import type { Policy, Rule } from "../../src/policy/model.ts";
-import { disclosureText, roleView, rowsText } from "./words.ts";
+import type { Dataset, Policy, Rule } from "../../src/policy/model.ts";
+import { disclosureText, readsAnything, roleView, rowsText } from "./words.ts";
 import type { RoleView } from "./words.ts";
 
-/** Builds a table for each dataset: a line for its rows and for each column, with a cell for each role. */
+/** Builds a table for each dataset: a line for its rows and for each column, with a cell for all roles that see the same. */
 export function matrixOf(policy: Policy): readonly string[] {
-  const roles = policy.roles.map(({ name }) => name);
   return policy.datasets.flatMap((dataset) => {
-    const views = roles.map((role) => roleView(policy, role, dataset.id));
-    const rows = views.map((view) => {
-      if (view.kind === "rows") return rowsText(view.rows);
-      return view.kind === "documents" ? "all" : "–";
-    });
     const columns = dataset.kind === "documents" ? [] : dataset.columns.map(({ name }) => name);
-    const lines = columns.map((column) => [
-      column,
-      ...views.map((view) => (view.kind === "rows" ? disclosureText(view.columns.get(column)) : "–")),
-    ]);
-    return [
-      ...aligned([[dataset.id, ...roles], [dataset.kind === "documents" ? "documents" : "rows", ...rows], ...lines]),
-      "",
-    ];
+    const listCells = (role: string): readonly string[] => {
+      const view = roleView(policy, role, dataset.id);
+      if (view.kind === "rows")
+        return [rowsText(view.rows), ...columns.map((column) => disclosureText(view.columns.get(column)))];
+      return [view.kind === "documents" ? "all" : "–", ...columns.map(() => "–")];
+    };
+    const shown = policy.roles.map(({ name }) => ({ role: name, cells: listCells(name) }));
+    const groups = [...Map.groupBy(shown, ({ cells }) => JSON.stringify(cells)).values()];
+    const headings = groups.map((group) => group.map(({ role }) => role).join(", "));
+    const titles = [dataset.kind === "documents" ? "documents" : "rows", ...columns];
+    const lines = titles.map((title, line) => [title, ...groups.map(([first]) => first?.cells[line] ?? "–")]);
+    return [...aligned([[dataset.id, ...headings], ...lines]), ""];
   });
 }
 
@@ -81,21 +79,19 @@ export function warningsOf(policy: Policy): readonly string[] {
   const heldRoles = new Set([...members, ...groups].flatMap((holder) => holder.roles));
   const readable = new Set(rules.filter(({ effect }) => effect === "allow").map(({ dataset }) => dataset));
   return [
-    ...datasets
-      .filter(({ id }) => !readable.has(id))
-      .map(({ id }) => `${id}: no rule allows reading it. Write a rule, or remove the dataset.`),
-    ...datasets.flatMap((dataset) =>
-      dataset.kind === "table" && dataset.hidden && readable.has(dataset.id)
-        ? [
-            `${dataset.id}: rules allow reading it, but it is hidden. Open it, or leave it hidden: npm run gatehouse -- open ${quoteArgument(dataset.id)}`,
-          ]
-        : [],
-    ),
+    ...warningsOfUnread(datasets.filter(({ id }) => !readable.has(id)).map(({ id }) => id)),
+    ...warningsOfHidden(listHidden(datasets).filter((id) => readable.has(id))),
     ...roles
       .filter(({ name }) => !heldRoles.has(name) && rules.some(({ role }) => role === name))
       .map(
         ({ name }) =>
           `roles.${name}: no member or group in the policy file has it, so only the members table can give it.`,
+      ),
+    ...roles
+      .filter(({ name, queries }) => queries.length > 0 && !readsAnything(policy, name))
+      .map(
+        ({ name, queries }) =>
+          `roles.${name}: may run ${queries.join(", ")}, but no rule lets it read anything, so alone it gets an error. Write a rule, or remove its queries.`,
       ),
     ...(roles.length > 0 && !roles.some(({ administers }) => administers)
       ? ["roles: none has administers: true, so only npm run member can add members, and no setup code works."]
@@ -110,6 +106,37 @@ export function warningsOf(policy: Policy): readonly string[] {
     ),
     ...rules.flatMap((rule) => warningsOfRule(rule, policy)),
   ];
+}
+
+function listHidden(datasets: readonly Dataset[]): readonly string[] {
+  return datasets.flatMap((dataset) => (dataset.kind === "table" && dataset.hidden ? [dataset.id] : []));
+}
+
+function warningsOfUnread(ids: readonly string[]): readonly string[] {
+  if (ids.length === 0) return [];
+  const isOne = ids.length === 1;
+  const remedy = isOne ? "it. Write a rule, or remove the dataset." : "them. Write rules, or remove the datasets.";
+  return [`${nameSome(ids)}: no rule allows reading ${remedy}`];
+}
+
+function warningsOfHidden(ids: readonly string[]): readonly string[] {
+  const [first] = ids;
+  if (first === undefined) return [];
+  const command = `npm run gatehouse -- open ${quoteArgument(first)}`;
+  const isOne = ids.length === 1;
+  const claim = isOne
+    ? "reading it, but it is hidden. Open it, or leave it hidden"
+    : "reading them, but they are hidden. Open those that users need";
+  return [`${nameSome(ids)}: rules allow ${claim}: ${command}${isOne ? "" : " …"}`];
+}
+
+/** Most names in one warning. */
+const MAX_NAMED = 4;
+
+function nameSome(ids: readonly string[]): string {
+  // A count in place of one name would be no shorter.
+  const named = ids.length <= MAX_NAMED + 1 ? ids : ids.slice(0, MAX_NAMED);
+  return `${named.join(", ")}${named.length < ids.length ? ` and ${ids.length - named.length} more` : ""}`;
 }
 
 function warningsOfRule(rule: Rule, { rules, members }: Policy): readonly string[] {

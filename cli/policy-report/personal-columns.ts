@@ -1,6 +1,7 @@
 // Finds columns that some role sees in clear although they look personal, by their names and, where the local database is loaded, by a
 // sample of its values. No value leaves this module.
 import type { Policy, TableDataset } from "../../src/policy/model.ts";
+import { listSources, readSourceFile } from "../introspection/files.ts";
 import { personalReason } from "../introspection/personal.ts";
 import { sampleValues } from "../introspection/schema.ts";
 import { printAside } from "../kit/terminal.ts";
@@ -20,8 +21,25 @@ export interface PersonalColumn {
 /** Sampled values by `source.table.column`. */
 export type Samples = ReadonlyMap<string, readonly string[]>;
 
+/** What introspection took columns for, by `source.table.column`. It has seen their values, and what views compute them from. */
+export type PersonalGuesses = ReadonlyMap<string, string>;
+
+/** Reads what introspection took the columns of its declarations for. */
+export function readPersonalGuesses(folder: string): PersonalGuesses {
+  const guesses = new Map<string, string>();
+  for (const source of listSources(folder))
+    for (const [table, { columns }] of Object.entries(readSourceFile(folder, source)?.tables ?? {}))
+      for (const [column, { guess }] of Object.entries(columns))
+        if (guess?.personal !== undefined) guesses.set(`${source}.${table}.${column}`, guess.personal);
+  return guesses;
+}
+
 /** Lists the columns in the order of the policy. `personal: false` in the declaration ends a column's warning; `true` asks for it. */
-export function listPersonalColumns(policy: Policy, samples: Samples): readonly PersonalColumn[] {
+export function listPersonalColumns(
+  policy: Policy,
+  samples: Samples,
+  guesses: PersonalGuesses = new Map(),
+): readonly PersonalColumn[] {
   return listTables(policy).flatMap((dataset) =>
     dataset.columns.flatMap(({ name, type, personal }): PersonalColumn[] => {
       const roles = personal === false ? [] : listClearRoles(policy, dataset, name);
@@ -29,6 +47,7 @@ export function listPersonalColumns(policy: Policy, samples: Samples): readonly 
       const values = samples.get(`${dataset.id}.${name}`) ?? [];
       const looksLike =
         personalReason({ table: dataset.table, column: name, values, type }) ??
+        guesses.get(`${dataset.id}.${name}`) ??
         (personal === true ? "personal, as its declaration says" : undefined);
       return looksLike === undefined ? [] : [{ dataset: dataset.id, column: name, looksLike, roles }];
     }),

@@ -6,15 +6,22 @@ import { foldAscii } from "../../src/lib/email-address.ts";
 import type { MemberRecord, Policy } from "../../src/policy/model.ts";
 import type { ListedMember } from "../../src/members/member-row.ts";
 import { root } from "../project/tools.ts";
+import { assumeAttributes } from "../own-database/attribute-argument.ts";
 import { problemLines, readMembersIfThere } from "../own-database/members-table.ts";
 import type { DatabaseChoice } from "../own-database/own-database.ts";
-import { loadPolicyFile } from "../project/load-policy.ts";
+import { loadPolicyFile, placeProblems } from "../project/load-policy.ts";
 import { loadOwnConfig } from "../project/policy-file.ts";
 import { describeDatasets, matrixOf, warningsOf } from "./check.ts";
 import { diffPolicies } from "./diff.ts";
 import { explainDecision, explanationLines, storedLines } from "./explain.ts";
-import { describePersonalColumn, listPersonalColumns, sampleLocalData } from "./personal-columns.ts";
+import {
+  describePersonalColumn,
+  listPersonalColumns,
+  readPersonalGuesses,
+  sampleLocalData,
+} from "./personal-columns.ts";
 import { loadRevision } from "./revision.ts";
+import { findSavedQueryProblems } from "./saved-query-check.ts";
 import { configuredSignIn } from "../local-server/sign-in.ts";
 import { parseEmailArgument } from "../kit/email-argument.ts";
 import type { Output } from "../kit/output.ts";
@@ -39,8 +46,15 @@ export async function checkPolicy(choice: DatabaseChoice): Promise<Output> {
       ],
       data: { datasets: [], personalColumns: [], warnings: [] },
     };
-  const personalColumns = listPersonalColumns(policy, await sampleLocalData(policy, configPathOf(choice), choice.env));
-  const warnings = [...(await listWarnings(policy, choice)), ...personalColumns.map(describePersonalColumn)];
+  const samples = await sampleLocalData(policy, configPathOf(choice), choice.env);
+  const guesses = choice.sample === true ? undefined : readPersonalGuesses(root);
+  const personalColumns = listPersonalColumns(policy, samples, guesses);
+  const queryProblems = placeProblems(path.join(root, file), root, await findSavedQueryProblems(policy));
+  const warnings = [
+    ...queryProblems,
+    ...(await listWarnings(policy, choice)),
+    ...personalColumns.map(describePersonalColumn),
+  ];
   return {
     lines: [
       ...matrixOf(policy),
@@ -59,6 +73,8 @@ interface Question {
   readonly groups: readonly string[];
   /** Assumed roles in the members table. */
   readonly roles: readonly string[];
+  /** Assumed attributes, each as `name=value`. */
+  readonly attributes: readonly string[];
 }
 
 /** Explains what a user sees of a dataset, with their entry in the members table. */
@@ -67,7 +83,7 @@ export async function explainAccess(question: Question, choice: DatabaseChoice):
   const email = parseEmailArgument(question.email);
   const members = await storedMembers(choice);
   const stored = members.find((member) => member.email === email);
-  const supposed = { groups: question.groups, record: buildRecord(stored, question.roles) };
+  const supposed = { groups: question.groups, record: buildRecord(policy, stored, question) };
   const explanation = explainDecision(policy, email, question.dataset, question.column, supposed);
   const warnings = problemLines(policy, members.filter(isMisspelling(email)));
   return {
@@ -100,10 +116,11 @@ async function listWarnings(policy: Policy, choice: DatabaseChoice): Promise<rea
   ];
 }
 
-/** The roles and attributes of the members table, plus the roles that the options assume. */
-function buildRecord(stored: ListedMember | undefined, assumedRoles: readonly string[]): MemberRecord {
+/** The roles and attributes of the members table, with those that the options assume. */
+function buildRecord(policy: Policy, stored: ListedMember | undefined, assumed: Question): MemberRecord {
   const roles = (stored?.roles ?? []).map(({ role }) => role);
-  return { roles: [...roles, ...assumedRoles], attributes: stored?.attributes ?? {} };
+  const attributes = assumeAttributes(policy, stored?.attributes ?? {}, assumed.attributes);
+  return { roles: [...roles, ...assumed.roles], attributes };
 }
 
 /** Whether a row is probably meant for this address, but its spelling matches no user. */

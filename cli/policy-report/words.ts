@@ -68,6 +68,11 @@ export function roleView({ datasets, rules }: Policy, role: string, datasetId: s
   return { kind: "rows", rows: allow.rows, columns: discloseColumns(dataset, allow, deny), reveal: allow.reveal };
 }
 
+/** Whether a rule lets the role read a table or documents. */
+export function readsAnything(policy: Policy, role: string): boolean {
+  return policy.datasets.some(({ id }) => roleView(policy, role, id).kind !== "nothing");
+}
+
 function discloseColumns(dataset: TableDataset, allow: Rule, deny: Rule | undefined): ReadonlyMap<string, Disclosure> {
   return new Map(
     dataset.columns.map(({ name, hidden }): [string, Disclosure] => {

@@ -16,6 +16,7 @@ import { printAside } from "../kit/terminal.ts";
 import { openStorage } from "../local-server/local.ts";
 import { migrateLocal, migrateOwnTables } from "../local-server/migrations.ts";
 import { loadSample } from "../local-server/sample.ts";
+import { openWorkerSources } from "../local-server/worker-sources.ts";
 import { readMembersIfThere } from "../own-database/members-table.ts";
 import { loadPolicy } from "../policy-report/policy.ts";
 import { openStateFolder } from "../project/private-files.ts";
@@ -25,7 +26,6 @@ import { FORMS, parseCases } from "./case-parser.ts";
 import type { CaseResult, CaseSubject, ResolvedSubject, TestCase } from "./case.ts";
 import { runCases } from "./run-cases.ts";
 import type { CaseContext } from "./run-cases.ts";
-import { loadWasmAsModules } from "../project/wasm-modules.ts";
 
 /** The file of the cases unless one is named. */
 const DEFAULT_FILE = "policy-tests.txt";
@@ -131,22 +131,15 @@ function resolveMember(policy: Policy, members: readonly ListedMember[], typed: 
   return { kind: "subject", subject: resolveSubject(policy, { subjectId: SUBJECT_ID, email, groups: [] }, record) };
 }
 
-/** Opens the sources with the Worker's own modules. */
 async function openLocalSources(config: Gatehouse, storage: Miniflare, stateDir: string) {
-  loadWasmAsModules();
-  const { openSources } = await import("../../src/app/open-sources.ts");
-  const bindings = await storage.getBindings();
   const keyFile = path.join(stateDir, "token-key");
   // A count needs no masking token, so without a key of npm start any will do.
   const key = existsSync(keyFile) ? readFileSync(keyFile, "utf8") : randomBytes(32).toString("hex");
-  const database = await storage.getD1Database("GATEHOUSE_DB");
-  return openSources(config.policy, bindings, {
+  return openWorkerSources(config, storage, {
     maxQuerySteps: Number.MAX_SAFE_INTEGER,
     maskingTokenKey: parseMaskingTokenKey(key),
     // The cases about the source then fail, and this says why.
     log: printAside,
-    waitUntil: () => undefined,
-    index: { database, now: Date.now, reindexDocuments: 1, indexSeconds: 1 },
   });
 }
 

@@ -57,6 +57,15 @@ export function requireValidData(
     throw policyError(problems.map((problem) => placePolicyProblem({ ...problem, file }, graph, folder)));
 }
 
+/** Writes problems of a policy that was loaded from a file as lines, each with its place. */
+export function placeProblems(file: string, folder: string, problems: readonly PolicyProblem[]): readonly string[] {
+  if (problems.length === 0) return [];
+  const graph = requireReadable(file, folder);
+  return problems
+    .map((problem) => placePolicyProblem(problem, graph, folder))
+    .map(({ place, message }) => `${place}: ${message}`);
+}
+
 function policyError(placedProblems: readonly PlacedProblem[], cause?: unknown): CliError {
   const problems = placedProblems.toSorted((one, other) =>
     one.place.localeCompare(other.place, "en", { numeric: true }),

@@ -1,7 +1,7 @@
 // Compares what a database that a push has filled declares with what the local one does.
 import { DatabaseSync } from "node:sqlite";
 import { quoteIdentifier } from "../../src/sql/identifier.ts";
-import { OWNED } from "./local-snapshot.ts";
+import { OWNER_OBJECTS_SQL } from "../../src/sql/owner-objects.ts";
 import type { LocalSnapshot } from "./local-snapshot.ts";
 import { PUSH_PREFIX } from "./push-plan.ts";
 import { readTarget } from "./push-record.ts";
@@ -37,7 +37,7 @@ export async function compareDeclarations(
 async function readDeclared(target: Target): Promise<readonly Declared[]> {
   const rows = await readTarget(
     target,
-    `SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND ${OWNED} ORDER BY rowid`,
+    `SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND ${OWNER_OBJECTS_SQL} ORDER BY rowid`,
   );
   const tables = new Set(rows.filter(({ type }) => type === "table").map(({ name }) => name));
   return rows

@@ -5,6 +5,7 @@ import { foldName, quoteIdentifier } from "../../src/sql/identifier.ts";
 import { listForeignKeys } from "../introspection/foreign-keys.ts";
 import { LOAD_TABLE } from "../introspection/load-record.ts";
 import type { LeftOut } from "../introspection/schema.ts";
+import { OWNER_OBJECTS_SQL } from "../../src/sql/owner-objects.ts";
 import { CliError } from "../kit/cli-error.ts";
 
 /** A table of the local database. */
@@ -40,11 +41,6 @@ export interface LocalSnapshot {
 }
 
 const MAX_COLUMNS = 100;
-
-/** SQL that selects objects of the database's owner: not of SQLite, D1, wrangler or Gatehouse. */
-export const OWNED =
-  "name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\' " +
-  "AND name NOT LIKE '\\_gatehouse%' ESCAPE '\\' AND lower(name) <> 'd1_migrations'";
 
 /** Opens a snapshot of the file. Close its database. Throws `CliError` when there is nothing to read. */
 export function openSnapshot(file: string, source: string): LocalSnapshot {
@@ -82,7 +78,7 @@ function readObjects(database: DatabaseSync): Omit<LocalSnapshot, "database"> {
   );
   const objects = database
     .prepare(
-      `SELECT type, name, tbl_name AS "table", sql FROM sqlite_schema WHERE sql IS NOT NULL AND ${OWNED} ORDER BY rowid`,
+      `SELECT type, name, tbl_name AS "table", sql FROM sqlite_schema WHERE sql IS NOT NULL AND ${OWNER_OBJECTS_SQL} ORDER BY rowid`,
     )
     .all()
     .map((row) => ({

@@ -60,7 +60,15 @@ export async function push(name: string, { environment, replace, say }: PushOpti
     const deployed = await platform.worker(account.id, settings.worker);
     const only = { ...settings, bindings: [local] };
     const sourceBindings = config.policy.sources.map(({ binding }) => binding);
-    await ensureStores({ platform, account: account.id, settings: only, deployed, sourceBindings, say });
+    await ensureStores({
+      platform,
+      account: account.id,
+      settings: only,
+      deployed,
+      sourceBindings,
+      say,
+      fillsStores: true,
+    });
     const { id } = findBinding(readSettings(environment), source.binding);
     const database = id === undefined ? undefined : await platform.database(account.id, id);
     if (database === undefined)

@@ -3,7 +3,7 @@
 import { foldName, quoteIdentifier } from "../../src/sql/identifier.ts";
 import { CliError } from "../kit/cli-error.ts";
 import { groupByReferences } from "../introspection/foreign-keys.ts";
-import { OWNED } from "./local-snapshot.ts";
+import { OWNER_OBJECTS_SQL } from "../../src/sql/owner-objects.ts";
 import type { LocalObject } from "./local-snapshot.ts";
 import { OLD_PREFIX, PUSH_PREFIX } from "./push-plan.ts";
 import type { PlannedTable } from "./push-plan.ts";
@@ -20,11 +20,11 @@ export interface TargetObject {
 export async function listTargetObjects(target: Target): Promise<readonly TargetObject[]> {
   const tables = await readTarget(
     target,
-    `SELECT type AS kind, name FROM pragma_table_list WHERE schema = 'main' AND type <> 'shadow' AND ${OWNED} ORDER BY name`,
+    `SELECT type AS kind, name FROM pragma_table_list WHERE schema = 'main' AND type <> 'shadow' AND ${OWNER_OBJECTS_SQL} ORDER BY name`,
   );
   const triggers = await readTarget(
     target,
-    `SELECT name FROM sqlite_schema WHERE type = 'trigger' AND ${OWNED} ORDER BY name`,
+    `SELECT name FROM sqlite_schema WHERE type = 'trigger' AND ${OWNER_OBJECTS_SQL} ORDER BY name`,
   );
   return [
     ...tables.map(({ kind, name }) => ({ kind: kind as TargetObject["kind"], name: String(name) })),
@@ -71,7 +71,10 @@ export async function switchStatements(
   const oldTables = old.filter(({ kind }) => kind === "table");
   const names = new Set([...tables, ...views].map(({ name }) => foldName(name)));
   const indexes = isReplacing
-    ? await readTarget(target, `SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL AND ${OWNED}`)
+    ? await readTarget(
+        target,
+        `SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL AND ${OWNER_OBJECTS_SQL}`,
+      )
     : [];
   return [
     ...drops,

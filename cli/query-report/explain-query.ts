@@ -3,7 +3,6 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import * as z from "zod";
-import type { Miniflare } from "miniflare";
 import type { Identity } from "../../src/lib/identity.ts";
 import type { Refusal } from "../../src/sql/defence-refusal.ts";
 import type { SqlValue } from "../../src/sql/parameters.ts";
@@ -17,6 +16,8 @@ import { parseEmailArgument } from "../kit/email-argument.ts";
 import type { Output } from "../kit/output.ts";
 import { describeEmptyDatabase } from "../local-server/empty-database.ts";
 import { withLocalDatabases } from "../own-database/own-database.ts";
+import { openWorkerSources } from "../local-server/worker-sources.ts";
+import { assumeAttributes } from "../own-database/attribute-argument.ts";
 import type { OwnDatabase } from "../own-database/own-database.ts";
 import { explainDecision } from "../policy-report/explain.ts";
 import { reportExplanation } from "./explanation-report.ts";
@@ -31,6 +32,8 @@ interface Question {
   readonly email: string | undefined;
   /** Roles to assume. */
   readonly roles: readonly string[];
+  /** Attributes to assume, each as `name=value`. */
+  readonly attributes?: readonly string[];
   /** A JSON array of the values of its parameters. */
   readonly params?: string;
   readonly sample?: boolean;
@@ -53,17 +56,15 @@ export async function explainQueryOf(question: Question): Promise<Output> {
     const declaration = requireD1Source(config.policy, question.source);
     const user = await findUser(own, question);
     const subject = resolveSubject(config.policy, user.identity, user.record);
-    const { openSources, explainQuery, createReadTrace } = await loadWorkerModules();
+    const { explainQuery, createReadTrace } = await loadWorkerModules();
     const trace = createReadTrace();
     const problems: string[] = [];
     const refusals: Refusal[] = [];
-    const sources = openSources(config.policy, await openBindings(storage, config.policy), {
+    const sources = await openWorkerSources(config, storage, {
       maxQuerySteps: config.limits.maxQuerySteps,
       maskingTokenKey: PLACEHOLDER_KEY,
       log: (message) => problems.push(message),
       defenceLog: () => (refusal) => refusals.push(refusal),
-      waitUntil: () => {},
-      index: { ...config.limits, database: await storage.getD1Database("GATEHOUSE_DB"), now: Date.now },
       trace,
     });
     const explanation = await explainQuery({ config, sources, trace }, subject, {
@@ -141,7 +142,15 @@ function requireD1Source({ sources }: Policy, name: string): SourceDeclaration {
 /** Stands for any user with the assumed roles. No sign-in can have it. */
 const ANY_USER: Identity = { subjectId: "explained", email: "any.user@gatehouse.invalid", groups: [] };
 
-async function findUser({ config, members }: OwnDatabase, { email: text, roles }: Question): Promise<ExplainedUser> {
+async function findUser(own: OwnDatabase, question: Question): Promise<ExplainedUser> {
+  const { policy } = own.config;
+  const { identity, record } = await findHeld(own, question);
+  const attributes = assumeAttributes(policy, record.attributes, question.attributes ?? []);
+  return { identity, record: { ...record, attributes } };
+}
+
+/** The user with the assumed roles, and the attributes that they have. */
+async function findHeld({ config, members }: OwnDatabase, { email: text, roles }: Question): Promise<ExplainedUser> {
   const { policy } = config;
   for (const role of roles) requireRole(policy, role);
   if (text === undefined) return { identity: ANY_USER, record: { ...NO_MEMBER_RECORD, roles } };
@@ -166,12 +175,4 @@ async function findUser({ config, members }: OwnDatabase, { email: text, roles }
     identity: { subjectId: latest?.subjectId ?? "explained", email, groups: latest?.groups ?? [] },
     record: { roles: [...storedRoles, ...roles], attributes },
   };
-}
-
-async function openBindings(storage: Miniflare, { sources }: Policy): Promise<object> {
-  const open = async ({ kind, binding }: SourceDeclaration): Promise<readonly [string, object]> => [
-    binding,
-    kind === "d1" ? await storage.getD1Database(binding) : await storage.getKVNamespace(binding),
-  ];
-  return Object.fromEntries(await Promise.all(sources.map(open)));
 }

@@ -4,10 +4,9 @@ import { loadWasmAsModules } from "../project/wasm-modules.ts";
 /** Loads the modules that explain a query as the Worker runs it. */
 export async function loadWorkerModules() {
   loadWasmAsModules();
-  const [{ openSources }, { explainQuery }, { createReadTrace }] = await Promise.all([
-    import("../../src/app/open-sources.ts"),
+  const [{ explainQuery }, { createReadTrace }] = await Promise.all([
     import("../../src/gateway/query-explanation.ts"),
     import("../../src/read/read-trace.ts"),
   ]);
-  return { openSources, explainQuery, createReadTrace };
+  return { explainQuery, createReadTrace };
 }

@@ -6,6 +6,7 @@ import { quoteIdentifier } from "../sql/identifier.ts";
 import { parseInteger } from "../sql/parameters.ts";
 import type { SqlValue } from "../sql/parameters.ts";
 import { parseTrustedStatement } from "../sql/statement.ts";
+import { writeName } from "../sql/name-writer.ts";
 import type { VisibleTable } from "../read/source.ts";
 import { datasetUri, createNotFoundDenial, rowUri } from "./visible-datasets.ts";
 import type { RowTarget, TableTarget, VisibleDatasets } from "./visible-datasets.ts";
@@ -62,15 +63,22 @@ function describeRowId(dataset: string, key: readonly ViewColumn[]): string {
   return key.length === 1 ? form : `${form} In a value, write a comma as %2C and a percent sign as %25.`;
 }
 
-/** Adds the reason to the denial for the audit record. The message must not reveal a key column that the user does not see. */
-function explainHiddenKey(denial: DeniedError, { dataset, decision }: VisibleTable): DeniedError {
+/**
+ * Creates the error for a row of a table whose rows have no id for this user. The message is the same for a table without a key and for
+ * one whose key the user does not see, which it must not reveal. The audit record has the reason.
+ */
+function createKeylessError({ dataset, decision }: VisibleTable): AppError {
+  const message =
+    `Rows of ${dataset.id} have no id here, because it shows no key. ` +
+    `Read them with query: SELECT * FROM ${writeName(dataset.table)} WHERE …`;
+  const error = new AppError("not_found", message);
   const columns = listVisibleColumns(decision, dataset);
   const reasons = dataset.key.flatMap((name) => {
     const column = columns.find((candidate) => candidate.name === name);
     if (column !== undefined && formatMask(column) === null) return [];
     return [`${dataset.id}.${name}: ${column === undefined ? "hidden" : "masked"}`];
   });
-  return reasons.length === 0 ? denial : new DeniedError(denial, [...denial.denials, ...reasons], decision.rules);
+  return reasons.length === 0 ? error : new DeniedError(error, reasons, decision.rules);
 }
 
 interface KeyCondition {
@@ -109,7 +117,7 @@ export async function fetchRow(
   const { dataset, decision } = table;
   const columns = listVisibleColumns(decision, dataset);
   const keyColumns = listFetchKey(table);
-  if (keyColumns.length === 0) throw explainHiddenKey(createNotFoundDenial(datasets, id), table);
+  if (keyColumns.length === 0) throw createKeylessError(table);
   const keyValues = parseRowKey(key, keyColumns.length);
   const isNumberedOnce = keyColumns.length === 1 && keyColumns[0]?.type === "integer";
   if (keyValues === undefined || (isNumberedOnce && key.includes(",")))

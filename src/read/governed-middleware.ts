@@ -202,7 +202,8 @@ function isOrderSafeInAllPlans(copy: SchemaCopy, query: GuardedQuery): boolean {
 const REFUSED_MESSAGE =
   "The SQL does something that is not available here. Call describe for the tables that you may read.";
 
-function createForbiddenError(action: ForbiddenAction): AppError {
+/** Creates the error of a statement that does what is not available. */
+export function createForbiddenError(action: ForbiddenAction): AppError {
   switch (action.kind) {
     case "function":
       return new DefenceRefusal(

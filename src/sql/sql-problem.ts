@@ -9,6 +9,7 @@ import { ROWID_NAMES } from "./rowid-names.ts";
 import { isOutage, isTimeout, readSqliteMessage } from "./d1-messages.ts";
 import { describeOtherDialect, isSystemTable, suggestFunction } from "./dialect-hints.ts";
 import { DESCRIBE_INSTEAD } from "./other-dialects.ts";
+import { CLAUSE_MESSAGE_PATTERNS } from "./clause-problems.ts";
 import { LIMIT_MESSAGE_PATTERNS } from "./limit-problems.ts";
 import { explainSyntaxError } from "./syntax-errors.ts";
 import { listVisibleColumns, suggestColumn } from "./visible-columns.ts";
@@ -82,6 +83,13 @@ const NAMED_MESSAGE_PATTERNS: readonly MessagePattern[] = [
     isMissing: true,
     pattern: /^no such column: (.+?)(?: - should this be a string literal.*)?$/,
     formatMessage: (name, names) => `There is no column ${name} here that you may read.${describeColumns(name, names)}`,
+  },
+  {
+    isMissing: true,
+    pattern: /^cannot join using column (.+) - column not present in both tables$/s,
+    formatMessage: (name, names) =>
+      `USING (${name}) needs a column ${name} in both tables, and there is none here that you may read. ` +
+      `Write ON with a column of each.${describeColumns(name, names)}`,
   },
   {
     pattern: /^ambiguous column name: (.+)$/,
@@ -159,20 +167,7 @@ const PREPARE_MESSAGE_PATTERNS: readonly (readonly [RegExp, string])[] = [
     /^DISTINCT aggregates? must /,
     "A function with DISTINCT takes one argument. For a separator, or several columns, select DISTINCT in a subquery first.",
   ],
-  [/^HAVING clause on a non-aggregate query/, "HAVING needs GROUP BY or an aggregate. Filter rows with WHERE."],
-  [
-    /clause should come (?:after|before) /,
-    "ORDER BY and LIMIT come after the last SELECT of a UNION. To sort or limit one part, write SELECT * FROM (SELECT … LIMIT 5).",
-  ],
-  [/BY term out of range/, "ORDER BY or GROUP BY has the number of a column that the SELECT list does not have."],
-  [
-    /^\d+\w+ ORDER BY term does not match any column/,
-    "After UNION, ORDER BY takes a column's number or its name in the first SELECT.",
-  ],
-  [
-    /ORDER BY|GROUP BY|HAVING|LIMIT|USING|JOIN|window|frame|DISTINCT/i,
-    "A clause of the SQL cannot be used in that way.",
-  ],
+  ...CLAUSE_MESSAGE_PATTERNS,
 ];
 
 /** The exact messages of SQLite while a statement runs. */

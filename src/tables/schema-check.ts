@@ -3,9 +3,13 @@
 import type { RowExpression } from "../policy/conditions.ts";
 import type { SavedQuery, TableDataset } from "../policy/model.ts";
 import { createGuardView } from "../policy/guard-view.ts";
+import type { PolicyProblem } from "../policy/policy-problem.ts";
+import { readSqliteMessage } from "../sql/d1-messages.ts";
+import { classifyDatabaseError } from "../sql/sql-problem.ts";
 import { PLAIN_FORM, frameQuery, guardQuery, toSql } from "../sql/statement-guard.ts";
 import type { GuardView } from "../sql/statement-guard.ts";
 import { quoteIdentifier } from "../sql/identifier.ts";
+import { OWNER_OBJECTS_SQL } from "../sql/owner-objects.ts";
 import { parseTrustedStatement } from "../sql/statement.ts";
 
 /** One difference between the policy file and the database. */
@@ -91,11 +95,7 @@ function nameBrokenView({ source, table }: TableDataset, { message }: Error): Sc
 /** Whether a database has tables besides those of SQLite, D1, wrangler and Gatehouse. */
 export async function hasTables(database: SchemaDatabase): Promise<boolean> {
   const { results } = await database
-    .prepare(
-      "SELECT 1 FROM sqlite_schema WHERE type IN ('table', 'view') AND name <> 'd1_migrations' " +
-        "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\' " +
-        "AND name NOT LIKE '\\_gatehouse\\_%' ESCAPE '\\' LIMIT 1",
-    )
+    .prepare(`SELECT 1 FROM sqlite_schema WHERE type IN ('table', 'view') AND ${OWNER_OBJECTS_SQL} LIMIT 1`)
     .bind()
     .all();
   return results.length > 0;
@@ -124,13 +124,14 @@ export async function compareExpressions(
   return problems;
 }
 
-/** Lists the saved queries that the database rejects when they run for a user who sees every declared table. */
+/** Lists the saved queries that the database rejects when they run for a user who sees every declared table, with their paths. */
 export async function compareSavedQueries(
   database: SchemaDatabase,
   queries: readonly SavedQuery[],
   datasets: readonly TableDataset[],
-): Promise<readonly SchemaProblem[]> {
-  const problems: SchemaProblem[] = [];
+): Promise<readonly PolicyProblem[]> {
+  const problems: PolicyProblem[] = [];
+  const views = datasets.map(createUnrestrictedView);
   for (const { name, text, order } of queries) {
     const statement = parseTrustedStatement(text);
     const options = {
@@ -144,15 +145,20 @@ export async function compareSavedQueries(
       order.map(() => null),
       options,
     );
-    const query = guardQuery(statement, framed, datasets.map(createUnrestrictedView), options);
+    const query = guardQuery(statement, framed, views, options);
     try {
       await database
         .prepare(`EXPLAIN ${toSql(query)}`)
         .bind(...query.parameters)
         .all();
     } catch (error) {
-      const reason = error instanceof Error ? error.message : "no reason given";
-      problems.push({ table: name, message: `queries.${name}.sql: the database rejects the query: ${reason}` });
+      const context = { statement, views, nonce: options.nonce };
+      const { publicMessage } = classifyDatabaseError(error, context, query).error;
+      // The database names a table that the guard withholds by the guard's own name for it.
+      const reason = readSqliteMessage(error);
+      const detail = reason.includes(`_${options.nonce}_`) || reason === "" ? "" : ` The database says: ${reason}.`;
+      const message = `the database rejects the query: ${publicMessage}${detail} Correct the SQL.`;
+      problems.push({ path: ["queries", name, "sql"], message });
     }
   }
   return problems;

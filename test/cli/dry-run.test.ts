@@ -84,7 +84,14 @@ describe("npm run deploy -- --dry-run", () => {
       expect(output).toContain(
         "warning: crm.customers.email: looks like an email address, and the role sales sees it in clear.",
       );
-      expect(output).toContain("The account was not asked what it has, because CLOUDFLARE_API_TOKEN is not set.");
+      expect(output).toContain("Set CLOUDFLARE_API_TOKEN to an API token, and run this again");
+      for (const line of [
+        `- CRM_DB: the D1 database ${platform.account.databaseOf("crm").uuid}, which must exist`,
+        "- Gatehouse's tables in CRM_DB: _gatehouse_masking_token, _gatehouse_layout",
+        "- cron triggers: */10 * * * *",
+        "- the secret GATEHOUSE_TOKEN_KEY, generated unless it is set",
+      ])
+        expect(output.split("\n")).toContain(line);
     },
   );
 

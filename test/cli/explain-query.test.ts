@@ -78,6 +78,16 @@ describe("gatehouse explain-query", () => {
     expect(printed).not.toContain(readFileSync(path.join(stateDir, "token-key"), "utf8"));
   });
 
+  it("assumes attributes for a role without a member", () => {
+    const args = ["--role", "support", "--attribute", "region=west", "--source", "shop", "--json"];
+    expect(JSON.parse(run(...args, "SELECT count(*) FROM tickets"))).toMatchObject({
+      user: null,
+      attributes: { region: "west" },
+      refusal: null,
+      guardSql: { parameters: ["west"] },
+    });
+  });
+
   it("explains a refusal with its layer and the message that the assistant gets", () => {
     const text = run("--as", MEMBER, "--source", "shop", "SELECT total_cents FROM orders");
     expect(text).toContain("The query is refused (authorizer (layer 3)). The assistant gets, with code query_failed:");
@@ -93,6 +103,12 @@ describe("gatehouse explain-query refuses", () => {
     ["an address of invalid form", { email: "ann" }, 2, "is not an email address"],
     ["an unknown role", { roles: ["analist"] }, 1, "There is no role analist."],
     ["no user and no role", {}, 2, "Say whose query it is"],
+    [
+      "a malformed attribute",
+      { email: MEMBER, attributes: ["region"] },
+      2,
+      "region is not an attribute. Write name=value",
+    ],
     ["an unknown source", { email: MEMBER, source: "shp" }, 1, "no source shp. Did you mean shop? It has: shop, ops."],
     ["a source of documents", { email: MEMBER, source: "handbook" }, 1, "holds documents"],
     ["stored results", { email: MEMBER, source: "workspace" }, 1, "belong to a user's session"],

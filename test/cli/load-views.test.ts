@@ -44,6 +44,37 @@ describe("a view", () => {
     expect(declared["people"]).toMatchObject({ key: "id" });
   });
 
+  it("hides a column that is computed from a personal one, under any name, also through other views and queries", async () => {
+    const loaded =
+      await d1.loadSql(`CREATE TABLE client (id INTEGER PRIMARY KEY, email TEXT, region TEXT, birth_date DATE);
+      INSERT INTO client VALUES (1, 'ann@x.example', 'north', '1990-02-03');
+      CREATE TABLE goods (id INTEGER PRIMARY KEY, label TEXT, email TEXT);
+      CREATE VIEW a AS SELECT substr(c.email, 1, 1) AS e, count(c.email) AS n, region AS r FROM client AS c GROUP BY c.id;
+      CREATE VIEW b (x, y) AS WITH w AS (SELECT hex(email) AS h, region FROM client) SELECT upper(h), region FROM w;
+      CREATE VIEW c AS SELECT q.k AS t, goods.label FROM (SELECT e AS k FROM a) AS q, goods;
+      CREATE VIEW d AS SELECT region AS v FROM client UNION ALL SELECT hex(email) FROM client;
+      CREATE VIEW f AS SELECT (SELECT max(email) FROM client) AS top, length(email) AS size, strftime('%Y', birth_date) AS z FROM client;
+      CREATE VIEW g AS SELECT * FROM b;`);
+    const { tables } = await readDatabase(loaded.target);
+    const declared = guessTables(tables);
+    const hidden = Object.entries(declared).flatMap(([table, { view, columns }]) =>
+      view === true
+        ? Object.entries(columns).flatMap(([name, column]) =>
+            column.hidden === true ? [`${table}.${name}: ${column.guess?.personal ?? ""}`] : [],
+          )
+        : [],
+    );
+    expect(hidden).toEqual([
+      "a.e: an email address (computed from client.email)",
+      "b.x: an email address (computed from client.email)",
+      "c.t: an email address (computed from a.e)",
+      "d.v: an email address (computed from client.email)",
+      "f.top: an email address",
+      "f.z: a date of birth or an age (computed from client.birth_date)",
+      "g.x: an email address (computed from b.x)",
+    ]);
+  });
+
   it.each([
     ["SELECT missing FROM people", "that does not compile: no such column: missing"],
     ["SELECT * FROM gone", "that does not compile: no such table: main.gone"],

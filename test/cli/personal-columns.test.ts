@@ -61,6 +61,8 @@ describe("personalReason by values", () => {
 describe("personalReason by names", () => {
   it.each([
     ["customers", "contact_first"],
+    ["readers", "born"],
+    ["members", "year_born"],
     ["payments", "card_last4"],
     ["doors", "access_code"],
     ["inspections", "prüfer"],
@@ -134,6 +136,16 @@ describe("listPersonalColumns", () => {
       { dataset: "crm.people", column: "nest", looksLike: "personal, as its declaration says", roles: ["all"] },
       { dataset: "crm.people", column: "c7", looksLike: "an email address", roles: ["all"] },
     ]);
+  });
+
+  it("names a column of a view by what introspection found that it is computed from", () => {
+    const guesses = new Map([["crm.people.c7", "an email address (computed from client.email)"]]);
+    expect(listPersonalColumns(policy, new Map(), guesses).at(-1)).toEqual({
+      dataset: "crm.people",
+      column: "c7",
+      looksLike: "an email address (computed from client.email)",
+      roles: ["all"],
+    });
   });
 
   it("warns without any sampled value", () => {

@@ -77,7 +77,44 @@ describe("npm run policy -- check", () => {
       "  notes        –        –                 –",
       "  closed       –        –                 –",
     ]);
-    expect(matrixOf(policy)).toContain("  documents  –        all    –");
+    expect(matrixOf(policy)).toContain("  documents  –              all");
+  });
+
+  it("puts roles that see the same of a dataset in one column", () => {
+    const rules: Rules = [{ action: "read", datasets: ["shop.lonely"] }];
+    const shared = policyOf({ one: rules, two: rules, three: ANALYST }, {});
+    const lines = matrixOf(shared);
+    expect(lines.slice(lines.indexOf("") + 1, lines.indexOf("") + 4)).toEqual([
+      "shop.lonely  one, two  three",
+      "  rows         all       –",
+      "  id           clear     –",
+    ]);
+  });
+
+  it("warns once of all hidden datasets that rules allow, and once of all that none allows", () => {
+    const tables = Object.fromEntries(
+      [1, 2, 3, 4, 5, 6].flatMap((number) => [
+        [`v${number}`, { description: "V", view: true, hidden: true, columns: { id: TEXT } }],
+        [`t${number}`, { description: "T", columns: { id: TEXT } }],
+      ]),
+    );
+    const { policy: wide } = defineGatehouse({
+      organisation: { name: "T", contact: "T" },
+      sources: { crm: { kind: "d1", binding: "X", title: "S", description: "S", tables } },
+      roles: {
+        reader: {
+          description: "R",
+          administers: true,
+          rules: [{ action: "read", datasets: [1, 2, 3, 4, 5, 6].map((number) => `crm.v${number}`) }],
+        },
+      },
+      members: [{ email: "a@x.example", name: "A", roles: ["reader"] }],
+    });
+    expect(warningsOf(wide)).toEqual([
+      "crm.t1, crm.t2, crm.t3, crm.t4 and 2 more: no rule allows reading them. Write rules, or remove the datasets.",
+      "crm.v1, crm.v2, crm.v3, crm.v4 and 2 more: rules allow reading them, but they are hidden. " +
+        "Open those that users need: npm run gatehouse -- open crm.v1 …",
+    ]);
   });
 
   it("warns about datasets, roles, members and rules without effect", () => {

@@ -1,5 +1,5 @@
 // `npm run introspect -- file --reload`: takes a changed file in place of the one that was loaded, and keeps what the operator did.
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -57,6 +57,43 @@ describe("npm run introspect", () => {
       expect(Object.keys(tables)).toEqual(["fresh", "places", "trips"]);
       expect([tables["places"]?.hidden, tables["places"]?.columns["country"]?.["hidden"]]).toEqual([undefined, true]);
       expect((await introspect("WEEKLY_DB", "--reload")).stderr).toContain("--reload takes the file to load");
+    },
+  );
+
+  it(
+    "changes no file when the policy does not fit, and says what is new and what is gone",
+    { timeout: 120_000 },
+    async () => {
+      const file = path.join(dir, "club.db");
+      const change = (sql: string): void => {
+        const database = new DatabaseSync(file);
+        database.exec(sql);
+        database.close();
+      };
+      change("CREATE TABLE teams (id INTEGER PRIMARY KEY, town TEXT); CREATE TABLE games (id INTEGER PRIMARY KEY)");
+      await introspect(file);
+      const policyFile = path.join(copy, "src/gatehouse.config.ts");
+      const policy = readFileSync(policyFile, "utf8");
+      const role = 'fan: { description: "F", rules: [{ action: "read", datasets: ["club.games"] }] },';
+      writeFileSync(policyFile, policy.replace("...introspected.roles }", `...introspected.roles, ${role} }`));
+      const files = ["src/introspected-schema/club.json", "src/introspected-schema.ts", "wrangler.jsonc"];
+      const read = (): readonly string[] => files.map((each) => readFileSync(path.join(copy, each), "utf8"));
+      const before = read();
+      change("DROP TABLE games; CREATE TABLE matches (id INTEGER PRIMARY KEY)");
+      try {
+        const { stderr } = await introspect(file, "--reload");
+        expect(stderr).toContain("The local database CLUB_DB is loaded, but no file was changed");
+        expect(stderr).toContain("Added, and hidden: matches.");
+        expect(stderr).toContain("Removed, as the database no longer has them: games.");
+        expect(stderr).toMatch(
+          /src\/gatehouse\.config\.ts:\d+:\d+: roles\.fan\.rules\[0\]\.datasets\[0\]: there is no dataset club\.games/,
+        );
+        expect(read()).toEqual(before);
+      } finally {
+        writeFileSync(policyFile, policy);
+      }
+      expect((await introspect(file, "--reload")).stdout).toContain("Added, and hidden: matches.");
+      expect(read()).not.toEqual(before);
     },
   );
 

@@ -224,6 +224,26 @@ describe("an error message for wrong SQL", () => {
     ["SELECT json('x')", "not JSON"],
     ["SELECT abs(-9223372036854775808)", "too large"],
     ["SELECT (SELECT id, name FROM customers)", "must return one column"],
+    [
+      "SELECT 1 FROM customers JOIN orders USING (missing)",
+      "USING (missing) needs a column missing in both tables, and there is none here that you may read. Write ON",
+    ],
+    [
+      "SELECT sum(id) FROM customers GROUP BY sum(id)",
+      "GROUP BY takes no aggregate. Group by its aggregate in an outer",
+    ],
+    ["SELECT 1 FROM customers NATURAL JOIN orders ON 1", "NATURAL JOIN joins by all columns of the same name"],
+    ["SELECT 1 FROM customers OUTER JOIN orders", "There is no such kind of join."],
+    ["SELECT count(DISTINCT id) OVER () FROM customers", "A function with OVER takes no DISTINCT."],
+    ["SELECT abs(id) FILTER (WHERE id > 1) FROM customers", "FILTER belongs to an aggregate function."],
+    [
+      "SELECT sum(id) OVER (ORDER BY id, name RANGE BETWEEN 1 PRECEDING AND CURRENT ROW) FROM customers",
+      "RANGE with an offset needs exactly one ORDER BY expression in OVER.",
+    ],
+    [
+      "SELECT sum(id) OVER (ORDER BY id ROWS BETWEEN -1 PRECEDING AND CURRENT ROW) FROM customers",
+      "The offset of a window frame takes a number that is not negative",
+    ],
   ])("for %s says: %s", async (sql, message) => {
     const seen = await outcome("analyst", sql);
     expect(seen).toContain(message);
