@@ -1,5 +1,6 @@
 // Builds the program with all its commands.
 import packageJson from "../package.json" with { type: "json" };
+import { addAudit } from "./commands/audit.ts";
 import { addDeploy } from "./commands/deploy.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addExplainQuery } from "./commands/explain-query.ts";
@@ -26,7 +27,7 @@ export function createProgram(): CliCommand {
     .usage("<command> [options]")
     .examples("npm run gatehouse -- introspect crm.sqlite", "npm run gatehouse -- member add --help");
   for (const add of [addStart, addIntrospect, addOpen, addPolicy, addExplainQuery, addMember, addToken]) add(program);
-  for (const add of [addPush, addDeploy, addDoctor, addMigrate, addSetupVoid, addQuarantine]) add(program);
+  for (const add of [addAudit, addPush, addDeploy, addDoctor, addMigrate, addSetupVoid, addQuarantine]) add(program);
   for (const add of [addRemove, addReset, addNewTool]) add(program);
   return program;
 }

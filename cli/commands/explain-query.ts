@@ -1,5 +1,5 @@
 // `gatehouse explain-query`
-import { JSON_OPTION } from "../kit/command.ts";
+import { collect, JSON_OPTION } from "../kit/command.ts";
 import type { CliCommand } from "../kit/command.ts";
 import { show } from "../kit/output.ts";
 
@@ -49,8 +49,4 @@ export function addExplainQuery(program: CliCommand): void {
         show(await explainQueryOf({ ...options, sql, email: as, roles, attributes }), json);
       },
     );
-}
-
-function collect(value: string, values: readonly string[]): readonly string[] {
-  return [...values, value];
 }

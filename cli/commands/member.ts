@@ -1,6 +1,7 @@
 // `gatehouse member list | add | set | remove`
 import { JSON_OPTION } from "../kit/command.ts";
 import type { CliCommand } from "../kit/command.ts";
+import { usageError } from "../kit/cli-error.ts";
 import { show } from "../kit/output.ts";
 import { printLines } from "../kit/terminal.ts";
 import { inOwnDatabase, withDatabaseOptions } from "./database-options.ts";
@@ -8,6 +9,9 @@ import type { DatabaseOptions } from "./database-options.ts";
 
 // Loaded when a command runs, so that help and messages about wrong usage appear at once.
 const load = async () => import("../own-database/members.ts");
+const loadRemoval = async () => import("../own-database/remove-member.ts");
+
+type RemoveOptions = DatabaseOptions & { readonly dryRun?: boolean; readonly yes?: boolean };
 
 /** Adds the commands to the program. */
 export function addMember(program: CliCommand): void {
@@ -44,13 +48,26 @@ export function addMember(program: CliCommand): void {
       ),
     );
   withDatabaseOptions(member.command("remove"))
-    .description("Takes a role from a user, or without a role all roles and attributes.")
+    .description(
+      "Takes a role from a user. Without a role it removes the user: all roles and attributes of the members table, and all connections, personal access tokens, sessions, results and pending work.",
+    )
     .argument("<email>", "the user's address")
     .argument("[role]", "the role to take away")
-    .examples("npm run member -- remove ann@example.com analyst", "npm run member -- remove ann@example.com")
-    .action(async (email: string, role: string | undefined, options: DatabaseOptions) =>
-      printLines(
-        await inOwnDatabase(options, async (database) => (await load()).removeMemberRole(database, email, role)),
-      ),
+    .option("--dry-run", "without a role: only show what would end")
+    .option("--yes", "without a role: remove the user")
+    .examples(
+      "npm run member -- remove ann@example.com analyst",
+      "npm run member -- remove ann@example.com --dry-run",
+      "npm run member -- remove ann@example.com --yes",
+    )
+    .action(
+      async (email: string, role: string | undefined, { dryRun = false, yes = false, ...options }: RemoveOptions) =>
+        printLines(
+          await inOwnDatabase(options, async (database) => {
+            if (role === undefined) return (await loadRemoval()).removeMember(database, email, { dryRun, yes });
+            if (dryRun) throw usageError("--dry-run goes without a role.");
+            return (await load()).removeMemberRole(database, email, role);
+          }),
+        ),
     );
 }

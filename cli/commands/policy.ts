@@ -1,6 +1,6 @@
 // `gatehouse policy check | explain | test | diff`
 import { EXIT_CODES } from "../kit/cli-error.ts";
-import { JSON_OPTION } from "../kit/command.ts";
+import { collect, JSON_OPTION } from "../kit/command.ts";
 import type { CliCommand } from "../kit/command.ts";
 import { show } from "../kit/output.ts";
 import { printAside } from "../kit/terminal.ts";
@@ -70,8 +70,4 @@ export function addPolicy(program: CliCommand): void {
       async (revision: string, { sample = false, json }: { readonly sample?: boolean; readonly json?: boolean }) =>
         show(await (await load()).diffWithRevision(revision, sample), json),
     );
-}
-
-function collect(value: string, values: readonly string[]): readonly string[] {
-  return [...values, value];
 }

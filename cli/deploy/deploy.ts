@@ -5,7 +5,7 @@ import path from "node:path";
 import { SIGN_IN_SECRETS } from "../../src/sign-in/sign-in-settings.ts";
 import { listSignInWarnings } from "../../src/sign-in/sign-in-warnings.ts";
 import type { Gatehouse } from "../../src/config/define-gatehouse.ts";
-import { CliError } from "../kit/cli-error.ts";
+import { CliError, usageError } from "../kit/cli-error.ts";
 import { runTool } from "../project/tools.ts";
 import { chooseOrigin } from "./address.ts";
 import { connect } from "../cloudflare-api/account.ts";
@@ -15,7 +15,14 @@ import type { StoreContext } from "./databases.ts";
 import { migrateStores } from "./migrate.ts";
 import { reportLines } from "./report.ts";
 import { SETUP_CODE, readGiven, readPending, secretsFile as pendingSecretsFile } from "./secrets.ts";
-import { addEnvironment, configPath, environmentsBesides, hasEnvironment, readSettings, writeUrl } from "./settings.ts";
+import {
+  addEnvironment,
+  configPath,
+  environmentsBesides,
+  hasEnvironment,
+  readSettings,
+  writeVariables,
+} from "./settings.ts";
 import type { Secrets } from "./secrets.ts";
 import { sendWorker } from "./send.ts";
 import { loadOwnConfig, requireBindings } from "../project/policy-file.ts";
@@ -28,6 +35,8 @@ export interface DeployOptions {
   readonly environment: string | undefined;
   /** Relative to the folder that npm was called in. */
   readonly secretsFile: string | undefined;
+  /** Variables to write to wrangler.jsonc first, each as `NAME=value`. */
+  readonly variables: readonly string[];
 }
 
 const say = print;
@@ -38,6 +47,7 @@ export async function deployWorker(options: DeployOptions): Promise<void> {
   const config = await loadOwnConfig();
   if (environment !== undefined && !hasEnvironment(environment)) await declareEnvironment(environment);
   requireBindings(config, configPath, environment);
+  await setVariables(environment, options.variables);
   await deploy(config, options);
 }
 
@@ -47,13 +57,35 @@ export async function checkTypes(): Promise<void> {
   await runTool("tsc", ["-p", "tsconfig.json"]);
 }
 
+async function setVariables(environment: string | undefined, texts: readonly string[]): Promise<void> {
+  if (texts.length === 0) return;
+  const variables = Object.fromEntries(texts.map(parseVariable));
+  await writeVariables(environment, variables);
+  await writeTypes();
+  say(`wrangler.jsonc: set ${Object.keys(variables).join(", ")}.`);
+}
+
+function parseVariable(text: string): readonly [name: string, value: string] {
+  const [, name, value] = /^([A-Z][A-Z0-9_]*)=(.+)$/s.exec(text) ?? [];
+  if (name === undefined || value === undefined)
+    throw usageError(`--set is ${JSON.stringify(text)}. It takes NAME=value, such as GATEHOUSE_SIGN_IN=oidc.`);
+  const isSecret = SIGN_IN_SECRETS.some((secret) => secret === name);
+  if (isSecret || /^GATEHOUSE_(?:[A-Z]+_KEY|SETUP_CODE)$/.test(name))
+    throw usageError(`${name} is a secret, and wrangler.jsonc is committed. Give it with --secrets-file.`);
+  return [name, value];
+}
+
+async function writeTypes(): Promise<void> {
+  await runTool("wrangler", ["types", "--include-runtime=false", "--strict-vars=false"]);
+}
+
 async function declareEnvironment(environment: string): Promise<void> {
   if (!/^[a-z][a-z0-9-]{0,30}$/.test(environment))
     throw new CliError(
       `--env is ${JSON.stringify(environment)}. It takes a name of lower-case letters, digits and hyphens.`,
     );
   await addEnvironment(environment);
-  await runTool("wrangler", ["types", "--include-runtime=false", "--strict-vars=false"]);
+  await writeTypes();
   say(`wrangler.jsonc: added the environment ${environment}, with its own databases.`);
 }
 
@@ -61,7 +93,7 @@ async function deploy(config: Gatehouse, options: DeployOptions): Promise<void> 
   const { context, given, origin } = await prepare(config, options);
   const { settings } = context;
   if (settings.variables["GATEHOUSE_URL"] !== origin) {
-    await writeUrl(settings, origin);
+    await writeVariables(settings.environment, { GATEHOUSE_URL: origin });
     say(`GATEHOUSE_URL: ${origin}; written to wrangler.jsonc.`);
   }
   await ensureStores(context);

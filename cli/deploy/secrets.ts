@@ -15,6 +15,7 @@ export type Secrets = Readonly<Record<string, string>>;
 
 export const SETUP_CODE = "GATEHOUSE_SETUP_CODE";
 export const TOKEN_KEY = "GATEHOUSE_TOKEN_KEY";
+const AUDIT_KEY = "GATEHOUSE_AUDIT_KEY";
 
 /** Letters and digits without those that look alike, because people copy the code by hand. */
 const CODE_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
@@ -28,12 +29,18 @@ const GENERATED: readonly {
   readonly generate: () => string;
 }[] = [
   { name: SETUP_CODE, isNeeded: () => true, generate: newCode },
+  { name: AUDIT_KEY, isNeeded: () => true, generate: newKey },
   {
     name: TOKEN_KEY,
     isNeeded: ({ policy }) => policy.sources.some(({ name }) => listMaskingTokenColumns(policy, name).length > 0),
-    generate: () => randomBytes(32).toString("hex"),
+    generate: newKey,
   },
 ];
+
+/** 256 random bits. */
+function newKey(): string {
+  return randomBytes(32).toString("hex");
+}
 
 /** 125 random bits. */
 function newCode(): string {

@@ -206,9 +206,12 @@ export async function writeId({ environment }: DeploySettings, store: Binding, i
   await patch(inEnvironment(environment, { [store.kind === "d1" ? "d1_databases" : "kv_namespaces"]: list }));
 }
 
-/** Writes GATEHOUSE_URL. */
-export async function writeUrl({ environment }: DeploySettings, url: string): Promise<void> {
-  await patch(inEnvironment(environment, { vars: { GATEHOUSE_URL: url } }));
+/** Writes variables of an environment, such as GATEHOUSE_URL; others stay as they are. */
+export async function writeVariables(
+  environment: string | undefined,
+  variables: Readonly<Record<string, string>>,
+): Promise<void> {
+  await patch(inEnvironment(environment, { vars: variables }));
 }
 
 function inEnvironment(environment: string | undefined, part: object): object {

@@ -104,3 +104,8 @@ function isOfMachine(error: unknown): boolean {
 function isOfWrangler(error: unknown): boolean {
   return error instanceof Error && ["UserError", "ParseError", "ConfigError"].includes(error.name);
 }
+
+/** Collects the values of an option that may be given several times. */
+export function collect(value: string, values: readonly string[]): readonly string[] {
+  return [...values, value];
+}

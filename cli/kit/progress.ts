@@ -14,8 +14,10 @@ export interface Progress {
 interface ProgressOptions {
   /** What is done to the rows, such as `Loading`. */
   readonly verb: string;
-  /** All rows. */
-  readonly total: number;
+  /** All rows; null when they are not counted before. */
+  readonly total: number | null;
+  /** What is counted; `rows` unless given. */
+  readonly unit?: string;
   /** Rows that an earlier run has done. */
   readonly done?: number;
   readonly stream?: NodeJS.WriteStream;
@@ -33,6 +35,7 @@ const ETA_UPDATES = 100;
 export function createProgress({
   verb,
   total,
+  unit = "rows",
   done = 0,
   stream = process.stderr,
   startAfterMs = START_AFTER_MS,
@@ -40,7 +43,7 @@ export function createProgress({
   const bar = new SingleBar({
     // The names of tables come from files, and could act on the terminal.
     format: (_options: unknown, params: Params, { table = "" }: { readonly table?: string }) =>
-      describeProgress(`${verb} ${escapeInvisible(table)}`, params),
+      describeProgress(`${verb} ${escapeInvisible(table)}`, total === null ? { ...params, total } : params, unit),
     stream,
     fps: FRAMES_PER_SECOND,
     etaBuffer: ETA_UPDATES,
@@ -54,7 +57,7 @@ export function createProgress({
   return {
     add: (table, rows) => {
       if (!isStarted && performance.now() - createdMs >= startAfterMs) {
-        bar.start(total, count, { table });
+        bar.start(total ?? 0, count, { table });
         isStarted = true;
       }
       count += rows;
@@ -65,9 +68,15 @@ export function createProgress({
   };
 }
 
+/** How far the work is. */
+interface Position extends Pick<Params, "value" | "eta"> {
+  readonly total: number | null;
+}
+
 /** Writes progress in words: `Loading orders: 20,000 of 80,000 rows, about 1 min left`. `eta` is in seconds. */
-export function describeProgress(what: string, { value, total, eta }: Pick<Params, "value" | "total" | "eta">): string {
-  const count = `${what}: ${value.toLocaleString("en")} of ${total.toLocaleString("en")} rows`;
-  if (value >= total || !Number.isFinite(eta) || eta <= 0) return count;
+export function describeProgress(what: string, { value, total, eta }: Position, unit = "rows"): string {
+  const of = total === null ? "" : ` of ${total.toLocaleString("en")}`;
+  const count = `${what}: ${value.toLocaleString("en")}${of} ${unit}`;
+  if (total === null || value >= total || !Number.isFinite(eta) || eta <= 0) return count;
   return `${count}, about ${eta < 60 ? `${Math.ceil(eta)} s` : `${Math.ceil(eta / 60)} min`} left`;
 }

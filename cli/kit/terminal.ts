@@ -1,5 +1,7 @@
 // Prints the output of commands. It contains names chosen by other parties (users, clients, files, a server that the doctor examines),
 // and an escape sequence in a name could rewrite the operator's terminal, so every command prints through this module.
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { inspect, styleText } from "node:util";
 import { AppError } from "../../src/errors.ts";
 import { describeError, escapeInvisible } from "../../src/lib/visible-text.ts";
@@ -26,8 +28,22 @@ export function printHelp(text: string): void {
 
 /** Prints JSON that holds ASCII only: other characters are escaped as JSON does it, so that none acts on a terminal. */
 export function printJson(data: unknown): void {
-  const text = JSON.stringify(data, null, 2);
-  console.log(text.replaceAll(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`));
+  console.log(escapeJson(JSON.stringify(data, null, 2)));
+}
+
+/** Escapes what is not ASCII in JSON, as JSON does it. */
+export function escapeJson(json: string): string {
+  return json.replaceAll(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+/** Prints a long output piece by piece, as fast as it is read. The pieces must be escaped. Ends early when the reader is gone. */
+export async function printPieces(pieces: AsyncIterable<string>): Promise<void> {
+  try {
+    await pipeline(Readable.from(pieces), process.stdout, { end: false });
+  } catch (error) {
+    // The reader has what it wanted, as in `… | head`.
+    if (!(error instanceof Error && "code" in error && error.code === "EPIPE")) throw error;
+  }
 }
 
 /** Prints a line of the server's log; errors in red to standard error. */

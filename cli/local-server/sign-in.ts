@@ -64,7 +64,7 @@ export function requireServable(variables: Readonly<Record<string, string>>): vo
 export function requireSignIn(variables: Readonly<Record<string, string>>, secrets: readonly string[]): SignInSettings {
   if (["", "none"].includes(variables["GATEHOUSE_SIGN_IN"] ?? ""))
     throw new CliError(
-      'No sign-in method is set, so users could not sign in: set GATEHOUSE_SIGN_IN under "vars" in wrangler.jsonc (docs/identity-providers.md).',
+      'No sign-in method is set, so users could not sign in: set GATEHOUSE_SIGN_IN under "vars" in wrangler.jsonc, or deploy with --set GATEHOUSE_SIGN_IN=oidc (docs/identity-providers.md).',
     );
   requireServable(variables);
   const set = SIGN_IN_SECRETS.filter((name) => secrets.includes(name));

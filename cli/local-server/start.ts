@@ -67,7 +67,8 @@ export async function serveLocally(isSampleWanted: boolean): Promise<void> {
   const variables = {
     ...signIn,
     [CLIENT_DOCUMENTS_VARIABLE]: clientDocuments.isOn ? "on" : "off",
-    GATEHOUSE_TOKEN_KEY: localTokenKey(stateDir),
+    GATEHOUSE_TOKEN_KEY: readLocalKey(stateDir, "token-key"),
+    GATEHOUSE_AUDIT_KEY: readLocalKey(stateDir, "audit-key"),
   };
   const origin = originOf(port);
   const supervisor = await superviseServer({
@@ -112,9 +113,9 @@ async function runUpkeep(work: () => Promise<void>): Promise<void> {
   }
 }
 
-/** Reads this machine's key for masking tokens, and creates it on the first start. Local databases contain masking tokens of this key. */
-function localTokenKey(stateDir: string): string {
-  const file = path.join(stateDir, "token-key");
+/** Reads a key of this machine, and creates it on the first start: local data holds masking tokens and signatures of these keys. */
+function readLocalKey(stateDir: string, name: "token-key" | "audit-key"): string {
+  const file = path.join(stateDir, name);
   if (!existsSync(file)) {
     writeFileSync(`${file}.new`, randomBytes(32).toString("hex"), { mode: PRIVATE_FILE });
     renameSync(`${file}.new`, file);

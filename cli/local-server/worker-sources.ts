@@ -1,4 +1,5 @@
 // Opens the sources of a policy over this machine's databases, with the Worker's own modules, for commands that decide or explain reads.
+import { waitForTurn } from "./waiting-database.ts";
 import type { Miniflare } from "miniflare";
 import type { Gatehouse } from "../../src/config/define-gatehouse.ts";
 import type { SourceDeclaration } from "../../src/policy/model.ts";
@@ -22,7 +23,7 @@ export async function openWorkerSources(
   ];
   const modules = await import("../../src/app/open-sources.ts");
   const bindings = Object.fromEntries(await Promise.all(policy.sources.map(open)));
-  const database = await storage.getD1Database("GATEHOUSE_DB");
+  const database = waitForTurn(await storage.getD1Database("GATEHOUSE_DB"));
   return modules.openSources(policy, bindings, {
     ...options,
     waitUntil: () => undefined,

@@ -9,8 +9,9 @@ import {
   requireAttributes,
   requireRole,
 } from "../../src/policy/member-input.ts";
+import { describeRemainingAccess } from "../../src/policy/remaining-access.ts";
 import type { ListedMember } from "../../src/members/member-row.ts";
-import { addRole, removeMember, removeRole, setAttributes } from "../../src/members/member-statements.ts";
+import { addRole, removeRole, setAttributes } from "../../src/members/member-statements.ts";
 import type { ChangeAuthor } from "../../src/members/member-statements.ts";
 import { parseEmailArgument } from "../kit/email-argument.ts";
 import { parseAttribute } from "./attribute-argument.ts";
@@ -70,53 +71,52 @@ export async function setMemberAttributes(
   return [await stateLine(database, email), ...warnings, ...(overridden.length === names.length ? [] : [effect])];
 }
 
-/** Removes a role, or the whole row without a role. A role that the policy no longer has can still be removed. */
-export async function removeMemberRole(database: OwnDatabase, text: string, role?: string): Promise<readonly string[]> {
+/** Removes a role. A role that the policy no longer has can still be removed. */
+export async function removeMemberRole(database: OwnDatabase, text: string, role: string): Promise<readonly string[]> {
   const email = await storedSpelling(database, text);
   const before = await findMember(database, email);
-  const declared = declaredLines(database.config.policy, email, role);
-  if (before === undefined || !holds(before, role)) {
-    const reason =
-      role === undefined ? "is not in the members table" : `does not have the role ${role} in the members table`;
-    return [`${describeAddress(email)} ${reason}, so nothing was changed.`, ...declared];
-  }
-  await database.members.applyChange(role === undefined ? removeMember(email, now()) : removeRole(email, role, now()));
-  const removed = role === undefined ? "All roles and attributes in the members table were" : `The role ${role} was`;
-  return [await stateLine(database, email), `${removed} removed.`, ...declared, await database.tell()];
+  const remaining = await listRemainingAccess(database, email, role);
+  if (before === undefined || !holds(before, role))
+    return [
+      `${describeAddress(email)} does not have the role ${role} in the members table, so nothing was changed.`,
+      ...remaining,
+    ];
+  await database.members.applyChange(removeRole(email, role, now()));
+  return [await stateLine(database, email), `The role ${role} was removed.`, ...remaining, await database.tell()];
 }
 
 const now = (): ChangeAuthor => ({ by: OPERATOR, nowMs: Date.now() });
 
 /** Whether the row has the role. An unreadable entry grants nothing, but can be removed. */
-function holds({ roles, unreadable }: ListedMember, role: string | undefined): boolean {
-  return role === undefined || roles.some((held) => held.role === role) || unreadable.includes(`the role ${role}`);
+function holds({ roles, unreadable }: ListedMember, role: string): boolean {
+  return roles.some((held) => held.role === role) || unreadable.includes(`the role ${role}`);
 }
 
-/** Warns about roles and attributes that the policy file still gives after a removal here. */
-function declaredLines({ members }: Policy, email: string, role: string | undefined): readonly string[] {
-  const declared = members.find((member) => member.email === email);
-  const roles = (declared?.roles ?? []).filter((held) => role === undefined || held === role);
-  const attributes = role === undefined ? Object.keys(declared?.attributes ?? {}) : [];
-  const given = [...roles.map((name) => `the role ${name}`), ...attributes.map((name) => `the attribute ${name}`)];
-  if (given.length === 0) return [];
-  return [`warning: The policy file still gives ${email} ${given.join(", ")}. Remove that in the policy file.`];
+/** Warns about what the policy file and groups still give after a removal here. */
+export async function listRemainingAccess(
+  { config, members }: OwnDatabase,
+  email: string,
+  role?: string,
+): Promise<readonly string[]> {
+  const groups = (await members.listSubjects(email)).flatMap((subject) => subject.groups);
+  return describeRemainingAccess(config.policy, { email, groups, role }).map((text) => `warning: ${text}`);
 }
 
 /** Finds the row in exactly this spelling. A row without roles and attributes is one that was removed. */
-async function findMember({ members }: OwnDatabase, email: string): Promise<ListedMember | undefined> {
+export async function findMember({ members }: OwnDatabase, email: string): Promise<ListedMember | undefined> {
   const member = await members.find(email);
   if (member === undefined) return undefined;
   const isEmpty = [member.roles, member.unreadable, Object.keys(member.attributes)].every(({ length }) => length === 0);
   return isEmpty ? undefined : member;
 }
 
-async function stateLine(database: OwnDatabase, email: string): Promise<string> {
+export async function stateLine(database: OwnDatabase, email: string): Promise<string> {
   const member = await findMember(database, email);
   return member === undefined ? `${describeAddress(email)} is not in the members table.` : describeMember(member);
 }
 
 /** The address to remove: a stored row's exact spelling even if it matches no user, otherwise the normalised address. */
-async function storedSpelling(database: OwnDatabase, text: string): Promise<string> {
+export async function storedSpelling(database: OwnDatabase, text: string): Promise<string> {
   const address = parseEmailAddress(text);
   if (address === text) return address;
   const stored = await findMember(database, text);

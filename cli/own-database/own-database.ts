@@ -6,15 +6,22 @@ import type { Miniflare } from "miniflare";
 import { unstable_readConfig } from "wrangler";
 import sampleConfig from "../../sample/gatehouse.config.ts";
 import { DatabaseLayoutError, requireDatabaseLayout } from "../../src/app/database-layout-store.ts";
+import { openAuditHeadStore } from "../../src/audit/audit-head-store.ts";
+import type { AuditHeadStore } from "../../src/audit/audit-head-store.ts";
+import { openAuditRecordStore } from "../../src/audit/audit-record-store.ts";
+import type { AuditRecordStore } from "../../src/audit/audit-record-store.ts";
 import type { Gatehouse } from "../../src/config/define-gatehouse.ts";
 import { openMemberStore } from "../../src/members/member-store.ts";
 import type { MemberStore } from "../../src/members/member-store.ts";
+import { openRemovalStore } from "../../src/members/removal-store.ts";
+import type { RemovalStore } from "../../src/members/removal-store.ts";
 import { openSetupStore } from "../../src/members/setup-store.ts";
 import type { SetupStore } from "../../src/members/setup-store.ts";
 import { openPatStore } from "../../src/personal-access-tokens/pat-store.ts";
 import type { PatStore } from "../../src/personal-access-tokens/pat-store.ts";
 import { openAccountDatabase } from "../cloudflare-api/account.ts";
 import { CliError, usageError } from "../kit/cli-error.ts";
+import { waitForTurn } from "../local-server/waiting-database.ts";
 import { notedPort, openStorage, originOf } from "../local-server/local.ts";
 import { loadOwnConfig } from "../project/policy-file.ts";
 import { requireStateFolder } from "../project/state-folder.ts";
@@ -33,10 +40,13 @@ export interface DatabaseChoice {
 export interface OwnDatabase {
   readonly config: Gatehouse;
   readonly members: MemberStore;
+  readonly removals: RemovalStore;
   readonly pats: PatStore;
   readonly setup: SetupStore;
+  readonly auditRecords: AuditRecordStore;
+  readonly auditHeads: AuditHeadStore;
   /** Asks the deployment to propagate stored changes. Returns a sentence that says when they take effect. */
-  tell(): Promise<string>;
+  readonly tell: () => Promise<string>;
 }
 
 /** The author recorded for changes by commands: anyone with access to the database. */
@@ -84,7 +94,7 @@ export async function withLocalDatabases<T>(
   const stateDir = requireStateFolder();
   const storage = await openStorage(bound.configPath, stateDir, { environment: env });
   try {
-    const database = await storage.getD1Database("GATEHOUSE_DB");
+    const database = waitForTurn(await storage.getD1Database("GATEHOUSE_DB"));
     const url = originOf(notedPort(stateDir));
     const own = await openStores(database, bound.config, async () => propagateChanges(url, false));
     return await work({ own, storage });
@@ -123,8 +133,11 @@ async function openStores(database: D1Database, config: Gatehouse, tell: OwnData
   return {
     config,
     members: openMemberStore(database),
+    removals: openRemovalStore(database),
     pats: openPatStore(database),
     setup: openSetupStore(database),
+    auditRecords: openAuditRecordStore(database),
+    auditHeads: openAuditHeadStore(database),
     tell,
   };
 }

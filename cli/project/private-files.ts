@@ -8,7 +8,7 @@ const GROUP_AND_OTHERS = 0o077;
 export const PRIVATE_FILE = 0o600;
 
 /** Entries of local state in its folder. GATEHOUSE_STATE may name a folder with other files, which keep their modes and are not deleted. */
-const STATE_ENTRIES = ["v3", "pid", "port", "token-key", "sample-loaded", "refused-statements.json"];
+const STATE_ENTRIES = ["v3", "pid", "port", "token-key", "audit-key", "sample-loaded", "refused-statements.json"];
 
 /** Makes every file that this process and its child processes create from now on private. */
 export function keepFilesPrivate(): void {

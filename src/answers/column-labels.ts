@@ -17,6 +17,8 @@ export interface ColumnLabels {
 
 /** The labels of a result. */
 export interface ReadLabels {
+  /** The columns that the statement reads, by table. */
+  readonly reads: ReadonlyMap<string, ReadonlySet<string>>;
   /** How exact the masked columns are that the statement compares, sorts or computes with. */
   readonly inexact: readonly string[];
   /** The labels of everything that the statement reads. */
@@ -66,6 +68,7 @@ export function labelRead(
   const names = all.inexact.length === 0 ? [] : readColumns.map(({ name }) => name);
   const computed = new Set(listComputedColumns(statement, names));
   return {
+    reads: shape.reads,
     inexact: [...new Set(readColumns.flatMap(({ name, labels }) => (computed.has(name) ? labels.inexact : [])))],
     all,
     columns: shape.columns.map(({ origin }) => (origin === null ? all : getLabels(origin.table, origin.column))),

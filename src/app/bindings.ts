@@ -7,6 +7,7 @@ import type { Gatehouse } from "../config/define-gatehouse.ts";
 import { createDefenceLog } from "../read/defence-log.ts";
 import { openSources } from "./open-sources.ts";
 import type { IndexOptions } from "./open-sources.ts";
+import { createPlatformSpans } from "./platform-spans.ts";
 import type { StatisticsOptions } from "./source-statistics.ts";
 import type { Source } from "../read/source.ts";
 import { parseMaskingTokenKey } from "../masking-tokens/masking-token-store.ts";
@@ -14,12 +15,15 @@ import type { MaskingTokenKey } from "../masking-tokens/masking-token-store.ts";
 import type { OnRefusal } from "../sql/defence-refusal.ts";
 import { createEnginePool } from "../sql/engine/pool.ts";
 import type { EnginePool } from "../sql/engine/pool.ts";
+import type { Spans } from "../lib/spans.ts";
+import { redactLogText } from "../lib/log-text.ts";
 import { describeError, escapeInvisible } from "../lib/visible-text.ts";
 
-/** What an isolate creates once for all environments: the pool of SQL engines, and the log of refusals by a defence. */
+/** What an isolate creates once for all environments: the pool of SQL engines, the log of refusals by a defence, and the spans. */
 export interface IsolateResources {
   readonly engines: EnginePool;
   readonly defenceLog: (source: string) => OnRefusal;
+  readonly spans: Spans;
 }
 
 /** Creates the resources of an isolate. */
@@ -27,6 +31,7 @@ export function createIsolateResources(): IsolateResources {
   return {
     engines: createEnginePool(),
     defenceLog: createDefenceLog({ log: logWarning, now: Date.now }),
+    spans: createPlatformSpans(),
   };
 }
 
@@ -37,7 +42,9 @@ export function openPolicySources(config: Gatehouse, env: Env, isolateResources:
     maxQuerySteps: limits.maxQuerySteps,
     maskingTokenKey: readMaskingTokenKey(env),
     log: logError,
-    ...isolateResources,
+    engines: isolateResources.engines,
+    defenceLog: isolateResources.defenceLog,
+    withSpan: isolateResources.spans.withSpan,
     waitUntil,
     index: buildIndexOptions(config, env),
   });
@@ -87,12 +94,16 @@ export function readHandover(env: Env): Handover {
 /** Logs each call, also in a deployment, so that operators see in Workers Logs who runs what, how long it takes and its result. */
 export const logCall = createCallLog(Date.now, (line) => console.log(escapeInvisible(line)));
 
-/** Logs a warning in one line. It may hold text of clients and identity providers, so characters that forge a line are escaped. */
+/**
+ * Logs a warning in one line. It may hold text of clients and identity providers, so characters that forge a line are escaped, and what may
+ * identify a user is removed.
+ */
 export function logWarning(message: string): void {
-  console.warn(escapeInvisible(message));
+  console.warn(escapeInvisible(redactLogText(message)));
 }
 
-/** Logs an error in one line, followed by the error and its stack. */
+/** Logs an error in one line, followed by the error and its stack, without what may identify a user. */
 export function logError(message: string, error?: unknown): void {
-  console.error(escapeInvisible(message), ...(error === undefined ? [] : [describeError(error)]));
+  const described = error === undefined ? [] : [describeError(error, redactLogText)];
+  console.error(escapeInvisible(redactLogText(message)), ...described);
 }

@@ -7,13 +7,21 @@ import type { GrantOptions } from "../oauth/grants/grant-object.ts";
 import { createGrantStore } from "../oauth/grants/grant-kv-store.ts";
 import type { Provider } from "../oauth/oauth-provider.ts";
 import type { Gatehouse } from "../config/define-gatehouse.ts";
+import { openAuditRecordStore } from "../audit/audit-record-store.ts";
 import { LedgerObject } from "../audit/ledger-object.ts";
 import type { LedgerOptions } from "../audit/ledger-object.ts";
+import { createRefusedRequests } from "../audit/refused-requests.ts";
+import type { RefusedRequests } from "../audit/refused-requests.ts";
+import { createRefusedRequestsStore } from "../audit/refused-requests-store.ts";
+import { getAddressPrefix } from "../oauth/client-network.ts";
 import { MemberRoleCache } from "../members/role-cache.ts";
 import { newId } from "../lib/ids.ts";
 import { memoizePerEnv } from "../lib/memoize-per-env.ts";
 import { withStrictTransport } from "../lib/strict-transport.ts";
+import { openAuditProof } from "./audit-proof.ts";
 import { createLayoutCheck } from "./database-layout-store.ts";
+import { HEALTH_PATH, createHealthCheck, createHealthResponse } from "./health.ts";
+import type { Health } from "./health.ts";
 import { createHandler, createProvider } from "./http.ts";
 import type { Hub } from "../mcp/subscriptions/hub.ts";
 import type { HubObject } from "../mcp/subscriptions/hub-object.ts";
@@ -51,6 +59,8 @@ import { WorkspaceObject } from "../results/workspace-object.ts";
 /** Timeouts and limits that clients expect, so operators cannot change them. */
 const RUNTIME_LIMITS = { streamAfterMs: 150, hibernateAfterMs: 3000, keepAliveMs: 15_000, maxQueuedEvents: 500 };
 
+const NOT_CONFIGURED = "this deployment is not configured";
+
 /** What the entry file of the Worker exports. */
 interface GatehouseWorker {
   readonly handler: {
@@ -79,7 +89,11 @@ export function createGatehouse(config: Gatehouse): GatehouseWorker {
     memoizePerEnv((env: Env) => buildRuntimeOptions(config, env, getServerDependencies(env))),
   );
   const getMemberServices = memoizePerEnv((env: Env) =>
-    openMemberServices(config, env, { hub: runtime.getHub(env), sources: getSources(env) }),
+    openMemberServices(config, env, {
+      hub: runtime.getHub(env),
+      sources: getSources(env),
+      spans: isolateResources.spans,
+    }),
   );
   const getProvider = memoizePerEnv((env: Env) => {
     const { gateway } = getServerDependencies(env);
@@ -96,17 +110,33 @@ export function createGatehouse(config: Gatehouse): GatehouseWorker {
       onError: (error) => logError("storage layout: GATEHOUSE_DB could not be read", error),
     }),
   );
-  const getHandler = memoizePerEnv((env: Env) => createHandler(config, env, getProvider(env)));
+  const getRefusedRequests = memoizePerEnv(openRefusedRequests);
+  const getHandler = memoizePerEnv((env: Env) => createHandler(config, env, getProvider(env), getRefusedRequests(env)));
+  const getHealthCheck = memoizePerEnv(openHealthCheck);
+  const findHealth = async (env: Env): Promise<Health> => {
+    try {
+      getHandler(env);
+    } catch (error) {
+      logError(NOT_CONFIGURED, error);
+      return "not_configured";
+    }
+    return getHealthCheck(env)();
+  };
   return {
     handler: {
       async fetch(request, env, context) {
         const refusal = refuseTarget(request);
-        if (refusal !== undefined) return refusal;
+        if (refusal !== undefined) {
+          getRefusedRequests(env).count("invalid_target", getAddressPrefix(request.headers));
+          return refusal;
+        }
+        if (new URL(request.url).pathname === HEALTH_PATH)
+          return withStrictTransport(request, createHealthResponse(request, await findHealth(env)));
         let handle;
         try {
           handle = getHandler(env);
         } catch (error) {
-          logError("this deployment is not configured", error);
+          logError(NOT_CONFIGURED, error);
           return withStrictTransport(request, await notConfiguredPage());
         }
         try {
@@ -123,7 +153,9 @@ export function createGatehouse(config: Gatehouse): GatehouseWorker {
           getMemberServices(env).runUpkeep(),
           maintainMaskingTokens(config.policy, env, readMaskingTokenKey(env)),
           reindexSources(config.policy, env, buildIndexOptions(config, env)),
+          openAuditProof(env).runUpkeep(),
           maintainStatistics(config.policy, env, buildStatisticsOptions(config, env)),
+          createRefusedRequestsStore(env.GATEHOUSE_DB).purge(Date.now()),
         ]);
       },
     },
@@ -151,11 +183,30 @@ export function createGatehouse(config: Gatehouse): GatehouseWorker {
   };
 }
 
+function openRefusedRequests(env: Env): RefusedRequests {
+  return createRefusedRequests({
+    store: createRefusedRequestsStore(env.GATEHOUSE_DB),
+    now: Date.now,
+    waitUntil,
+    onError: (error) => logError("counts of refused requests could not be written", error),
+  });
+}
+
+function openHealthCheck(env: Env): () => Promise<Health> {
+  return createHealthCheck({
+    database: env.GATEHOUSE_DB,
+    now: Date.now,
+    waitUntil,
+    onError: (error) => logError("health: GATEHOUSE_DB cannot be used", error),
+  });
+}
+
 function buildLedgerOptions({ limits }: Gatehouse, env: Env, { members, roleChanges }: MemberServices): LedgerOptions {
   return {
     limits,
     soleProcessStartedMs: readHandover(env).startedMs,
     openRoleCache: (sql, now) => new MemberRoleCache({ sql, directory: members, now }),
+    recordStore: openAuditRecordStore(env.GATEHOUSE_DB),
     readLastResultNumber: async (subjectId) => openWorkspaces(env)(subjectId).readLastNumber(),
     onMemberChanged: async (identity, record) => roleChanges.refreshListeners(identity, record),
     onError: (error) => logError("ledger", error),
@@ -199,9 +250,9 @@ function buildRuntimeOptions(config: Gatehouse, env: Env, dependencies: ToolDepe
 function buildServerDependencies(
   config: Gatehouse,
   env: Env,
-  { sources, engines, defenceLog }: IsolateResources & { readonly sources: readonly Source[] },
+  { sources, engines, defenceLog, spans }: IsolateResources & { readonly sources: readonly Source[] },
 ): ToolDependencies {
-  const { policy, organisation, limits } = config;
+  const { policy, organisation, limits, audit } = config;
   const openLedger = openLedgers(env);
   const logDefect = (id: string, error: unknown): void => logError(`internal error ${id}`, error);
   return {
@@ -210,10 +261,12 @@ function buildServerDependencies(
       sources,
       organisation,
       limits,
+      audit,
       openLedger,
       openWorkspace: openWorkspaces(env),
       schemaSandbox: createSchemaSandbox(engines),
       defenceLog,
+      ...spans,
       newId,
       onSubject: openSetupCloser(config, env),
       waitUntil,

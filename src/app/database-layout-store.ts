@@ -75,7 +75,7 @@ function requireKnown(layout: StoredLayout): void {
 }
 
 /** Rejects when the work takes longer than the deadline. */
-async function withDeadline<T>(work: Promise<T>): Promise<T> {
+export async function withDeadline<T>(work: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const deadline = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => reject(new Error(`the database did not answer within ${DEADLINE_MS} ms`)), DEADLINE_MS);

@@ -9,6 +9,7 @@ import type { Provider, VerifiedAccessToken } from "../oauth/oauth-provider.ts";
 import { createSignIn } from "../sign-in/create-sign-in.ts";
 import { RETRY_AFTER_SECONDS, createRateLimits } from "../oauth/rate-limits.tsx";
 import type { RateLimits } from "../oauth/rate-limits.tsx";
+import { getAddressPrefix } from "../oauth/client-network.ts";
 import { createAccessTokenCache } from "../oauth/access-token-cache.ts";
 import { createTokenExchange } from "../oauth/token-callback.ts";
 import { parseClientDocuments, parseSignIn } from "../sign-in/sign-in-settings.ts";
@@ -24,6 +25,8 @@ import type { McpEndpoint } from "../mcp/endpoint.ts";
 import { RPC, rpcError } from "../mcp/wire/json-rpc.ts";
 import { logError, logWarning } from "./bindings.ts";
 import type { MemberServices } from "./members.ts";
+import { findRateLimitCause, findRefusalCause } from "./refusals.ts";
+import type { RefusalCause, RefusedRequests } from "../audit/refused-requests.ts";
 import { buildAuthInfo } from "../server/kit/caller.ts";
 import { createBrowserSessionStore } from "../sign-in/browser-session-store.ts";
 import { createPages, wrongHostPage } from "../pages/page-routes.tsx";
@@ -115,28 +118,47 @@ export function createProvider(
   });
 }
 
-/** Creates the request handler: it checks host, Origin and rate limits, then calls the provider. */
-export function createHandler(config: Gatehouse, env: Env, provider: Provider<Env>) {
+/** Creates the request handler: it checks host, Origin and rate limits, calls the provider, and counts what is refused before sign-in. */
+export function createHandler(config: Gatehouse, env: Env, provider: Provider<Env>, refusedRequests: RefusedRequests) {
   const { origin, resource } = parseEnv(env);
   const { host, pathname: mcpPath } = new URL(resource);
   const allowedOrigins = [origin, ...config.allowedOrigins];
   const rateLimits = openRateLimits(origin, env);
-  return async (receivedRequest: Request, context: ExecutionContext): Promise<Response> => {
-    const request = normalizeEndpointPath(receivedRequest, mcpPath);
+  const refuse = (request: Request, cause: RefusalCause, response: Response): Response => {
+    refusedRequests.count(cause, getAddressPrefix(request.headers));
+    return response;
+  };
+  const serve = async (request: Request, context: ExecutionContext): Promise<Response> => {
     const serveProvider = async (servedRequest: Request): Promise<Response> =>
       provider.fetch(servedRequest, env, context, env.GRANT);
     const url = new URL(request.url);
     const isMcp = url.pathname === mcpPath || url.pathname.startsWith(`${mcpPath}/`);
     const isMisaddressed = isWrongEndpoint(request);
-    if (!isMcp && url.host !== host) return wrongHostPage(origin);
-    const refusal =
-      isMcp || isMisaddressed
-        ? (refuseHost(request, host) ?? refuseOrigin(request, allowedOrigins))
-        : await rateLimits.refuseByNetwork(request);
-    if (refusal !== undefined) return refusal;
+    if (!isMcp && url.host !== host) return refuse(request, "wrong_host", await wrongHostPage(origin));
+    if (isMcp || isMisaddressed) {
+      const wrongHost = refuseHost(request, host);
+      if (wrongHost !== undefined) return refuse(request, "wrong_host", wrongHost);
+      const wrongOrigin = refuseOrigin(request, allowedOrigins);
+      if (wrongOrigin !== undefined) return refuse(request, "wrong_origin", wrongOrigin);
+    } else {
+      const tooMany = await rateLimits.refuseByNetwork(request);
+      if (tooMany !== undefined) return refuse(request, findRateLimitCause(request), tooMany);
+    }
     // The provider library matches the endpoint by prefix, so paths below it are refused here.
-    if (isMcp && url.pathname !== mcpPath) return rpcError(404, RPC.server, `The endpoint is ${mcpPath}.`);
-    return isMisaddressed ? createEndpointHint(request, resource, serveProvider) : serveProvider(request);
+    if (isMcp && url.pathname !== mcpPath)
+      return refuse(request, "wrong_path", rpcError(404, RPC.server, `The endpoint is ${mcpPath}.`));
+    if (isMisaddressed) {
+      const hint = await createEndpointHint(request, resource, serveProvider);
+      return hint.ok ? hint : refuse(request, "wrong_path", hint);
+    }
+    const response = await serveProvider(request);
+    const cause = findRefusalCause(request, response, mcpPath);
+    return cause === undefined ? response : refuse(request, cause, response);
+  };
+  return async (request: Request, context: ExecutionContext): Promise<Response> => {
+    const response = await serve(normalizeEndpointPath(request, mcpPath), context);
+    refusedRequests.flushIfDue();
+    return response;
   };
 }
 

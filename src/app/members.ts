@@ -1,8 +1,12 @@
 // The members part of the composition root: members, personal access tokens, setup, and their options for the pages and the API. Built
 // once per environment; it holds no state of a request or user.
 import { waitUntil } from "cloudflare:workers";
+import { openAuditProof } from "./audit-proof.ts";
 import { withCallLog } from "../audit/call-log.ts";
 import { createMemberAdministration } from "../members/member-administration.ts";
+import { createMemberRemovals } from "../members/member-removal.ts";
+import { openRemovalStore } from "../members/removal-store.ts";
+import type { RemovalStore } from "../members/removal-store.ts";
 import { createReadCheck } from "../gateway/visible-datasets.ts";
 import { reportMemberProblems } from "../members/member-report.ts";
 import { createPatOperations } from "../personal-access-tokens/pat-operations.ts";
@@ -22,7 +26,8 @@ import type { Outcome } from "../audit/audit-record.ts";
 import { derivePatSubjectId } from "../personal-access-tokens/pat-text.ts";
 import type { Identity } from "../lib/identity.ts";
 import { newId } from "../lib/ids.ts";
-import { openLedgers, logCall, logError } from "./bindings.ts";
+import type { Spans } from "../lib/spans.ts";
+import { openLedgers, openWorkspaces, logCall, logError } from "./bindings.ts";
 import { resolveSubject } from "../policy/evaluate.ts";
 import { NO_MEMBER_RECORD } from "../policy/model.ts";
 import type { Source } from "../read/source.ts";
@@ -42,7 +47,10 @@ export interface MemberServices {
   readonly accounts: SampleAccounts;
   readonly roleChanges: RoleChanges;
   readonly checkPat: PatCheck;
-  /** Closes setup for good when a user who signs in has an administering role from the policy file or a group. */
+  /**
+   * Registers a user who signs in, so that a removal finds the sign-in although it was never used. Closes setup for good when the user
+   * has an administering role from the policy file or a group. Never throws.
+   */
   readonly onSignedIn: (identity: Identity) => Promise<void>;
   /** Ends the personal access tokens of a user whose account has ended, then the sessions that use them. */
   endPats(subjectId: string): Promise<void>;
@@ -50,7 +58,7 @@ export interface MemberServices {
   buildPageOptions(): Omit<ApiOptions & SetupPageOptions, "sessions" | "origin"> & {
     readonly connections: Connections;
   };
-  /** Propagates pending changes, deletes personal access tokens that ended long ago, and logs problems of the members table. */
+  /** Propagates pending changes and removals, deletes what has been kept long enough, and logs problems of the members table. */
   runUpkeep(): Promise<void>;
 }
 
@@ -58,10 +66,13 @@ export interface MemberServices {
 interface MemberServicesDependencies {
   readonly hub: Hub;
   readonly sources: readonly Source[];
+  readonly spans: Spans;
 }
 
 /** How long a personal access token is listed after its end. */
 const ENDED_PAT_RETENTION_MS = 90 * 86_400_000;
+/** Much longer than a command waits for what it has asked to be looked up. */
+const LOOK_RETENTION_MS = 3_600_000;
 
 /** Opens the services for members. */
 export function openMemberServices(
@@ -73,11 +84,25 @@ export function openMemberServices(
   const members = openMemberStore(env.GATEHOUSE_DB);
   const pats = openPatStore(env.GATEHOUSE_DB);
   const closeSetup = openSetupCloser(config, env);
-  const audited = createWithAudit({ policy, openLedger: openLedgers(env), newId, onSubject: closeSetup, waitUntil });
-  const withAudit = withCallLog(audited, { logCall, newId, waitUntil });
-  const roleChanges = openRoleChanges(config, env, dependencies, { members, pats });
+  const { spans } = dependencies;
+  const recording = { ...spans, openLedger: openLedgers(env), newId, waitUntil };
+  const audited = createWithAudit({ ...recording, policy, onSubject: closeSetup });
+  const withAudit = withCallLog(audited, { ...recording, logCall });
+  const removals = openRemovalStore(env.GATEHOUSE_DB);
+  const roleChanges = openRoleChanges(config, env, dependencies, { members, pats, removals });
   const onError = (error: unknown): void => logError("people", error);
-  const shared = { withAudit, policy, organisation, members, pats, roleChanges, onError, newId, now: Date.now };
+  const shared = {
+    withAudit,
+    policy,
+    organisation,
+    members,
+    pats,
+    removals,
+    roleChanges,
+    onError,
+    newId,
+    now: Date.now,
+  };
   return {
     members,
     accounts: {
@@ -92,7 +117,12 @@ export function openMemberServices(
       waitUntil,
       recordRefusal: async (pat, reason) => recordRefusal(env, pats, pat, reason),
     }),
-    onSignedIn: async (identity) => closeSetup(resolveSubject(policy, identity, NO_MEMBER_RECORD)),
+    async onSignedIn(identity) {
+      await closeSetup(resolveSubject(policy, identity, NO_MEMBER_RECORD));
+      // The first call registers the user too, and is refused while the table is not available.
+      const { subjectId, email, groups } = identity;
+      await members.registerSignIn({ subjectId, email, groups, seenMs: Date.now() }).catch(onError);
+    },
     async endPats(subjectId) {
       await pats.revokeAll(subjectId, "account ended", Date.now());
       // The upkeep propagates again what fails here.
@@ -107,12 +137,14 @@ export function openMemberServices(
         code: parseSetupCode(Reflect.get(env, "GATEHOUSE_SETUP_CODE")),
       }),
       roleChanges,
+      answerHeadRequests: async () => openAuditProof(env).answerRequests(),
       connections: createConnections(env.GRANT),
       reporter: { newId, logDefect: (id, error) => logError(`internal error ${id}`, error) },
     }),
     async runUpkeep() {
       await roleChanges.propagate();
       await pats.purge(Date.now() - ENDED_PAT_RETENTION_MS);
+      await removals.purgeLooks(Date.now() - LOOK_RETENTION_MS);
       await reportMemberProblems({ policy, members, log: logError });
     },
   };
@@ -127,11 +159,26 @@ export function openSetupCloser({ policy }: Gatehouse, env: Env): SetupCloser {
 function openRoleChanges(
   config: Gatehouse,
   env: Env,
-  { hub, sources }: MemberServicesDependencies,
-  stores: { readonly members: MemberStore; readonly pats: PatStore },
+  { hub, sources }: Omit<MemberServicesDependencies, "spans">,
+  {
+    members,
+    pats,
+    removals,
+  }: { readonly members: MemberStore; readonly pats: PatStore; readonly removals: RemovalStore },
 ): RoleChanges {
-  return createRoleChanges({
-    ...stores,
+  const memberRemovals = createMemberRemovals({
+    removals,
+    members,
+    pats,
+    connections: createConnections(env.GRANT),
+    sessions: hub,
+    openLedger: openLedgers(env),
+    openWorkspace: openWorkspaces(env),
+    now: Date.now,
+  });
+  const roleChanges = createRoleChanges({
+    members,
+    pats,
     policy: config.policy,
     mayRead: (subject) => createReadCheck(config.policy, sources, subject),
     openLedger: openLedgers(env),
@@ -142,6 +189,15 @@ function openRoleChanges(
     },
     now: Date.now,
   });
+  return {
+    ...roleChanges,
+    async propagate() {
+      const [removed] = await Promise.allSettled([memberRemovals.carryOut()]);
+      // Second: it also ends the sessions of a removed member's personal access tokens, which the removal counts.
+      await roleChanges.propagate();
+      if (removed.status === "rejected") throw removed.reason;
+    },
+  };
 }
 
 const REFUSED_OUTCOME: Outcome = { ...INTERRUPTED_OUTCOME, result: "failed", code: "not_signed_in" };

@@ -1,5 +1,7 @@
 // Opens the sources that the policy declares, and runs their upkeep: document index and masking tokens. A binding that is missing or has
 // the wrong kind fails here with its name.
+import { NO_SPANS } from "../lib/spans.ts";
+import type { WithSpan } from "../lib/spans.ts";
 import type { Policy, SourceDeclaration, TableDataset } from "../policy/model.ts";
 import { listConditionColumns, listRowExpressions } from "../policy/conditions.ts";
 import { listMaskingTokenColumns } from "../masking-tokens/masking-token-columns.ts";
@@ -39,6 +41,8 @@ interface SourceOptions {
   readonly index: IndexOptions;
   /** Records reads of D1 sources, and has the database explain their statements in place of running them. */
   readonly trace?: ReadTrace | undefined;
+  /** Records reads of D1 sources in the platform's trace. */
+  readonly withSpan?: WithSpan;
 }
 
 /** Where the document index is stored, and how often it is updated. */
@@ -59,6 +63,7 @@ export function openSources(
     waitUntil,
     index,
     trace,
+    withSpan = NO_SPANS.withSpan,
   }: SourceOptions,
 ): readonly Source[] {
   return policy.sources.map((declaration): Source => {
@@ -80,6 +85,7 @@ export function openSources(
         maxSteps: maxQuerySteps,
         onRefusal: defenceLog?.(declaration.name),
         trace,
+        spans: { source: declaration.name, withSpan },
       });
       if (trace === undefined)
         return createD1Source(declaration, tables, database, schemaCache, middleware, maskingTokens);

@@ -2,6 +2,7 @@
 // the ledger. A record never contains a value that a source returned.
 import type { ErrorCode } from "../errors.ts";
 import type { AccessGrant, Identity } from "../lib/identity.ts";
+import type { BudgetState } from "./budget-limits.ts";
 import type { MemberRecord } from "../policy/model.ts";
 
 /** The part of an audit record that is known when the call begins. */
@@ -15,8 +16,19 @@ export interface Attempt {
   readonly clientId: string;
   /** The operation: `query`, `fetch`, `list resources`, … */
   readonly operation: string;
-  /** The request as the user wrote it (SQL, a search text, an id), truncated when it is long. Bound values are not stored. */
+  /**
+   * The request as the user wrote it (SQL, a search text, an id), truncated when it is long. Bound values are not stored, and
+   * literals of SQL only when the policy file asks for it.
+   */
   readonly asked: string;
+  /** What the request names: a source, a dataset, an id or a URI. Absent when it names nothing. */
+  readonly resource?: string;
+  /** The protocol era of the client. Absent for the server's own pages and for events without a request. */
+  readonly era?: "2025" | "2026";
+  /** A digest of the session's id. Absent without a session. */
+  readonly session?: string;
+  /** The id of the platform's trace of the call. Absent where it keeps none. */
+  readonly trace?: string;
 }
 
 /** The part of an audit record that is known when the call ends. */
@@ -32,12 +44,16 @@ export interface Outcome {
   readonly rules: readonly string[];
   /** What was requested and denied, as `dataset: reason`. */
   readonly denials: readonly string[];
+  /** The columns that were read, as `source.table.column`. Absent when no dataset was read. */
+  readonly columns?: readonly string[];
   /** Masked columns, as `source.table.column:mask`. */
   readonly masked: readonly string[];
   /** Returned text that outsiders wrote, by dataset or `source.table.column`. */
   readonly untrusted: readonly string[];
   /** The number of rows and documents that were returned. */
   readonly rows: number;
+  /** The size of the answer as JSON. Absent when there was no answer. */
+  readonly bytes?: number;
   readonly cut: boolean;
   /** The id of the stored result; null when none was stored. */
   readonly kept: string | null;
@@ -47,9 +63,11 @@ export interface Outcome {
 export interface LedgerRecord {
   /** 1, 2, 3, … without gaps. */
   readonly seq: number;
-  /** JSON of the attempt, the outcome and the times, exactly as hashed. */
+  /** JSON of the attempt, the outcome and the times. The value of an erased field is null. */
   readonly body: string;
-  /** SHA-256 over the previous hash and the body, 64 hex digits. */
+  /** JSON list of the fields' salts, or of the hashes of erased fields; null when an earlier version wrote the record. */
+  readonly salts: string | null;
+  /** 64 hex digits; see `hashRecord`. */
   readonly hash: string;
 }
 
@@ -70,7 +88,7 @@ export type BeginRefusal =
   | { readonly ok: false; readonly reason: "members_unavailable" }
   | { readonly ok: false; readonly reason: "workspace_unavailable" }
   | { readonly ok: false; readonly reason: "record_full" }
-  | { readonly ok: false; readonly reason: "rows_spent"; readonly rowsPerDay: number }
+  | { readonly ok: false; readonly reason: "budget_spent"; readonly budget: BudgetState }
   | { readonly ok: false; readonly reason: "busy" };
 
 /** The result of `Ledger.begin`. */
@@ -82,6 +100,8 @@ export type BeginResult =
       /** The subject's record in the members table. */
       readonly member: MemberRecord;
       readonly results: ResultTicket;
+      /** The limits of the day that the caller has nearly reached. */
+      readonly nearLimits: readonly BudgetState[];
     }
   | BeginRefusal;
 
@@ -108,6 +128,8 @@ export interface CommitOptions {
 export interface BeginOptions {
   /** Whether the call may store a result, so that it needs a number for it. */
   readonly mayStoreResult?: boolean;
+  /** How many masking tokens the call may exchange for values. None by default. */
+  readonly reservedReveals?: number;
   /** The grant of the caller, which may have ended since the Worker read its access token. */
   readonly grant?: AccessGrant | undefined;
 }
@@ -155,6 +177,36 @@ export interface EndedAccess {
 export interface GrantLedger {
   /** Stores that a grant or an access token has ended: from now on, no call begins with it. Can be repeated. */
   endAccess(ended: EndedAccess): Promise<void>;
+}
+
+/** The ledger as the removal of a member uses it. All methods can be repeated. */
+export interface RemovalLedger {
+  /** Says what of the owner's work is not finished, besides `call`. */
+  inspectWork(call: string): Promise<UnfinishedWork>;
+  /**
+   * Ends the owner's unfinished work. From now on no call begins with one of the personal access tokens `patIds`, no running call commits
+   * except `call`, and no question can be answered. Query locks stay until the database has answered. Returns the last number of a result
+   * of each subject: once their workspaces have it, they store no result of a call that ran.
+   */
+  endWork(call: string, patIds: readonly string[]): Promise<readonly ResultNumberOfSubject[]>;
+  /** Writes the record of the removal, even when the ledger is full. */
+  recordRemoval(attempt: Attempt): Promise<void>;
+}
+
+/** What of an owner's work is not finished. */
+export interface UnfinishedWork {
+  /** How many calls are running. */
+  readonly calls: number;
+  /** How many questions of tools the owner has not answered. */
+  readonly questions: number;
+  /** The owner and their personal access tokens with stored results, as far as the ledger knows. */
+  readonly subjectIds: readonly string[];
+}
+
+/** The last number of a result that the ledger gave to a subject. */
+export interface ResultNumberOfSubject {
+  readonly subjectId: string;
+  readonly last: number;
 }
 
 /** The ledger as a workspace asks it about its pending results. */

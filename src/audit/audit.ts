@@ -1,13 +1,25 @@
 // Wraps every operation in an audit record: one ledger call before anything is read, and one before anything is returned. The operations
 // themselves are in other files.
 import { AppError } from "../errors.ts";
+import { describeNearBudgets, describeSpentBudget } from "./budget-limits.ts";
 import { boundRequestText } from "./record-size.ts";
-import type { BeginRefusal, CommitOptions, Ledger, Outcome, RecordPriority, ResultTicket } from "./audit-record.ts";
+import type {
+  Attempt,
+  BeginRefusal,
+  CommitOptions,
+  Ledger,
+  Outcome,
+  RecordPriority,
+  ResultTicket,
+} from "./audit-record.ts";
+import { byteLength } from "../lib/bytes.ts";
 import { getOwnerId } from "../lib/identity.ts";
 import { resolveSubject } from "../policy/evaluate.ts";
 import { createGrantsDigest } from "../policy/grants-digest.ts";
 import type { Policy, Subject } from "../policy/model.ts";
 import type { LoggedStatement } from "./call-log.ts";
+import { NO_SPANS } from "../lib/spans.ts";
+import type { Spans, WithSpan } from "../lib/spans.ts";
 import type { Caller } from "../lib/identity.ts";
 
 /** What an operation returns: the answer, and the outcome for its audit record. */
@@ -15,6 +27,8 @@ export interface Audited<T> {
   readonly answer: T;
   readonly datasets: readonly string[];
   readonly rules: readonly string[];
+  /** The columns that were read, as `source.table.column`. */
+  readonly columns?: readonly string[];
   readonly masked?: readonly string[];
   /** Datasets and columns in the answer with text that outsiders wrote. */
   readonly untrusted?: readonly string[];
@@ -35,22 +49,26 @@ export interface Audited<T> {
 /** The request of a caller, as its audit record names it. */
 export interface AuditRequest {
   readonly operation: string;
-  /** The request as the user wrote it. */
+  /** The request as the user wrote it, without what a record must not hold. */
   readonly requestText: string;
+  /** What the request names: a source, a dataset, an id or a URI. */
+  readonly resource?: string | undefined;
   /** The maximum number of returned rows, reserved from the user's rows of the day. */
   readonly reservedRows: number;
   /** The source on which only one call of the user runs at a time; null for an operation that costs the source little. */
   readonly lockedSource: string | null;
   /** The statement of a query, as the log names it. */
   readonly statement?: LoggedStatement | undefined;
+  /** How many masking tokens the request may exchange for values. None by default. */
+  readonly reservedReveals?: number;
   /** `call` by default. */
   readonly priority?: RecordPriority;
   /** Whether the answer may store a result. False by default. */
   readonly mayStoreResult?: boolean;
 }
 
-/** What the audit needs. */
-export interface AuditDependencies {
+/** What the audit needs. Without spans, calls are in no trace and have no trace id. */
+export interface AuditDependencies extends Partial<Spans> {
   readonly policy: Policy;
   /** Opens the ledger of a user, which also records the calls of their personal access tokens. */
   readonly openLedger: (ownerId: string) => Ledger;
@@ -108,6 +126,8 @@ export interface AuditedCall {
   readonly resultTicket: ResultTicket;
   /** Returns the digest of the grants that decide this call. It changes when they change. */
   readonly grantsDigest: () => string;
+  /** The id of the platform's trace that the call belongs to; null when none is recorded. */
+  readonly traceId: string | null;
 }
 
 /** Runs `work` as an audited call and returns its answer. */
@@ -122,53 +142,103 @@ export type WithAudit = <T>(
  * written, the call fails and returns nothing. The result of an answer is stored meanwhile, and the call also fails when that fails.
  * Errors: `record_full`, `limit_reached`, `source_unavailable`, `interrupted`, and those of the operation.
  */
-export function createWithAudit({ policy, openLedger, newId, onSubject, waitUntil }: AuditDependencies): WithAudit {
-  const digestGrants = createGrantsDigest(policy);
+export function createWithAudit(dependencies: AuditDependencies): WithAudit {
+  const { withSpan = NO_SPANS.withSpan, newId } = dependencies;
+  const frameCall = createCallFrame({ ...dependencies, withSpan });
   return async (caller, request, work) => {
-    const { operation, requestText, reservedRows, lockedSource, priority = "call", mayStoreResult = false } = request;
-    const { identity, clientId } = caller;
-    const { subjectId, token } = identity;
+    const { operation, statement } = request;
     const call = newId();
-    const owner = token?.ownerId ?? null;
+    const source = statement?.source ?? null;
+    const attributes = { call, operation, ...(source === null ? {} : { source }) };
+    return withSpan("gatehouse.call", attributes, async () => frameCall(call, caller, request, work));
+  };
+}
+
+/** As `WithAudit`, for a call that has its id and runs in its span. */
+type CallFrame = <T>(
+  call: string,
+  caller: Caller,
+  request: AuditRequest,
+  work: (call: AuditedCall) => Promise<Audited<T>>,
+) => Promise<T>;
+
+function createCallFrame({
+  policy,
+  openLedger,
+  onSubject,
+  waitUntil,
+  withSpan,
+  readTraceId = NO_SPANS.readTraceId,
+}: AuditDependencies & { readonly withSpan: WithSpan }): CallFrame {
+  const digestGrants = createGrantsDigest(policy);
+  return async (call, caller, request, work) => {
+    const { reservedRows, lockedSource, priority = "call", mayStoreResult = false, reservedReveals = 0 } = request;
+    const { identity } = caller;
+    const { subjectId } = identity;
     const ownerId = getOwnerId(identity);
     const ledger = (): Ledger => openLedger(ownerId);
-    const attempt = { call, subjectId, owner, clientId, operation, asked: await boundRequestText(requestText) };
-    const beginResult = await ledger().begin(attempt, identity, reservedRows, lockedSource, priority, {
-      mayStoreResult,
-      grant: caller.grant,
-    });
+    const traceId = readTraceId();
+    const attempt = await buildAttempt(call, caller, request, traceId);
+    const beginOptions = { mayStoreResult, reservedReveals, grant: caller.grant };
+    const beginResult = await withSpan("gatehouse.ledger.begin", { call }, async () =>
+      ledger().begin(attempt, identity, reservedRows, lockedSource, priority, beginOptions),
+    );
     if (!beginResult.ok) {
       if (beginResult.reason === "grant_ended") caller.onSignIn?.("ended");
       throw createRefusal(beginResult);
     }
     if (caller.grant !== undefined) caller.onSignIn?.("current");
-    const { bookmark, results: resultTicket } = beginResult;
+    const { bookmark, results: resultTicket, nearLimits } = beginResult;
+    if (nearLimits.length > 0) caller.onNotice?.(describeNearBudgets(nearLimits));
     const subject = resolveSubject(policy, identity, beginResult.member);
     const { roles } = subject;
     const grantsDigest = (): string => digestGrants(subject);
     caller.onGrants?.({ call, digest: grantsDigest() });
+    const commit = async (outcome: Outcome, options: CommitOptions, cause?: unknown): Promise<void> =>
+      withSpan("gatehouse.ledger.commit", { call }, async () => commitCall(ledger, call, outcome, options, cause));
     let audited;
     try {
       await onSubject?.(subject);
-      audited = await work({ id: call, subject, bookmark, ownerId, resultTicket, grantsDigest });
+      audited = await work({ id: call, subject, bookmark, ownerId, resultTicket, grantsDigest, traceId });
     } catch (thrown) {
       const isStillRunning = thrown instanceof StillRunningError;
       const options = { queryLock: isStillRunning ? "kept" : "freed", bookmark: null } as const;
       const release = async (): Promise<void> => ledger().release(call);
       // The lock is freed when the query ends, even when it fails or its record cannot be written.
       if (isStillRunning) waitUntil(thrown.pendingWork.then(release, release));
-      await commit(ledger, call, { ...buildFailedOutcome(thrown), roles }, options, thrown);
+      await commit({ ...buildFailedOutcome(thrown), roles }, options, thrown);
       throw thrown;
     }
     const options = { queryLock: "freed", bookmark: audited.bookmark ?? null } as const;
     const [committed, kept] = await Promise.allSettled([
-      commit(ledger, call, { ...buildAnsweredOutcome(audited), roles }, options),
+      commit({ ...buildAnsweredOutcome(audited), roles }, options),
       audited.keep?.(),
     ]);
     if (committed.status === "rejected") throw committed.reason;
     if (kept.status === "fulfilled") return audited.answer;
     await reportUnstored(ledger(), call, subjectId, kept.reason);
     throw kept.reason;
+  };
+}
+
+/** Builds the part of the record that is known before the call is decided. */
+async function buildAttempt(
+  call: string,
+  { identity: { subjectId, token }, clientId, origin }: Caller,
+  { operation, requestText, resource }: AuditRequest,
+  trace: string | null,
+): Promise<Attempt> {
+  return {
+    call,
+    subjectId,
+    owner: token?.ownerId ?? null,
+    clientId,
+    operation,
+    asked: await boundRequestText(requestText),
+    ...(resource === undefined ? {} : { resource: await boundRequestText(resource) }),
+    ...(origin === undefined ? {} : { era: origin.era }),
+    ...(typeof origin?.session === "string" ? { session: origin.session } : {}),
+    ...(trace === null ? {} : { trace }),
   };
 }
 
@@ -185,7 +255,7 @@ async function reportUnstored(ledger: Ledger, call: string, subjectId: string, e
 }
 
 /** Tries twice, because the ledger's object may have restarted during the call; repeating a commit changes nothing. */
-async function commit(
+async function commitCall(
   ledger: () => Ledger,
   call: string,
   outcome: Outcome,
@@ -222,22 +292,32 @@ function createRefusal(refusal: BeginRefusal): AppError {
       return new AppError("source_unavailable", "Your workspace is not responding. Try again in a minute.");
     case "busy":
       return new AppError("limit_reached", BUSY);
-    case "rows_spent":
-      return new AppError(
-        "limit_reached",
-        [
-          `Your rows for today are used up (${refusal.rowsPerDay} per UTC day, shared with your personal access tokens).`,
-          "Ask for fewer rows with limit, or continue after 00:00 UTC.",
-        ].join(" "),
-      );
+    case "budget_spent":
+      return new AppError("limit_reached", describeSpentBudget(refusal.budget));
   }
 }
 
 type OutcomeWithoutRoles = Omit<Outcome, "roles">;
 
 function buildAnsweredOutcome(audited: Audited<unknown>): OutcomeWithoutRoles {
-  const { datasets, rules, masked = [], untrusted = [], rows = 0, cut = false, result: kept = null } = audited;
-  return { result: "answered", code: null, datasets, rules, denials: [], masked, untrusted, rows, cut, kept };
+  const { answer, datasets, rules, columns = [], masked = [], untrusted = [] } = audited;
+  const { rows = 0, cut = false, result: kept = null } = audited;
+  const bytes = byteLength(JSON.stringify(answer) ?? "");
+  const read = columns.length === 0 ? {} : { columns };
+  return {
+    result: "answered",
+    code: null,
+    datasets,
+    rules,
+    denials: [],
+    ...read,
+    masked,
+    untrusted,
+    rows,
+    bytes,
+    cut,
+    kept,
+  };
 }
 
 function buildFailedOutcome(thrown: unknown): OutcomeWithoutRoles {

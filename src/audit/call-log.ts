@@ -4,6 +4,8 @@ import * as z from "zod";
 import { AppError } from "../errors.ts";
 import type { WithAudit } from "./audit.ts";
 import { StillRunningError } from "./audit.ts";
+import { NO_SPANS } from "../lib/spans.ts";
+import type { Spans } from "../lib/spans.ts";
 
 /** The fields of both lines. */
 const loggedCall = z.object({
@@ -18,6 +20,10 @@ const loggedCall = z.object({
   source: z.string().nullable(),
   /** The digest of the statement; null for calls without one. */
   statement: z.string().nullable(),
+  /** The id of the platform's trace; null when it records none. */
+  trace: z.string().nullable(),
+  /** The trace id that the client sent in `_meta.traceparent`; null for none. */
+  clientTrace: z.string().nullable(),
 });
 
 const callLine = z.discriminatedUnion("event", [
@@ -59,6 +65,8 @@ export interface CallLogDependencies {
   /** Nothing is logged without it. */
   readonly logCall?: CallLog;
   readonly newId: () => string;
+  /** See `Spans`. Without it, the log has no ids of traces. */
+  readonly readTraceId?: Spans["readTraceId"];
   /** Continues work after the response was sent. */
   readonly waitUntil: (work: Promise<unknown>) => void;
 }
@@ -67,7 +75,10 @@ export interface CallLogDependencies {
  * Wraps `withAudit` so that each call is logged. The first line is logged when the work begins, not while the call waits for its lock,
  * and the second when all of its work has ended: a call without a second line may be the one that blocks the server.
  */
-export function withCallLog(withAudit: WithAudit, { logCall, newId, waitUntil }: CallLogDependencies): WithAudit {
+export function withCallLog(
+  withAudit: WithAudit,
+  { logCall, newId, readTraceId = NO_SPANS.readTraceId, waitUntil }: CallLogDependencies,
+): WithAudit {
   if (logCall === undefined) return withAudit;
   return async (caller, request, work) => {
     const { subjectId, token } = caller.identity;
@@ -80,6 +91,8 @@ export function withCallLog(withAudit: WithAudit, { logCall, newId, waitUntil }:
         operation: request.operation,
         source,
         statement: digest,
+        trace: readTraceId(),
+        clientTrace: caller.clientTraceId ?? null,
       });
     let logEnd: LogCallEnd | undefined;
     /** The work of a query that was answered with an error but still runs, even when its audit record fails afterwards. */

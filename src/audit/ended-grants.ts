@@ -1,14 +1,14 @@
 // The grants and access tokens of one owner that have ended, in the owner's ledger. The Worker may still have a cached entry of such an
-// access token, so `begin` refuses its calls. The grant store writes an end here before it deletes the entry.
-import type { AccessGrant } from "../lib/identity.ts";
+// access token, so `begin` refuses its calls. The grant store writes an end here before it deletes the entry. The removal of a member
+// writes the ends of personal access tokens here, for calls that passed the check of their token before it was revoked.
 import type { EndedAccess } from "./audit-record.ts";
 
 /** Stores what has ended. */
 export interface EndedGrants {
   /** Stores the end of a grant with all its access tokens, or of one access token. Can be repeated. */
   add(ended: EndedAccess, nowMs: number): void;
-  /** Whether the grant or the access token has ended. */
-  hasEnded(grant: AccessGrant, nowMs: number): boolean;
+  /** Whether the grant or the access token has ended. For a personal access token, `grantId` is its id. */
+  hasEnded(access: EndedAccess, nowMs: number): boolean;
 }
 
 /** How long an end is remembered: much longer than a Worker caches an entry, and than the grant store takes to delete it. */

@@ -3,7 +3,8 @@
 import { DurableObject } from "cloudflare:workers";
 import type { NewHandle, SpentHandle } from "../lib/handle.ts";
 import type { Identity } from "../lib/identity.ts";
-import { newId } from "../lib/ids.ts";
+import { createDueQueue } from "../lib/due-queue.ts";
+import type { DueQueue } from "../lib/due-queue.ts";
 import { openLayout } from "../lib/storage-layout.ts";
 import { LEDGER_LAYOUT } from "./ledger-layout.ts";
 import type { MemberRecord } from "../policy/model.ts";
@@ -14,6 +15,13 @@ import type { HandleLedger, HandleTable } from "./single-use-handles.ts";
 import type { RoleCache, OpenRoleCache, PropagatedMember } from "./role-cache-contract.ts";
 import { createRecords } from "./records.ts";
 import type { RecordLimits, Records } from "./records.ts";
+import type { AuditRecordStore } from "./audit-record-store.ts";
+import { createOwnRecords } from "./own-records.ts";
+import type { OwnRecords } from "./own-records.ts";
+import { createFlushTasks } from "./record-flush.ts";
+import type { FlushTasks } from "./record-flush.ts";
+import type { ChainHead } from "./record-chain.ts";
+import { createSentRecords } from "./sent-records.ts";
 import { createQueryLocks } from "./query-locks.ts";
 import type { QueryLocks } from "./query-locks.ts";
 import { createEndedGrants } from "./ended-grants.ts";
@@ -35,10 +43,16 @@ import type {
   GrantLedger,
   Outcome,
   RecordPriority,
+  RemovalLedger,
   ResultLedger,
+  ResultNumberOfSubject,
   SettledCalls,
+  UnfinishedWork,
   UnstoredResult,
 } from "./audit-record.ts";
+
+/** How long records wait, so that those of several calls are sent together. */
+const FLUSH_DELAY_MS = 10_000;
 
 const GRANT_ENDED = { ok: false, reason: "grant_ended" } as const;
 
@@ -57,6 +71,8 @@ export interface LedgerOptions {
    */
   readonly soleProcessStartedMs?: number | undefined;
   readonly openRoleCache: OpenRoleCache;
+  /** Where records are sent. Absent where they stay in the ledger. */
+  readonly recordStore?: Pick<AuditRecordStore, "append" | "ping">;
   /**
    * Reads how many results a subject's workspace has numbered, once for each subject: an earlier version numbered results there. Absent
    * where no call stores results.
@@ -71,10 +87,11 @@ export interface LedgerOptions {
 /** Stores the records, budgets, query locks and cached roles of one owner. The wrangler configuration binds it as `LEDGER`. */
 export class LedgerObject<E = unknown>
   extends DurableObject<E>
-  implements Ledger, EventLedger, ResultLedger, GrantLedger, HandleLedger
+  implements Ledger, EventLedger, ResultLedger, GrantLedger, HandleLedger, RemovalLedger
 {
   readonly #sql: SqlStorage;
   readonly #records: Records;
+  readonly #ownRecords: OwnRecords;
   readonly #resultNumbers: ResultNumbers;
   readonly #endedGrants: EndedGrants;
   readonly #handles: HandleTable;
@@ -82,6 +99,7 @@ export class LedgerObject<E = unknown>
   readonly #options: LedgerOptions;
   readonly #roleCache: RoleCache;
   readonly #warnings: FillWarnings;
+  readonly #due: DueQueue;
   #isRefreshing = false;
 
   constructor(ctx: DurableObjectState, env: E, options: LedgerOptions) {
@@ -93,7 +111,18 @@ export class LedgerObject<E = unknown>
     const { queueSeconds, leaseSeconds, maxAuditBytes } = limits;
     this.#warnings = createFillWarnings(this.#sql, { subjectId: ctx.id.name ?? "", maxAuditBytes, warn });
     this.#resultNumbers = createResultNumbers(this.#sql);
-    this.#records = createRecords(this.#sql, limits, this.#resultNumbers, this.#warnings.warnHalfFull);
+    this.#records = createRecords(this.#sql, limits, this.#resultNumbers, {
+      onHalfFull: this.#warnings.warnHalfFull,
+      onAppend: () => this.#enqueueFlush(),
+    });
+    this.#ownRecords = createOwnRecords(this.#sql, this.#records, ctx.id.name ?? "", Date.now);
+    this.#due = createDueQueue(ctx.storage, {
+      now: Date.now,
+      onError: (task, error) => {
+        options.onError(error);
+        if (task === "flush") this.#warnings.warnDelayed(this.#records.readStoredBytes());
+      },
+    });
     this.#endedGrants = createEndedGrants(this.#sql);
     this.#handles = createHandleTable(this.#sql);
     this.#queryLocks = createQueryLocks(this.#sql, { queueSeconds, maxHoldSeconds: leaseSeconds }, Date.now);
@@ -108,9 +137,10 @@ export class LedgerObject<E = unknown>
     reservedRows: number,
     lockedSource: string | null,
     priority: RecordPriority = "call",
-    { mayStoreResult = false, grant }: BeginOptions = {},
+    { mayStoreResult = false, reservedReveals = 0, grant }: BeginOptions = {},
   ): Promise<BeginResult> {
-    const hasGrantEnded = (): boolean => grant !== undefined && this.#endedGrants.hasEnded(grant, Date.now());
+    const access = grant ?? (identity.token === undefined ? undefined : { grantId: identity.token.id });
+    const hasGrantEnded = (): boolean => access !== undefined && this.#endedGrants.hasEnded(access, Date.now());
     if (hasGrantEnded()) return GRANT_ENDED;
     try {
       await this.#roleCache.ensureLoaded(identity);
@@ -141,15 +171,28 @@ export class LedgerObject<E = unknown>
       return GRANT_ENDED;
     }
     const reserved = this.ctx.storage.transactionSync(() =>
-      this.#records.reserve(attempt, { rows: reservedRows, priority, mayStoreResult }, Date.now()),
+      this.#records.reserve(
+        attempt,
+        { rows: reservedRows, reveals: reservedReveals, priority, mayStoreResult },
+        Date.now(),
+      ),
     );
     if (reserved.ok) {
+      this.#due.enqueue("end expired", Date.now() + this.#options.limits.leaseSeconds * 1000);
       this.#refreshInBackground(identity);
       const bookmark = lockedSource === null ? null : this.#queryLocks.readBookmark(lockedSource);
       // Read last, because the roles may have changed while the call waited for its lock.
-      return { ok: true, bookmark, member: this.#roleCache.getMember(identity), results: reserved.results };
+      return {
+        ok: true,
+        bookmark,
+        member: this.#roleCache.getMember(identity),
+        results: reserved.results,
+        nearLimits: this.#records.listNear(Date.now()),
+      };
     }
     this.#queryLocks.release(attempt.call);
+    if (reserved.reason === "budget_spent" && this.#ownRecords.limitReached(reserved.budget))
+      this.#warnings.warnSpent(reserved.budget);
     if (reserved.reason === "record_full") this.#warnings.warnFull(this.#records.readStoredBytes(), Date.now());
     return reserved;
   }
@@ -164,7 +207,7 @@ export class LedgerObject<E = unknown>
   /** Applies a propagated change of the members table to the cached roles, and records it if it changes them. */
   async applyMember(member: PropagatedMember, changedBy: string): Promise<void> {
     this.ctx.storage.transactionSync(() => {
-      if (this.#roleCache.apply(member)) this.#recordMemberChange(changedBy);
+      if (this.#roleCache.apply(member)) this.#ownRecords.memberChanged(changedBy, this.#roleCache.getMember());
     });
   }
 
@@ -175,7 +218,7 @@ export class LedgerObject<E = unknown>
     this.#isRefreshing = true;
     const refresh = async (): Promise<void> => {
       if (!(await this.#roleCache.refresh(identity))) return;
-      this.#recordMemberChange("unknown");
+      this.#ownRecords.memberChanged("unknown", this.#roleCache.getMember());
       await this.#options.onMemberChanged(identity, this.#roleCache.getMember());
     };
     // A failed comparison stores nothing, so the next call tries again.
@@ -186,20 +229,31 @@ export class LedgerObject<E = unknown>
     );
   }
 
-  /** Records a change of the owner's roles or attributes in the owner's own chain, whoever made the change. */
-  #recordMemberChange(changedBy: string): void {
-    const { roles, attributes } = this.#roleCache.getMember();
-    const requestText = JSON.stringify({ by: changedBy, roles, attributes: Object.keys(attributes) });
-    const attempt: Attempt = {
-      call: newId(),
-      subjectId: this.ctx.id.name ?? "",
-      owner: null,
-      clientId: "",
-      operation: "member changed",
-      asked: requestText,
-    };
-    const outcome: Outcome = { ...INTERRUPTED_OUTCOME, result: "answered", code: null, roles };
-    this.#records.appendAlways(attempt, outcome, Date.now());
+  #enqueueFlush(): void {
+    if (this.#options.recordStore === undefined) return;
+    this.#due.enqueue("flush", Date.now() + FLUSH_DELAY_MS);
+  }
+
+  /** Runs what is due: sends records, and ends calls that outlived their lease. */
+  override async alarm(): Promise<void> {
+    await this.#due.runDue({
+      "end expired": async () => this.ctx.storage.transactionSync(() => this.#records.endExpired(Date.now())),
+      ...this.#createFlushTasks(),
+    });
+  }
+
+  #createFlushTasks(): FlushTasks {
+    const { recordStore: store } = this.#options;
+    if (store === undefined) return {};
+    return createFlushTasks({
+      ledger: this.ctx.id.name ?? "",
+      records: createSentRecords(this.#sql),
+      store,
+      transact: (change) => this.ctx.storage.transactionSync(change),
+      now: Date.now,
+      onHeld: this.#warnings.warnHeld,
+      retryHeldAt: (dueMs) => this.#due.enqueue("retry held", dueMs),
+    });
   }
 
   async commit(call: string, outcome: Outcome, { queryLock, bookmark }: CommitOptions): Promise<CommitResult> {
@@ -236,6 +290,30 @@ export class LedgerObject<E = unknown>
     this.ctx.storage.transactionSync(() => this.#endedGrants.add(ended, Date.now()));
   }
 
+  async inspectWork(call: string): Promise<UnfinishedWork> {
+    const nowMs = Date.now();
+    return {
+      calls: this.#records.countOthers(call, nowMs),
+      questions: this.#handles.countOpen(nowMs),
+      subjectIds: this.#resultNumbers.list().map(({ subjectId }) => subjectId),
+    };
+  }
+
+  async endWork(call: string, patIds: readonly string[]): Promise<readonly ResultNumberOfSubject[]> {
+    return this.ctx.storage.transactionSync(() => {
+      const nowMs = Date.now();
+      for (const grantId of patIds) this.#endedGrants.add({ grantId }, nowMs);
+      this.#records.interruptOthers(call, nowMs);
+      this.#handles.clear();
+      return this.#resultNumbers.list();
+    });
+  }
+
+  async recordRemoval(attempt: Attempt): Promise<void> {
+    const outcome: Outcome = { ...INTERRUPTED_OUTCOME, result: "answered", code: null };
+    this.ctx.storage.transactionSync(() => this.#records.appendAlways(attempt, outcome, Date.now()));
+  }
+
   async settleResults(calls: readonly string[]): Promise<SettledCalls> {
     return this.ctx.storage.transactionSync(() => this.#records.settleResults(calls, Date.now()));
   }
@@ -251,6 +329,11 @@ export class LedgerObject<E = unknown>
   /** Lists at most `limit` records after `afterSeq`, in order. The command that verifies the audit chain will use it. */
   async listRecords(afterSeq: number, limit: number): Promise<readonly LedgerRecord[]> {
     return this.#records.list(afterSeq, limit);
+  }
+
+  /** Reads up to which record the chain was sent. */
+  async readSentHead(): Promise<ChainHead> {
+    return createSentRecords(this.#sql).readHead();
   }
 
   async openHandle(newHandle: NewHandle): Promise<string | undefined> {

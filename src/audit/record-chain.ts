@@ -1,29 +1,137 @@
-// The hash chain over a subject's audit records: removing, reordering or changing a record breaks every later hash. Removing the newest
-// records shows only when the head of the chain is compared with a copy that is stored elsewhere.
+// The hash chain over a subject's audit records. Each field of a record is hashed with a random salt of its own, and the record's hash
+// covers these field hashes and the hash of the record before it. Changing, removing or reordering records breaks the chain. A field can be
+// erased: its hash stays, so the chain still verifies, and without the salt nobody can test guesses of its value.
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
+import * as z from "zod";
 import type { LedgerRecord } from "./audit-record.ts";
 
-/** The previous hash of the first record. */
-export const GENESIS_HASH = "0".repeat(64);
+/** The place of a record in its chain. */
+export interface ChainHead {
+  /** 0 before the first record. */
+  readonly seq: number;
+  readonly hash: string;
+}
 
-/**
- * Computes the hash of a record: SHA-256 of the previous hash, a line feed and the body. It is synchronous, so that no await can
- * interleave between reading the head of the chain and writing its next link.
- */
-export function hashLink(previous: string, body: string): string {
-  return bytesToHex(sha256(utf8ToBytes(`${previous}\n${body}`)));
+/** What is before the first record of a chain. */
+export const GENESIS: ChainHead = { seq: 0, hash: "0".repeat(64) };
+
+/** Why a record does not fit its chain. `gap`: another record should come first. */
+export type ChainProblem = "gap" | "unreadable" | "hash";
+
+/** Random bytes of the salt of one field. */
+const SALT_BYTES = 16;
+/** Marks the salt of an erased field: the hash of the field follows. */
+const ERASED_MARK = "#";
+
+const bodySchema = z.record(z.string(), z.unknown());
+const saltsSchema = z.array(z.string());
+const isGroup = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** A field of a record's body: `outcome.rows`, `began`, … */
+interface Field {
+  readonly path: string;
+  readonly value: unknown;
 }
 
 /**
- * Finds the first record that does not fit the chain; null when all fit. For the command that will verify the audit chain; today only
- * tests use it. `records` start at seq 1, and the result is a seq.
+ * Seals the body of a record: creates the salts of its fields, in the order of the fields. `body` is JSON of an object, whose values that
+ * are objects are groups of fields. `createRandomBytes` must be cryptographically secure.
+ */
+export function createSalts(body: string, createRandomBytes: (count: number) => Uint8Array): readonly string[] {
+  const { length } = listFields(body);
+  const bytes = createRandomBytes(length * SALT_BYTES);
+  return Array.from({ length }, (_, index) => bytesToHex(bytes.subarray(index * SALT_BYTES, (index + 1) * SALT_BYTES)));
+}
+
+/**
+ * Computes the hash of a record. It is synchronous, so that no await can interleave between reading the head of the chain and writing its
+ * next link. It is SHA-256 over lines: the previous hash, the sequence number, and for each field its path, a space and its hash. The
+ * hash of a field is SHA-256 over its salt, its path, a line feed and its value as JSON. Throws `TypeError` when body and salts do not fit.
+ */
+export function hashRecord(previous: ChainHead, body: string, salts: readonly string[]): string {
+  const fields = listFields(body);
+  if (fields.length !== salts.length) throw new TypeError("the salts do not fit the fields of the record");
+  const lines = fields.map(({ path, value }, index) => {
+    const salt = salts[index] ?? "";
+    const hash = salt.startsWith(ERASED_MARK) ? salt.slice(ERASED_MARK.length) : hashField(salt, path, value);
+    return `${path} ${hash}\n`;
+  });
+  return hashText(`${previous.hash}\n${previous.seq + 1}\n${lines.join("")}`);
+}
+
+/** Follows a chain over its next record. Returns the new head, or why the record does not fit. */
+export function followChain(head: ChainHead, record: LedgerRecord): ChainHead | ChainProblem {
+  const { seq, body, salts, hash } = record;
+  if (seq !== head.seq + 1) return "gap";
+  try {
+    // Records of an earlier version were hashed as a whole.
+    const computed =
+      salts === null ? hashText(`${head.hash}\n${body}`) : hashRecord(head, body, saltsSchema.parse(JSON.parse(salts)));
+    return computed === hash ? { seq, hash } : "hash";
+  } catch {
+    // Edited text that is no longer a record.
+    return "unreadable";
+  }
+}
+
+/**
+ * Finds the first record that does not fit the chain; null when all fit. `records` start at seq 1, and the result is a seq.
  */
 export function findBrokenLink(records: readonly LedgerRecord[]): number | null {
-  let previous = GENESIS_HASH;
-  for (const [index, record] of records.entries()) {
-    if (record.seq !== index + 1 || record.hash !== hashLink(previous, record.body)) return index + 1;
-    previous = record.hash;
+  let head = GENESIS;
+  for (const record of records) {
+    const next = followChain(head, record);
+    if (typeof next === "string") return head.seq + 1;
+    head = next;
   }
   return null;
+}
+
+/** A record after some of its fields were erased. */
+interface ErasedRecord {
+  readonly body: string;
+  readonly salts: readonly string[];
+}
+
+/** Erases fields of a record: their values become null, and only their hashes stay. Fields that are erased already stay as they are. */
+export function eraseFields(body: string, salts: readonly string[], paths: ReadonlySet<string>): ErasedRecord {
+  const fields = listFields(body);
+  const parsed = bodySchema.parse(JSON.parse(body));
+  const erased = Object.fromEntries(
+    Object.entries(parsed).map(([name, value]) => [
+      name,
+      isGroup(value)
+        ? Object.fromEntries(
+            Object.entries(value).map(([key, inner]) => [key, paths.has(`${name}.${key}`) ? null : inner]),
+          )
+        : paths.has(name)
+          ? null
+          : value,
+    ]),
+  );
+  return {
+    body: JSON.stringify(erased),
+    salts: fields.map(({ path, value }, index) => {
+      const salt = salts[index] ?? "";
+      return !paths.has(path) || salt.startsWith(ERASED_MARK) ? salt : ERASED_MARK + hashField(salt, path, value);
+    }),
+  };
+}
+
+function listFields(body: string): readonly Field[] {
+  return Object.entries(bodySchema.parse(JSON.parse(body))).flatMap(([name, value]): readonly Field[] =>
+    isGroup(value)
+      ? Object.entries(value).map(([key, inner]: [string, unknown]) => ({ path: `${name}.${key}`, value: inner }))
+      : [{ path: name, value }],
+  );
+}
+
+function hashField(salt: string, path: string, value: unknown): string {
+  return hashText(`${salt}${path}\n${JSON.stringify(value)}`);
+}
+
+function hashText(text: string): string {
+  return bytesToHex(sha256(utf8ToBytes(text)));
 }

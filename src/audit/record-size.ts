@@ -10,15 +10,18 @@ import type { Attempt, Outcome } from "./audit-record.ts";
 const MAX_REQUEST_TEXT_BYTES = 4096;
 /** The maximum of a client id, as JSON: it may be a URL that the client chooses. */
 const MAX_CLIENT_BYTES = 512;
+/** The maximum of what a request names, as JSON: ids and URIs are text of the user. */
+const MAX_RESOURCE_BYTES = 512;
 /** The maximum of an outcome, as JSON; the ledger reserves this room when a call begins. */
 export const MAX_OUTCOME_BYTES = 6144;
 /** The maximum of the rest of a record: ids, times, field names. */
 const MAX_OTHER_BYTES = 1024;
 /** The maximum of a whole record. */
-export const MAX_RECORD_BYTES = MAX_REQUEST_TEXT_BYTES + MAX_CLIENT_BYTES + MAX_OUTCOME_BYTES + MAX_OTHER_BYTES;
+export const MAX_RECORD_BYTES =
+  MAX_REQUEST_TEXT_BYTES + MAX_CLIENT_BYTES + MAX_RESOURCE_BYTES + MAX_OUTCOME_BYTES + MAX_OTHER_BYTES;
 
 /** The lists of an outcome. The rest of it has a bounded size. */
-const OUTCOME_LISTS = ["roles", "datasets", "rules", "denials", "masked", "untrusted"] as const;
+const OUTCOME_LISTS = ["roles", "datasets", "columns", "rules", "denials", "masked", "untrusted"] as const;
 
 const countJsonBytes = (value: unknown): number => byteLength(JSON.stringify(value));
 const hashText = (text: string): string => bytesToHex(sha256(utf8ToBytes(text)));
@@ -35,26 +38,28 @@ export async function boundRequestText(requestText: string): Promise<string> {
 
 /** Bounds the texts of an attempt. A bounded text stays unchanged. */
 export function boundAttempt(attempt: Attempt): Attempt {
-  const { asked: requestText, clientId } = attempt;
+  const { asked: requestText, clientId, resource } = attempt;
   return {
     ...attempt,
     asked: boundText(requestText, MAX_REQUEST_TEXT_BYTES),
     clientId: boundText(clientId, MAX_CLIENT_BYTES),
+    ...(resource === undefined ? {} : { resource: boundText(resource, MAX_RESOURCE_BYTES) }),
   };
 }
 
 /** Bounds an outcome to `MAX_OUTCOME_BYTES`: the longest lists are truncated, and the others stay whole. */
 export function boundOutcome(outcome: Outcome): Outcome {
   if (countJsonBytes(outcome) <= MAX_OUTCOME_BYTES) return outcome;
-  const listSizes = OUTCOME_LISTS.map((name) => ({ name, bytes: countJsonBytes(outcome[name]) })).toSorted(
-    (a, b) => a.bytes - b.bytes,
-  );
+  const listSizes = OUTCOME_LISTS.flatMap((name) => {
+    const list = outcome[name];
+    return list === undefined ? [] : [{ name, list, bytes: countJsonBytes(list) }];
+  }).toSorted((a, b) => a.bytes - b.bytes);
   let remainingBytes =
     MAX_OUTCOME_BYTES - (countJsonBytes(outcome) - listSizes.reduce((sum, { bytes }) => sum + bytes, 0));
   let bounded = outcome;
-  for (const [index, { name }] of listSizes.entries()) {
+  for (const [index, { name, list: whole }] of listSizes.entries()) {
     // Lists are processed from short to long, so that longer ones can use the room that short ones do not need.
-    const list = boundList(outcome[name], Math.floor(remainingBytes / (listSizes.length - index)));
+    const list = boundList(whole, Math.floor(remainingBytes / (listSizes.length - index)));
     remainingBytes -= countJsonBytes(list);
     bounded = { ...bounded, [name]: list };
   }

@@ -2,7 +2,10 @@
 // do not open a transaction and do not read the clock; their callers do.
 import * as z from "zod";
 import { byteLength } from "../lib/bytes.ts";
-import { hashLink } from "./record-chain.ts";
+import { createRandomBytes } from "../lib/crypto.ts";
+import { createBudgets } from "./budgets.ts";
+import type { BudgetLimits, BudgetState, Usage } from "./budget-limits.ts";
+import { createSalts, hashRecord } from "./record-chain.ts";
 import { INTERRUPTED_OUTCOME } from "./audit-record.ts";
 import type {
   Attempt,
@@ -19,11 +22,9 @@ import { MAX_OUTCOME_BYTES, boundAttempt, boundOutcome } from "./record-size.ts"
 import type { ResultNumbers } from "./result-numbers.ts";
 
 /** The limits of one ledger's records. */
-export interface RecordLimits {
-  /** The most bytes of records. Calls may fill three quarters of them. */
+export interface RecordLimits extends BudgetLimits {
+  /** The most bytes of records that were not sent. Calls may fill three quarters of them. */
   readonly maxAuditBytes: number;
-  /** The most rows that may be returned to one owner per UTC day. */
-  readonly rowsPerDay: number;
   /** The longest time between begin and commit of a call; later the call counts as interrupted. */
   readonly leaseSeconds: number;
 }
@@ -37,15 +38,26 @@ export interface Records {
   reserve(attempt: Attempt, reservation: Reservation, nowMs: number): BeginRefusal | ReservedCall;
   /** Writes the record of a call that has a lease. Repeating it with the same outcome changes nothing. */
   commit(call: string, outcome: Outcome, nowMs: number): CommitResult;
+  /**
+   * Records calls that outlived their lease as interrupted. Returns when the next lease ends, in milliseconds since the epoch; undefined
+   * when no call runs.
+   */
+  endExpired(nowMs: number): number | undefined;
   /** Writes the record of an event that happened at `atMs` in another object. Repeating it changes nothing. */
   appendEvent(attempt: Attempt, outcome: Outcome, atMs: number, nowMs: number): AppendResult;
   /** Says what became of calls with results, and ends those that outlived their lease. */
   settleResults(calls: readonly string[], nowMs: number): SettledCalls;
   /** Writes the record that a committed call failed after all, even when the ledger is full. */
   appendUnstored(call: string, subjectId: string, nowMs: number): void;
-  /** Writes a record of the ledger itself, even when the ledger is full. */
+  /** Counts the running calls but one. */
+  countOthers(call: string, nowMs: number): number;
+  /** Ends all running calls but one, as when they outlive their lease: nothing of them can be committed any more. */
+  interruptOthers(call: string, nowMs: number): void;
+  /** Writes a record of the ledger itself, even when the ledger is full. Repeating it changes nothing. */
   appendAlways(attempt: Attempt, outcome: Outcome, nowMs: number): void;
-  /** Returns the bytes of all records. */
+  /** Lists the limits of the day that the owner has nearly reached. */
+  listNear(nowMs: number): readonly BudgetState[];
+  /** Returns the bytes of the records that were not sent. */
   readStoredBytes(): number;
   /** Lists at most `limit` records after `afterSeq`, in order. */
   list(afterSeq: number, limit: number): readonly LedgerRecord[];
@@ -54,6 +66,7 @@ export interface Records {
 /** What a call reserves until it ends. */
 interface Reservation {
   readonly rows: number;
+  readonly reveals: number;
   readonly priority: RecordPriority;
   readonly mayStoreResult: boolean;
 }
@@ -73,13 +86,12 @@ const FILL_SHARES: Readonly<Record<RecordPriority, number>> = {
 };
 /** The share at which the operator is warned. */
 const HALF_FULL_SHARE = 1 / 2;
-const BUDGET_RETENTION_MS = 7 * 86_400_000;
 
 interface Lease {
   readonly call: string;
   readonly attempt: string;
   readonly beganMs: number;
-  readonly day: string;
+  readonly reveals: number;
 }
 
 /** A stored record, whose parts are parsed by those who need them: an earlier version may have written other ones. */
@@ -97,17 +109,27 @@ const outcomeSchema = z.object({ roles: z.array(z.string()), kept: z.string().nu
 /** The call id of the record that a committed call failed after all. */
 const buildUnstoredId = (call: string): string => `${call} unstored`;
 
-/** Creates the records in the SQLite database of a ledger. Calls `onHalfFull` with the stored bytes when they reach half of the limit. */
+/** What the records report, in the transaction in which it happens. */
+interface RecordEvents {
+  /** The stored bytes have reached half of the limit. */
+  readonly onHalfFull: (bytes: number) => void;
+  /** A record was appended. */
+  readonly onAppend: () => void;
+}
+
+/** Creates the records in the SQLite database of a ledger. */
 export function createRecords(
   sql: SqlStorage,
-  { maxAuditBytes, rowsPerDay, leaseSeconds }: RecordLimits,
+  limits: RecordLimits,
   resultNumbers: ResultNumbers,
-  onHalfFull: (bytes: number) => void,
+  { onHalfFull, onAppend }: RecordEvents,
 ): Records {
+  const { maxAuditBytes, leaseSeconds } = limits;
+  const budgets = createBudgets(sql, limits);
   const listLeases = (where: string, value: string | number): readonly Lease[] =>
     sql
-      .exec<{ call: string; attempt: string; beganMs: number; day: string }>(
-        `SELECT call, attempt, began_ms AS beganMs, day FROM lease WHERE ${where}`,
+      .exec<{ call: string; attempt: string; beganMs: number; reveals: number }>(
+        `SELECT call, attempt, began_ms AS beganMs, reveals FROM lease WHERE ${where}`,
         value,
       )
       .toArray();
@@ -118,19 +140,25 @@ export function createRecords(
     const attempt: unknown = JSON.parse(lease.attempt);
     const times = { began: new Date(lease.beganMs).toISOString(), ended: new Date(nowMs).toISOString() };
     const body = JSON.stringify({ attempt, outcome: boundOutcome(outcome), ...times });
-    const hash = hashLink(head.hash, body);
-    sql.exec("INSERT INTO record (seq, call, body, hash) VALUES (?, ?, ?, ?)", seq, lease.call, body, hash);
-    const bytes = head.bytes + byteLength(body);
+    const salts = createSalts(body, createRandomBytes);
+    const hash = hashRecord(head, body, salts);
+    const saltsText = JSON.stringify(salts);
+    sql.exec(
+      "INSERT INTO record (seq, call, body, salts, hash) VALUES (?, ?, ?, ?, ?)",
+      seq,
+      lease.call,
+      body,
+      saltsText,
+      hash,
+    );
+    const bytes = head.bytes + byteLength(body) + saltsText.length;
     sql.exec("UPDATE head SET seq = ?, hash = ?, bytes = ?", seq, hash, bytes);
     if (head.bytes < maxAuditBytes * HALF_FULL_SHARE && bytes >= maxAuditBytes * HALF_FULL_SHARE) onHalfFull(bytes);
     sql.exec("DELETE FROM lease WHERE call = ?", lease.call);
     resultNumbers.settle(lease.call, outcome);
-    sql.exec(
-      "INSERT INTO budget (day, rows) VALUES (?1, ?2) ON CONFLICT (day) DO UPDATE SET rows = rows + ?2",
-      lease.day,
-      outcome.rows,
-    );
-    sql.exec("DELETE FROM budget WHERE day < ?", formatUtcDay(nowMs - BUDGET_RETENTION_MS));
+    const { rows, bytes: answerBytes = 0 } = outcome;
+    budgets.add({ rows, bytes: answerBytes, calls: 1, reveals: lease.reveals }, nowMs);
+    onAppend();
     return seq;
   }
 
@@ -141,7 +169,7 @@ export function createRecords(
 
   const appendNew = (attempt: Attempt, outcome: Outcome, atMs: number, nowMs: number): number =>
     appendRecord(
-      { call: attempt.call, attempt: JSON.stringify(boundAttempt(attempt)), beganMs: atMs, day: formatUtcDay(nowMs) },
+      { call: attempt.call, attempt: JSON.stringify(boundAttempt(attempt)), beganMs: atMs, reveals: 0 },
       outcome,
       nowMs,
     );
@@ -172,34 +200,32 @@ export function createRecords(
     return reservedBytes + bytes <= maxAuditBytes * FILL_SHARES[priority];
   };
 
-  const countSpentRows = (day: string): number =>
-    sql
-      .exec<{ rows: number }>(
-        `SELECT coalesce((SELECT rows FROM budget WHERE day = ?1), 0)
-          + (SELECT coalesce(sum(rows), 0) FROM lease WHERE day = ?1) AS rows`,
-        day,
-      )
-      .one().rows;
-
   return {
-    reserve(attempt, { rows: reservedRows, priority, mayStoreResult }, nowMs) {
+    endExpired(nowMs) {
+      endExpired(nowMs);
+      return sql.exec<{ next: number | null }>("SELECT min(deadline_ms) AS next FROM lease").one().next ?? undefined;
+    },
+    listNear: (nowMs) => budgets.listNear(nowMs),
+    reserve(attempt, { rows: reservedRows, reveals, priority, mayStoreResult }, nowMs) {
       endExpired(nowMs);
       const body = JSON.stringify(boundAttempt(attempt));
       const bytes = byteLength(body) + MAX_OUTCOME_BYTES;
       if (!hasRoom(bytes, priority)) return { ok: false, reason: "record_full" };
-      const day = formatUtcDay(nowMs);
-      if (reservedRows > 0 && countSpentRows(day) + reservedRows > rowsPerDay)
-        return { ok: false, reason: "rows_spent", rowsPerDay };
+      // What takes access away is never refused.
+      // An answer has at least a byte for each row.
+      const reserved: Usage = { rows: reservedRows, bytes: reservedRows, calls: 1, reveals };
+      const spent = priority === "call" ? budgets.findSpent(reserved, nowMs) : undefined;
+      if (spent !== undefined) return { ok: false, reason: "budget_spent", budget: spent };
       const results = resultNumbers.issue(attempt, mayStoreResult);
       sql.exec(
-        "INSERT INTO lease (call, attempt, began_ms, deadline_ms, day, rows, bytes) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO lease (call, attempt, began_ms, deadline_ms, rows, bytes, reveals) VALUES (?, ?, ?, ?, ?, ?, ?)",
         attempt.call,
         body,
         nowMs,
         nowMs + leaseSeconds * 1000,
-        day,
         reservedRows,
         bytes,
+        reveals,
       );
       return { ok: true, results };
     },
@@ -241,12 +267,18 @@ export function createRecords(
       };
       appendNew({ ...attempt, call: unstoredId, asked: requestText }, failed, nowMs, nowMs);
     },
-    appendAlways: (attempt, outcome, nowMs) => void appendNew(attempt, outcome, nowMs, nowMs),
+    countOthers: (call, nowMs) => listLeases("deadline_ms > ?", nowMs).filter((lease) => lease.call !== call).length,
+    interruptOthers(call, nowMs) {
+      for (const lease of listLeases("call <> ?", call)) appendRecord(lease, INTERRUPTED_OUTCOME, nowMs);
+    },
+    appendAlways(attempt, outcome, nowMs) {
+      if (findSeq(attempt.call) === undefined) appendNew(attempt, outcome, nowMs, nowMs);
+    },
     readStoredBytes: () => sql.exec<{ bytes: number }>("SELECT bytes FROM head").one().bytes,
     list: (afterSeq, limit) =>
       sql
-        .exec<{ seq: number; body: string; hash: string }>(
-          "SELECT seq, body, hash FROM record WHERE seq > ? ORDER BY seq LIMIT ?",
+        .exec<{ seq: number; body: string; salts: string | null; hash: string }>(
+          "SELECT seq, body, salts, hash FROM record WHERE seq > ? ORDER BY seq LIMIT ?",
           afterSeq,
           limit,
         )
@@ -255,8 +287,3 @@ export function createRecords(
 }
 
 const NO_LEASE = { ok: false, reason: "no_lease" } as const;
-
-/** Formats the UTC day: `2026-11-21`. */
-function formatUtcDay(ms: number): string {
-  return new Date(ms).toISOString().slice(0, 10);
-}

@@ -1,7 +1,7 @@
 // The numbers of results (r1, r2, …) in one ledger, for the owner's workspace and those of their personal access tokens, and the calls
 // that were last committed with a result. The functions do not open a transaction; their callers do.
 import * as z from "zod";
-import type { Attempt, Outcome, ResultTicket } from "./audit-record.ts";
+import type { Attempt, Outcome, ResultNumberOfSubject, ResultTicket } from "./audit-record.ts";
 
 /** Assigns the numbers of results. */
 export interface ResultNumbers {
@@ -15,6 +15,8 @@ export interface ResultNumbers {
   settle(call: string, outcome: Outcome): void;
   /** Forgets that a call was committed with a result. */
   forgetCall(subjectId: string, call: string): void;
+  /** Lists the subjects that numbers were assigned to, with the last of each. */
+  list(): readonly ResultNumberOfSubject[];
 }
 
 /**
@@ -75,6 +77,10 @@ export function createResultNumbers(sql: SqlStorage): ResultNumbers {
       const committedCalls = isKept ? [...calls, call].slice(-MAX_COMMITTED_CALLS) : calls;
       write(subjectId, Math.max(last, number), committedCalls);
     },
+    list: () =>
+      sql
+        .exec<{ subjectId: string; last: number }>("SELECT subject_id AS subjectId, last FROM result_number")
+        .toArray(),
     forgetCall(subjectId, call) {
       const row = read(subjectId);
       if (row?.calls.includes(call) === true)

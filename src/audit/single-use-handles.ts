@@ -21,6 +21,10 @@ export interface HandleTable {
   spend(handle: string, binding: string, nowMs: number): SpentHandle;
   /** Stores the outcome of a spent handle, unless it already has one. */
   recordOutcome(handle: string, outcome: string): void;
+  /** Counts the questions that may still be answered. */
+  countOpen(nowMs: number): number;
+  /** Deletes all handles, so that no answer is accepted. */
+  clear(): void;
 }
 
 /** The maximum number of unexpired handles of one subject. */
@@ -65,5 +69,10 @@ export function createHandleTable(sql: SqlStorage): HandleTable {
     recordOutcome(handle, outcome) {
       sql.exec("UPDATE handle SET outcome = ? WHERE handle = ? AND is_spent = 1 AND outcome IS NULL", outcome, handle);
     },
+    countOpen: (nowMs) =>
+      sql
+        .exec<{ open: number }>("SELECT count(*) AS open FROM handle WHERE is_spent = 0 AND expires_ms > ?", nowMs)
+        .one().open,
+    clear: () => void sql.exec("DELETE FROM handle"),
   };
 }

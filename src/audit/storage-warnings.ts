@@ -1,7 +1,12 @@
 // Warns the operator about the size of a ledger: when it is half full, before any call is refused, and when it is full.
+import type { BudgetState } from "./budget-limits.ts";
+import type { HeldRecord } from "./sent-records.ts";
 
-/** What a warning says: the ledger is half full, or full, so that calls of its owner and their personal access tokens are refused. */
-type LedgerWarning = "ledger_half_full" | "ledger_full";
+/**
+ * What a warning says: the owner has reached a limit; the ledger is half full; it is full, so that calls of its owner and their personal
+ * access tokens are refused; its records wait to be sent; GATEHOUSE_DB does not take some of them.
+ */
+type LedgerWarning = "ledger_half_full" | "ledger_full" | "audit_delayed" | "audit_held" | "budget_spent";
 
 /** Logs a warning. `code` is stable, so that alerts can match it. */
 export type WarnOperator = (code: LedgerWarning, message: string) => void;
@@ -12,6 +17,12 @@ export interface FillWarnings {
   readonly warnHalfFull: (bytes: number) => void;
   /** Warns that a call or an event found no room, at most once a day. */
   warnFull(bytes: number, nowMs: number): void;
+  /** Warns that records could not be sent and wait. Retries are at most ten minutes apart, so this is not repeated more often. */
+  warnDelayed(bytes: number): void;
+  /** Warns that the owner has reached a limit. */
+  warnSpent(budget: BudgetState): void;
+  /** Warns that GATEHOUSE_DB did not take some records. */
+  readonly warnHeld: (held: readonly HeldRecord[]) => void;
 }
 
 /** How often a ledger that stays full is reported: a client that keeps retrying must not fill the operator's log. */
@@ -47,5 +58,18 @@ export function createFillWarnings(
         `${describeFill(bytes)}: calls of this user and their personal access tokens are refused until you raise it.`,
       );
     },
+    warnDelayed: (bytes) =>
+      warn("audit_delayed", `${describeFill(bytes)}; they wait for GATEHOUSE_DB and are sent when it answers.`),
+    warnSpent: ({ limit, most }) =>
+      warn("budget_spent", `subject ${subjectId} has reached limits.${limit}, which is ${most}.`),
+    warnHeld: (held) =>
+      warn(
+        "audit_held",
+        [
+          `GATEHOUSE_DB did not take ${held.length} records of the ledger of subject ${subjectId}, which keeps them:`,
+          held.map(({ seq, reason }) => `${seq} (${reason})`).join(", "),
+          "A conflict means that another record is stored under the same number: run npm run gatehouse -- audit verify.",
+        ].join(" "),
+      ),
   };
 }

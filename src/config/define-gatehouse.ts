@@ -22,6 +22,14 @@ export interface Organisation {
 const BROWSER_SCHEMES =
   /^(?:https?|wss?|ftp|javascript|vbscript|data|blob|file|filesystem|about|mailto|tel|sms|intent|view-source)$/;
 
+const auditSchema = z.strictObject({
+  /** What records hold of the SQL that users write: `shape` has `?` for each literal, `full` has all of it. */
+  arguments: z.enum(["shape", "full"]).default("shape"),
+});
+
+/** What audit records hold. */
+export type AuditSettings = Readonly<z.output<typeof auditSchema>>;
+
 /** The schema of the policy file. `docs/configuration.md` explains every key, and a test compares the two. */
 export const gatehouseSchema = z.strictObject({
   organisation: z.strictObject({ name: z.string().min(1), contact: z.string().min(1) }),
@@ -41,6 +49,8 @@ export const gatehouseSchema = z.strictObject({
     )
     .default(["cursor", "claude"]),
   limits: limitsSchema.prefault({}),
+  /** What audit records hold. */
+  audit: auditSchema.prefault({}),
   ...policySchema.shape,
 });
 
@@ -53,6 +63,7 @@ export interface Gatehouse {
   readonly allowedOrigins: readonly string[];
   readonly allowedRedirectSchemes: readonly string[];
   readonly limits: Limits;
+  readonly audit: AuditSettings;
   readonly policy: Policy;
 }
 
@@ -60,12 +71,12 @@ export interface Gatehouse {
 export function defineGatehouse(input: GatehouseInput): Gatehouse {
   const parsed = gatehouseSchema.safeParse(input, { error: describeIssue });
   if (!parsed.success) throw new PolicyFileError(listSchemaProblems(parsed.error));
-  const { organisation, allowedOrigins, allowedRedirectSchemes, limits, ...rest } = parsed.data;
+  const { organisation, allowedOrigins, allowedRedirectSchemes, limits, audit, ...rest } = parsed.data;
   const { sources, roles, members, groups, attributes, queries } = rest;
   const { policy, problems } = checkPolicy({ sources, roles, members, groups, attributes, queries });
   const limitProblems = checkLimits(limits);
   if (problems.length + limitProblems.length > 0) throw new PolicyFileError([...problems, ...limitProblems]);
-  return { organisation, allowedOrigins, allowedRedirectSchemes, limits, policy };
+  return { organisation, allowedOrigins, allowedRedirectSchemes, limits, audit, policy };
 }
 
 /**

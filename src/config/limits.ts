@@ -38,6 +38,17 @@ export const limitsSchema = z.strictObject({
   analyzedRowsPerDay: z.int().min(0).default(2_000_000),
   /** Rows that one user may receive per UTC day. */
   rowsPerDay: z.int().min(1).default(50_000),
+  /** Bytes of answers that one user may receive per UTC day. */
+  bytesPerDay: z.int().min(1).default(50_000_000),
+  /** Calls that one user may make per UTC day. */
+  callsPerDay: z.int().min(1).default(30_000),
+  /** Masking tokens that one user may try to exchange for values per UTC day. */
+  revealsPerDay: z.int().min(0).default(500),
+  /** The same in five minutes. */
+  rowsPerBurst: z.int().min(1).default(25_000),
+  bytesPerBurst: z.int().min(1).default(20_000_000),
+  callsPerBurst: z.int().min(1).default(3000),
+  revealsPerBurst: z.int().min(0).default(50),
   /** Maximum bytes of audit records that may wait in one user's ledger. */
   maxAuditBytes: z
     .int()
@@ -110,6 +121,10 @@ export type Limits = Readonly<z.output<typeof limitsSchema>>;
 /** The first limit of each pair must not exceed the second. */
 const ORDERED_LIMITS = [
   ["defaultRows", "shownRows"],
+  ["rowsPerBurst", "rowsPerDay"],
+  ["bytesPerBurst", "bytesPerDay"],
+  ["callsPerBurst", "callsPerDay"],
+  ["revealsPerBurst", "revealsPerDay"],
   ["shownRows", "storedRows"],
   ["maxResultBytes", "storedBytes"],
   ["storedBytes", "workspaceBytes"],

@@ -106,6 +106,7 @@ async function prepareTable(
     lineage: [{ by: FREE_FORM, reads: [{ dataset: dataset.id, grants: decision.grants }] }],
     rules: decision.rules,
     restricted: [],
+    columns: [],
     masked: [],
     untrusted: dataset.untrusted ? [dataset.id] : [],
     incomplete: [],

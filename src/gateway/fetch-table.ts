@@ -158,5 +158,13 @@ export async function fetchRow(
     metadata: { kind: "row", masked, ...buildUntrustedNote(untrusted), rules: listGrantingRules(decision) },
   };
   const untrustedNames = untrusted.map((column) => `${dataset.id}.${column}`);
-  return { answer, datasets: [dataset.id], rules: decision.rules, masked, untrusted: untrustedNames, rows: 1 };
+  return {
+    answer,
+    datasets: [dataset.id],
+    rules: decision.rules,
+    columns: columns.map(({ name }) => `${dataset.id}.${name}`),
+    masked,
+    untrusted: untrustedNames,
+    rows: 1,
+  };
 }

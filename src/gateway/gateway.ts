@@ -1,12 +1,14 @@
 // The policy enforcement point, and the only path from the server's tools to the data. It records each operation, applies the
 // policy, reads through guard views, and enforces the operator's limits.
-import type { Limits, Organisation } from "../config/define-gatehouse.ts";
+import type { AuditSettings, Limits, Organisation } from "../config/define-gatehouse.ts";
 import { getOwnerId } from "../lib/identity.ts";
 import type { Policy } from "../policy/model.ts";
 import { withSavedQueryRoles, withoutSavedOnlyRoles, listSavedQueries } from "../policy/saved-query.ts";
 import type { SqlValue } from "../sql/parameters.ts";
 import type { Source } from "../read/source.ts";
 import { WORKSPACE } from "../results/workspace-source.ts";
+import { foldName } from "../sql/identifier.ts";
+import { hideLiterals } from "../sql/hidden-literals.ts";
 import { withCallLog } from "../audit/call-log.ts";
 import type { LoggedStatement, CallLogDependencies } from "../audit/call-log.ts";
 import type { Caller } from "../lib/identity.ts";
@@ -30,6 +32,7 @@ import { mayReplayAnswer } from "./replay-answer.ts";
 import type { StoredAnswer } from "./replay-answer.ts";
 import { listResources } from "./list-resources.ts";
 import type { ResourceEntry } from "./list-resources.ts";
+import { isMaskingToken } from "../masking-tokens/masking-token-store.ts";
 import { parseResultName } from "../results/stored-results.ts";
 import { bindSavedQuery, fetchSavedQuery, findSavedQuery } from "../saved-queries/saved-queries.ts";
 import { search } from "./search.ts";
@@ -43,6 +46,7 @@ export interface GatewayDependencies extends AuditDependencies, CallLogDependenc
   readonly sources: readonly Source[];
   readonly organisation: Organisation;
   readonly limits: Limits;
+  readonly audit: AuditSettings;
   /** Names statements in the log and refuses those that stopped the server. Without it, neither happens. */
   readonly refusedStatements?: RefusedStatements;
 }
@@ -73,7 +77,7 @@ interface QueryInput {
 
 /** Creates the gateway from its dependencies. */
 export function createGateway(dependencies: GatewayDependencies): Gateway {
-  const { policy, sources, organisation, limits, refusedStatements } = dependencies;
+  const { policy, sources, organisation, limits, audit, refusedStatements } = dependencies;
   const withAudit = withCallLog(createWithAudit(dependencies), dependencies);
   const { maxResultBytes, storedRows, storedBytes, querySeconds, pageCharacters } = limits;
   const workspaceReading = openWorkspaceReading(dependencies);
@@ -105,6 +109,9 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
   });
   const findRefusal = ({ identity }: Caller, statement: LoggedStatement | undefined, isSaved: boolean) =>
     statement && refusedStatements?.findRefusal(getOwnerId(identity), statement.digest, isSaved);
+  const declaredNames = listDeclaredNames(policy);
+  const writeSql = (sql: string): string =>
+    audit.arguments === "full" ? sql : hideLiterals(sql, (name) => declaredNames.has(name));
   const fetchLimits = { pageCharacters, maxValueBytes: maxResultBytes, storedBytes };
   const reserveRows = (id: string): number => (parseResultName(id) === undefined ? 1 : limits.shownRows);
 
@@ -112,7 +119,7 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
     describe: (caller, name) =>
       runCall(
         caller,
-        { operation: "describe", requestText: name ?? "", reservedRows: 0 },
+        { operation: "describe", requestText: name ?? "", resource: name, reservedRows: 0 },
         ({ datasets, workspace, call }) =>
           describe(datasets, workspace, { policy, subject: call.subject, organisation }, name),
       ),
@@ -132,7 +139,8 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
         const lockedSource = refusal === undefined ? target.source : null;
         const auditRequest = {
           operation: "query",
-          requestText: `${target.source}: ${target.sql}`,
+          requestText: `${target.source}: ${writeSql(target.sql)}`,
+          resource: target.source,
           reservedRows: shownRows,
           lockedSource,
           statement,
@@ -150,6 +158,7 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
       const auditRequest = {
         operation: "query",
         requestText: `saved ${target.saved}`,
+        resource: target.saved,
         reservedRows: shownRows,
         lockedSource,
         statement,
@@ -181,7 +190,14 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
       runCall(
         caller,
         // A document that is a table is stored as a result.
-        { operation: "fetch", requestText: id, reservedRows: reserveRows(id), mayStoreResult: true },
+        {
+          operation: "fetch",
+          requestText: id,
+          resource: id,
+          reservedRows: reserveRows(id),
+          reservedReveals: isMaskingToken(id) ? 1 : 0,
+          mayStoreResult: true,
+        },
         ({ datasets, workspace, call }) =>
           fetchSavedQuery(policy, call.subject, id) ??
           fetchById(datasets, workspace, {
@@ -194,7 +210,7 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
     readResource: (caller, uri) =>
       runCall(
         caller,
-        { operation: "read resource", requestText: uri, reservedRows: reserveRows(uri) },
+        { operation: "read resource", requestText: uri, resource: uri, reservedRows: reserveRows(uri) },
         ({ datasets, workspace }) =>
           fetchResource(datasets, workspace, { id: uri, page: 1, ...fetchLimits, tableLimits: null }),
       ),
@@ -214,4 +230,13 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
       ),
     mayReplay: (caller, answer) => mayReplayAnswer(withAudit, caller, answer),
   };
+}
+
+/** Lists the names of all tables and columns, folded. */
+function listDeclaredNames({ datasets }: Policy): ReadonlySet<string> {
+  return new Set(
+    datasets.flatMap((dataset) =>
+      dataset.kind === "table" ? [dataset.table, ...dataset.columns.map(({ name }) => name)].map(foldName) : [],
+    ),
+  );
 }

@@ -1,5 +1,6 @@
 // The identity of a caller as it crosses boundaries: in the props of an OAuth grant, over RPC, and through the protocol layer.
 import type { OnGrants } from "./answer-grants.ts";
+import type { ProtocolOrigin } from "./protocol-origin.ts";
 import type { OnSignIn } from "./sign-in-state.ts";
 import { parseEmailAddress } from "./email-address.ts";
 
@@ -48,6 +49,12 @@ export interface Caller {
   readonly onSignIn?: OnSignIn | undefined;
   /** Receives the grants that decided a call; absent when its answer is not stored. */
   readonly onGrants?: OnGrants;
+  /** Receives a sentence that the answer should tell the user, besides its data. */
+  readonly onNotice?: ((notice: string) => void) | undefined;
+  /** Absent for the server's own pages. */
+  readonly origin?: ProtocolOrigin | undefined;
+  /** The id of the client's own trace, for the log; absent when it sent none. */
+  readonly clientTraceId?: string | undefined;
 }
 
 /** Parses an identity. Throws `TypeError` where `readIdentity` returns undefined. */

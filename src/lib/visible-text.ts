@@ -59,24 +59,26 @@ export function displayName(name: string): string {
 
 /**
  * Describes an error for a log, with its causes and the errors inside an `AggregateError`: each message on one line, because
- * it may be another system's text, followed by its stack frames.
+ * it may be another system's text, followed by its stack frames. `redact` changes each message.
  */
-export function describeError(error: unknown): string {
-  return errorLines(error, new Set()).join("\n");
+export function describeError(error: unknown, redact: Redact = (message) => message): string {
+  return errorLines(error, redact, new Set()).join("\n");
 }
 
+type Redact = (message: string) => string;
+
 /** `seen` stops the recursion when errors cause each other. */
-function errorLines(error: unknown, seen: Set<unknown>): readonly string[] {
-  if (!(error instanceof Error)) return [escapeInvisible(String(error))];
+function errorLines(error: unknown, redact: Redact, seen: Set<unknown>): readonly string[] {
+  if (!(error instanceof Error)) return [escapeInvisible(redact(String(error)))];
   if (seen.has(error)) return ["an error already described above"];
   seen.add(error);
   const frames = (error.stack ?? "").split("\n").filter((line) => /^ {4}at /.test(line));
   const innerErrors: readonly unknown[] = error instanceof AggregateError ? error.errors : [];
   return [
-    escapeInvisible(`${nameError(error)}: ${error.message}`),
+    escapeInvisible(`${nameError(error)}: ${redact(error.message)}`),
     ...frames.map(escapeInvisible),
-    ...innerErrors.flatMap((inner) => withLabel("including", errorLines(inner, seen))),
-    ...(error.cause === undefined ? [] : withLabel("caused by", errorLines(error.cause, seen))),
+    ...innerErrors.flatMap((inner) => withLabel("including", errorLines(inner, redact, seen))),
+    ...(error.cause === undefined ? [] : withLabel("caused by", errorLines(error.cause, redact, seen))),
   ];
 }
 

@@ -4,6 +4,7 @@ import { ProtocolError, createMcpHandler, isLegacyRequest } from "@modelcontextp
 import type { McpServer } from "@modelcontextprotocol/server";
 import { withGrantsListener } from "../lib/answer-grants.ts";
 import type { OnGrants } from "../lib/answer-grants.ts";
+import { SESSIONLESS, withProtocolOrigin } from "../lib/protocol-origin.ts";
 import { withSignInListener } from "../lib/sign-in-state.ts";
 import { isInitialize } from "./sessions/session-client.ts";
 import type { SessionClient } from "./sessions/session-client.ts";
@@ -66,9 +67,11 @@ const FIRST_REVISION_WITHOUT_SESSIONS = "2026-07-28";
 /** Creates the handler for every HTTP method of the endpoint. Its caller comes from sign-in, never from a header. */
 export function createEndpoint(options: EndpointOptions): McpEndpoint {
   const { createServer, sessions, maxBodyBytes, keepAliveMs, now, onRefusal, onError } = options;
-  // Any signed-in client can cause many refusals with text of its choice. One short, escaped line each keeps the log safe.
-  const onerror = (error: Error): void =>
-    isProtocolRefusal(error) ? onRefusal(JSON.stringify(error.message.slice(0, 200))) : onError(error);
+  const onerror = (error: Error): void => {
+    const refusal = describeRefusal(error);
+    if (refusal === undefined) onError(error);
+    else onRefusal(refusal);
+  };
   const statelessHandler = createMcpHandler(({ requestInfo }) => createServer(readRequestTarget(requestInfo)), {
     legacy: "reject",
     maxRequestBodySize: maxBodyBytes,
@@ -108,7 +111,7 @@ export function createEndpoint(options: EndpointOptions): McpEndpoint {
     const serveRequest = async (onGrants?: OnGrants): Promise<Response> => {
       if (await isLegacyRequest(request, body.value)) return sessions.post(request, body, caller, signIn.onSignIn);
       if (isListen(body.value)) return serveListen(request, body.value, caller, options);
-      const watched = withSignInListener(caller.authInfo, signIn.onSignIn);
+      const watched = withProtocolOrigin(withSignInListener(caller.authInfo, signIn.onSignIn), SESSIONLESS);
       const authInfo = onGrants === undefined ? watched : withGrantsListener(watched, onGrants);
       return withInvalidParamsOverHttp(
         body.value,
@@ -128,8 +131,13 @@ function readRequestTarget(request: Request | undefined): RequestTarget | undefi
   return request === undefined || method === null ? undefined : { method, name: readName(request) };
 }
 
-function isProtocolRefusal(error: Error): boolean {
-  return error instanceof ProtocolError || error.message.startsWith("Rejected inbound request");
+/**
+ * Describes for the log what the SDK refused as the client's mistake; undefined for any other error. The rest of its message may be text of
+ * the client, such as an argument, so only the code of the protocol or the SDK's name for the check is logged.
+ */
+function describeRefusal(error: Error): string | undefined {
+  if (error instanceof ProtocolError) return `protocol error ${error.code}`;
+  return /^Rejected inbound request(?: \([\w-]{1,60}\))?/.exec(error.message)?.[0];
 }
 
 /**

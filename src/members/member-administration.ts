@@ -9,10 +9,13 @@ import { findMemberProblems } from "../policy/attributes.ts";
 import { listAdministeringRoles, overriddenWarnings, requireAttributes, requireRole } from "../policy/member-input.ts";
 import type { AttributeChanges } from "../policy/member-input.ts";
 import type { Policy } from "../policy/model.ts";
-import { addRole, removeMember, removeRole, setAttributes } from "./member-statements.ts";
+import { describeRemainingAccess } from "../policy/remaining-access.ts";
+import { describeHeld } from "./held-access.ts";
+import { addRole, removeRole, setAttributes } from "./member-statements.ts";
 import type { SqlStatement } from "./member-statements.ts";
 import type { ListedMember } from "./member-row.ts";
 import type { MemberStore } from "./member-store.ts";
+import type { RemovalStore } from "./removal-store.ts";
 import { withBrowserAudit } from "../audit/browser-operation.ts";
 import { DeniedError } from "../audit/audit.ts";
 import type { AuditedCall, WithAudit } from "../audit/audit.ts";
@@ -42,6 +45,14 @@ interface AttributesEffect extends ChangeEffect {
   readonly warnings: readonly string[];
 }
 
+/** The effect of a removal. */
+interface RemovalEffect extends ChangeEffect {
+  /** What has ended, such as `2 connections (Claude, Cursor)`. What is in Durable Objects is missing when it ends later. */
+  readonly ended: readonly string[];
+  /** What the policy file and groups of the identity provider still give. */
+  readonly warnings: readonly string[];
+}
+
 /** The operations of an administrator. Errors of each: `not_allowed`, and those of `createWithAudit`. */
 export interface MemberAdministration {
   list(administrator: Identity): Promise<MemberList>;
@@ -49,8 +60,11 @@ export interface MemberAdministration {
   addRole(administrator: Identity, email: string, role: string): Promise<ChangeEffect>;
   /** Removes a role that the members table gives. Errors: `not_found`. */
   removeRole(administrator: Identity, email: string, role: string): Promise<ChangeEffect>;
-  /** Removes all roles and attributes that the members table gives. Errors: `not_found`. */
-  remove(administrator: Identity, email: string): Promise<ChangeEffect>;
+  /**
+   * Removes all roles and attributes that the members table gives, and ends the member's connections, personal access tokens, browser
+   * sessions, sessions, results and pending work. Errors: `not_found` when the table has no such member and no such user has signed in.
+   */
+  remove(administrator: Identity, email: string): Promise<RemovalEffect>;
   /** Sets attributes. Errors: `invalid_input` for an attribute that the policy does not declare, or that its rules cannot compare. */
   setAttributes(administrator: Identity, email: string, attributes: AttributeChanges): Promise<AttributesEffect>;
 }
@@ -61,6 +75,7 @@ interface MemberAdministrationDependencies {
   readonly policy: Policy;
   readonly organisation: Organisation;
   readonly members: MemberStore;
+  readonly removals: Pick<RemovalStore, "remove" | "find">;
   readonly roleChanges: Pick<RoleChanges, "propagate">;
   readonly onError: (error: unknown) => void;
   /** Milliseconds since the epoch. */
@@ -126,9 +141,16 @@ export function createMemberAdministration(dependencies: MemberAdministrationDep
       return administerWithAudit(administrator, "remove role", `${email} ${role}`, remove, "revocation");
     },
     remove: (administrator, email) => {
-      const remove = async (call: AuditedCall): Promise<ChangeEffect> => {
-        await requireMember(email);
-        return applyChange(removeMember(email, buildAuthor(call)));
+      const remove = async (call: AuditedCall): Promise<RemovalEffect> => {
+        const subjects = await members.listSubjects(email);
+        if (subjects.length === 0) await requireMember(email);
+        const { removals } = dependencies;
+        await removals.remove({ id: call.id, email, ...buildAuthor(call) });
+        const effect = await propagateChange(dependencies);
+        const removal = await removals.find(call.id);
+        const ended = removal === undefined ? [] : describeHeld(removal);
+        const groups = subjects.flatMap((subject) => subject.groups);
+        return { ...effect, ended, warnings: describeRemainingAccess(policy, { email, groups }) };
       };
       return administerWithAudit(administrator, "remove member", email, remove, "revocation");
     },
@@ -150,10 +172,17 @@ export function createMemberAdministration(dependencies: MemberAdministrationDep
 
 /** Stores the change, then propagates it. When propagation fails, the change stays pending and the upkeep propagates it later. */
 async function applyAndPropagate(
-  { members, roleChanges, onError }: Pick<MemberAdministrationDependencies, "members" | "roleChanges" | "onError">,
+  dependencies: Pick<MemberAdministrationDependencies, "members" | "roleChanges" | "onError">,
   change: SqlStatement,
 ): Promise<ChangeEffect> {
-  await members.applyChange(change);
+  await dependencies.members.applyChange(change);
+  return propagateChange(dependencies);
+}
+
+async function propagateChange({
+  roleChanges,
+  onError,
+}: Pick<MemberAdministrationDependencies, "roleChanges" | "onError">): Promise<ChangeEffect> {
   try {
     await roleChanges.propagate();
     return { acts: "at the next request" };

@@ -32,6 +32,8 @@ export interface PendingMember extends MemberVersion {
 export interface MemberStore {
   /** Registers the subject and returns the current member of their email, in one transaction. */
   registerSubject(subject: RegisteredSubject): Promise<MemberVersion>;
+  /** Registers the subject of a sign-in, unless it is registered: its ledger then keeps the row current. */
+  registerSignIn(subject: RegisteredSubject): Promise<void>;
   /** Reads the current member of an email. Version 0 when there is none. */
   read(email: string): Promise<MemberVersion>;
   /** Lists the members who have roles or attributes, ordered by email. */
@@ -72,6 +74,12 @@ export function openMemberStore(database: D1Database): MemberStore {
         database.prepare(`${SELECT_MEMBER} WHERE email = ?`).bind(email),
       ]);
       return toMemberVersion(memberRows?.results[0]);
+    },
+    async registerSignIn({ subjectId, email, groups, seenMs }) {
+      await database
+        .prepare("INSERT INTO subject (subject_id, email, groups, seen_ms) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING")
+        .bind(subjectId, email, JSON.stringify(groups), seenMs)
+        .run();
     },
     async read(email) {
       const row = await database.prepare(`${SELECT_MEMBER} WHERE email = ?`).bind(email).first();

@@ -4,6 +4,7 @@
 import type { PropagatedMember } from "../audit/role-cache-contract.ts";
 import { getOwnerId } from "../lib/identity.ts";
 import type { Identity } from "../lib/identity.ts";
+import { settleAll } from "../lib/settle-all.ts";
 import { resolveSubject } from "../policy/evaluate.ts";
 import type { MemberRecord, Policy, Subject } from "../policy/model.ts";
 import type { RegisteredSubject, MemberStore, PendingMember } from "./member-store.ts";
@@ -120,11 +121,4 @@ export function createRoleChanges(dependencies: RoleChangesDependencies): RoleCh
       }
     },
   };
-}
-
-/** Tries all items, then throws the first error. */
-async function settleAll<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  const results = await Promise.allSettled(items.map(work));
-  const failed = results.find((result) => result.status === "rejected");
-  if (failed !== undefined) throw failed.reason;
 }

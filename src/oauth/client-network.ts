@@ -1,5 +1,5 @@
-// Determines the network of a request for rate limits, from the header that Cloudflare's edge sets. Ignores all other headers,
-// because clients can forge them.
+// Determines the network of a request, for rate limits and for counts of refused requests, from the header that Cloudflare's edge sets.
+// Ignores all other headers, because clients can forge them.
 
 /** Cloudflare sets this header on every request and replaces a value that the client sent. */
 const EDGE_HEADER = "CF-Connecting-IP";
@@ -14,6 +14,23 @@ export const UNKNOWN_NETWORK = "unknown";
 export function getClientNetwork(headers: Headers): string | undefined {
   const address = headers.get(EDGE_HEADER);
   return address === null ? undefined : (parseNetwork(address.trim()) ?? UNKNOWN_NETWORK);
+}
+
+/** The prefix of all requests that did not pass Cloudflare's edge. */
+const LOCAL_PREFIX = "local";
+
+/**
+ * Returns the prefix under which a refused request is counted: the /24 of its IPv4 address or the /48 of its IPv6 address, which do not
+ * identify a user; `unknown` without a valid address; `local` when the request did not pass Cloudflare's edge.
+ */
+export function getAddressPrefix(headers: Headers): string {
+  const address = headers.get(EDGE_HEADER);
+  if (address === null) return LOCAL_PREFIX;
+  const network = parseNetwork(address.trim());
+  if (network === undefined) return UNKNOWN_NETWORK;
+  return network.includes(":")
+    ? `${network.split(":").slice(0, 3).join(":")}::/48`
+    : `${network.split(".").slice(0, 3).join(".")}.0/24`;
 }
 
 function parseNetwork(address: string): string | undefined {

@@ -26,6 +26,8 @@ export interface Connections {
    * has no such connection.
    */
   end(subjectId: string, id: string): Promise<boolean>;
+  /** Ends everything that clients hold for a removed member: connections, and codes that were not exchanged. Can be repeated. */
+  endAll(subjectId: string): Promise<void>;
 }
 
 /** Describes a client beside its grant, stored unencrypted: it must not contain personal data. */
@@ -51,5 +53,6 @@ export function createConnections(grants: GrantNamespace): Connections {
       }));
     },
     end: async (subjectId, id) => getShard(subjectId).endGrant(id),
+    endAll: async (subjectId) => getShard(subjectId).endAllGrants(),
   };
 }

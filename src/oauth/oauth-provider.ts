@@ -221,7 +221,7 @@ async function checkPatOrUnavailable(
   try {
     return await checkPat(pat);
   } catch (error) {
-    log(`oauth: personal access tokens cannot be checked (${String(error)})`);
+    log("oauth: personal access tokens cannot be checked", error);
     throw new ExternalTokenError("temporarily_unavailable", {
       description: "Personal access tokens cannot be checked at the moment",
       statusCode: 503,

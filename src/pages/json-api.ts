@@ -19,6 +19,8 @@ export interface ApiOptions extends ApiGuardOptions {
   readonly administration: MemberAdministration;
   readonly roleChanges: Pick<RoleChanges, "propagate">;
   readonly connections: Connections;
+  /** Answers what the command line has asked in GATEHOUSE_DB about ledgers. */
+  readonly answerHeadRequests: () => Promise<void>;
   readonly reporter: ErrorReporter;
 }
 
@@ -48,13 +50,15 @@ const attributesSchema = z.record(nameSchema, z.union([scalarSchema, z.array(sca
 
 /** Creates the routes of the API. */
 export function createApiRoutes(options: ApiOptions): Hono<ApiEnv> {
-  const { pats, connections, roleChanges, reporter } = options;
+  const { pats, connections, roleChanges, answerHeadRequests, reporter } = options;
   const app = new Hono<ApiEnv>().basePath(API_PATH);
   app.use("*", preventCaching);
   app.onError((error) => errorResponse(error, reporter));
-  // Propagates pending changes at once. It comes before the guard, because calling it gives no access to anything.
+  // Propagates pending changes and answers the command line at once. It comes before the guard, because calling it
+  // gives no access to anything.
   app.post("/upkeep", async (context) => {
     await roleChanges.propagate();
+    await answerHeadRequests();
     return context.body(null, 204);
   });
   app.use("*", async (context, next) => {

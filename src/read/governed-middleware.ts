@@ -23,6 +23,8 @@ import { planner } from "./planner.ts";
 import { shape } from "./shape-layer.ts";
 import { usedColumns } from "./used-columns.ts";
 import type { PlannerOptions } from "./planner.ts";
+import { batchSpan, guardSpan } from "./read-spans.ts";
+import type { ReadSpans } from "./read-spans.ts";
 import type { ReadTrace, TracedLayer } from "./read-trace.ts";
 import { SchemaDrift, OrderLeak, UncountedBytes, buildGuardedQuery, compose } from "./read-pipeline.ts";
 import type { Middleware, ReadRequest } from "./read-pipeline.ts";
@@ -36,11 +38,13 @@ export interface MiddlewareOptions extends PlannerOptions {
   readonly allowsRecursion: boolean;
   /** Records what each layer does. */
   readonly trace?: ReadTrace | undefined;
+  /** Records the attempts and batches of reads in the platform's trace. */
+  readonly spans?: ReadSpans | undefined;
 }
 
 /** Creates all layers after layer 1, which is `parseStatement`. */
 export function createGovernedMiddleware(options: MiddlewareOptions): readonly Middleware[] {
-  const { onRefusal = ignoreRefusal, trace } = options;
+  const { onRefusal = ignoreRefusal, trace, spans } = options;
   const traced = (layer: TracedLayer, middleware: Middleware): Middleware =>
     trace === undefined ? middleware : trace.traceLayer(layer, middleware);
   const plannerLayer = planner({ maxSteps: options.maxSteps, onPlan: trace?.onPlan });
@@ -56,12 +60,14 @@ export function createGovernedMiddleware(options: MiddlewareOptions): readonly M
       next,
     );
   return [
+    ...(spans === undefined ? [] : [guardSpan(spans)]),
     planning,
     traced("guard views", guard()),
     traced("authorizer", authorizer(options)),
     traced("result shape", shape()),
     traced("exact values", exactValues()),
     traced("program check", verification(onRefusal)),
+    ...(spans === undefined ? [] : [batchSpan(spans)]),
   ];
 }
 

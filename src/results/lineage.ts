@@ -37,6 +37,8 @@ const provenanceSchema = z.object({
   ),
   rules: names,
   restricted: names,
+  // Results of an earlier version lack it.
+  columns: names.default([]),
   masked: names,
   untrusted: names,
   incomplete: names,
@@ -90,6 +92,8 @@ export interface Provenance {
   readonly rules: readonly string[];
   /** Datasets of which the user sees only the rows that their rules allow. */
   readonly restricted: readonly string[];
+  /** The columns that were read for the rows, as `source.table.column`. Empty for documents. */
+  readonly columns: readonly string[];
   /** Masked columns that the SQL reads, as `source.table.column:mask`. */
   readonly masked: readonly string[];
   /** Columns that the SQL reads and whose text outsiders write, as `source.table.column`. */
@@ -118,6 +122,9 @@ export function buildProvenance(tables: readonly VisibleTable[], labels: ReadLab
     ],
     rules: tables.flatMap(({ decision }) => decision.rules),
     restricted: tables.filter(({ decision }) => isRowRestricted(decision)).map(({ dataset }) => dataset.id),
+    columns: tables.flatMap(({ dataset }) =>
+      [...(labels.reads.get(dataset.table) ?? [])].map((column) => `${dataset.id}.${column}`),
+    ),
     masked: labels.all.masked,
     untrusted: labels.all.untrusted,
     incomplete: [],
@@ -137,6 +144,7 @@ export function uniteProvenance(provenances: readonly Provenance[], labels: Read
     lineage: [...distinct.values()],
     rules: unite(({ rules }) => rules),
     restricted: unite(({ restricted }) => restricted),
+    columns: unite(({ columns }) => columns),
     masked: labels.all.masked,
     untrusted: labels.all.untrusted,
     incomplete: unite(({ incomplete }) => incomplete),

@@ -8,7 +8,17 @@ import type { JsonCell } from "../sql/result-encoding.ts";
  * names; values are written unchanged.
  */
 export function toCsv(columns: readonly string[], rows: readonly (readonly JsonCell[])[]): string {
-  return [columns.map(escapeInvisible), ...rows].map((line) => `${line.map(formatCsvField).join(",")}\n`).join("");
+  return toCsvLines([columns.map(escapeInvisible), ...rows]);
+}
+
+/** Writes one line per row, without a header line. */
+export function toCsvLines(rows: readonly (readonly JsonCell[])[]): string {
+  return rows.map((line) => `${line.map(formatCsvField).join(",")}\n`).join("");
+}
+
+/** Puts an apostrophe before text that a spreadsheet would run as a formula. Numbers stay as they are. */
+export function makeInert(cell: JsonCell): JsonCell {
+  return typeof cell === "string" && /^[=+\-@\t\r]/.test(cell) ? `'${cell}` : cell;
 }
 
 function formatCsvField(cell: JsonCell): string {

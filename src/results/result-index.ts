@@ -71,6 +71,12 @@ export function takeNumber(
   };
 }
 
+/** Removes all results, and uses up every number to `lastNumber`. */
+export function useUpNumbers({ index }: WorkspaceIndex, lastNumber: number): WorkspaceIndex {
+  const counter = Math.max(index.counter, lastNumber);
+  return { index: { counter, entries: [] }, pending: { entries: [], skipped: [] } };
+}
+
 /** Makes the pending results of these calls usable. */
 export function promote({ index, pending }: WorkspaceIndex, calls: readonly string[]): WorkspaceIndex {
   const promoted = pending.entries.filter(({ call }) => calls.includes(call));

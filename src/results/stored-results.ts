@@ -87,9 +87,9 @@ export function describeResultColumns({
 }
 
 /** Builds the audit fields of an answer with rows of this provenance. */
-export function buildAuditFields({ lineage, rules, masked, untrusted }: Provenance) {
+export function buildAuditFields({ lineage, rules, columns, masked, untrusted }: Provenance) {
   const datasets = lineage.flatMap(({ reads }) => reads.map(({ dataset }) => dataset));
-  return { datasets: [...new Set(datasets)], rules, masked, untrusted };
+  return { datasets: [...new Set(datasets)], rules, columns, masked, untrusted };
 }
 
 interface PageRequest {

@@ -2,6 +2,7 @@
 // no longer cover, before anything is read.
 import { AppError } from "../errors.ts";
 import { byteLength } from "../lib/bytes.ts";
+import type { WithSpan } from "../lib/spans.ts";
 import type { Policy, Subject } from "../policy/model.ts";
 import type { SchemaSandbox } from "../sql/schema-sandbox.ts";
 import type { GovernedRow } from "../read/source.ts";
@@ -64,6 +65,7 @@ export interface WorkspaceDependencies {
   readonly schemaSandbox: SchemaSandbox;
   /** Returns the listener for refusals by a defence; all workspaces report as one source. */
   readonly defenceLog?: (source: string) => OnRefusal;
+  readonly withSpan?: WithSpan;
   readonly limits: {
     readonly maxQuerySteps: number;
     /** The byte limit of one result's rows, as JSON. */
@@ -76,11 +78,17 @@ export interface WorkspaceDependencies {
 }
 
 /** Creates what the workspaces of all subjects share. */
-export function openWorkspaceReading({ schemaSandbox, defenceLog, limits }: WorkspaceDependencies): WorkspaceReading {
+export function openWorkspaceReading({
+  schemaSandbox,
+  defenceLog,
+  withSpan,
+  limits,
+}: WorkspaceDependencies): WorkspaceReading {
   return createWorkspaceReading({
     schemaSandbox,
     maxSteps: limits.maxQuerySteps,
     onRefusal: defenceLog?.(WORKSPACE),
+    withSpan,
   });
 }
 

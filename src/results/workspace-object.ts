@@ -17,9 +17,11 @@ import {
   removeEntries,
   removePending,
   takeNumber,
+  useUpNumbers,
 } from "./result-index.ts";
 import type { PendingEntry, PendingIndex, ResultIndex, WorkspaceIndex } from "./result-index.ts";
 import type {
+  ClearableWorkspace,
   KeepResult,
   StoredResult,
   NewResult,
@@ -65,7 +67,7 @@ const buildPartKey = (id: string, part: number): string => `rows:${id}:${part}`;
 const MAX_PART_CHARACTERS = 500_000;
 
 /** Stores the results of one subject. The wrangler configuration binds it as `WORKSPACE`. */
-export class WorkspaceObject<E = unknown> extends DurableObject<E> implements Workspace {
+export class WorkspaceObject<E = unknown> extends DurableObject<E> implements Workspace, ClearableWorkspace {
   readonly #storage: DurableObjectStorage;
   readonly #options: WorkspaceOptions;
   /** The stored index; undefined until it is read. */
@@ -139,6 +141,21 @@ export class WorkspaceObject<E = unknown> extends DurableObject<E> implements Wo
 
   async drop(ids: readonly string[]): Promise<void> {
     this.#transact(() => this.#drop(ids));
+  }
+
+  async countResults(): Promise<number> {
+    return listEntries(this.#readIndex()).length - this.#listExpired().length;
+  }
+
+  async clear(lastNumber: number): Promise<void> {
+    this.#transact(() => {
+      const workspaceIndex = this.#readIndex();
+      const ids = listEntries(workspaceIndex).map(({ id }) => id);
+      // A workspace that was never used stays without storage.
+      if (ids.length === 0 && workspaceIndex.index.counter === 0 && lastNumber === 0) return;
+      this.#deleteRows(workspaceIndex, ids);
+      this.#putIndex(useUpNumbers(workspaceIndex, lastNumber));
+    });
   }
 
   override async alarm(): Promise<void> {

@@ -1,6 +1,8 @@
 // A user's stored results as a table source, behind the same governed-SQL middleware as any database. The caller has already
 // decided which results the user may use.
 import { LRUCache } from "lru-cache";
+import { NO_SPANS } from "../lib/spans.ts";
+import type { WithSpan } from "../lib/spans.ts";
 import type { SourceDeclaration, TableDataset } from "../policy/model.ts";
 import type { OnRefusal } from "../sql/defence-refusal.ts";
 import { toSql } from "../sql/statement-guard.ts";
@@ -41,6 +43,7 @@ interface WorkspaceReadingParts {
   readonly maxSteps: number;
   /** Called for each refusal by a defence. */
   readonly onRefusal: OnRefusal | undefined;
+  readonly withSpan?: WithSpan | undefined;
 }
 
 /** Maximum schemas that an isolate remembers, each of a few results. */
@@ -51,10 +54,16 @@ export function createWorkspaceReading({
   schemaSandbox,
   maxSteps,
   onRefusal,
+  withSpan = NO_SPANS.withSpan,
 }: WorkspaceReadingParts): WorkspaceReading {
   const caches = new LRUCache<string, SchemaCache>({ max: MAX_SCHEMAS });
   return {
-    middleware: createGovernedMiddleware({ allowsRecursion: DECLARATION.recursion, maxSteps, onRefusal }),
+    middleware: createGovernedMiddleware({
+      allowsRecursion: DECLARATION.recursion,
+      maxSteps,
+      onRefusal,
+      spans: { source: WORKSPACE, withSpan },
+    }),
     openSchemaCache(snapshot) {
       const key = JSON.stringify([snapshot.objects, [...snapshot.rowCounts]]);
       const cached = caches.get(key) ?? createSnapshotCache(snapshot, schemaSandbox);

@@ -88,3 +88,11 @@ export interface Workspace {
   /** Deletes results. */
   drop(ids: readonly string[]): Promise<void>;
 }
+
+/** The workspace as the removal of a member uses it. Both methods can be repeated. */
+export interface ClearableWorkspace {
+  /** Counts the results that have not expired, pending ones included. */
+  countResults(): Promise<number>;
+  /** Deletes all results. From now on a result with a number up to `lastNumber`, of a call that ran meanwhile, cannot be stored. */
+  clear(lastNumber: number): Promise<void>;
+}

@@ -27,6 +27,11 @@ export function isOutage(thrown: unknown): boolean {
   return OUTAGE.test(readMessage(thrown)) && !isTimeout(readSqliteMessage(thrown));
 }
 
+/** Whether another connection held the database's lock, so that nothing of the statement ran. */
+export function isLocked(thrown: unknown): boolean {
+  return CODE.exec(readMessage(thrown))?.[1] === "SQLITE_BUSY";
+}
+
 /** Whether a message says that the statement used up its time or memory. */
 export function isTimeout(message: string): boolean {
   return TIMEOUT.test(message);

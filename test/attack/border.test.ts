@@ -2,6 +2,8 @@
 import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
 import { beforeAll, describe, expect, it } from "vitest";
+import sample from "../../sample/gatehouse.config.ts";
+import { createBudgets } from "../../src/audit/budgets.ts";
 import { seedShop } from "../support/seed.ts";
 import { authorizeUrl, register } from "../support/oauth.ts";
 import { ACCEPT, ORIGIN, callTool, flow, initialize, post2026, send, tokenOf } from "../support/worker.ts";
@@ -73,11 +75,7 @@ describe("the daily budget of rows", () => {
   it("refuses fetch and search when it is used up", async () => {
     const subject = token.split(":")[0] ?? "";
     await runInDurableObject(env.LEDGER.get(env.LEDGER.idFromName(subject)), (_object, state) => {
-      const day = new Date().toISOString().slice(0, 10);
-      state.storage.sql.exec(
-        "INSERT INTO budget (day, rows) VALUES (?1, 50000) ON CONFLICT (day) DO UPDATE SET rows = 50000",
-        day,
-      );
+      createBudgets(state.storage.sql, sample.limits).add({ rows: 50_000, bytes: 0, calls: 0, reveals: 0 }, Date.now());
     });
     const refused = await callTool(token, "fetch", { id: "handbook/policies/returns.md" });
     expect(refused.wire).toContain("limit_reached");

@@ -44,7 +44,8 @@ function auditOver(
 }
 
 const results = { number: 1, committedCalls: [] };
-const ok = async () => ({ ok: true, seq: 1, bookmark: null, member: NO_MEMBER_RECORD, results }) as const;
+const ok = async () =>
+  ({ ok: true, seq: 1, bookmark: null, member: NO_MEMBER_RECORD, results, nearLimits: [] }) as const;
 const disconnected = async () => Promise.reject(new Error("network connection lost"));
 
 describe("createWithAudit", () => {
@@ -75,7 +76,10 @@ describe("createWithAudit", () => {
 
   it.each([
     [{ ok: false, reason: "record_full" }, "record_full"],
-    [{ ok: false, reason: "rows_spent", rowsPerDay: 7 }, "limit_reached"],
+    [
+      { ok: false, reason: "budget_spent", budget: { limit: "rowsPerDay", used: 7, most: 7, resetMs: 0 } },
+      "limit_reached",
+    ],
     [{ ok: false, reason: "busy" }, "limit_reached"],
     [{ ok: false, reason: "members_unavailable" }, "source_unavailable"],
   ] as const)("maps the begin result %j to the error code %s", async (beginResult, code) => {

@@ -78,7 +78,7 @@ describe("the call log", () => {
     const { gateway, calls } = createLoggedGateway();
     const caller = callerAs("analyst@harbor.example");
     const runningCall = { call: "held", owner: null, clientId: "c", operation: "query", asked: "", subjectId: "" };
-    await ledgerOf(caller.identity.subjectId).begin(runningCall, caller.identity, sample.limits.rowsPerDay, null);
+    await ledgerOf(caller.identity.subjectId).begin(runningCall, caller.identity, sample.limits.rowsPerBurst, null);
     await expect(gateway.query(caller, ask(SQL))).rejects.toMatchObject({ code: "limit_reached" });
     expect(calls()).toMatchObject([{ event: "call_begin" }, { event: "call_end", outcome: "limit_reached" }]);
   });
@@ -153,6 +153,7 @@ const BEGUN: AuditedCall = {
   ownerId: SUBJECT.subjectId,
   resultTicket: { number: null, committedCalls: [] },
   grantsDigest: () => "",
+  traceId: null,
 };
 
 describe("a statement that stopped the server", () => {

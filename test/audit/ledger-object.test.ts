@@ -140,16 +140,22 @@ describe("LedgerObject", () => {
     });
   });
 
-  it("reserves rows of the day at begin, and counts only the returned rows at commit", async () => {
+  it("reserves rows at begin, and counts only the returned rows at commit", async () => {
     const object = ledger();
-    const { rowsPerDay } = sample.limits;
+    const { rowsPerBurst } = sample.limits;
     const [largeCall, smallCall] = [attempt(), attempt()];
-    expect(await object.begin(largeCall, ANN, rowsPerDay, null)).toMatchObject({ ok: true });
-    expect(await object.begin(smallCall, ANN, 1, null)).toEqual({ ok: false, reason: "rows_spent", rowsPerDay });
+    expect(await object.begin(largeCall, ANN, rowsPerBurst, null)).toMatchObject({ ok: true });
+    expect(await object.begin(smallCall, ANN, 1, null)).toMatchObject({
+      ok: false,
+      budget: { limit: "rowsPerBurst", most: rowsPerBurst },
+    });
     expect(await object.begin(attempt(), ANN, 0, null)).toMatchObject({ ok: true });
     await object.commit(largeCall.call, outcome, { queryLock: "freed", bookmark: null });
-    expect(await object.begin(attempt(), ANN, rowsPerDay - 3, null)).toMatchObject({ ok: true });
-    expect(await object.begin(attempt(), ANN, 1, null)).toEqual({ ok: false, reason: "rows_spent", rowsPerDay });
+    expect(await object.begin(attempt(), ANN, rowsPerBurst - 3, null)).toMatchObject({ ok: true });
+    expect(await object.begin(attempt(), ANN, 1, null)).toMatchObject({
+      ok: false,
+      budget: { limit: "rowsPerBurst", most: rowsPerBurst },
+    });
   });
 
   it("refuses new calls when it is full, and accepts commits of calls that have begun", async () => {

@@ -122,8 +122,12 @@ describe("a refused deployment creates nothing and says", () => {
       await expectRefused("sample only where GATEHOUSE_URL is on localhost");
       project.configure({ vars: { GATEHOUSE_SIGN_IN: "none" } });
       await expectRefused("No sign-in method is set");
-      project.configure({ vars: { GATEHOUSE_SIGN_IN: "github", GITHUB_CLIENT_ID: "x", GITHUB_ORGANISATIONS: "acme" } });
-      await expectRefused("GITHUB_CLIENT_SECRET is not set");
+      await expectRefused("is a secret", ["--set", "GITHUB_CLIENT_SECRET=x"], {}, 2);
+      await expectRefused("It takes NAME=value", ["--set", "GATEHOUSE_SIGN_IN"], {}, 2);
+      const variables = { GATEHOUSE_SIGN_IN: "github", GITHUB_CLIENT_ID: "x", GITHUB_ORGANISATIONS: "acme" };
+      const options = Object.entries(variables).flatMap(([name, value]) => ["--set", `${name}=${value}`]);
+      await expectRefused("GITHUB_CLIENT_SECRET is not set", options);
+      expect(project.configuration().vars).toMatchObject(variables);
       project.configure({ vars: { GATEHOUSE_SIGN_IN: "access" } });
       project.edit("src/gatehouse.config.ts", '"CRM_DB"', '"LOST_DB"');
       await expectRefused("has no LOST_DB");

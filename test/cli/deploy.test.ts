@@ -64,6 +64,7 @@ function expectWhole({ platform, project }: Setup): void {
   expect(tablesOf(platform, "crm")).toEqual(["_gatehouse_layout", "_gatehouse_masking_token"]);
   expect(secretsOf(platform)).toEqual({
     GATEHOUSE_SETUP_CODE: expect.stringMatching(/^(?:[2-9A-HJ-NP-Z]{5}-){4}[2-9A-HJ-NP-Z]{5}$/),
+    GATEHOUSE_AUDIT_KEY: expect.stringMatching(/^[0-9a-f]{64}$/),
     GATEHOUSE_TOKEN_KEY: expect.stringMatching(/^[0-9a-f]{64}$/),
   });
   expect(project.secretFiles()).toEqual([]);
@@ -166,7 +167,11 @@ describe("npm run deploy", () => {
       expect(refused.status).toBe(1);
       expect(refused.output).toContain("told to fail");
       const pending = JSON.parse(project.pending("gatehouse") ?? "{}");
-      expect(Object.keys(pending).toSorted()).toEqual(["GATEHOUSE_SETUP_CODE", "GATEHOUSE_TOKEN_KEY"]);
+      expect(Object.keys(pending).toSorted()).toEqual([
+        "GATEHOUSE_AUDIT_KEY",
+        "GATEHOUSE_SETUP_CODE",
+        "GATEHOUSE_TOKEN_KEY",
+      ]);
       expectDone(await project.deploy());
       expect(secretsOf(platform)).toEqual(pending);
       expectWhole({ platform, project });

@@ -45,6 +45,7 @@ describe("npm run deploy -- --dry-run", () => {
       "- migrate Durable Objects: v1",
       "- set cron triggers: */10 * * * *",
       "- generate the secret GATEHOUSE_SETUP_CODE",
+      "- generate the secret GATEHOUSE_AUDIT_KEY",
       "- generate the secret GATEHOUSE_TOKEN_KEY",
     ])
       expect(first.split("\n")).toContain(line);

@@ -127,7 +127,7 @@ describe("npm run member and npm run token", () => {
       declared[1],
     ]);
     await lines("member", "add", "twice@x.example", "support");
-    const all = await lines("member", "remove", "twice@x.example");
+    const all = await lines("member", "remove", "twice@x.example", "--yes");
     expect(all[1]).toBe("All roles and attributes in the members table were removed.");
     expect(all.join("\n")).not.toContain("warning");
   }, 120_000);
@@ -142,7 +142,7 @@ describe("npm run member and npm run token", () => {
       ].join(" "),
     );
     expect(set.join("\n")).not.toContain("takes effect");
-    await lines("member", "remove", "support@harbor.example");
+    await lines("member", "remove", "support@harbor.example", "--yes");
   }, 60_000);
 
   it("escape control characters in names that an older version stored", async () => {
@@ -186,7 +186,7 @@ describe("npm run member and npm run token", () => {
       `${email}  no role  {"region":"north' OR 1=1; ?1 --"}`,
     );
     expect(await lines("member", "list")).toContain(`  ${email}  no role  {"region":"north' OR 1=1; ?1 --"}`);
-    await lines("member", "remove", email);
+    await lines("member", "remove", email, "--yes");
     expect((await lines("member", "list")).join("\n")).not.toContain(email);
   }, 60_000);
 
@@ -203,7 +203,7 @@ describe("npm run member and npm run token", () => {
     expect(explained).toContain('The attribute region is ["north"]. It is a list, but the rule support/allow/read');
     const checked = await lines("policy", "check", ...state);
     expect(checked.filter((line) => line.startsWith("warning: typed@x.example in the members table"))).toHaveLength(1);
-    await lines("member", "remove", "typed@x.example");
+    await lines("member", "remove", "typed@x.example", "--yes");
     const refused = await run("member", "remove", "\u212Aate@x.example");
     expect(refused.stderr).toContain("\\u{212a}ate@x.example is not an email address.");
   }, 120_000);
@@ -216,7 +216,7 @@ describe("npm run member and npm run token", () => {
     expect(effect).toBe("The change takes effect with the next request.");
     await lines("member", "set", "new@x.example", "region=north");
     expect((await lines("member", "add", "new@x.example", "support")).join()).not.toContain("warning");
-    await lines("member", "remove", "new@x.example");
+    await lines("member", "remove", "new@x.example", "--yes");
 
     const { accessToken } = await tokensFor({ origin: server.origin, send: fetch }, REVIEWER);
     expect((await notesSeenBy(accessToken)).status).toBe(200);

@@ -45,4 +45,14 @@ describe("progress", () => {
   ])("says %o", (params, text) => {
     expect(describeProgress("Loading orders", params)).toBe(text);
   });
+
+  it("says only how much is done when the total is not known", () => {
+    const params = { value: 20_000, total: null, eta: 3 };
+    expect(describeProgress("Exporting records", params, "records")).toBe("Exporting records: 20,000 records");
+    const { stream, text } = openStream(false);
+    const progress = createProgress({ verb: "Exporting", unit: "records", total: null, stream, startAfterMs: 0 });
+    progress.add("all", 500);
+    progress.finish();
+    expect(text()).toContain("Exporting all: 500 records");
+  });
 });

@@ -149,6 +149,8 @@ describe("the restart budget", () => {
   });
 });
 
+const UNTRACED = { trace: null, clientTrace: null };
+
 /** Creates a tracker of calls, and a function that begins a call and logs it as the Worker does. */
 function following() {
   const calls = followCalls();
@@ -157,7 +159,15 @@ function following() {
     (line) => calls.read(line),
   );
   const begin = (call: string, subject: string, statement: string | null = null, owner: string | null = null) =>
-    log({ call, subject, owner, operation: statement === null ? "search" : "query", source: "shop", statement });
+    log({
+      ...UNTRACED,
+      call,
+      subject,
+      owner,
+      operation: statement === null ? "search" : "query",
+      source: "shop",
+      statement,
+    });
   return { calls, begin };
 }
 
@@ -224,7 +234,15 @@ describe("the call blamed for a stop of the server", () => {
 });
 
 describe("a line of the log", () => {
-  const call = { call: "c1", subject: "ann", owner: null, operation: "query", source: "shop", statement: "s1" };
+  const call = {
+    ...UNTRACED,
+    call: "c1",
+    subject: "ann",
+    owner: null,
+    operation: "query",
+    source: "shop",
+    statement: "s1",
+  };
   const begin = JSON.stringify({ event: "call_begin", ...call });
   const end = (outcome: string): string => JSON.stringify({ event: "call_end", ...call, outcome, ms: 1 });
 

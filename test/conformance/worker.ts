@@ -1,5 +1,6 @@
 // The conformance Worker: the product's protocol runtime around the fixtures of the official conformance suite.
 import { LedgerObject as ProductLedger } from "../../src/audit/ledger-object.ts";
+import { limitsSchema } from "../../src/config/limits.ts";
 import { MemberRoleCache } from "../../src/members/role-cache.ts";
 import { memoizePerEnv } from "../../src/lib/memoize-per-env.ts";
 import { refuseHost, refuseOrigin } from "../../src/mcp/wire/request-guards.ts";
@@ -20,7 +21,7 @@ async function noMembers(): Promise<never> {
 export class LedgerObject extends ProductLedger<ConformanceEnv> {
   constructor(ctx: DurableObjectState, env: ConformanceEnv) {
     super(ctx, env, {
-      limits: { queueSeconds: 10, maxAuditBytes: 1_000_000, rowsPerDay: 1000, leaseSeconds: 60 },
+      limits: { ...limitsSchema.parse({}), maxAuditBytes: 1_000_000 },
       openRoleCache: (sql, now) =>
         new MemberRoleCache({ sql, directory: { registerSubject: noMembers, read: noMembers }, now }),
       onMemberChanged: noMembers,

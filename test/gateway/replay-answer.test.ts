@@ -99,7 +99,13 @@ describe("mayReplay", () => {
       waitUntil: () => {},
       // A ledger that loses the call after the replay has begun.
       openLedger: () => ({
-        begin: async () => ({ ok: true, bookmark: null, member: NO_MEMBER_RECORD, results: NO_RESULTS }),
+        begin: async () => ({
+          ok: true,
+          bookmark: null,
+          member: NO_MEMBER_RECORD,
+          results: NO_RESULTS,
+          nearLimits: [],
+        }),
         commit: async () => ({ ok: false, reason: "no_lease" }),
         release: async () => {},
         reportUnstored: async () => {},
@@ -121,7 +127,7 @@ describe("withAudit", () => {
       openLedger: () => ({
         begin: async () => (
           steps.push("begin"),
-          { ok: true, bookmark: null, member: NO_MEMBER_RECORD, results: NO_RESULTS }
+          { ok: true, bookmark: null, member: NO_MEMBER_RECORD, results: NO_RESULTS, nearLimits: [] }
         ),
         commit: async () => (steps.push("commit"), { ok: true, seq: 1 }),
         release: async () => void steps.push("release"),

@@ -12,6 +12,7 @@ import { createTokenExchange } from "../../src/oauth/token-callback.ts";
 import { parseSignIn } from "../../src/sign-in/sign-in-settings.ts";
 import { parseEnv } from "../../src/config/define-gatehouse.ts";
 import { LedgerObject as ProductLedger } from "../../src/audit/ledger-object.ts";
+import { limitsSchema } from "../../src/config/limits.ts";
 import { MemberRoleCache } from "../../src/members/role-cache.ts";
 import { memoizePerEnv } from "../../src/lib/memoize-per-env.ts";
 import { createBrowserSessionStore } from "../../src/sign-in/browser-session-store.ts";
@@ -68,7 +69,7 @@ const getProvider = memoizePerEnv((env: IdentityEnv) => {
 export class LedgerObject extends ProductLedger<IdentityEnv> {
   constructor(ctx: DurableObjectState, env: IdentityEnv) {
     super(ctx, env, {
-      limits: { queueSeconds: 10, maxAuditBytes: 1_000_000, rowsPerDay: 1000, leaseSeconds: 60 },
+      limits: { ...limitsSchema.parse({}), maxAuditBytes: 1_000_000 },
       openRoleCache: (sql, now) =>
         new MemberRoleCache({ sql, directory: { registerSubject: failMemberLookup, read: failMemberLookup }, now }),
       onMemberChanged: failMemberLookup,

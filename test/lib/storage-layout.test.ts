@@ -21,6 +21,11 @@ const LAYOUT_0: readonly {
     sql: `
       CREATE TABLE record (seq INTEGER PRIMARY KEY, call TEXT NOT NULL UNIQUE, body TEXT NOT NULL, hash TEXT NOT NULL);
       INSERT INTO record VALUES (1, 'c1', '{}', 'h1');
+      CREATE TABLE lease (call TEXT PRIMARY KEY, attempt TEXT NOT NULL, began_ms INTEGER NOT NULL, deadline_ms INTEGER NOT NULL,
+        day TEXT NOT NULL, rows INTEGER NOT NULL, bytes INTEGER NOT NULL);
+      INSERT INTO lease VALUES ('c3', '{}', 1, 2, '2026-11-27', 3, 4);
+      CREATE TABLE budget (day TEXT PRIMARY KEY, rows INTEGER NOT NULL);
+      INSERT INTO budget VALUES ('2026-11-27', 40);
       CREATE TABLE slot (slot TEXT PRIMARY KEY, call TEXT NOT NULL, until_ms INTEGER NOT NULL);
       INSERT INTO slot VALUES ('shop', 'c2', 5);
       CREATE TABLE bookmark (slot TEXT PRIMARY KEY, bookmark TEXT NOT NULL);
@@ -31,7 +36,9 @@ const LAYOUT_0: readonly {
         attributes TEXT NOT NULL, groups TEXT NOT NULL, compared_ms INTEGER NOT NULL, seen_ms INTEGER NOT NULL);
       INSERT INTO member VALUES (1, 'a@b.example', 3, '["r"]', '{}', '[]', 1, 2);`,
     rows: {
-      record: { seq: 1, call: "c1", body: "{}", hash: "h1" },
+      record: { seq: 1, call: "c1", body: "{}", hash: "h1", salts: null },
+      lease: { call: "c3", rows: 3, bytes: 4, reveals: 0 },
+      usage: { slice_ms: Date.parse("2026-11-27"), rows: 40, calls: 0 },
       query_lock: { source: "shop", call: "c2", until_ms: 5 },
       bookmark: { source: "shop", bookmark: "b1" },
       flag: { name: "untrusted", at_ms: 7 },
@@ -134,7 +141,7 @@ describe.each(LAYOUT_0)("the layout of $layout.holder", ({ layout, sql, rows }) 
       return { schema: listSchema(storage), stored, number: readNumber(storage) };
     });
     expect(upgraded.schema).toEqual(created);
-    expect(upgraded.number).toBe(1);
+    expect(upgraded.number).toBe(layout.upgrades.length);
     for (const [index, row] of Object.values(rows).entries()) expect(upgraded.stored[index]).toMatchObject(row);
   });
 
@@ -212,10 +219,12 @@ describe("lazy tables", () => {
 
 describe("objects of the Worker", () => {
   it.each([
-    ["LedgerObject", env.LEDGER.get(env.LEDGER.idFromName("a new owner"))],
-    ["HubObject", env.HUB.get(env.HUB.idFromName("subject a new owner"))],
-  ])("%s has the number of its layout from its first call on", async (_name, stub) => {
-    expect(await runInDurableObject(stub as DurableObjectStub, (_object, { storage }) => readNumber(storage))).toBe(1);
+    [LEDGER_LAYOUT, env.LEDGER.get(env.LEDGER.idFromName("a new owner"))],
+    [HUB_LAYOUT, env.HUB.get(env.HUB.idFromName("subject a new owner"))],
+  ] as const)("$holder has the number of its layout from its first call on", async ({ upgrades }, stub) => {
+    expect(await runInDurableObject(stub as DurableObjectStub, (_object, { storage }) => readNumber(storage))).toBe(
+      upgrades.length,
+    );
   });
 
   it("WorkspaceObject refuses to open results that a newer version stored", async () => {

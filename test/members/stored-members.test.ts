@@ -41,20 +41,18 @@ describe("a stored member", () => {
     const lines = await reportLines();
     expect(lines).toContain(
       [
-        "member_ineffective: guest@harbor.example: the attribute region does not fit.",
+        "member_ineffective: members=1: the attribute region does not fit.",
         "It must be text, because the rule support/allow/read/shop.customers compares it with shop.customers.region, which is text.",
       ].join(" "),
     );
-    expect(lines.join()).not.toContain("5551234");
+    expect(lines.join()).not.toMatch(/5551234|guest|harbor/);
   });
 
   it("with a problem is reported in the log by the upkeep", async () => {
     const log = vi.spyOn(console, "error").mockImplementation(() => {});
     try {
       await exports.default.scheduled({ scheduledTime: new Date(), cron: "*/10 * * * *" });
-      expect(log.mock.calls.flat()).toContainEqual(
-        expect.stringMatching(/^member_ineffective: guest@harbor\.example: /),
-      );
+      expect(log.mock.calls.flat()).toContainEqual(expect.stringMatching(/^member_ineffective: members=1: /));
     } finally {
       log.mockRestore();
     }
@@ -67,6 +65,7 @@ describe("a stored member", () => {
     ["roles that are a list", '["owner"]', "{}"],
   ])("with %s gives nothing, is reported, and does not affect other members", async (_case, roles, attributes) => {
     const email = `${crypto.randomUUID()}@x.example`;
+    const reported = await reportLines();
     await write(email, roles, attributes);
     expect(await members.read(email)).toMatchObject({ roles: [], attributes: {} });
     expect((await members.list()).map((member) => member.email)).toContain(email);
@@ -74,7 +73,9 @@ describe("a stored member", () => {
     await members.applyChange(addRole(otherEmail, "analyst", by));
     await roleChanges().propagate();
     expect(await members.listPending(10)).toEqual([]);
-    expect((await reportLines()).filter((line) => line.includes(email)).join()).toContain("cannot be read");
+    const added = (await reportLines()).filter((line) => !reported.includes(line));
+    expect(added.join()).toContain("cannot be read");
+    expect(added.join()).not.toContain(email);
   });
 
   it("gives its readable roles and attributes when others cannot be read", async () => {

@@ -1,6 +1,6 @@
 // Under which network a request counts for the rate limits.
 import { describe, expect, it } from "vitest";
-import { getClientNetwork } from "../../src/oauth/client-network.ts";
+import { getAddressPrefix, getClientNetwork } from "../../src/oauth/client-network.ts";
 
 const networkOf = (address: string): string | undefined =>
   getClientNetwork(new Headers({ "CF-Connecting-IP": address }));
@@ -48,4 +48,22 @@ describe("the network of a request", () => {
       expect(getClientNetwork(headers)).toBe("203.0.113.5");
     },
   );
+});
+
+describe("the prefix under which a refused request is counted", () => {
+  it.each([
+    ["203.0.113.5", "203.0.113.0/24"],
+    ["::ffff:203.0.113.5", "203.0.113.0/24"],
+    ["2001:db8:1:2:3:4:5:6", "2001:db8:1::/48"],
+    ["2001:db8::1", "2001:db8:0::/48"],
+    ["::1", "0:0:0::/48"],
+    ["x", "unknown"],
+    ["", "unknown"],
+  ])("of the address %j is %s", (address, prefix) => {
+    expect(getAddressPrefix(new Headers({ "CF-Connecting-IP": address }))).toBe(prefix);
+  });
+
+  it("is local without the header of the edge, whatever others a client sends", () => {
+    expect(getAddressPrefix(new Headers({ "X-Forwarded-For": "203.0.113.5" }))).toBe("local");
+  });
 });

@@ -324,7 +324,7 @@ describe("a change of members through the API", () => {
     expect(await callDescribe()).not.toContain("shop.orders");
     await signedInAs("owner").api("PUT", "/members/guest@harbor.example/roles/analyst");
     expect(await callDescribe()).toContain("shop.orders");
-    await signedInAs("owner").api("DELETE", "/members/guest@harbor.example");
+    await signedInAs("owner").api("DELETE", "/members/guest@harbor.example/roles/analyst");
     expect(await callDescribe()).not.toContain("shop.orders");
   });
 

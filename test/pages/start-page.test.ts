@@ -45,6 +45,7 @@ async function createTestPage(introduce: () => Promise<Introduction>) {
     connections: {
       list: async (ownerId): Promise<readonly Connection[]> => (ownerId === subjectId ? [...connections.values()] : []),
       end: async (ownerId, id) => ownerId === subjectId && connections.delete(id),
+      endAll: async () => connections.clear(),
     },
   });
   const send = async (

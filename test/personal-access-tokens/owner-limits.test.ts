@@ -34,16 +34,12 @@ async function executeInLedger(subjectId: string, sql: string, ...values: (strin
   return runInDurableObject(ledgerOf(subjectId), (_object, { storage }) => storage.sql.exec(sql, ...values).toArray());
 }
 
-const today = (): string => new Date().toISOString().slice(0, 10);
-
 describe("an owner and their personal access tokens", () => {
   it("share the rows of the day, also with a token that replaces a revoked one", async () => {
     const first = await createPat();
     expect((await callTool(first.token, "query", ORDERS)).wire).not.toContain("limit_reached");
-    expect(await executeInLedger(ownerId, "SELECT rows FROM budget WHERE day = ?", today())).toMatchObject([
-      { rows: 1 },
-    ]);
-    await executeInLedger(ownerId, "UPDATE budget SET rows = ?", sample.limits.rowsPerDay);
+    expect(await executeInLedger(ownerId, "SELECT sum(rows) AS rows FROM usage")).toEqual([{ rows: 1 }]);
+    await executeInLedger(ownerId, "UPDATE usage SET rows = ?", sample.limits.rowsPerDay);
     try {
       expect((await callTool(first.token, "query", ORDERS)).wire).toContain("limit_reached");
       expect((await analyst.api("DELETE", `/tokens/${first.id}`)).status).toBe(204);
@@ -52,7 +48,7 @@ describe("an owner and their personal access tokens", () => {
       expect(wire).toContain("limit_reached");
       expect(wire).toContain(`${sample.limits.rowsPerDay} per UTC day`);
     } finally {
-      await executeInLedger(ownerId, "UPDATE budget SET rows = 0");
+      await executeInLedger(ownerId, "UPDATE usage SET rows = 0");
     }
   });
 

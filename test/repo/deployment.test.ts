@@ -9,7 +9,7 @@ const ROOT = path.resolve(import.meta.dirname, "../..");
 const read = (file: string): string => readFileSync(path.join(ROOT, file), "utf8");
 
 /** Secrets that a deployment generates. A value in the example file would replace them with one that everyone knows. */
-const MADE = ["GATEHOUSE_SETUP_CODE", "GATEHOUSE_TOKEN_KEY"];
+const MADE = ["GATEHOUSE_AUDIT_KEY", "GATEHOUSE_SETUP_CODE", "GATEHOUSE_TOKEN_KEY"];
 
 describe("the repository, when deployed", () => {
   it("has only names without values in .dev.vars.example, and neither generated secrets nor a sign-in method", () => {

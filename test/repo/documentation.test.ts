@@ -7,6 +7,8 @@ import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
 import * as z from "zod";
 import { ERROR_CODES } from "../../src/errors.ts";
+import { REFUSAL_CAUSES } from "../../src/audit/refused-requests.ts";
+import { SPAN_NAMES } from "../../src/lib/spans.ts";
 import { DEFENCE_CODES } from "../../src/sql/defence-refusal.ts";
 import { limitsSchema } from "../../src/config/limits.ts";
 import type { Gatehouse } from "../../src/config/define-gatehouse.ts";
@@ -33,6 +35,12 @@ const PLANS = ["docs/roadmap.md"];
 
 /** Files that `npm run introspect` and `npm run new:tool` create in a clone. */
 const MADE = ["src/introspected-schema/crm.json", "src/server/tools/custom/"];
+
+/** Reads the causes as text, because their module needs the platform's types, which the Node configuration lacks. */
+function readHealthCauses(): readonly string[] {
+  const [, list = ""] = /HEALTH_CAUSES = \[([^\]]*)\]/.exec(read("src/app/health.ts")) ?? [];
+  return [...list.matchAll(/"(\w+)"/g)].map(([, cause = ""]) => cause);
+}
 
 /** Returns the first cell of each table row that begins with code, without the back ticks. */
 function firstCells(markdown: string): readonly string[] {
@@ -79,6 +87,18 @@ describe("documentation", () => {
   it("explains exactly the log's codes for refusals by a defence", () => {
     const [, section = ""] = /^## Refusals by a defence\n([^]*?)^## /m.exec(read("docs/maintaining.md")) ?? [];
     expect(firstCells(section).toSorted()).toEqual([...DEFENCE_CODES].toSorted());
+  });
+
+  it.each([
+    ["spans of a trace", "Traces", SPAN_NAMES],
+    ["causes of refused requests", "Requests refused before sign-in", REFUSAL_CAUSES],
+    ["causes of a failed health check", "Watch whether it is up", readHealthCauses()],
+  ])("explains exactly the existing %s", (_subject, heading, names) => {
+    const section = read("docs/maintaining.md")
+      .split(/^## /m)
+      .find((part) => part.startsWith(`${heading}\n`));
+    expect(names.length).toBeGreaterThan(2);
+    expect(firstCells(section ?? "").toSorted()).toEqual([...names].toSorted());
   });
 
   it("lists every limit with its default and the values that it takes", () => {

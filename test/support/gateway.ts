@@ -9,7 +9,7 @@ import { createSchemaSandbox } from "../../src/sql/schema-sandbox.ts";
 
 /** Creates a gateway. `background` receives work that continues after the answer; `overrides` replaces dependencies. */
 export function gatewayFor(
-  { policy, organisation, limits }: Gatehouse,
+  { policy, organisation, limits, audit }: Gatehouse,
   background: (work: Promise<unknown>) => void = () => {},
   overrides: Partial<GatewayDependencies> = {},
 ): Gateway {
@@ -18,6 +18,7 @@ export function gatewayFor(
     policy,
     organisation,
     limits,
+    audit,
     sources: openSources(policy, env, {
       ...limits,
       maskingTokenKey: TOKEN_KEY,

@@ -9,6 +9,8 @@ import type {
   RequestId,
 } from "@modelcontextprotocol/server";
 import { withGrantsListener } from "../../lib/answer-grants.ts";
+import { buildSessionOrigin, withProtocolOrigin } from "../../lib/protocol-origin.ts";
+import type { ProtocolOrigin } from "../../lib/protocol-origin.ts";
 import { withSignInListener } from "../../lib/sign-in-state.ts";
 import { WITHHELD } from "../wire/replay-guard.ts";
 import type { Exchange } from "./request-exchange.ts";
@@ -47,6 +49,7 @@ const RESTORE_REQUEST_ID = "gatehouse-restore";
 
 /** A server, connected to the session's transport, and the calls it is answering. */
 export class ServerInstance {
+  readonly #origin: ProtocolOrigin;
   readonly #server: McpServer;
   readonly #streams: Streams;
   readonly #subscriptions: ResourceSubscriptions;
@@ -59,6 +62,7 @@ export class ServerInstance {
 
   constructor({ sessionId, store, streams, server, newId, onError, subscriptions, onChange }: ServerInstanceOptions) {
     this.#server = server;
+    this.#origin = buildSessionOrigin(sessionId);
     this.#streams = streams;
     this.#subscriptions = subscriptions;
     this.#onChange = onChange;
@@ -102,7 +106,10 @@ export class ServerInstance {
     // A handler may close its own stream to make the client poll (SEP-1699).
     const closeSSEStream = (): void => this.#streams.close(exchange.openStream());
     for (const request of requests) {
-      const watched = withSignInListener(exchange.caller.authInfo, (state) => exchange.noteSignIn(state));
+      const watched = withProtocolOrigin(
+        withSignInListener(exchange.caller.authInfo, (state) => exchange.noteSignIn(state)),
+        this.#origin,
+      );
       const authInfo = withGrantsListener(watched, (grants) => exchange.addGrants(request.id, grants));
       this.#transport.deliver(request, { authInfo, closeSSEStream });
     }

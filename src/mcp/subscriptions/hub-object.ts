@@ -103,6 +103,10 @@ export class HubObject<E = unknown> extends DurableObject<E> implements HubRpc {
     await this.#unsubscribeListener(this.#store.listTopics(sessionId), sessionId);
   }
 
+  async countOpenSessions(): Promise<number> {
+    return this.#store.countSessions();
+  }
+
   async subscribe(sessionId: string, topic: string): Promise<HubReply> {
     return this.#subscribeListener(sessionId, [topic]);
   }

@@ -40,6 +40,8 @@ export interface HubRpc {
   /** Subject role: updates the last use of a session. */
   reportUse(sessionId: string, usedMs: number): Promise<void>;
   removeSession(sessionId: string): Promise<void>;
+  /** Subject role: counts the open sessions of the subject. */
+  countOpenSessions(): Promise<number>;
   subscribe(sessionId: string, topic: string): Promise<HubReply>;
   unsubscribe(sessionId: string, topic: string): Promise<void>;
   /** Subject role: lists the topics of all the subject's listeners, to recheck them when roles change. */

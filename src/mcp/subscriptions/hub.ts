@@ -20,6 +20,8 @@ export interface Hub extends Publisher {
   /** Updates the last use of a session. */
   reportUse(subjectId: string, sessionId: string, usedMs: number): Promise<void>;
   removeSession(subjectId: string, sessionId: string): Promise<void>;
+  /** Counts the open sessions of a subject, those of their personal access tokens included. */
+  countOpenSessions(subjectId: string): Promise<number>;
   subscribe(subjectId: string, sessionId: string, uri: string): Promise<HubReply>;
   unsubscribe(subjectId: string, sessionId: string, uri: string): Promise<void>;
   /** Ends the sessions and streams of a grant. */
@@ -49,6 +51,7 @@ export function createHub(namespace: HubNamespace): Hub {
     addSession: async (subjectId, grantId, sessionId) => getSubjectShard(subjectId).addSession(sessionId, grantId),
     reportUse: async (subjectId, sessionId, usedMs) => getSubjectShard(subjectId).reportUse(sessionId, usedMs),
     removeSession: async (subjectId, sessionId) => getSubjectShard(subjectId).removeSession(sessionId),
+    countOpenSessions: async (subjectId) => getSubjectShard(subjectId).countOpenSessions(),
     subscribe: async (subjectId, sessionId, uri) =>
       getSubjectShard(subjectId).subscribe(sessionId, nameResourceTopic(uri)),
     unsubscribe: async (subjectId, sessionId, uri) =>

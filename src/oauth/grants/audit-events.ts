@@ -18,6 +18,7 @@ const GRANT_END_REASONS = {
   spent: "a refresh token was presented again after the grace period; the connection was ended",
   replayed: "an authorization code was presented twice; the connection was ended",
   expired: "the connection was not used for too long",
+  removed: "the member was removed",
 } as const;
 
 /** Why a grant ended. */

@@ -109,6 +109,11 @@ export class GrantObject<E = unknown> extends DurableObject<E> implements GrantR
     return this.#userId !== undefined && this.remove(buildGrantKey(this.#userId, grantId));
   }
 
+  async endAllGrants(): Promise<void> {
+    const userId = this.#userId;
+    if (userId !== undefined) await this.#endAccess(this.#shard.listAccessKeys(userId, Date.now()), "removed");
+  }
+
   async recordRefusal(grantId: string, tokenHash: string): Promise<void> {
     if (this.#userId === undefined) return;
     this.#shard.recordRefusal(this.#userId, grantId, tokenHash, Date.now());

@@ -71,6 +71,11 @@ export interface GrantRpc {
   listGrants(): Promise<readonly StoredGrant[]>;
   /** Ends a grant at the user's request. False when there is none. */
   endGrant(grantId: string): Promise<boolean>;
+  /**
+   * Ends all grants and access tokens of the user because the member was removed, also a grant whose code was not exchanged. Throws when
+   * the ledger could not be reached; they are absent all the same, and the object goes on trying.
+   */
+  endAllGrants(): Promise<void>;
   /** Records once that /mcp refused an access token, if the token was ever issued to this user. */
   recordRefusal(grantId: string, tokenHash: string): Promise<void>;
 }

@@ -35,6 +35,8 @@ export interface Shard {
   listExpiredGrants(userId: string, nowMs: number): readonly string[];
   list(prefix: string, limit: number, cursor: string | null, nowMs: number): StoredPage;
   listGrants(userId: string, nowMs: number): readonly StoredGrant[];
+  /** Lists the keys of all grants, and of access tokens whose grant is gone. */
+  listAccessKeys(userId: string, nowMs: number): readonly string[];
   /** Whether the grant is as the unit first read it; null when the unit did not read it. */
   isUnchanged(grantKey: string, initialGrant: string | undefined | null, nowMs: number): boolean;
   /**
@@ -162,6 +164,13 @@ export function createShard(storage: DurableObjectStorage, { userId, graceMs, ne
           usedMs: writtenMs,
         }))
         .toSorted((left, right) => right.createdMs - left.createdMs),
+    listAccessKeys(user, nowMs) {
+      const grantKeys = entries.listWithPrefix(buildGrantKey(user, ""), nowMs).map(({ key }) => key);
+      const tokenKeys = entries.listWithPrefix(`token:${user}:`, nowMs).map(({ key }) => key);
+      const isOrphan = (key: string): boolean =>
+        !grantKeys.includes(buildGrantKey(user, parseEntryKey(key)?.grantId ?? ""));
+      return [...grantKeys, ...tokenKeys.filter(isOrphan)];
+    },
     commit: ({ grantKey, initialGrant, puts, spentToken }, nowMs) =>
       inTransaction(() => {
         if (!isUnchanged(grantKey, initialGrant, nowMs)) return false;

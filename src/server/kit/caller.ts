@@ -3,7 +3,9 @@ import type { AuthInfo, ServerContext } from "@modelcontextprotocol/server";
 import type { Caller } from "../../lib/identity.ts";
 import { getGrantsListener } from "../../lib/answer-grants.ts";
 import { parseIdentity, parseAccessGrant } from "../../lib/identity.ts";
+import { getProtocolOrigin } from "../../lib/protocol-origin.ts";
 import { getSignInListener } from "../../lib/sign-in-state.ts";
+import { parseTraceparent } from "../../lib/trace-context.ts";
 
 /** Builds the `authInfo` of a caller. It omits the access token, which no handler needs. */
 export function buildAuthInfo(caller: Caller, scopes: readonly string[]): AuthInfo {
@@ -15,7 +17,7 @@ export function buildAuthInfo(caller: Caller, scopes: readonly string[]): AuthIn
 export function getCaller(context: ServerContext): Caller {
   const authInfo = context.http?.authInfo;
   if (authInfo === undefined) throw new TypeError("a request reached a handler without a signed-in caller");
-  return parseAuthInfo(authInfo);
+  return { ...parseAuthInfo(authInfo), clientTraceId: parseTraceparent(context.mcpReq._meta?.["traceparent"]) };
 }
 
 /** Parses a caller from `buildAuthInfo`. Throws `TypeError` when it holds no valid identity. */
@@ -28,6 +30,7 @@ export function parseAuthInfo(authInfo: AuthInfo): Caller {
     clientId,
     grant: parseAccessGrant(extra?.["grant"]),
     onSignIn,
+    origin: getProtocolOrigin(authInfo),
   };
   return onGrants === undefined ? caller : { ...caller, onGrants };
 }

@@ -51,11 +51,19 @@ export function defineReadTool<Input extends z.ZodObject>(definition: ToolDefini
       server.registerTool(name, { title, description, inputSchema, annotations }, async (input, context) => {
         try {
           requireWellFormed(input);
-          return await run(gateway, getCaller(context), input);
+          const notices: string[] = [];
+          const caller = { ...getCaller(context), onNotice: (notice: string) => void notices.push(notice) };
+          return addNotices(await run(gateway, caller, input), notices);
         } catch (error) {
           return toolError(error, reporter);
         }
       });
     },
   };
+}
+
+/** Adds notices for the user behind the answer, each as a text block of its own. */
+function addNotices(result: CallToolResult, notices: readonly string[]): CallToolResult {
+  if (notices.length === 0) return result;
+  return { ...result, content: [...result.content, ...notices.map((text) => ({ type: "text" as const, text }))] };
 }

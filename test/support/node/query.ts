@@ -6,9 +6,14 @@ const ENVELOPE = {
   "io.modelcontextprotocol/clientCapabilities": {},
 };
 
-/** Queries the shop and returns the HTTP response, also when it is an error. */
-export async function queryShop(origin: string, token: string, sql: string): Promise<Response> {
-  const params = { name: "query", arguments: { source: "shop", sql }, _meta: ENVELOPE };
+/** Queries the shop and returns the HTTP response, also when it is an error. `meta` adds to the request's metadata. */
+export async function queryShop(
+  origin: string,
+  token: string,
+  sql: string,
+  meta: Readonly<Record<string, unknown>> = {},
+): Promise<Response> {
+  const params = { name: "query", arguments: { source: "shop", sql }, _meta: { ...ENVELOPE, ...meta } };
   return fetch(`${origin}/mcp`, {
     method: "POST",
     headers: {

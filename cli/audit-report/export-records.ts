@@ -1,0 +1,101 @@
+// `audit export`: the records that match filters, oldest first, page by page.
+import { createWriteStream, existsSync } from "node:fs";
+import { rename } from "node:fs/promises";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import type { AuditRecordStore, RecordCursor, RecordFilter } from "../../src/audit/audit-record-store.ts";
+import { createFilter } from "../../src/audit/record-filter.ts";
+import { CliError, usageError } from "../kit/cli-error.ts";
+import { createProgress } from "../kit/progress.ts";
+import type { Progress } from "../kit/progress.ts";
+import { printAside, printPieces } from "../kit/terminal.ts";
+import type { OwnDatabase } from "../own-database/own-database.ts";
+import { PRIVATE_FILE } from "../project/private-files.ts";
+import { EXPORT_FORMATS } from "./export-format.ts";
+import type { ExportFormat } from "./export-format.ts";
+import { describeNothing } from "./list-records.ts";
+import { readNames } from "./names.ts";
+import type { Names } from "./names.ts";
+import { nameEntry } from "./record-line.ts";
+import { readSearch } from "./search-options.ts";
+import type { SearchOptions } from "./search-options.ts";
+
+/** The options of the command. */
+export interface ExportOptions extends SearchOptions {
+  readonly format: string;
+  /** The file to write; standard output without it. */
+  readonly output?: string;
+}
+
+const PAGE_RECORDS = 500;
+
+/**
+ * Writes all matching records, and says on standard error how many. Throws the error for wrong usage for an option of another form, and
+ * `CliError` when the file exists or cannot be written.
+ */
+export async function exportAuditRecords(database: OwnDatabase, options: ExportOptions, nowMs: number): Promise<void> {
+  const { format: formatName, output } = options;
+  const format = formatName === "jsonl" || formatName === "csv" ? EXPORT_FORMATS[formatName] : undefined;
+  if (format === undefined) throw usageError(`--format is ${formatName}. It takes jsonl or csv.`);
+  if (output !== undefined && existsSync(output))
+    throw new CliError(`${output} exists already. Give the name of a new file.`);
+  const names = await readNames(database);
+  const filter = createFilter(await readSearch(database, names, options, nowMs));
+  const progress = createProgress({ verb: "Exporting", unit: "records", total: null });
+  let count = 0;
+  const counted: Progress = {
+    add: (table, records) => {
+      count += records;
+      progress.add(table, records);
+    },
+    finish: () => progress.finish(),
+  };
+  try {
+    const pieces = writePages(database.auditRecords, filter, { format, names, progress: counted });
+    await (output === undefined ? printPieces(pieces) : writeFile(output, pieces));
+  } finally {
+    counted.finish();
+  }
+  printAside(
+    count === 0
+      ? await describeNothing(database)
+      : `Exported ${count.toLocaleString("en")} ${count === 1 ? "record" : "records"}.`,
+  );
+}
+
+interface PageWriting {
+  readonly format: ExportFormat;
+  readonly names: Names;
+  readonly progress: Progress;
+}
+
+async function* writePages(
+  store: AuditRecordStore,
+  filter: RecordFilter,
+  { format, names, progress }: PageWriting,
+): AsyncGenerator<string> {
+  yield format.header;
+  let cursor: RecordCursor | null = null;
+  do {
+    const page = await store.list(filter, { order: "oldest first", cursor, limit: PAGE_RECORDS });
+    yield format.write(page.records.map((record) => nameEntry(record, names)));
+    progress.add("records", page.records.length);
+    cursor = page.next;
+  } while (cursor !== null);
+}
+
+/** Writes a private file. It gets its name when it is complete. */
+async function writeFile(output: string, pieces: AsyncIterable<string>): Promise<void> {
+  const partial = `${output}.part`;
+  try {
+    await pipeline(Readable.from(pieces), createWriteStream(partial, { mode: PRIVATE_FILE }));
+    await rename(partial, output);
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    if (code === "ENOENT" || code === "ENOTDIR" || code === "EISDIR")
+      throw new CliError(`${output} cannot be written: its folder does not exist, or it is a folder.`, {
+        cause: error,
+      });
+    throw error;
+  }
+}

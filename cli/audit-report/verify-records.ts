@@ -1,0 +1,183 @@
+// `audit verify`: follows the chains of all ledgers and names the first bad record of each.
+import type { AuditRecordStore, ChainSpan } from "../../src/audit/audit-record-store.ts";
+import { GENESIS } from "../../src/audit/record-chain.ts";
+import type { ChainFault, ChainVerdict } from "../../src/audit/verify-chain.ts";
+import { verifyStoredChains } from "../../src/audit/verify-stored-chain.ts";
+import type { LedgerHeads } from "../../src/audit/verify-stored-chain.ts";
+import { usageError } from "../kit/cli-error.ts";
+import type { Output } from "../kit/output.ts";
+import { createProgress } from "../kit/progress.ts";
+import type { OwnDatabase } from "../own-database/own-database.ts";
+import { askHeads } from "./ask-heads.ts";
+import type { AskedHeads } from "./ask-heads.ts";
+import { verifyLists } from "./signed-lists.ts";
+import { readNames } from "./names.ts";
+import { readSpan, readUser } from "./search-options.ts";
+import type { SpanOptions } from "./search-options.ts";
+
+/** The options of the command. */
+export interface VerifyOptions extends SpanOptions {
+  readonly day?: string;
+  readonly user?: string;
+  /** The public key with which the ledgers' answers must be signed. */
+  readonly key?: string;
+  /** A file that `audit heads --json` printed earlier. */
+  readonly against?: string;
+}
+
+/** The result of the command: what to print, and whether all records fit. */
+export interface VerifyReport {
+  readonly output: Output;
+  readonly isSound: boolean;
+}
+
+const DAY_MS = 86_400_000;
+
+/**
+ * Verifies the records of a span of time, or all, and the signed daily lists. Throws the error for wrong usage for an option of another form, and `CliError` when a
+ * ledger's answer is not signed.
+ */
+export async function verifyAuditRecords(
+  database: OwnDatabase,
+  options: VerifyOptions,
+  nowMs: number,
+): Promise<VerifyReport> {
+  const { auditRecords } = database;
+  const { sinceMs = 0, untilMs = Number.MAX_SAFE_INTEGER } = readVerifySpan(options, nowMs);
+  const users = options.user === undefined ? undefined : await readUser(database, options.user);
+  // The ledgers are asked before their chains are read, so that what they have sent until then is there.
+  const asked = await askHeads(database, users ?? (await listLedgers(database)), options.key);
+  const heads = asked.unanswered > 0 && asked.heads.size === 0 ? undefined : asked.heads;
+  const lists = await verifyLists(database, options.key, options.against);
+  const spans = await auditRecords.listChains(sinceMs, untilMs, users);
+  const verdicts = [
+    ...(await verifySpans(auditRecords, spans, heads)),
+    ...listLostLedgers(spans, users, heads),
+  ].toSorted((a, b) => (a.ledger < b.ledger ? -1 : 1));
+  const names = await readNames(database);
+  const problems = verdicts.flatMap(({ ledger, fault }) =>
+    fault === null ? [] : [{ ledger, user: names.findEmail(ledger), ...fault, message: describeFault(fault) }],
+  );
+  const records = verdicts.reduce((sum, verdict) => sum + verdict.records, 0);
+  return {
+    isSound: problems.length + lists.problems.length + asked.unanswered === 0,
+    output: {
+      lines: [
+        ...problems.map(({ user, ledger, message }) => `${user === null ? ledger : `${user} (${ledger})`}: ${message}`),
+        describeTotal(records, verdicts.length, problems.length),
+        ...lists.problems,
+        ...describeEnds(asked, options.key),
+      ],
+      data: {
+        records,
+        ledgers: verdicts.length,
+        endsCompared: asked.unanswered === 0,
+        keys: asked.keys,
+        lists: lists.count,
+        listProblems: lists.problems,
+        problems,
+      },
+    },
+  };
+}
+
+/** Lists the ledgers of all users who have signed in, and all that have records here. */
+async function listLedgers({ members, auditRecords }: OwnDatabase): Promise<readonly string[]> {
+  const stored = await auditRecords.listChains(0, Number.MAX_SAFE_INTEGER);
+  return [...new Set([...(await members.listAddresses()).keys(), ...stored.map(({ ledger }) => ledger)])];
+}
+
+function describeEnds({ keys, unanswered }: AskedHeads, key: string | undefined): readonly string[] {
+  return [
+    ...(unanswered === 0
+      ? []
+      : [
+          `${unanswered} ledgers were not asked for their ends, so records that are missing there do not show. ` +
+            "The server must run, with the secret GATEHOUSE_AUDIT_KEY.",
+        ]),
+    ...(keys.length === 0 || key !== undefined
+      ? []
+      : [
+          `The ends were signed with the key ${keys.join(" and ")}. Note it outside of the account, and give it as --key.`,
+        ]),
+  ];
+}
+
+function readVerifySpan({ day, ...span }: VerifyOptions, nowMs: number): ReturnType<typeof readSpan> {
+  if (day === undefined) return readSpan(span, nowMs);
+  if (span.since !== undefined || span.until !== undefined)
+    throw usageError("Choose one: --day, or --since and --until.");
+  const { sinceMs } = /^\d{4}-\d\d-\d\d$/.test(day) ? readSpan({ since: day }, nowMs) : {};
+  if (sinceMs === undefined) throw usageError(`--day is ${day}. Write a UTC day such as 2026-11-27.`);
+  return { sinceMs, untilMs: sinceMs + DAY_MS };
+}
+
+async function verifySpans(
+  store: AuditRecordStore,
+  spans: readonly ChainSpan[],
+  heads: LedgerHeads | undefined,
+): Promise<readonly ChainVerdict[]> {
+  const total = spans.reduce((sum, { startSeq, endSeq }) => sum + endSeq - startSeq, 0);
+  const progress = createProgress({ verb: "Verifying", unit: "records", total });
+  try {
+    return await verifyStoredChains(store, spans, {
+      heads,
+      onPage: (count) => progress.add("records", count),
+    });
+  } finally {
+    progress.finish();
+  }
+}
+
+/** Finds ledgers that have records, none of which is stored. */
+function listLostLedgers(
+  spans: readonly ChainSpan[],
+  users: readonly string[] | undefined,
+  heads: LedgerHeads = new Map(),
+): readonly ChainVerdict[] {
+  const stored = new Set(spans.map(({ ledger }) => ledger));
+  return [...heads].flatMap(([ledger, { seq }]): readonly ChainVerdict[] =>
+    seq === GENESIS.seq || stored.has(ledger) || (users !== undefined && !users.includes(ledger))
+      ? []
+      : [{ ledger, records: 0, fault: { kind: "cut_tail", seq: 1, toSeq: seq } }],
+  );
+}
+
+function describeTotal(records: number, ledgers: number, problems: number): string {
+  const checked = `${records.toLocaleString("en")} records of ${ledgers.toLocaleString("en")} ledgers`;
+  return problems === 0
+    ? `All records fit: ${checked} were verified.`
+    : `${problems} of ${ledgers.toLocaleString("en")} ledgers ${problems === 1 ? "has" : "have"} a bad record; ${checked} fit. Records after a bad one were not looked at.`;
+}
+
+/** Says what is wrong with a record. */
+function describeFault(fault: ChainFault): string {
+  const { seq } = fault;
+  switch (fault.kind) {
+    case "cut_head":
+      return `The chain begins with record ${fault.toSeq + 1}: ${describeRange(seq, fault.toSeq)} missing, and no checkpoint says so.`;
+    case "missing":
+      return `${describeRange(seq, fault.toSeq, true)} missing.`;
+    case "cut_tail":
+      return `The ledger has more: ${describeRange(seq, fault.toSeq)} missing at the end.`;
+    case "moved":
+      return `Record ${seq} was written as record ${fault.writtenSeq}: it was moved, or a record was inserted or taken out before it.`;
+    case "changed":
+      return `Record ${seq} does not fit its hash: it was changed or inserted.`;
+    case "unreadable":
+      return `Record ${seq} cannot be read: its text was changed.`;
+    case "other_user":
+      return `Record ${seq} is not one of this user: it names ${fault.user ?? "no user"}.`;
+    case "wrong_time":
+      return `Record ${seq} is stored under another time (${new Date(fault.storedMs).toISOString()}) than its own (${new Date(fault.endedMs).toISOString()}).`;
+    case "hidden":
+      return `Record ${seq} is hidden from searches for: ${fault.terms.join(", ")}.`;
+    case "other_head":
+      return `Record ${seq} is another one in the ledger itself: the chain was computed anew.`;
+  }
+}
+
+function describeRange(seq: number, toSeq: number, isFirstWord = false): string {
+  const [one, many] = isFirstWord ? ["Record", "Records"] : ["record", "records"];
+  return seq === toSeq ? `${one} ${seq} is` : `${many} ${seq} to ${toSeq} are`;
+}

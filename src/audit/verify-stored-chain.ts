@@ -1,0 +1,73 @@
+// Reads a ledger's chain from GATEHOUSE_DB page by page, for `verifyChain`.
+import type { AuditRecordStore, ChainSpan, ExpectedTerm, StoredRecord } from "./audit-record-store.ts";
+import { GENESIS } from "./record-chain.ts";
+import type { ChainHead } from "./record-chain.ts";
+import { listExpectedTerms, verifyChain } from "./verify-chain.ts";
+import type { ChainPage, ChainVerdict } from "./verify-chain.ts";
+
+const PAGE_RECORDS = 500;
+/** How many terms are looked up at once: D1 takes at most 2 MB as one value. */
+const PAGE_TERMS = 2000;
+
+/** How many chains are read at the same time. */
+const CONCURRENT_CHAINS = 4;
+
+/** What the ledgers themselves say their last records are, by ledger. Without it, records that are missing at the end do not show. */
+export type LedgerHeads = ReadonlyMap<string, ChainHead>;
+
+/** The reading side of the store. */
+type ChainStore = Pick<AuditRecordStore, "find" | "listChain" | "listMissingTerms">;
+
+/** What verifying takes besides the chains. */
+interface VerifyOptions {
+  readonly heads?: LedgerHeads | undefined;
+  /** Called with the number of records of each page. */
+  readonly onPage?: (count: number) => void;
+}
+
+/** Verifies parts of chains as they are stored. The verdicts come in no order. */
+export async function verifyStoredChains(
+  store: ChainStore,
+  spans: readonly ChainSpan[],
+  options: VerifyOptions = {},
+): Promise<readonly ChainVerdict[]> {
+  const waiting = [...spans];
+  const verdicts: ChainVerdict[] = [];
+  const work = async (): Promise<void> => {
+    for (let span = waiting.shift(); span !== undefined; span = waiting.shift())
+      verdicts.push(await verifyStoredChain(store, span, options));
+  };
+  await Promise.all(Array.from({ length: CONCURRENT_CHAINS }, work));
+  return verdicts;
+}
+
+async function verifyStoredChain(
+  store: ChainStore,
+  { ledger, startSeq, endSeq }: ChainSpan,
+  { heads, onPage }: VerifyOptions,
+): Promise<ChainVerdict> {
+  const head = heads?.get(ledger);
+  const start = startSeq === GENESIS.seq ? GENESIS : await store.find(ledger, startSeq);
+  if (start === null) return { ledger, records: 0, fault: { kind: "missing", seq: startSeq, toSeq: startSeq } };
+  async function* readPages(): AsyncGenerator<ChainPage> {
+    for (let afterSeq = startSeq; afterSeq < endSeq;) {
+      const records = await store.listChain(ledger, afterSeq, Math.min(PAGE_RECORDS, endSeq - afterSeq));
+      const last = records.at(-1);
+      if (last === undefined) return;
+      yield { records, missingTerms: await listMissing(store, records) };
+      onPage?.(Math.min(last.seq, endSeq) - afterSeq);
+      afterSeq = last.seq;
+    }
+  }
+  // The head is that of the whole chain: a part that ends before it says nothing about it.
+  const isWhole = head !== undefined && (endSeq >= head.seq || (await store.listChain(ledger, endSeq, 1)).length === 0);
+  return verifyChain({ ledger, start, pages: readPages(), head: isWhole ? head : undefined });
+}
+
+async function listMissing(store: ChainStore, records: readonly StoredRecord[]): Promise<readonly ExpectedTerm[]> {
+  const expected = listExpectedTerms(records);
+  const missing: ExpectedTerm[] = [];
+  for (let at = 0; at < expected.length; at += PAGE_TERMS)
+    missing.push(...(await store.listMissingTerms(expected.slice(at, at + PAGE_TERMS))));
+  return missing;
+}

@@ -1,0 +1,256 @@
+// Tests `gatehouse audit` beside a running server: records arrive by themselves, are found, shown and exported, and forgeries are named.
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { text } from "node:stream/consumers";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { queryShop } from "../support/node/query.ts";
+import { digestHeads, formatList, openSigningKey } from "../../src/audit/head-signature.ts";
+import { freePort, startServer } from "../support/node/server.ts";
+import type { WorkerProcess } from "../support/node/worker.ts";
+import { tokensFor } from "../support/oauth.ts";
+
+const ROOT = path.resolve(import.meta.dirname, "../..");
+const [REVIEWER, ANALYST, SUPPORT, OWNER, GUEST] = ["reviewer", "analyst", "support", "owner", "guest"].map(
+  (name) => `${name}@harbor.example`,
+) as [string, string, string, string, string];
+const HOSTILE = "a\u001b[2K\u009b1A\u202eb\u200b";
+
+// This file needs its own server, because it forges records.
+const stateDir = mkdtempSync(path.join(tmpdir(), "gatehouse-audit-"));
+let server: WorkerProcess;
+
+beforeAll(async () => {
+  server = await startServer(await freePort(), stateDir);
+});
+
+afterAll(async () => {
+  await server.stop("SIGTERM");
+  rmSync(stateDir, { recursive: true, force: true });
+});
+
+interface Ended {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function run(...args: readonly string[]): Promise<Ended> {
+  const env = { ...process.env, GATEHOUSE_STATE: stateDir };
+  const child = spawn(process.execPath, ["cli/main.ts", "audit", ...args], { cwd: ROOT, env, stdio: "pipe" });
+  const [stdout, stderr, [status]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
+  return { status, stdout, stderr };
+}
+
+/** Runs a command that must succeed, and returns what it prints. */
+async function printed(...args: readonly string[]): Promise<string> {
+  const { status, stdout, stderr } = await run(...args);
+  if (status !== 0) throw new Error(stderr);
+  return stdout;
+}
+
+/** Opens GATEHOUSE_DB behind the server's back, as a forger does. */
+function inOwnDatabase<T>(work: (database: DatabaseSync) => T): T {
+  const folder = path.join(stateDir, "v3/d1");
+  const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".sqlite"));
+  for (const file of files) {
+    const database = new DatabaseSync(path.join(folder, file), { timeout: 5000 });
+    try {
+      if (database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'audit_record'").get() !== undefined)
+        return work(database);
+    } finally {
+      database.close();
+    }
+  }
+  throw new Error("there is no GATEHOUSE_DB");
+}
+
+/** Makes the calls of a user, and returns what records of them there are once all have arrived. */
+async function ask(email: string, ...statements: readonly string[]): Promise<void> {
+  const { accessToken } = await tokensFor({ origin: server.origin, send: fetch }, email);
+  for (const sql of statements) await (await queryShop(server.origin, accessToken, sql)).text();
+}
+
+const countQueries = (): unknown =>
+  inOwnDatabase(
+    (database) =>
+      database
+        .prepare("SELECT count(*) AS count FROM audit_record WHERE body ->> '$.attempt.operation' = 'query'")
+        .get()?.["count"],
+  );
+
+/** Runs SQL on one record of a user. */
+function forge(email: string, sql: string): void {
+  inOwnDatabase((database) => {
+    const ledger = database.prepare("SELECT subject_id FROM subject WHERE email = ?").get(email)?.["subject_id"];
+    database.exec(sql.replaceAll("LEDGER", `'${String(ledger)}'`));
+  });
+}
+
+// oxlint-disable-next-line no-control-regex -- finding control characters is the point
+const ACTING = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b\u202e]/;
+
+// The tests follow each other: records are made, then read, then forged.
+describe("npm run gatehouse -- audit", () => {
+  it("says that there are no records before the first call", async () => {
+    expect(await printed("list")).toBe(
+      "There are no audit records here yet. A record arrives here about ten seconds after its call.\n",
+    );
+  }, 60_000);
+
+  it("lists, shows, exports and verifies the calls of users, which arrive by themselves", async () => {
+    await ask(
+      REVIEWER,
+      "SELECT email FROM customers LIMIT 2",
+      "SELECT notes FROM customers",
+      "SELECT count(*) FROM orders",
+    );
+    await ask(GUEST, "SELECT 1 FROM customers", "SELECT 1 FROM orders");
+    for (const email of [ANALYST, SUPPORT, OWNER])
+      await ask(email, ...Array.from({ length: 4 }, () => "SELECT 1 FROM customers LIMIT 1"));
+    await expect.poll(countQueries, { timeout: 60_000, interval: 500 }).toBe(17);
+
+    const { records, next } = JSON.parse(
+      await printed("list", "--user", REVIEWER, "--column", "shop.customers.email", "--json"),
+    );
+    expect(next).toBeNull();
+    expect(records).toMatchObject([
+      { user: REVIEWER, action: "query", decision: "allowed", rows: 2, masked: ["shop.customers.email:email"] },
+    ]);
+
+    const [line = "", ...others] = (
+      await printed("list", "--dataset", "shop.customers", "--limit", "1", "--since", "1h")
+    )
+      .trim()
+      .split("\n");
+    expect(line).toMatch(
+      /^\d{4}-\d\d-\d\dT[\d:]+Z {2}owner@harbor\.example {2}\S+ {2}query {2}\S+ {2}allowed {2}1 row {2}[0-9a-f]{12}\/\d+$/,
+    );
+    const [, cursor = ""] = /add --after (\S+) to/.exec(others.join()) ?? [];
+    expect(await printed("list", "--dataset", "shop.customers", "--limit", "1", "--after", cursor)).not.toContain(line);
+
+    const shown = await printed("show", records[0].id);
+    for (const part of [
+      REVIEWER,
+      "SELECT email FROM customers LIMIT ?",
+      "shop.customers.email:email",
+      "It fits this record",
+    ])
+      expect(shown).toContain(part);
+
+    const verified = await run("verify");
+    expect(verified).toMatchObject({ status: 0, stderr: "" });
+    expect(verified.stdout).toMatch(/^All records fit: \d+ records of 5 ledgers were verified\.\n/);
+    const [, key = ""] = /signed with the key (\S+)\. Note it/.exec(verified.stdout) ?? [];
+    expect(await run("verify", "--key", key)).toMatchObject({ status: 0, stderr: "" });
+    expect(await run("verify", "--key", key.toLowerCase())).toMatchObject({
+      status: 1,
+      stdout: "",
+      stderr: expect.stringContaining(`was not signed with the key ${key.toLowerCase()}`),
+    });
+  }, 180_000);
+
+  it("compares the records with a signed list that was kept elsewhere", async () => {
+    const key = await openSigningKey(readFileSync(path.join(stateDir, "audit-key"), "utf8"));
+    if (key === null) throw new Error("there is no key");
+    const heads = inOwnDatabase((database) =>
+      database.prepare("SELECT ledger, seq, hash FROM audit_record WHERE seq = 2 ORDER BY ledger").all(),
+    ).map(({ ledger, seq, hash }) => ({ ledger: String(ledger), seq: Number(seq), hash: String(hash) }));
+    const writeList = async (name: string, listed: typeof heads): Promise<string> => {
+      const digest = await digestHeads(listed);
+      const list = { day: "2026-11-27", madeMs: 1, ledgers: listed.length, records: 2 * listed.length, digest };
+      const file = path.join(stateDir, name);
+      const signature = await key.sign(formatList(list));
+      writeFileSync(file, JSON.stringify({ ...list, heads: listed, signature, key: key.publicKey }));
+      return file;
+    };
+    expect(await run("verify", "--against", await writeList("kept.json", heads))).toMatchObject({ status: 0 });
+    const other = await writeList("other.json", heads.with(0, { ledger: "x", seq: 2, hash: "f".repeat(64) }));
+    const { status, stdout } = await run("verify", "--against", other);
+    expect({ status, stdout }).toMatchObject({ status: 1, stdout: expect.stringContaining("has another record 2") });
+    writeFileSync(other, readFileSync(other, "utf8").replace('"x"', '"y"'));
+    expect((await run("verify", "--against", other)).stdout).toContain("does not have the heads that were signed");
+    expect(await printed("heads")).toMatch(/^List of \d{4}-\d\d-\d\d, made .*Signed by the key/s);
+  }, 180_000);
+
+  it("exports to a private file, with text that a spreadsheet would run made inert", async () => {
+    forge(
+      OWNER,
+      "UPDATE audit_record SET body = json_set(body, '$.attempt.asked', '=HYPERLINK(1)') WHERE ledger = LEDGER AND seq = (SELECT max(seq) FROM audit_record WHERE ledger = LEDGER)",
+    );
+    const file = path.join(stateDir, "export.csv");
+    const { stderr, status } = await run("export", "--format", "csv", "--action", "query", "--output", file);
+    expect({ stderr, status }).toEqual({ stderr: "Exported 17 records.\n", status: 0 });
+    expect(statSync(file).mode & 0o077).toBe(0);
+    const [header, first, ...rest] = readFileSync(file, "utf8").trim().split("\n");
+    expect(header).toMatch(/^id,ledger,seq,began,ended,user,subject,/);
+    expect(first).toContain(REVIEWER);
+    expect(rest.at(-1)).toContain(",'=HYPERLINK(1),");
+    expect((await run("export", "--format", "csv", "--output", file)).stderr).toContain("exists already.");
+  }, 120_000);
+
+  it("names the first bad record of each forged chain, ends with 1, and lets no stored text act on the terminal", async () => {
+    const hostile = HOSTILE.replaceAll("'", "''");
+    forge(
+      REVIEWER,
+      `UPDATE audit_record SET body = json_set(body, '$.attempt.resource', '${hostile}') WHERE ledger = LEDGER AND seq = 2`,
+    );
+    forge(ANALYST, "DELETE FROM audit_record WHERE ledger = LEDGER AND seq = 2");
+    forge(
+      SUPPORT,
+      `UPDATE audit_record SET seq = 99 WHERE ledger = LEDGER AND seq = 2;
+        UPDATE audit_record SET seq = 2 WHERE ledger = LEDGER AND seq = 3;
+        UPDATE audit_record SET seq = 3 WHERE ledger = LEDGER AND seq = 99`,
+    );
+    forge(
+      OWNER,
+      "DELETE FROM audit_term WHERE term LIKE 'dataset %' AND record_id = (SELECT id FROM audit_record WHERE ledger = LEDGER AND seq = 2)",
+    );
+    forge(
+      GUEST,
+      "DELETE FROM audit_record WHERE ledger = LEDGER AND seq = (SELECT max(seq) FROM audit_record WHERE ledger = LEDGER)",
+    );
+    const { status, stdout } = await run("verify", "--json");
+    expect(status).toBe(1);
+    const { problems } = JSON.parse(stdout);
+    expect(problems).toHaveLength(5);
+    expect(problems).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ user: REVIEWER, kind: "changed", seq: 2 }),
+        expect.objectContaining({ user: ANALYST, kind: "missing", seq: 2, toSeq: 2 }),
+        expect.objectContaining({ user: GUEST, kind: "cut_tail", seq: 2, toSeq: 2 }),
+        expect.objectContaining({ user: SUPPORT, kind: "moved", seq: 2, writtenSeq: 3 }),
+        expect.objectContaining({ user: OWNER, kind: "hidden", seq: 2, terms: ["dataset shop.customers"] }),
+      ]),
+    );
+    const outputs = [
+      await printed("list", "--user", REVIEWER),
+      await printed("export", "--format", "jsonl", "--user", REVIEWER),
+      await printed("export", "--format", "csv", "--user", REVIEWER),
+    ];
+    for (const output of outputs) expect(output).not.toMatch(ACTING);
+    expect(outputs[0]).toContain("aU+001B[2KU+009B1AU+202EbU+200B");
+    expect(outputs[1]?.split("\n").map((line) => (line === "" ? null : JSON.parse(line).resource))).toContain(HOSTILE);
+  }, 180_000);
+
+  it.each<[readonly string[], number, string]>([
+    [["list", "--decision", "maybe"], 2, "--decision is maybe. It takes allowed, denied, none."],
+    [["list", "--user", "absent@harbor.example"], 1, "absent@harbor.example has never signed in"],
+    [["export", "--format", "xml"], 2, "--format is xml. It takes jsonl or csv."],
+    [["verify", "--day", "yesterday"], 2, "--day is yesterday."],
+    [["show", "7"], 2, "7 is no id of a record."],
+  ])(
+    "refuses %j with exit code %i and the message: %s",
+    async (args, exitCode, problem) => {
+      const { status, stdout, stderr } = await run(...args);
+      expect(status).toBe(exitCode);
+      expect(stdout).toBe("");
+      expect(stderr).toContain(problem);
+      expect(stderr).not.toContain("    at ");
+    },
+    60_000,
+  );
+});
