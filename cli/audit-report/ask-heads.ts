@@ -45,6 +45,8 @@ export async function askHeads(
               hint: "Either the key of the deployment was changed, or the answer was forged.",
             },
           );
+        // The answer counts for a ledger that was asked, and for no other.
+        if (!asked.includes(answer.ledger)) continue;
         keys.add(answer.key);
         heads.set(answer.ledger, { seq: answer.seq, hash: answer.hash });
       }
@@ -53,5 +55,5 @@ export async function askHeads(
     }
     if (heads.size === 0) break;
   }
-  return { heads, keys: [...keys], unanswered: ledgers.length - heads.size };
+  return { heads, keys: [...keys], unanswered: ledgers.filter((ledger) => !heads.has(ledger)).length };
 }

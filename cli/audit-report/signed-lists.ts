@@ -27,13 +27,10 @@ const listFile = z.object({
   heads: z.array(z.object({ ledger: z.string(), seq: z.number(), hash: z.string() })),
 });
 
-const FIRST_DAY = "0000-01-01";
-const LAST_DAY = "9999-12-31";
-
 /** Prints the list of a day, or the newest one. Throws `CliError` when there is none. */
 export async function showList({ auditHeads }: OwnDatabase, day: string | undefined): Promise<Output> {
-  const list = day === undefined ? await auditHeads.findNewestList() : (await auditHeads.listLists(day, day))[0];
-  if (list === null || list === undefined)
+  const list = day === undefined ? await auditHeads.findNewestList() : await auditHeads.findList(day);
+  if (list === null)
     throw new CliError(
       day === undefined
         ? "There is no signed list yet. The server makes the list of a day in the first upkeep after it."
@@ -57,7 +54,7 @@ export async function verifyLists(
   file: string | undefined,
 ): Promise<ListsReport> {
   const { auditHeads } = database;
-  const lists = await auditHeads.listLists(FIRST_DAY, LAST_DAY);
+  const lists = await auditHeads.listLists();
   const problems: string[] = [];
   for (const list of lists) {
     const name = `The signed list of ${list.day}`;
@@ -74,6 +71,7 @@ async function checkList(
   heads: readonly LedgerHead[],
   key: string | undefined,
 ): Promise<readonly string[]> {
+  if (!/^\d{4}-\d\d-\d\d$/.test(list.day)) return [`${name} is of no day: it was forged.`];
   if (key !== undefined && list.key !== key) return [`${name} is signed by another key: ${list.key}.`];
   if (!(await verifySignature(list.key, formatList(list), list.signature)))
     return [`${name} does not have the signature of its key: it was changed or forged.`];
@@ -116,5 +114,8 @@ function parseJson(text: string): unknown {
 }
 
 function describeContradicted(name: string, heads: readonly LedgerHead[]): readonly string[] {
-  return heads.map(({ ledger, seq }) => `${name} has another record ${seq} of the ledger ${ledger} than is stored.`);
+  return heads.map(
+    ({ ledger, seq }) =>
+      `${name} has a record ${seq} of the ledger ${ledger} that is not stored, or stored in another form.`,
+  );
 }

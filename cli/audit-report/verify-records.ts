@@ -166,6 +166,8 @@ function describeFault(fault: ChainFault): string {
       return `Record ${seq} does not fit its hash: it was changed or inserted.`;
     case "unreadable":
       return `Record ${seq} cannot be read: its text was changed.`;
+    case "erased":
+      return `Record ${seq} has erased values, and this version of Gatehouse erases none.`;
     case "other_user":
       return `Record ${seq} is not one of this user: it names ${fault.user ?? "no user"}.`;
     case "wrong_time":

@@ -70,7 +70,7 @@ function parseVariable(text: string): readonly [name: string, value: string] {
   if (name === undefined || value === undefined)
     throw usageError(`--set is ${JSON.stringify(text)}. It takes NAME=value, such as GATEHOUSE_SIGN_IN=oidc.`);
   const isSecret = SIGN_IN_SECRETS.some((secret) => secret === name);
-  if (isSecret || /^GATEHOUSE_(?:[A-Z]+_KEY|SETUP_CODE)$/.test(name))
+  if (isSecret || /(?:TOKEN|SECRET|KEY|PASSWORD|SETUP_CODE)$/.test(name))
     throw usageError(`${name} is a secret, and wrangler.jsonc is committed. Give it with --secrets-file.`);
   return [name, value];
 }

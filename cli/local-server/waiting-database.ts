@@ -6,7 +6,7 @@ import { isLocked } from "../../src/sql/d1-messages.ts";
 const MAX_WAIT_MS = 10_000;
 const RETRY_MS = 50;
 
-/** Wraps a database so that its statements wait for their turn, up to ten seconds. */
+/** Wraps a database so that its prepared statements and batches wait for their turn, up to ten seconds. */
 export function waitForTurn(database: D1Database): D1Database {
   const statements = new WeakMap<D1PreparedStatement, D1PreparedStatement>();
   const wrap = (statement: D1PreparedStatement): D1PreparedStatement => {

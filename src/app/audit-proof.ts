@@ -3,7 +3,7 @@ import { openAuditHeadStore } from "../audit/audit-head-store.ts";
 import { openSigningKey } from "../audit/head-signature.ts";
 import { answerHeadRequests, makeDailyList } from "../audit/ledger-heads.ts";
 import type { HeadDependencies } from "../audit/ledger-heads.ts";
-import { logWarning, openLedgers } from "./bindings.ts";
+import { logError, logWarning, openLedgers } from "./bindings.ts";
 
 /** What the upkeep and the command line ask of the Worker. */
 export interface AuditProof {
@@ -19,7 +19,8 @@ export function openAuditProof(env: Env): AuditProof {
   const readHead: HeadDependencies["readHead"] = async (ledger) => openLedgers(env)(ledger).readSentHead();
   const withKey = async (work: (dependencies: HeadDependencies) => Promise<void>): Promise<boolean> => {
     const key = await openSigningKey(Reflect.get(env, "GATEHOUSE_AUDIT_KEY"));
-    if (key !== null) await work({ store, key, readHead, now: Date.now });
+    if (key !== null)
+      await work({ store, key, readHead, now: Date.now, onError: (error) => logError("audit heads", error) });
     return key !== null;
   };
   return {

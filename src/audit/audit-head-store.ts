@@ -33,21 +33,23 @@ export interface AuditHeadStore {
   deleteRequests(nonce: string): Promise<void>;
   /** Finds the newest list; null when there is none. */
   findNewestList(): Promise<SignedList | null>;
-  /** Lists the lists of a span of days, both included, oldest first. */
-  listLists(firstDay: string, lastDay: string): Promise<readonly SignedList[]>;
+  /** Lists all lists, by day. */
+  listLists(): Promise<readonly SignedList[]>;
   /** Lists the heads of a list, in the order of the ledgers' ids. */
   listHeads(day: string): Promise<readonly LedgerHead[]>;
   /** Lists the heads of a list whose records are not stored, or are stored with another hash. */
   listContradicted(day: string): Promise<readonly LedgerHead[]>;
-  /** Stores heads of a list that is being made. Repeating it changes nothing. */
-  addHeads(day: string, heads: readonly LedgerHead[]): Promise<void>;
-  /** Completes a list; keeps the first when two runs complete it. */
-  addList(list: SignedList): Promise<void>;
-  /** Lists at most `limit` ledgers with stored records that a list does not have yet, in the order of their ids. */
-  listMissingLedgers(day: string, limit: number): Promise<readonly string[]>;
+  /** Finds the list of a day; null when there is none. */
+  findList(day: string): Promise<SignedList | null>;
+  /** Stores a list with its heads in place of what is stored for its day. */
+  replaceList(list: SignedList, heads: readonly LedgerHead[]): Promise<void>;
+  /** Lists the ledgers of all users who have signed in, of all stored records, and of the newest list. */
+  listLedgers(): Promise<readonly string[]>;
 }
 
 const REQUEST_MS = 3_600_000;
+/** How many heads are sent as one value: D1 takes at most 2 MB. */
+const HEADS_PER_VALUE = 5000;
 const LIST_COLUMNS = "day, made_ms AS madeMs, ledgers, records, digest, signature, key";
 
 /** Opens the store over GATEHOUSE_DB. */
@@ -90,8 +92,7 @@ export function openAuditHeadStore(database: D1Database): AuditHeadStore {
     deleteRequests: async (nonce) => run("DELETE FROM audit_head_request WHERE nonce = ?", nonce),
     findNewestList: async () =>
       database.prepare(`SELECT ${LIST_COLUMNS} FROM audit_list ORDER BY day DESC LIMIT 1`).first<SignedList>(),
-    listLists: async (firstDay, lastDay) =>
-      all(`SELECT ${LIST_COLUMNS} FROM audit_list WHERE day BETWEEN ? AND ? ORDER BY day`, firstDay, lastDay),
+    listLists: async () => all(`SELECT ${LIST_COLUMNS} FROM audit_list ORDER BY day`),
     listHeads: async (day) => all("SELECT ledger, seq, hash FROM audit_list_head WHERE day = ? ORDER BY ledger", day),
     listContradicted: async (day) =>
       all(
@@ -100,37 +101,40 @@ export function openAuditHeadStore(database: D1Database): AuditHeadStore {
           WHERE h.day = ? AND h.seq > 0 AND (r.hash IS NULL OR r.hash <> h.hash) ORDER BY h.ledger`,
         day,
       ),
-    addHeads: async (day, heads) =>
-      run(
-        `INSERT INTO audit_list_head (day, ledger, seq, hash)
-          SELECT ?1, value ->> 'ledger', value ->> 'seq', value ->> 'hash' FROM json_each(?2) WHERE true
-          ON CONFLICT (day, ledger) DO NOTHING`,
-        day,
-        JSON.stringify(heads),
-      ),
-    addList: async ({ day, madeMs, ledgers, records, digest, signature, key }) =>
-      run(
-        `INSERT INTO audit_list (day, made_ms, ledgers, records, digest, signature, key) VALUES (?, ?, ?, ?, ?, ?, ?)
-          ON CONFLICT (day) DO NOTHING`,
-        day,
-        madeMs,
-        ledgers,
-        records,
-        digest,
-        signature,
-        key,
-      ),
-    async listMissingLedgers(day, limit) {
+    findList: async (day) =>
+      database.prepare(`SELECT ${LIST_COLUMNS} FROM audit_list WHERE day = ?`).bind(day).first<SignedList>(),
+    async replaceList({ day, madeMs, ledgers, records, digest, signature, key }, heads) {
+      const parts = Array.from({ length: Math.ceil(heads.length / HEADS_PER_VALUE) }, (_, index) =>
+        heads.slice(index * HEADS_PER_VALUE, (index + 1) * HEADS_PER_VALUE),
+      );
+      await database.batch([
+        database.prepare("DELETE FROM audit_list_head WHERE day = ?").bind(day),
+        ...parts.map((part) =>
+          database
+            .prepare(
+              `INSERT INTO audit_list_head (day, ledger, seq, hash)
+                SELECT ?1, value ->> 'ledger', value ->> 'seq', value ->> 'hash' FROM json_each(?2)`,
+            )
+            .bind(day, JSON.stringify(part)),
+        ),
+        database
+          .prepare(
+            `INSERT OR REPLACE INTO audit_list (day, made_ms, ledgers, records, digest, signature, key)
+              VALUES (?, ?, ?, ?, ?, ?, ?)`,
+          )
+          .bind(day, madeMs, ledgers, records, digest, signature, key),
+      ]);
+    },
+    async listLedgers() {
       // The next ledger of the unique index, one at a time: a DISTINCT over all records would read every one of them.
       const rows = await all<{ ledger: string }>(
-        `WITH RECURSIVE known (ledger) AS (
+        `WITH RECURSIVE stored (ledger) AS (
             SELECT min(ledger) FROM audit_record
             UNION ALL
-            SELECT (SELECT min(ledger) FROM audit_record WHERE ledger > known.ledger) FROM known WHERE known.ledger IS NOT NULL)
-          SELECT ledger FROM known WHERE ledger IS NOT NULL
-            AND ledger NOT IN (SELECT ledger FROM audit_list_head WHERE day = ?) LIMIT ?`,
-        day,
-        limit,
+            SELECT (SELECT min(ledger) FROM audit_record WHERE ledger > stored.ledger) FROM stored WHERE stored.ledger IS NOT NULL)
+          SELECT ledger FROM stored WHERE ledger IS NOT NULL
+          UNION SELECT subject_id FROM subject WHERE owner_id IS NULL
+          UNION SELECT ledger FROM audit_list_head WHERE day = (SELECT max(day) FROM audit_list)`,
       );
       return rows.map(({ ledger }) => ledger);
     },

@@ -271,7 +271,7 @@ async function commitCall(
 
 const RECORD_FULL = [
   "The record of your calls is full. No new call of yours or of your personal access tokens can be recorded, so none is served.",
-  "The record does not empty by itself: the operator of this server makes room by raising limits.maxAuditBytes.",
+  "It empties by itself once the server's own database answers again; until then the operator can raise limits.maxAuditBytes.",
   "On the server's own pages you can still end connections and revoke personal access tokens.",
 ].join(" ");
 

@@ -1,6 +1,6 @@
-// What one owner may use: rows, bytes, calls and reveals in five minutes and in a UTC day. Running calls count with what they have
-// reserved, so that calls at the same time cannot pass a limit together. The functions do not open a transaction.
-
+// What one owner may use: rows, bytes, calls and reveals in five minutes and in a UTC day. Running calls count with the rows and reveals
+// that they have reserved, so that calls at the same time cannot pass these limits together. Bytes are known at the end. The functions do
+// not open a transaction.
 import { BUDGET_KINDS } from "./budget-limits.ts";
 import type { BudgetKind, BudgetLimits, BudgetState, Usage } from "./budget-limits.ts";
 
@@ -72,6 +72,8 @@ export function createBudgets(sql: SqlStorage, limits: BudgetLimits): Budgets {
       sql.exec("DELETE FROM usage WHERE slice_ms < ?", Math.floor(nowMs / DAY_MS) * DAY_MS - DAY_MS);
     },
     listNear: (nowMs) =>
-      listStates(nowMs).filter(({ limit, used, most }) => limit.endsWith("PerDay") && used >= most * NEAR_SHARE),
+      listStates(nowMs).filter(
+        ({ limit, used, most }) => limit.endsWith("PerDay") && used > 0 && used >= most * NEAR_SHARE,
+      ),
   };
 }

@@ -1,5 +1,5 @@
 // Signs heads of ledgers and the daily list of them with Ed25519, so that anyone with the public key can check them. The texts that are
-// signed have one value per line and begin with what they are.
+// signed are JSON lists that begin with what they are: names in GATEHOUSE_DB may be anyone's text, and cannot reach into another value.
 import { toHex } from "../lib/crypto.ts";
 import type { ChainHead } from "./record-chain.ts";
 
@@ -68,20 +68,19 @@ export async function verifySignature(publicKey: string, text: string, signature
 
 /** Writes the text that is signed with one head, as the answer to the request with this nonce. */
 export function formatHead(nonce: string, { ledger, seq, hash }: LedgerHead): string {
-  return ["gatehouse ledger head 1", nonce, ledger, seq, hash].join("\n");
+  return JSON.stringify(["gatehouse ledger head 1", nonce, ledger, seq, hash]);
 }
 
 /** Writes the text that is signed with a daily list. */
 export function formatList({ day, madeMs, ledgers, records, digest }: DailyList): string {
-  return ["gatehouse daily list 1", day, new Date(madeMs).toISOString(), ledgers, records, digest].join("\n");
+  return JSON.stringify(["gatehouse daily list 1", day, madeMs, ledgers, records, digest]);
 }
 
-/** Computes the digest of a list's heads: SHA-256, in hex, of one line `ledger seq hash` for each, in the order of the ledgers' ids. */
+/** Computes the digest of a list's heads: SHA-256, in hex, of the JSON list of `[ledger, seq, hash]` in the order of the ledgers' ids. */
 export async function digestHeads(heads: readonly LedgerHead[]): Promise<string> {
-  const lines = heads
-    .toSorted((a, b) => (a.ledger < b.ledger ? -1 : 1))
-    .map(({ ledger, seq, hash }) => `${ledger} ${seq} ${hash}\n`);
-  return toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", encoder.encode(lines.join("")))));
+  const sorted = heads.toSorted((a, b) => (a.ledger < b.ledger ? -1 : 1));
+  const text = JSON.stringify(sorted.map(({ ledger, seq, hash }) => [ledger, seq, hash]));
+  return toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", encoder.encode(text))));
 }
 
 function toBase64Url(bytes: Uint8Array): string {

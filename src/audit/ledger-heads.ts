@@ -1,5 +1,5 @@
 // What the Worker does for the proof of the audit log: it answers requests for the heads of ledgers, and makes the signed daily list.
-import { digestHeads, formatHead, formatList } from "./head-signature.ts";
+import { digestHeads, formatHead, formatList, verifySignature } from "./head-signature.ts";
 import type { LedgerHead, SigningKey } from "./head-signature.ts";
 import type { AuditHeadStore, SignedHead } from "./audit-head-store.ts";
 import type { ChainHead } from "./record-chain.ts";
@@ -12,46 +12,58 @@ export interface HeadDependencies {
   readonly readHead: (ledger: string) => Promise<ChainHead>;
   /** Returns milliseconds since the epoch. */
   readonly now: () => number;
+  /** Called when a ledger does not answer. */
+  readonly onError: (error: unknown) => void;
 }
 
 /** How many ledgers are asked at the same time, and the most requests that one run answers. */
 const BATCH_SIZE = 50;
 const MAX_ANSWERS = 5000;
 
-/** Answers the open requests for heads. A request that a crash left open is answered by the next run. */
-export async function answerHeadRequests({ store, key, readHead }: HeadDependencies): Promise<void> {
+/** Answers the open requests for heads. A ledger that does not answer, or a crash, leaves its request to the next run. */
+export async function answerHeadRequests({ store, key, readHead, onError }: HeadDependencies): Promise<void> {
+  const failed = new Set<string>();
   for (let answered = 0; answered < MAX_ANSWERS; answered += BATCH_SIZE) {
-    const requests = await store.listOpen(BATCH_SIZE);
+    const requests = (await store.listOpen(BATCH_SIZE + failed.size)).filter(({ ledger }) => !failed.has(ledger));
     if (requests.length === 0) return;
     for (const [nonce, group] of Map.groupBy(requests, (request) => request.nonce)) {
-      const heads = await readHeads(
-        group.map(({ ledger }) => ledger),
-        readHead,
+      const settled = await Promise.all(
+        group.map(async ({ ledger }): Promise<SignedHead | null> => {
+          try {
+            const head = { ledger, ...(await readHead(ledger)) };
+            return { ...head, signature: await key.sign(formatHead(nonce, head)), key: key.publicKey };
+          } catch (error) {
+            onError(error);
+            failed.add(ledger);
+            return null;
+          }
+        }),
       );
-      const signed = heads.map(async (head): Promise<SignedHead> => ({
-        ...head,
-        signature: await key.sign(formatHead(nonce, head)),
-        key: key.publicKey,
-      }));
-      await store.answer(nonce, await Promise.all(signed));
+      await store.answer(
+        nonce,
+        settled.filter((head) => head !== null),
+      );
     }
   }
 }
 
 /**
- * Makes the list of the day before, if it is not made yet: the heads of all ledgers that have sent records. Heads that were stored before a
- * crash stay as they were.
+ * Makes the list of the day before, unless it is made: the heads of all ledgers, as they say them now. Heads that
+ * GATEHOUSE_DB has are not signed, because whoever can write there could have put them there. A list that this key has not signed is
+ * replaced.
  */
 export async function makeDailyList({ store, key, readHead, now }: HeadDependencies): Promise<void> {
   const day = formatDay(now() - 86_400_000);
-  const newest = await store.findNewestList();
-  if (newest !== null && newest.day >= day) return;
-  for (;;) {
-    const ledgers = await store.listMissingLedgers(day, BATCH_SIZE);
-    if (ledgers.length === 0) break;
-    await store.addHeads(day, await readHeads(ledgers, readHead));
-  }
-  const heads = await store.listHeads(day);
+  const stored = await store.findList(day);
+  if (stored !== null && (await verifySignature(key.publicKey, formatList(stored), stored.signature))) return;
+  const ledgers = await store.listLedgers();
+  const heads: LedgerHead[] = [];
+  for (let at = 0; at < ledgers.length; at += BATCH_SIZE)
+    heads.push(
+      ...(await Promise.all(
+        ledgers.slice(at, at + BATCH_SIZE).map(async (ledger) => ({ ledger, ...(await readHead(ledger)) })),
+      )),
+    );
   const list = {
     day,
     madeMs: now(),
@@ -59,14 +71,7 @@ export async function makeDailyList({ store, key, readHead, now }: HeadDependenc
     records: heads.reduce((sum, { seq }) => sum + seq, 0),
     digest: await digestHeads(heads),
   };
-  await store.addList({ ...list, signature: await key.sign(formatList(list)), key: key.publicKey });
-}
-
-async function readHeads(
-  ledgers: readonly string[],
-  readHead: HeadDependencies["readHead"],
-): Promise<readonly LedgerHead[]> {
-  return Promise.all(ledgers.map(async (ledger) => ({ ledger, ...(await readHead(ledger)) })));
+  await store.replaceList({ ...list, signature: await key.sign(formatList(list)), key: key.publicKey }, heads);
 }
 
 /** Formats the UTC day: `2026-11-21`. */

@@ -120,7 +120,7 @@ export class LedgerObject<E = unknown>
       now: Date.now,
       onError: (task, error) => {
         options.onError(error);
-        if (task === "flush") this.#warnings.warnDelayed(this.#records.readStoredBytes());
+        if (task === "flush") this.#warnings.warnDelayed(this.#records.readStoredBytes(), Date.now());
       },
     });
     this.#endedGrants = createEndedGrants(this.#sql);
@@ -326,13 +326,14 @@ export class LedgerObject<E = unknown>
     return appended;
   }
 
-  /** Lists at most `limit` records after `afterSeq`, in order. The command that verifies the audit chain will use it. */
+  /** Lists at most `limit` records after `afterSeq` that are still here, in order. For tests. */
   async listRecords(afterSeq: number, limit: number): Promise<readonly LedgerRecord[]> {
     return this.#records.list(afterSeq, limit);
   }
 
   /** Reads up to which record the chain was sent. */
   async readSentHead(): Promise<ChainHead> {
+    this.#due.resume();
     return createSentRecords(this.#sql).readHead();
   }
 

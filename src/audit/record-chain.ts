@@ -24,7 +24,18 @@ const SALT_BYTES = 16;
 /** Marks the salt of an erased field: the hash of the field follows. */
 const ERASED_MARK = "#";
 
-const bodySchema = z.record(z.string(), z.unknown());
+/** What follows the mark: the hash of the field. */
+const ERASED_SALT = /^#[0-9a-f]{64}$/;
+/** Names of fields: no two fields can have the same path. */
+const fieldName = z.string().regex(/^[A-Za-z]+$/);
+const groupSchema = z.record(fieldName, z.unknown());
+/** Nothing else is in a record, so that no value can hide from its readers under another name. */
+const bodySchema = z.strictObject({
+  attempt: groupSchema.optional(),
+  outcome: groupSchema.optional(),
+  began: z.string().nullish(),
+  ended: z.string().nullish(),
+});
 const saltsSchema = z.array(z.string());
 const isGroup = (value: unknown): value is object =>
   typeof value === "object" && value !== null && !Array.isArray(value);
@@ -55,6 +66,9 @@ export function hashRecord(previous: ChainHead, body: string, salts: readonly st
   if (fields.length !== salts.length) throw new TypeError("the salts do not fit the fields of the record");
   const lines = fields.map(({ path, value }, index) => {
     const salt = salts[index] ?? "";
+    // Under an erased field's hash, any value would fit.
+    if (salt.startsWith(ERASED_MARK) && (value !== null || !ERASED_SALT.test(salt)))
+      throw new TypeError(`the field ${path} has a value although it was erased`);
     const hash = salt.startsWith(ERASED_MARK) ? salt.slice(ERASED_MARK.length) : hashField(salt, path, value);
     return `${path} ${hash}\n`;
   });
@@ -98,7 +112,7 @@ interface ErasedRecord {
 /** Erases fields of a record: their values become null, and only their hashes stay. Fields that are erased already stay as they are. */
 export function eraseFields(body: string, salts: readonly string[], paths: ReadonlySet<string>): ErasedRecord {
   const fields = listFields(body);
-  const parsed = bodySchema.parse(JSON.parse(body));
+  const parsed = parseBody(body);
   const erased = Object.fromEntries(
     Object.entries(parsed).map(([name, value]) => [
       name,
@@ -120,8 +134,20 @@ export function eraseFields(body: string, salts: readonly string[], paths: Reado
   };
 }
 
+/** Whether fields of a record were erased. */
+export function hasErasedFields({ salts }: LedgerRecord): boolean {
+  return salts !== null && saltsSchema.parse(JSON.parse(salts)).some((salt) => salt.startsWith(ERASED_MARK));
+}
+
+/** Parses a body. Text that JSON would write in another way is refused: SQL and JavaScript could read different values in it. */
+function parseBody(body: string): Readonly<Record<string, unknown>> {
+  const parsed: unknown = JSON.parse(body);
+  if (JSON.stringify(parsed) !== body) throw new TypeError("the body is not canonical JSON");
+  return bodySchema.parse(parsed);
+}
+
 function listFields(body: string): readonly Field[] {
-  return Object.entries(bodySchema.parse(JSON.parse(body))).flatMap(([name, value]): readonly Field[] =>
+  return Object.entries(parseBody(body)).flatMap(([name, value]): readonly Field[] =>
     isGroup(value)
       ? Object.entries(value).map(([key, inner]: [string, unknown]) => ({ path: `${name}.${key}`, value: inner }))
       : [{ path: name, value }],

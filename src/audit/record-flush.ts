@@ -1,6 +1,7 @@
 // Sends the records of one ledger to GATEHOUSE_DB, batch by batch. A batch that was stored without an answer is sent again, which changes
 // nothing. A record that the database does not take is held back, so that it stops no other.
 import type { AuditRecordStore, SentRecord } from "./audit-record-store.ts";
+import { isOutage } from "../sql/d1-messages.ts";
 import { listTerms, readEndedMs, readEntry } from "./record-entry.ts";
 import type { HeldRecord, SentRecords, UnsentRecord } from "./sent-records.ts";
 
@@ -67,7 +68,7 @@ export async function retryHeld(dependencies: FlushDependencies): Promise<void> 
   const batch = records.listHeld();
   if (batch.length === 0) return;
   const held = new Set((await sendEach(dependencies, batch)).map(({ seq }) => seq));
-  transact(() => records.release(batch.flatMap(({ seq }) => (held.has(seq) ? [] : [seq]))));
+  transact(() => records.release(batch.filter(({ seq }) => !held.has(seq))));
 }
 
 async function sendBatch(
@@ -82,7 +83,8 @@ async function sendBatch(
     );
     return batch.flatMap(({ seq, hash }) => (stored.get(seq) === hash ? [] : [{ seq, reason: "conflict" } as const]));
   } catch (error) {
-    // One record may be the cause. When the database does not answer at all, none is.
+    // One record may be the cause. When the database does not answer or takes nothing, none is.
+    if (isOutage(error)) throw error;
     await store.ping();
     if (batch.length === 1) return batch.map(({ seq }) => ({ seq, reason: "refused", cause: error }));
     return sendEach(dependencies, batch);

@@ -212,8 +212,7 @@ export function createRecords(
       const bytes = byteLength(body) + MAX_OUTCOME_BYTES;
       if (!hasRoom(bytes, priority)) return { ok: false, reason: "record_full" };
       // What takes access away is never refused.
-      // An answer has at least a byte for each row.
-      const reserved: Usage = { rows: reservedRows, bytes: reservedRows, calls: 1, reveals };
+      const reserved: Usage = { rows: reservedRows, bytes: 1, calls: 1, reveals };
       const spent = priority === "call" ? budgets.findSpent(reserved, nowMs) : undefined;
       if (spent !== undefined) return { ok: false, reason: "budget_spent", budget: spent };
       const results = resultNumbers.issue(attempt, mayStoreResult);

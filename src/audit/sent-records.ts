@@ -11,7 +11,7 @@ const SENT_RETENTION_MS = 86_400_000;
 const MAX_BATCH_RECORDS = 200;
 const MAX_BATCH_BYTES = 500_000;
 
-/** A record and when its call ended, in milliseconds since the epoch. */
+/** A record and its size. */
 export interface UnsentRecord extends LedgerRecord {
   readonly bytes: number;
 }
@@ -24,10 +24,10 @@ export interface SentRecords {
   readHead(): ChainHead;
   /** Marks records as sent. `held` names those that GATEHOUSE_DB did not take: they stay in the ledger until they are sent again. */
   markSent(batch: readonly UnsentRecord[], held: readonly HeldRecord[], nowMs: number): void;
-  /** Lists the records that GATEHOUSE_DB did not take. */
+  /** Lists the first records that GATEHOUSE_DB did not take. */
   listHeld(): readonly UnsentRecord[];
   /** Forgets that records were held, because they were sent. */
-  release(seqs: readonly number[]): void;
+  release(sent: readonly UnsentRecord[]): void;
   /** Deletes records that were sent long ago. Returns when the next ones can be deleted; undefined when none wait. */
   deleteOld(nowMs: number): number | undefined;
 }
@@ -85,18 +85,23 @@ export function createSentRecords(sql: SqlStorage): SentRecords {
       sql.exec("INSERT INTO sent_batch (until_seq, hash, sent_ms) VALUES (?, ?, ?)", last.seq, last.hash, nowMs);
       for (const { seq, reason } of held)
         sql.exec("INSERT OR REPLACE INTO held_record (seq, reason) VALUES (?, ?)", seq, reason);
-      const bytes = batch.reduce((sum, unsent) => sum + unsent.bytes, 0);
+      const heldSeqs = new Set(held.map(({ seq }) => seq));
+      const bytes = batch.reduce((sum, unsent) => sum + (heldSeqs.has(unsent.seq) ? 0 : unsent.bytes), 0);
       sql.exec("UPDATE head SET bytes = max(0, bytes - ?)", bytes);
     },
     listHeld: () =>
       sql
         .exec<RecordRow>(
-          "SELECT seq, body, salts, hash FROM record WHERE seq IN (SELECT seq FROM held_record) ORDER BY seq",
+          "SELECT seq, body, salts, hash FROM record WHERE seq IN (SELECT seq FROM held_record) ORDER BY seq LIMIT ?",
+          MAX_BATCH_RECORDS,
         )
         .toArray()
         .map(withBytes),
-    release(seqs) {
-      for (const seq of seqs) sql.exec("DELETE FROM held_record WHERE seq = ?", seq);
+    release(sent) {
+      for (const { seq, bytes } of sent) {
+        sql.exec("DELETE FROM held_record WHERE seq = ?", seq);
+        sql.exec("UPDATE head SET bytes = max(0, bytes - ?)", bytes);
+      }
     },
     deleteOld(nowMs) {
       const oldMs = nowMs - SENT_RETENTION_MS;

@@ -17,8 +17,8 @@ export interface FillWarnings {
   readonly warnHalfFull: (bytes: number) => void;
   /** Warns that a call or an event found no room, at most once a day. */
   warnFull(bytes: number, nowMs: number): void;
-  /** Warns that records could not be sent and wait. Retries are at most ten minutes apart, so this is not repeated more often. */
-  warnDelayed(bytes: number): void;
+  /** Warns that records could not be sent and wait, at most once in ten minutes. */
+  warnDelayed(bytes: number, nowMs: number): void;
   /** Warns that the owner has reached a limit. */
   warnSpent(budget: BudgetState): void;
   /** Warns that GATEHOUSE_DB did not take some records. */
@@ -27,6 +27,8 @@ export interface FillWarnings {
 
 /** How often a ledger that stays full is reported: a client that keeps retrying must not fill the operator's log. */
 const FULL_WARNING_INTERVAL_MS = 86_400_000;
+/** How often a ledger whose records wait is reported. */
+const DELAY_WARNING_INTERVAL_MS = 600_000;
 
 /** Creates the warnings of one ledger. The table `flag` holds when it was last reported as full. */
 export function createFillWarnings(
@@ -39,6 +41,17 @@ export function createFillWarnings(
 ): FillWarnings {
   const describeFill = (bytes: number): string =>
     `the ledger of subject ${subjectId} holds ${bytes} bytes of records, and limits.maxAuditBytes is ${maxAuditBytes}`;
+  /** Whether a warning was not given within the interval; notes that it is given now. */
+  const isNew = (name: string, nowMs: number, intervalMs: number): boolean =>
+    sql
+      .exec(
+        `INSERT INTO flag (name, at_ms) VALUES (?1, ?2)
+          ON CONFLICT (name) DO UPDATE SET at_ms = ?2 WHERE at_ms <= ?3 RETURNING at_ms`,
+        name,
+        nowMs,
+        nowMs - intervalMs,
+      )
+      .toArray().length > 0;
   return {
     warnHalfFull: (bytes) =>
       warn(
@@ -46,20 +59,16 @@ export function createFillWarnings(
         `${describeFill(bytes)}; calls are refused at three quarters of it. Raise the limit before then.`,
       ),
     warnFull(bytes, nowMs) {
-      const reported = sql.exec(
-        `INSERT INTO flag (name, at_ms) VALUES ('ledger_full', ?1)
-          ON CONFLICT (name) DO UPDATE SET at_ms = ?1 WHERE at_ms <= ?2 RETURNING at_ms`,
-        nowMs,
-        nowMs - FULL_WARNING_INTERVAL_MS,
-      );
-      if (reported.toArray().length === 0) return;
+      if (!isNew("ledger_full", nowMs, FULL_WARNING_INTERVAL_MS)) return;
       warn(
         "ledger_full",
-        `${describeFill(bytes)}: calls of this user and their personal access tokens are refused until you raise it.`,
+        `${describeFill(bytes)}: calls of this user and their personal access tokens are refused until it empties or you raise it.`,
       );
     },
-    warnDelayed: (bytes) =>
-      warn("audit_delayed", `${describeFill(bytes)}; they wait for GATEHOUSE_DB and are sent when it answers.`),
+    warnDelayed(bytes, nowMs) {
+      if (isNew("audit_delayed", nowMs, DELAY_WARNING_INTERVAL_MS))
+        warn("audit_delayed", `${describeFill(bytes)}; they wait for GATEHOUSE_DB and are sent when it answers.`);
+    },
     warnSpent: ({ limit, most }) =>
       warn("budget_spent", `subject ${subjectId} has reached limits.${limit}, which is ${most}.`),
     warnHeld: (held) =>

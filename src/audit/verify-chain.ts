@@ -1,7 +1,7 @@
 // Verifies one ledger's chain as GATEHOUSE_DB has it, and names the first bad record. It reads nothing itself: the records come in as
 // pages, so that a command and the Worker can use it over chains of any length.
 import type { ExpectedTerm, StoredRecord } from "./audit-record-store.ts";
-import { GENESIS, followChain } from "./record-chain.ts";
+import { GENESIS, followChain, hasErasedFields } from "./record-chain.ts";
 import type { ChainHead } from "./record-chain.ts";
 import { listTerms, readEndedMs, readEntry } from "./record-entry.ts";
 import type { AuditEntry } from "./record-entry.ts";
@@ -15,6 +15,8 @@ export type ChainFault =
   /** It does not fit its hash and the record before it. */
   | { readonly kind: "changed"; readonly seq: number }
   | { readonly kind: "unreadable"; readonly seq: number }
+  /** Values were taken out of the record. */
+  | { readonly kind: "erased"; readonly seq: number }
   /** It is a record of another user. */
   | { readonly kind: "other_user"; readonly seq: number; readonly user: string | null }
   /** The time by which it is found is not its own, so a search for its time does not find it. */
@@ -97,6 +99,8 @@ function findFaultInBody(ledger: string, record: StoredRecord, missing: readonly
   const { seq, endedMs: storedMs } = record;
   const entry = readEntryOrNull(record);
   if (entry === null) return { kind: "unreadable", seq };
+  // No part of Gatehouse erases fields yet, so someone else did.
+  if (hasErasedFields(record)) return { kind: "erased", seq };
   const user = entry.owner ?? entry.subject;
   if (user !== ledger) return { kind: "other_user", seq, user };
   const endedMs = readEndedMs(entry);

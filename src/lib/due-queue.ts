@@ -3,8 +3,10 @@
 
 /** The tasks of one object, by name. */
 export interface DueQueue {
-  /** Makes a task due at `dueMs`, unless it is due earlier. Sets the alarm. */
+  /** Makes a task due at `dueMs`, unless it is due earlier or waits after a failure. Sets the alarm. */
   enqueue(task: string, dueMs: number): void;
+  /** Sets the alarm again if tasks wait: the platform gives an alarm up after several failures. */
+  resume(): void;
   /**
    * Runs the due tasks one after the other and sets the alarm for the next one. A task returns when it is due again; undefined when it is
    * done. A task that throws is retried with exponential backoff.
@@ -32,8 +34,10 @@ export function createDueQueue(storage: DurableObjectStorage, { now, onError }: 
       dueMs,
       tries,
     );
-  const readDueMs = (task: string): number | undefined =>
-    sql.exec<{ dueMs: number }>("SELECT due_ms AS dueMs FROM due_task WHERE task = ?", task).toArray()[0]?.dueMs;
+  const read = (task: string): { readonly dueMs: number; readonly tries: number } | undefined =>
+    sql
+      .exec<{ dueMs: number; tries: number }>("SELECT due_ms AS dueMs, tries FROM due_task WHERE task = ?", task)
+      .toArray()[0];
   const readNextDueMs = (): number | null =>
     sql.exec<{ next: number | null }>("SELECT min(due_ms) AS next FROM due_task").one().next;
 
@@ -68,11 +72,17 @@ export function createDueQueue(storage: DurableObjectStorage, { now, onError }: 
         enqueuedMsByTask.set(task, Math.min(enqueuedMs, dueMs));
         return;
       }
-      const earlierMs = readDueMs(task);
-      if (earlierMs !== undefined && earlierMs <= dueMs) return;
+      const waiting = read(task);
+      // A failed task waits for its turn, whatever comes: otherwise new work would retry it at once.
+      if (waiting !== undefined && (waiting.dueMs <= dueMs || waiting.tries > 0)) {
+        // The platform gives an alarm up after several failures, for example while another version runs.
+        if (waiting.dueMs <= now()) setAlarm();
+        return;
+      }
       store(task, dueMs, 0);
       setAlarm();
     },
+    resume: setAlarm,
     async runDue(tasks) {
       const due = sql
         .exec<{ task: string }>("SELECT task FROM due_task WHERE due_ms <= ? ORDER BY due_ms", now())

@@ -57,8 +57,8 @@ export function createApiRoutes(options: ApiOptions): Hono<ApiEnv> {
   // Propagates pending changes and answers the command line at once. It comes before the guard, because calling it
   // gives no access to anything.
   app.post("/upkeep", async (context) => {
-    await roleChanges.propagate();
-    await answerHeadRequests();
+    const tasks = await Promise.allSettled([roleChanges.propagate(), answerHeadRequests()]);
+    for (const task of tasks) if (task.status === "rejected") throw task.reason;
     return context.body(null, 204);
   });
   app.use("*", async (context, next) => {

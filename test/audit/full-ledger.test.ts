@@ -155,7 +155,7 @@ describe("a user whose ledger is full of calls", () => {
     const { wire } = await callTool(accessToken, "describe", {});
     for (const text of [
       "record_full",
-      "does not empty by itself",
+      "It empties by itself once",
       "limits.maxAuditBytes",
       "revoke personal access tokens",
     ])

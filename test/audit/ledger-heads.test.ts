@@ -39,6 +39,7 @@ async function build(overrides: Partial<HeadDependencies> = {}): Promise<HeadDep
       return headsByLedger.get(ledger) ?? { seq: 0, hash: "0".repeat(64) };
     },
     now: () => NOON,
+    onError: () => {},
     ...overrides,
   };
 }
@@ -111,6 +112,39 @@ describe("requests for heads", () => {
   });
 });
 
+describe("a request that someone else put into the database", () => {
+  it("gets no answer that holds for another ledger", async () => {
+    const ledger = await addLedger(7);
+    const hash = headsByLedger.get(ledger)?.hash ?? "";
+    await store.request(`n1\n${ledger}\n0\nx`, [newId()], NOON);
+    const dependencies = await build();
+    await answerHeadRequests(dependencies);
+    const { results } = await env.GATEHOUSE_DB.prepare("SELECT signature FROM audit_head_request").all();
+    for (const { signature } of results)
+      for (const head of [
+        { ledger, seq: 0, hash: "x" },
+        { ledger, seq: 7, hash },
+      ])
+        expect(await verifySignature(dependencies.key.publicKey, formatHead("n1", head), String(signature))).toBe(
+          false,
+        );
+  });
+
+  it("stops no other request when its ledger cannot be asked", async () => {
+    const ledger = await addLedger(7);
+    await store.request("n1", ["broken"], NOON);
+    await store.request("n2", [ledger], NOON);
+    const errors: unknown[] = [];
+    const dependencies = await build({ onError: (error) => errors.push(error) });
+    const readHead = async (name: string) =>
+      name === "broken" ? Promise.reject(new Error("no such ledger")) : dependencies.readHead(name);
+    await answerHeadRequests({ ...dependencies, readHead });
+    expect(await store.listAnswers("n2")).toHaveLength(1);
+    expect(await store.listAnswers("n1")).toEqual([]);
+    expect(errors).toHaveLength(1);
+  });
+});
+
 describe("the daily list", () => {
   it("lists the heads of all ledgers once a day, signed", async () => {
     const ledgers = [await addLedger(3), await addLedger(5)].toSorted();
@@ -127,14 +161,28 @@ describe("the daily list", () => {
     expect(readCount).toBe(2);
   });
 
-  it("goes on where a crash stopped it, and keeps the heads that it had", async () => {
-    const first = await addLedger(3);
-    await store.addHeads("2026-11-27", [{ ledger: first, seq: 2, hash: "earlier" }]);
-    await addLedger(5);
+  it("signs what the ledgers say, and not what was put into the database before", async () => {
+    const [ledger, emptied] = [await addLedger(3), await addLedger(5)];
+    const forged = { day: "2026-11-27", madeMs: NOON, ledgers: 1, records: 1, digest: "d", signature: "s", key: "k" };
+    await store.replaceList(forged, [{ ledger, seq: 1, hash: "forged" }]);
+    await store.replaceList({ ...forged, day: "zzzz" }, [{ ledger: emptied, seq: 1, hash: "forged" }]);
+    await env.GATEHOUSE_DB.prepare("DELETE FROM audit_record WHERE ledger = ?").bind(emptied).run();
+    const dependencies = await build();
+    await makeDailyList(dependencies);
+    const list = await store.findList("2026-11-27");
+    if (list === null) throw new TypeError("there is no list");
+    expect(list).toMatchObject({ ledgers: 2, records: 8 });
+    expect((await store.listHeads(list.day)).map(({ seq }) => seq)).toEqual(expect.arrayContaining([3, 5]));
+    expect(await verifySignature(dependencies.key.publicKey, formatList(list), list.signature)).toBe(true);
+  });
+
+  it("is not made when a ledger does not answer, and by the next run", async () => {
+    await addLedger(3);
+    const down = async (): Promise<never> => Promise.reject(new Error("down"));
+    await expect(makeDailyList(await build({ readHead: down }))).rejects.toThrow("down");
+    expect(await store.findList("2026-11-27")).toBeNull();
     await makeDailyList(await build());
-    expect(readCount).toBe(1);
-    expect(await store.listHeads("2026-11-27")).toContainEqual({ ledger: first, seq: 2, hash: "earlier" });
-    expect(await store.findNewestList()).toMatchObject({ ledgers: 2, records: 7 });
+    expect(await store.findList("2026-11-27")).toMatchObject({ ledgers: 1 });
   });
 
   it("is made empty on a day without records", async () => {

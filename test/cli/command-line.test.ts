@@ -171,11 +171,11 @@ describe("--json", () => {
     ["policy", "check", "--sample"],
     ["policy", "explain", "support@harbor.example", "shop.customers", "--sample"],
     ["policy", "diff", "HEAD", "--sample"],
-  ])("is the only output of %s %s", async (...args) => {
-    vi.stubEnv("GATEHOUSE_STATE", "/nonexistent");
-    const { exitCode, stdout } = await run([...args, "--json"]);
-    vi.unstubAllEnvs();
-    expect(exitCode).toBe(0);
+  ])("is the only output of %s %s", (...args) => {
+    // In a process of its own: the policy's check loads SQLite, which only Node can load as the Worker does.
+    const env = { ...process.env, GATEHOUSE_STATE: "/nonexistent" };
+    const argv = ["cli/main.ts", ...args, "--json"];
+    const stdout = execFileSync(process.execPath, argv, { cwd: ROOT, env, encoding: "utf8" });
     expect(JSON.parse(stdout)).toMatchObject({});
   });
 
