@@ -13,7 +13,7 @@ CREATE TABLE audit_record (
 ) STRICT;
 CREATE INDEX audit_record_ended ON audit_record (ended_ms);
 
--- What a record can be found by besides its user and time: 'dataset shop.customers', 'column shop.customers.email', …
+-- What a record can be found by besides its time: 'user …', 'dataset shop.customers', 'column shop.customers.email', …
 CREATE TABLE audit_term (
   term TEXT NOT NULL,
   ended_ms INTEGER NOT NULL,

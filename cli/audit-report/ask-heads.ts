@@ -1,5 +1,5 @@
-// Asks the ledgers, through the running server, up to which record they have sent their chains: what is missing at the end of a chain
-// shows only beside that. The question and the signed answers lie in GATEHOUSE_DB.
+// Asks the ledgers, through the running server, up to which record they have sent their chains. Without that, records that are
+// missing at the end of a chain do not show. The question and the signed answers are stored in GATEHOUSE_DB.
 import { formatHead, verifySignature } from "../../src/audit/head-signature.ts";
 import type { ChainHead } from "../../src/audit/record-chain.ts";
 import { newId } from "../../src/lib/ids.ts";

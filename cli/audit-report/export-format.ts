@@ -6,7 +6,7 @@ import type { NamedEntry } from "./record-line.ts";
 
 /** How an export is written. */
 export interface ExportFormat {
-  /** What comes before the first record. */
+  /** The text before the first record. */
   readonly header: string;
   readonly write: (entries: readonly NamedEntry[]) => string;
 }

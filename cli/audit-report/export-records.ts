@@ -1,10 +1,12 @@
 // `audit export`: the records that match filters, oldest first, page by page.
 import { createWriteStream, existsSync } from "node:fs";
-import { rename } from "node:fs/promises";
+import { link, rm } from "node:fs/promises";
+import path from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { AuditRecordStore, RecordCursor, RecordFilter } from "../../src/audit/audit-record-store.ts";
 import { createFilter } from "../../src/audit/record-filter.ts";
+import { newId } from "../../src/lib/ids.ts";
 import { CliError, usageError } from "../kit/cli-error.ts";
 import { createProgress } from "../kit/progress.ts";
 import type { Progress } from "../kit/progress.ts";
@@ -37,7 +39,8 @@ export async function exportAuditRecords(database: OwnDatabase, options: ExportO
   const { format: formatName, output } = options;
   const format = formatName === "jsonl" || formatName === "csv" ? EXPORT_FORMATS[formatName] : undefined;
   if (format === undefined) throw usageError(`--format is ${formatName}. It takes jsonl or csv.`);
-  if (output !== undefined && existsSync(output))
+  const file = output === undefined ? undefined : path.resolve(process.env["INIT_CWD"] ?? process.cwd(), output);
+  if (file !== undefined && existsSync(file))
     throw new CliError(`${output} exists already. Give the name of a new file.`);
   const names = await readNames(database);
   const filter = createFilter(await readSearch(database, names, options, nowMs));
@@ -52,7 +55,7 @@ export async function exportAuditRecords(database: OwnDatabase, options: ExportO
   };
   try {
     const pieces = writePages(database.auditRecords, filter, { format, names, progress: counted });
-    await (output === undefined ? printPieces(pieces) : writeFile(output, pieces));
+    await (file === undefined ? printPieces(pieces) : writeFile(file, pieces));
   } finally {
     counted.finish();
   }
@@ -84,18 +87,23 @@ async function* writePages(
   } while (cursor !== null);
 }
 
-/** Writes a private file. It gets its name when it is complete. */
+/** Writes a private file. It gets its name when it is complete, and replaces no other file. */
 async function writeFile(output: string, pieces: AsyncIterable<string>): Promise<void> {
-  const partial = `${output}.part`;
+  const partial = `${output}.${newId()}.part`;
   try {
-    await pipeline(Readable.from(pieces), createWriteStream(partial, { mode: PRIVATE_FILE }));
-    await rename(partial, output);
+    await pipeline(Readable.from(pieces), createWriteStream(partial, { mode: PRIVATE_FILE, flags: "wx" }));
+    // A link fails where a rename would replace a file that was made meanwhile.
+    await link(partial, output);
   } catch (error) {
     const code = error instanceof Error && "code" in error ? error.code : undefined;
     if (code === "ENOENT" || code === "ENOTDIR" || code === "EISDIR")
       throw new CliError(`${output} cannot be written: its folder does not exist, or it is a folder.`, {
         cause: error,
       });
+    if (code === "EEXIST")
+      throw new CliError(`${output} exists already. Give the name of a new file.`, { cause: error });
     throw error;
+  } finally {
+    await rm(partial, { force: true });
   }
 }

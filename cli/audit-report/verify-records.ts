@@ -51,7 +51,10 @@ export async function verifyAuditRecords(
   const lists = await verifyLists(database, options.key, options.against);
   const spans = await auditRecords.listChains(sinceMs, untilMs, users);
   const verdicts = [
-    ...(await verifySpans(auditRecords, spans, heads)),
+    ...addInvented(
+      await verifySpans(auditRecords, spans, heads),
+      await findInvented(database, spans, asked, options.key),
+    ),
     ...listLostLedgers(spans, users, heads),
   ].toSorted((a, b) => (a.ledger < b.ledger ? -1 : 1));
   const names = await readNames(database);
@@ -79,6 +82,36 @@ export async function verifyAuditRecords(
       },
     },
   };
+}
+
+/**
+ * Finds chains that are longer than their ledger has sent, by the first record too many. Records may have arrived since the ledgers were
+ * asked, so these are asked again.
+ */
+async function findInvented(
+  database: OwnDatabase,
+  spans: readonly ChainSpan[],
+  { heads }: AskedHeads,
+  key: string | undefined,
+): Promise<ReadonlyMap<string, number>> {
+  const listLonger = (known: LedgerHeads): readonly ChainSpan[] =>
+    spans.filter(({ ledger, endSeq }) => endSeq > (known.get(ledger)?.seq ?? Infinity));
+  const longer = listLonger(heads).map(({ ledger }) => ledger);
+  if (longer.length === 0) return new Map();
+  const again = await askHeads(database, longer, key);
+  return new Map(listLonger(again.heads).map(({ ledger }) => [ledger, (again.heads.get(ledger)?.seq ?? 0) + 1]));
+}
+
+/** Adds the invented records to the verdicts. An earlier fault of a chain stays. */
+function addInvented(
+  verdicts: readonly ChainVerdict[],
+  invented: ReadonlyMap<string, number>,
+): readonly ChainVerdict[] {
+  return verdicts.map((verdict) => {
+    const seq = invented.get(verdict.ledger);
+    const isEarlier = verdict.fault !== null && verdict.fault.seq < (seq ?? Infinity);
+    return seq === undefined || isEarlier ? verdict : { ...verdict, fault: { kind: "invented", seq } };
+  });
 }
 
 /** Lists the ledgers of all users who have signed in, and all that have records here. */
@@ -166,6 +199,8 @@ function describeFault(fault: ChainFault): string {
       return `Record ${seq} does not fit its hash: it was changed or inserted.`;
     case "unreadable":
       return `Record ${seq} cannot be read: its text was changed.`;
+    case "invented":
+      return `Record ${seq} is not from the ledger, which has sent none of this number.`;
     case "erased":
       return `Record ${seq} has erased values, and this version of Gatehouse erases none.`;
     case "other_user":

@@ -74,7 +74,7 @@ function follow(name: string, meanings: Meanings): readonly ReadColumn[] {
   const read = new Map<string, ReadColumn>();
   const add = (column: ReadColumn): void => void read.set(`${column.table ?? ""}\0${column.column}`, column);
   for (const column of meanings.get(name) ?? [{ table: undefined, column: name }]) add(column);
-  // A map is iterated over what is added meanwhile, too.
+  // The loop also visits entries that are added while it runs.
   for (const { table, column } of read.values())
     if (table === undefined) for (const next of meanings.get(column) ?? []) add(next);
   return [...read.values()];

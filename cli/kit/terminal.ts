@@ -31,7 +31,7 @@ export function printJson(data: unknown): void {
   console.log(escapeJson(JSON.stringify(data, null, 2)));
 }
 
-/** Escapes what is not ASCII in JSON, as JSON does it. */
+/** Escapes the characters of a JSON text outside ASCII as `\\u` sequences. */
 export function escapeJson(json: string): string {
   return json.replaceAll(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }

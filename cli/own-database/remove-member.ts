@@ -12,7 +12,7 @@ import type { OwnDatabase } from "./own-database.ts";
 
 /** How to remove a member. */
 interface RemovalOptions {
-  /** Only says what would end. */
+  /** Lists the access that would end, and changes nothing. */
   readonly dryRun: boolean;
   /** Removes without a look at it first. */
   readonly yes: boolean;

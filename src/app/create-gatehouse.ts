@@ -16,6 +16,7 @@ import { createRefusedRequestsStore } from "../audit/refused-requests-store.ts";
 import { getAddressPrefix } from "../oauth/client-network.ts";
 import { MemberRoleCache } from "../members/role-cache.ts";
 import { newId } from "../lib/ids.ts";
+import { settleAll } from "../lib/settle-all.ts";
 import { memoizePerEnv } from "../lib/memoize-per-env.ts";
 import { withStrictTransport } from "../lib/strict-transport.ts";
 import { openAuditProof } from "./audit-proof.ts";
@@ -127,7 +128,9 @@ export function createGatehouse(config: Gatehouse): GatehouseWorker {
       async fetch(request, env, context) {
         const refusal = refuseTarget(request);
         if (refusal !== undefined) {
-          getRefusedRequests(env).count("invalid_target", getAddressPrefix(request.headers));
+          const refusedRequests = getRefusedRequests(env);
+          refusedRequests.count("invalid_target", getAddressPrefix(request.headers));
+          refusedRequests.flushIfDue();
           return refusal;
         }
         if (new URL(request.url).pathname === HEALTH_PATH)
@@ -149,14 +152,16 @@ export function createGatehouse(config: Gatehouse): GatehouseWorker {
       },
       scheduled: async (_event, env) => {
         await checkLayout(env)();
-        await settleAll([
-          getMemberServices(env).runUpkeep(),
-          maintainMaskingTokens(config.policy, env, readMaskingTokenKey(env)),
-          reindexSources(config.policy, env, buildIndexOptions(config, env)),
-          openAuditProof(env).runUpkeep(),
-          maintainStatistics(config.policy, env, buildStatisticsOptions(config, env)),
-          createRefusedRequestsStore(env.GATEHOUSE_DB).purge(Date.now()),
-        ]);
+        // One task that fails does not stop the others.
+        const tasks: readonly (() => Promise<void>)[] = [
+          async () => getMemberServices(env).runUpkeep(),
+          async () => maintainMaskingTokens(config.policy, env, readMaskingTokenKey(env)),
+          async () => reindexSources(config.policy, env, buildIndexOptions(config, env)),
+          async () => openAuditProof(env).runUpkeep(),
+          async () => maintainStatistics(config.policy, env, buildStatisticsOptions(config, env)),
+          async () => createRefusedRequestsStore(env.GATEHOUSE_DB).purge(Date.now()),
+        ];
+        await settleAll(tasks, async (task) => task());
       },
     },
     SessionObject: runtime.SessionObject,
@@ -275,10 +280,4 @@ function buildServerDependencies(
     }),
     reporter: { newId, logDefect },
   };
-}
-
-/** Waits for all tasks, then throws the first error, so that one failed task of the upkeep does not stop the others. */
-async function settleAll(tasks: readonly Promise<void>[]): Promise<void> {
-  const failed = (await Promise.allSettled(tasks)).find((result) => result.status === "rejected");
-  if (failed !== undefined) throw failed.reason;
 }

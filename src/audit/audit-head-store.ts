@@ -1,4 +1,5 @@
 // The requests for heads of ledgers and the signed daily lists, in GATEHOUSE_DB.
+import { KNOWN_LEDGERS_SQL } from "./audit-record-store.ts";
 import type { DailyList, LedgerHead } from "./head-signature.ts";
 
 /** A request of the command line for the head of a ledger. */
@@ -126,13 +127,9 @@ export function openAuditHeadStore(database: D1Database): AuditHeadStore {
       ]);
     },
     async listLedgers() {
-      // The next ledger of the unique index, one at a time: a DISTINCT over all records would read every one of them.
       const rows = await all<{ ledger: string }>(
-        `WITH RECURSIVE stored (ledger) AS (
-            SELECT min(ledger) FROM audit_record
-            UNION ALL
-            SELECT (SELECT min(ledger) FROM audit_record WHERE ledger > stored.ledger) FROM stored WHERE stored.ledger IS NOT NULL)
-          SELECT ledger FROM stored WHERE ledger IS NOT NULL
+        `WITH RECURSIVE known (ledger) AS (${KNOWN_LEDGERS_SQL})
+          SELECT ledger FROM known WHERE ledger IS NOT NULL
           UNION SELECT subject_id FROM subject WHERE owner_id IS NULL
           UNION SELECT ledger FROM audit_list_head WHERE day = (SELECT max(day) FROM audit_list)`,
       );

@@ -97,16 +97,23 @@ export interface AuditRecordStore {
   listChains(sinceMs: number, untilMs: number, ledgers?: readonly string[]): Promise<readonly ChainSpan[]>;
   /** Lists at most `limit` records of a ledger after `afterSeq`, in order. */
   listChain(ledger: string, afterSeq: number, limit: number): Promise<readonly StoredRecord[]>;
-  /** Lists the terms of these records that are not stored. */
-  listMissingTerms(expected: readonly ExpectedTerm[]): Promise<readonly ExpectedTerm[]>;
+  /** Lists those of these terms that are stored. */
+  listStoredTerms(terms: readonly RecordTerm[]): Promise<readonly RecordTerm[]>;
 }
 
-/** A term that a record must have. */
-export interface ExpectedTerm {
+/** A term of a record. */
+export interface RecordTerm {
   readonly term: string;
   readonly endedMs: number;
   readonly recordId: number;
 }
+
+/**
+ * The subject ids of all ledgers with stored records: the members of a recursive WITH query named `known`, the last of which is null. It
+ * finds the next ledger of the unique index, one at a time; a DISTINCT over all records would read every one of them.
+ */
+export const KNOWN_LEDGERS_SQL = `SELECT min(ledger) FROM audit_record UNION ALL
+  SELECT (SELECT min(ledger) FROM audit_record WHERE ledger > known.ledger) FROM known WHERE known.ledger IS NOT NULL`;
 
 const LISTED_COLUMNS = "r.id, r.ledger, r.seq, r.ended_ms AS endedMs, r.body, r.hash";
 const RECORD_COLUMNS = `${LISTED_COLUMNS}, r.salts`;
@@ -185,12 +192,7 @@ export function openAuditRecordStore(database: D1Database): AuditRecordStore {
       return rows.flatMap(({ ledger }) => (ledger === null ? [] : [ledger]));
     },
     async listChains(sinceMs, untilMs, ledgers) {
-      // The next ledger of the unique index, one at a time: a DISTINCT over all records would read every one of them.
-      const known =
-        ledgers === undefined
-          ? `SELECT min(ledger) FROM audit_record UNION ALL
-              SELECT (SELECT min(ledger) FROM audit_record WHERE ledger > known.ledger) FROM known WHERE known.ledger IS NOT NULL`
-          : "SELECT value FROM json_each(?3)";
+      const known = ledgers === undefined ? KNOWN_LEDGERS_SQL : "SELECT value FROM json_each(?3)";
       // A record is found by the term of its user. Where that term was taken away, the part is only larger.
       const neighbour = (condition: string, direction: "ASC" | "DESC"): string =>
         `(SELECT r.seq FROM audit_term AS t JOIN audit_record AS r ON r.id = t.record_id AND r.ledger = known.ledger
@@ -215,14 +217,13 @@ export function openAuditRecordStore(database: D1Database): AuditRecordStore {
     },
     listChain: async (ledger, afterSeq, limit) =>
       listRecords("r.ledger = ? AND r.seq > ? ORDER BY r.seq LIMIT ?", ledger, afterSeq, limit),
-    async listMissingTerms(expected) {
+    async listStoredTerms(terms) {
       const { results } = await database
         .prepare(
-          `SELECT value ->> 'term' AS term, value ->> 'endedMs' AS endedMs, value ->> 'recordId' AS recordId FROM json_each(?)
-            WHERE NOT EXISTS (SELECT 1 FROM audit_term AS t
-              WHERE t.term = value ->> 'term' AND t.ended_ms = value ->> 'endedMs' AND t.record_id = value ->> 'recordId')`,
+          `SELECT t.term, t.ended_ms AS endedMs, t.record_id AS recordId FROM json_each(?) CROSS JOIN audit_term AS t
+            ON t.term = value ->> 'term' AND t.ended_ms = value ->> 'endedMs' AND t.record_id = value ->> 'recordId'`,
         )
-        .bind(JSON.stringify(expected))
+        .bind(JSON.stringify(terms))
         .all();
       return termRows.parse(results);
     },

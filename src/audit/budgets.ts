@@ -4,14 +4,20 @@
 import { BUDGET_KINDS } from "./budget-limits.ts";
 import type { BudgetKind, BudgetLimits, BudgetState, Usage } from "./budget-limits.ts";
 
+/** What a call is told about the limits before it begins. */
+export interface BudgetCheck {
+  /** The limit that it would pass; undefined when it may begin. */
+  readonly spent: BudgetState | undefined;
+  /** The limits of the day of which at least 80 percent are used. */
+  readonly near: readonly BudgetState[];
+}
+
 /** The budgets of one owner. */
 export interface Budgets {
-  /** Finds the limit that a call with this reservation would pass; undefined when it may begin. */
-  findSpent(reserved: Usage, nowMs: number): BudgetState | undefined;
+  /** Compares a call's reservation with the limits. */
+  check(reserved: Usage, nowMs: number): BudgetCheck;
   /** Counts what a call used. */
   add(used: Usage, nowMs: number): void;
-  /** Lists the limits of the day of which at least 80 percent are used. */
-  listNear(nowMs: number): readonly BudgetState[];
 }
 
 /** The length of the short window. Windows begin at the full hour and every five minutes after it. */
@@ -55,8 +61,16 @@ export function createBudgets(sql: SqlStorage, limits: BudgetLimits): Budgets {
   }
 
   return {
-    findSpent: (reserved, nowMs) =>
-      listStates(nowMs).find(({ kind, used, most }) => reserved[kind] > 0 && used + reserved[kind] > most),
+    check(reserved, nowMs) {
+      const states = listStates(nowMs);
+      return {
+        spent: states.find(({ kind, used, most }) => reserved[kind] > 0 && used + reserved[kind] > most),
+        near: states.filter(
+          ({ kind, limit, used, most }) =>
+            limit.endsWith("PerDay") && reserved[kind] > 0 && used + reserved[kind] >= most * NEAR_SHARE,
+        ),
+      };
+    },
     add({ rows, bytes, calls, reveals }, nowMs) {
       const sliceMs = Math.floor(nowMs / BURST_MS) * BURST_MS;
       sql.exec(
@@ -71,9 +85,5 @@ export function createBudgets(sql: SqlStorage, limits: BudgetLimits): Budgets {
       );
       sql.exec("DELETE FROM usage WHERE slice_ms < ?", Math.floor(nowMs / DAY_MS) * DAY_MS - DAY_MS);
     },
-    listNear: (nowMs) =>
-      listStates(nowMs).filter(
-        ({ limit, used, most }) => limit.endsWith("PerDay") && used > 0 && used >= most * NEAR_SHARE,
-      ),
   };
 }

@@ -187,7 +187,7 @@ export class LedgerObject<E = unknown>
         bookmark,
         member: this.#roleCache.getMember(identity),
         results: reserved.results,
-        nearLimits: this.#records.listNear(Date.now()),
+        nearLimits: reserved.nearLimits,
       };
     }
     this.#queryLocks.release(attempt.call);

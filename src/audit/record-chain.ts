@@ -109,7 +109,10 @@ interface ErasedRecord {
   readonly salts: readonly string[];
 }
 
-/** Erases fields of a record: their values become null, and only their hashes stay. Fields that are erased already stay as they are. */
+/**
+ * Erases fields of a record, for the erasure that docs/roadmap.md plans: their values become null, and only their hashes stay. Fields that
+ * are erased already stay as they are.
+ */
 export function eraseFields(body: string, salts: readonly string[], paths: ReadonlySet<string>): ErasedRecord {
   const fields = listFields(body);
   const parsed = parseBody(body);

@@ -1,4 +1,4 @@
-// The audit records of one ledger: the hash chain, the leases that reserve room for running calls, and the rows per day. The functions
+// The audit records of one ledger: the hash chain, the leases that reserve room for running calls, and the budgets. The functions
 // do not open a transaction and do not read the clock; their callers do.
 import * as z from "zod";
 import { byteLength } from "../lib/bytes.ts";
@@ -55,8 +55,6 @@ export interface Records {
   interruptOthers(call: string, nowMs: number): void;
   /** Writes a record of the ledger itself, even when the ledger is full. Repeating it changes nothing. */
   appendAlways(attempt: Attempt, outcome: Outcome, nowMs: number): void;
-  /** Lists the limits of the day that the owner has nearly reached. */
-  listNear(nowMs: number): readonly BudgetState[];
   /** Returns the bytes of the records that were not sent. */
   readStoredBytes(): number;
   /** Lists at most `limit` records after `afterSeq`, in order. */
@@ -75,6 +73,8 @@ interface Reservation {
 interface ReservedCall {
   readonly ok: true;
   readonly results: ResultTicket;
+  /** The limits of the day that the owner has nearly reached. */
+  readonly nearLimits: readonly BudgetState[];
 }
 
 /** The share of `maxAuditBytes` that records of each priority may fill. */
@@ -205,16 +205,15 @@ export function createRecords(
       endExpired(nowMs);
       return sql.exec<{ next: number | null }>("SELECT min(deadline_ms) AS next FROM lease").one().next ?? undefined;
     },
-    listNear: (nowMs) => budgets.listNear(nowMs),
     reserve(attempt, { rows: reservedRows, reveals, priority, mayStoreResult }, nowMs) {
       endExpired(nowMs);
       const body = JSON.stringify(boundAttempt(attempt));
       const bytes = byteLength(body) + MAX_OUTCOME_BYTES;
       if (!hasRoom(bytes, priority)) return { ok: false, reason: "record_full" };
-      // What takes access away is never refused.
       const reserved: Usage = { rows: reservedRows, bytes: 1, calls: 1, reveals };
-      const spent = priority === "call" ? budgets.findSpent(reserved, nowMs) : undefined;
-      if (spent !== undefined) return { ok: false, reason: "budget_spent", budget: spent };
+      const { spent, near } = budgets.check(reserved, nowMs);
+      // What takes access away is never refused.
+      if (spent !== undefined && priority === "call") return { ok: false, reason: "budget_spent", budget: spent };
       const results = resultNumbers.issue(attempt, mayStoreResult);
       sql.exec(
         "INSERT INTO lease (call, attempt, began_ms, deadline_ms, rows, bytes, reveals) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -226,7 +225,7 @@ export function createRecords(
         bytes,
         reveals,
       );
-      return { ok: true, results };
+      return { ok: true, results, nearLimits: near };
     },
     commit(call, outcome, nowMs) {
       const [lease] = listLeases("call = ?", call);

@@ -53,7 +53,7 @@ interface RefusedRequestsOptions {
 export interface RefusedRequests {
   count(cause: RefusalCause, network: string): void;
   /**
-   * Writes the counts if that was not done for ten seconds. Every request calls it, because an isolate has no timer that outlives a
+   * Writes the counts if that was not done for ten seconds. Requests call it, because an isolate has no timer that outlives a
    * request. An isolate that ends before the next request loses its counts of at most ten seconds.
    */
   flushIfDue(): void;

@@ -1,9 +1,9 @@
 // Verifies one ledger's chain as GATEHOUSE_DB has it, and names the first bad record. It reads nothing itself: the records come in as
 // pages, so that a command and the Worker can use it over chains of any length.
-import type { ExpectedTerm, StoredRecord } from "./audit-record-store.ts";
+import type { RecordTerm, StoredRecord } from "./audit-record-store.ts";
 import { GENESIS, followChain, hasErasedFields } from "./record-chain.ts";
 import type { ChainHead } from "./record-chain.ts";
-import { listTerms, readEndedMs, readEntry } from "./record-entry.ts";
+import { formatTerm, listTerms, readEndedMs, readEntry } from "./record-entry.ts";
 import type { AuditEntry } from "./record-entry.ts";
 
 /** What is wrong with the first bad record of a chain. */
@@ -15,6 +15,8 @@ export type ChainFault =
   /** It does not fit its hash and the record before it. */
   | { readonly kind: "changed"; readonly seq: number }
   | { readonly kind: "unreadable"; readonly seq: number }
+  /** The ledger has sent no such record. */
+  | { readonly kind: "invented"; readonly seq: number }
   /** Values were taken out of the record. */
   | { readonly kind: "erased"; readonly seq: number }
   /** It is a record of another user. */
@@ -29,7 +31,7 @@ export type ChainFault =
 /** Some records of a chain, in order, and which of their terms are not stored. */
 export interface ChainPage {
   readonly records: readonly StoredRecord[];
-  readonly missingTerms: readonly ExpectedTerm[];
+  readonly missingTerms: readonly RecordTerm[];
 }
 
 /** A chain, or the part of it that is verified. */
@@ -85,8 +87,13 @@ export async function verifyChain({ ledger, start, pages, head }: UnverifiedChai
   return { ledger, records, fault: isTailCut ? { kind: "cut_tail", seq: last.seq + 1, toSeq: head.seq } : null };
 }
 
+/** A term that a record must have, or with `isForeign` must not have. */
+export interface CheckedTerm extends RecordTerm {
+  readonly isForeign?: boolean;
+}
+
 /** Lists the terms that records must have. A record that cannot be read has none; `verifyChain` reports it. */
-export function listExpectedTerms(records: readonly StoredRecord[]): readonly ExpectedTerm[] {
+export function listExpectedTerms(records: readonly StoredRecord[]): readonly CheckedTerm[] {
   return records.flatMap((record) => {
     const entry = readEntryOrNull(record);
     if (entry === null) return [];
@@ -94,8 +101,21 @@ export function listExpectedTerms(records: readonly StoredRecord[]): readonly Ex
   });
 }
 
+/** Lists the terms of decisions that answered calls must not have. */
+export function listForeignDecisions(records: readonly StoredRecord[]): readonly CheckedTerm[] {
+  return records.flatMap((record) => {
+    if (readEntryOrNull(record)?.decision !== "allowed") return [];
+    return ["denied", "none"].map((decision) => ({
+      term: formatTerm("decision", decision),
+      endedMs: record.endedMs,
+      recordId: record.id,
+      isForeign: true,
+    }));
+  });
+}
+
 /** Finds what the hash does not cover: whose ledger it is, and by what the record is found. */
-function findFaultInBody(ledger: string, record: StoredRecord, missing: readonly ExpectedTerm[]): ChainFault | null {
+function findFaultInBody(ledger: string, record: StoredRecord, missing: readonly RecordTerm[]): ChainFault | null {
   const { seq, endedMs: storedMs } = record;
   const entry = readEntryOrNull(record);
   if (entry === null) return { kind: "unreadable", seq };

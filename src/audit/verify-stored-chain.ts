@@ -1,8 +1,9 @@
 // Reads a ledger's chain from GATEHOUSE_DB page by page, for `verifyChain`.
-import type { AuditRecordStore, ChainSpan, ExpectedTerm, StoredRecord } from "./audit-record-store.ts";
+import type { AuditRecordStore, ChainSpan, RecordTerm, StoredRecord } from "./audit-record-store.ts";
 import { GENESIS } from "./record-chain.ts";
 import type { ChainHead } from "./record-chain.ts";
-import { listExpectedTerms, verifyChain } from "./verify-chain.ts";
+import { formatTerm } from "./record-entry.ts";
+import { listExpectedTerms, listForeignDecisions, verifyChain } from "./verify-chain.ts";
 import type { ChainPage, ChainVerdict } from "./verify-chain.ts";
 
 const PAGE_RECORDS = 500;
@@ -16,7 +17,7 @@ const CONCURRENT_CHAINS = 4;
 export type LedgerHeads = ReadonlyMap<string, ChainHead>;
 
 /** The reading side of the store. */
-type ChainStore = Pick<AuditRecordStore, "find" | "listChain" | "listMissingTerms">;
+type ChainStore = Pick<AuditRecordStore, "find" | "listChain" | "listStoredTerms">;
 
 /** What verifying takes besides the chains. */
 interface VerifyOptions {
@@ -64,10 +65,21 @@ async function verifyStoredChain(
   return verifyChain({ ledger, start, pages: readPages(), head: isWhole ? head : undefined });
 }
 
-async function listMissing(store: ChainStore, records: readonly StoredRecord[]): Promise<readonly ExpectedTerm[]> {
-  const expected = listExpectedTerms(records);
-  const missing: ExpectedTerm[] = [];
-  for (let at = 0; at < expected.length; at += PAGE_TERMS)
-    missing.push(...(await store.listMissingTerms(expected.slice(at, at + PAGE_TERMS))));
+/**
+ * Lists the terms by which searches do not find these records although they should. A term of another decision hides an answered call from
+ * searches for allowed ones.
+ */
+async function listMissing(store: ChainStore, records: readonly StoredRecord[]): Promise<readonly RecordTerm[]> {
+  const terms = [...listExpectedTerms(records), ...listForeignDecisions(records)];
+  const missing: RecordTerm[] = [];
+  for (let at = 0; at < terms.length; at += PAGE_TERMS) {
+    const page = terms.slice(at, at + PAGE_TERMS);
+    const stored = new Set((await store.listStoredTerms(page)).map(formatKey));
+    for (const { isForeign = false, ...term } of page)
+      if (stored.has(formatKey(term)) === isForeign)
+        missing.push(isForeign ? { ...term, term: formatTerm("decision", "allowed") } : term);
+  }
   return missing;
 }
+
+const formatKey = ({ term, recordId }: RecordTerm): string => `${recordId} ${term}`;

@@ -8,6 +8,7 @@ import type { RoleChanges } from "../members/role-changes.ts";
 import type { AuthorizeEnv } from "../oauth/authorize.tsx";
 import type { Connections } from "../oauth/connections.ts";
 import { AppError } from "../errors.ts";
+import { settleAll } from "../lib/settle-all.ts";
 import { describeInvisible, displayName, firstInvisible } from "../lib/visible-text.ts";
 import { requireEmailAddress } from "../policy/member-input.ts";
 import { requireBrowserSession, errorResponse, preventCaching, parseInput, readBody } from "./api-guards.ts";
@@ -57,8 +58,8 @@ export function createApiRoutes(options: ApiOptions): Hono<ApiEnv> {
   // Propagates pending changes and answers the command line at once. It comes before the guard, because calling it
   // gives no access to anything.
   app.post("/upkeep", async (context) => {
-    const tasks = await Promise.allSettled([roleChanges.propagate(), answerHeadRequests()]);
-    for (const task of tasks) if (task.status === "rejected") throw task.reason;
+    const tasks = [async () => roleChanges.propagate(), answerHeadRequests];
+    await settleAll(tasks, async (task) => task());
     return context.body(null, 204);
   });
   app.use("*", async (context, next) => {

@@ -35,7 +35,7 @@ describe("budgets", () => {
       const spent = await withBudgets((budgets) => {
         budgets.add({ ...NOTHING, [kind]: 50 }, NOON);
         const reserved = { ...NOTHING, [kind]: 1 };
-        return [budgets.findSpent(reserved, NOON + 299_999), budgets.findSpent(reserved, NOON + 300_000)];
+        return [budgets.check(reserved, NOON + 299_999).spent, budgets.check(reserved, NOON + 300_000).spent];
       });
       expect(spent[0]).toMatchObject({ limit: `${kind}PerBurst`, most: 50, resetMs: NOON + 300_000 });
       expect(spent[1]).toBeUndefined();
@@ -49,7 +49,7 @@ describe("budgets", () => {
       const spent = await withBudgets((budgets) => {
         for (const atMs of [NOON - 600_000, NOON]) budgets.add({ ...NOTHING, [kind]: 50 }, atMs);
         const reserved = { ...NOTHING, [kind]: 1 };
-        return [budgets.findSpent(reserved, NOON + 600_000), budgets.findSpent(reserved, midnight)];
+        return [budgets.check(reserved, NOON + 600_000).spent, budgets.check(reserved, midnight).spent];
       });
       expect(spent[0]).toMatchObject({ limit: `${kind}PerDay`, used: 100, resetMs: midnight });
       expect(spent[1]).toBeUndefined();
@@ -62,24 +62,23 @@ describe("budgets", () => {
         "INSERT INTO lease (call, attempt, began_ms, deadline_ms, rows, bytes, reveals) VALUES ('c', '{}', 1, 2, 49, 0, 50)",
       );
       return [
-        budgets.findSpent({ ...NOTHING, rows: 1 }, NOON),
-        budgets.findSpent({ ...NOTHING, rows: 2 }, NOON),
-        budgets.findSpent({ ...NOTHING, reveals: 1 }, NOON),
+        budgets.check({ ...NOTHING, rows: 1 }, NOON).spent,
+        budgets.check({ ...NOTHING, rows: 2 }, NOON).spent,
+        budgets.check({ ...NOTHING, reveals: 1 }, NOON).spent,
       ];
     });
     expect(spent.map((state) => state?.limit)).toEqual([undefined, "rowsPerBurst", "revealsPerBurst"]);
   });
 
-  it("are near from 80 percent of the day on", async () => {
+  it("are near once a call would reach 80 percent of the day", async () => {
     const near = await withBudgets((budgets) => {
       budgets.add({ ...NOTHING, rows: 79 }, NOON - 600_000);
-      const before = budgets.listNear(NOON);
-      budgets.add(ONE, NOON);
-      return [before, budgets.listNear(NOON)];
+      const before = budgets.check({ ...NOTHING, rows: 0 }, NOON).near;
+      return [before, budgets.check(ONE, NOON).near];
     });
     expect(near[0]).toEqual([]);
-    expect(near[1]).toMatchObject([{ limit: "rowsPerDay", used: 80, most: 100 }]);
-    expect(describeNearBudgets(near[1] ?? [])).toBe("Near a limit: the user has used 80 of 100 rows per UTC day.");
+    expect(near[1]).toMatchObject([{ limit: "rowsPerDay", used: 79, most: 100 }]);
+    expect(describeNearBudgets(near[1] ?? [])).toBe("Near a limit: the user has used 79 of 100 rows per UTC day.");
   });
 
   it("keep nothing that is older than a day", async () => {

@@ -208,6 +208,15 @@ describe("the verification of a chain", () => {
     expect(await verify(ledger)).toMatchObject({ records: 498, fault: { seq: 499 } });
   });
 
+  it("says that a term of another decision hides an answered call from searches", async () => {
+    const ledger = await storeChain(store, FIVE);
+    await run(
+      "INSERT INTO audit_term SELECT 'decision denied', ended_ms, id FROM audit_record WHERE ledger = ? AND seq = 3",
+      ledger,
+    );
+    expect(await faultOf(ledger)).toEqual({ kind: "hidden", seq: 3, terms: ["decision allowed"] });
+  });
+
   it("says that a field was erased, which no part of Gatehouse does", async () => {
     const ledger = await storeChain(store, FIVE);
     const [record] = await store.listChain(ledger, 1, 1);

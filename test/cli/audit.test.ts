@@ -2,12 +2,14 @@
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { once } from "node:events";
+import { randomBytes } from "node:crypto";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { queryShop } from "../support/node/query.ts";
+import { createSalts, hashRecord } from "../../src/audit/record-chain.ts";
 import { digestHeads, formatList, openSigningKey } from "../../src/audit/head-signature.ts";
 import { freePort, startServer } from "../support/node/server.ts";
 import type { WorkerProcess } from "../support/node/worker.ts";
@@ -177,6 +179,33 @@ describe("npm run gatehouse -- audit", () => {
     writeFileSync(other, readFileSync(other, "utf8").replace('"x"', '"y"'));
     expect((await run("verify", "--against", other)).stdout).toContain("does not have the heads that were signed");
     expect(await printed("heads")).toMatch(/^List of \d{4}-\d\d-\d\d, made .*Signed by the key/s);
+  }, 180_000);
+
+  it("names a record that someone put in after the newest one of a chain", async () => {
+    const added = inOwnDatabase((database) => {
+      const last = database.prepare("SELECT * FROM audit_record ORDER BY ended_ms LIMIT 1").get();
+      const newest = database
+        .prepare("SELECT seq, hash FROM audit_record WHERE ledger = ? ORDER BY seq DESC LIMIT 1")
+        .get(String(last?.["ledger"]));
+      const [body, seq] = [String(last?.["body"]), Number(newest?.["seq"])];
+      const salts = createSalts(body, (count) => randomBytes(count));
+      const hash = hashRecord({ seq, hash: String(newest?.["hash"]) }, body, salts);
+      const values = [String(last?.["ledger"]), seq + 1, Number(last?.["ended_ms"]), body, JSON.stringify(salts), hash];
+      database
+        .prepare("INSERT INTO audit_record (ledger, seq, ended_ms, body, salts, hash) VALUES (?, ?, ?, ?, ?, ?)")
+        .run(...values);
+      const copied =
+        "INSERT INTO audit_term SELECT term, ended_ms, last_insert_rowid() FROM audit_term WHERE record_id = ?";
+      database.prepare(copied).run(Number(last?.["id"]));
+      return { ledger: values[0], seq: seq + 1 };
+    });
+    const { status, stdout } = await run("verify", "--json");
+    expect({ status, problems: JSON.parse(stdout).problems }).toMatchObject({
+      status: 1,
+      problems: [{ ...added, kind: "invented" }],
+    });
+    forge(REVIEWER, `DELETE FROM audit_record WHERE ledger = '${added.ledger}' AND seq = ${added.seq}`);
+    expect(await run("verify")).toMatchObject({ status: 0 });
   }, 180_000);
 
   it("exports to a private file, with text that a spreadsheet would run made inert", async () => {
