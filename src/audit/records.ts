@@ -92,6 +92,8 @@ interface Lease {
   readonly attempt: string;
   readonly beganMs: number;
   readonly reveals: number;
+  /** 1, or 0 for a record without a call of the owner. */
+  readonly calls: number;
 }
 
 /** A stored record, whose parts are parsed by those who need them: an earlier version may have written other ones. */
@@ -128,8 +130,8 @@ export function createRecords(
   const budgets = createBudgets(sql, limits);
   const listLeases = (where: string, value: string | number): readonly Lease[] =>
     sql
-      .exec<{ call: string; attempt: string; beganMs: number; reveals: number }>(
-        `SELECT call, attempt, began_ms AS beganMs, reveals FROM lease WHERE ${where}`,
+      .exec<{ call: string; attempt: string; beganMs: number; reveals: number; calls: number }>(
+        `SELECT call, attempt, began_ms AS beganMs, reveals, 1 AS calls FROM lease WHERE ${where}`,
         value,
       )
       .toArray();
@@ -157,7 +159,7 @@ export function createRecords(
     sql.exec("DELETE FROM lease WHERE call = ?", lease.call);
     resultNumbers.settle(lease.call, outcome);
     const { rows, bytes: answerBytes = 0 } = outcome;
-    budgets.add({ rows, bytes: answerBytes, calls: 1, reveals: lease.reveals }, nowMs);
+    budgets.add({ rows, bytes: answerBytes, calls: lease.calls, reveals: lease.reveals }, nowMs);
     onAppend();
     return seq;
   }
@@ -169,7 +171,7 @@ export function createRecords(
 
   const appendNew = (attempt: Attempt, outcome: Outcome, atMs: number, nowMs: number): number =>
     appendRecord(
-      { call: attempt.call, attempt: JSON.stringify(boundAttempt(attempt)), beganMs: atMs, reveals: 0 },
+      { call: attempt.call, attempt: JSON.stringify(boundAttempt(attempt)), beganMs: atMs, reveals: 0, calls: 0 },
       outcome,
       nowMs,
     );

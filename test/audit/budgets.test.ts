@@ -111,6 +111,11 @@ describe("LedgerObject", () => {
     expect(await ledger.begin(build(), identity, 0, null, "revocation")).toMatchObject({ ok: true });
     const records = (await ledger.listRecords(0, 10)).map(({ body }) => JSON.parse(body));
     expect(records).toHaveLength(1);
+    // The record itself is no call.
+    const calls = await runInDurableObject(ledger, (_object, { storage: { sql } }) =>
+      sql.exec("SELECT sum(calls) AS calls FROM usage").one(),
+    );
+    expect(calls).toEqual({ calls: sample.limits.callsPerDay });
     expect(records[0]).toMatchObject({
       attempt: { operation: "reach limit", asked: "limits.callsPerDay (30000)" },
       outcome: { result: "denied", code: "limit_reached" },
