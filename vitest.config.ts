@@ -1,7 +1,10 @@
 // Configures two kinds of tests. Most run in workerd with real D1, KV and Durable Objects. Those in the folders of NODE_TESTS run in Node,
 // where they start the real server or read the repository.
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
+import path from "node:path";
 import { defineConfig } from "vitest/config";
+import { unstable_readConfig } from "wrangler";
+import { generateSqliteModule } from "./cli/project/sqlite-module.ts";
 import { outside } from "./test/support/node/outside.ts";
 
 const NODE_TESTS = [
@@ -13,6 +16,13 @@ const NODE_TESTS = [
   "test/survival/**/*.test.ts",
 ];
 
+const WRANGLER_CONFIG = "sample/wrangler.jsonc";
+
+generateSqliteModule();
+
+/** The aliases of the wrangler configuration, which the plugin does not read. */
+const { alias: aliases = {} }: { alias?: Record<string, string> } = unstable_readConfig({ config: WRANGLER_CONFIG });
+
 export default defineConfig({
   test: {
     // CI has 2 cores. Vitest would leave one of them to its own process, which does little.
@@ -21,9 +31,14 @@ export default defineConfig({
     onConsoleLog: (line) => !line.startsWith('{"event":"call_'),
     projects: [
       {
+        resolve: {
+          alias: Object.fromEntries(
+            Object.entries(aliases).map(([name, file]) => [name, path.resolve(path.dirname(WRANGLER_CONFIG), file)]),
+          ),
+        },
         plugins: [
           cloudflareTest(async () => ({
-            wrangler: { configPath: "./sample/wrangler.jsonc" },
+            wrangler: { configPath: WRANGLER_CONFIG },
             miniflare: {
               outboundService: outside,
               // Many tests send more requests than a user does; tests of the limits have their own small ones.

@@ -1,5 +1,6 @@
 // Composes the protocol runtime: an endpoint and two Durable Object classes around a server factory. It knows nothing of
 // data, policy or tools, so that the product and the conformance Worker can mount the same runtime.
+import { preloadSchemas } from "@modelcontextprotocol/server";
 import { createHub } from "./subscriptions/hub.ts";
 import type { Hub } from "./subscriptions/hub.ts";
 import { HubObject } from "./subscriptions/hub-object.ts";
@@ -14,6 +15,9 @@ import type { SessionLimits } from "./sessions/session-options.ts";
 import { createEndpoint } from "./endpoint.ts";
 import type { CreateServer, McpEndpoint } from "./endpoint.ts";
 import type { ReplayGuard } from "./wire/replay-guard.ts";
+
+// The schemas of all messages are built while the isolate starts, not within its first request.
+preloadSchemas();
 
 /** The limits of a deployment's endpoint, sessions and hub. */
 interface RuntimeLimits extends SessionLimits, HubLimits {

@@ -55,6 +55,29 @@ describe("the repository, when deployed", () => {
       expect(scripts[`pre${name}`], name).toBe("node scripts/install.mjs");
   });
 
+  it("builds the Worker of the sample, which tests run, as a deployment is built", () => {
+    const [deployed, sample] = ["wrangler.jsonc", "sample/wrangler.jsonc"].map((file) => {
+      const { rawConfig } = experimental_readRawConfig({ config: path.join(ROOT, file) });
+      const {
+        build,
+        alias,
+        minify,
+        keep_names: keepNames,
+        compatibility_date: date,
+        compatibility_flags: flags,
+      } = rawConfig;
+      const targets: Record<string, string> = alias ?? {};
+      const aliases = Object.entries(targets).map(([name, target]) => [
+        name,
+        path.resolve(ROOT, path.dirname(file), target),
+      ]);
+      return { build, aliases, minify, keepNames, date, flags };
+    });
+    expect(sample).toEqual(deployed);
+    expect(deployed?.build).toEqual({ command: "node cli/project/sqlite-module.ts" });
+    for (const [, target = ""] of deployed?.aliases ?? []) expect(existsSync(target), target).toBe(true);
+  });
+
   it("has no command that deploys the sample", () => {
     const { scripts }: { scripts: Record<string, string> } = JSON.parse(read("package.json"));
     for (const [name, command] of Object.entries(scripts))

@@ -1,5 +1,6 @@
 // Instantiates SQLite's WebAssembly module. The module gets memory that grows only as far as its owner allows, and nothing else.
-import sqliteModule from "@sqlite.org/sqlite-wasm/sqlite3.wasm";
+// The build generates this file from the package `@sqlite.org/sqlite-wasm` (`cli/project/sqlite-module.ts`).
+import sqliteModule from "./sqlite3.wasm";
 
 const PAGE_BYTES = 65_536;
 /** The module is built for 8 MiB at first. It may grow to 64 MiB, of the 128 MiB that an isolate has. */

@@ -1,6 +1,7 @@
 // Limits the cost of compiling statements by a count that is the same on every machine. SQLite has no such limit: a few hundred bytes of
 // SQL can expand to gigabytes of parse tree, and its planner can compare millions of paths, while the isolate answers no other request.
 import meterModule from "./meter.wasm";
+import type { SqliteCall } from "./sqlite-exports.ts";
 
 /**
  * Maximum planning units of one statement, and of all statements of one piece of work together: every form in which a query can be
@@ -33,9 +34,6 @@ interface Meter {
   spentUnits(): number;
 }
 
-/** Calls a function of the module by name. */
-type Call = (name: string, ...values: readonly number[]) => number;
-
 /** SQLITE_CONFIG_MALLOC and SQLITE_CONFIG_GETMALLOC. */
 const CONFIG = { setAllocator: 4, getAllocator: 5 };
 /** Offsets of the functions in `sqlite3_mem_methods`, and its size. */
@@ -49,7 +47,7 @@ const UNITS_PER_AUTHORIZATION = 500;
 const UNITS_PER_UNIT_WALKED = 1 / 256;
 
 /** Replaces SQLite's allocator by the meter. Call this before `sqlite3_initialize`, and `watchDatabase` after it. */
-export function installMeter(call: Call, table: WebAssembly.Table, memory: WebAssembly.Memory) {
+export function installMeter(call: SqliteCall, table: WebAssembly.Table, memory: WebAssembly.Memory) {
   const methods = call("malloc", METHODS.bytes);
   const check = (code: number): void => {
     if (code !== 0) throw new TypeError(`SQLite rejected a setting with code ${code}`);

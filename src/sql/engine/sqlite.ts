@@ -7,6 +7,8 @@
 import callbackModule from "./callback.wasm";
 import { instantiate } from "./host.ts";
 import { EngineExhausted, installMeter } from "./meter.ts";
+import { FUNCTION_TABLE } from "./sqlite-exports.ts";
+import type { SqliteCall } from "./sqlite-exports.ts";
 
 /** Result of the authorizer that allows an action. */
 export const ALLOW = 0;
@@ -123,10 +125,10 @@ const decoder = new TextDecoder();
 /** Opens an engine. `mayGrow` decides whether its memory may grow by this many bytes. */
 export function openEngine(mayGrow: (bytes: number) => boolean = () => true): Engine {
   const { memory, instance, isOutOfMemory } = instantiate(mayGrow);
-  const table = instance.exports["__indirect_function_table"];
+  const table = instance.exports[FUNCTION_TABLE];
   if (!(table instanceof WebAssembly.Table)) throw new TypeError("the SQLite module exports no function table");
   const sqlite = instance.exports as unknown as Exports;
-  const call = (name: string, ...values: readonly number[]): number => {
+  const call: SqliteCall = (name, ...values) => {
     const exportedFunction = sqlite[name];
     if (exportedFunction === undefined) throw new TypeError(`the SQLite module exports no ${name}`);
     return exportedFunction(...values);
@@ -306,10 +308,7 @@ function removePrefix(prefix: string, compiled: CompileResult): CompileResult {
 }
 
 /** Creates what reads the rows and columns of compiled statements. */
-function createStatementReader(
-  call: (name: string, ...values: readonly number[]) => number,
-  readText: (at: number) => string | null,
-) {
+function createStatementReader(call: SqliteCall, readText: (at: number) => string | null) {
   const readCell = (statement: number, index: number): string | null =>
     readText(call("sqlite3_column_text", statement, index));
   const listColumns = <T>(statement: number, read: (index: number) => T): T[] =>
