@@ -51,6 +51,7 @@ export default defineConfig({
               },
               kvNamespaces: ["ARCHIVE"],
               d1Databases: ["EXAMPLE_DB"],
+              r2Buckets: ["TEST_AUDIT_BUCKET"],
               bindings: {
                 TEST_GATEHOUSE_MIGRATIONS: await readD1Migrations("migrations"),
                 TEST_SHOP_MIGRATIONS: await readD1Migrations("sample/migrations/shop"),

@@ -9,6 +9,7 @@ import { addMember } from "./commands/member.ts";
 import { addMigrate } from "./commands/migrate.ts";
 import { addNewTool } from "./commands/new-tool.ts";
 import { addOpen } from "./commands/open.ts";
+import { addPause } from "./commands/pause.ts";
 import { addPolicy } from "./commands/policy.ts";
 import { addPush } from "./commands/push.ts";
 import { addQuarantine } from "./commands/quarantine.ts";
@@ -27,7 +28,8 @@ export function createProgram(): CliCommand {
     .usage("<command> [options]")
     .examples("npm run gatehouse -- introspect crm.sqlite", "npm run gatehouse -- member add --help");
   for (const add of [addStart, addIntrospect, addOpen, addPolicy, addExplainQuery, addMember, addToken]) add(program);
-  for (const add of [addAudit, addPush, addDeploy, addDoctor, addMigrate, addSetupVoid, addQuarantine]) add(program);
+  for (const add of [addAudit, addPause, addPush, addDeploy, addDoctor, addMigrate, addSetupVoid, addQuarantine])
+    add(program);
   for (const add of [addRemove, addReset, addNewTool]) add(program);
   return program;
 }

@@ -17,6 +17,7 @@ export default defineGatehouse({
         customers: {
           description: "One row per customer account.",
           key: "id",
+          recordKeys: true,
           columns: {
             id: { type: "integer", description: "Customer number" },
             name: { type: "text", description: "Full name" },
@@ -183,6 +184,7 @@ export default defineGatehouse({
     owner: {
       description: "Reads everything, and adds and removes members.",
       administers: true,
+      audits: true,
       rules: [{ action: "read", datasets: ["shop.*", "ops.*", "handbook"] }],
     },
   },

@@ -11,6 +11,7 @@ export const ERROR_CODES = [
   "query_failed",
   "limit_reached",
   "record_full",
+  "paused",
   "interrupted",
   "source_unavailable",
   "internal",

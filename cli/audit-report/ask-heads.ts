@@ -1,6 +1,7 @@
 // Asks the ledgers, through the running server, up to which record they have sent their chains. Without that, records that are
 // missing at the end of a chain do not show. The question and the signed answers are stored in GATEHOUSE_DB.
 import { formatHead, verifySignature } from "../../src/audit/head-signature.ts";
+import { SEND_AGAIN } from "../../src/audit/ledger-heads.ts";
 import type { ChainHead } from "../../src/audit/record-chain.ts";
 import { newId } from "../../src/lib/ids.ts";
 import { CliError } from "../kit/cli-error.ts";
@@ -13,6 +14,17 @@ export interface AskedHeads {
   readonly keys: readonly string[];
   /** How many ledgers did not answer: all of them when the server does not run or has no key. */
   readonly unanswered: number;
+}
+
+/** Has these ledgers send again what GATEHOUSE_DB lacks and they still have. */
+export async function askToSendAgain(database: OwnDatabase, ledgers: readonly string[]): Promise<void> {
+  const { auditHeads } = database;
+  for (let at = 0; at < ledgers.length; at += MAX_ASKED) {
+    const nonce = SEND_AGAIN + newId();
+    await auditHeads.request(nonce, ledgers.slice(at, at + MAX_ASKED), Date.now());
+    await database.tell();
+    await auditHeads.deleteRequests(nonce);
+  }
 }
 
 /** How many ledgers are asked at once. */

@@ -4,6 +4,11 @@ import { link, rm } from "node:fs/promises";
 import path from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { EXPORT_FORMATS } from "../../src/audit-reading/export-format.ts";
+import type { ExportFormat } from "../../src/audit-reading/export-format.ts";
+import { nameEntry } from "../../src/audit-reading/named-entry.ts";
+import { readNames } from "../../src/audit-reading/record-names.ts";
+import type { RecordNames } from "../../src/audit-reading/record-names.ts";
 import type { AuditRecordStore, RecordCursor, RecordFilter } from "../../src/audit/audit-record-store.ts";
 import { createFilter } from "../../src/audit/record-filter.ts";
 import { newId } from "../../src/lib/ids.ts";
@@ -13,13 +18,10 @@ import type { Progress } from "../kit/progress.ts";
 import { printAside, printPieces } from "../kit/terminal.ts";
 import type { OwnDatabase } from "../own-database/own-database.ts";
 import { PRIVATE_FILE } from "../project/private-files.ts";
-import { EXPORT_FORMATS } from "./export-format.ts";
-import type { ExportFormat } from "./export-format.ts";
 import { describeNothing } from "./list-records.ts";
-import { readNames } from "./names.ts";
-import type { Names } from "./names.ts";
-import { nameEntry } from "./record-line.ts";
-import { readSearch } from "./search-options.ts";
+import { beginRead } from "./recorded-read.ts";
+import type { RecordedRead } from "./recorded-read.ts";
+import { describeFilters, readSearch } from "./search-options.ts";
 import type { SearchOptions } from "./search-options.ts";
 
 /** The options of the command. */
@@ -44,6 +46,7 @@ export async function exportAuditRecords(database: OwnDatabase, options: ExportO
     throw new CliError(`${output} exists already. Give the name of a new file.`);
   const names = await readNames(database);
   const filter = createFilter(await readSearch(database, names, options, nowMs));
+  const read = await beginRead(database, "export", { ...describeFilters(options), format: formatName });
   const progress = createProgress({ verb: "Exporting", unit: "records", total: null });
   let count = 0;
   const counted: Progress = {
@@ -54,10 +57,12 @@ export async function exportAuditRecords(database: OwnDatabase, options: ExportO
     finish: () => progress.finish(),
   };
   try {
-    const pieces = writePages(database.auditRecords, filter, { format, names, progress: counted });
+    const pieces = writePages(database.auditRecords, filter, { format, names, read, progress: counted });
     await (file === undefined ? printPieces(pieces) : writeFile(file, pieces));
   } finally {
     counted.finish();
+    // Also when the reader of the output wanted no more of it.
+    await read.end();
   }
   printAside(
     count === 0
@@ -68,19 +73,22 @@ export async function exportAuditRecords(database: OwnDatabase, options: ExportO
 
 interface PageWriting {
   readonly format: ExportFormat;
-  readonly names: Names;
+  readonly names: RecordNames;
+  readonly read: RecordedRead;
   readonly progress: Progress;
 }
 
 async function* writePages(
   store: AuditRecordStore,
   filter: RecordFilter,
-  { format, names, progress }: PageWriting,
+  { format, names, read, progress }: PageWriting,
 ): AsyncGenerator<string> {
   yield format.header;
   let cursor: RecordCursor | null = null;
   do {
     const page = await store.list(filter, { order: "oldest first", cursor, limit: PAGE_RECORDS });
+    // Before the page leaves, so that none leaves unrecorded.
+    await read.add(page.records.length);
     yield format.write(page.records.map((record) => nameEntry(record, names)));
     progress.add("records", page.records.length);
     cursor = page.next;

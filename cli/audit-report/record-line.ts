@@ -1,31 +1,16 @@
-// Audit records in the form of the list, the export and `--json`.
-import type { ListedRecord } from "../../src/audit/audit-record-store.ts";
-import { readEntryForList } from "../../src/audit/record-entry.ts";
+// Audit records as lines of a list.
+import type { NamedEntry } from "../../src/audit/export-fields.ts";
+import type { RecordNames } from "../../src/audit-reading/record-names.ts";
 import type { AuditEntry } from "../../src/audit/record-entry.ts";
-import type { Names } from "./names.ts";
-
-/** A record with the names that are known now. docs/audit.md lists the fields. */
-export interface NamedEntry extends AuditEntry {
-  /** `ledger/seq`, which `audit show` takes. */
-  readonly id: string;
-  /** The address of the user; null when it is not known. */
-  readonly user: string | null;
-}
 
 /** How much of a ledger's id a list shows. */
 const SHOWN_LEDGER = 12;
 const SHOWN_RESOURCE = 60;
 
-/** Adds names to a record. */
-export function nameEntry(record: ListedRecord, names: Names): NamedEntry {
-  const { ledger, seq } = record;
-  return { id: `${ledger}/${seq}`, user: names.findEmail(ledger), ...readEntryForList(ledger, record) };
-}
-
-/** Writes who called: the address, or the subject id, and the personal access token through which they did. */
-export function describeCaller({ user, ledger, client }: NamedEntry, names: Names): string {
-  const patName = names.findPatName(client);
-  return `${user ?? ledger}  ${patName === null ? client || "-" : `token ${patName}`}`;
+/** Writes who called: the address, or the subject id, and the name of the client or personal access token through which they did. */
+function describeCaller({ user, ledger, client, clientName }: NamedEntry, names: RecordNames): string {
+  const isPat = names.findPatName(client) !== null;
+  return `${user ?? ledger}  ${isPat ? `token ${clientName}` : (clientName ?? (client || "-"))}`;
 }
 
 /** Writes the id in the short form of lists. */
@@ -40,7 +25,7 @@ export function describeDecision({ decision, code, outcome }: AuditEntry): strin
 }
 
 /** Writes a record as one line of the list. */
-export function describeEntry(entry: NamedEntry, names: Names): string {
+export function describeEntry(entry: NamedEntry, names: RecordNames): string {
   const { ended, action, rows } = entry;
   const resource = entry.resource ?? "-";
   return [

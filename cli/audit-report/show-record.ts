@@ -1,14 +1,19 @@
 // `audit show`: everything that one record says, in words.
+import { countOf } from "../../src/lib/count-of.ts";
+import { nameEntry } from "../../src/audit-reading/named-entry.ts";
+import { readNames } from "../../src/audit-reading/record-names.ts";
+import type { RecordNames } from "../../src/audit-reading/record-names.ts";
 import type { StoredRecord } from "../../src/audit/audit-record-store.ts";
+import type { NamedEntry } from "../../src/audit/export-fields.ts";
 import { GENESIS, followChain } from "../../src/audit/record-chain.ts";
+import type { ChainHead } from "../../src/audit/record-chain.ts";
+import type { RecordedKeys } from "../../src/audit/record-keys.ts";
 import { CliError, usageError } from "../kit/cli-error.ts";
 import type { Output } from "../kit/output.ts";
 import type { OwnDatabase } from "../own-database/own-database.ts";
-import { readNames } from "./names.ts";
-import type { Names } from "./names.ts";
-import { describeDecision, nameEntry } from "./record-line.ts";
-import type { NamedEntry } from "./record-line.ts";
-import { findLedger } from "./search-options.ts";
+import { describeDecision } from "./record-line.ts";
+import { withRecordedRead } from "./recorded-read.ts";
+import { readLedger } from "./search-options.ts";
 
 /** Whether a record's hash fits the record before it. `unknown`: that one is not stored. */
 type Link = "fits" | "broken" | "unknown";
@@ -21,7 +26,10 @@ const LINK_WORDS: Readonly<Record<Link, string>> = {
 
 /** Shows the records of an id: `ledger/seq`, with any beginning of the ledger's id that is unique, or the id of a call. */
 export async function showAuditRecord(database: OwnDatabase, id: string): Promise<Output> {
-  const records = await findRecords(database, id);
+  const records = await withRecordedRead(database, "show", { id }, async () => {
+    const result = await findShownRecords(database, id);
+    return { result, rows: result.length };
+  });
   const names = await readNames(database);
   const shown = await Promise.all(
     records.map(async (record) => ({ entry: nameEntry(record, names), link: await checkLink(database, record) })),
@@ -32,12 +40,13 @@ export async function showAuditRecord(database: OwnDatabase, id: string): Promis
   };
 }
 
-async function findRecords(database: OwnDatabase, id: string): Promise<readonly StoredRecord[]> {
+/** Finds the records of an id. Throws the error for wrong usage for text of another form, and `CliError` when there are none. */
+export async function findShownRecords(database: OwnDatabase, id: string): Promise<readonly StoredRecord[]> {
   const {
     prefix = "",
     seq = "",
     call,
-  } = /^(?:(?<prefix>[0-9a-f]{4,64})\/(?<seq>\d{1,15})|(?<call>[0-9a-f]{32}))$/.exec(id)?.groups ?? {};
+  } = /^(?:(?<prefix>[0-9a-f]{4,64}|operator)\/(?<seq>\d{1,15})|(?<call>[0-9a-f]{32}))$/.exec(id)?.groups ?? {};
   if (call !== undefined) {
     const records = await database.auditRecords.findCall(call);
     if (records.length > 0) return records;
@@ -47,19 +56,24 @@ async function findRecords(database: OwnDatabase, id: string): Promise<readonly 
   }
   if (prefix === "")
     throw usageError(`${id} is no id of a record. Write one that audit list prints, or the 32 digits of a call's id.`);
-  const record = await database.auditRecords.find(await findLedger(database, prefix), Number(seq));
+  const record = await database.auditRecords.find(await readLedger(database, prefix), Number(seq));
   if (record === null) throw new CliError(`There is no record ${id}.`);
   return [record];
 }
 
-async function checkLink({ auditRecords }: OwnDatabase, record: StoredRecord): Promise<Link> {
-  const before = record.seq === 1 ? GENESIS : await auditRecords.find(record.ledger, record.seq - 1);
-  if (before === null) return "unknown";
-  return typeof followChain(before, record) === "string" ? "broken" : "fits";
+async function checkLink({ auditRecords, checkpoints }: OwnDatabase, { seq, ...record }: StoredRecord): Promise<Link> {
+  const isRemoved = ({ ledger, seq: removedSeq }: ChainHead & { readonly ledger: string }): boolean =>
+    ledger === record.ledger && removedSeq === seq - 1;
+  const before =
+    seq === 1
+      ? GENESIS
+      : ((await auditRecords.find(record.ledger, seq - 1)) ?? (await checkpoints.list()).find(isRemoved));
+  if (before === undefined) return "unknown";
+  return typeof followChain(before, { seq, ...record }) === "string" ? "broken" : "fits";
 }
 
-function describe(entry: NamedEntry, link: Link, names: Names): readonly string[] {
-  const { user, ledger, subject, owner, client, outcome, bytes, cut } = entry;
+function describe(entry: NamedEntry, link: Link, names: RecordNames): readonly string[] {
+  const { user, ledger, subject, owner, client, clientName, outcome, bytes, cut } = entry;
   const patName = names.findPatName(client);
   const text = (label: string, value: string | number | null): readonly string[] => [
     `${label}: ${value === null || value === "" ? "not recorded" : value}`,
@@ -71,7 +85,7 @@ function describe(entry: NamedEntry, link: Link, names: Names): readonly string[
     ...(owner === null
       ? []
       : text("  Called by the personal access token", `${patName ?? ""} (subject id ${subject})`)),
-    ...text("  Client", client),
+    ...text("  Client", clientName === null || clientName === client ? client : `${clientName} (${client})`),
     ...text("  Protocol era", entry.era),
     ...text("  Session", entry.session),
     ...text("  Trace", entry.trace),
@@ -86,15 +100,27 @@ function describe(entry: NamedEntry, link: Link, names: Names): readonly string[
     ...list("  Denied", entry.denials),
     ...list("  Datasets", entry.datasets),
     ...list("  Columns that were read", entry.columns),
+    ...(entry.keys === null ? [] : list("  Rows by key", describeKeys(entry.keys))),
     ...list("  Masked columns", entry.masked),
     ...list("  Text of outsiders", entry.untrusted),
-    ...text("  Returned", `${entry.rows ?? "an unknown number of"} rows${bytes === null ? "" : `, ${bytes} bytes`}`),
+    ...text(
+      "  Returned",
+      `${entry.rows === null ? "an unknown number of rows" : countOf(entry.rows, "row")}${bytes === null ? "" : `, ${bytes} bytes`}`,
+    ),
     ...text("  Cut", cut === null ? null : cut ? "yes, there were more rows" : "no"),
     ...text("  Stored result", entry.result ?? "none"),
     ...(entry.approver === null ? [] : text("  Approved by", entry.approver)),
     ...text("  Hash", entry.hash),
     `  ${LINK_WORDS[link]}`,
   ];
+}
+
+/** Names the rows that an answer showed, as ids that fetch takes. */
+function describeKeys(keys: RecordedKeys): readonly string[] {
+  return Object.entries(keys).flatMap(([dataset, { values, complete }]) => [
+    ...values.map((value) => `${dataset}/${value}`),
+    ...(complete ? [] : [`${dataset}: possibly ${values.length === 0 ? "any row" : "other rows"}`]),
+  ]);
 }
 
 function list(label: string, values: readonly string[] | null): readonly string[] {

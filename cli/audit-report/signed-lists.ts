@@ -4,17 +4,23 @@ import path from "node:path";
 import * as z from "zod";
 import { digestHeads, formatList, verifySignature } from "../../src/audit/head-signature.ts";
 import type { LedgerHead } from "../../src/audit/head-signature.ts";
+import { LATE_MS } from "../../src/audit/audit-head-store.ts";
 import type { SignedList } from "../../src/audit/audit-head-store.ts";
 import { CliError } from "../kit/cli-error.ts";
 import type { Output } from "../kit/output.ts";
 import type { OwnDatabase } from "../own-database/own-database.ts";
+import { withRecordedRead } from "./recorded-read.ts";
 
 /** What the check of the lists found. */
 interface ListsReport {
   /** How many lists GATEHOUSE_DB has. */
   readonly count: number;
   readonly problems: readonly string[];
+  /** Days between the first list and the last one without a list: the server did not run, or the list was deleted. */
+  readonly missingDays: readonly string[];
 }
+
+const DAY_MS = 86_400_000;
 
 const listFile = z.object({
   day: z.string(),
@@ -28,7 +34,8 @@ const listFile = z.object({
 });
 
 /** Prints the list of a day, or the newest one. Throws `CliError` when there is none. */
-export async function showList({ auditHeads }: OwnDatabase, day: string | undefined): Promise<Output> {
+export async function showList(database: OwnDatabase, day: string | undefined): Promise<Output> {
+  const { auditHeads } = database;
   const list = day === undefined ? await auditHeads.findNewestList() : await auditHeads.findList(day);
   if (list === null)
     throw new CliError(
@@ -36,7 +43,10 @@ export async function showList({ auditHeads }: OwnDatabase, day: string | undefi
         ? "There is no signed list yet. The server makes the list of a day in the first upkeep after it."
         : `There is no signed list of ${day}.`,
     );
-  const heads = await auditHeads.listHeads(list.day);
+  const heads = await withRecordedRead(database, "heads", { day }, async () => {
+    const result = await auditHeads.listHeads(list.day);
+    return { result, rows: result.length };
+  });
   return {
     lines: [
       `List of ${list.day}, made ${new Date(list.madeMs).toISOString()}: ${list.records} records of ${list.ledgers} ledgers.`,
@@ -62,7 +72,26 @@ export async function verifyLists(
     problems.push(...describeContradicted(name, await auditHeads.listContradicted(list.day)));
   }
   if (file !== undefined) problems.push(...(await verifyFile(database, file, key)));
-  return { count: lists.length, problems };
+  return { count: lists.length, problems, missingDays: listMissingDays(lists.map(({ day }) => day)) };
+}
+
+function listMissingDays(days: readonly string[]): readonly string[] {
+  const known = new Set(days);
+  const missing: string[] = [];
+  const [first = NaN, last = NaN] = [days[0], days.at(-1)].map((day) => Date.parse(day ?? ""));
+  for (let ms = first + DAY_MS; ms < last; ms += DAY_MS) {
+    const day = new Date(ms).toISOString().slice(0, 10);
+    if (!known.has(day)) missing.push(day);
+  }
+  return missing;
+}
+
+/** Says for which days there is no list. */
+export function describeMissingDays(days: readonly string[]): readonly string[] {
+  if (days.length === 0) return [];
+  const [first, last] = [days[0], days.at(-1)];
+  const span = days.length === 1 ? `for ${first}` : `for ${days.length} days between ${first} and ${last}`;
+  return [`There is no signed list ${span}: the server did not run then, or the list was deleted.`];
 }
 
 async function checkList(
@@ -82,7 +111,7 @@ async function checkList(
 }
 
 async function verifyFile(
-  { auditRecords }: OwnDatabase,
+  { auditRecords, checkpoints }: OwnDatabase,
   file: string,
   key: string | undefined,
 ): Promise<readonly string[]> {
@@ -90,8 +119,16 @@ async function verifyFile(
   const problems = await checkList(file, list, heads, key);
   if (problems.length > 0) return problems;
   const contradicted: LedgerHead[] = [];
+  const removed = new Map((await checkpoints.list()).map((checkpoint) => [checkpoint.ledger, checkpoint]));
   for (const head of heads) {
-    const stored = head.seq === 0 ? head : await auditRecords.find(head.ledger, head.seq);
+    const last = removed.get(head.ledger);
+    if (last !== undefined && head.seq < last.seq) {
+      // The checkpoint says nothing about this record, but those after the list were too new to be removed.
+      if (list.madeMs > last.untilMs + LATE_MS) contradicted.push(head);
+      continue;
+    }
+    const stored =
+      head.seq === 0 ? head : last?.seq === head.seq ? last : await auditRecords.find(head.ledger, head.seq);
     if (stored?.hash !== head.hash) contradicted.push(head);
   }
   return describeContradicted(file, contradicted);

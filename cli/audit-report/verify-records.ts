@@ -1,17 +1,21 @@
 // `audit verify`: follows the chains of all ledgers and names the first bad record of each.
+import { countOf } from "../../src/lib/count-of.ts";
+import { readNames } from "../../src/audit-reading/record-names.ts";
 import type { AuditRecordStore, ChainSpan } from "../../src/audit/audit-record-store.ts";
+import { OPERATOR_LEDGER } from "../../src/audit/operator-ledger.ts";
 import { GENESIS } from "../../src/audit/record-chain.ts";
 import type { ChainFault, ChainVerdict } from "../../src/audit/verify-chain.ts";
-import { verifyStoredChains } from "../../src/audit/verify-stored-chain.ts";
+import { contradicts, verifyStoredChains } from "../../src/audit/verify-stored-chain.ts";
 import type { LedgerHeads } from "../../src/audit/verify-stored-chain.ts";
 import { usageError } from "../kit/cli-error.ts";
 import type { Output } from "../kit/output.ts";
 import { createProgress } from "../kit/progress.ts";
 import type { OwnDatabase } from "../own-database/own-database.ts";
-import { askHeads } from "./ask-heads.ts";
+import { askHeads, askToSendAgain } from "./ask-heads.ts";
 import type { AskedHeads } from "./ask-heads.ts";
-import { verifyLists } from "./signed-lists.ts";
-import { readNames } from "./names.ts";
+import { describeCheckpoints, verifyCheckpoints } from "./checkpoints.ts";
+import { describeMissingDays, verifyLists } from "./signed-lists.ts";
+import { withRecordedRead } from "./recorded-read.ts";
 import { readSpan, readUser } from "./search-options.ts";
 import type { SpanOptions } from "./search-options.ts";
 
@@ -31,6 +35,12 @@ export interface VerifyReport {
   readonly isSound: boolean;
 }
 
+/** Up to where the chains go, as the ledgers say, and where they begin. */
+interface KnownEnds {
+  readonly heads: LedgerHeads | undefined;
+  readonly checkpoints: LedgerHeads;
+}
+
 const DAY_MS = 86_400_000;
 
 /**
@@ -42,20 +52,46 @@ export async function verifyAuditRecords(
   options: VerifyOptions,
   nowMs: number,
 ): Promise<VerifyReport> {
-  const { auditRecords } = database;
-  const { sinceMs = 0, untilMs = Number.MAX_SAFE_INTEGER } = readVerifySpan(options, nowMs);
+  const span = await readVerifySpan(options, nowMs);
   const users = options.user === undefined ? undefined : await readUser(database, options.user);
+  const { day, since, until, user } = options;
+  return withRecordedRead(database, "verify", { day, since, until, user }, async (touch) => {
+    const verify = async () => verifySpan(database, options, { ...span, users, touch });
+    const checkpoints = JSON.stringify(await database.checkpoints.list());
+    const first = await verify();
+    // The retention may have removed records while their chains were read.
+    const isStale = first.problems > 0 && JSON.stringify(await database.checkpoints.list()) !== checkpoints;
+    const result = isStale ? await verify() : first;
+    if (result.cutLedgers.length > 0) await askToSendAgain(database, result.cutLedgers);
+    return { result, rows: result.problems };
+  });
+}
+
+/** Which records to verify. */
+interface VerifiedPart extends Awaited<ReturnType<typeof readSpan>> {
+  readonly users: readonly string[] | undefined;
+  /** Says that the command still works. */
+  readonly touch: () => Promise<void>;
+}
+
+async function verifySpan(
+  database: OwnDatabase,
+  options: VerifyOptions,
+  { sinceMs = 0, untilMs = Number.MAX_SAFE_INTEGER, users, touch }: VerifiedPart,
+): Promise<VerifyReport & { readonly problems: number; readonly cutLedgers: readonly string[] }> {
+  const { auditRecords } = database;
   // The ledgers are asked before their chains are read, so that what they have sent until then is there.
   const asked = await askHeads(database, users ?? (await listLedgers(database)), options.key);
   const heads = asked.unanswered > 0 && asked.heads.size === 0 ? undefined : asked.heads;
   const lists = await verifyLists(database, options.key, options.against);
+  const checked = await verifyCheckpoints(database, options.key);
   const spans = await auditRecords.listChains(sinceMs, untilMs, users);
   const verdicts = [
     ...addInvented(
-      await verifySpans(auditRecords, spans, heads),
+      await verifySpans(auditRecords, spans, { heads, checkpoints: checked.checkpoints }, touch),
       await findInvented(database, spans, asked, options.key),
     ),
-    ...listLostLedgers(spans, users, heads),
+    ...listLostLedgers(spans, users, { heads, checkpoints: checked.checkpoints }),
   ].toSorted((a, b) => (a.ledger < b.ledger ? -1 : 1));
   const names = await readNames(database);
   const problems = verdicts.flatMap(({ ledger, fault }) =>
@@ -63,12 +99,17 @@ export async function verifyAuditRecords(
   );
   const records = verdicts.reduce((sum, verdict) => sum + verdict.records, 0);
   return {
-    isSound: problems.length + lists.problems.length + asked.unanswered === 0,
+    problems: problems.length,
+    cutLedgers: problems.flatMap(({ kind, ledger }) => (kind === "cut_tail" ? [ledger] : [])),
+    isSound: problems.length + lists.problems.length + checked.problems.length + asked.unanswered === 0,
     output: {
       lines: [
         ...problems.map(({ user, ledger, message }) => `${user === null ? ledger : `${user} (${ledger})`}: ${message}`),
         describeTotal(records, verdicts.length, problems.length),
         ...lists.problems,
+        ...describeMissingDays(lists.missingDays),
+        ...checked.problems,
+        ...describeCheckpoints(checked),
         ...describeEnds(asked, options.key),
       ],
       data: {
@@ -78,6 +119,9 @@ export async function verifyAuditRecords(
         keys: asked.keys,
         lists: lists.count,
         listProblems: lists.problems,
+        listlessDays: lists.missingDays,
+        checkpoints: checked.checkpoints.size,
+        checkpointProblems: checked.problems,
         problems,
       },
     },
@@ -117,7 +161,9 @@ function addInvented(
 /** Lists the ledgers of all users who have signed in, and all that have records here. */
 async function listLedgers({ members, auditRecords }: OwnDatabase): Promise<readonly string[]> {
   const stored = await auditRecords.listChains(0, Number.MAX_SAFE_INTEGER);
-  return [...new Set([...(await members.listAddresses()).keys(), ...stored.map(({ ledger }) => ledger)])];
+  return [
+    ...new Set([OPERATOR_LEDGER, ...(await members.listAddresses()).keys(), ...stored.map(({ ledger }) => ledger)]),
+  ];
 }
 
 function describeEnds({ keys, unanswered }: AskedHeads, key: string | undefined): readonly string[] {
@@ -125,7 +171,7 @@ function describeEnds({ keys, unanswered }: AskedHeads, key: string | undefined)
     ...(unanswered === 0
       ? []
       : [
-          `${unanswered} ledgers were not asked for their ends, so records that are missing there do not show. ` +
+          `${countOf(unanswered, "ledger")} did not say where the chain ends, so records that are missing there do not show. ` +
             "The server must run, with the secret GATEHOUSE_AUDIT_KEY.",
         ]),
     ...(keys.length === 0 || key !== undefined
@@ -136,11 +182,11 @@ function describeEnds({ keys, unanswered }: AskedHeads, key: string | undefined)
   ];
 }
 
-function readVerifySpan({ day, ...span }: VerifyOptions, nowMs: number): ReturnType<typeof readSpan> {
+async function readVerifySpan({ day, ...span }: VerifyOptions, nowMs: number): ReturnType<typeof readSpan> {
   if (day === undefined) return readSpan(span, nowMs);
   if (span.since !== undefined || span.until !== undefined)
     throw usageError("Choose one: --day, or --since and --until.");
-  const { sinceMs } = /^\d{4}-\d\d-\d\d$/.test(day) ? readSpan({ since: day }, nowMs) : {};
+  const { sinceMs } = /^\d{4}-\d\d-\d\d$/.test(day) ? await readSpan({ since: day }, nowMs) : {};
   if (sinceMs === undefined) throw usageError(`--day is ${day}. Write a UTC day such as 2026-11-27.`);
   return { sinceMs, untilMs: sinceMs + DAY_MS };
 }
@@ -148,14 +194,18 @@ function readVerifySpan({ day, ...span }: VerifyOptions, nowMs: number): ReturnT
 async function verifySpans(
   store: AuditRecordStore,
   spans: readonly ChainSpan[],
-  heads: LedgerHeads | undefined,
+  known: KnownEnds,
+  touch: () => Promise<void>,
 ): Promise<readonly ChainVerdict[]> {
   const total = spans.reduce((sum, { startSeq, endSeq }) => sum + endSeq - startSeq, 0);
   const progress = createProgress({ verb: "Verifying", unit: "records", total });
   try {
     return await verifyStoredChains(store, spans, {
-      heads,
-      onPage: (count) => progress.add("records", count),
+      ...known,
+      onPage: async (count) => {
+        progress.add("records", count);
+        await touch();
+      },
     });
   } finally {
     progress.finish();
@@ -166,21 +216,24 @@ async function verifySpans(
 function listLostLedgers(
   spans: readonly ChainSpan[],
   users: readonly string[] | undefined,
-  heads: LedgerHeads = new Map(),
+  { heads = new Map(), checkpoints }: KnownEnds,
 ): readonly ChainVerdict[] {
   const stored = new Set(spans.map(({ ledger }) => ledger));
-  return [...heads].flatMap(([ledger, { seq }]): readonly ChainVerdict[] =>
-    seq === GENESIS.seq || stored.has(ledger) || (users !== undefined && !users.includes(ledger))
+  return [...heads].flatMap(([ledger, head]): readonly ChainVerdict[] => {
+    const removed = checkpoints.get(ledger) ?? GENESIS;
+    if (stored.has(ledger) || (users !== undefined && !users.includes(ledger))) return [];
+    if (contradicts(removed, head)) return [{ ledger, records: 0, fault: { kind: "other_head", seq: removed.seq } }];
+    return head.seq === removed.seq
       ? []
-      : [{ ledger, records: 0, fault: { kind: "cut_tail", seq: 1, toSeq: seq } }],
-  );
+      : [{ ledger, records: 0, fault: { kind: "cut_tail", seq: removed.seq + 1, toSeq: head.seq } }];
+  });
 }
 
 function describeTotal(records: number, ledgers: number, problems: number): string {
-  const checked = `${records.toLocaleString("en")} records of ${ledgers.toLocaleString("en")} ledgers`;
+  const checked = `${countOf(records, "record")} of ${countOf(ledgers, "ledger")}`;
   return problems === 0
-    ? `All records fit: ${checked} were verified.`
-    : `${problems} of ${ledgers.toLocaleString("en")} ledgers ${problems === 1 ? "has" : "have"} a bad record; ${checked} fit. Records after a bad one were not looked at.`;
+    ? `All records fit: ${checked} ${records === 1 ? "was" : "were"} verified.`
+    : `${problems} of ${countOf(ledgers, "ledger")} ${problems === 1 ? "has" : "have"} a bad record; ${checked} fit. Records after a bad one were not looked at.`;
 }
 
 /** Says what is wrong with a record. */
@@ -192,7 +245,7 @@ function describeFault(fault: ChainFault): string {
     case "missing":
       return `${describeRange(seq, fault.toSeq, true)} missing.`;
     case "cut_tail":
-      return `The ledger has more: ${describeRange(seq, fault.toSeq)} missing at the end.`;
+      return `The ledger has more: ${describeRange(seq, fault.toSeq)} missing at the end. It is asked to send again what it still has.`;
     case "moved":
       return `Record ${seq} was written as record ${fault.writtenSeq}: it was moved, or a record was inserted or taken out before it.`;
     case "changed":
@@ -202,7 +255,9 @@ function describeFault(fault: ChainFault): string {
     case "invented":
       return `Record ${seq} is not from the ledger, which has sent none of this number.`;
     case "erased":
-      return `Record ${seq} has erased values, and this version of Gatehouse erases none.`;
+      return `Record ${seq} has an erased value (${fault.path}), and no erasure in its chain says so.`;
+    case "removed":
+      return `Record ${seq} is here although a checkpoint says that it was removed.`;
     case "other_user":
       return `Record ${seq} is not one of this user: it names ${fault.user ?? "no user"}.`;
     case "wrong_time":

@@ -1,10 +1,13 @@
-// `gatehouse audit list | show | export | verify | heads`
+// `gatehouse audit list | show | export | erase | verify | heads | refused`
 import { EXIT_CODES } from "../kit/cli-error.ts";
 import { JSON_OPTION } from "../kit/command.ts";
 import type { CliCommand } from "../kit/command.ts";
 import { show } from "../kit/output.ts";
+import { printLines } from "../kit/terminal.ts";
+import type { EraseOptions } from "../audit-report/erase-records.ts";
 import type { ExportOptions } from "../audit-report/export-records.ts";
 import type { ListOptions } from "../audit-report/list-records.ts";
+import type { RefusedOptions } from "../audit-report/refused-counts.ts";
 import type { VerifyOptions } from "../audit-report/verify-records.ts";
 import { inOwnDatabase, withDatabaseOptions } from "./database-options.ts";
 import type { DatabaseOptions } from "./database-options.ts";
@@ -16,14 +19,31 @@ const UNTIL = ["--until <time>", "before this time"] as const;
 export function addAudit(program: CliCommand): void {
   const audit = program
     .command("audit")
-    .summary("Reads and verifies the audit log: list, show, export, verify, heads.")
-    .description("Reads and verifies the audit log. docs/audit.md explains it.")
+    .summary("Reads, verifies and erases in the audit log: list, show, export, erase, verify, heads, refused.")
+    .description("Reads, verifies and erases in the audit log. docs/audit.md explains it.")
     .examples("npm run gatehouse -- audit list --user ann@example.com --since 24h");
   addList(audit);
   addShow(audit);
   addExport(audit);
+  addErase(audit);
   addVerify(audit);
   addHeads(audit);
+  addRefused(audit);
+}
+
+function addRefused(audit: CliCommand): void {
+  withDatabaseOptions(audit.command("refused"))
+    .description("Lists how many requests were refused before their user was known, by minute, cause and network.")
+    .option(...SINCE)
+    .option("--limit <n>", "how many lines", "50")
+    .option(...JSON_OPTION)
+    .examples("npm run gatehouse -- audit refused --since 24h --remote")
+    .action(async (options: RefusedOptions & DatabaseOptions) => {
+      const { listRefusedRequests } = await import("../audit-report/refused-counts.ts");
+      const work = async (database: Parameters<typeof listRefusedRequests>[0]) =>
+        listRefusedRequests(database, options, Date.now());
+      show(await inOwnDatabase(options, work), options.json);
+    });
 }
 
 function addHeads(audit: CliCommand): void {
@@ -44,6 +64,7 @@ function withFilters(command: CliCommand): CliCommand {
     .option("--client <id>", "records of this client, or the name of a personal access token")
     .option("--dataset <source.table>", "records that could read this dataset")
     .option("--column <source.table.column>", "records that read this column")
+    .option("--key <source.table/key>", "records that show this row, or possibly do: its id as fetch takes it")
     .option("--decision <decision>", "allowed, denied, or none when a call failed for another reason")
     .option("--action <action>", "such as query, fetch or search")
     .option(...SINCE)
@@ -58,7 +79,7 @@ function addList(audit: CliCommand): void {
     .option(...JSON_OPTION)
     .examples(
       "npm run gatehouse -- audit list --user ann@example.com --since 24h",
-      "npm run gatehouse -- audit list --column shop.customers.email --remote",
+      "npm run gatehouse -- audit list --column shop.customers.email --key shop.customers/17 --remote",
     )
     .action(async (options: ListOptions & DatabaseOptions) => {
       const { listAuditRecords } = await import("../audit-report/list-records.ts");
@@ -89,6 +110,26 @@ function addExport(audit: CliCommand): void {
     .action(async (options: ExportOptions & DatabaseOptions) => {
       const { exportAuditRecords } = await import("../audit-report/export-records.ts");
       await inOwnDatabase(options, async (database) => exportAuditRecords(database, options, Date.now()));
+    });
+}
+
+function addErase(audit: CliCommand): void {
+  withFilters(audit.command("erase"))
+    .description(
+      "Takes values out of records, which stay in their chains. With --user alone: everything of the user, their results and the stored answers of their sessions.",
+    )
+    .option("--record <id>", "the id that list prints, or the id of a call")
+    .option("--fields <names>", "which fields, such as arguments,resource,keys")
+    .option("--reason <text>", "why; it is stored in the record of the erasure")
+    .option("--dry-run", "only say what would be erased")
+    .option("--yes", "erase")
+    .examples(
+      "npm run gatehouse -- audit erase --user ann@example.com --dry-run",
+      "npm run gatehouse -- audit erase --record 3fa94c02be71/17 --fields arguments --yes",
+    )
+    .action(async (options: EraseOptions & DatabaseOptions) => {
+      const { eraseAuditRecords } = await import("../audit-report/erase-records.ts");
+      printLines(await inOwnDatabase(options, async (database) => eraseAuditRecords(database, options, Date.now())));
     });
 }
 

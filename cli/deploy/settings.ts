@@ -71,6 +71,7 @@ const rawSchema = z.looseObject({
   vars: z.record(z.string(), z.unknown()).optional(),
   kv_namespaces: z.array(z.looseObject({ binding: z.string() })).default([]),
   d1_databases: z.array(z.looseObject({ binding: z.string(), database_name: z.string().optional() })).default([]),
+  r2_buckets: z.array(z.looseObject({ binding: z.string() })).optional(),
   routes: z.unknown().optional(),
   route: z.unknown().optional(),
   workers_dev: z.boolean().optional(),
@@ -172,7 +173,7 @@ export function environmentsBesides(environment: string | undefined): readonly D
   return [undefined, ...named].filter((candidate) => candidate !== environment).map(readSettings);
 }
 
-/** Adds an environment that copies the top level, but has its own databases and no address yet. */
+/** Adds an environment that copies the top level, but has its own databases, and no address and no archive of audit records yet. */
 export async function addEnvironment(environment: string): Promise<void> {
   const rawConfig = readRaw();
   const copied = Object.fromEntries(
@@ -183,6 +184,10 @@ export async function addEnvironment(environment: string): Promise<void> {
     ...(hasAddress ? { routes: [], workers_dev: true } : {}),
     ...copied,
     vars: { ...rawConfig.vars, GATEHOUSE_URL: "" },
+    // Two deployments would mix their records in one archive.
+    ...(rawConfig.r2_buckets === undefined
+      ? {}
+      : { r2_buckets: rawConfig.r2_buckets.filter(({ binding }) => binding !== "GATEHOUSE_ARCHIVE") }),
     kv_namespaces: rawConfig.kv_namespaces.map(({ binding }) => ({ binding })),
     d1_databases: rawConfig.d1_databases.map(
       ({ database_id: _id, preview_database_id: _local, database_name: name, ...rest }) => ({

@@ -71,7 +71,7 @@ function mergeTable(declared: TableInput, guessed: TableInput): TableInput {
   const merged = { ...declared, columns: Object.fromEntries(columns) };
   const keyColumns = merged.key === undefined ? [] : [merged.key].flat();
   if (keyColumns.every((column) => Object.hasOwn(guessed.columns, column))) return merged;
-  const { key: _vanished, ...rest } = merged;
+  const { key: _vanished, recordKeys: _withoutKey, ...rest } = merged;
   return rest;
 }
 

@@ -4,7 +4,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { inspect, styleText } from "node:util";
 import { AppError } from "../../src/errors.ts";
-import { describeError, escapeInvisible } from "../../src/lib/visible-text.ts";
+import { describeError, escapeInvisible, escapeJson } from "../../src/lib/visible-text.ts";
 
 /** Prints a list. Each entry stays on one line, even when a name in it contains a line break. */
 export function printLines(lines: readonly string[]): void {
@@ -29,11 +29,6 @@ export function printHelp(text: string): void {
 /** Prints JSON that holds ASCII only: other characters are escaped as JSON does it, so that none acts on a terminal. */
 export function printJson(data: unknown): void {
   console.log(escapeJson(JSON.stringify(data, null, 2)));
-}
-
-/** Escapes the characters of a JSON text outside ASCII as `\\u` sequences. */
-export function escapeJson(json: string): string {
-  return json.replaceAll(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 /** Prints a long output piece by piece, as fast as it is read. The pieces must be escaped. Ends early when the reader is gone. */

@@ -8,11 +8,21 @@ import sampleConfig from "../../sample/gatehouse.config.ts";
 import { DatabaseLayoutError, requireDatabaseLayout } from "../../src/app/database-layout-store.ts";
 import { openAuditHeadStore } from "../../src/audit/audit-head-store.ts";
 import type { AuditHeadStore } from "../../src/audit/audit-head-store.ts";
+import { createRefusedRequestsStore } from "../../src/audit/refused-requests-store.ts";
+import type { StoredRefusedRequests } from "../../src/audit/refused-requests-store.ts";
+import { openOperatorReadStore } from "../../src/audit-reading/operator-read-store.ts";
+import type { OperatorReadStore } from "../../src/audit-reading/operator-reads.ts";
 import { openAuditRecordStore } from "../../src/audit/audit-record-store.ts";
 import type { AuditRecordStore } from "../../src/audit/audit-record-store.ts";
+import { openCheckpointStore } from "../../src/audit/checkpoint-store.ts";
+import type { CheckpointStore } from "../../src/audit/checkpoint-store.ts";
+import { openErasureStore } from "../../src/audit/erasure-store.ts";
+import type { ErasureStore } from "../../src/audit/erasure-store.ts";
 import type { Gatehouse } from "../../src/config/define-gatehouse.ts";
 import { openMemberStore } from "../../src/members/member-store.ts";
 import type { MemberStore } from "../../src/members/member-store.ts";
+import { openPauseStore } from "../../src/members/pause-store.ts";
+import type { PauseStore } from "../../src/members/pause-store.ts";
 import { openRemovalStore } from "../../src/members/removal-store.ts";
 import type { RemovalStore } from "../../src/members/removal-store.ts";
 import { openSetupStore } from "../../src/members/setup-store.ts";
@@ -41,12 +51,25 @@ export interface OwnDatabase {
   readonly config: Gatehouse;
   readonly members: MemberStore;
   readonly removals: RemovalStore;
+  readonly pauses: PauseStore;
   readonly pats: PatStore;
   readonly setup: SetupStore;
   readonly auditRecords: AuditRecordStore;
   readonly auditHeads: AuditHeadStore;
+  readonly checkpoints: CheckpointStore;
+  readonly erasures: ErasureStore;
+  readonly refusedRequests: StoredRefusedRequests;
+  readonly operatorReads: OperatorReadStore;
   /** Asks the deployment to propagate stored changes. Returns a sentence that says when they take effect. */
   readonly tell: () => Promise<string>;
+}
+
+/** Throws `CliError` when the table of a store does not exist: commands also open databases of earlier versions. */
+export async function requireReady(store: { isReady(): Promise<boolean> }, what: string): Promise<void> {
+  if (await store.isReady()) return;
+  throw new CliError(`GATEHOUSE_DB is of a version that cannot ${what}.`, {
+    hint: "npm run deploy updates a deployment, and npm start this machine.",
+  });
 }
 
 /** The author recorded for changes by commands: anyone with access to the database. */
@@ -134,10 +157,15 @@ async function openStores(database: D1Database, config: Gatehouse, tell: OwnData
     config,
     members: openMemberStore(database),
     removals: openRemovalStore(database),
+    pauses: openPauseStore(database),
     pats: openPatStore(database),
     setup: openSetupStore(database),
     auditRecords: openAuditRecordStore(database),
     auditHeads: openAuditHeadStore(database),
+    checkpoints: openCheckpointStore(database),
+    erasures: openErasureStore(database),
+    refusedRequests: createRefusedRequestsStore(database),
+    operatorReads: openOperatorReadStore(database),
     tell,
   };
 }

@@ -7,7 +7,7 @@ import type { ListedMember } from "../../src/members/member-row.ts";
 import type { StoredRemoval } from "../../src/members/removal-store.ts";
 import { CliError } from "../kit/cli-error.ts";
 import { findMember, listRemainingAccess, stateLine, storedSpelling } from "./members.ts";
-import { OPERATOR } from "./own-database.ts";
+import { OPERATOR, requireReady } from "./own-database.ts";
 import type { OwnDatabase } from "./own-database.ts";
 
 /** How to remove a member. */
@@ -30,10 +30,7 @@ export async function removeMember(
   const { members, removals } = database;
   const member = await findMember(database, email);
   const remaining = await listRemainingAccess(database, email);
-  if (!(await removals.isReady()))
-    throw new CliError("GATEHOUSE_DB is of a version that cannot end a member's access.", {
-      hint: "npm run deploy updates a deployment, and npm start this machine.",
-    });
+  await requireReady(removals, "end a member's access");
   if (dryRun || !yes) {
     const look = await lookUp(database, email);
     const lines = describeLook(look, member);

@@ -3,7 +3,7 @@ import { quoteArgument } from "../kit/shell.ts";
 import { findAttributeProblems, describeAttributeProblem } from "../../src/policy/attributes.ts";
 import { listSubjectValues } from "../../src/policy/conditions.ts";
 import type { Dataset, Policy, Rule } from "../../src/policy/model.ts";
-import { disclosureText, readsAnything, roleView, rowsText } from "./words.ts";
+import { disclosureText, listRecordedKey, readsAnything, roleView, rowsText } from "./words.ts";
 import type { RoleView } from "./words.ts";
 
 /** Builds a table for each dataset: a line for its rows and for each column, with a cell for all roles that see the same. */
@@ -21,7 +21,12 @@ export function matrixOf(policy: Policy): readonly string[] {
     const headings = groups.map((group) => group.map(({ role }) => role).join(", "));
     const titles = [dataset.kind === "documents" ? "documents" : "rows", ...columns];
     const lines = titles.map((title, line) => [title, ...groups.map(([first]) => first?.cells[line] ?? "–")]);
-    return [...aligned([[dataset.id, ...headings], ...lines]), ""];
+    const keys = listRecordedKey(dataset);
+    return [
+      ...aligned([[dataset.id, ...headings], ...lines]),
+      ...(keys.length === 0 ? [] : [`  Audit records name the returned rows by ${keys.join(", ")}.`]),
+      "",
+    ];
   });
 }
 
@@ -37,11 +42,16 @@ export function describeDatasets(policy: Policy): readonly {
   readonly dataset: string;
   readonly kind: string;
   readonly roles: Readonly<Record<string, RoleAccess | null>>;
+  /** The columns by which audit records name its rows; empty if they do not. */
+  readonly recordedKey: readonly string[];
 }[] {
-  return policy.datasets.map(({ id, kind }) => ({
-    dataset: id,
-    kind,
-    roles: Object.fromEntries(policy.roles.map(({ name }) => [name, describeAccess(roleView(policy, name, id))])),
+  return policy.datasets.map((dataset) => ({
+    dataset: dataset.id,
+    kind: dataset.kind,
+    roles: Object.fromEntries(
+      policy.roles.map(({ name }) => [name, describeAccess(roleView(policy, name, dataset.id))]),
+    ),
+    recordedKey: listRecordedKey(dataset),
   }));
 }
 

@@ -45,11 +45,29 @@ function compareGroups(before: Policy, after: Policy, { opens, closes }: Lists):
     );
   opens.push(...missing(listGrants(before, "gives"), listGrants(after, "gives")));
   closes.push(...missing(listGrants(after, "no longer gives"), listGrants(before, "no longer gives")));
-  const administering = ({ roles }: Policy): readonly string[] =>
-    roles.filter(({ administers }) => administers).map(({ name }) => name);
-  const [oldRoles, newRoles] = [administering(before), administering(after)];
-  opens.push(...missing(oldRoles, newRoles).map((role) => `${role} may add and remove members`));
-  closes.push(...missing(newRoles, oldRoles).map((role) => `${role} may no longer add and remove members`));
+  compareRoles(before, after, { opens, closes }, "add and remove members", ({ administers }) => administers);
+  compareRoles(before, after, { opens, closes }, "read the audit log", ({ audits }) => audits !== false);
+  compareRoles(
+    before,
+    after,
+    { opens, closes },
+    "read in the audit log what users have asked",
+    ({ audits }) => audits === "with arguments",
+  );
+}
+
+/** Compares which roles may do something besides reading data. */
+function compareRoles(
+  before: Policy,
+  after: Policy,
+  { opens, closes }: Pick<Lists, "opens" | "closes">,
+  action: string,
+  may: (role: Policy["roles"][number]) => boolean,
+): void {
+  const list = ({ roles }: Policy): readonly string[] => roles.filter(may).map(({ name }) => name);
+  const [oldRoles, newRoles] = [list(before), list(after)];
+  opens.push(...missing(oldRoles, newRoles).map((role) => `${role} may ${action}`));
+  closes.push(...missing(newRoles, oldRoles).map((role) => `${role} may no longer ${action}`));
 }
 
 interface Lists {

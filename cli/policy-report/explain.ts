@@ -15,7 +15,7 @@ import type {
 } from "../../src/policy/model.ts";
 import type { ListedMember } from "../../src/members/member-row.ts";
 import { CliError } from "../kit/cli-error.ts";
-import { disclosureText, rowsText } from "./words.ts";
+import { disclosureText, listRecordedKey, rowsText } from "./words.ts";
 
 /** Why a decision denies, as the end of a sentence. */
 export const REASONS: Readonly<Record<DenyReason, string>> = {
@@ -63,6 +63,8 @@ export interface Explanation {
   readonly columns: readonly ExplainedColumn[];
   /** Attributes, from any place, that make a rule of the user's roles grant nothing. */
   readonly attributeProblems: readonly string[];
+  /** The columns by which audit records name its rows; empty if they do not. */
+  readonly recordedKey: readonly string[];
 }
 
 /** Explains a decision. Throws `CliError` for a dataset or column that is not declared. */
@@ -91,6 +93,7 @@ export function explainDecision(
     denyingRules: decision.rules.filter((rule) => !grants.some((grant) => grant.rule === rule)),
     columns: decision.allowed && dataset.kind !== "documents" ? explainColumns(decision, dataset, column) : [],
     attributeProblems: misfits(policy, subject, datasetId),
+    recordedKey: listRecordedKey(dataset),
   };
 }
 
@@ -126,7 +129,8 @@ export function explain(
 
 /** Writes an explanation as lines. `withGrants` adds under each column the rules behind it. */
 export function explanationLines(explanation: Explanation, withGrants: boolean): readonly string[] {
-  const { email, roles, isKnown, dataset, denied, grants, denyingRules, columns, attributeProblems } = explanation;
+  const { email, roles, isKnown, dataset, denied, grants, denyingRules, columns } = explanation;
+  const { attributeProblems, recordedKey } = explanation;
   const columnLines = columns.flatMap(({ name, shownAs, grants: behind, isDeclaredHidden }) => [
     `  ${name}: ${shownAs}`,
     ...(withGrants
@@ -142,6 +146,7 @@ export function explanationLines(explanation: Explanation, withGrants: boolean):
     ...grants.map(({ rule, rows }) => `  ${rule}: rows ${rows}`),
     ...denyingRules.map((rule) => `  ${rule}`),
     ...columnLines,
+    ...(recordedKey.length === 0 ? [] : [`  Audit records name the returned rows by ${recordedKey.join(", ")}.`]),
     ...attributeProblems.map((problem) => `  ${problem}`),
   ];
 }

@@ -4,6 +4,7 @@ import type {
   BoundCondition,
   BoundPart,
   Condition,
+  Dataset,
   Disclosure,
   Policy,
   Rule,
@@ -41,6 +42,11 @@ function valueText(value: unknown): string {
   if (Array.isArray(value)) return `(${value.map(valueText).join(", ")})`;
   if (typeof value === "object" && value !== null && "subject" in value) return `:${String(value.subject)}`;
   return typeof value === "string" ? `'${value}'` : String(value);
+}
+
+/** Lists the columns by which audit records name the rows of a dataset; none if they do not. */
+export function listRecordedKey(dataset: Dataset): readonly string[] {
+  return dataset.kind === "table" && dataset.recordKeys ? dataset.key : [];
 }
 
 /** What a role sees of a dataset. */

@@ -13,14 +13,24 @@ export interface AuditProof {
   runUpkeep(): Promise<void>;
 }
 
-/** Opens the proof of an environment. Without GATEHOUSE_AUDIT_KEY it does nothing, and the upkeep logs a warning. */
+/**
+ * Opens the proof of an environment. Without GATEHOUSE_AUDIT_KEY nothing is signed, and the upkeep logs a warning.
+ */
 export function openAuditProof(env: Env): AuditProof {
   const store = openAuditHeadStore(env.GATEHOUSE_DB);
   const readHead: HeadDependencies["readHead"] = async (ledger) => openLedgers(env)(ledger).readSentHead();
+  const sendAgain: HeadDependencies["sendAgain"] = async (ledger, seq) => openLedgers(env)(ledger).sendAgain(seq);
   const withKey = async (work: (dependencies: HeadDependencies) => Promise<void>): Promise<boolean> => {
     const key = await openSigningKey(Reflect.get(env, "GATEHOUSE_AUDIT_KEY"));
     if (key !== null)
-      await work({ store, key, readHead, now: Date.now, onError: (error) => logError("audit heads", error) });
+      await work({
+        store,
+        key,
+        readHead,
+        sendAgain,
+        now: Date.now,
+        onError: (error) => logError("audit heads", error),
+      });
     return key !== null;
   };
   return {
@@ -34,7 +44,8 @@ export function openAuditProof(env: Env): AuditProof {
       });
       if (!hasKey)
         logWarning(
-          "audit_unsigned: GATEHOUSE_AUDIT_KEY is not set, so no daily list is signed. npm run deploy creates it once.",
+          "audit_unsigned: GATEHOUSE_AUDIT_KEY is not set, so no daily list is signed and no old record is removed. " +
+            "npm run deploy creates it once.",
         );
     },
   };

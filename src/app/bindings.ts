@@ -1,7 +1,11 @@
 // Opens the bindings and settings that several files of the composition root share: sources, ledgers, the masking token key, the log.
 import { waitUntil } from "cloudflare:workers";
+import { openAuditRecordStore } from "../audit/audit-record-store.ts";
 import { createCallLog } from "../audit/call-log.ts";
+import { withOcsfLog } from "../audit/ocsf-log.ts";
+import type { RecordReceiver } from "../audit/ocsf-log.ts";
 import { createRefusedStatements, parseHandover } from "../audit/refused-statements.ts";
+import type { LogSignal } from "../audit/signals.ts";
 import type { Handover, RefusedStatements } from "../audit/refused-statements.ts";
 import type { Gatehouse } from "../config/define-gatehouse.ts";
 import { createDefenceLog } from "../read/defence-log.ts";
@@ -24,14 +28,18 @@ export interface IsolateResources {
   readonly engines: EnginePool;
   readonly defenceLog: (source: string) => OnRefusal;
   readonly spans: Spans;
+  /** When the first ledger of this isolate was created, in milliseconds since the epoch. Each new ledger calls it. */
+  readonly readFirstLedgerMs: () => number;
 }
 
 /** Creates the resources of an isolate. */
 export function createIsolateResources(): IsolateResources {
+  let firstLedgerMs: number | undefined;
   return {
     engines: createEnginePool(),
     defenceLog: createDefenceLog({ log: logWarning, now: Date.now }),
     spans: createPlatformSpans(),
+    readFirstLedgerMs: () => (firstLedgerMs ??= Date.now()),
   };
 }
 
@@ -66,6 +74,12 @@ export function openLedgers(env: Env) {
   return (subjectId: string) => env.LEDGER.get(env.LEDGER.idFromName(subjectId));
 }
 
+/** Opens the store to which ledgers send their records, which also logs them when the policy file says so. */
+export function openRecordReceiver({ log }: Gatehouse["audit"], env: Env): RecordReceiver {
+  const store = openAuditRecordStore(env.GATEHOUSE_DB);
+  return log === "ocsf" ? withOcsfLog(store, (line) => console.log(escapeInvisible(line))) : store;
+}
+
 /** Returns a function that opens the workspace of a subject. */
 export function openWorkspaces(env: Env) {
   return (subjectId: string) => env.WORKSPACE.get(env.WORKSPACE.idFromName(subjectId));
@@ -93,6 +107,10 @@ export function readHandover(env: Env): Handover {
 
 /** Logs each call, also in a deployment, so that operators see in Workers Logs who runs what, how long it takes and its result. */
 export const logCall = createCallLog(Date.now, (line) => console.log(escapeInvisible(line)));
+
+/** Logs a signal as JSON, because Workers Logs indexes JSON by field. */
+export const logSignal: LogSignal = (line) =>
+  console.warn(escapeInvisible(JSON.stringify({ event: "signal", ...line })));
 
 /**
  * Logs a warning in one line. It may hold text of clients and identity providers, so characters that forge a line are escaped, and what may

@@ -7,9 +7,8 @@ import type { GrantOptions } from "../oauth/grants/grant-object.ts";
 import { createGrantStore } from "../oauth/grants/grant-kv-store.ts";
 import type { Provider } from "../oauth/oauth-provider.ts";
 import type { Gatehouse } from "../config/define-gatehouse.ts";
-import { openAuditRecordStore } from "../audit/audit-record-store.ts";
 import { LedgerObject } from "../audit/ledger-object.ts";
-import type { LedgerOptions } from "../audit/ledger-object.ts";
+import type { LedgerOptions } from "../audit/ledger-options.ts";
 import { createRefusedRequests } from "../audit/refused-requests.ts";
 import type { RefusedRequests } from "../audit/refused-requests.ts";
 import { createRefusedRequestsStore } from "../audit/refused-requests-store.ts";
@@ -19,7 +18,10 @@ import { newId } from "../lib/ids.ts";
 import { settleAll } from "../lib/settle-all.ts";
 import { memoizePerEnv } from "../lib/memoize-per-env.ts";
 import { withStrictTransport } from "../lib/strict-transport.ts";
+import { exportAuditRecords } from "./audit-archive.ts";
 import { openAuditProof } from "./audit-proof.ts";
+import { maintainAuditRecords } from "./audit-retention-upkeep.ts";
+import { recordOperatorReads } from "./operator-reads-upkeep.ts";
 import { createLayoutCheck } from "./database-layout-store.ts";
 import { HEALTH_PATH, createHealthCheck, createHealthResponse } from "./health.ts";
 import type { Health } from "./health.ts";
@@ -44,8 +46,10 @@ import {
   openWorkspaces,
   logCall,
   logError,
+  logSignal,
   logWarning,
   openPolicySources,
+  openRecordReceiver,
   createIsolateResources,
   openStatements,
   readMaskingTokenKey,
@@ -158,6 +162,9 @@ export function createGatehouse(config: Gatehouse): GatehouseWorker {
           async () => maintainMaskingTokens(config.policy, env, readMaskingTokenKey(env)),
           async () => reindexSources(config.policy, env, buildIndexOptions(config, env)),
           async () => openAuditProof(env).runUpkeep(),
+          async () => maintainAuditRecords(env, config.audit),
+          async () => exportAuditRecords(env),
+          async () => recordOperatorReads(env),
           async () => maintainStatistics(config.policy, env, buildStatisticsOptions(config, env)),
           async () => createRefusedRequestsStore(env.GATEHOUSE_DB).purge(Date.now()),
         ];
@@ -168,7 +175,7 @@ export function createGatehouse(config: Gatehouse): GatehouseWorker {
     HubObject: runtime.HubObject,
     LedgerObject: class extends LedgerObject<Env> {
       constructor(ctx: DurableObjectState, env: Env) {
-        super(ctx, env, buildLedgerOptions(config, env, getMemberServices(env)));
+        super(ctx, env, buildLedgerOptions(config, env, getMemberServices(env), isolateResources));
       }
     },
     WorkspaceObject: class extends WorkspaceObject<Env> {
@@ -206,12 +213,21 @@ function openHealthCheck(env: Env): () => Promise<Health> {
   });
 }
 
-function buildLedgerOptions({ limits }: Gatehouse, env: Env, { members, roleChanges }: MemberServices): LedgerOptions {
+function buildLedgerOptions(
+  { limits, signals, audit }: Gatehouse,
+  env: Env,
+  { members, roleChanges }: MemberServices,
+  { readFirstLedgerMs }: IsolateResources,
+): LedgerOptions {
+  const firstLedgerMs = readFirstLedgerMs();
+  const isSoleProcess = readHandover(env).startedMs !== undefined;
   return {
     limits,
-    soleProcessStartedMs: readHandover(env).startedMs,
-    openRoleCache: (sql, now) => new MemberRoleCache({ sql, directory: members, now }),
-    recordStore: openAuditRecordStore(env.GATEHOUSE_DB),
+    signals: { settings: signals, log: logSignal },
+    // After a crash, workerd starts again with the same variables, so they do not say when. Calls of this process hold no older locks.
+    soleProcessStartedMs: isSoleProcess ? firstLedgerMs : undefined,
+    openRoleCache: (sql, now, applyPauses) => new MemberRoleCache({ sql, directory: members, now, applyPauses }),
+    recordStore: openRecordReceiver(audit, env),
     readLastResultNumber: async (subjectId) => openWorkspaces(env)(subjectId).readLastNumber(),
     onMemberChanged: async (identity, record) => roleChanges.refreshListeners(identity, record),
     onError: (error) => logError("ledger", error),

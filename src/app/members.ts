@@ -2,9 +2,19 @@
 // once per environment; it holds no state of a request or user.
 import { waitUntil } from "cloudflare:workers";
 import { openAuditProof } from "./audit-proof.ts";
+import { recordOperatorReads } from "./operator-reads-upkeep.ts";
+import { createAuditReading } from "../audit-reading/audit-reading.ts";
+import { openAuditRecordStore } from "../audit/audit-record-store.ts";
+import { findClientNames } from "../oauth/clients/client-directory.ts";
+import { createGrantStore } from "../oauth/grants/grant-kv-store.ts";
 import { withCallLog } from "../audit/call-log.ts";
+import { carryOutErasures } from "../audit/carry-out-erasures.ts";
+import { openErasureStore } from "../audit/erasure-store.ts";
 import { createMemberAdministration } from "../members/member-administration.ts";
 import { createMemberRemovals } from "../members/member-removal.ts";
+import { createPauseChanges } from "../members/pause-changes.ts";
+import { openPauseStore } from "../members/pause-store.ts";
+import type { PropagatedPause } from "../members/pause-store.ts";
 import { openRemovalStore } from "../members/removal-store.ts";
 import type { RemovalStore } from "../members/removal-store.ts";
 import { createReadCheck } from "../gateway/visible-datasets.ts";
@@ -25,9 +35,11 @@ import { INTERRUPTED_OUTCOME } from "../audit/audit-record.ts";
 import type { Outcome } from "../audit/audit-record.ts";
 import { derivePatSubjectId } from "../personal-access-tokens/pat-text.ts";
 import type { Identity } from "../lib/identity.ts";
+import { formatPatClientId } from "../lib/pat-client.ts";
 import { newId } from "../lib/ids.ts";
+import { settleAll } from "../lib/settle-all.ts";
 import type { Spans } from "../lib/spans.ts";
-import { openLedgers, openWorkspaces, logCall, logError } from "./bindings.ts";
+import { openLedgers, openWorkspaces, logCall, logError, logWarning } from "./bindings.ts";
 import { resolveSubject } from "../policy/evaluate.ts";
 import { NO_MEMBER_RECORD } from "../policy/model.ts";
 import type { Source } from "../read/source.ts";
@@ -71,6 +83,7 @@ interface MemberServicesDependencies {
 
 /** How long a personal access token is listed after its end. */
 const ENDED_PAT_RETENTION_MS = 90 * 86_400_000;
+const ENDED_PAUSE_RETENTION_MS = 90 * 86_400_000;
 /** Much longer than a command waits for what it has asked to be looked up. */
 const LOOK_RETENTION_MS = 3_600_000;
 
@@ -86,7 +99,7 @@ export function openMemberServices(
   const closeSetup = openSetupCloser(config, env);
   const { spans } = dependencies;
   const recording = { ...spans, openLedger: openLedgers(env), newId, waitUntil };
-  const audited = createWithAudit({ ...recording, policy, onSubject: closeSetup });
+  const audited = createWithAudit({ ...recording, policy, organisation, onSubject: closeSetup });
   const withAudit = withCallLog(audited, { ...recording, logCall });
   const removals = openRemovalStore(env.GATEHOUSE_DB);
   const roleChanges = openRoleChanges(config, env, dependencies, { members, pats, removals });
@@ -138,14 +151,25 @@ export function openMemberServices(
       }),
       roleChanges,
       answerHeadRequests: async () => openAuditProof(env).answerRequests(),
+      recordOperatorReads: async () => recordOperatorReads(env),
+      auditReading: createAuditReading({
+        ...shared,
+        auditRecords: openAuditRecordStore(env.GATEHOUSE_DB),
+        findClientNames: async (ids) => findClientNames(createGrantStore(env.GRANT), ids),
+      }),
       connections: createConnections(env.GRANT),
       reporter: { newId, logDefect: (id, error) => logError(`internal error ${id}`, error) },
     }),
     async runUpkeep() {
-      await roleChanges.propagate();
-      await pats.purge(Date.now() - ENDED_PAT_RETENTION_MS);
-      await removals.purgeLooks(Date.now() - LOOK_RETENTION_MS);
-      await reportMemberProblems({ policy, members, log: logError });
+      // One that fails does not stop the others.
+      const tasks = [
+        async () => roleChanges.propagate(),
+        async () => pats.purge(Date.now() - ENDED_PAT_RETENTION_MS),
+        async () => openPauseStore(env.GATEHOUSE_DB).purge(Date.now() - ENDED_PAUSE_RETENTION_MS),
+        async () => removals.purgeLooks(Date.now() - LOOK_RETENTION_MS),
+        async () => reportMemberProblems({ policy, members, log: logError }),
+      ];
+      await settleAll(tasks, async (task) => task());
     },
   };
 }
@@ -176,6 +200,12 @@ function openRoleChanges(
     openWorkspace: openWorkspaces(env),
     now: Date.now,
   });
+  const pauseChanges = createPauseChanges({
+    pauses: openPauseStore(env.GATEHOUSE_DB),
+    openLedger: openLedgers(env),
+    onPropagated: logPause,
+    onError: (error) => logError("a pause could not be propagated to a ledger", error),
+  });
   const roleChanges = createRoleChanges({
     members,
     pats,
@@ -192,12 +222,37 @@ function openRoleChanges(
   return {
     ...roleChanges,
     async propagate() {
-      const [removed] = await Promise.allSettled([memberRemovals.carryOut()]);
-      // Second: it also ends the sessions of a removed member's personal access tokens, which the removal counts.
-      await roleChanges.propagate();
-      if (removed.status === "rejected") throw removed.reason;
+      const erase = async (): Promise<void> =>
+        carryOutErasures({
+          erasures: openErasureStore(env.GATEHOUSE_DB),
+          records: openAuditRecordStore(env.GATEHOUSE_DB),
+          openLedger: openLedgers(env),
+          openWorkspace: openWorkspaces(env),
+          sessions: hub,
+          now: Date.now,
+          onError: (error) => logError("an erasure of audit records", error),
+        });
+      const tasks = [
+        async () => memberRemovals.carryOut(),
+        async () => pauseChanges.propagate(),
+        // After removals: it also ends the sessions of a removed member's personal access tokens, which the removal counts.
+        async () => roleChanges.propagate(),
+        // After removals: it looks at which members were removed.
+        erase,
+      ];
+      // One that fails does not stop the others.
+      const failures: unknown[] = [];
+      for (const task of tasks) await task().catch((error: unknown) => failures.push(error));
+      for (const failure of failures.slice(1)) logError("propagation", failure);
+      if (failures.length > 0) throw failures[0];
     },
   };
+}
+
+/** Logs a pause or its end, without the address of a user. */
+function logPause({ kind, target, isPaused, subjectIds }: PropagatedPause): void {
+  const name = kind === "user" ? `subject ${subjectIds.join(", ") || "without a ledger"}` : `${kind} ${target}`;
+  logWarning(`${isPaused ? "access_paused" : "access_resumed"}: ${name}; every ledger concerned has it.`);
 }
 
 const REFUSED_OUTCOME: Outcome = { ...INTERRUPTED_OUTCOME, result: "failed", code: "not_signed_in" };
@@ -213,7 +268,7 @@ async function recordRefusal(
   { id, ownerId }: RefusedPat,
   reason: PatEndReason,
 ): Promise<void> {
-  const callerNames = { subjectId: await derivePatSubjectId(id), owner: ownerId, clientId: `access-token ${id}` };
+  const callerNames = { subjectId: await derivePatSubjectId(id), owner: ownerId, clientId: formatPatClientId(id) };
   const attempt = {
     call: `access-token ${id} ${reason}`,
     ...callerNames,

@@ -1,6 +1,7 @@
 // The requests for heads of ledgers and the signed daily lists, in GATEHOUSE_DB.
 import { KNOWN_LEDGERS_SQL } from "./audit-record-store.ts";
 import type { DailyList, LedgerHead } from "./head-signature.ts";
+import { OPERATOR_LEDGER } from "./operator-ledger.ts";
 
 /** A request of the command line for the head of a ledger. */
 export interface HeadRequest {
@@ -22,12 +23,21 @@ export interface SignedList extends DailyList {
   readonly key: string;
 }
 
+/** A ledger whose last sent records are not stored. */
+export interface LostEnd {
+  readonly ledger: string;
+  /** The last record that is stored; 0 when there is none. */
+  readonly storedSeq: number;
+}
+
 /** Stores requests and lists. */
 export interface AuditHeadStore {
   /** Requests the heads of these ledgers under one nonce. Deletes requests that are older than an hour. */
   request(nonce: string, ledgers: readonly string[], nowMs: number): Promise<void>;
   /** Lists at most `limit` requests without an answer. */
   listOpen(limit: number): Promise<readonly HeadRequest[]>;
+  /** Lists those of these heads whose records are not stored, each with the last stored or removed record of its ledger. */
+  listLost(heads: readonly LedgerHead[]): Promise<readonly LostEnd[]>;
   answer(nonce: string, heads: readonly SignedHead[]): Promise<void>;
   /** Lists the answers under a nonce. */
   listAnswers(nonce: string): Promise<readonly SignedHead[]>;
@@ -38,17 +48,19 @@ export interface AuditHeadStore {
   listLists(): Promise<readonly SignedList[]>;
   /** Lists the heads of a list, in the order of the ledgers' ids. */
   listHeads(day: string): Promise<readonly LedgerHead[]>;
-  /** Lists the heads of a list whose records are not stored, or are stored with another hash. */
+  /** Lists the heads of a list whose records are not stored, or are stored with another hash, and were not removed by the retention. */
   listContradicted(day: string): Promise<readonly LedgerHead[]>;
   /** Finds the list of a day; null when there is none. */
   findList(day: string): Promise<SignedList | null>;
   /** Stores a list with its heads in place of what is stored for its day. */
   replaceList(list: SignedList, heads: readonly LedgerHead[]): Promise<void>;
-  /** Lists the ledgers of all users who have signed in, of all stored records, and of the newest list. */
+  /** Lists the ledgers of all users who have signed in, of all stored and removed records, and of the newest list. */
   listLedgers(): Promise<readonly string[]>;
 }
 
 const REQUEST_MS = 3_600_000;
+/** How late a record may arrive in which a list does not count it although its call ended before. */
+export const LATE_MS = 3_600_000;
 /** How many heads are sent as one value: D1 takes at most 2 MB. */
 const HEADS_PER_VALUE = 5000;
 const LIST_COLUMNS = "day, made_ms AS madeMs, ledgers, records, digest, signature, key";
@@ -67,6 +79,14 @@ export function openAuditHeadStore(database: D1Database): AuditHeadStore {
       .prepare(sql)
       .bind(...values)
       .run());
+  const listLostOf = async (heads: readonly LedgerHead[]): Promise<readonly LostEnd[]> =>
+    all(
+      `SELECT value ->> 'ledger' AS ledger, max(
+            coalesce((SELECT max(seq) FROM audit_record WHERE ledger = value ->> 'ledger'), 0),
+            coalesce((SELECT seq FROM audit_checkpoint WHERE ledger = value ->> 'ledger'), 0)) AS storedSeq
+          FROM json_each(?) WHERE value ->> 'seq' > storedSeq`,
+      JSON.stringify(heads),
+    );
   return {
     async request(nonce, ledgers, nowMs) {
       await database.batch([
@@ -77,6 +97,12 @@ export function openAuditHeadStore(database: D1Database): AuditHeadStore {
       ]);
     },
     listOpen: async (limit) => all("SELECT nonce, ledger FROM audit_head_request WHERE hash IS NULL LIMIT ?", limit),
+    async listLost(heads) {
+      const lost: LostEnd[] = [];
+      for (let at = 0; at < heads.length; at += HEADS_PER_VALUE)
+        lost.push(...(await listLostOf(heads.slice(at, at + HEADS_PER_VALUE))));
+      return lost;
+    },
     answer: async (nonce, heads) =>
       run(
         `UPDATE audit_head_request SET seq = value ->> 'seq', hash = value ->> 'hash',
@@ -97,9 +123,14 @@ export function openAuditHeadStore(database: D1Database): AuditHeadStore {
     listHeads: async (day) => all("SELECT ledger, seq, hash FROM audit_list_head WHERE day = ? ORDER BY ledger", day),
     listContradicted: async (day) =>
       all(
+        // A checkpoint says nothing about the records before its own, but those after a list were too new to be removed.
         `SELECT h.ledger, h.seq, h.hash FROM audit_list_head AS h
           LEFT JOIN audit_record AS r ON r.ledger = h.ledger AND r.seq = h.seq
-          WHERE h.day = ? AND h.seq > 0 AND (r.hash IS NULL OR r.hash <> h.hash) ORDER BY h.ledger`,
+          JOIN audit_list AS l ON l.day = h.day
+          LEFT JOIN audit_checkpoint AS c ON c.ledger = h.ledger AND c.seq >= h.seq
+          WHERE h.day = ? AND CASE WHEN c.seq > h.seq
+            THEN l.made_ms > c.until_ms + ${LATE_MS} ELSE h.seq > 0 AND coalesce(c.hash, r.hash) IS NOT h.hash END
+          ORDER BY h.ledger`,
         day,
       ),
     findList: async (day) =>
@@ -131,6 +162,8 @@ export function openAuditHeadStore(database: D1Database): AuditHeadStore {
         `WITH RECURSIVE known (ledger) AS (${KNOWN_LEDGERS_SQL})
           SELECT ledger FROM known WHERE ledger IS NOT NULL
           UNION SELECT subject_id FROM subject WHERE owner_id IS NULL
+          UNION SELECT ledger FROM audit_checkpoint
+          UNION SELECT '${OPERATOR_LEDGER}'
           UNION SELECT ledger FROM audit_list_head WHERE day = (SELECT max(day) FROM audit_list)`,
       );
       return rows.map(({ ledger }) => ledger);

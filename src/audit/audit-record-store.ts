@@ -115,6 +115,10 @@ export interface RecordTerm {
 export const KNOWN_LEDGERS_SQL = `SELECT min(ledger) FROM audit_record UNION ALL
   SELECT (SELECT min(ledger) FROM audit_record WHERE ledger > known.ledger) FROM known WHERE known.ledger IS NOT NULL`;
 
+/** Deletes terms, a JSON list of `RecordTerm`. */
+export const DELETE_TERMS_SQL = `DELETE FROM audit_term WHERE (term, ended_ms, record_id) IN
+  (SELECT value ->> 'term', value ->> 'endedMs', value ->> 'recordId' FROM json_each(?))`;
+
 const LISTED_COLUMNS = "r.id, r.ledger, r.seq, r.ended_ms AS endedMs, r.body, r.hash";
 const RECORD_COLUMNS = `${LISTED_COLUMNS}, r.salts`;
 /** How many records a page looks at, by their index entries, or by their bodies. */

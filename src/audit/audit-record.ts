@@ -1,8 +1,11 @@
 // The audit record that the ledger stores for every call (who asked what, which rules decided, what was returned), and the interface of
-// the ledger. A record never contains a value that a source returned.
+// the ledger. A record never contains a value that a source returned, except keys of rows where the policy asks for them.
 import type { ErrorCode } from "../errors.ts";
+import type { RecordedKeys } from "./record-keys.ts";
+import type { DefenceCode } from "../sql/defence-refusal.ts";
 import type { AccessGrant, Identity } from "../lib/identity.ts";
 import type { BudgetState } from "./budget-limits.ts";
+import type { Pause, PauseSnapshot } from "./pause-model.ts";
 import type { MemberRecord } from "../policy/model.ts";
 
 /** The part of an audit record that is known when the call begins. */
@@ -46,6 +49,8 @@ export interface Outcome {
   readonly denials: readonly string[];
   /** The columns that were read, as `source.table.column`. Absent when no dataset was read. */
   readonly columns?: readonly string[];
+  /** The rows that were returned, of the datasets whose policy asks for it. Absent when none was read. */
+  readonly keys?: RecordedKeys;
   /** Masked columns, as `source.table.column:mask`. */
   readonly masked: readonly string[];
   /** Returned text that outsiders wrote, by dataset or `source.table.column`. */
@@ -89,6 +94,7 @@ export type BeginRefusal =
   | { readonly ok: false; readonly reason: "workspace_unavailable" }
   | { readonly ok: false; readonly reason: "record_full" }
   | { readonly ok: false; readonly reason: "budget_spent"; readonly budget: BudgetState }
+  | { readonly ok: false; readonly reason: "paused"; readonly pause: Pause }
   | { readonly ok: false; readonly reason: "busy" };
 
 /** The result of `Ledger.begin`. */
@@ -102,12 +108,19 @@ export type BeginResult =
       readonly results: ResultTicket;
       /** The limits of the day that the caller has nearly reached. */
       readonly nearLimits: readonly BudgetState[];
+      /** The sources that an operator has paused. */
+      readonly pausedSources: readonly Pause[];
     }
   | BeginRefusal;
 
-/** The result of `Ledger.commit`. `no_lease`: the call outlived its lease, or was committed with another outcome. */
+/**
+ * The result of `Ledger.commit`. `no_lease`: the call outlived its lease, or was committed with another outcome. `paused`: an operator has
+ * paused it since it began, and its record says so.
+ */
 export type CommitResult =
-  { readonly ok: true; readonly seq: number } | { readonly ok: false; readonly reason: "no_lease" };
+  | { readonly ok: true; readonly seq: number }
+  | { readonly ok: false; readonly reason: "no_lease" }
+  | { readonly ok: false; readonly reason: "paused"; readonly pause: Pause };
 
 /**
  * What a record is for, which decides how full the ledger may get with it. Each priority may fill more than the one before: calls leave
@@ -122,6 +135,8 @@ export interface CommitOptions {
   readonly queryLock: "freed" | "kept";
   /** The D1 bookmark of the locked source after the read; null when nothing was read. */
   readonly bookmark: string | null;
+  /** The code of the defence that refused the call, for the operator's log. */
+  readonly defence?: DefenceCode | undefined;
 }
 
 /** What else `begin` may be asked for. */
@@ -229,6 +244,12 @@ export interface EventLedger {
    * how many events a user or attacker can cause.
    */
   appendEvent(attempt: Attempt, outcome: Outcome, atMs: number): Promise<AppendResult>;
+}
+
+/** The ledger as the propagation of pauses uses it. */
+export interface PauseLedger {
+  /** Takes what is paused. Returns false when the ledger has a newer version. Can be repeated. */
+  applyPauses(snapshot: PauseSnapshot): Promise<boolean>;
 }
 
 /** The result of `EventLedger.appendEvent`. */

@@ -2,6 +2,7 @@
 // themselves are in other files.
 import { AppError } from "../errors.ts";
 import { describeNearBudgets, describeSpentBudget } from "./budget-limits.ts";
+import type { RecordedKeys } from "./record-keys.ts";
 import { boundRequestText } from "./record-size.ts";
 import type {
   Attempt,
@@ -16,6 +17,9 @@ import { byteLength } from "../lib/bytes.ts";
 import { getOwnerId } from "../lib/identity.ts";
 import { resolveSubject } from "../policy/evaluate.ts";
 import { createGrantsDigest } from "../policy/grants-digest.ts";
+import { DefenceRefusal } from "../sql/defence-refusal.ts";
+import type { DefenceCode } from "../sql/defence-refusal.ts";
+import { createPausedError } from "./pause-model.ts";
 import type { Policy, Subject } from "../policy/model.ts";
 import type { LoggedStatement } from "./call-log.ts";
 import { NO_SPANS } from "../lib/spans.ts";
@@ -29,6 +33,8 @@ export interface Audited<T> {
   readonly rules: readonly string[];
   /** The columns that were read, as `source.table.column`. */
   readonly columns?: readonly string[];
+  /** The rows in the answer, of the datasets whose policy asks for it. */
+  readonly keys?: RecordedKeys;
   readonly masked?: readonly string[];
   /** Datasets and columns in the answer with text that outsiders wrote. */
   readonly untrusted?: readonly string[];
@@ -73,6 +79,8 @@ export interface AuditDependencies extends Partial<Spans> {
   /** Opens the ledger of a user, which also records the calls of their personal access tokens. */
   readonly openLedger: (ownerId: string) => Ledger;
   readonly newId: () => string;
+  /** Names whom a user asks when an operator has paused something. */
+  readonly organisation?: { readonly contact: string };
   /** Called with each resolved subject before it is served. An error fails the call. */
   readonly onSubject?: (subject: Subject) => Promise<void>;
   /** Continues work after the response was sent. */
@@ -128,6 +136,8 @@ export interface AuditedCall {
   readonly grantsDigest: () => string;
   /** The id of the platform's trace that the call belongs to; null when none is recorded. */
   readonly traceId: string | null;
+  /** The error for each source that an operator has paused, by name. */
+  readonly pausedSources: ReadonlyMap<string, AppError>;
 }
 
 /** Runs `work` as an audited call and returns its answer. */
@@ -169,8 +179,10 @@ function createCallFrame({
   waitUntil,
   withSpan,
   readTraceId = NO_SPANS.readTraceId,
+  organisation,
 }: AuditDependencies & { readonly withSpan: WithSpan }): CallFrame {
   const digestGrants = createGrantsDigest(policy);
+  const contact = organisation?.contact;
   return async (call, caller, request, work) => {
     const { reservedRows, lockedSource, priority = "call", mayStoreResult = false, reservedReveals = 0 } = request;
     const { identity } = caller;
@@ -185,24 +197,33 @@ function createCallFrame({
     );
     if (!beginResult.ok) {
       if (beginResult.reason === "grant_ended") caller.onSignIn?.("ended");
-      throw createRefusal(beginResult);
+      throw createRefusal(beginResult, contact);
     }
     if (caller.grant !== undefined) caller.onSignIn?.("current");
     const { bookmark, results: resultTicket, nearLimits } = beginResult;
     if (nearLimits.length > 0) caller.onNotice?.(describeNearBudgets(nearLimits));
     const subject = resolveSubject(policy, identity, beginResult.member);
     const { roles } = subject;
-    const grantsDigest = (): string => digestGrants(subject);
+    const pausedSources = new Map(
+      beginResult.pausedSources.map((pause) => [pause.target, createPausedError(pause, contact)]),
+    );
+    // A stored answer may have data of a source that was paused since: it is delivered again only under the same pauses.
+    const pausedNames = [...pausedSources.keys()].toSorted().map((name) => ` without ${name}`);
+    const grantsDigest = (): string => `${digestGrants(subject)}${pausedNames.join("")}`;
     caller.onGrants?.({ call, digest: grantsDigest() });
     const commit = async (outcome: Outcome, options: CommitOptions, cause?: unknown): Promise<void> =>
-      withSpan("gatehouse.ledger.commit", { call }, async () => commitCall(ledger, call, outcome, options, cause));
+      withSpan("gatehouse.ledger.commit", { call }, async () =>
+        commitCall(ledger, call, outcome, options, { cause, contact }),
+      );
     let audited;
     try {
       await onSubject?.(subject);
-      audited = await work({ id: call, subject, bookmark, ownerId, resultTicket, grantsDigest, traceId });
+      const begun = { id: call, subject, bookmark, ownerId, resultTicket, grantsDigest, traceId, pausedSources };
+      audited = await work(begun);
     } catch (thrown) {
       const isStillRunning = thrown instanceof StillRunningError;
-      const options = { queryLock: isStillRunning ? "kept" : "freed", bookmark: null } as const;
+      const queryLock = isStillRunning ? "kept" : "freed";
+      const options = { queryLock, bookmark: null, defence: findDefence(thrown) } as const;
       const release = async (): Promise<void> => ledger().release(call);
       // The lock is freed when the query ends, even when it fails or its record cannot be written.
       if (isStillRunning) waitUntil(thrown.pendingWork.then(release, release));
@@ -242,6 +263,12 @@ async function buildAttempt(
   };
 }
 
+/** Finds the code of the defence that refused a call, also where a later layer has worded its error for the user. */
+function findDefence(thrown: unknown): DefenceCode | undefined {
+  if (thrown instanceof DefenceRefusal) return thrown.refusal.code;
+  return thrown instanceof Error && thrown.cause !== undefined ? findDefence(thrown.cause) : undefined;
+}
+
 /** Records that the answer of a committed call does not leave. */
 async function reportUnstored(ledger: Ledger, call: string, subjectId: string, error: unknown): Promise<void> {
   const lastNumber = error instanceof ResultNumberUsedError ? error.lastNumber : null;
@@ -260,11 +287,12 @@ async function commitCall(
   call: string,
   outcome: Outcome,
   options: CommitOptions,
-  cause?: unknown,
+  { cause, contact }: { readonly cause: unknown; readonly contact: string | undefined },
 ): Promise<void> {
   const commitResult = await ledger()
     .commit(call, outcome, options)
     .catch(async () => ledger().commit(call, outcome, options));
+  if (!commitResult.ok && commitResult.reason === "paused") throw createPausedError(commitResult.pause, contact);
   if (!commitResult.ok)
     throw new AppError("interrupted", "The call took too long and was abandoned. Ask for less.", { cause });
 }
@@ -280,8 +308,10 @@ const BUSY = [
   "Wait until it ends, then try again. Send one query at a time.",
 ].join(" ");
 
-function createRefusal(refusal: BeginRefusal): AppError {
+function createRefusal(refusal: BeginRefusal, contact: string | undefined): AppError {
   switch (refusal.reason) {
+    case "paused":
+      return createPausedError(refusal.pause, contact);
     case "grant_ended":
       return new AppError("not_signed_in", "The connection was ended. Sign in again.");
     case "record_full":
@@ -300,7 +330,7 @@ function createRefusal(refusal: BeginRefusal): AppError {
 type OutcomeWithoutRoles = Omit<Outcome, "roles">;
 
 function buildAnsweredOutcome(audited: Audited<unknown>): OutcomeWithoutRoles {
-  const { answer, datasets, rules, columns = [], masked = [], untrusted = [] } = audited;
+  const { answer, datasets, rules, columns = [], keys = {}, masked = [], untrusted = [] } = audited;
   const { rows = 0, cut = false, result: kept = null } = audited;
   const bytes = byteLength(JSON.stringify(answer) ?? "");
   const read = columns.length === 0 ? {} : { columns };
@@ -311,6 +341,7 @@ function buildAnsweredOutcome(audited: Audited<unknown>): OutcomeWithoutRoles {
     rules,
     denials: [],
     ...read,
+    ...(Object.keys(keys).length === 0 ? {} : { keys }),
     masked,
     untrusted,
     rows,

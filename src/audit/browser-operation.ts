@@ -5,8 +5,11 @@ import type { Identity } from "../lib/identity.ts";
 import { DeniedError } from "./audit.ts";
 import type { Audited, AuditedCall, WithAudit } from "./audit.ts";
 
+/** The action of the list of a user's own personal access tokens. */
+export const LIST_PATS_ACTION = "list access tokens";
+
 /** The client id in audit records of this server's pages and API. */
-const BROWSER_CLIENT_ID = "browser";
+export const BROWSER_CLIENT_ID = "browser";
 
 /**
  * Runs one audited operation of a user in a browser. Operations that take access away have the priority `revocation`: an attacker who
@@ -25,11 +28,16 @@ export async function withBrowserAudit<T>(
     { identity, clientId: BROWSER_CLIENT_ID },
     { operation, requestText, reservedRows: 0, lockedSource: null, priority },
     async (call) => {
-      if (identity.token !== undefined)
-        throw new DeniedError(new AppError("not_allowed", "A personal access token can only read data."), [], []);
+      refusePat(identity);
       return toDataFreeAnswer(await work(call));
     },
   );
+}
+
+/** Refuses a personal access token. Errors: `not_allowed`. */
+export function refusePat(identity: Identity): void {
+  if (identity.token !== undefined)
+    throw new DeniedError(new AppError("not_allowed", "A personal access token can only read data."), [], []);
 }
 
 function toDataFreeAnswer<T>(answer: T): Audited<T> {

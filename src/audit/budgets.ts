@@ -33,12 +33,14 @@ export function createBudgets(sql: SqlStorage, limits: BudgetLimits): Budgets {
     { name: "Burst", lengthMs: BURST_MS },
   ] as const;
 
-  const readUsed = (startMs: number): Usage =>
+  /** Reads what was used in a window. What was used later, before the clock moved back, counts in its own window. */
+  const readUsed = (startMs: number, lengthMs: number): Usage =>
     sql
       .exec<Record<BudgetKind, number>>(
         `SELECT coalesce(sum(rows), 0) AS rows, coalesce(sum(bytes), 0) AS bytes, coalesce(sum(calls), 0) AS calls,
-          coalesce(sum(reveals), 0) AS reveals FROM usage WHERE slice_ms >= ?`,
+          coalesce(sum(reveals), 0) AS reveals FROM usage WHERE slice_ms >= ? AND slice_ms < ?`,
         startMs,
+        startMs + lengthMs,
       )
       .one();
   const readReserved = (): Pick<Usage, "rows" | "calls" | "reveals"> =>
@@ -52,7 +54,7 @@ export function createBudgets(sql: SqlStorage, limits: BudgetLimits): Budgets {
     const reserved: Usage = { bytes: 0, ...readReserved() };
     return windows.flatMap(({ name, lengthMs }) => {
       const startMs = Math.floor(nowMs / lengthMs) * lengthMs;
-      const used = readUsed(startMs);
+      const used = readUsed(startMs, lengthMs);
       return BUDGET_KINDS.map((kind) => {
         const limit = `${kind}Per${name}` as const;
         return { kind, limit, used: used[kind] + reserved[kind], most: limits[limit], resetMs: startMs + lengthMs };

@@ -1,5 +1,6 @@
-// Signs heads of ledgers and the daily list of them with Ed25519, so that anyone with the public key can check them. The texts that are
-// signed are JSON lists that begin with what they are: names in GATEHOUSE_DB may be anyone's text, and cannot reach into another value.
+// Signs heads of ledgers, the daily list of them and checkpoints with Ed25519, so that anyone with the public key can check them. The texts
+// that are signed are JSON lists that begin with what they are: names in GATEHOUSE_DB may be anyone's text, and cannot reach into another
+// value.
 import { toHex } from "../lib/crypto.ts";
 import type { ChainHead } from "./record-chain.ts";
 
@@ -74,6 +75,18 @@ export function formatHead(nonce: string, { ledger, seq, hash }: LedgerHead): st
 /** Writes the text that is signed with a daily list. */
 export function formatList({ day, madeMs, ledgers, records, digest }: DailyList): string {
   return JSON.stringify(["gatehouse daily list 1", day, madeMs, ledgers, records, digest]);
+}
+
+/** What stands for the records that were removed from the beginning of a ledger's chain. */
+export interface Checkpoint extends LedgerHead {
+  /** Records that ended before this time were removed, in milliseconds since the epoch. */
+  readonly untilMs: number;
+  readonly madeMs: number;
+}
+
+/** Writes the text that is signed with a checkpoint. */
+export function formatCheckpoint({ ledger, seq, hash, untilMs, madeMs }: Checkpoint): string {
+  return JSON.stringify(["gatehouse checkpoint 1", ledger, seq, hash, untilMs, madeMs]);
 }
 
 /** Computes the digest of a list's heads: SHA-256, in hex, of the JSON list of `[ledger, seq, hash]` in the order of the ledgers' ids. */

@@ -10,6 +10,8 @@ export interface HeadDependencies {
   readonly key: SigningKey;
   /** Asks the ledger of a user up to which record it has sent its chain. */
   readonly readHead: (ledger: string) => Promise<ChainHead>;
+  /** Has the ledger of a user send again what it still has of the records after one. */
+  readonly sendAgain: (ledger: string, afterSeq: number) => Promise<void>;
   /** Returns milliseconds since the epoch. */
   readonly now: () => number;
   /** Called when a ledger does not answer. */
@@ -20,8 +22,15 @@ export interface HeadDependencies {
 const BATCH_SIZE = 50;
 const MAX_ANSWERS = 5000;
 
-/** Answers the open requests for heads. A ledger that does not answer, or a crash, leaves its request to the next run. */
-export async function answerHeadRequests({ store, key, readHead, onError }: HeadDependencies): Promise<void> {
+/** How the nonce of a request begins after whose answer a ledger sends again what is not stored. */
+export const SEND_AGAIN = "send again ";
+
+/**
+ * Answers the open requests for heads. A ledger that does not answer, or a crash, leaves its request to the next run. A request
+ * whose nonce begins with `SEND_AGAIN` also has the ledgers send again what is not stored.
+ */
+export async function answerHeadRequests(dependencies: HeadDependencies): Promise<void> {
+  const { store, key, readHead, onError } = dependencies;
   const failed = new Set<string>();
   for (let answered = 0; answered < MAX_ANSWERS; answered += BATCH_SIZE) {
     const requests = (await store.listOpen(BATCH_SIZE + failed.size)).filter(({ ledger }) => !failed.has(ledger));
@@ -39,10 +48,9 @@ export async function answerHeadRequests({ store, key, readHead, onError }: Head
           }
         }),
       );
-      await store.answer(
-        nonce,
-        settled.filter((head) => head !== null),
-      );
+      const heads = settled.filter((head) => head !== null);
+      await store.answer(nonce, heads);
+      if (nonce.startsWith(SEND_AGAIN)) await sendLost(dependencies, heads);
     }
   }
 }
@@ -52,7 +60,8 @@ export async function answerHeadRequests({ store, key, readHead, onError }: Head
  * GATEHOUSE_DB has are not signed, because whoever can write there could have put them there. A list that this key has not signed is
  * replaced.
  */
-export async function makeDailyList({ store, key, readHead, now }: HeadDependencies): Promise<void> {
+export async function makeDailyList(dependencies: HeadDependencies): Promise<void> {
+  const { store, key, readHead, now } = dependencies;
   const day = formatDay(now() - 86_400_000);
   const stored = await store.findList(day);
   if (stored !== null && (await verifySignature(key.publicKey, formatList(stored), stored.signature))) return;
@@ -72,6 +81,12 @@ export async function makeDailyList({ store, key, readHead, now }: HeadDependenc
     digest: await digestHeads(heads),
   };
   await store.replaceList({ ...list, signature: await key.sign(formatList(list)), key: key.publicKey }, heads);
+  await sendLost(dependencies, heads);
+}
+
+/** Has the ledgers send again whose end is not stored. */
+async function sendLost({ store, sendAgain, onError }: HeadDependencies, heads: readonly LedgerHead[]): Promise<void> {
+  for (const { ledger, storedSeq } of await store.listLost(heads)) await sendAgain(ledger, storedSeq).catch(onError);
 }
 
 /** Formats the UTC day: `2026-11-21`. */

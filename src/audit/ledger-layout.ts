@@ -45,6 +45,16 @@ export const LEDGER_LAYOUT: StorageLayout = {
     CREATE TABLE IF NOT EXISTS due_task (task TEXT PRIMARY KEY, due_ms INTEGER NOT NULL, tries INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS sent_batch (until_seq INTEGER PRIMARY KEY, hash TEXT NOT NULL, sent_ms INTEGER NOT NULL);
     CREATE TABLE IF NOT EXISTS held_record (seq INTEGER PRIMARY KEY, reason TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS pause (
+      kind TEXT NOT NULL, target TEXT NOT NULL, reason TEXT NOT NULL, until_ms INTEGER, changed_by TEXT NOT NULL,
+      version INTEGER NOT NULL, PRIMARY KEY (kind, target)
+    ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS pause_copy (id INTEGER PRIMARY KEY CHECK (id = 1), version INTEGER NOT NULL);
+    CREATE TABLE IF NOT EXISTS used_dataset (dataset TEXT PRIMARY KEY, first_ms INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS day_of_use (day_ms INTEGER PRIMARY KEY, rows INTEGER NOT NULL);
+    CREATE TABLE IF NOT EXISTS signal (
+      name TEXT PRIMARY KEY, day_ms INTEGER NOT NULL, count INTEGER NOT NULL
+    ) WITHOUT ROWID;
   `,
   upgrades: [
     (sql) => {

@@ -7,18 +7,20 @@ import { createDueQueue } from "../lib/due-queue.ts";
 import type { DueQueue } from "../lib/due-queue.ts";
 import { openLayout } from "../lib/storage-layout.ts";
 import { LEDGER_LAYOUT } from "./ledger-layout.ts";
-import type { MemberRecord } from "../policy/model.ts";
+import type { LedgerOptions } from "./ledger-options.ts";
+import { flagUntrusted } from "./untrusted-flag.ts";
 import { createFillWarnings } from "./storage-warnings.ts";
-import type { FillWarnings, WarnOperator } from "./storage-warnings.ts";
+import type { FillWarnings } from "./storage-warnings.ts";
 import { createHandleTable } from "./single-use-handles.ts";
 import type { HandleLedger, HandleTable } from "./single-use-handles.ts";
-import type { RoleCache, OpenRoleCache, PropagatedMember } from "./role-cache-contract.ts";
+import type { RoleCache, PropagatedMember } from "./role-cache-contract.ts";
 import { createRecords } from "./records.ts";
-import type { RecordLimits, Records } from "./records.ts";
-import type { AuditRecordStore } from "./audit-record-store.ts";
+import type { Records } from "./records.ts";
+import type { ErasedLedger, ErasureLedger, LedgerErasure } from "./erasure.ts";
+import { eraseOwnRecords } from "./own-erasure.ts";
 import { createOwnRecords } from "./own-records.ts";
 import type { OwnRecords } from "./own-records.ts";
-import { createFlushTasks } from "./record-flush.ts";
+import { createFlushTasks, sendAgain } from "./record-flush.ts";
 import type { FlushTasks } from "./record-flush.ts";
 import type { ChainHead } from "./record-chain.ts";
 import { createSentRecords } from "./sent-records.ts";
@@ -26,6 +28,9 @@ import { createQueryLocks } from "./query-locks.ts";
 import type { QueryLocks } from "./query-locks.ts";
 import { createEndedGrants } from "./ended-grants.ts";
 import type { EndedGrants } from "./ended-grants.ts";
+import { createCallChecks } from "./call-checks.ts";
+import type { CallChecks } from "./call-checks.ts";
+import type { PauseSnapshot } from "./pause-model.ts";
 import { createResultNumbers } from "./result-numbers.ts";
 import type { ResultNumbers } from "./result-numbers.ts";
 import { INTERRUPTED_OUTCOME } from "./audit-record.ts";
@@ -33,6 +38,7 @@ import type {
   CommitOptions,
   Attempt,
   BeginOptions,
+  BeginRefusal,
   BeginResult,
   EndedAccess,
   CommitResult,
@@ -42,6 +48,7 @@ import type {
   AppendResult,
   GrantLedger,
   Outcome,
+  PauseLedger,
   RecordPriority,
   RemovalLedger,
   ResultLedger,
@@ -54,40 +61,13 @@ import type {
 /** How long records wait, so that those of several calls are sent together. */
 const FLUSH_DELAY_MS = 10_000;
 
+const MEMBERS_UNAVAILABLE = { ok: false, reason: "members_unavailable" } as const;
 const GRANT_ENDED = { ok: false, reason: "grant_ended" } as const;
-
-/** The limits of one ledger. */
-interface LedgerLimits extends RecordLimits {
-  /** How long a query waits while another query of the same owner runs on its source. */
-  readonly queueSeconds: number;
-}
-
-/** What a LedgerObject is created with. */
-export interface LedgerOptions {
-  readonly limits: LedgerLimits;
-  /**
-   * When the only process that serves requests started, in milliseconds since the epoch. Absent in a deployment, where a call may
-   * outlive its ledger's memory.
-   */
-  readonly soleProcessStartedMs?: number | undefined;
-  readonly openRoleCache: OpenRoleCache;
-  /** Where records are sent. Absent where they stay in the ledger. */
-  readonly recordStore?: Pick<AuditRecordStore, "append" | "ping">;
-  /**
-   * Reads how many results a subject's workspace has numbered, once for each subject: an earlier version numbered results there. Absent
-   * where no call stores results.
-   */
-  readonly readLastResultNumber?: (subjectId: string) => Promise<number>;
-  /** Called when a comparison with the members table finds a change that was not propagated. */
-  readonly onMemberChanged: (identity: Identity, record: MemberRecord) => Promise<void>;
-  readonly onError: (error: unknown) => void;
-  readonly warn: WarnOperator;
-}
 
 /** Stores the records, budgets, query locks and cached roles of one owner. The wrangler configuration binds it as `LEDGER`. */
 export class LedgerObject<E = unknown>
   extends DurableObject<E>
-  implements Ledger, EventLedger, ResultLedger, GrantLedger, HandleLedger, RemovalLedger
+  implements Ledger, EventLedger, ResultLedger, GrantLedger, HandleLedger, RemovalLedger, ErasureLedger, PauseLedger
 {
   readonly #sql: SqlStorage;
   readonly #records: Records;
@@ -100,6 +80,9 @@ export class LedgerObject<E = unknown>
   readonly #roleCache: RoleCache;
   readonly #warnings: FillWarnings;
   readonly #due: DueQueue;
+  readonly #checks: CallChecks;
+  /** Records on their way to GATEHOUSE_DB. */
+  readonly #sends = new Set<Promise<void>>();
   #isRefreshing = false;
 
   constructor(ctx: DurableObjectState, env: E, options: LedgerOptions) {
@@ -107,7 +90,7 @@ export class LedgerObject<E = unknown>
     this.#sql = ctx.storage.sql;
     this.#options = options;
     openLayout(ctx.storage, LEDGER_LAYOUT);
-    const { limits, warn } = this.#options;
+    const { limits, warn, signals } = this.#options;
     const { queueSeconds, leaseSeconds, maxAuditBytes } = limits;
     this.#warnings = createFillWarnings(this.#sql, { subjectId: ctx.id.name ?? "", maxAuditBytes, warn });
     this.#resultNumbers = createResultNumbers(this.#sql);
@@ -115,12 +98,13 @@ export class LedgerObject<E = unknown>
       onHalfFull: this.#warnings.warnHalfFull,
       onAppend: () => this.#enqueueFlush(),
     });
-    this.#ownRecords = createOwnRecords(this.#sql, this.#records, ctx.id.name ?? "", Date.now);
+    const subjectId = ctx.id.name ?? "";
+    this.#ownRecords = createOwnRecords(this.#sql, this.#records, subjectId, Date.now);
+    this.#checks = createCallChecks(ctx.storage, { records: this.#records, subjectId, signals, now: Date.now });
     this.#due = createDueQueue(ctx.storage, {
       now: Date.now,
       onError: (task, error) => {
-        options.onError(error);
-        if (task === "flush") this.#warnings.warnDelayed(this.#records.readStoredBytes(), Date.now());
+        if (task !== "flush" || this.#isDelayReported()) options.onError(error);
       },
     });
     this.#endedGrants = createEndedGrants(this.#sql);
@@ -128,7 +112,7 @@ export class LedgerObject<E = unknown>
     this.#queryLocks = createQueryLocks(this.#sql, { queueSeconds, maxHoldSeconds: leaseSeconds }, Date.now);
     if (this.#options.soleProcessStartedMs !== undefined)
       this.#queryLocks.releaseHeldBefore(this.#options.soleProcessStartedMs);
-    this.#roleCache = this.#options.openRoleCache(this.#sql, Date.now);
+    this.#roleCache = this.#options.openRoleCache(this.#sql, Date.now, this.#checks.applyPauses);
   }
 
   async begin(
@@ -142,33 +126,28 @@ export class LedgerObject<E = unknown>
     const access = grant ?? (identity.token === undefined ? undefined : { grantId: identity.token.id });
     const hasGrantEnded = (): boolean => access !== undefined && this.#endedGrants.hasEnded(access, Date.now());
     if (hasGrantEnded()) return GRANT_ENDED;
-    try {
-      await this.#roleCache.ensureLoaded(identity);
-    } catch (error) {
-      this.#options.onError(error);
-      return { ok: false, reason: "members_unavailable" };
-    }
+    if (!(await this.#loadRoles(identity))) return MEMBERS_UNAVAILABLE;
     try {
       if (mayStoreResult) await this.#ensureNumbersStarted(attempt.subjectId);
     } catch (error) {
       this.#options.onError(error);
       return { ok: false, reason: "workspace_unavailable" };
     }
+    const earlyRefusal = this.#refuseIfPaused(attempt, identity, priority);
+    if (earlyRefusal !== undefined) return earlyRefusal;
     if (lockedSource !== null) {
       if (!(await this.#queryLocks.acquire(lockedSource, attempt.call))) return { ok: false, reason: "busy" };
       // While it waited, a call of the same user under another email address may have replaced the cached roles.
-      try {
-        await this.#roleCache.ensureLoaded(identity);
-      } catch (error) {
-        this.#options.onError(error);
+      if (!(await this.#loadRoles(identity))) {
         this.#queryLocks.release(attempt.call);
-        return { ok: false, reason: "members_unavailable" };
+        return MEMBERS_UNAVAILABLE;
       }
     }
-    // It may have ended while the call waited.
-    if (hasGrantEnded()) {
+    // It may have ended, or may have been paused, while the call waited.
+    const refusal = hasGrantEnded() ? GRANT_ENDED : this.#refuseIfPaused(attempt, identity, priority);
+    if (refusal !== undefined) {
       this.#queryLocks.release(attempt.call);
-      return GRANT_ENDED;
+      return refusal;
     }
     const reserved = this.ctx.storage.transactionSync(() =>
       this.#records.reserve(
@@ -188,6 +167,7 @@ export class LedgerObject<E = unknown>
         member: this.#roleCache.getMember(identity),
         results: reserved.results,
         nearLimits: reserved.nearLimits,
+        pausedSources: this.#checks.listPausedSources(),
       };
     }
     this.#queryLocks.release(attempt.call);
@@ -202,6 +182,29 @@ export class LedgerObject<E = unknown>
     if (this.#resultNumbers.isStarted(subjectId)) return;
     const lastNumber = (await this.#options.readLastResultNumber?.(subjectId)) ?? 0;
     this.#resultNumbers.continueAfter(subjectId, lastNumber);
+  }
+
+  /** Loads the cached roles. Returns false when the members table is not available. */
+  async #loadRoles(identity: Identity): Promise<boolean> {
+    try {
+      await this.#roleCache.ensureLoaded(identity);
+      return true;
+    } catch (error) {
+      this.#options.onError(error);
+      return false;
+    }
+  }
+
+  #refuseIfPaused(attempt: Attempt, identity: Identity, priority: RecordPriority): BeginRefusal | undefined {
+    const pause = this.#checks.findPause(attempt, identity, priority);
+    if (pause === undefined) return undefined;
+    // The end of the pause may not have been propagated.
+    this.#refreshInBackground(identity);
+    return this.#checks.refuse(attempt, pause);
+  }
+
+  async applyPauses(snapshot: PauseSnapshot): Promise<boolean> {
+    return this.#checks.applyPauses(snapshot);
   }
 
   /** Applies a propagated change of the members table to the cached roles, and records it if it changes them. */
@@ -236,10 +239,29 @@ export class LedgerObject<E = unknown>
 
   /** Runs what is due: sends records, and ends calls that outlived their lease. */
   override async alarm(): Promise<void> {
-    await this.#due.runDue({
+    const run = this.#due.runDue({
       "end expired": async () => this.ctx.storage.transactionSync(() => this.#records.endExpired(Date.now())),
       ...this.#createFlushTasks(),
     });
+    await this.#whileSending(run);
+  }
+
+  async #whileSending(sending: Promise<void>): Promise<void> {
+    this.#sends.add(sending);
+    try {
+      await sending;
+    } finally {
+      this.#sends.delete(sending);
+    }
+  }
+
+  /** Warns when records have waited for long. Otherwise every ledger would report each failed try of a short outage. */
+  #isDelayReported(): boolean {
+    const nowMs = Date.now();
+    const oldestMs = createSentRecords(this.#sql).readOldestUnsentMs();
+    // A flush without records that wait has another cause than the database.
+    if (oldestMs === undefined) return true;
+    return this.#warnings.warnDelayed(this.#records.readStoredBytes(), oldestMs, nowMs);
   }
 
   #createFlushTasks(): FlushTasks {
@@ -256,23 +278,12 @@ export class LedgerObject<E = unknown>
     });
   }
 
-  async commit(call: string, outcome: Outcome, { queryLock, bookmark }: CommitOptions): Promise<CommitResult> {
-    const committed = this.ctx.storage.transactionSync(() => this.#records.commit(call, outcome, Date.now()));
-    if (committed.ok && outcome.untrusted.length > 0) this.#flagUntrusted();
+  async commit(call: string, outcome: Outcome, { queryLock, bookmark, defence }: CommitOptions): Promise<CommitResult> {
+    const committed = this.#checks.commit(call, outcome, defence);
+    if (committed.ok && outcome.untrusted.length > 0) flagUntrusted(this.#sql, Date.now());
     if (bookmark !== null) this.#queryLocks.storeBookmark(call, bookmark);
     if (queryLock === "freed") this.#queryLocks.release(call);
     return committed;
-  }
-
-  /**
-   * Stores when outsiders' text last reached this owner's assistant. Approvals will read it: from then on, a change that the assistant
-   * asks for may follow instructions in that text.
-   */
-  #flagUntrusted(): void {
-    this.#sql.exec(
-      "INSERT INTO flag (name, at_ms) VALUES ('untrusted', ?1) ON CONFLICT (name) DO UPDATE SET at_ms = ?1",
-      Date.now(),
-    );
   }
 
   async release(call: string): Promise<void> {
@@ -314,6 +325,28 @@ export class LedgerObject<E = unknown>
     this.ctx.storage.transactionSync(() => this.#records.appendAlways(attempt, outcome, Date.now()));
   }
 
+  async eraseRecords(erasure: LedgerErasure): Promise<ErasedLedger> {
+    // What is on its way to GATEHOUSE_DB still has the values; once it is there, they are erased there too.
+    await Promise.allSettled(this.#sends);
+    return this.ctx.storage.transactionSync(() => {
+      const dependencies = {
+        sql: this.#sql,
+        records: this.#records,
+        ledger: this.ctx.id.name ?? "",
+        nowMs: Date.now(),
+      };
+      const erased = eraseOwnRecords(dependencies, erasure);
+      if (erasure.ranges === null) this.#handles.clear();
+      // The copies in GATEHOUSE_DB wait for the record of the erasure.
+      this.#due.enqueue("flush", Date.now());
+      return { ...erased, results: this.#resultNumbers.list() };
+    });
+  }
+
+  async forgetAddress(): Promise<void> {
+    this.#sql.exec("UPDATE cached_member SET email = ''");
+  }
+
   async settleResults(calls: readonly string[]): Promise<SettledCalls> {
     return this.ctx.storage.transactionSync(() => this.#records.settleResults(calls, Date.now()));
   }
@@ -322,13 +355,22 @@ export class LedgerObject<E = unknown>
     const appended = this.ctx.storage.transactionSync(() =>
       this.#records.appendEvent(attempt, outcome, atMs, Date.now()),
     );
-    if (!appended.ok) this.#warnings.warnFull(this.#records.readStoredBytes(), Date.now());
+    if (appended.ok) this.#checks.observeEvent(attempt, outcome);
+    else this.#warnings.warnFull(this.#records.readStoredBytes(), Date.now());
     return appended;
   }
 
   /** Lists at most `limit` records after `afterSeq` that are still here, in order. For tests. */
   async listRecords(afterSeq: number, limit: number): Promise<readonly LedgerRecord[]> {
     return this.#records.list(afterSeq, limit);
+  }
+
+  /** Sends records again that were sent before: those after `afterSeq` that are still here. */
+  async sendAgain(afterSeq: number): Promise<void> {
+    const { recordStore: store } = this.#options;
+    const records = createSentRecords(this.#sql);
+    if (store !== undefined)
+      await this.#whileSending(sendAgain({ ledger: this.ctx.id.name ?? "", records, store }, afterSeq));
   }
 
   /** Reads up to which record the chain was sent. */

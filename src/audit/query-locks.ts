@@ -37,7 +37,10 @@ export function createQueryLocks(sql: SqlStorage, limits: QueryLockLimits, now: 
   const queues = new Map<string, Waiter[]>();
 
   function findHeldUntilMs(source: string): number | undefined {
-    sql.exec("DELETE FROM query_lock WHERE until_ms <= ?", now());
+    const [nowMs, maxHoldMs] = [now(), limits.maxHoldSeconds * 1000];
+    sql.exec("DELETE FROM query_lock WHERE until_ms <= ?", nowMs);
+    // A lock that ends later is from before the clock moved back.
+    sql.exec("UPDATE query_lock SET until_ms = ?1 WHERE until_ms > ?1", nowMs + maxHoldMs);
     return sql.exec<{ until: number }>("SELECT until_ms AS until FROM query_lock WHERE source = ?", source).toArray()[0]
       ?.until;
   }

@@ -110,8 +110,7 @@ interface ErasedRecord {
 }
 
 /**
- * Erases fields of a record, for the erasure that docs/roadmap.md plans: their values become null, and only their hashes stay. Fields that
- * are erased already stay as they are.
+ * Erases fields of a record: their values become null, and only their hashes stay. Fields that are erased already stay as they are.
  */
 export function eraseFields(body: string, salts: readonly string[], paths: ReadonlySet<string>): ErasedRecord {
   const fields = listFields(body);
@@ -137,9 +136,15 @@ export function eraseFields(body: string, salts: readonly string[], paths: Reado
   };
 }
 
-/** Whether fields of a record were erased. */
-export function hasErasedFields({ salts }: LedgerRecord): boolean {
-  return salts !== null && saltsSchema.parse(JSON.parse(salts)).some((salt) => salt.startsWith(ERASED_MARK));
+/** Lists the paths of a record's erased fields. */
+export function listErasedPaths(record: Pick<LedgerRecord, "body" | "salts">): readonly string[] {
+  const salts = readSalts(record) ?? [];
+  return listFields(record.body).flatMap(({ path }, index) => (salts[index]?.startsWith(ERASED_MARK) ? [path] : []));
+}
+
+/** Reads the salts of a record; null when an earlier version hashed it as a whole. Throws when they are no list of texts. */
+export function readSalts({ salts }: Pick<LedgerRecord, "salts">): readonly string[] | null {
+  return salts === null ? null : saltsSchema.parse(JSON.parse(salts));
 }
 
 /** Parses a body. Text that JSON would write in another way is refused: SQL and JavaScript could read different values in it. */

@@ -1,6 +1,8 @@
 // An audit record as people and programs read it: one flat entry with the names of the export. Also says by which terms it is found.
 import * as z from "zod";
 import type { LedgerRecord } from "./audit-record.ts";
+import { listKeyTerms } from "./record-keys.ts";
+import type { RecordedKeys } from "./record-keys.ts";
 
 /** A record as JSON. Null: the value was erased, or the record was written by a version that did not store it. */
 export interface AuditEntry {
@@ -44,6 +46,8 @@ export interface AuditEntry {
   readonly result: string | null;
   readonly approver: string | null;
   readonly hash: string;
+  /** The rows that were returned, by dataset. */
+  readonly keys: RecordedKeys | null;
 }
 
 const text = z.string().nullable().catch(null);
@@ -83,6 +87,10 @@ const bodySchema = z.object({
       cut: z.boolean().nullable().catch(null),
       kept: text,
       approver: text,
+      keys: z
+        .record(z.string(), z.object({ values: z.array(z.string()), complete: z.boolean() }))
+        .nullable()
+        .catch(null),
     })
     .partial()
     .catch({}),
@@ -125,6 +133,7 @@ export function readEntry(ledger: string, { seq, body, hash }: Omit<LedgerRecord
     result: outcome.kept ?? null,
     approver: outcome.approver ?? null,
     hash,
+    keys: outcome.keys ?? null,
   };
 }
 
@@ -145,11 +154,12 @@ export function readEndedMs({ ended }: AuditEntry): number {
 }
 
 /** What records can be found by. A record has a term for each value that it has. */
-export type TermKind = "user" | "call" | "client" | "action" | "dataset" | "column" | "decision";
+export type TermKind = "user" | "call" | "client" | "action" | "dataset" | "column" | "key" | "decision";
 
 /** Writes a term as the table `audit_term` stores it. */
 export function formatTerm(kind: TermKind, value: string): string {
-  return `${kind} ${value}`;
+  // Half a surrogate pair comes back from the database as another text.
+  return `${kind} ${value}`.toWellFormed();
 }
 
 /** The action without a term of its own: most records have it. */
@@ -160,7 +170,7 @@ export const UNLISTED_ACTION = "query";
  * records, so a search reads them in the order of time.
  */
 export function listTerms(entry: AuditEntry): readonly string[] {
-  const { ledger, call, client, action, datasets, columns, decision } = entry;
+  const { ledger, call, client, action, datasets, columns, keys, decision } = entry;
   return [
     formatTerm("user", ledger),
     // The record that a call's result was not stored is found with the call.
@@ -169,6 +179,7 @@ export function listTerms(entry: AuditEntry): readonly string[] {
     ...(action === null || action === UNLISTED_ACTION ? [] : [formatTerm("action", action)]),
     ...(datasets ?? []).map((dataset) => formatTerm("dataset", dataset)),
     ...(columns ?? []).map((column) => formatTerm("column", column)),
+    ...listKeyTerms(keys ?? {}).map((key) => formatTerm("key", key)),
     ...(decision === "allowed" ? [] : [formatTerm("decision", decision)]),
   ];
 }

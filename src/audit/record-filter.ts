@@ -2,6 +2,7 @@
 import type { RecordCursor, RecordFilter } from "./audit-record-store.ts";
 import { UNLISTED_ACTION, formatTerm } from "./record-entry.ts";
 import type { AuditEntry, TermKind } from "./record-entry.ts";
+import { listTermsOfKey } from "./record-keys.ts";
 
 /** What to search for. A record must have all that is given. */
 export interface RecordSearch {
@@ -14,15 +15,33 @@ export interface RecordSearch {
   readonly dataset?: string | undefined;
   /** `source.table.column` */
   readonly column?: string | undefined;
+  /** A row that the record shows, or may show. */
+  readonly row?: RowName | undefined;
   readonly decision?: AuditEntry["decision"] | undefined;
   /** From this time on, and before that one, in milliseconds since the epoch. */
   readonly sinceMs?: number | undefined;
   readonly untilMs?: number | undefined;
 }
 
+/** A row by its dataset and its key as in its id. */
+export interface RowName {
+  readonly dataset: string;
+  readonly key: string;
+}
+
 /** Creates the filter of a search. */
 export function createFilter(search: RecordSearch): RecordFilter {
-  const { users, clients, action, dataset, column, decision, sinceMs = 0, untilMs = Number.MAX_SAFE_INTEGER } = search;
+  const {
+    users,
+    clients,
+    action,
+    dataset,
+    column,
+    row,
+    decision,
+    sinceMs = 0,
+    untilMs = Number.MAX_SAFE_INTEGER,
+  } = search;
   const list = (kind: TermKind, values: readonly string[] | undefined): readonly (readonly string[])[] =>
     values === undefined ? [] : [values.map((value) => formatTerm(kind, value))];
   const one = (value: string | undefined): readonly string[] | undefined => (value === undefined ? value : [value]);
@@ -33,6 +52,7 @@ export function createFilter(search: RecordSearch): RecordFilter {
       ...list("action", one(action === UNLISTED_ACTION ? undefined : action)),
       ...list("dataset", one(dataset)),
       ...list("column", one(column)),
+      ...list("key", row && listTermsOfKey(row.dataset, row.key)),
       ...list("decision", one(decision === "allowed" ? undefined : decision)),
     ],
     onlyAllowed: decision === "allowed",

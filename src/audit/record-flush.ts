@@ -1,7 +1,9 @@
 // Sends the records of one ledger to GATEHOUSE_DB, batch by batch. A batch that was stored without an answer is sent again, which changes
 // nothing. A record that the database does not take is held back, so that it stops no other.
-import type { AuditRecordStore, SentRecord } from "./audit-record-store.ts";
+import { byteLength } from "../lib/bytes.ts";
+import type { SentRecord } from "./audit-record-store.ts";
 import { isOutage } from "../sql/d1-messages.ts";
+import type { RecordReceiver } from "./ocsf-log.ts";
 import { listTerms, readEndedMs, readEntry } from "./record-entry.ts";
 import type { HeldRecord, SentRecords, UnsentRecord } from "./sent-records.ts";
 
@@ -9,7 +11,7 @@ import type { HeldRecord, SentRecords, UnsentRecord } from "./sent-records.ts";
 export interface FlushDependencies {
   readonly ledger: string;
   readonly records: SentRecords;
-  readonly store: Pick<AuditRecordStore, "append" | "ping">;
+  readonly store: RecordReceiver;
   /** Runs the changes in one transaction. */
   readonly transact: <T>(change: () => T) => T;
   readonly now: () => number;
@@ -26,6 +28,8 @@ interface TaskDependencies extends FlushDependencies {
 /** The tasks of the flush, by name; none where records stay in the ledger. A task returns when it is due again. */
 export type FlushTasks = Readonly<Record<string, () => Promise<number | undefined>>>;
 
+/** The most bytes of records that are sent at once, with the terms of their keys: D1 takes at most 2 MB as one value. */
+const MAX_SENT_BYTES = 1_500_000;
 /** How often records are sent again that the database did not take. */
 const HELD_RETRY_MS = 86_400_000;
 
@@ -34,14 +38,15 @@ export function createFlushTasks({ retryHeldAt, ...dependencies }: TaskDependenc
   const { records, transact, now, onHeld } = dependencies;
   return {
     flush: async () => {
-      await flushRecords({
+      const isDone = await flushRecords({
         ...dependencies,
         onHeld(held) {
           onHeld(held);
           retryHeldAt(now() + HELD_RETRY_MS);
         },
       });
-      return transact(() => records.deleteOld(now()));
+      const deletionMs = transact(() => records.deleteOld(now()));
+      return isDone ? deletionMs : now();
     },
     "retry held": async () => {
       await retryHeld(dependencies);
@@ -50,15 +55,37 @@ export function createFlushTasks({ retryHeldAt, ...dependencies }: TaskDependenc
   };
 }
 
-/** Sends all records that were not sent. Throws when the database does not answer; what was stored until then is marked as sent. */
-export async function flushRecords(dependencies: FlushDependencies): Promise<void> {
-  const { records, transact, now, onHeld } = dependencies;
+/**
+ * Sends the records that were not sent, up to the store's `maxRunBytes` at once. Returns false when others may wait. Throws when the
+ * database does not answer; what was stored until then is marked as sent.
+ */
+export async function flushRecords(dependencies: FlushDependencies): Promise<boolean> {
+  const { records, store, transact, now, onHeld } = dependencies;
+  const { maxRunBytes } = store;
   for (;;) {
-    const batch = records.listUnsent();
-    if (batch.length === 0) return;
+    const batch = records.listUnsent(maxRunBytes);
+    if (batch.length === 0) return true;
     const held = await sendBatch(dependencies, batch);
     transact(() => records.markSent(batch, held, now()));
     if (held.length > 0) onHeld(held);
+    if (maxRunBytes !== undefined) return records.listUnsent(1).length === 0;
+  }
+}
+
+/**
+ * Sends again the sent records after `afterSeq` that are still in the ledger, because GATEHOUSE_DB lost them: it was restored to an
+ * earlier time, or its end was cut. Nothing of the ledger changes, so what it says about the end of its chain stays. Throws when the
+ * database does not answer.
+ */
+export async function sendAgain(
+  dependencies: Pick<FlushDependencies, "ledger" | "records" | "store">,
+  afterSeq: number,
+): Promise<void> {
+  const { records } = dependencies;
+  for (let batch = records.listSent(afterSeq), last = batch.at(-1); last !== undefined; last = batch.at(-1)) {
+    // Records that the database refuses are held already.
+    await sendBatch(dependencies, batch);
+    batch = records.listSent(last.seq);
   }
 }
 
@@ -72,15 +99,20 @@ export async function retryHeld(dependencies: FlushDependencies): Promise<void> 
 }
 
 async function sendBatch(
-  dependencies: FlushDependencies,
+  dependencies: Pick<FlushDependencies, "ledger" | "store">,
   batch: readonly UnsentRecord[],
 ): Promise<readonly HeldRecord[]> {
   const { ledger, store } = dependencies;
+  const records = batch.map((record) => buildSent(ledger, record));
+  if (batch.length > 1 && byteLength(JSON.stringify(records)) > MAX_SENT_BYTES) {
+    const half = Math.ceil(batch.length / 2);
+    return [
+      ...(await sendBatch(dependencies, batch.slice(0, half))),
+      ...(await sendBatch(dependencies, batch.slice(half))),
+    ];
+  }
   try {
-    const stored = await store.append(
-      ledger,
-      batch.map((record) => buildSent(ledger, record)),
-    );
+    const stored = await store.append(ledger, records);
     return batch.flatMap(({ seq, hash }) => (stored.get(seq) === hash ? [] : [{ seq, reason: "conflict" } as const]));
   } catch (error) {
     // One record may be the cause. When the database does not answer or takes nothing, none is.
@@ -92,7 +124,7 @@ async function sendBatch(
 }
 
 async function sendEach(
-  dependencies: FlushDependencies,
+  dependencies: Pick<FlushDependencies, "ledger" | "store">,
   batch: readonly UnsentRecord[],
 ): Promise<readonly HeldRecord[]> {
   const held: HeldRecord[] = [];

@@ -5,6 +5,7 @@ import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import { byteLength } from "../lib/bytes.ts";
 import { sha256Hex } from "../lib/crypto.ts";
 import type { Attempt, Outcome } from "./audit-record.ts";
+import { MAX_KEYS_BYTES, boundKeys } from "./record-keys.ts";
 
 /** The maximum of the request text, as JSON. Hardly any SQL is longer. */
 const MAX_REQUEST_TEXT_BYTES = 4096;
@@ -12,8 +13,10 @@ const MAX_REQUEST_TEXT_BYTES = 4096;
 const MAX_CLIENT_BYTES = 512;
 /** The maximum of what a request names, as JSON: ids and URIs are text of the user. */
 const MAX_RESOURCE_BYTES = 512;
+/** The maximum of an outcome without its keys, as JSON. */
+const MAX_KEYLESS_BYTES = 6144;
 /** The maximum of an outcome, as JSON; the ledger reserves this room when a call begins. */
-export const MAX_OUTCOME_BYTES = 6144;
+export const MAX_OUTCOME_BYTES = MAX_KEYLESS_BYTES + MAX_KEYS_BYTES;
 /** The maximum of the rest of a record: ids, times, field names. */
 const MAX_OTHER_BYTES = 1024;
 /** The maximum of a whole record. */
@@ -47,15 +50,20 @@ export function boundAttempt(attempt: Attempt): Attempt {
   };
 }
 
-/** Bounds an outcome to `MAX_OUTCOME_BYTES`: the longest lists are truncated, and the others stay whole. */
-export function boundOutcome(outcome: Outcome): Outcome {
-  if (countJsonBytes(outcome) <= MAX_OUTCOME_BYTES) return outcome;
+/** Bounds an outcome to `MAX_OUTCOME_BYTES`: the keys, and the longest lists, are truncated; the other lists stay whole. */
+export function boundOutcome({ keys, ...outcome }: Outcome): Outcome {
+  const bounded = boundLists(outcome);
+  return keys === undefined ? bounded : { ...bounded, keys: boundKeys(keys) };
+}
+
+function boundLists(outcome: Outcome): Outcome {
+  if (countJsonBytes(outcome) <= MAX_KEYLESS_BYTES) return outcome;
   const listSizes = OUTCOME_LISTS.flatMap((name) => {
     const list = outcome[name];
     return list === undefined ? [] : [{ name, list, bytes: countJsonBytes(list) }];
   }).toSorted((a, b) => a.bytes - b.bytes);
   let remainingBytes =
-    MAX_OUTCOME_BYTES - (countJsonBytes(outcome) - listSizes.reduce((sum, { bytes }) => sum + bytes, 0));
+    MAX_KEYLESS_BYTES - (countJsonBytes(outcome) - listSizes.reduce((sum, { bytes }) => sum + bytes, 0));
   let bounded = outcome;
   for (const [index, { name, list: whole }] of listSizes.entries()) {
     // Lists are processed from short to long, so that longer ones can use the room that short ones do not need.

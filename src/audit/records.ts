@@ -49,6 +49,8 @@ export interface Records {
   settleResults(calls: readonly string[], nowMs: number): SettledCalls;
   /** Writes the record that a committed call failed after all, even when the ledger is full. */
   appendUnstored(call: string, subjectId: string, nowMs: number): void;
+  /** Finds the attempt of a call that has a lease. */
+  findRunning(call: string): Attempt | undefined;
   /** Counts the running calls but one. */
   countOthers(call: string, nowMs: number): number;
   /** Ends all running calls but one, as when they outlive their lease: nothing of them can be committed any more. */
@@ -106,7 +108,9 @@ const attemptSchema = z.object({
   operation: z.string(),
   asked: z.string(),
 });
-const outcomeSchema = z.object({ roles: z.array(z.string()), kept: z.string().nullable() });
+/** An attempt of a record, in which fields may be erased. */
+const recordedAttemptSchema = attemptSchema.extend({ clientId: z.string().nullable(), asked: z.unknown() });
+const outcomeSchema = z.object({ roles: z.array(z.string()).nullable(), kept: z.string().nullable() });
 
 /** The call id of the record that a committed call failed after all. */
 const buildUnstoredId = (call: string): string => `${call} unstored`;
@@ -166,6 +170,8 @@ export function createRecords(
 
   /** A call that outlived its lease, for example because its process died, was not answered. Its attempt must be recorded anyway. */
   const endExpired = (nowMs: number): void => {
+    // A lease that ends later is from before the clock moved back. It would hold its rows until the clock is there again.
+    sql.exec("UPDATE lease SET deadline_ms = ?1 WHERE deadline_ms > ?1", nowMs + leaseSeconds * 1000);
     for (const lease of listLeases("deadline_ms <= ?", nowMs)) appendRecord(lease, INTERRUPTED_OUTCOME, nowMs);
   };
 
@@ -255,7 +261,7 @@ export function createRecords(
       const unstoredId = buildUnstoredId(call);
       if (seq === undefined || findSeq(unstoredId) !== undefined) return;
       const body = readBody(seq);
-      const attempt = attemptSchema.safeParse(body.attempt).data;
+      const attempt = recordedAttemptSchema.safeParse(body.attempt).data;
       const outcome = outcomeSchema.safeParse(body.outcome).data;
       if (attempt === undefined || outcome === undefined) return;
       const requestText = `the result ${outcome.kept} of call ${call} could not be stored; its answer was not returned`;
@@ -263,10 +269,13 @@ export function createRecords(
         ...INTERRUPTED_OUTCOME,
         result: "failed",
         code: "source_unavailable",
-        roles: outcome.roles,
+        roles: outcome.roles ?? [],
       };
-      appendNew({ ...attempt, call: unstoredId, asked: requestText }, failed, nowMs, nowMs);
+      const { clientId } = attempt;
+      appendNew({ ...attempt, call: unstoredId, clientId: clientId ?? "", asked: requestText }, failed, nowMs, nowMs);
     },
+    findRunning: (call) =>
+      listLeases("call = ?", call).map(({ attempt }) => attemptSchema.parse(JSON.parse(attempt)))[0],
     countOthers: (call, nowMs) => listLeases("deadline_ms > ?", nowMs).filter((lease) => lease.call !== call).length,
     interruptOthers(call, nowMs) {
       for (const lease of listLeases("call <> ?", call)) appendRecord(lease, INTERRUPTED_OUTCOME, nowMs);

@@ -94,7 +94,7 @@ export function createRefusedRequests({ store, now, waitUntil, onError }: Refuse
       add({ minuteMs: Math.floor(now() / MINUTE_MS) * MINUTE_MS, cause, network, count: 1 });
     },
     flushIfDue() {
-      if (counts.size === 0 || now() - flushedMs < FLUSH_MS) return;
+      if (counts.size === 0 || Math.abs(now() - flushedMs) < FLUSH_MS) return;
       flushedMs = now();
       const written = [...counts.values()];
       counts = new Map();

@@ -12,7 +12,7 @@ const refusedStatement = z.object({ subject: z.string(), statement: z.string() }
 export type RefusedStatement = Readonly<z.output<typeof refusedStatement>>;
 
 const handover = z.object({
-  /** When this process started, in milliseconds since the epoch: locks of earlier calls are no longer held. */
+  /** When the supervisor started the server, in milliseconds since the epoch. Present where one process serves all requests. */
   startedMs: z.number().optional(),
   refused: z.array(refusedStatement).readonly(),
 });

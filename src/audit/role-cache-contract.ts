@@ -2,6 +2,7 @@
 // (members/role-cache.ts), so the ledger does not depend on the members table.
 import type { Identity } from "../lib/identity.ts";
 import type { MemberRecord } from "../policy/model.ts";
+import type { PauseSnapshot } from "./pause-model.ts";
 
 /** A member record as it is propagated to ledgers. */
 export interface PropagatedMember extends MemberRecord {
@@ -27,5 +28,12 @@ export interface RoleCache {
   apply(member: PropagatedMember): boolean;
 }
 
-/** Opens the cache in the SQLite database of a ledger, once per object in memory. `now` returns milliseconds since the epoch. */
-export type OpenRoleCache = (sql: SqlStorage, now: () => number) => RoleCache;
+/**
+ * Opens the cache in the SQLite database of a ledger, once per object in memory. `now` returns milliseconds since the epoch. `applyPauses`
+ * gets the pauses that were read together with a member.
+ */
+export type OpenRoleCache = (
+  sql: SqlStorage,
+  now: () => number,
+  applyPauses: (snapshot: PauseSnapshot) => void,
+) => RoleCache;

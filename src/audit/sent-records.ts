@@ -18,8 +18,12 @@ export interface UnsentRecord extends LedgerRecord {
 
 /** The sent and unsent records of one ledger. The functions do not open a transaction. */
 export interface SentRecords {
-  /** Lists the next batch of records to send, in order. */
-  listUnsent(): readonly UnsentRecord[];
+  /** Lists the next batch of records to send, in order; of at most `maxBytes`, unless a single record is larger. */
+  listUnsent(maxBytes?: number): readonly UnsentRecord[];
+  /** Reads when the oldest record that waits was written, in milliseconds since the epoch; undefined when none waits. */
+  readOldestUnsentMs(): number | undefined;
+  /** Lists a batch of sent records after `afterSeq` that are still here, in order. */
+  listSent(afterSeq: number): readonly UnsentRecord[];
   /** Reads up to which record the chain was sent. */
   readHead(): ChainHead;
   /** Marks records as sent. `held` names those that GATEHOUSE_DB did not take: they stay in the ledger until they are sent again. */
@@ -56,29 +60,41 @@ export function createSentRecords(sql: SqlStorage): SentRecords {
     ...row,
     bytes: byteLength(row.body) + (row.salts?.length ?? 0),
   });
+  const listBatch = (afterSeq: number, untilSeq: number, maxBytes = MAX_BATCH_BYTES): readonly UnsentRecord[] => {
+    const batch: UnsentRecord[] = [];
+    let bytes = 0;
+    const rows = sql.exec<RecordRow>(
+      "SELECT seq, body, salts, hash FROM record WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
+      afterSeq,
+      untilSeq,
+      MAX_BATCH_RECORDS,
+    );
+    for (const row of rows) {
+      const unsent = withBytes(row);
+      bytes += unsent.bytes;
+      if (bytes > maxBytes && batch.length > 0) break;
+      batch.push(unsent);
+    }
+    return batch;
+  };
   return {
+    readOldestUnsentMs() {
+      const [oldest] = sql
+        .exec<{ ended: string }>(
+          "SELECT body ->> '$.ended' AS ended FROM record WHERE seq > ? ORDER BY seq LIMIT 1",
+          readSentSeq(),
+        )
+        .toArray();
+      return oldest === undefined ? undefined : Date.parse(oldest.ended);
+    },
     readHead: () =>
       sql
         .exec<{ seq: number; hash: string }>(
           "SELECT until_seq AS seq, hash FROM sent_batch ORDER BY until_seq DESC LIMIT 1",
         )
         .toArray()[0] ?? GENESIS,
-    listUnsent() {
-      const batch: UnsentRecord[] = [];
-      let bytes = 0;
-      const rows = sql.exec<RecordRow>(
-        "SELECT seq, body, salts, hash FROM record WHERE seq > ? ORDER BY seq LIMIT ?",
-        readSentSeq(),
-        MAX_BATCH_RECORDS,
-      );
-      for (const row of rows) {
-        const unsent = withBytes(row);
-        bytes += unsent.bytes;
-        if (bytes > MAX_BATCH_BYTES && batch.length > 0) break;
-        batch.push(unsent);
-      }
-      return batch;
-    },
+    listUnsent: (maxBytes) => listBatch(readSentSeq(), Number.MAX_SAFE_INTEGER, maxBytes),
+    listSent: (afterSeq) => listBatch(afterSeq, readSentSeq()),
     markSent(batch, held, nowMs) {
       const last = batch.at(-1);
       if (last === undefined) return;

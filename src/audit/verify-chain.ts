@@ -1,7 +1,8 @@
 // Verifies one ledger's chain as GATEHOUSE_DB has it, and names the first bad record. It reads nothing itself: the records come in as
 // pages, so that a command and the Worker can use it over chains of any length.
 import type { RecordTerm, StoredRecord } from "./audit-record-store.ts";
-import { GENESIS, followChain, hasErasedFields } from "./record-chain.ts";
+import { createErasureCheck } from "./erasure.ts";
+import { GENESIS, followChain, listErasedPaths } from "./record-chain.ts";
 import type { ChainHead } from "./record-chain.ts";
 import { formatTerm, listTerms, readEndedMs, readEntry } from "./record-entry.ts";
 import type { AuditEntry } from "./record-entry.ts";
@@ -17,8 +18,10 @@ export type ChainFault =
   | { readonly kind: "unreadable"; readonly seq: number }
   /** The ledger has sent no such record. */
   | { readonly kind: "invented"; readonly seq: number }
-  /** Values were taken out of the record. */
-  | { readonly kind: "erased"; readonly seq: number }
+  /** A value was taken out of the record, and no erasure in the chain after it says so. */
+  | { readonly kind: "erased"; readonly seq: number; readonly path: string }
+  /** The checkpoint says that it was removed. */
+  | { readonly kind: "removed"; readonly seq: number }
   /** It is a record of another user. */
   | { readonly kind: "other_user"; readonly seq: number; readonly user: string | null }
   /** The time by which it is found is not its own, so a search for its time does not find it. */
@@ -61,6 +64,7 @@ export async function verifyChain({ ledger, start, pages, head }: UnverifiedChai
   let last: ChainHead = { seq: start.seq, hash: start.hash };
   let records = 0;
   let before: readonly StoredRecord[] = [];
+  const erasures = createErasureCheck();
   const startFault = "body" in start ? findFaultInBody(ledger, start, []) : null;
   if (startFault !== null) return { ledger, records, fault: startFault };
   for await (const { records: page, missingTerms } of pages) {
@@ -78,13 +82,23 @@ export async function verifyChain({ ledger, start, pages, head }: UnverifiedChai
               ? ({ kind: "other_head", seq: record.seq } as const)
               : null));
       if (fault !== null || typeof next === "string") return { ledger, records, fault };
+      if (!erasures.addRecord(record, listErasedPaths(record)))
+        return { ledger, records, fault: { kind: "unreadable", seq: record.seq } };
       last = next;
       records += 1;
     }
     before = page;
   }
-  const isTailCut = head !== undefined && last.seq < head.seq;
-  return { ledger, records, fault: isTailCut ? { kind: "cut_tail", seq: last.seq + 1, toSeq: head.seq } : null };
+  if (head !== undefined && last.seq < head.seq)
+    return { ledger, records, fault: { kind: "cut_tail", seq: last.seq + 1, toSeq: head.seq } };
+  const uncovered = erasures.findUncovered();
+  return { ledger, records, fault: uncovered === null ? null : { kind: "erased", ...uncovered } };
+}
+
+/** Follows a chain over its next record. Returns null when the record does not fit, or is not one of this ledger and time. */
+export function followRecord(ledger: string, last: ChainHead, record: StoredRecord): ChainHead | null {
+  const next = followChain(last, record);
+  return typeof next === "string" || findFaultInBody(ledger, record, []) !== null ? null : next;
 }
 
 /** A term that a record must have, or with `isForeign` must not have. */
@@ -119,8 +133,6 @@ function findFaultInBody(ledger: string, record: StoredRecord, missing: readonly
   const { seq, endedMs: storedMs } = record;
   const entry = readEntryOrNull(record);
   if (entry === null) return { kind: "unreadable", seq };
-  // No part of Gatehouse erases fields yet, so someone else did.
-  if (hasErasedFields(record)) return { kind: "erased", seq };
   const user = entry.owner ?? entry.subject;
   if (user !== ledger) return { kind: "other_user", seq, user };
   const endedMs = readEndedMs(entry);

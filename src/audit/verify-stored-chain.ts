@@ -22,8 +22,10 @@ type ChainStore = Pick<AuditRecordStore, "find" | "listChain" | "listStoredTerms
 /** What verifying takes besides the chains. */
 interface VerifyOptions {
   readonly heads?: LedgerHeads | undefined;
+  /** The last removed record of each ledger with a checkpoint, whose signature the caller has verified. */
+  readonly checkpoints?: LedgerHeads | undefined;
   /** Called with the number of records of each page. */
-  readonly onPage?: (count: number) => void;
+  readonly onPage?: (count: number) => Promise<void>;
 }
 
 /** Verifies parts of chains as they are stored. The verdicts come in no order. */
@@ -42,27 +44,56 @@ export async function verifyStoredChains(
   return verdicts;
 }
 
-async function verifyStoredChain(
+async function verifyStoredChain(store: ChainStore, span: ChainSpan, options: VerifyOptions): Promise<ChainVerdict> {
+  const checkpoint = options.checkpoints?.get(span.ledger);
+  const verdict = await verifySpan(store, span, checkpoint, options);
+  // The record of the erasure comes later than the part, so everything up to it must fit as well.
+  if (verdict.fault?.kind !== "erased") return verdict;
+  return verifySpan(store, { ...span, endSeq: Infinity }, checkpoint, { heads: options.heads });
+}
+
+async function verifySpan(
   store: ChainStore,
   { ledger, startSeq, endSeq }: ChainSpan,
+  checkpoint: ChainHead | undefined,
   { heads, onPage }: VerifyOptions,
 ): Promise<ChainVerdict> {
   const head = heads?.get(ledger);
-  const start = startSeq === GENESIS.seq ? GENESIS : await store.find(ledger, startSeq);
+  if (checkpoint !== undefined && head !== undefined && contradicts(checkpoint, head))
+    return { ledger, records: 0, fault: { kind: "other_head", seq: checkpoint.seq } };
+  const start = await findStart(store, ledger, startSeq, checkpoint);
   if (start === null) return { ledger, records: 0, fault: { kind: "missing", seq: startSeq, toSeq: startSeq } };
+  const [first] = checkpoint === undefined ? [] : await store.listChain(ledger, 0, 1);
+  if (first !== undefined && checkpoint !== undefined && first.seq <= checkpoint.seq)
+    return { ledger, records: 0, fault: { kind: "removed", seq: first.seq } };
   async function* readPages(): AsyncGenerator<ChainPage> {
-    for (let afterSeq = startSeq; afterSeq < endSeq;) {
+    for (let afterSeq = start?.seq ?? 0; afterSeq < endSeq;) {
       const records = await store.listChain(ledger, afterSeq, Math.min(PAGE_RECORDS, endSeq - afterSeq));
       const last = records.at(-1);
       if (last === undefined) return;
       yield { records, missingTerms: await listMissing(store, records) };
-      onPage?.(Math.min(last.seq, endSeq) - afterSeq);
+      await onPage?.(Math.min(last.seq, endSeq) - afterSeq);
       afterSeq = last.seq;
     }
   }
   // The head is that of the whole chain: a part that ends before it says nothing about it.
   const isWhole = head !== undefined && (endSeq >= head.seq || (await store.listChain(ledger, endSeq, 1)).length === 0);
   return verifyChain({ ledger, start, pages: readPages(), head: isWhole ? head : undefined });
+}
+
+/** Whether a checkpoint removed records that the ledger has not sent, or another last record. */
+export function contradicts(checkpoint: ChainHead, head: ChainHead): boolean {
+  return checkpoint.seq > head.seq || (checkpoint.seq === head.seq && checkpoint.hash !== head.hash);
+}
+
+/** Finds the record before a part: stored, or the last one that was removed. */
+async function findStart(
+  store: ChainStore,
+  ledger: string,
+  startSeq: number,
+  checkpoint: ChainHead = GENESIS,
+): Promise<ChainHead | StoredRecord | null> {
+  return startSeq <= checkpoint.seq ? checkpoint : store.find(ledger, startSeq);
 }
 
 /**

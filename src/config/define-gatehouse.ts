@@ -4,6 +4,8 @@ import * as z from "zod";
 import { isLoopbackHost } from "../lib/loopback.ts";
 import { checkLimits, limitsSchema } from "./limits.ts";
 import type { Limits } from "./limits.ts";
+import { signalsSchema } from "./signal-settings.ts";
+import type { SignalSettings } from "./signal-settings.ts";
 import { checkPolicy } from "../policy/check-policy.ts";
 import type { Mask, Policy, SubjectValue } from "../policy/model.ts";
 import { PolicyFileError, describeIssue, listSchemaProblems } from "../policy/policy-problem.ts";
@@ -25,9 +27,13 @@ const BROWSER_SCHEMES =
 const auditSchema = z.strictObject({
   /** What records hold of the SQL that users write: `shape` has `?` for each literal, `full` has all of it. */
   arguments: z.enum(["shape", "full"]).default("shape"),
+  /** After how many days records are removed from GATEHOUSE_DB. Without it they stay. */
+  retentionDays: z.int().min(1).optional(),
+  /** Whether each record is also a line of the log: `ocsf` has the field names of the Open Cybersecurity Schema Framework. */
+  log: z.enum(["off", "ocsf"]).default("off"),
 });
 
-/** What audit records hold. */
+/** What audit records hold, and whether they are logged. */
 export type AuditSettings = Readonly<z.output<typeof auditSchema>>;
 
 /** The schema of the policy file. `docs/configuration.md` explains every key, and a test compares the two. */
@@ -49,8 +55,10 @@ export const gatehouseSchema = z.strictObject({
     )
     .default(["cursor", "claude"]),
   limits: limitsSchema.prefault({}),
-  /** What audit records hold. */
+  /** What audit records hold, and whether they are logged. */
   audit: auditSchema.prefault({}),
+  /** When the log has a signal. */
+  signals: signalsSchema.prefault({}),
   ...policySchema.shape,
 });
 
@@ -64,6 +72,7 @@ export interface Gatehouse {
   readonly allowedRedirectSchemes: readonly string[];
   readonly limits: Limits;
   readonly audit: AuditSettings;
+  readonly signals: SignalSettings;
   readonly policy: Policy;
 }
 
@@ -71,12 +80,12 @@ export interface Gatehouse {
 export function defineGatehouse(input: GatehouseInput): Gatehouse {
   const parsed = gatehouseSchema.safeParse(input, { error: describeIssue });
   if (!parsed.success) throw new PolicyFileError(listSchemaProblems(parsed.error));
-  const { organisation, allowedOrigins, allowedRedirectSchemes, limits, audit, ...rest } = parsed.data;
+  const { organisation, allowedOrigins, allowedRedirectSchemes, limits, audit, signals, ...rest } = parsed.data;
   const { sources, roles, members, groups, attributes, queries } = rest;
   const { policy, problems } = checkPolicy({ sources, roles, members, groups, attributes, queries });
   const limitProblems = checkLimits(limits);
   if (problems.length + limitProblems.length > 0) throw new PolicyFileError([...problems, ...limitProblems]);
-  return { organisation, allowedOrigins, allowedRedirectSchemes, limits, audit, policy };
+  return { organisation, allowedOrigins, allowedRedirectSchemes, limits, audit, signals, policy };
 }
 
 /**

@@ -54,6 +54,8 @@ export const limitsSchema = z.strictObject({
     .int()
     .min(100_000)
     .default(16 * 1024 * 1024),
+  /** Maximum keys of each dataset that an audit record holds. */
+  recordedKeys: z.int().min(1).max(500).default(100),
   /** How long a call may take before it counts as interrupted. */
   leaseSeconds: z.int().min(5).default(60),
   /** How long a query waits while another query of the same user runs on its source. */

@@ -111,6 +111,7 @@ async function prepareTable(
     untrusted: dataset.untrusted ? [dataset.id] : [],
     incomplete: [],
     inexact: [],
+    keys: [],
     read: table.rows.length,
     more: table.hasMore,
   };

@@ -11,10 +11,11 @@ import type { VisibleTable } from "../read/source.ts";
 import { datasetUri, createNotFoundDenial, rowUri } from "./visible-datasets.ts";
 import type { RowTarget, TableTarget, VisibleDatasets } from "./visible-datasets.ts";
 import { describeTable } from "./describe-table.ts";
+import { listTableKeys, takeKeys } from "../answers/shown-keys.ts";
 import { createRowTooLargeError } from "../answers/shown-rows.ts";
 import type { FetchAnswer } from "../answers/fetch-answer.ts";
 import { AppError } from "../errors.ts";
-import { formatRowKey, parseRowKey } from "./row-key.ts";
+import { formatRowKey, parseRowKey } from "../answers/row-key.ts";
 import { DeniedError } from "../audit/audit.ts";
 import type { Audited } from "../audit/audit.ts";
 import { fence, buildUntrustedNote, listUntrustedColumns } from "../answers/untrusted-text.ts";
@@ -163,6 +164,7 @@ export async function fetchRow(
     datasets: [dataset.id],
     rules: decision.rules,
     columns: columns.map(({ name }) => `${dataset.id}.${name}`),
+    keys: takeKeys(listTableKeys(table), read.columns, [row]),
     masked,
     untrusted: untrustedNames,
     rows: 1,

@@ -25,9 +25,11 @@ import type { FetchAnswer } from "../answers/fetch-answer.ts";
 import { query } from "./query.ts";
 import { createWithAudit } from "../audit/audit.ts";
 import type { Audited, AuditRequest, AuditedCall, AuditDependencies } from "../audit/audit.ts";
+import { limitKeys } from "../audit/record-keys.ts";
 import type { RefusedStatements } from "../audit/refused-statements.ts";
 import { introduce } from "./introduce.ts";
 import type { Introduction } from "./introduce.ts";
+import { describePaused, explainPause, toDenial, withoutPaused } from "./paused-sources.ts";
 import { mayReplayAnswer } from "./replay-answer.ts";
 import type { StoredAnswer } from "./replay-answer.ts";
 import { listResources } from "./list-resources.ts";
@@ -93,12 +95,20 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
     operate: (context: CallContext) => Audited<T> | Promise<Audited<T>>,
   ): Promise<T> =>
     withAudit(caller, { lockedSource: null, ...auditRequest }, async (call) => {
-      const datasets = listVisibleDatasets(policy, sources, withoutSavedOnlyRoles(policy, call.subject));
+      const { pausedSources } = call;
+      const listDatasets = (listed: readonly Source[]): VisibleDatasets =>
+        listVisibleDatasets(policy, listed, withoutSavedOnlyRoles(policy, call.subject));
+      const datasets = listDatasets(withoutPaused(sources, pausedSources));
+      const all = pausedSources.size === 0 ? datasets : listDatasets(sources);
+      const notice = describePaused(all, pausedSources);
+      if (notice !== undefined) caller.onNotice?.(notice);
       const workspace = openWorkspaceAccess(dependencies, workspaceReading, call);
       try {
-        return await operate({ call, datasets, workspace });
+        const audited = await operate({ call, datasets, workspace });
+        return { ...audited, keys: limitKeys(audited.keys ?? {}, limits.recordedKeys) };
       } catch (error) {
-        throw addRoleHint(error, () => buildRoleHint(policy, call.subject, organisation));
+        const explained = explainPause(error, all, pausedSources, auditRequest.resource);
+        throw addRoleHint(explained, () => buildRoleHint(policy, call.subject, organisation));
       }
     });
   const isSource = (name: string): boolean =>
@@ -164,10 +174,12 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
         statement,
         mayStoreResult: true,
       };
-      return runCall(caller, auditRequest, ({ workspace, call: { bookmark, subject } }) => {
+      return runCall(caller, auditRequest, ({ workspace, call: { bookmark, subject, pausedSources } }) => {
         // `not_found` goes first: a refusal of the statement would reveal that the saved query exists.
         const savedQuery = findSavedQuery(policy, subject, target.saved);
         if (refusal !== undefined) throw refusal;
+        const paused = pausedSources.get(savedQuery.source);
+        if (paused !== undefined) throw toDenial(paused, savedQuery.source);
         const datasets = listVisibleDatasets(policy, sources, withSavedQueryRoles(policy, subject, savedQuery));
         const request = {
           source: savedQuery.source,

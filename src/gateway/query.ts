@@ -13,6 +13,8 @@ import { WORKSPACE } from "../results/workspace-source.ts";
 import { buildQueryAnswer } from "./query-answer.ts";
 import { labelRead, labelTableColumns } from "../answers/column-labels.ts";
 import type { ColumnLabels, ReadLabels } from "../answers/column-labels.ts";
+import { findKeyColumns, listTableKeys, takeKeys } from "../answers/shown-keys.ts";
+import type { KeyColumns } from "../answers/shown-keys.ts";
 import { showRows } from "../answers/shown-rows.ts";
 import type { QueryAnswer } from "./query-answer.ts";
 import { addOtherSourceHint, explainMissingResult } from "./missing-names.ts";
@@ -52,7 +54,8 @@ interface QuerySource {
   readonly source: TableSource;
   readonly tables: readonly VisibleTable[];
   readonly labelColumns: (table: VisibleTable) => ReadonlyMap<string, ColumnLabels>;
-  readonly buildProvenance: (usedTables: readonly VisibleTable[], labels: ReadLabels) => Provenance;
+  readonly listKeys: (table: VisibleTable) => readonly KeyColumns[];
+  readonly buildProvenance: (usedTables: readonly VisibleTable[], labels: ReadLabels) => Omit<Provenance, "keys">;
 }
 
 /** Runs one governed SELECT. Errors: `not_found` for the source, `limit_reached`, and those of `TableSource.read`. */
@@ -68,7 +71,9 @@ export async function query(
   const usedTables = querySource.tables.filter((table) => read.shape.reads.has(table.dataset.table));
   const labelsByTable = new Map(usedTables.map((table) => [table.dataset.table, querySource.labelColumns(table)]));
   const labels = labelRead(read, labelsByTable);
-  const provenance = querySource.buildProvenance(usedTables, labels);
+  const keysByTable = new Map(usedTables.map((table) => [table.dataset.table, querySource.listKeys(table)]));
+  const keys = findKeyColumns(read, labels.columns, keysByTable);
+  const provenance = { ...querySource.buildProvenance(usedTables, labels), keys };
   return prepareAnswer(workspace, request, read, labels, provenance);
 }
 
@@ -125,6 +130,7 @@ function prepareAnswer(
   return {
     answer,
     ...buildAuditFields(provenance),
+    keys: takeKeys(provenance.keys, read.columns, read.rows.slice(0, rows.length)),
     result,
     keep,
     rows: rows.length,
@@ -152,6 +158,7 @@ async function openResults(workspace: WorkspaceAccess, { names }: Statement): Pr
           .filter(({ id }) => id === dataset.table)
           .flatMap((result) => result.columns.map((column) => [column.name, getColumnLabels(result, column)])),
       ),
+    listKeys: ({ dataset }) => originById.get(dataset.table)?.keys ?? [],
     buildProvenance: (usedTables, labels) =>
       uniteProvenance(
         usedTables.flatMap(({ dataset }) => originById.get(dataset.table) ?? []),
@@ -172,6 +179,7 @@ export function openTables(
     return {
       ...visible,
       labelColumns: labelTableColumns,
+      listKeys: listTableKeys,
       buildProvenance: (usedTables, labels) => buildProvenance(usedTables, labels, readBy),
     };
   if (datasets.sources.some((candidate) => candidate.source.declaration.name === name))

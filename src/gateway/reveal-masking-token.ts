@@ -4,10 +4,11 @@ import { AppError } from "../errors.ts";
 import type { Disclosure } from "../policy/model.ts";
 import { listGrantingRules } from "../policy/guard-view.ts";
 import { toJsonCell } from "../sql/result-encoding.ts";
-import type { VisibleTable } from "../read/source.ts";
+import type { GovernedRow, VisibleTable } from "../read/source.ts";
 import { datasetUri } from "./visible-datasets.ts";
 import type { VisibleDatasets, VisibleTables } from "./visible-datasets.ts";
 import type { FetchAnswer } from "../answers/fetch-answer.ts";
+import { listTableKeys, takeKeys } from "../answers/shown-keys.ts";
 import type { Audited } from "../audit/audit.ts";
 import { UNTRUSTED_NOTE, fence } from "../answers/untrusted-text.ts";
 
@@ -26,8 +27,8 @@ export async function revealMaskingToken(
   for (const visible of sources.filter((candidate): candidate is VisibleTables => candidate.kind === "d1")) {
     for (const revealable of visible.tables.flatMap(listRevealableColumns)) {
       const { table, column, domain } = revealable;
-      const [cell = null] = (await visible.source.reveal(table, column, domain, maskingToken)) ?? [];
-      if (cell !== null) return buildRevealAnswer(revealable, maskingToken, String(toJsonCell(cell)));
+      const row = await visible.source.reveal(table, column, domain, maskingToken);
+      if (row !== undefined && (row[0] ?? null) !== null) return buildRevealAnswer(revealable, maskingToken, row);
     }
   }
   const message =
@@ -54,9 +55,10 @@ function listRevealableColumns({ dataset, decision }: VisibleTable): readonly Re
 function buildRevealAnswer(
   { table, column }: RevealableColumn,
   maskingToken: string,
-  text: string,
+  row: GovernedRow,
 ): Audited<FetchAnswer> {
   const { dataset, decision } = table;
+  const text = String(toJsonCell(row[0] ?? null));
   const name = `${dataset.id}.${column.name}`;
   const answer = {
     id: maskingToken,
@@ -70,5 +72,17 @@ function buildRevealAnswer(
       rules: listGrantingRules(decision),
     },
   };
-  return { answer, datasets: [dataset.id], rules: decision.rules, untrusted: column.untrusted ? [name] : [], rows: 1 };
+  // Other rows may have the value too, unless it is their key.
+  const keys = listTableKeys(table).map((key) =>
+    key.columns.every((keyColumn) => keyColumn === column.name) ? key : { ...key, columns: [], complete: false },
+  );
+  return {
+    answer,
+    datasets: [dataset.id],
+    rules: decision.rules,
+    columns: [name],
+    keys: takeKeys(keys, [column.name], [row]),
+    untrusted: column.untrusted ? [name] : [],
+    rows: 1,
+  };
 }

@@ -73,8 +73,10 @@ export function createDueQueue(storage: DurableObjectStorage, { now, onError }: 
         return;
       }
       const waiting = read(task);
-      // A failed task waits for its turn, whatever comes: otherwise new work would retry it at once.
-      if (waiting !== undefined && (waiting.dueMs <= dueMs || waiting.tries > 0)) {
+      // A failed task waits for its turn, whatever comes: otherwise new work would retry it at once. No turn is further away than the
+      // longest backoff, unless the clock has moved back.
+      const isBackingOff = waiting !== undefined && waiting.tries > 0 && waiting.dueMs <= now() + MAX_RETRY_MS;
+      if (waiting !== undefined && (waiting.dueMs <= dueMs || isBackingOff)) {
         // The platform gives an alarm up after several failures, for example while another version runs.
         if (waiting.dueMs <= now()) setAlarm();
         return;

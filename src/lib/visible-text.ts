@@ -22,6 +22,11 @@ export function escapeInvisible(text: string): string {
   return text.replaceAll(ALL_INVISIBLE, codePointOf);
 }
 
+/** Escapes the characters of a JSON text outside ASCII as `\\u` sequences. */
+export function escapeJson(json: string): string {
+  return json.replaceAll(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
 /** Finds the code point of the first invisible character, such as `U+202E`; undefined when all of the text is visible. */
 export function firstInvisible(text: string): string | undefined {
   const character = INVISIBLE.exec(text)?.[0];

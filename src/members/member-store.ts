@@ -5,11 +5,18 @@ import type { MemberRecord } from "../policy/model.ts";
 import { MEMBER_COLUMNS, readMemberRow } from "./member-row.ts";
 import type { ListedMember } from "./member-row.ts";
 import type { SqlStatement } from "./member-statements.ts";
+import { PAUSES_VERSION, parsePauseSnapshot, selectPauses } from "./pause-statements.ts";
+import type { PauseSnapshot } from "../audit/pause-model.ts";
 
 /** A member with its version, which increases with every change. */
 export interface MemberVersion extends MemberRecord {
   /** 0 for an email that is not in the table. */
   readonly version: number;
+}
+
+/** A member with the pauses that concern their ledger, read in one transaction. */
+export interface DirectoryEntry extends MemberVersion {
+  readonly pauses: PauseSnapshot;
 }
 
 /** A user who has signed in, so that their ledger may hold a copy of their member. */
@@ -30,9 +37,11 @@ export interface PendingMember extends MemberVersion {
 
 /** Reads and changes members. */
 export interface MemberStore {
-  /** Registers the subject and returns the current member of their email, in one transaction. */
-  registerSubject(subject: RegisteredSubject): Promise<MemberVersion>;
-  /** Registers the subject of a sign-in, unless it is registered: its ledger then keeps the row current. */
+  /** Registers the subject and returns the current member of their email and the pauses of their ledger, in one transaction. */
+  registerSubject(subject: RegisteredSubject): Promise<DirectoryEntry>;
+  /** Reads what `registerSubject` returns. */
+  readForLedger(email: string, ownerId: string): Promise<DirectoryEntry>;
+  /** Registers the subject of a sign-in, unless it is registered with this address: its ledger then keeps the row current. */
   registerSignIn(subject: RegisteredSubject): Promise<void>;
   /** Reads the current member of an email. Version 0 when there is none. */
   read(email: string): Promise<MemberVersion>;
@@ -61,29 +70,44 @@ const SELECT_MEMBER = `SELECT ${MEMBER_COLUMNS} FROM member`;
 
 /** Creates the store over GATEHOUSE_DB. */
 export function openMemberStore(database: D1Database): MemberStore {
+  const prepare = ({ sql, values }: SqlStatement): D1PreparedStatement => database.prepare(sql).bind(...values);
+  const selectMember = (email: string): D1PreparedStatement =>
+    prepare({ sql: `${SELECT_MEMBER} WHERE email = ?`, values: [email] });
   return {
     async registerSubject({ subjectId, email, groups, seenMs }) {
+      // A new ledger has nothing cached, so it reads the pauses before its first call.
       // One transaction: a later change finds the subject to propagate to, and an earlier change is in the returned member.
-      const [, memberRows] = await database.batch([
+      const [, memberRows, pauseRows] = await database.batch([
         database
           .prepare(
-            `INSERT INTO subject (subject_id, email, groups, seen_ms) VALUES (?, ?, ?, ?)
+            `INSERT INTO subject (subject_id, email, groups, seen_ms, pause_version) VALUES (?, ?, ?, ?, ${PAUSES_VERSION})
               ON CONFLICT (subject_id) DO UPDATE SET email = excluded.email, groups = excluded.groups, seen_ms = excluded.seen_ms`,
           )
           .bind(subjectId, email, JSON.stringify(groups), seenMs),
-        database.prepare(`${SELECT_MEMBER} WHERE email = ?`).bind(email),
+        selectMember(email),
+        prepare(selectPauses(email, subjectId)),
       ]);
-      return toMemberVersion(memberRows?.results[0]);
+      return toEntry(memberRows, pauseRows);
+    },
+    async readForLedger(email, ownerId) {
+      const [memberRows, pauseRows] = await database.batch([
+        selectMember(email),
+        prepare(selectPauses(email, ownerId)),
+      ]);
+      return toEntry(memberRows, pauseRows);
     },
     async registerSignIn({ subjectId, email, groups, seenMs }) {
       await database
-        .prepare("INSERT INTO subject (subject_id, email, groups, seen_ms) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING")
+        .prepare(
+          `INSERT INTO subject (subject_id, email, groups, seen_ms, pause_version) VALUES (?, ?, ?, ?, ${PAUSES_VERSION})
+            ON CONFLICT (subject_id) DO UPDATE SET email = excluded.email, groups = excluded.groups, seen_ms = excluded.seen_ms
+              WHERE email <> excluded.email`,
+        )
         .bind(subjectId, email, JSON.stringify(groups), seenMs)
         .run();
     },
     async read(email) {
-      const row = await database.prepare(`${SELECT_MEMBER} WHERE email = ?`).bind(email).first();
-      return toMemberVersion(row);
+      return toMemberVersion(await selectMember(email).first());
     },
     async list() {
       const { results } = await database
@@ -92,14 +116,11 @@ export function openMemberStore(database: D1Database): MemberStore {
       return results.map(readMemberRow);
     },
     async find(email) {
-      const row = await database.prepare(`${SELECT_MEMBER} WHERE email = ?`).bind(email).first();
+      const row = await selectMember(email).first();
       return row === null ? undefined : readMemberRow(row);
     },
-    async applyChange({ sql, values }) {
-      await database
-        .prepare(sql)
-        .bind(...values)
-        .run();
+    async applyChange(change) {
+      await prepare(change).run();
     },
     async listPending(limit) {
       const { results } = await database
@@ -125,7 +146,7 @@ export function openMemberStore(database: D1Database): MemberStore {
     },
     async listAddresses() {
       const { results } = await database
-        .prepare("SELECT subject_id, email FROM subject")
+        .prepare("SELECT subject_id, email FROM subject WHERE email <> ''")
         .all<{ subject_id: string; email: string }>();
       return new Map(results.map((row) => [row.subject_id, row.email]));
     },
@@ -145,6 +166,10 @@ export const ROLE_HOLDER_SQL =
 /** Parses the groups of a subject. */
 export function parseGroups(text: string): readonly string[] {
   return z.array(z.string()).parse(JSON.parse(text));
+}
+
+function toEntry(memberRows: D1Result | undefined, pauseRows: D1Result | undefined): DirectoryEntry {
+  return { ...toMemberVersion(memberRows?.results[0]), pauses: parsePauseSnapshot(pauseRows?.results[0]) };
 }
 
 function toMemberVersion(row: unknown): MemberVersion {

@@ -5,15 +5,17 @@ import * as z from "zod";
 import { parseEmailAddress } from "../lib/email-address.ts";
 import type { Identity } from "../lib/identity.ts";
 import type { Attributes, MemberRecord } from "../policy/model.ts";
-import type { RegisteredSubject, MemberVersion } from "./member-store.ts";
+import type { DirectoryEntry, RegisteredSubject } from "./member-store.ts";
 import type { RoleCache, PropagatedMember } from "../audit/role-cache-contract.ts";
+import type { PauseSnapshot } from "../audit/pause-model.ts";
+import { getOwnerId } from "../lib/identity.ts";
 
 /** The members table as a ledger uses it. */
 export interface MemberDirectory {
   /** Registers the subject and returns the current member of their email. */
-  registerSubject(subject: RegisteredSubject): Promise<MemberVersion>;
-  /** Reads the current member of an email. */
-  read(email: string): Promise<MemberVersion>;
+  registerSubject(subject: RegisteredSubject): Promise<DirectoryEntry>;
+  /** Reads the current member of an email, for the ledger of `ownerId`. */
+  readForLedger(email: string, ownerId: string): Promise<DirectoryEntry>;
 }
 
 /** The age at which the copy is compared with the table, so that a change that was not propagated still acts soon. */
@@ -51,6 +53,8 @@ interface MemberRoleCacheOptions {
   readonly directory: MemberDirectory;
   /** Returns milliseconds since the epoch. */
   readonly now: () => number;
+  /** Gets the pauses of each read, in the same turn in which the member is stored. */
+  readonly applyPauses: (snapshot: PauseSnapshot) => void;
 }
 
 /** Caches the member of a ledger's owner in the ledger's own database. */
@@ -83,7 +87,8 @@ export class MemberRoleCache implements RoleCache {
   isStale(caller: "person" | "token" = "person"): boolean {
     const comparedMs = this.#load()?.comparedMs ?? 0;
     const latestMs = caller === "token" ? Math.max(comparedMs, this.#comparedForPatMs) : comparedMs;
-    return this.#options.now() - latestMs >= STALE_AFTER_MS;
+    // A comparison in the future is from before the clock moved back.
+    return Math.abs(this.#options.now() - latestMs) >= STALE_AFTER_MS;
   }
 
   /** Stores the newest member that is known after a read. Returns whether roles, attributes or groups have changed. */
@@ -105,6 +110,7 @@ export class MemberRoleCache implements RoleCache {
         ? this.#buildUserSeenState(identity, email, nowMs)
         : this.#buildPatSeenState(email, nowMs);
     this.#store({ email, version, roles, attributes, ...seenState });
+    this.#options.applyPauses(tableMember.pauses);
     return (
       previous !== null && (!isSameMember(previous, { roles, attributes }) || previous.groups !== seenState.groups)
     );
@@ -140,18 +146,21 @@ export class MemberRoleCache implements RoleCache {
     this.#cached = next;
   }
 
-  async #readTable({ subjectId, groups, token }: Identity, email: string, nowMs: number): Promise<MemberVersion> {
+  async #readTable(identity: Identity, email: string, nowMs: number): Promise<DirectoryEntry> {
+    const { subjectId, groups, token } = identity;
     const { directory } = this.#options;
+    const read = async (): Promise<DirectoryEntry> =>
+      this.#trackRead(directory.readForLedger(email, getOwnerId(identity)));
     const previous = this.#load();
     // Personal access tokens depend on when their owner was last seen, and with which groups, so a token must not update either.
-    if (token !== undefined) return this.#trackRead(directory.read(email));
+    if (token !== undefined) return read();
     const isRecorded = previous?.email === email && previous.groups === JSON.stringify(groups);
-    if (isRecorded && nowMs - previous.seenMs < SEEN_REFRESH_MS) return this.#trackRead(directory.read(email));
+    if (isRecorded && nowMs - previous.seenMs < SEEN_REFRESH_MS) return read();
     return this.#trackRead(directory.registerSubject({ subjectId, email, groups, seenMs: nowMs }));
   }
 
   /** Counts a read of the table while it is pending. */
-  async #trackRead(read: Promise<MemberVersion>): Promise<MemberVersion> {
+  async #trackRead(read: Promise<DirectoryEntry>): Promise<DirectoryEntry> {
     this.#pendingReads += 1;
     try {
       return await read;

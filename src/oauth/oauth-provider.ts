@@ -1,5 +1,6 @@
 // The OAuth 2.1 provider of this deployment, over the grant store. It serves discovery, registration, the token endpoint and
 // revocation, and verifies every access token before /mcp; authorize.tsx serves the pages.
+import { formatPatClientId } from "../lib/pat-client.ts";
 import { AuthorizationError, ExternalTokenError, OAuthProvider } from "@cloudflare/workers-oauth-provider";
 import * as z from "zod";
 import { sha256Hex } from "../lib/crypto.ts";
@@ -192,7 +193,7 @@ async function parseVerifiedToken(context: object): Promise<VerifiedAccessToken 
   // The provider sets neither client nor scopes for an external token: a personal access token is its own client and can read.
   if (identity.token !== undefined) {
     const { id } = identity.token;
-    return { identity, grantId: id, clientId: `access-token ${id}`, scopes: [READ_SCOPE] };
+    return { identity, grantId: id, clientId: formatPatClientId(id), scopes: [READ_SCOPE] };
   }
   const { clientId, scope, token } = authSchema.parse(Reflect.get(context, "auth"));
   const grantId = token.split(":")[1] ?? "";

@@ -112,6 +112,7 @@ function toHttpStatus(code: ErrorCode): number {
     case "not_signed_in":
       return 401;
     case "not_allowed":
+    case "paused":
       return 403;
     case "not_found":
       return 404;

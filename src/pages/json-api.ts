@@ -1,7 +1,8 @@
-// The JSON API for a signed-in user: connections, personal access tokens and, for administering roles, members. Every change is
-// recorded. There is no CORS: only pages of this server may use the API.
+// The JSON API for a signed-in user: connections, personal access tokens, audit records and, for administering roles, members. Every
+// change is recorded. There is no CORS: only pages of this server may use the API.
 import { Hono } from "hono";
 import * as z from "zod";
+import type { AuditReading } from "../audit-reading/audit-reading.ts";
 import type { MemberAdministration } from "../members/member-administration.ts";
 import type { PatOperations } from "../personal-access-tokens/pat-operations.ts";
 import type { RoleChanges } from "../members/role-changes.ts";
@@ -11,6 +12,7 @@ import { AppError } from "../errors.ts";
 import { settleAll } from "../lib/settle-all.ts";
 import { describeInvisible, displayName, firstInvisible } from "../lib/visible-text.ts";
 import { requireEmailAddress } from "../policy/member-input.ts";
+import { addAuditRoutes } from "./audit-api.ts";
 import { requireBrowserSession, errorResponse, preventCaching, parseInput, readBody } from "./api-guards.ts";
 import type { ApiGuardOptions, ErrorReporter, ApiVariables } from "./api-guards.ts";
 
@@ -22,12 +24,16 @@ export interface ApiOptions extends ApiGuardOptions {
   readonly connections: Connections;
   /** Answers what the command line has asked in GATEHOUSE_DB about ledgers. */
   readonly answerHeadRequests: () => Promise<void>;
+  /** Moves the commands that have read the audit log into their ledger. */
+  readonly recordOperatorReads: () => Promise<void>;
+  readonly auditReading: AuditReading;
   readonly reporter: ErrorReporter;
 }
 
 const API_PATH = "/api";
 
-interface ApiEnv extends AuthorizeEnv {
+/** The context of the routes behind the guards. */
+export interface ApiEnv extends AuthorizeEnv {
   readonly Variables: ApiVariables;
 }
 
@@ -51,14 +57,14 @@ const attributesSchema = z.record(nameSchema, z.union([scalarSchema, z.array(sca
 
 /** Creates the routes of the API. */
 export function createApiRoutes(options: ApiOptions): Hono<ApiEnv> {
-  const { pats, connections, roleChanges, answerHeadRequests, reporter } = options;
+  const { pats, connections, roleChanges, answerHeadRequests, recordOperatorReads, auditReading, reporter } = options;
   const app = new Hono<ApiEnv>().basePath(API_PATH);
   app.use("*", preventCaching);
   app.onError((error) => errorResponse(error, reporter));
   // Propagates pending changes and answers the command line at once. It comes before the guard, because calling it
   // gives no access to anything.
   app.post("/upkeep", async (context) => {
-    const tasks = [async () => roleChanges.propagate(), answerHeadRequests];
+    const tasks = [async () => roleChanges.propagate(), answerHeadRequests, recordOperatorReads];
     await settleAll(tasks, async (task) => task());
     return context.body(null, 204);
   });
@@ -94,6 +100,7 @@ export function createApiRoutes(options: ApiOptions): Hono<ApiEnv> {
     return context.body(null, 204);
   });
   addMemberRoutes(app, options);
+  addAuditRoutes(app, auditReading);
   app.all("*", () => {
     throw new AppError("not_found", "The API has no such path.");
   });

@@ -9,6 +9,8 @@ import { htmlPage } from "../ui/layout.tsx";
 import { createFaviconRoutes } from "./favicon.tsx";
 import { createApiRoutes } from "./json-api.ts";
 import type { ApiOptions } from "./json-api.ts";
+import { createOwnRecordsRoutes } from "./own-records-page.tsx";
+import type { OwnRecordsOptions } from "./own-records-page.tsx";
 import { createStartPageRoutes } from "./start-page.tsx";
 import type { StartPageOptions } from "./start-page.tsx";
 import { createSetupRoutes } from "./setup-page.tsx";
@@ -16,7 +18,7 @@ import type { SetupPageOptions } from "./setup-page.tsx";
 
 /** The options of all pages and of the JSON API. */
 export interface PagesOptions
-  extends AuthorizeOptions, BrowserSignInOptions, StartPageOptions, ApiOptions, SetupPageOptions {}
+  extends AuthorizeOptions, BrowserSignInOptions, StartPageOptions, ApiOptions, SetupPageOptions, OwnRecordsOptions {}
 
 /** Creates the routes of all pages. The order matters: the authorization flow shares the callback path with the page sign-in. */
 export function createPages(options: PagesOptions): Hono<AuthorizeEnv> {
@@ -26,6 +28,7 @@ export function createPages(options: PagesOptions): Hono<AuthorizeEnv> {
     .route("/", createBrowserSignInRoutes(options))
     .route("/", createAuthorizeRoutes(options))
     .route("/", createStartPageRoutes(options))
+    .route("/", createOwnRecordsRoutes(options))
     .route("/", createFaviconRoutes())
     .notFound(missingPage);
 }

@@ -6,6 +6,9 @@ import { Contact, Timestamp, Notice } from "../ui/components.tsx";
 import type { Connection } from "../oauth/connections.ts";
 import { CONNECTION_FIELD, END_CONNECTION_PATH } from "./end-connection.tsx";
 
+/** Where users see what was asked in their name. */
+export const OWN_RECORDS_PATH = "/records";
+
 interface UserPanelProps {
   /** Undefined when it is not available now; `problem` then says why. */
   readonly introduction: Introduction | undefined;
@@ -89,6 +92,9 @@ export function ConnectionList({ connections, csrfToken }: ConnectionListProps) 
           ))}
         </ul>
       )}
+      <p>
+        <a href={OWN_RECORDS_PATH}>What was asked in your name</a>
+      </p>
     </section>
   );
 }

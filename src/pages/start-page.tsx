@@ -121,7 +121,8 @@ function ServerAddress({ resource }: { readonly resource: string }) {
   );
 }
 
-function SignedInUser({ session }: { readonly session: BrowserSession }) {
+/** Renders who is signed in, and the button to sign out. */
+export function SignedInUser({ session }: { readonly session: BrowserSession }) {
   return (
     <form class="who" method="post" action={SIGN_OUT_PATH}>
       <CsrfField token={session.csrfToken} />

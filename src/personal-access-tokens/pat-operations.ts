@@ -7,7 +7,7 @@ import type { Identity } from "../lib/identity.ts";
 import { escapeInvisible } from "../lib/visible-text.ts";
 import { describePatCap } from "./pat-statements.ts";
 import type { PatStore, ListedPat } from "./pat-store.ts";
-import { withBrowserAudit } from "../audit/browser-operation.ts";
+import { LIST_PATS_ACTION, withBrowserAudit } from "../audit/browser-operation.ts";
 import { DeniedError } from "../audit/audit.ts";
 import type { AuditedCall, WithAudit } from "../audit/audit.ts";
 import type { RoleChanges } from "../members/role-changes.ts";
@@ -99,7 +99,7 @@ export function createPatOperations({
       withBrowserAudit(
         withAudit,
         user,
-        "list access tokens",
+        LIST_PATS_ACTION,
         "",
         async ({ subject }) => (await pats.list(subject.subjectId)).map(withVisibleName),
         "listing",

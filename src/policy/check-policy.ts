@@ -75,7 +75,7 @@ export function checkPolicy(input: ParsedPolicy): CheckedPolicy {
     buildSavedQueries(name, query, sources, problems),
   );
   const roles = Object.entries(input.roles).map(
-    ([name, { description, queries: queryNames, savedOnly, administers }]) => {
+    ([name, { description, queries: queryNames, savedOnly, administers, audits }]) => {
       for (const [index, query] of queryNames.entries()) {
         if (!Object.hasOwn(input.queries, query))
           problems.push({
@@ -83,7 +83,7 @@ export function checkPolicy(input: ParsedPolicy): CheckedPolicy {
             message: `there is no saved query ${query}. ${formatChoices(query, Object.keys(input.queries))}`,
           });
       }
-      return { name, description, queries: queryNames, savedOnly, administers };
+      return { name, description, queries: queryNames, savedOnly, administers, audits };
     },
   );
   return { policy: { sources, datasets, roles, rules, members, groups, attributes, queries }, problems };
@@ -102,7 +102,7 @@ function buildDatasets(source: string, input: ParsedPolicy, problems: PolicyProb
   ]);
   refuseDuplicates(foldedTables, "has two tables whose names differ only by case", problems);
   return Object.entries(parsed.tables).map(
-    ([table, { description = "", view, key, hidden, columns }]): TableDataset => {
+    ([table, { description = "", view, key, recordKeys, hidden, columns }]): TableDataset => {
       const columnNames = Object.keys(columns);
       const tablePath: ProblemPath = ["sources", source, "tables", table];
       const foldedColumns = columnNames.map((name): [string, ProblemPath] => [
@@ -112,6 +112,11 @@ function buildDatasets(source: string, input: ParsedPolicy, problems: PolicyProb
       refuseDuplicates(foldedColumns, "has two columns whose names differ only by case", problems);
       const keyColumns = key === undefined ? [] : [key].flat();
       refuseUnknownKey([...tablePath, "key"], keyColumns, columnNames, problems);
+      if (recordKeys && keyColumns.length === 0)
+        problems.push({
+          path: [...tablePath, "recordKeys"],
+          message: "the table has no `key`, so there is none to record.",
+        });
       const tableColumns = Object.entries(columns).map(
         ([name, { references = null, description: text = "", guess: _guess, ...column }]) => {
           if (references !== null && !isColumn(parsed.tables, references))
@@ -124,7 +129,7 @@ function buildDatasets(source: string, input: ParsedPolicy, problems: PolicyProb
       );
       const id = `${source}.${table}`;
       const shared = { kind: "table", id, source, table, description, hidden } as const;
-      return { ...shared, isView: view, key: keyColumns, columns: tableColumns };
+      return { ...shared, isView: view, key: keyColumns, recordKeys, columns: tableColumns };
     },
   );
 }

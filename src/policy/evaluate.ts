@@ -59,6 +59,17 @@ export function mayAdminister({ roles }: Policy, subject: Subject): boolean {
   );
 }
 
+/** What a subject may read of the audit log. */
+export type AuditAccess = "none" | "without arguments" | "with arguments";
+
+/** Decides what the subject may read of the audit log. A personal access token may read nothing of it. */
+export function decideAuditAccess({ roles }: Policy, subject: Subject): AuditAccess {
+  if (subject.token !== undefined) return "none";
+  const held = roles.filter(({ name }) => subject.roles.includes(name)).map(({ audits }) => audits);
+  if (held.includes("with arguments")) return "with arguments";
+  return held.includes(true) ? "without arguments" : "none";
+}
+
 /**
  * Decides one action of one subject on one dataset.
  *

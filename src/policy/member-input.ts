@@ -20,6 +20,11 @@ export function listAdministeringRoles({ roles }: Policy): readonly string[] {
   return roles.filter(({ administers }) => administers).map(({ name }) => name);
 }
 
+/** Lists the names of the roles that may read the audit log. */
+export function listAuditingRoles({ roles }: Policy): readonly string[] {
+  return roles.filter(({ audits }) => audits !== false).map(({ name }) => name);
+}
+
 /** Lists the identity provider's groups that give a role from `listAdministeringRoles`. */
 export function listAdministeringGroups(policy: Policy): readonly string[] {
   const administeringRoles = listAdministeringRoles(policy);

@@ -56,6 +56,8 @@ export interface TableDataset {
   readonly isView: boolean;
   /** The columns that together identify a row, in the order of an id; empty when rows cannot be fetched one by one. */
   readonly key: readonly string[];
+  /** Whether audit records name the rows that answers show, by their keys. */
+  readonly recordKeys: boolean;
   /** Whether no user sees it, whatever the rules say. Introspected tables stay hidden until an operator opens them. */
   readonly hidden: boolean;
   readonly columns: readonly Column[];
@@ -172,6 +174,8 @@ interface Role {
   readonly savedOnly: boolean;
   /** Whether users with the role may add and remove members. */
   readonly administers: boolean;
+  /** Whether users with the role may read the audit log, and whether also what other users have asked. */
+  readonly audits: boolean | "with arguments";
 }
 
 /** SQL that an operator wrote and users run by name. */

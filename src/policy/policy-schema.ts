@@ -151,6 +151,8 @@ const table = z.strictObject({
   key: z
     .union([z.string(), z.array(z.string()).min(1)], "must be the name of a column, or a list of such names")
     .optional(),
+  /** Whether audit records hold the keys of the rows that were returned. */
+  recordKeys: z.boolean().default(false),
   hidden,
   columns: z.record(objectName, column),
 });
@@ -230,6 +232,8 @@ const roleSchema = z.strictObject({
   savedOnly: z.boolean().default(false),
   /** Whether users with the role may add and remove members. */
   administers: z.boolean().default(false),
+  /** Whether users with the role may read the audit log, and whether also what other users have asked. */
+  audits: z.union([z.boolean(), z.literal("with arguments")], 'must be true, false or "with arguments"').default(false),
   rules: z.array(
     z.discriminatedUnion(
       "effect",

@@ -15,6 +15,7 @@ import { listMaskingTokenDomains } from "../masking-tokens/masking-token-columns
 import { listGrantingRules, isRowRestricted } from "../policy/guard-view.ts";
 import type { VisibleTable } from "../read/source.ts";
 import type { ReadLabels } from "../answers/column-labels.ts";
+import type { KeyColumns } from "../answers/shown-keys.ts";
 
 const names = z.array(z.string());
 
@@ -44,6 +45,7 @@ const provenanceSchema = z.object({
   incomplete: names,
   // Results of an earlier version lack it.
   inexact: names.default([]),
+  keys: z.array(z.strictObject({ dataset: z.string(), columns: names, complete: z.boolean() })).default([]),
 });
 
 const originSchema = provenanceSchema.extend({
@@ -102,6 +104,8 @@ export interface Provenance {
   readonly incomplete: readonly string[];
   /** How exact the masked columns are that were compared, sorted or computed with, one sentence for each. */
   readonly inexact: readonly string[];
+  /** Which columns of the rows show the keys of datasets whose keys are recorded. */
+  readonly keys: readonly KeyColumns[];
 }
 
 /** The provenance of a stored result, with the source and SQL that produced it. */
@@ -115,7 +119,11 @@ export interface Origin extends Provenance {
 }
 
 /** Builds the provenance of a statement that reads tables under today's decisions. `labels` are those of the statement. */
-export function buildProvenance(tables: readonly VisibleTable[], labels: ReadLabels, readBy: ReadBy): Provenance {
+export function buildProvenance(
+  tables: readonly VisibleTable[],
+  labels: ReadLabels,
+  readBy: ReadBy,
+): Omit<Provenance, "keys"> {
   return {
     lineage: [
       { by: readBy, reads: tables.map(({ dataset, decision }) => ({ dataset: dataset.id, grants: decision.grants })) },
@@ -133,7 +141,7 @@ export function buildProvenance(tables: readonly VisibleTable[], labels: ReadLab
 }
 
 /** Merges the provenance of all results that a statement reads. `labels` are those of the statement. */
-export function uniteProvenance(provenances: readonly Provenance[], labels: ReadLabels): Provenance {
+export function uniteProvenance(provenances: readonly Provenance[], labels: ReadLabels): Omit<Provenance, "keys"> {
   const distinct = new Map(
     provenances.flatMap(({ lineage }) => lineage).map((provenance) => [JSON.stringify(provenance), provenance]),
   );
@@ -184,6 +192,19 @@ function resolveReader(readBy: ReadBy, policy: Policy, subject: Subject): Subjec
   return query !== undefined && digestSavedQuery(query) === readBy.definition
     ? withSavedQueryRoles(policy, subject, query)
     : undefined;
+}
+
+/**
+ * Returns the key columns of an origin under today's policy. A result that was stored before the policy asked for the keys of a dataset may
+ * show any of its rows.
+ */
+export function listOriginKeys({ lineage, keys }: Provenance, policy: Policy): readonly KeyColumns[] {
+  const read = new Set(lineage.flatMap(({ reads }) => reads.map(({ dataset }) => dataset)));
+  return policy.datasets.flatMap((dataset) => {
+    if (dataset.kind !== "table" || !dataset.recordKeys || !read.has(dataset.id)) return [];
+    const known = keys.filter((key) => key.dataset === dataset.id);
+    return known.length === 0 ? [{ dataset: dataset.id, columns: [], complete: false }] : known;
+  });
 }
 
 /** Formats an origin to be stored with its result. */

@@ -12,6 +12,7 @@ import type { Provenance } from "./lineage.ts";
 import type { Audited } from "../audit/audit.ts";
 import { UNTRUSTED_NOTE } from "../answers/untrusted-text.ts";
 import type { ColumnLabels } from "../answers/column-labels.ts";
+import { takeKeys } from "../answers/shown-keys.ts";
 import type { ResultColumn } from "./workspace.ts";
 import type { VisibleWorkspace, VisibleResult } from "./workspace-access.ts";
 
@@ -143,5 +144,7 @@ export async function fetchResult(workspace: VisibleWorkspace, request: PageRequ
       rules: listLineageRules(origin),
     },
   };
-  return { answer, ...buildAuditFields(origin), rows: rows.length, cut: pages.length > 1 };
+  const names = result.columns.map(({ name }) => name);
+  const keys = takeKeys(origin.keys, names, read.rows.slice(0, rows.length));
+  return { answer, ...buildAuditFields(origin), keys, rows: rows.length, cut: pages.length > 1 };
 }

@@ -6,14 +6,15 @@ import type { WithSpan } from "../lib/spans.ts";
 import type { Policy, Subject } from "../policy/model.ts";
 import type { SchemaSandbox } from "../sql/schema-sandbox.ts";
 import type { GovernedRow } from "../read/source.ts";
-import { ResultNumberUsedError } from "../audit/audit.ts";
+import { DeniedError, ResultNumberUsedError } from "../audit/audit.ts";
+import { isOfSource } from "../audit/pause-model.ts";
 import type { ResultTicket } from "../audit/audit-record.ts";
 import type { OnRefusal } from "../sql/defence-refusal.ts";
 import { WORKSPACE, createWorkspaceReading, createWorkspaceSource } from "./workspace-source.ts";
 import type { WorkspaceReading, WorkspaceSource } from "./workspace-source.ts";
 import { encodeRow } from "./result-rows.ts";
 import type { StoredResult, NewResult, ResultColumn, Workspace } from "./workspace.ts";
-import { formatOrigin, isCovered, parseOrigin } from "./lineage.ts";
+import { formatOrigin, isCovered, listOriginKeys, parseOrigin } from "./lineage.ts";
 import type { Origin } from "./lineage.ts";
 
 /** A stored result that the user may use today. */
@@ -50,6 +51,7 @@ interface WorkspaceCall {
   /** The subject whose ledger records the call. */
   readonly ownerId: string;
   readonly resultTicket: ResultTicket;
+  readonly pausedSources: ReadonlyMap<string, AppError>;
 }
 
 interface ResultRows {
@@ -96,7 +98,7 @@ export function openWorkspaceReading({
 export function openWorkspaceAccess(
   { policy, openWorkspace, limits }: WorkspaceDependencies,
   reading: WorkspaceReading,
-  { id: call, subject, ownerId, resultTicket }: WorkspaceCall,
+  { id: call, subject, ownerId, resultTicket, pausedSources }: WorkspaceCall,
 ): WorkspaceAccess {
   /** Tries twice: a Durable Object may move between calls, and each of its methods is idempotent. */
   const askWithRetry = async <T>(question: (workspace: Workspace) => Promise<T>): Promise<T> =>
@@ -113,14 +115,21 @@ export function openWorkspaceAccess(
       );
       const visibleResults = results.flatMap((result): VisibleResult[] => {
         const origin = parseOrigin(result.origin);
-        return origin !== undefined && isCovered(origin, policy, subject) ? [{ ...result, origin }] : [];
+        if (origin === undefined || !isCovered(origin, policy, subject)) return [];
+        return [{ ...result, origin: { ...origin, keys: listOriginKeys(origin, policy) } }];
       });
       const ids = new Set(visibleResults.map(({ id }) => id));
       const uncoveredIds = results.filter(({ id }) => !ids.has(id)).map(({ id }) => id);
       if (uncoveredIds.length > 0) await askWithRetry((workspace) => workspace.drop(uncoveredIds));
+      // A paused result stays stored, and is not shown.
+      const pauseById = new Map(visibleResults.map(({ id, origin }) => [id, findPause(origin, pausedSources)]));
+      const usedPause = usedIds.map((id) => pauseById.get(id)).find((pause) => pause !== undefined);
+      if (usedPause !== undefined) throw new DeniedError(usedPause[1], [`${usedPause[0]}: paused`], []);
+      const shownResults = visibleResults.filter(({ id }) => pauseById.get(id) === undefined);
+      const shownIds = new Set(shownResults.map(({ id }) => id));
       const parts = { workspace: openWorkspace(subject.subjectId), reading };
-      const openResults = results.filter(({ id }) => ids.has(id));
-      return { ...createWorkspaceSource({ ...parts, results: openResults, objects }), results: visibleResults };
+      const openResults = results.filter(({ id }) => shownIds.has(id));
+      return { ...createWorkspaceSource({ ...parts, results: openResults, objects }), results: shownResults };
     },
     prepareResult({ columns, rows, origin }) {
       const { number, committedCalls } = resultTicket;
@@ -137,6 +146,13 @@ export function openWorkspaceAccess(
       };
     },
   };
+}
+
+/** Finds a paused source from which rows of a result came, directly or through other results. */
+function findPause({ lineage }: Origin, pausedSources: WorkspaceCall["pausedSources"]): [string, AppError] | undefined {
+  return [...pausedSources].find(([source]) =>
+    lineage.some(({ reads }) => reads.some(({ dataset }) => isOfSource(dataset, source))),
+  );
 }
 
 interface EncodedRows {

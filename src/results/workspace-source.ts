@@ -138,6 +138,7 @@ function toVisibleTable({ id, columns }: StoredResult): VisibleTable {
     description: "",
     isView: false,
     key: [],
+    recordKeys: false,
     hidden: false,
     columns: columns.map(({ name, comparedAs }) => ({ name, ...CLEAR_COLUMN, ...(comparedAs && { comparedAs }) })),
   };

@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { openAuditRecordStore } from "../../src/audit/audit-record-store.ts";
 import type { PageRequest, RecordCursor } from "../../src/audit/audit-record-store.ts";
+import type { Outcome } from "../../src/audit/audit-record.ts";
 import { createFilter, formatCursor, parseCursor, parseTime } from "../../src/audit/record-filter.ts";
 import type { RecordSearch } from "../../src/audit/record-filter.ts";
 import { newId } from "../../src/lib/ids.ts";
@@ -56,6 +57,28 @@ describe("a search of the audit records", () => {
     for (const limit of [1, 2, 50]) {
       expect(await readAll(ofUser, "oldest first", limit)).toEqual(expected);
       expect(await readAll(ofUser, "newest first", limit)).toEqual(expected.toReversed());
+    }
+  });
+
+  it("finds the records that show a row, and those that may, once each", async () => {
+    const shown = (complete: boolean, ...values: readonly string[]): Partial<Outcome> => ({
+      columns: ["shop.customers.email"],
+      keys: { "shop.customers": { values, complete } },
+    });
+    const ledger = await storeChain(store, [
+      { outcome: shown(true, "1", "2") },
+      { outcome: shown(false, "2") },
+      { outcome: shown(false) },
+      { outcome: shown(true) },
+      {},
+      { outcome: { keys: { "shop.others": { values: ["2"], complete: false } } } },
+      { outcome: { keys: { "…": { values: [], complete: false } } } },
+    ]);
+    const search = (row: string) => ({ users: [ledger], row: { dataset: "shop.customers", key: row } });
+    for (const limit of [1, 50]) {
+      expect(await readAll(search("2"), "oldest first", limit)).toEqual([1, 2, 3, 7]);
+      expect(await readAll(search("1"), "newest first", limit)).toEqual([7, 3, 2, 1]);
+      expect(await readAll({ ...search("3"), column: "shop.customers.email" }, "oldest first", limit)).toEqual([2, 3]);
     }
   });
 

@@ -154,6 +154,7 @@ const BEGUN: AuditedCall = {
   resultTicket: { number: null, committedCalls: [] },
   grantsDigest: () => "",
   traceId: null,
+  pausedSources: new Map(),
 };
 
 describe("a statement that stopped the server", () => {

@@ -75,6 +75,37 @@ describe("a record", () => {
     expect(outcome.denials).toEqual([expect.stringMatching(/^… 1 more of 1, SHA-256 of all [0-9a-f]{64}$/)]);
   });
 
+  it.each([
+    [
+      "many long keys",
+      { "shop.a": { values: Array.from({ length: 500 }, (_v, at) => `${at}${"k".repeat(150)}`), complete: true } },
+    ],
+    [
+      "keys of many datasets",
+      Object.fromEntries(
+        Array.from({ length: 500 }, (_v, at) => [`shop.table${at}`, { values: ["1"], complete: true }]),
+      ),
+    ],
+  ])("has a maximum size, and says that it does not hold all keys, when the outcome has %s", async (_name, keys) => {
+    const [ledger, call] = [ledgerOf(newId()), attempt("\u0001".repeat(20_000))];
+    const long: Outcome = { ...answered, denials: ["d".repeat(50_000)], keys };
+    await ledger.begin(call, ANN, 0, null);
+    expect(await ledger.commit(call.call, long, FREED)).toEqual({ ok: true, seq: 1 });
+    expect(await ledger.commit(call.call, long, FREED)).toEqual({ ok: true, seq: 1 });
+    const [record] = await ledger.listRecords(0, 1);
+    expect(byteLength(record?.body ?? "")).toBeLessThanOrEqual(MAX_RECORD_BYTES);
+    const { outcome } = JSON.parse(record?.body ?? "{}");
+    expect(byteLength(JSON.stringify(outcome.keys))).toBeGreaterThan(4000);
+    const entries: [string, { values: string[]; complete: boolean }][] = Object.entries(outcome.keys);
+    for (const [dataset, { values, complete }] of entries) {
+      const whole = Object.entries(keys).find(([name]) => name === dataset)?.[1].values ?? [];
+      expect(values).toEqual(whole.slice(0, values.length));
+      expect(complete).toBe(dataset !== "…" && values.length === whole.length);
+    }
+    const isWhole = entries.length === Object.keys(keys).length;
+    expect(entries.at(-1)?.[0] === "…").toBe(!isWhole);
+  });
+
   it("is so small that 780 calls with 20 KB of SQL fill less than a third of a ledger", async () => {
     const ledger = ledgerOf(newId());
     for (let count = 0; count < 20; count += 1) {

@@ -11,8 +11,9 @@ import {
   verifySignature,
 } from "../../src/audit/head-signature.ts";
 import type { SigningKey } from "../../src/audit/head-signature.ts";
-import { answerHeadRequests, makeDailyList } from "../../src/audit/ledger-heads.ts";
+import { SEND_AGAIN, answerHeadRequests, makeDailyList } from "../../src/audit/ledger-heads.ts";
 import type { HeadDependencies } from "../../src/audit/ledger-heads.ts";
+import { OPERATOR_LEDGER } from "../../src/audit/operator-ledger.ts";
 import { newId } from "../../src/lib/ids.ts";
 
 const SECRET = "a secret of tests with 32 characters";
@@ -29,6 +30,7 @@ async function openKey(secret = SECRET): Promise<SigningKey> {
 /** Ledgers whose heads the test chooses. */
 const headsByLedger = new Map<string, { seq: number; hash: string }>();
 let readCount = 0;
+let sentAgain: [string, number][] = [];
 
 async function build(overrides: Partial<HeadDependencies> = {}): Promise<HeadDependencies> {
   return {
@@ -38,6 +40,7 @@ async function build(overrides: Partial<HeadDependencies> = {}): Promise<HeadDep
       readCount += 1;
       return headsByLedger.get(ledger) ?? { seq: 0, hash: "0".repeat(64) };
     },
+    sendAgain: async (ledger, afterSeq) => void sentAgain.push([ledger, afterSeq]),
     now: () => NOON,
     onError: () => {},
     ...overrides,
@@ -52,8 +55,8 @@ async function addLedger(seq: number): Promise<string> {
 }
 
 beforeEach(async () => {
-  readCount = 0;
-  const tables = ["audit_list", "audit_list_head", "audit_head_request", "audit_record"];
+  [readCount, sentAgain] = [0, []];
+  const tables = ["audit_list", "audit_list_head", "audit_head_request", "audit_record", "audit_checkpoint"];
   await env.GATEHOUSE_DB.batch(tables.map((table) => env.GATEHOUSE_DB.prepare(`DELETE FROM ${table}`)));
 });
 
@@ -112,6 +115,34 @@ describe("requests for heads", () => {
   });
 });
 
+describe("a ledger whose end is not stored", () => {
+  it("sends it again when it is asked to, from the last record that is stored or was removed", async () => {
+    const [cut, whole, emptied] = [await addLedger(7), await addLedger(1), newId()];
+    headsByLedger.set(emptied, { seq: 4, hash: "h" });
+    await env.GATEHOUSE_DB.prepare(
+      "INSERT INTO audit_checkpoint (ledger, seq, hash, until_ms, made_ms, signature, key) VALUES (?, 2, 'h', 1, 1, 's', 'k')",
+    )
+      .bind(emptied)
+      .run();
+    await store.request("n1", [cut, whole, emptied], NOON);
+    await answerHeadRequests(await build());
+    // The verification that asked must still find them missing.
+    expect(sentAgain).toEqual([]);
+    await store.request(`${SEND_AGAIN}n2`, [cut, whole, emptied], NOON);
+    await answerHeadRequests(await build());
+    expect(await store.listAnswers(`${SEND_AGAIN}n2`)).toHaveLength(3);
+    expect(new Map(sentAgain)).toEqual(
+      new Map([
+        [cut, 1],
+        [emptied, 2],
+      ]),
+    );
+    sentAgain = [];
+    await makeDailyList(await build());
+    expect(sentAgain).toHaveLength(2);
+  });
+});
+
 describe("a request that someone else put into the database", () => {
   it("gets no answer that holds for another ledger", async () => {
     const ledger = await addLedger(7);
@@ -146,19 +177,19 @@ describe("a request that someone else put into the database", () => {
 });
 
 describe("the daily list", () => {
-  it("lists the heads of all ledgers once a day, signed", async () => {
-    const ledgers = [await addLedger(3), await addLedger(5)].toSorted();
+  it("lists the heads of all ledgers and of the operator's once a day, signed", async () => {
+    const ledgers = [await addLedger(3), await addLedger(5), OPERATOR_LEDGER].toSorted();
     const dependencies = await build();
     await makeDailyList(dependencies);
     const list = await store.findNewestList();
     if (list === null) throw new TypeError("there is no list");
-    expect(list).toMatchObject({ day: "2026-11-27", madeMs: NOON, ledgers: 2, records: 8 });
+    expect(list).toMatchObject({ day: "2026-11-27", madeMs: NOON, ledgers: 3, records: 8 });
     const heads = await store.listHeads(list.day);
     expect(heads.map(({ ledger }) => ledger)).toEqual(ledgers);
     expect(list.digest).toBe(await digestHeads(heads));
     expect(await verifySignature(dependencies.key.publicKey, formatList(list), list.signature)).toBe(true);
     await makeDailyList(dependencies);
-    expect(readCount).toBe(2);
+    expect(readCount).toBe(3);
   });
 
   it("signs what the ledgers say, and not what was put into the database before", async () => {
@@ -171,7 +202,7 @@ describe("the daily list", () => {
     await makeDailyList(dependencies);
     const list = await store.findList("2026-11-27");
     if (list === null) throw new TypeError("there is no list");
-    expect(list).toMatchObject({ ledgers: 2, records: 8 });
+    expect(list).toMatchObject({ ledgers: 3, records: 8 });
     expect((await store.listHeads(list.day)).map(({ seq }) => seq)).toEqual(expect.arrayContaining([3, 5]));
     expect(await verifySignature(dependencies.key.publicKey, formatList(list), list.signature)).toBe(true);
   });
@@ -182,12 +213,12 @@ describe("the daily list", () => {
     await expect(makeDailyList(await build({ readHead: down }))).rejects.toThrow("down");
     expect(await store.findList("2026-11-27")).toBeNull();
     await makeDailyList(await build());
-    expect(await store.findList("2026-11-27")).toMatchObject({ ledgers: 1 });
+    expect(await store.findList("2026-11-27")).toMatchObject({ ledgers: 2 });
   });
 
-  it("is made empty on a day without records", async () => {
+  it("has the operator's ledger alone before the first record", async () => {
     await makeDailyList(await build());
-    expect(await store.findNewestList()).toMatchObject({ ledgers: 0, records: 0 });
+    expect(await store.findNewestList()).toMatchObject({ ledgers: 1, records: 0 });
   });
 });
 

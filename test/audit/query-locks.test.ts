@@ -5,7 +5,9 @@ import { describe, expect, it } from "vitest";
 import { createQueryLocks } from "../../src/audit/query-locks.ts";
 import type { QueryLocks } from "../../src/audit/query-locks.ts";
 import type { Attempt, Outcome } from "../../src/audit/audit-record.ts";
+import { createGatehouse } from "../../src/app/create-gatehouse.ts";
 import { newId } from "../../src/lib/ids.ts";
+import sample from "../../sample/gatehouse.config.ts";
 
 const NOW = 1_700_000_000_000;
 const ANN = { subjectId: "s", email: "ann@x.example", groups: [] };
@@ -124,6 +126,34 @@ describe("the ledger", () => {
     expect(await object.listRecords(0, 10)).toHaveLength(2);
     await object.release(second.call);
     expect(await thirdBegin).toMatchObject({ ok: true });
+  });
+
+  it("frees the locks of a process that died when workerd starts again with the same variables", async () => {
+    const object = env.LEDGER.get(env.LEDGER.idFromName(newId()));
+    const handover = { startedMs: Date.now() - 60_000, refused: [] };
+    const local = { ...env, GATEHOUSE_SUPERVISOR: JSON.stringify(handover) };
+    const running = attempt();
+    await object.begin(running, ANN, 0, "shop");
+    const listLocks = async (work: (state: DurableObjectState) => void): Promise<readonly unknown[]> =>
+      runInDurableObject(object, (_instance, state) => {
+        // The call began two seconds ago.
+        state.storage.sql.exec("UPDATE query_lock SET until_ms = until_ms - 2000");
+        work(state);
+        return state.storage.sql.exec("SELECT call FROM query_lock").toArray();
+      });
+    const { LedgerObject } = createGatehouse(sample);
+    const restart = (state: DurableObjectState): void => void new LedgerObject(state, local);
+    expect(await listLocks(() => {})).toEqual([{ call: running.call }]);
+    expect(await listLocks(restart)).toEqual([]);
+    // The same isolate creates the object again, as after an eviction: a call of this process still runs.
+    const next = attempt();
+    await object.begin(next, ANN, 0, "shop");
+    expect(
+      await runInDurableObject(object, (_instance, state) => {
+        restart(state);
+        return state.storage.sql.exec("SELECT call FROM query_lock").toArray();
+      }),
+    ).toEqual([{ call: next.call }]);
   });
 
   it("keeps query locks when the object restarts", async () => {

@@ -6,10 +6,11 @@ import {
   createSalts,
   eraseFields,
   followChain,
-  hasErasedFields,
+  listErasedPaths,
   hashRecord,
 } from "../../src/audit/record-chain.ts";
 import type { LedgerRecord } from "../../src/audit/audit-record.ts";
+import { listTerms, readEntry } from "../../src/audit/record-entry.ts";
 
 const BODY = JSON.stringify({
   attempt: { call: "c", subjectId: "s", asked: "SELECT ?" },
@@ -35,7 +36,21 @@ describe("a record", () => {
     expect(follow(erased.body, erased.salts)).toEqual({ seq: 1, hash });
     expect(erased.body).not.toContain("SELECT");
     expect(erased.salts.filter((salt) => salts.includes(salt))).toHaveLength(salts.length - 1);
-    expect(hasErasedFields({ seq: 1, body: erased.body, salts: JSON.stringify(erased.salts), hash })).toBe(true);
+    expect(listErasedPaths({ body: erased.body, salts: JSON.stringify(erased.salts) })).toEqual(["attempt.asked"]);
+  });
+
+  it("is not found by its keys after they were erased, and still fits its hash", () => {
+    const keys = { "shop.customers": { values: ["4711"], complete: false } };
+    const body = JSON.stringify({ ...JSON.parse(BODY), outcome: { result: "answered", keys } });
+    const keySalts = createSalts(body, (count) => randomBytes(count));
+    const keyHash = hashRecord(GENESIS, body, keySalts);
+    const listKeyTerms = (text: string): readonly string[] =>
+      listTerms(readEntry("s", { seq: 1, body: text, hash: keyHash })).filter((term) => term.startsWith("key "));
+    expect(listKeyTerms(body)).toEqual(["key shop.customers/4711", "key shop.customers ?"]);
+    const erased = eraseFields(body, keySalts, new Set(["outcome.keys"]));
+    expect(hashRecord(GENESIS, erased.body, erased.salts)).toBe(keyHash);
+    expect(erased.body).not.toContain("4711");
+    expect(listKeyTerms(erased.body)).toEqual([]);
   });
 
   it("does not fit when an erased field gets another value", () => {

@@ -1,7 +1,7 @@
 // The way of audit records from their ledger to GATEHOUSE_DB: nothing is lost or stored twice, whatever fails.
-import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { openAuditRecordStore } from "../../src/audit/audit-record-store.ts";
 import type { AuditRecordStore } from "../../src/audit/audit-record-store.ts";
 import { INTERRUPTED_OUTCOME } from "../../src/audit/audit-record.ts";
@@ -12,6 +12,7 @@ import { flushRecords, retryHeld } from "../../src/audit/record-flush.ts";
 import type { FlushDependencies } from "../../src/audit/record-flush.ts";
 import { createSentRecords } from "../../src/audit/sent-records.ts";
 import type { HeldRecord } from "../../src/audit/sent-records.ts";
+import { verifyStoredChains } from "../../src/audit/verify-stored-chain.ts";
 import { newId } from "../../src/lib/ids.ts";
 
 const store = openAuditRecordStore(env.GATEHOUSE_DB);
@@ -22,10 +23,15 @@ function openLedger(subjectId = newId()) {
   return { subjectId, ledger: env.LEDGER.get(env.LEDGER.idFromName(subjectId)) };
 }
 
-async function makeCall(ledger: DurableObjectStub<LedgerObject<Env>>, subjectId: string, asked = "SELECT 1") {
+async function makeCall(
+  ledger: DurableObjectStub<LedgerObject<Env>>,
+  subjectId: string,
+  asked = "SELECT 1",
+  ended = outcome,
+) {
   const attempt = { call: newId(), subjectId, owner: null, clientId: "c", operation: "query", asked };
   await ledger.begin(attempt, { subjectId, email: `${subjectId}@x.example`, groups: [] }, 10, null);
-  await ledger.commit(attempt.call, outcome, { queryLock: "freed", bookmark: null });
+  await ledger.commit(attempt.call, ended, { queryLock: "freed", bookmark: null });
   return attempt.call;
 }
 
@@ -34,7 +40,7 @@ async function flush(
   ledger: DurableObjectStub<LedgerObject<Env>>,
   subjectId: string,
   options: Partial<FlushDependencies> = {},
-  run = flushRecords,
+  run: (dependencies: FlushDependencies) => Promise<unknown> = flushRecords,
 ): Promise<readonly HeldRecord[]> {
   return runInDurableObject(ledger, async (_instance, state) => {
     const held: HeldRecord[] = [];
@@ -52,6 +58,18 @@ async function flush(
 }
 
 const listStored = (subjectId: string) => store.listChain(subjectId, 0, 1000);
+
+/** Counts the index entries by which a user's records are found. */
+const countTerms = async (subjectId: string) =>
+  env.GATEHOUSE_DB.prepare("SELECT count(*) AS n FROM audit_term WHERE term = ?").bind(`user ${subjectId}`).first("n");
+
+/** Has the ledger's alarm run one of its tasks. */
+async function runTask(ledger: DurableObjectStub<LedgerObject<Env>>, task: string): Promise<void> {
+  await runInDurableObject(ledger, async (_instance, state) => {
+    expect(state.storage.sql.exec("UPDATE due_task SET due_ms = 0 WHERE task = ?", task).rowsWritten).toBe(1);
+  });
+  expect(await runDurableObjectAlarm(ledger)).toBe(true);
+}
 
 describe("the flush of a ledger", () => {
   it("sends the records unchanged by the alarm that a call sets", async () => {
@@ -93,10 +111,105 @@ describe("the flush of a ledger", () => {
     await expect(flush(ledger, subjectId, { store: { append: lost, ping: down } })).rejects.toThrow("D1 is down");
     expect(await flush(ledger, subjectId)).toEqual([]);
     expect(await listStored(subjectId)).toHaveLength(1);
-    const terms = env.GATEHOUSE_DB.prepare("SELECT count(*) AS n FROM audit_term WHERE term = ?").bind(
-      `user ${subjectId}`,
-    );
-    expect(await terms.first("n")).toBe(1);
+    expect(await countTerms(subjectId)).toBe(1);
+  });
+
+  it("stores a batch once when the process died before it was marked, and other records came since", async () => {
+    const { subjectId, ledger } = openLedger();
+    await makeCall(ledger, subjectId);
+    const died = async (): Promise<never> => Promise.reject(new Error("the process died"));
+    const transact = (): never => {
+      throw new Error("the process died");
+    };
+    await expect(flush(ledger, subjectId, { store: { ...store, ping: died }, transact })).rejects.toThrow("died");
+    expect(await listStored(subjectId)).toHaveLength(1);
+    await evictDurableObject(ledger);
+    await makeCall(ledger, subjectId);
+    expect(await ledger.readSentHead()).toMatchObject({ seq: 0 });
+    expect(await flush(ledger, subjectId)).toEqual([]);
+    expect((await listStored(subjectId)).map(({ seq }) => seq)).toEqual([1, 2]);
+    expect(await countTerms(subjectId)).toBe(2);
+  });
+
+  it("reports a record that the database refuses, sends all others, and sends it a day later", async () => {
+    const { subjectId, ledger } = openLedger();
+    for (const asked of ["a", "poison", "b"]) await makeCall(ledger, subjectId, asked);
+    await env.GATEHOUSE_DB.prepare(
+      `CREATE TRIGGER refuse_poison BEFORE INSERT ON audit_record WHEN NEW.body ->> '$.attempt.asked' = 'poison'
+        BEGIN SELECT RAISE(ABORT, 'refused by a test'); END`,
+    ).run();
+    const warn = vi.spyOn(console, "warn").mockImplementation(() => {});
+    await runTask(ledger, "flush");
+    expect(warn.mock.calls.map(([line]) => String(line)).filter((line) => line.includes(subjectId))).toEqual([
+      expect.stringMatching(/^audit_held: .*did not take 1 record .*: 2 \(refused: .*refused by a test/),
+    ]);
+    expect((await listStored(subjectId)).map(({ seq }) => seq)).toEqual([1, 3]);
+    // Calls go on, and the chain shows the gap.
+    await makeCall(ledger, subjectId, "c");
+    await runTask(ledger, "flush");
+    const spans = await store.listChains(0, Number.MAX_SAFE_INTEGER, [subjectId]);
+    expect(await verifyStoredChains(store, spans, { heads: undefined })).toMatchObject([
+      { fault: { kind: "missing", seq: 2, toSeq: 2 } },
+    ]);
+    await env.GATEHOUSE_DB.prepare("DROP TRIGGER refuse_poison").run();
+    await runTask(ledger, "retry held");
+    expect(await verifyStoredChains(store, spans, { heads: undefined })).toMatchObject([{ fault: null, records: 4 }]);
+    warn.mockRestore();
+  });
+
+  it.each([
+    ["a NUL", "a\u0000b"],
+    ["half a surrogate pair", "a\ud83db"],
+    ["a line feed and quotes", `a\n"'b`],
+    ["characters that JSON and SQL read", "%_\\u0000$.x]"],
+  ])("sends a record with %s in every text of its user", async (_name, text) => {
+    const { subjectId, ledger } = openLedger();
+    const attempt = {
+      call: newId(),
+      subjectId,
+      owner: null,
+      clientId: text,
+      operation: text,
+      asked: text,
+      resource: text,
+    };
+    await ledger.begin(attempt, { subjectId, email: `${subjectId}@x.example`, groups: [] }, 10, null);
+    const lists = { datasets: [text], columns: [text], denials: [text], masked: [text] };
+    await ledger.commit(attempt.call, { ...outcome, ...lists }, { queryLock: "freed", bookmark: null });
+    await makeCall(ledger, subjectId);
+    expect((await flush(ledger, subjectId)).map(({ reason, cause }) => `${reason} ${String(cause)}`)).toEqual([]);
+    const spans = await store.listChains(0, Number.MAX_SAFE_INTEGER, [subjectId]);
+    const [verdict] = await verifyStoredChains(store, spans, { heads: undefined });
+    // As JSON, because the terminal cannot show these texts.
+    expect(JSON.stringify(verdict?.fault)).toBe("null");
+  });
+
+  it("sends again what the database lost, without a change to the ledger", async () => {
+    const { subjectId, ledger } = openLedger();
+    for (const asked of ["a", "b", "c"]) await makeCall(ledger, subjectId, asked);
+    await flush(ledger, subjectId);
+    const [before, head] = [await listStored(subjectId), await ledger.readSentHead()];
+    await env.GATEHOUSE_DB.prepare("DELETE FROM audit_record WHERE ledger = ? AND seq > 1").bind(subjectId).run();
+    await ledger.sendAgain(1);
+    const dropIds = (records: typeof before) => records.map(({ id: _id, ...record }) => record);
+    expect(dropIds(await listStored(subjectId))).toEqual(dropIds(before));
+    expect(await ledger.readSentHead()).toEqual(head);
+  });
+
+  it("sends records whose many keys make more text than the database takes at once in parts", async () => {
+    const { subjectId, ledger } = openLedger();
+    const values = Array.from({ length: 500 }, (_value, at) => String(at));
+    const keys = { [`shop.${"t".repeat(100)}`]: { values, complete: true } };
+    for (let count = 0; count < 40; count += 1) await makeCall(ledger, subjectId, "SELECT 1", { ...outcome, keys });
+    const sizes: number[] = [];
+    const append: AuditRecordStore["append"] = async (name, records) => {
+      sizes.push(JSON.stringify(records).length);
+      return store.append(name, records);
+    };
+    expect(await flush(ledger, subjectId, { store: { ...store, append } })).toEqual([]);
+    expect(sizes.length).toBeGreaterThan(1);
+    expect(Math.max(...sizes)).toBeLessThan(2_000_000);
+    expect(await listStored(subjectId)).toHaveLength(40);
   });
 
   it("holds back a record that the database refuses, sends all others, and sends it later", async () => {

@@ -2,12 +2,14 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { openAuditRecordStore } from "../../src/audit/audit-record-store.ts";
+import { ERASE_ACTION } from "../../src/audit/erasure.ts";
 import { eraseFields } from "../../src/audit/record-chain.ts";
 import type { ChainHead } from "../../src/audit/record-chain.ts";
 import type { ChainVerdict } from "../../src/audit/verify-chain.ts";
 import { verifyStoredChains } from "../../src/audit/verify-stored-chain.ts";
 import { newId } from "../../src/lib/ids.ts";
 import { FIRST_MS, sealChain, sealRecord, storeChain } from "./stored-records.ts";
+import type { CallOptions } from "./stored-records.ts";
 
 const database = env.GATEHOUSE_DB;
 const store = openAuditRecordStore(database);
@@ -43,6 +45,23 @@ async function readHead(ledger: string): Promise<ChainHead> {
   const { seq, hash } = (await store.listChain(ledger, 0, 1000)).at(-1) ?? { seq: 0, hash: "" };
   return { seq, hash };
 }
+
+/** Erases a field of a stored record, as an erasure or an attacker does. */
+async function eraseStored(ledger: string, seq: number, path: string): Promise<void> {
+  const [record] = await store.listChain(ledger, seq - 1, 1);
+  const { body, salts } = eraseFields(record?.body ?? "", JSON.parse(record?.salts ?? "[]"), new Set([path]));
+  await run(
+    "UPDATE audit_record SET body = ?, salts = ? WHERE ledger = ? AND seq = ?",
+    body,
+    JSON.stringify(salts),
+    ledger,
+    seq,
+  );
+}
+
+const erasureOf = (covered: object): CallOptions => ({
+  attempt: { operation: ERASE_ACTION, asked: JSON.stringify({ by: "operator", reason: "", ...covered }) },
+});
 
 describe("the verification of a chain", () => {
   it("finds nothing in an unchanged chain, whose head the ledger confirms", async () => {
@@ -191,6 +210,21 @@ describe("the verification of a chain", () => {
     expect(await faultOf(ledger)).toEqual({ kind: "hidden", seq: 4, terms: ["dataset shop.orders"] });
   });
 
+  it("names a record that is hidden from searches for a row, and for any row of a dataset", async () => {
+    const keys = { "shop.customers": { values: ["4711"], complete: false } };
+    const ledger = await storeChain(store, [{}, { outcome: { keys } }]);
+    expect(await faultOf(ledger)).toBeNull();
+    await run(
+      "DELETE FROM audit_term WHERE term LIKE 'key %' AND record_id = (SELECT id FROM audit_record WHERE ledger = ? AND seq = 2)",
+      ledger,
+    );
+    expect(await faultOf(ledger)).toEqual({
+      kind: "hidden",
+      seq: 2,
+      terms: ["key shop.customers/4711", "key shop.customers ?"],
+    });
+  });
+
   it("names a record that is stored under another time", async () => {
     const ledger = await storeChain(store, FIVE);
     await run("UPDATE audit_record SET ended_ms = 7 WHERE ledger = ? AND seq = 2", ledger);
@@ -217,17 +251,48 @@ describe("the verification of a chain", () => {
     expect(await faultOf(ledger)).toEqual({ kind: "hidden", seq: 3, terms: ["decision allowed"] });
   });
 
-  it("says that a field was erased, which no part of Gatehouse does", async () => {
+  it("names a field that was erased without an erasure", async () => {
     const ledger = await storeChain(store, FIVE);
-    const [record] = await store.listChain(ledger, 1, 1);
-    const erased = eraseFields(record?.body ?? "", JSON.parse(record?.salts ?? "[]"), new Set(["attempt.asked"]));
-    await run(
-      "UPDATE audit_record SET body = ?, salts = ? WHERE ledger = ? AND seq = 2",
-      erased.body,
-      JSON.stringify(erased.salts),
-      ledger,
-    );
-    expect(await faultOf(ledger)).toEqual({ kind: "erased", seq: 2 });
+    await eraseStored(ledger, 2, "attempt.asked");
+    expect(await faultOf(ledger)).toEqual({ kind: "erased", seq: 2, path: "attempt.asked" });
+  });
+
+  it("accepts erased fields that an erasure later in the chain covers, and names the others", async () => {
+    const ledger = await storeChain(store, [{}, {}, {}, erasureOf({ fields: ["arguments"], records: [[2, 3]] }), {}]);
+    for (const seq of [2, 3]) await eraseStored(ledger, seq, "attempt.asked");
+    expect(await verify(ledger, await readHead(ledger))).toEqual({ ledger, records: 5, fault: null });
+    await eraseStored(ledger, 1, "attempt.asked");
+    expect(await faultOf(ledger)).toEqual({ kind: "erased", seq: 1, path: "attempt.asked" });
+    const other = await storeChain(store, [{}, erasureOf({ fields: ["arguments"], records: [[1, 1]] })]);
+    await eraseStored(other, 1, "outcome.roles");
+    expect(await faultOf(other)).toEqual({ kind: "erased", seq: 1, path: "outcome.roles" });
+  });
+
+  it("does not accept an erasure that comes before the erased record, or that was erased itself", async () => {
+    const early = await storeChain(store, [erasureOf({ fields: ["arguments"], records: [[2, 2]] }), {}]);
+    await eraseStored(early, 2, "attempt.asked");
+    expect(await faultOf(early)).toEqual({ kind: "erased", seq: 2, path: "attempt.asked" });
+    const gone = await storeChain(store, [{}, erasureOf({ fields: ["arguments"], records: [[1, 2]] })]);
+    for (const seq of [1, 2]) await eraseStored(gone, seq, "attempt.asked");
+    expect(await faultOf(gone)).toEqual({ kind: "erased", seq: 1, path: "attempt.asked" });
+  });
+
+  it("does not let a later erasure cover the record of an earlier one, and names one that cannot be read", async () => {
+    const whole = erasureOf({ fields: ["arguments"], records: [[1, 2]] });
+    const ledger = await storeChain(store, [{}, erasureOf({ fields: ["arguments"], records: [[1, 1]] }), whole]);
+    for (const seq of [1, 2]) await eraseStored(ledger, seq, "attempt.asked");
+    expect(await faultOf(ledger)).toEqual({ kind: "erased", seq: 2, path: "attempt.asked" });
+    const odd = await storeChain(store, [{}, { attempt: { operation: ERASE_ACTION, asked: "everything" } }, {}]);
+    expect(await faultOf(odd)).toEqual({ kind: "unreadable", seq: 2 });
+  });
+
+  it("looks for the erasure of a part after its end, and verifies everything up to it", async () => {
+    const ledger = await storeChain(store, [{}, {}, {}, {}, erasureOf({ fields: ["arguments"], records: [[1, 1]] })]);
+    await eraseStored(ledger, 1, "attempt.asked");
+    const until = FIRST_MS + 1;
+    expect(await verify(ledger, undefined, 0, until)).toMatchObject({ fault: null });
+    await run("UPDATE audit_record SET hash = 'x' WHERE ledger = ? AND seq = 4", ledger);
+    expect(await faultOf(ledger, undefined, 0, until)).toEqual({ kind: "changed", seq: 4 });
   });
 });
 

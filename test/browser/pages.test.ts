@@ -23,6 +23,10 @@ const PAGES: Readonly<Record<string, (page: Page) => Promise<unknown>>> = {
   "start page, signed out": (page) => page.goto(origin),
   "start page, signed in": (page) => signInAt(page, origin, "analyst@harbor.example"),
   "start page without a role": (page) => signInAt(page, origin, "guest@harbor.example"),
+  "the page of a user's own records": async (page) => {
+    await signInAt(page, origin, "analyst@harbor.example");
+    await page.getByRole("link", { name: "What was asked in your name" }).click();
+  },
   consent: async (page) => page.goto(await authorizeUrl(flow, await register(flow))),
   "sign-in": (page) => page.goto(`${origin}/sign-in`),
   "sign-out": async (page) => {

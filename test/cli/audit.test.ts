@@ -1,80 +1,23 @@
 // Tests `gatehouse audit` beside a running server: records arrive by themselves, are found, shown and exported, and forgeries are named.
-import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { once } from "node:events";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { randomBytes } from "node:crypto";
-import { tmpdir } from "node:os";
+import { hostname, userInfo } from "node:os";
 import path from "node:path";
-import { DatabaseSync } from "node:sqlite";
-import { text } from "node:stream/consumers";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { queryShop } from "../support/node/query.ts";
+import { afterAll, describe, expect, it } from "vitest";
 import { createSalts, hashRecord } from "../../src/audit/record-chain.ts";
 import { digestHeads, formatList, openSigningKey } from "../../src/audit/head-signature.ts";
-import { freePort, startServer } from "../support/node/server.ts";
-import type { WorkerProcess } from "../support/node/worker.ts";
-import { tokensFor } from "../support/oauth.ts";
+import { startAuditServer } from "../support/node/audit-server.ts";
 
-const ROOT = path.resolve(import.meta.dirname, "../..");
 const [REVIEWER, ANALYST, SUPPORT, OWNER, GUEST] = ["reviewer", "analyst", "support", "owner", "guest"].map(
   (name) => `${name}@harbor.example`,
 ) as [string, string, string, string, string];
 const HOSTILE = "a\u001b[2K\u009b1A\u202eb\u200b";
 
 // This file needs its own server, because it forges records.
-const stateDir = mkdtempSync(path.join(tmpdir(), "gatehouse-audit-"));
-let server: WorkerProcess;
+const server = await startAuditServer();
+const { stateDir, run, printed, inOwnDatabase, ask, forge } = server;
 
-beforeAll(async () => {
-  server = await startServer(await freePort(), stateDir);
-});
-
-afterAll(async () => {
-  await server.stop("SIGTERM");
-  rmSync(stateDir, { recursive: true, force: true });
-});
-
-interface Ended {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-async function run(...args: readonly string[]): Promise<Ended> {
-  const env = { ...process.env, GATEHOUSE_STATE: stateDir };
-  const child = spawn(process.execPath, ["cli/main.ts", "audit", ...args], { cwd: ROOT, env, stdio: "pipe" });
-  const [stdout, stderr, [status]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
-  return { status, stdout, stderr };
-}
-
-/** Runs a command that must succeed, and returns what it prints. */
-async function printed(...args: readonly string[]): Promise<string> {
-  const { status, stdout, stderr } = await run(...args);
-  if (status !== 0) throw new Error(stderr);
-  return stdout;
-}
-
-/** Opens GATEHOUSE_DB behind the server's back, as a forger does. */
-function inOwnDatabase<T>(work: (database: DatabaseSync) => T): T {
-  const folder = path.join(stateDir, "v3/d1");
-  const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".sqlite"));
-  for (const file of files) {
-    const database = new DatabaseSync(path.join(folder, file), { timeout: 5000 });
-    try {
-      if (database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'audit_record'").get() !== undefined)
-        return work(database);
-    } finally {
-      database.close();
-    }
-  }
-  throw new Error("there is no GATEHOUSE_DB");
-}
-
-/** Makes the calls of a user, and returns what records of them there are once all have arrived. */
-async function ask(email: string, ...statements: readonly string[]): Promise<void> {
-  const { accessToken } = await tokensFor({ origin: server.origin, send: fetch }, email);
-  for (const sql of statements) await (await queryShop(server.origin, accessToken, sql)).text();
-}
+afterAll(async () => server.stop());
 
 const countQueries = (): unknown =>
   inOwnDatabase(
@@ -83,14 +26,6 @@ const countQueries = (): unknown =>
         .prepare("SELECT count(*) AS count FROM audit_record WHERE body ->> '$.attempt.operation' = 'query'")
         .get()?.["count"],
   );
-
-/** Runs SQL on one record of a user. */
-function forge(email: string, sql: string): void {
-  inOwnDatabase((database) => {
-    const ledger = database.prepare("SELECT subject_id FROM subject WHERE email = ?").get(email)?.["subject_id"];
-    database.exec(sql.replaceAll("LEDGER", `'${String(ledger)}'`));
-  });
-}
 
 // oxlint-disable-next-line no-control-regex -- finding control characters is the point
 const ACTING = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b\u202e]/;
@@ -111,7 +46,9 @@ describe("npm run gatehouse -- audit", () => {
       "SELECT count(*) FROM orders",
     );
     await ask(GUEST, "SELECT 1 FROM customers", "SELECT 1 FROM orders");
-    for (const email of [ANALYST, SUPPORT, OWNER])
+    const withKey = "SELECT id, email FROM customers ORDER BY id LIMIT 2";
+    await ask(SUPPORT, withKey, ...Array.from({ length: 3 }, () => "SELECT 1 FROM customers LIMIT 1"));
+    for (const email of [ANALYST, OWNER])
       await ask(email, ...Array.from({ length: 4 }, () => "SELECT 1 FROM customers LIMIT 1"));
     await expect.poll(countQueries, { timeout: 60_000, interval: 500 }).toBe(17);
 
@@ -145,13 +82,38 @@ describe("npm run gatehouse -- audit", () => {
 
     const verified = await run("verify");
     expect(verified).toMatchObject({ status: 0, stderr: "" });
-    expect(verified.stdout).toMatch(/^All records fit: \d+ records of 5 ledgers were verified\.\n/);
+    expect(verified.stdout).toMatch(/^All records fit: \d+ records of [56] ledgers were verified\.\n/);
     const [, key = ""] = /signed with the key (\S+)\. Note it/.exec(verified.stdout) ?? [];
     expect(await run("verify", "--key", key)).toMatchObject({ status: 0, stderr: "" });
     expect(await run("verify", "--key", key.toLowerCase())).toMatchObject({
       status: 1,
       stdout: "",
       stderr: expect.stringContaining(`was not signed with the key ${key.toLowerCase()}`),
+    });
+  }, 180_000);
+
+  it("lists who saw a row, and who possibly did", async () => {
+    const [withKeys] = JSON.parse(
+      await printed("list", "--user", SUPPORT, "--column", "shop.customers.email", "--json"),
+    ).records;
+    const { values, complete } = withKeys.keys["shop.customers"];
+    expect({ values, complete }).toEqual({ values: [expect.any(String), expect.any(String)], complete: true });
+    const row = `shop.customers/${values[1]}`;
+    expect(await printed("show", withKeys.id)).toContain(
+      `  Rows by key:\n    shop.customers/${values[0]}\n    ${row}\n`,
+    );
+    const whoSaw = ["list", "--column", "shop.customers.email", "--key", row];
+    expect(JSON.parse(await printed(...whoSaw, "--json")).records).toMatchObject([
+      { user: SUPPORT, showsRow: "certain" },
+      { user: REVIEWER, showsRow: "possible" },
+    ]);
+    expect((await printed(...whoSaw)).trim().split("\n")).toEqual([
+      expect.stringMatching(/^\S+ {2}support@.*\/\d+$/),
+      expect.stringMatching(/^\S+ {2}reviewer@.* {2}possibly this row$/),
+    ]);
+    expect(await run("list", "--key", "4711")).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining("--key is 4711. Write the id of a row"),
     });
   }, 180_000);
 
@@ -208,6 +170,99 @@ describe("npm run gatehouse -- audit", () => {
     expect(await run("verify")).toMatchObject({ status: 0 });
   }, 180_000);
 
+  it("erases the arguments of a record, which then still verifies, and everything of a user", async () => {
+    const { records } = JSON.parse(await printed("list", "--user", ANALYST, "--json"));
+    const { id, ledger } = records[0];
+    const options = ["erase", "--record", id, "--fields", "arguments", "--reason", "asked to"];
+    expect(await printed(...options, "--dry-run")).toBe(
+      "This would erase the fields arguments of 1 record in 1 ledger.\n",
+    );
+    expect(await run(...options)).toMatchObject({ status: 1, stderr: expect.stringContaining("--yes") });
+    expect(await printed(...options, "--yes")).toMatch(/^Erased arguments of 1 record.*The ledgers have recorded/s);
+    expect(await printed("show", id)).toMatch(/Arguments: not recorded\n.*It fits this record/s);
+    expect(await printed("erase", "--user", ANALYST, "--yes")).toMatch(/The ledgers have (?:erased and )?recorded/);
+    await expect
+      .poll(
+        async () => JSON.parse(await printed("list", "--user", ANALYST, "--action", "erase records", "--json")).records,
+        {
+          timeout: 60_000,
+        },
+      )
+      .toHaveLength(2);
+    const exported = await printed("export", "--user", ANALYST, "--format", "jsonl");
+    const lines = exported
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(lines.every((line) => line.action === "erase records" || (line.arguments ?? line.client) === null)).toBe(
+      true,
+    );
+    expect(await run("verify")).toMatchObject({ status: 0, stderr: "" });
+    forge(
+      ANALYST,
+      "UPDATE audit_record SET body = json_set(body, '$.attempt.asked', NULL) WHERE ledger = LEDGER AND body ->> '$.attempt.operation' = 'erase records' AND seq = (SELECT min(seq) FROM audit_record AS e WHERE e.ledger = LEDGER AND e.body ->> '$.attempt.operation' = 'erase records')",
+    );
+    expect(await run("verify", "--user", ledger)).toMatchObject({
+      status: 1,
+      stdout: expect.stringContaining("does not fit its hash"),
+    });
+  }, 180_000);
+
+  it("records who reads the log, before it prints anything", async () => {
+    await printed("list", "--user", REVIEWER, "--limit", "2");
+    const waiting = inOwnDatabase((database) =>
+      database.prepare("SELECT * FROM audit_operator_read ORDER BY began_ms DESC LIMIT 1").get(),
+    );
+    expect(waiting).toMatchObject({
+      operator: `${userInfo().username}@${hostname()}`,
+      request: JSON.stringify({ command: "list", user: REVIEWER, limit: "2" }),
+      rows: 2,
+      state: "ended",
+    });
+    const id = String(waiting?.["id"]);
+    expect((await fetch(`${server.origin}/api/upkeep`, { method: "POST" })).status).toBe(204);
+    await expect.poll(async () => (await run("show", id)).status, { timeout: 60_000, interval: 1000 }).toBe(0);
+    const shown = await printed("show", id);
+    for (const part of [
+      "Record operator/",
+      "User: operator",
+      `Client: command-line ${userInfo().username}@${hostname()}`,
+      "Action: read audit log",
+      `Resource: {"command":"list","user":"${REVIEWER}","limit":"2"}`,
+      "Returned: 2 rows",
+      "It fits this record",
+    ])
+      expect(shown).toContain(part);
+    expect(await printed("list", "--user", "operator", "--action", "read audit log", "--limit", "1")).toContain(
+      "operator/",
+    );
+  }, 180_000);
+
+  it.each([["list"], ["show", "abcd1234/1"], ["export", "--format", "jsonl"], ["verify"], ["heads"]])(
+    "prints nothing of the log when %s cannot be recorded",
+    async (...args) => {
+      inOwnDatabase((database) =>
+        database.exec(
+          "CREATE TRIGGER refuse BEFORE INSERT ON audit_operator_read BEGIN SELECT raise(ABORT, 'not writable'); END",
+        ),
+      );
+      try {
+        const { ledger, seq } =
+          inOwnDatabase((database) => database.prepare("SELECT ledger, seq FROM audit_record").get()) ?? {};
+        const { status, stdout, stderr } = await run(
+          ...args.map((arg) => arg.replace("abcd1234/1", `${String(ledger)}/${String(seq)}`)),
+        );
+        expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
+        expect(stderr).toContain("This read of the audit log cannot be recorded, so nothing is printed: ");
+        expect(stderr).toContain("write access to GATEHOUSE_DB");
+        expect(stderr).not.toContain(String(ledger));
+      } finally {
+        inOwnDatabase((database) => database.exec("DROP TRIGGER refuse"));
+      }
+    },
+    60_000,
+  );
+
   it("exports to a private file, with text that a spreadsheet would run made inert", async () => {
     forge(
       OWNER,
@@ -258,6 +313,8 @@ describe("npm run gatehouse -- audit", () => {
         expect.objectContaining({ user: OWNER, kind: "hidden", seq: 2, terms: ["dataset shop.customers"] }),
       ]),
     );
+    const again = JSON.parse((await run("verify", "--user", GUEST, "--json")).stdout);
+    expect(again.problems).toEqual([]);
     const outputs = [
       await printed("list", "--user", REVIEWER),
       await printed("export", "--format", "jsonl", "--user", REVIEWER),

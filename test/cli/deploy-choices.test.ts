@@ -166,6 +166,8 @@ describe("an environment and a custom domain", () => {
   it(
     "deploys staging separately from the top level, and refuses a rollback past a migration and a lost token key",
     async () => {
+      const archive = { binding: "GATEHOUSE_ARCHIVE", bucket_name: "gatehouse-audit" };
+      project.configure({ r2_buckets: [archive] });
       const top = project.configuration();
       const { status, output } = await project.deploy(["--env", "staging"]);
       expect(status, output).toBe(0);
@@ -178,6 +180,9 @@ describe("an environment and a custom domain", () => {
       expect(rest).toEqual(top);
       const staging = env?.["staging"];
       expect(staging?.vars["GATEHOUSE_URL"]).toBe("https://gatehouse-staging.acme.workers.dev");
+      // The archive of audit records is not shared.
+      expect(staging).toMatchObject({ r2_buckets: [] });
+      project.configure({ r2_buckets: undefined });
 
       // The top level may not use staging's database.
       const [stagingDatabase] = staging?.d1_databases ?? [];

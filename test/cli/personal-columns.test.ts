@@ -159,6 +159,14 @@ describe("listPersonalColumns", () => {
 });
 
 describe("mergeTables", () => {
+  it("ends the recording of keys when the key has vanished, because none could be recorded", () => {
+    const column = { type: "text" } as const;
+    const declared = { t: { key: "id", recordKeys: true, columns: { id: column, remark: column } } };
+    expect(mergeTables(declared, declared).tables).toEqual(declared);
+    const { tables } = mergeTables(declared, { t: { columns: { remark: column } } });
+    expect(tables).toEqual({ t: { columns: { remark: column } } });
+  });
+
   it("keeps an acknowledgement when the database is read again", () => {
     const column = { type: "text" as const, guess: { description: "Remark" }, hidden: true };
     const declared = { t: { description: "T", columns: { remark: { ...TEXT, personal: false } } } };

@@ -150,6 +150,15 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     },
     expected: ["src/shop.json:3:3: has no comma, which it needs here, so it is not valid JSON."],
   },
+  "a table whose keys are recorded but that has no key": {
+    files: {
+      "gatehouse.config.ts": policy(`${VALID_ROLES},`, "members: [],"),
+      "shop.json": JSON.stringify(SHOP, null, 2).replace('"columns"', '"recordKeys": true,\n      "columns"'),
+    },
+    expected: [
+      "src/shop.json:9:7: sources.shop.tables.orders.recordKeys: the table has no `key`, so there is none to record.",
+    ],
+  },
   "an unknown key in JSON, and a key twice": {
     files: {
       "gatehouse.config.ts": policy("roles: {},", "members: [],"),

@@ -1,6 +1,6 @@
 // Tests the output of `npm run policy`: who sees what, what has no effect and why, and what a change opens and closes.
 import { describe, expect, it } from "vitest";
-import { matrixOf, warningsOf } from "../../cli/policy-report/check.ts";
+import { describeDatasets, matrixOf, warningsOf } from "../../cli/policy-report/check.ts";
 import { problemLines } from "../../cli/own-database/members-table.ts";
 import { diffPolicies } from "../../cli/policy-report/diff.ts";
 import { explain, storedLines } from "../../cli/policy-report/explain.ts";
@@ -37,7 +37,7 @@ function policyOf(roles: Readonly<Record<string, Rules>>, held: Readonly<Record<
             description: "P",
             columns: { id: TEXT, email: TEXT, region: TEXT, notes: TEXT, closed: { ...TEXT, hidden: true } },
           },
-          lonely: { description: "L", columns: { id: TEXT } },
+          lonely: { description: "L", key: "id", recordKeys: true, columns: { id: TEXT } },
           shut: { description: "H", hidden: true, columns: { id: TEXT } },
         },
       },
@@ -89,6 +89,22 @@ describe("npm run policy -- check", () => {
       "  rows         all       –",
       "  id           clear     –",
     ]);
+  });
+
+  it("says by which columns audit records name the rows of a dataset, and so does explain", () => {
+    const line = "  Audit records name the returned rows by id.";
+    const rules: Rules = [{ action: "read", datasets: ["shop.lonely", "shop.people"] }];
+    const recorded = policyOf({ one: rules }, { ann: ["one"] });
+    const lines = matrixOf(recorded);
+    expect(lines.filter((text) => text === line)).toHaveLength(1);
+    expect(lines.slice(lines.indexOf("shop.lonely  one"), lines.indexOf(line))).toEqual([
+      "shop.lonely  one",
+      "  rows         all",
+      "  id           clear",
+    ]);
+    expect(describeDatasets(recorded).map(({ recordedKey }) => recordedKey)).toEqual([[], ["id"], [], []]);
+    expect(explain(recorded, "ann@x.example", "shop.lonely")).toContain(line);
+    expect(explain(recorded, "ann@x.example", "shop.people")).not.toContain(line);
   });
 
   it("warns once of all hidden datasets that rules allow, and once of all that none allows", () => {
@@ -280,6 +296,21 @@ describe("npm run policy -- diff", () => {
     ],
   ])("reports %s", (_name, roles, expected) => {
     expect(diff(roles)).toMatchObject(expected);
+  });
+
+  it("reports which roles may read the audit log, and with what users have asked", () => {
+    const auditing = (audits: boolean | "with arguments") => ({
+      ...before,
+      roles: before.roles.map((role) => ({ ...role, audits: role.name === "north" && audits })),
+    });
+    const log = "north may read the audit log";
+    const asked = "north may read in the audit log what users have asked";
+    expect(diffPolicies(before, auditing(true)).opens).toEqual([log]);
+    expect(diffPolicies(before, auditing("with arguments")).opens).toEqual([log, asked]);
+    expect(diffPolicies(auditing("with arguments"), auditing(true))).toMatchObject({
+      opens: [],
+      closes: [asked.replace("may", "may no longer")],
+    });
   });
 
   it("reports roles that a member gets and loses", () => {

@@ -22,8 +22,13 @@ export class LedgerObject extends ProductLedger<ConformanceEnv> {
   constructor(ctx: DurableObjectState, env: ConformanceEnv) {
     super(ctx, env, {
       limits: { ...limitsSchema.parse({}), maxAuditBytes: 1_000_000 },
-      openRoleCache: (sql, now) =>
-        new MemberRoleCache({ sql, directory: { registerSubject: noMembers, read: noMembers }, now }),
+      openRoleCache: (sql, now, applyPauses) =>
+        new MemberRoleCache({
+          sql,
+          directory: { registerSubject: noMembers, readForLedger: noMembers },
+          now,
+          applyPauses,
+        }),
       onMemberChanged: noMembers,
       onError: (error) => console.error(error),
       warn: (code, message) => console.warn(code, message),

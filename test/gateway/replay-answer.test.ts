@@ -105,6 +105,7 @@ describe("mayReplay", () => {
           member: NO_MEMBER_RECORD,
           results: NO_RESULTS,
           nearLimits: [],
+          pausedSources: [],
         }),
         commit: async () => ({ ok: false, reason: "no_lease" }),
         release: async () => {},
@@ -127,7 +128,7 @@ describe("withAudit", () => {
       openLedger: () => ({
         begin: async () => (
           steps.push("begin"),
-          { ok: true, bookmark: null, member: NO_MEMBER_RECORD, results: NO_RESULTS, nearLimits: [] }
+          { ok: true, bookmark: null, member: NO_MEMBER_RECORD, results: NO_RESULTS, nearLimits: [], pausedSources: [] }
         ),
         commit: async () => (steps.push("commit"), { ok: true, seq: 1 }),
         release: async () => void steps.push("release"),

@@ -1,7 +1,7 @@
 // Rows of tables whose key has several columns: each value round-trips through the id and the URI that fetch returns.
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
-import { formatRowKey, parseRowKey } from "../../src/gateway/row-key.ts";
+import { formatRowKey, parseRowKey } from "../../src/answers/row-key.ts";
 import { mask } from "../../src/config/define-gatehouse.ts";
 import { callerAs, gatewayFor } from "../support/gateway.ts";
 import { NUMBER, TEXT, allow, buildPolicy, key } from "../support/policy-builder.ts";

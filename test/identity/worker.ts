@@ -70,8 +70,13 @@ export class LedgerObject extends ProductLedger<IdentityEnv> {
   constructor(ctx: DurableObjectState, env: IdentityEnv) {
     super(ctx, env, {
       limits: { ...limitsSchema.parse({}), maxAuditBytes: 1_000_000 },
-      openRoleCache: (sql, now) =>
-        new MemberRoleCache({ sql, directory: { registerSubject: failMemberLookup, read: failMemberLookup }, now }),
+      openRoleCache: (sql, now, applyPauses) =>
+        new MemberRoleCache({
+          sql,
+          directory: { registerSubject: failMemberLookup, readForLedger: failMemberLookup },
+          now,
+          applyPauses,
+        }),
       onMemberChanged: failMemberLookup,
       onError: (error) => console.error(error),
       warn: (code, message) => console.warn(code, message),

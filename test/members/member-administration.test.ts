@@ -161,15 +161,20 @@ describe("the role cache of a ledger", () => {
           await gate.beforeAnswer?.();
           return answer;
         },
-        async read(email) {
+        async readForLedger(email, ownerId) {
           requests.push("read");
-          const answer = await members.read(email);
+          const answer = await members.readForLedger(email, ownerId);
           await gate.beforeAnswer?.();
           return answer;
         },
       };
       const clock = { ms: Date.now() };
-      await work(new MemberRoleCache({ sql: storage.sql, directory, now: () => clock.ms }), requests, clock, gate);
+      await work(
+        new MemberRoleCache({ sql: storage.sql, directory, now: () => clock.ms, applyPauses: () => {} }),
+        requests,
+        clock,
+        gate,
+      );
     });
   }
 

@@ -41,6 +41,7 @@ const dataset: TableDataset = {
   table: "grid",
   description: "Grid",
   isView: false,
+  recordKeys: false,
   key: [],
   hidden: false,
   columns: [],

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { defineGatehouse, mask, subject } from "../../src/config/define-gatehouse.ts";
 import { parseEmailAddress } from "../../src/lib/email-address.ts";
-import { evaluate, mayAdminister, resolveSubject } from "../../src/policy/evaluate.ts";
+import { evaluate, mayAdminister, decideAuditAccess, resolveSubject } from "../../src/policy/evaluate.ts";
 import { NO_MEMBER_RECORD } from "../../src/policy/model.ts";
 import type { Dataset, Decision, Policy } from "../../src/policy/model.ts";
 import { LOOKALIKES } from "../support/lookalikes.ts";
@@ -172,6 +172,23 @@ describe("resolveSubject", () => {
         resolveSubject(policyWithAdmin, { ...identity("local@x.example"), token }, NO_MEMBER_RECORD),
       ),
     ).toBe(false);
+  });
+
+  it("lets a role that audits read the log, with arguments only if it says so, and no personal access token", () => {
+    const decideFor = (audits: Policy["roles"][number]["audits"], withToken = false): string => {
+      const auditing = { ...policy, roles: policy.roles.map((role) => ({ ...role, audits })) };
+      const caller = { ...identity("local@x.example"), ...(withToken ? { token } : {}) };
+      return decideAuditAccess(auditing, resolveSubject(auditing, caller, NO_MEMBER_RECORD));
+    };
+    expect([decideFor(false), decideFor(true), decideFor("with arguments")]).toEqual([
+      "none",
+      "without arguments",
+      "with arguments",
+    ]);
+    expect([decideFor(true, true), decideFor("with arguments", true)]).toEqual(["none", "none"]);
+    const stranger = resolveSubject(policy, identity("none@x.example"), NO_MEMBER_RECORD);
+    const all = { ...policy, roles: policy.roles.map((role) => ({ ...role, audits: true })) };
+    expect(decideAuditAccess(all, stranger)).toBe("none");
   });
 });
 

@@ -23,6 +23,7 @@ const people: TableDataset = {
   table: "people",
   description: "People",
   isView: false,
+  recordKeys: false,
   key: ["id"],
   hidden: false,
   columns: ["id", "email", "region"].map((name) => ({

@@ -18,6 +18,7 @@ const dataset: TableDataset = {
   table: "grid",
   description: "Grid",
   isView: false,
+  recordKeys: false,
   key: [],
   hidden: false,
   columns: [column("a"), column("b")],

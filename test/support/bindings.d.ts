@@ -11,6 +11,8 @@ declare global {
       ARCHIVE: KVNamespace;
       /** The database that every example names. Each test of an example creates its tables. */
       EXAMPLE_DB: D1Database;
+      /** An empty bucket. Tests that archive into it bind it as GATEHOUSE_ARCHIVE. */
+      TEST_AUDIT_BUCKET: R2Bucket;
       TEST_GATEHOUSE_MIGRATIONS: D1Migration[];
       TEST_SHOP_MIGRATIONS: D1Migration[];
       TEST_OPS_MIGRATIONS: D1Migration[];

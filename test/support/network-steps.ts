@@ -9,6 +9,9 @@ export interface BindingCall {
   readonly ended: number;
 }
 
+/** Called before each call to a binding, with its name and arguments. The call fails with what it throws. */
+type BeforeCall = (name: string, args: readonly unknown[]) => void;
+
 /** Counts the calls to the bindings of one environment. */
 export interface StepCounter<E> {
   /** The environment with counted bindings. */
@@ -35,18 +38,22 @@ const LOCAL_METHODS: ReadonlySet<PropertyKey> = new Set([
 /** Methods that return something whose methods make calls. */
 const OPENING_METHODS: ReadonlySet<PropertyKey> = new Set(["prepare", "bind", "withSession", "getByName"]);
 
-/** Wraps every Durable Object namespace, database and KV namespace of an environment. */
-export function countSteps<E extends object>(env: E): StepCounter<E> {
+/**
+ * Wraps every Durable Object namespace, database and KV namespace of an environment. A test that stands in for a broken connection throws in
+ * `beforeCall`, which gets the name of each call.
+ */
+export function countSteps<E extends object>(env: E, beforeCall: BeforeCall = () => {}): StepCounter<E> {
   /** Wrapped objects, by their proxies. */
   const originals = new WeakMap<object, object>();
   let calls: { name: string; begun: number; ended: number }[] = [];
   let position = 0;
   const next = (): number => (position += 1);
 
-  const track = async (name: string, run: () => unknown): Promise<unknown> => {
+  const track = async (name: string, args: readonly unknown[], run: () => unknown): Promise<unknown> => {
     const call = { name, begun: next(), ended: Infinity };
     calls.push(call);
     try {
+      beforeCall(name, args);
       return await run();
     } finally {
       call.ended = next();
@@ -70,7 +77,7 @@ export function countSteps<E extends object>(env: E): StepCounter<E> {
             const opened = run();
             return typeof opened === "object" && opened !== null ? wrap(name, opened, false) : opened;
           }
-          return LOCAL_METHODS.has(property) ? run() : track(`${name}.${property}`, run);
+          return LOCAL_METHODS.has(property) ? run() : track(`${name}.${property}`, args, run);
         };
       },
     });

@@ -28,6 +28,8 @@ export type Source =
       readonly tables: Tables;
       /** The names of those tables that are views of the database. */
       readonly views?: readonly string[];
+      /** The names of those tables whose keys are recorded. */
+      readonly recordKeys?: readonly string[];
       readonly recursion?: boolean;
     }
   | { readonly binding: string; readonly untrusted?: boolean };
@@ -53,6 +55,8 @@ export interface PolicyParts extends Partial<
   readonly tables?: Tables;
   /** The names of those tables that are views of the database. */
   readonly views?: readonly string[];
+  /** The names of those tables whose keys are recorded. */
+  readonly recordKeys?: readonly string[];
   /** Sources in addition to `tables`. */
   readonly sources?: Readonly<Record<string, Source>>;
   readonly roles: Roles;
@@ -101,8 +105,10 @@ export function deny(datasets: string | readonly string[], columns?: readonly st
  *   },
  * });
  */
-export function buildPolicy({ tables, views = [], sources = {}, roles, members, ...others }: PolicyParts): Gatehouse {
-  const shop: PolicyParts["sources"] = tables === undefined ? {} : { shop: { binding: "SHOP_DB", tables, views } };
+export function buildPolicy(parts: PolicyParts): Gatehouse {
+  const { tables, views = [], recordKeys = [], sources = {}, roles, members, ...others } = parts;
+  const shop: PolicyParts["sources"] =
+    tables === undefined ? {} : { shop: { binding: "SHOP_DB", tables, views, recordKeys } };
   const usedMembers = members ?? Object.fromEntries(Object.keys(roles).map((role) => [role, [role]]));
   return defineGatehouse({
     organisation: { name: "Test", contact: "Test" },
@@ -116,8 +122,11 @@ export function buildPolicy({ tables, views = [], sources = {}, roles, members, 
 function buildSource(source: Source, name: string): GatehouseInput["sources"][string] {
   const title = capitalize(name);
   if (!("tables" in source)) return { kind: "kv", title, description: title, ...source };
-  const { tables, views = [], ...properties } = source;
-  const build = (columns: Tables[string], table: string) => buildTable(columns, table, views.includes(table));
+  const { tables, views = [], recordKeys = [], ...properties } = source;
+  const build = (columns: Tables[string], table: string) => ({
+    ...buildTable(columns, table, views.includes(table)),
+    recordKeys: recordKeys.includes(table),
+  });
   return { kind: "d1", title, description: title, ...properties, tables: mapValues(tables, build) };
 }
 

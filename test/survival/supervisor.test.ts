@@ -9,7 +9,7 @@ import { copyRepository, runScript } from "../support/node/copy.ts";
 import { queryShop } from "../support/node/query.ts";
 import { freePort } from "../support/node/server.ts";
 import { openWireSession } from "../support/node/wire.ts";
-import { runProcess } from "../support/node/worker.ts";
+import { findWorkerd, runProcess } from "../support/node/worker.ts";
 import type { WorkerProcess } from "../support/node/worker.ts";
 import { tokensFor } from "../support/oauth.ts";
 
@@ -64,12 +64,6 @@ async function queryOrCut(accessToken: string, sql: string): Promise<string> {
 
 async function waitUntilServed(): Promise<void> {
   while ((await queryOrCut(colleague, QUICK_QUERY)) === "cut") await new Promise((resolve) => setTimeout(resolve, 100));
-}
-
-/** Finds the workerd child of a Node process in Linux's /proc. */
-function findWorkerd(pid: number): number {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ");
-  return Number(children.find((id) => readFileSync(`/proc/${id}/comm`, "utf8").startsWith("workerd")));
 }
 
 async function waitUntilReported(crashes: number): Promise<void> {
@@ -207,7 +201,7 @@ describe("npm start", () => {
     async () => {
       // Earlier restarts may count too, so fewer kills may be enough.
       for (let kills = 0; kills < 4 && server.status() === null; kills += 1) {
-        process.kill(findWorkerd(server.pid), "SIGKILL");
+        process.kill(findWorkerd(server.pid) ?? NaN, "SIGKILL");
         while (server.status() === null && (await queryOrCut(colleague, QUICK_QUERY)) === "cut")
           await new Promise((resolve) => setTimeout(resolve, 100));
         await waitUntilReported(kills + 1);

@@ -136,6 +136,10 @@ export class HubObject<E = unknown> extends DurableObject<E> implements HubRpc {
       await this.#unsubscribeListener(this.#store.listTopics(listener).filter(isResourceTopic), listener);
   }
 
+  async endSessions(): Promise<void> {
+    await this.#endEach(this.#store.listSessions());
+  }
+
   async revoke(grantId: string): Promise<void> {
     const nowMs = Date.now();
     this.#store.endGrant(grantId, nowMs, nowMs - ENDED_GRANT_RETENTION_MS);
@@ -152,8 +156,12 @@ export class HubObject<E = unknown> extends DurableObject<E> implements HubRpc {
   async #endSessions(grantId: string): Promise<void> {
     for (const socket of this.ctx.getWebSockets())
       if (readListener(socket)?.grantId === grantId) socket.close(1000, ENDED_MESSAGE);
+    await this.#endEach(this.#store.listSessions(grantId));
+  }
+
+  async #endEach(sessionIds: readonly string[]): Promise<void> {
     const results = await Promise.allSettled(
-      this.#store.listSessions(grantId).map(async (id) => {
+      sessionIds.map(async (id) => {
         await this.#getSession(id).revoke();
         await this.removeSession(id);
       }),

@@ -51,6 +51,7 @@ export interface HubRpc {
   /** Subject role: ends all resource subscriptions that were opened under these grants. */
   dropTopicsOfGrants(grantIds: readonly string[]): Promise<void>;
   /** Subject role: ends the grant's sessions and streams. Throws if one could not be ended; an alarm retries it. */
+  endSessions(): Promise<void>;
   revoke(grantId: string): Promise<void>;
   /** Subject role: delivers an event to the subject's listeners. */
   deliver(event: HubEvent): Promise<void>;

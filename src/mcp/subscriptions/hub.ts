@@ -24,6 +24,8 @@ export interface Hub extends Publisher {
   countOpenSessions(subjectId: string): Promise<number>;
   subscribe(subjectId: string, sessionId: string, uri: string): Promise<HubReply>;
   unsubscribe(subjectId: string, sessionId: string, uri: string): Promise<void>;
+  /** Ends all sessions of a subject, those of their personal access tokens included. Their clients can open new ones. */
+  endSessions(subjectId: string): Promise<void>;
   /** Ends the sessions and streams of a grant. */
   revoke(subjectId: string, grantId: string): Promise<void>;
   /**
@@ -56,6 +58,7 @@ export function createHub(namespace: HubNamespace): Hub {
       getSubjectShard(subjectId).subscribe(sessionId, nameResourceTopic(uri)),
     unsubscribe: async (subjectId, sessionId, uri) =>
       getSubjectShard(subjectId).unsubscribe(sessionId, nameResourceTopic(uri)),
+    endSessions: async (subjectId) => getSubjectShard(subjectId).endSessions(),
     revoke: async (subjectId, grantId) => getSubjectShard(subjectId).revoke(grantId),
     async recheckSubscriptions(subjectId, mayRead, grantIds = []) {
       if (grantIds.length > 0) await getSubjectShard(subjectId).dropTopicsOfGrants(grantIds);

@@ -46,6 +46,7 @@ export function resourceError(error: unknown, uri: string, reporter: ErrorReport
     case "invalid_input":
     case "not_signed_in":
     case "not_allowed":
+    case "paused":
     case "query_refused":
     case "query_failed":
       return new ProtocolError(ProtocolErrorCode.InvalidParams, message);

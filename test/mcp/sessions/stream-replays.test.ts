@@ -4,12 +4,13 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { createConnections } from "../../../src/oauth/connections.ts";
 import { newId } from "../../../src/lib/ids.ts";
+import { openPauseStore } from "../../../src/members/pause-store.ts";
 import { addRole, removeMember, removeRole, setAttributes } from "../../../src/members/member-statements.ts";
 import type { SqlStatement } from "../../../src/members/member-statements.ts";
 import { personAt } from "../../support/browser.ts";
 import { ledgerOf, members, roleChanges, subjectIdOf } from "../../support/members.ts";
 import { SECRETS, seedShop } from "../../support/seed.ts";
-import { ACCEPT, RESOURCE, openSession, post, send, tokenOf } from "../../support/worker.ts";
+import { ACCEPT, ORIGIN, RESOURCE, openSession, post, send, tokenOf } from "../../support/worker.ts";
 
 const GUEST = "guest@harbor.example";
 const by = { by: "owner@harbor.example", nowMs: 1_000 };
@@ -103,6 +104,25 @@ describe("an answer on a resumed stream", () => {
       .findLast((record) => record.attempt.operation === "query");
     expect(records).toMatchObject([{ outcome: { result: "answered", roles: ["analyst"] } }]);
     expect(records[0].attempt.asked).toContain(queryRecord.attempt.call);
+  });
+
+  it.each([
+    { kind: "user", target: GUEST },
+    { kind: "source", target: "shop" },
+  ] as const)("is withheld while its $kind is paused, and delivered again after the pause", async (target) => {
+    await change(addRole(GUEST, "analyst", by));
+    const streamed = await callOnStream(guest);
+    const pause = async (isPaused: boolean): Promise<void> => {
+      const request = { ...target, subjectIds: [], reason: "", untilMs: null, isPaused, ...by };
+      await openPauseStore(env.GATEHOUSE_DB).apply(request);
+      await send(`${ORIGIN}/api/upkeep`, { method: "POST" });
+    };
+    await pause(true);
+    const { text, messages } = await replay(streamed);
+    expect(messages.at(-1)).toMatchObject({ id: 7, error: { code: -32_000 } });
+    expect(text).not.toContain("north.example");
+    await pause(false);
+    expect((await replay(streamed)).text).toBe(streamed.first);
   });
 
   it("does not reveal on the wire the grants that produced it", async () => {

@@ -8,6 +8,7 @@ import type { VersionNegotiationMode } from "@modelcontextprotocol/client";
 import { UnauthorizedError as UnauthorizedV1 } from "@modelcontextprotocol/sdk/client/auth.js";
 import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport as TransportV1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import type { StreamableHTTPReconnectionOptions } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { TestAuth } from "./sign-in.ts";
 
 /** The result of a tool call. */
@@ -31,7 +32,7 @@ export interface TestClient {
 }
 
 export const CLIENT_KINDS = ["sdk v2, 2026", "sdk v2, 2025", "sdk v1"] as const;
-type ClientKind = (typeof CLIENT_KINDS)[number];
+export type ClientKind = (typeof CLIENT_KINDS)[number];
 
 const INFO = { name: "gatehouse-tests", version: "1" };
 
@@ -40,22 +41,49 @@ export async function connectAs(kind: ClientKind, resource: string, account: str
   return connectWith(kind, resource, new TestAuth(account));
 }
 
+/** How long a client waits for a server that restarts; absent for the SDK's own way. */
+interface ClientPatience {
+  /** How it opens its streams again. */
+  readonly reconnection?: StreamableHTTPReconnectionOptions;
+  /** How long it waits for an answer, in milliseconds. */
+  readonly timeout?: number;
+}
+
 /** Connects with the given sign-in, such as one in a browser. */
-export async function connectWith(kind: ClientKind, resource: string, auth: TestAuth): Promise<TestClient> {
+export async function connectWith(
+  kind: ClientKind,
+  resource: string,
+  auth: TestAuth,
+  patience: ClientPatience = {},
+): Promise<TestClient> {
   switch (kind) {
     case "sdk v1":
-      return connectV1(resource, auth);
+      return connectV1(resource, auth, patience);
     case "sdk v2, 2025":
-      return connectV2(resource, auth, "legacy");
+      return connectV2(resource, auth, "legacy", patience);
     case "sdk v2, 2026":
-      return connectV2(resource, auth, { pin: "2026-07-28" });
+      return connectV2(resource, auth, { pin: "2026-07-28" }, patience);
   }
 }
 
-async function connectV2(resource: string, auth: TestAuth, mode: VersionNegotiationMode): Promise<TestClient> {
+/** The options of a transport of either SDK. */
+const transportOptions = (authProvider: TestAuth, { reconnection }: ClientPatience) => ({
+  authProvider,
+  ...(reconnection === undefined ? {} : { reconnectionOptions: reconnection }),
+});
+
+/** The options of a request of either SDK. */
+const requestOptions = ({ timeout }: ClientPatience) => (timeout === undefined ? {} : { timeout });
+
+async function connectV2(
+  resource: string,
+  auth: TestAuth,
+  mode: VersionNegotiationMode,
+  patience: ClientPatience,
+): Promise<TestClient> {
   const connect = async () => {
     const client = new ClientV2(INFO, { versionNegotiation: { mode } });
-    const transport = new TransportV2(new URL(resource), { authProvider: auth });
+    const transport = new TransportV2(new URL(resource), transportOptions(auth, patience));
     await client.connect(transport).catch(async (error: unknown) => {
       await transport.close();
       throw error;
@@ -69,13 +97,17 @@ async function connectV2(resource: string, auth: TestAuth, mode: VersionNegotiat
     await new TransportV2(new URL(resource), { authProvider: auth }).finishAuth(callback.searchParams);
     return connect();
   });
-  return wrapClient(client);
+  const options = requestOptions(patience);
+  return wrapClient(client, {
+    call: async (name, args) => client.callTool({ name, arguments: args }, options),
+    read: async (uri) => client.readResource({ uri }, options),
+  });
 }
 
-async function connectV1(resource: string, auth: TestAuth): Promise<TestClient> {
+async function connectV1(resource: string, auth: TestAuth, patience: ClientPatience): Promise<TestClient> {
   const connect = async () => {
     const client = new ClientV1(INFO);
-    await client.connect(new TransportV1(new URL(resource), { authProvider: auth }));
+    await client.connect(new TransportV1(new URL(resource), transportOptions(auth, patience)));
     return client;
   };
   const client = await connect().catch(async (error: unknown) => {
@@ -83,15 +115,25 @@ async function connectV1(resource: string, auth: TestAuth): Promise<TestClient> 
     await new TransportV1(new URL(resource), { authProvider: auth }).finishAuth(auth.code);
     return connect();
   });
-  return wrapClient(client);
+  const options = requestOptions(patience);
+  return wrapClient(client, {
+    call: async (name, args) => client.callTool({ name, arguments: args }, undefined, options),
+    read: async (uri) => client.readResource({ uri }, options),
+  });
 }
 
-function wrapClient(client: ClientV1 | ClientV2): TestClient {
+/** The requests whose options differ between the SDKs. */
+interface OwnRequests {
+  readonly call: (name: string, args: Record<string, unknown>) => Promise<Record<string, unknown>>;
+  readonly read: (uri: string) => Promise<{ readonly contents: readonly object[] }>;
+}
+
+function wrapClient(client: ClientV1 | ClientV2, { call, read }: OwnRequests): TestClient {
   return {
-    call: async (name, args) => parseAnswer(await client.callTool({ name, arguments: args })),
+    call: async (name, args) => parseAnswer(await call(name, args)),
     toolNames: async () => (await client.listTools()).tools.map((tool) => tool.name),
     resourceUris: async () => (await client.listResources()).resources.map((resourceEntry) => resourceEntry.uri),
-    read: async (uri) => textOf(client.readResource({ uri })),
+    read: async (uri) => textOf(read(uri)),
     instructions: () => client.getInstructions() ?? "",
     close: () => client.close(),
   };

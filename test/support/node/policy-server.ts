@@ -9,7 +9,7 @@ import { runTool } from "../../../cli/project/tools.ts";
 import { freeAddresses, openStorage, startLocal } from "../../../cli/local-server/local.ts";
 import { migrateLocal } from "../../../cli/local-server/migrations.ts";
 import { freePort } from "./server.ts";
-import { ROOT } from "./worker.ts";
+import { ENTRY_ALIAS, ROOT } from "./worker.ts";
 
 const CONFIG = path.join(ROOT, "sample/wrangler.jsonc");
 const ENTRY = path.join(ROOT, "sample/index.ts");
@@ -35,7 +35,7 @@ export function usePolicyServer(policyFile: string, { prepare, bindings }: Polic
     await storage.dispose();
     const bundleDir = path.join(dir, "bundle");
     const args = ["deploy", entryFor(dir, policyFile), "--dry-run", "--config", CONFIG, "--outdir", bundleDir];
-    await runTool("wrangler", args);
+    await runTool("wrangler", [...args, ...ENTRY_ALIAS]);
     const port = await freePort();
     const addresses = await freeAddresses(port);
     if (addresses === undefined) throw new Error(`port ${port} is taken`);

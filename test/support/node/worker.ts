@@ -1,8 +1,14 @@
 // Runs a script that serves a Worker in its own process group, so that tests can kill and restart it.
 import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 
 export const ROOT = path.resolve(import.meta.dirname, "../../..");
+/** Options of wrangler for a build of another entry: it reads the paths of aliases in its configuration from the folder of the entry. */
+export const ENTRY_ALIAS: readonly string[] = [
+  "--alias",
+  `@modelcontextprotocol/server/_shims:${path.join(ROOT, "src/mcp/json-schema-validator.ts")}`,
+];
 
 /** A running process. */
 export interface WorkerProcess {
@@ -55,4 +61,11 @@ export async function runProcess(
     pid: child.pid ?? NaN,
     status: () => child.exitCode,
   };
+}
+
+/** Finds the workerd child of a Node process in Linux's /proc; undefined while there is none. */
+export function findWorkerd(pid: number): number | undefined {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ");
+  const found = children.find((id) => id !== "" && readFileSync(`/proc/${id}/comm`, "utf8").startsWith("workerd"));
+  return found === undefined ? undefined : Number(found);
 }

@@ -1,0 +1,27 @@
+// Audit records with the names that are known now.
+import type { ListedRecord } from "../audit/audit-record-store.ts";
+import { nameExported } from "../audit/export-fields.ts";
+import type { NamedEntry } from "../audit/export-fields.ts";
+import { readEntryForList } from "../audit/record-entry.ts";
+import type { RowName } from "../audit/record-filter.ts";
+import { formatRecordedKey } from "../audit/record-keys.ts";
+import { displayName } from "../lib/visible-text.ts";
+import type { RecordNames } from "./record-names.ts";
+
+/** Adds names to a record. */
+export function nameEntry(record: ListedRecord, names: RecordNames): NamedEntry {
+  const entry = readEntryForList(record.ledger, record);
+  const clientName = names.findClientName(entry.client);
+  return nameExported(entry, {
+    user: names.findEmail(record.ledger),
+    clientName: clientName === null ? null : displayName(clientName),
+  });
+}
+
+/** Whether a record that the search for a row found shows it: it is `possible` where the record does not name all rows. */
+export type RowMatch = "certain" | "possible";
+
+/** Says whether a found record shows the row. */
+export function matchRow({ keys }: NamedEntry, { dataset, key }: RowName): RowMatch {
+  return keys?.[dataset]?.values.includes(formatRecordedKey(key)) === true ? "certain" : "possible";
+}

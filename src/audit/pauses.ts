@@ -1,0 +1,106 @@
+// What an operator has paused, as one ledger knows it: the ledger's owner, their personal access tokens, clients and sources. `begin` and
+// `commit` decide by this copy. The functions do not open a transaction; their callers do.
+import { formatPatClientId, parsePatClientId } from "../lib/pat-client.ts";
+import { formatPauseRecord, isOfSource } from "./pause-model.ts";
+import type { Pause, PauseSnapshot, PauseAction } from "./pause-model.ts";
+import { INTERRUPTED_OUTCOME } from "./audit-record.ts";
+import type { Attempt, Outcome } from "./audit-record.ts";
+import type { Records } from "./records.ts";
+
+/** The pauses of one ledger. */
+export interface Pauses {
+  /** Finds the pause of the user, the personal access token or the client of a call. */
+  findForCaller(attempt: Attempt, patId: string | undefined, nowMs: number): Pause | undefined;
+  /** Finds the pause that keeps an answer from leaving: of its caller, or of a source of which it has data. */
+  findForAnswer(attempt: Attempt, outcome: Outcome, nowMs: number): Pause | undefined;
+  listSources(nowMs: number): readonly Pause[];
+  /** Replaces what the ledger knows, unless it is newer, and records what has changed for its owner. */
+  apply(snapshot: PauseSnapshot, nowMs: number): boolean;
+  /** Records that a call was refused, once for each pause: a client that retries must not fill the ledger. */
+  recordRefusal(attempt: Attempt, pause: Pause, nowMs: number): void;
+}
+
+type PauseRow = Record<string, SqlStorageValue> & { readonly kind: Pause["kind"] } & Omit<Pause, "kind">;
+
+/** Creates them over the tables `pause` and `pause_copy` of a ledger. */
+export function createPauses(sql: SqlStorage, records: Pick<Records, "appendAlways">, subjectId: string): Pauses {
+  const list = (): readonly Pause[] =>
+    sql
+      .exec<PauseRow>("SELECT kind, target, reason, until_ms AS untilMs, changed_by AS changedBy, version FROM pause")
+      .toArray();
+  const listActive = (nowMs: number): readonly Pause[] =>
+    list().filter(({ untilMs }) => untilMs === null || untilMs > nowMs);
+  const readVersion = (): number =>
+    sql.exec<{ version: number }>("SELECT version FROM pause_copy").toArray()[0]?.version ?? 0;
+
+  function record(operation: PauseAction, pause: Pause, nowMs: number): void {
+    const { kind, target, version, changedBy } = pause;
+    const attempt: Attempt = {
+      call: `${operation} ${version}`,
+      subjectId,
+      owner: null,
+      clientId: kind === "client" ? target : kind === "token" ? formatPatClientId(target) : "",
+      operation,
+      asked: operation === "pause access" ? formatPauseRecord(pause) : JSON.stringify({ by: changedBy, kind, target }),
+      ...(kind === "source" ? { resource: target } : {}),
+    };
+    records.appendAlways(attempt, { ...INTERRUPTED_OUTCOME, result: "answered", code: null }, nowMs);
+  }
+
+  const findForCaller: Pauses["findForCaller"] = ({ clientId }, patId, nowMs) =>
+    listActive(nowMs).find(
+      ({ kind, target }) =>
+        // The copy has only pauses of the ledger's own user.
+        kind === "user" || (kind === "token" && target === patId) || (kind === "client" && target === clientId),
+    );
+
+  return {
+    findForCaller,
+    findForAnswer(attempt, { datasets }, nowMs) {
+      const patId = parsePatClientId(attempt.clientId);
+      const source = listActive(nowMs).find(
+        ({ kind, target }) => kind === "source" && datasets.some((dataset) => isOfSource(dataset, target)),
+      );
+      return findForCaller(attempt, patId, nowMs) ?? source;
+    },
+    listSources: (nowMs) => listActive(nowMs).filter(({ kind }) => kind === "source"),
+    apply({ version, pauses }, nowMs) {
+      const copied = readVersion();
+      if (version < copied) return false;
+      const before = list();
+      // Two snapshots of one version may have been read under two addresses of the user; what either has is true.
+      if (version > copied) sql.exec("DELETE FROM pause");
+      for (const { kind, target, reason, untilMs, changedBy, version: changed } of pauses)
+        sql.exec(
+          `INSERT INTO pause (kind, target, reason, until_ms, changed_by, version) VALUES (?, ?, ?, ?, ?, ?)
+            ON CONFLICT DO NOTHING`,
+          kind,
+          target,
+          reason,
+          untilMs,
+          changedBy,
+          changed,
+        );
+      sql.exec("INSERT OR REPLACE INTO pause_copy (id, version) VALUES (1, ?)", version);
+      const after = list();
+      const isIn = (all: readonly Pause[], { kind, target }: Pause): boolean =>
+        all.some((other) => other.kind === kind && other.target === target);
+      for (const pause of after)
+        if (!before.some((old) => old.version === pause.version)) record("pause access", pause, nowMs);
+      for (const pause of before)
+        if (!isIn(after, pause) && (pause.untilMs ?? Infinity) > nowMs)
+          record("resume access", { ...pause, changedBy: "operator" }, nowMs);
+      return true;
+    },
+    recordRefusal(attempt, pause, nowMs) {
+      const call = `refused by pause ${pause.version}`;
+      const outcome = {
+        ...INTERRUPTED_OUTCOME,
+        result: "denied",
+        code: "paused",
+        denials: [`${pause.kind}: paused`],
+      } as const;
+      records.appendAlways({ ...attempt, call }, outcome, nowMs);
+    },
+  };
+}
