@@ -1,16 +1,11 @@
 // The table `audit_operator_read` in GATEHOUSE_DB: commands write here that they read the audit log, before they print anything, and the
 // Worker moves what has ended into the operator's ledger.
+import { openStatements } from "../lib/statement-store.ts";
 import type { ClosedOperatorRead, OperatorRead, OperatorReadStore } from "./operator-reads.ts";
 
 /** Opens the store over GATEHOUSE_DB. */
 export function openOperatorReadStore(database: D1Database): OperatorReadStore {
-  const run = async (sql: string, ...values: readonly (string | number)[]): Promise<number> => {
-    const { meta } = await database
-      .prepare(sql)
-      .bind(...values)
-      .run();
-    return meta.changes;
-  };
+  const { run, all } = openStatements(database);
   return {
     async begin({ id, operator, request }: OperatorRead, nowMs) {
       await run(
@@ -38,16 +33,12 @@ export function openOperatorReadStore(database: D1Database): OperatorReadStore {
         beforeMs,
       );
     },
-    async listClosed(limit) {
-      const { results } = await database
-        .prepare(
-          `SELECT id, operator, request, began_ms AS beganMs, rows, state FROM audit_operator_read
-            WHERE state <> 'running' ORDER BY began_ms, id LIMIT ?`,
-        )
-        .bind(limit)
-        .all<ClosedOperatorRead>();
-      return results;
-    },
+    listClosed: async (limit) =>
+      all<ClosedOperatorRead>(
+        `SELECT id, operator, request, began_ms AS beganMs, rows, state FROM audit_operator_read
+          WHERE state <> 'running' ORDER BY began_ms, id LIMIT ?`,
+        limit,
+      ),
     async delete(id) {
       await run("DELETE FROM audit_operator_read WHERE id = ?", id);
     },

@@ -1,4 +1,5 @@
 // The requests for heads of ledgers and the signed daily lists, in GATEHOUSE_DB.
+import { openStatements } from "../lib/statement-store.ts";
 import { KNOWN_LEDGERS_SQL } from "./audit-record-store.ts";
 import type { DailyList, LedgerHead } from "./head-signature.ts";
 import { OPERATOR_LEDGER } from "./operator-ledger.ts";
@@ -67,18 +68,10 @@ const LIST_COLUMNS = "day, made_ms AS madeMs, ledgers, records, digest, signatur
 
 /** Opens the store over GATEHOUSE_DB. */
 export function openAuditHeadStore(database: D1Database): AuditHeadStore {
-  const all = async <Row>(sql: string, ...values: readonly unknown[]): Promise<readonly Row[]> =>
-    (
-      await database
-        .prepare(sql)
-        .bind(...values)
-        .all<Row>()
-    ).results;
+  const statements = openStatements(database);
+  const { prepare, all } = statements;
   const run = async (sql: string, ...values: readonly unknown[]): Promise<void> =>
-    void (await database
-      .prepare(sql)
-      .bind(...values)
-      .run());
+    void (await statements.run(sql, ...values));
   const listLostOf = async (heads: readonly LedgerHead[]): Promise<readonly LostEnd[]> =>
     all(
       `SELECT value ->> 'ledger' AS ledger, max(
@@ -90,10 +83,13 @@ export function openAuditHeadStore(database: D1Database): AuditHeadStore {
   return {
     async request(nonce, ledgers, nowMs) {
       await database.batch([
-        database.prepare("DELETE FROM audit_head_request WHERE asked_ms < ?").bind(nowMs - REQUEST_MS),
-        database
-          .prepare("INSERT INTO audit_head_request (nonce, ledger, asked_ms) SELECT ?, value, ? FROM json_each(?)")
-          .bind(nonce, nowMs, JSON.stringify(ledgers)),
+        prepare("DELETE FROM audit_head_request WHERE asked_ms < ?", nowMs - REQUEST_MS),
+        prepare(
+          "INSERT INTO audit_head_request (nonce, ledger, asked_ms) SELECT ?, value, ? FROM json_each(?)",
+          nonce,
+          nowMs,
+          JSON.stringify(ledgers),
+        ),
       ]);
     },
     listOpen: async (limit) => all("SELECT nonce, ledger FROM audit_head_request WHERE hash IS NULL LIMIT ?", limit),
@@ -118,7 +114,7 @@ export function openAuditHeadStore(database: D1Database): AuditHeadStore {
       ),
     deleteRequests: async (nonce) => run("DELETE FROM audit_head_request WHERE nonce = ?", nonce),
     findNewestList: async () =>
-      database.prepare(`SELECT ${LIST_COLUMNS} FROM audit_list ORDER BY day DESC LIMIT 1`).first<SignedList>(),
+      prepare(`SELECT ${LIST_COLUMNS} FROM audit_list ORDER BY day DESC LIMIT 1`).first<SignedList>(),
     listLists: async () => all(`SELECT ${LIST_COLUMNS} FROM audit_list ORDER BY day`),
     listHeads: async (day) => all("SELECT ledger, seq, hash FROM audit_list_head WHERE day = ? ORDER BY ledger", day),
     listContradicted: async (day) =>
@@ -133,28 +129,32 @@ export function openAuditHeadStore(database: D1Database): AuditHeadStore {
           ORDER BY h.ledger`,
         day,
       ),
-    findList: async (day) =>
-      database.prepare(`SELECT ${LIST_COLUMNS} FROM audit_list WHERE day = ?`).bind(day).first<SignedList>(),
+    findList: async (day) => prepare(`SELECT ${LIST_COLUMNS} FROM audit_list WHERE day = ?`, day).first<SignedList>(),
     async replaceList({ day, madeMs, ledgers, records, digest, signature, key }, heads) {
       const parts = Array.from({ length: Math.ceil(heads.length / HEADS_PER_VALUE) }, (_, index) =>
         heads.slice(index * HEADS_PER_VALUE, (index + 1) * HEADS_PER_VALUE),
       );
       await database.batch([
-        database.prepare("DELETE FROM audit_list_head WHERE day = ?").bind(day),
+        prepare("DELETE FROM audit_list_head WHERE day = ?", day),
         ...parts.map((part) =>
-          database
-            .prepare(
-              `INSERT INTO audit_list_head (day, ledger, seq, hash)
+          prepare(
+            `INSERT INTO audit_list_head (day, ledger, seq, hash)
                 SELECT ?1, value ->> 'ledger', value ->> 'seq', value ->> 'hash' FROM json_each(?2)`,
-            )
-            .bind(day, JSON.stringify(part)),
+            day,
+            JSON.stringify(part),
+          ),
         ),
-        database
-          .prepare(
-            `INSERT OR REPLACE INTO audit_list (day, made_ms, ledgers, records, digest, signature, key)
+        prepare(
+          `INSERT OR REPLACE INTO audit_list (day, made_ms, ledgers, records, digest, signature, key)
               VALUES (?, ?, ?, ?, ?, ?, ?)`,
-          )
-          .bind(day, madeMs, ledgers, records, digest, signature, key),
+          day,
+          madeMs,
+          ledgers,
+          records,
+          digest,
+          signature,
+          key,
+        ),
       ]);
     },
     async listLedgers() {

@@ -1,5 +1,6 @@
 // The audit records in GATEHOUSE_DB: where ledgers send them, and where people and programs find them. A record is never changed here; only
 // an erasure and the operator's retention take something away.
+import { openStatements } from "../lib/statement-store.ts";
 import * as z from "zod";
 import type { LedgerRecord } from "./audit-record.ts";
 import { UNLISTED_ACTION, formatTerm } from "./record-entry.ts";
@@ -131,12 +132,9 @@ const termRows = z.array(z.object({ term: z.string(), endedMs: z.number(), recor
 
 /** Opens the store over GATEHOUSE_DB. */
 export function openAuditRecordStore(database: D1Database): AuditRecordStore {
-  const prepare = (sql: string, ...values: readonly unknown[]): D1PreparedStatement =>
-    database.prepare(sql).bind(...values);
-  const listRows = async <Row>(sql: string, ...values: readonly unknown[]): Promise<readonly Row[]> =>
-    (await prepare(sql, ...values).all<Row>()).results;
+  const { all } = openStatements(database);
   const listRecords = async (where: string, ...values: readonly unknown[]): Promise<readonly StoredRecord[]> =>
-    listRows(`SELECT ${RECORD_COLUMNS} FROM audit_record AS r WHERE ${where}`, ...values);
+    all(`SELECT ${RECORD_COLUMNS} FROM audit_record AS r WHERE ${where}`, ...values);
 
   return {
     async append(ledger, records) {
@@ -174,7 +172,7 @@ export function openAuditRecordStore(database: D1Database): AuditRecordStore {
     },
     list: async (filter, page) => searchRecords(database, filter, page),
     async readTimes() {
-      const [times] = await listRows<{ oldestMs: number | null; newestMs: number | null }>(
+      const [times] = await all<{ oldestMs: number | null; newestMs: number | null }>(
         "SELECT (SELECT min(ended_ms) FROM audit_record) AS oldestMs, (SELECT max(ended_ms) FROM audit_record) AS newestMs",
       );
       const { oldestMs = null, newestMs = null } = times ?? {};
@@ -187,7 +185,7 @@ export function openAuditRecordStore(database: D1Database): AuditRecordStore {
       ),
     find: async (ledger, seq) => (await listRecords("r.ledger = ? AND r.seq = ?", ledger, seq))[0] ?? null,
     async findLedgers(prefix) {
-      const rows = await listRows<{ ledger: string | null }>(
+      const rows = await all<{ ledger: string | null }>(
         `SELECT (SELECT min(ledger) FROM audit_record WHERE ledger >= ?1 AND ledger < ?2) AS ledger
           UNION SELECT (SELECT max(ledger) FROM audit_record WHERE ledger >= ?1 AND ledger < ?2)`,
         prefix,
@@ -202,7 +200,7 @@ export function openAuditRecordStore(database: D1Database): AuditRecordStore {
         `(SELECT r.seq FROM audit_term AS t JOIN audit_record AS r ON r.id = t.record_id AND r.ledger = known.ledger
           WHERE t.term = '${formatTerm("user", "")}' || known.ledger AND t.ended_ms ${condition} AND r.ended_ms ${condition}
           ORDER BY t.ended_ms ${direction}, t.record_id ${direction} LIMIT 1)`;
-      return listRows(
+      return all(
         `WITH RECURSIVE known (ledger) AS (${known}),
           inside AS (SELECT ledger, min(seq) AS firstSeq, max(seq) AS lastSeq FROM audit_record
             WHERE ended_ms >= ?1 AND ended_ms < ?2 GROUP BY ledger),
@@ -222,14 +220,13 @@ export function openAuditRecordStore(database: D1Database): AuditRecordStore {
     listChain: async (ledger, afterSeq, limit) =>
       listRecords("r.ledger = ? AND r.seq > ? ORDER BY r.seq LIMIT ?", ledger, afterSeq, limit),
     async listStoredTerms(terms) {
-      const { results } = await database
-        .prepare(
+      return termRows.parse(
+        await all(
           `SELECT t.term, t.ended_ms AS endedMs, t.record_id AS recordId FROM json_each(?) CROSS JOIN audit_term AS t
             ON t.term = value ->> 'term' AND t.ended_ms = value ->> 'endedMs' AND t.record_id = value ->> 'recordId'`,
-        )
-        .bind(JSON.stringify(terms))
-        .all();
-      return termRows.parse(results);
+          JSON.stringify(terms),
+        ),
+      );
     },
   };
 }

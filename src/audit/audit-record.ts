@@ -269,3 +269,6 @@ export const INTERRUPTED_OUTCOME: Outcome = {
   cut: false,
   kept: null,
 };
+
+/** The outcome of an event that happened and returned no data. */
+export const EVENT_OUTCOME: Outcome = { ...INTERRUPTED_OUTCOME, result: "answered", code: null };

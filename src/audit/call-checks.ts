@@ -3,8 +3,8 @@
 import { LIST_PATS_ACTION } from "./browser-operation.ts";
 import { boundAttempt } from "./record-size.ts";
 import type { Identity } from "../lib/identity.ts";
-import { INTERRUPTED_OUTCOME } from "./audit-record.ts";
 import type { Attempt, CommitOptions, CommitResult, Outcome, RecordPriority } from "./audit-record.ts";
+import { buildPausedOutcome } from "./pause-model.ts";
 import type { Pause, PauseSnapshot } from "./pause-model.ts";
 import { createPauses } from "./pauses.ts";
 import type { Records } from "./records.ts";
@@ -50,13 +50,7 @@ export function createCallChecks(
     const hasData = outcome.datasets.length > 0 || outcome.rows > 0 || running.operation === "replay";
     const pause = outcome.result === "answered" && hasData ? pauses.findForAnswer(running, outcome, nowMs) : undefined;
     if (pause !== undefined) {
-      const refused = {
-        ...INTERRUPTED_OUTCOME,
-        result: "denied",
-        code: "paused",
-        denials: [`${pause.kind}: paused`],
-      } as const;
-      records.commit(call, { ...refused, roles: outcome.roles }, nowMs);
+      records.commit(call, { ...buildPausedOutcome(pause), roles: outcome.roles }, nowMs);
       return { ok: false, reason: "paused", pause };
     }
     const committed = records.commit(call, outcome, nowMs);

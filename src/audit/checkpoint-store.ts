@@ -1,4 +1,5 @@
 // The checkpoints in GATEHOUSE_DB, and the removal of the records that they stand for.
+import { openStatements } from "../lib/statement-store.ts";
 import { DELETE_TERMS_SQL, KNOWN_LEDGERS_SQL } from "./audit-record-store.ts";
 import type { RecordTerm, StoredRecord } from "./audit-record-store.ts";
 import type { Checkpoint } from "./head-signature.ts";
@@ -34,27 +35,21 @@ const CHECKPOINT_COLUMNS = "ledger, seq, hash, until_ms AS untilMs, made_ms AS m
 
 /** Opens the store over GATEHOUSE_DB. */
 export function openCheckpointStore(database: D1Database): CheckpointStore {
-  const prepare = (sql: string, ...values: readonly unknown[]): D1PreparedStatement =>
-    database.prepare(sql).bind(...values);
+  const { prepare, all } = openStatements(database);
   return {
     find: async (ledger) =>
       prepare(`SELECT ${CHECKPOINT_COLUMNS} FROM audit_checkpoint WHERE ledger = ?`, ledger).first<SignedCheckpoint>(),
-    async list() {
-      const { results } = await database
-        .prepare(`SELECT ${CHECKPOINT_COLUMNS} FROM audit_checkpoint ORDER BY ledger`)
-        .all<SignedCheckpoint & Record<string, unknown>>();
-      return results;
-    },
+    list: async () => all(`SELECT ${CHECKPOINT_COLUMNS} FROM audit_checkpoint ORDER BY ledger`),
     hasRecordsBefore: async (untilMs) =>
       (await prepare("SELECT 1 FROM audit_record WHERE ended_ms < ? LIMIT 1", untilMs).first()) !== null,
     async listLedgersBefore(untilMs) {
-      const { results } = await prepare(
+      const rows = await all<{ ledger: string }>(
         `WITH RECURSIVE known (ledger) AS (${KNOWN_LEDGERS_SQL})
           SELECT ledger FROM known WHERE ledger IS NOT NULL
             AND (SELECT ended_ms FROM audit_record AS r WHERE r.ledger = known.ledger ORDER BY seq LIMIT 1) < ?`,
         untilMs,
-      ).all<{ ledger: string }>();
-      return results.map(({ ledger }) => ledger);
+      );
+      return rows.map(({ ledger }) => ledger);
     },
     async remove({ ledger, seq, hash, untilMs, madeMs, signature, key }, { records, terms }) {
       await database.batch([

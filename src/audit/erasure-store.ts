@@ -1,4 +1,5 @@
 // The erasures in GATEHOUSE_DB: the command line stores them, and the Worker carries them out.
+import { openStatements } from "../lib/statement-store.ts";
 import * as z from "zod";
 import { DELETE_TERMS_SQL } from "./audit-record-store.ts";
 import type { RecordTerm } from "./audit-record-store.ts";
@@ -107,15 +108,13 @@ const rangesSchema = z
 
 /** Opens the store over GATEHOUSE_DB. */
 export function openErasureStore(database: D1Database): ErasureStore {
-  const prepare = (sql: string, ...values: readonly unknown[]): D1PreparedStatement =>
-    database.prepare(sql).bind(...values);
+  const { prepare, all, run, hasTable } = openStatements(database);
   const listRows = async (where: string, ...values: readonly unknown[]): Promise<readonly StoredErasure[]> => {
-    const { results } = await prepare(`SELECT * FROM audit_erasure WHERE ${where}`, ...values).all();
-    return results.map((row) => rowSchema.parse(row));
+    const rows = await all(`SELECT * FROM audit_erasure WHERE ${where}`, ...values);
+    return rows.map((row) => rowSchema.parse(row));
   };
   return {
-    isReady: async () =>
-      (await database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'audit_erasure'").first()) !== null,
+    isReady: async () => hasTable("audit_erasure"),
     async request(erasures) {
       if (erasures.length === 0) return;
       await database.batch(
@@ -135,11 +134,11 @@ export function openErasureStore(database: D1Database): ErasureStore {
       );
     },
     async listPending(limit, onInvalid) {
-      const { results } = await prepare(
+      const rows = await all(
         "SELECT * FROM audit_erasure WHERE done_ms IS NULL ORDER BY requested_ms, id LIMIT ?",
         limit,
-      ).all();
-      return results.flatMap((row) => {
+      );
+      return rows.flatMap((row) => {
         try {
           return [rowSchema.parse(row)];
         } catch (error) {
@@ -150,12 +149,12 @@ export function openErasureStore(database: D1Database): ErasureStore {
     },
     list: async (ids) => listRows("id IN (SELECT value FROM json_each(?)) ORDER BY ledger, id", JSON.stringify(ids)),
     async setRecorded(id, { untilSeq, recordedSeq }) {
-      await prepare(
+      await run(
         "UPDATE audit_erasure SET until_seq = ?, recorded_seq = ? WHERE id = ? AND until_seq IS NULL",
         untilSeq,
         recordedSeq,
         id,
-      ).run();
+      );
     },
     async replace(records, lostTerms) {
       if (records.length === 0) return;
@@ -172,25 +171,25 @@ export function openErasureStore(database: D1Database): ErasureStore {
         throw new Error("audit records changed while values were erased from them; the next upkeep continues");
     },
     async setDone(id, { doneSeq, erased, kept }) {
-      await prepare(
+      await run(
         "UPDATE audit_erasure SET done_seq = ?1, erased = erased + ?2, kept = kept + ?3 WHERE id = ?4 AND done_seq < ?1",
         doneSeq,
         erased,
         kept,
         id,
-      ).run();
+      );
     },
     async markDone(id, nowMs) {
-      await prepare("UPDATE audit_erasure SET done_ms = ? WHERE id = ? AND done_ms IS NULL", nowMs, id).run();
+      await run("UPDATE audit_erasure SET done_ms = ? WHERE id = ? AND done_ms IS NULL", nowMs, id);
     },
     async forgetAddress(ledger) {
-      const { meta } = await prepare(
+      const changes = await run(
         `UPDATE subject SET email = '' WHERE subject_id = ?1 AND owner_id IS NULL
           AND email IN (SELECT email FROM member_removal WHERE kind = 'removal' AND done_ms IS NOT NULL)
           AND email NOT IN (SELECT email FROM member WHERE roles <> '{}' OR attributes <> '{}')`,
         ledger,
-      ).run();
-      return meta.changes > 0;
+      );
+      return changes > 0;
     },
   };
 }

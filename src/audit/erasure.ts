@@ -1,12 +1,15 @@
 // What an erasure takes out of audit records, and how its own record says so. An erasure takes values, never records: the chain still
 // verifies, and the erasure's record in the same chain says which fields of which records were erased.
 import * as z from "zod";
-import { INTERRUPTED_OUTCOME } from "./audit-record.ts";
+import { EVENT_OUTCOME } from "./audit-record.ts";
 import type { Attempt, LedgerRecord, Outcome, ResultNumberOfSubject } from "./audit-record.ts";
 import { eraseFields, readSalts } from "./record-chain.ts";
 
 /** The fields that can be erased, by the names of the export. What is left says that a call happened, whose it was and what decided. */
-const FIELD_PATHS = {
+export const ERASABLE_FIELDS = ["arguments", "resource", "client", "session", "roles", "denials", "keys"] as const;
+export type ErasableField = (typeof ERASABLE_FIELDS)[number];
+
+const FIELD_PATHS: Readonly<Record<ErasableField, string>> = {
   arguments: "attempt.asked",
   resource: "attempt.resource",
   client: "attempt.clientId",
@@ -14,19 +17,7 @@ const FIELD_PATHS = {
   roles: "outcome.roles",
   denials: "outcome.denials",
   keys: "outcome.keys",
-} as const;
-
-export type ErasableField = keyof typeof FIELD_PATHS;
-
-export const ERASABLE_FIELDS: readonly ErasableField[] = [
-  "arguments",
-  "resource",
-  "client",
-  "session",
-  "roles",
-  "denials",
-  "keys",
-];
+};
 
 /** The first and the last number of some records of a ledger. */
 export type SeqRange = readonly [number, number];
@@ -91,7 +82,7 @@ export function buildErasureRecord(
       operation: ERASE_ACTION,
       asked: JSON.stringify({ by, reason, fields, records }),
     },
-    outcome: { ...INTERRUPTED_OUTCOME, result: "answered", code: null },
+    outcome: EVENT_OUTCOME,
   };
 }
 

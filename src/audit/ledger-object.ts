@@ -33,7 +33,7 @@ import type { CallChecks } from "./call-checks.ts";
 import type { PauseSnapshot } from "./pause-model.ts";
 import { createResultNumbers } from "./result-numbers.ts";
 import type { ResultNumbers } from "./result-numbers.ts";
-import { INTERRUPTED_OUTCOME } from "./audit-record.ts";
+import { EVENT_OUTCOME } from "./audit-record.ts";
 import type {
   CommitOptions,
   Attempt,
@@ -321,7 +321,7 @@ export class LedgerObject<E = unknown>
   }
 
   async recordRemoval(attempt: Attempt): Promise<void> {
-    const outcome: Outcome = { ...INTERRUPTED_OUTCOME, result: "answered", code: null };
+    const outcome: Outcome = EVENT_OUTCOME;
     this.ctx.storage.transactionSync(() => this.#records.appendAlways(attempt, outcome, Date.now()));
   }
 

@@ -1,7 +1,7 @@
 // Records that a ledger writes about its owner by itself, without a call of theirs.
 import { newId } from "../lib/ids.ts";
 import type { MemberRecord } from "../policy/model.ts";
-import { INTERRUPTED_OUTCOME } from "./audit-record.ts";
+import { EVENT_OUTCOME, INTERRUPTED_OUTCOME } from "./audit-record.ts";
 import type { Attempt } from "./audit-record.ts";
 import type { BudgetState } from "./budget-limits.ts";
 import type { Records } from "./records.ts";
@@ -27,7 +27,7 @@ export function createOwnRecords(sql: SqlStorage, records: Records, subjectId: s
   return {
     memberChanged(changedBy, { roles, attributes }) {
       const requestText = JSON.stringify({ by: changedBy, roles, attributes: Object.keys(attributes) });
-      const outcome = { ...INTERRUPTED_OUTCOME, result: "answered", code: null, roles } as const;
+      const outcome = { ...EVENT_OUTCOME, roles } as const;
       records.appendAlways(buildAttempt("member changed", requestText), outcome, now());
     },
     limitReached({ limit, most, resetMs }) {

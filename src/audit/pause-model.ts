@@ -1,4 +1,6 @@
 // A pause as it goes from GATEHOUSE_DB to ledgers and to the user: its data, the message to the user, and its record.
+import { INTERRUPTED_OUTCOME } from "./audit-record.ts";
+import type { Outcome } from "./audit-record.ts";
 import { AppError } from "../errors.ts";
 
 /** What can be paused: a user by address, a personal access token by id, a client by id, a source by name. */
@@ -44,6 +46,11 @@ export function createPausedError({ kind, target, reason, untilMs }: Pause, cont
     `Nothing was deleted, and everything works again after the pause. Do not retry; ask ${contact}.`,
   ];
   return new AppError("paused", message.join(" "));
+}
+
+/** Builds the outcome of a call that a pause stopped. */
+export function buildPausedOutcome({ kind }: Pause): Outcome {
+  return { ...INTERRUPTED_OUTCOME, result: "denied", code: "paused", denials: [`${kind}: paused`] };
 }
 
 /** The actions of records about pauses. Their client is what was paused; it did not act. */

@@ -1,9 +1,9 @@
 // What an operator has paused, as one ledger knows it: the ledger's owner, their personal access tokens, clients and sources. `begin` and
 // `commit` decide by this copy. The functions do not open a transaction; their callers do.
 import { formatPatClientId, parsePatClientId } from "../lib/pat-client.ts";
-import { formatPauseRecord, isOfSource } from "./pause-model.ts";
+import { buildPausedOutcome, formatPauseRecord, isOfSource } from "./pause-model.ts";
 import type { Pause, PauseSnapshot, PauseAction } from "./pause-model.ts";
-import { INTERRUPTED_OUTCOME } from "./audit-record.ts";
+import { EVENT_OUTCOME } from "./audit-record.ts";
 import type { Attempt, Outcome } from "./audit-record.ts";
 import type { Records } from "./records.ts";
 
@@ -44,7 +44,7 @@ export function createPauses(sql: SqlStorage, records: Pick<Records, "appendAlwa
       asked: operation === "pause access" ? formatPauseRecord(pause) : JSON.stringify({ by: changedBy, kind, target }),
       ...(kind === "source" ? { resource: target } : {}),
     };
-    records.appendAlways(attempt, { ...INTERRUPTED_OUTCOME, result: "answered", code: null }, nowMs);
+    records.appendAlways(attempt, EVENT_OUTCOME, nowMs);
   }
 
   const findForCaller: Pauses["findForCaller"] = ({ clientId }, patId, nowMs) =>
@@ -94,13 +94,7 @@ export function createPauses(sql: SqlStorage, records: Pick<Records, "appendAlwa
     },
     recordRefusal(attempt, pause, nowMs) {
       const call = `refused by pause ${pause.version}`;
-      const outcome = {
-        ...INTERRUPTED_OUTCOME,
-        result: "denied",
-        code: "paused",
-        denials: [`${pause.kind}: paused`],
-      } as const;
-      records.appendAlways({ ...attempt, call }, outcome, nowMs);
+      records.appendAlways({ ...attempt, call }, buildPausedOutcome(pause), nowMs);
     },
   };
 }

@@ -1,5 +1,6 @@
 // The table `pause` in GATEHOUSE_DB: what an operator has paused. Ledgers hold copies; the column `pause_version` of the table `subject`
 // says which version a ledger has, so that a propagation that a crash cut off goes on where it was.
+import { openStatements } from "../lib/statement-store.ts";
 import * as z from "zod";
 import { PAUSE_KINDS } from "../audit/pause-model.ts";
 import type { Pause, PauseKind, PauseSnapshot } from "../audit/pause-model.ts";
@@ -93,10 +94,9 @@ const CLIENT_TERM = "client ";
 
 /** Creates the store over GATEHOUSE_DB. */
 export function openPauseStore(database: D1Database): PauseStore {
-  const prepare = (sql: string, ...values: readonly (string | number | null)[]): D1PreparedStatement =>
-    database.prepare(sql).bind(...values);
+  const { prepare, hasTable } = openStatements(database);
   return {
-    isReady: async () => (await prepare("SELECT 1 FROM sqlite_schema WHERE name = 'pause'").first()) !== null,
+    isReady: async () => hasTable("pause"),
     // The time makes the version higher than those that ledgers know although this database was restored to before them.
     async apply({ kind, target, subjectIds, reason, untilMs, isPaused, by, nowMs }) {
       await prepare(

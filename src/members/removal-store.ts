@@ -1,5 +1,6 @@
 // The table `member_removal` in GATEHOUSE_DB: members whose access is to end, and what they had. What this database knows ends in the
 // transaction that stores the removal; a removal then stays pending until the Worker has ended what is in Durable Objects.
+import { openStatements } from "../lib/statement-store.ts";
 import * as z from "zod";
 import { removeMember } from "./member-statements.ts";
 import type { SqlStatement } from "./member-statements.ts";
@@ -121,8 +122,7 @@ export function openRemovalStore(database: D1Database): RemovalStore {
     values: [id, email, by, nowMs, kind],
   });
   return {
-    isReady: async () =>
-      (await database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'member_removal'").first()) !== null,
+    isReady: async () => openStatements(database).hasTable("member_removal"),
     async look(request) {
       await prepare(insert(request, "look")).run();
     },

@@ -1,5 +1,6 @@
 // The table `personal_access_token` in GATEHOUSE_DB. It stores a hash of each token and never its text. It also holds which ended tokens
 // still have sessions to end.
+import { openStatements } from "../lib/statement-store.ts";
 import * as z from "zod";
 import { insertPat, countPatsMadeToday, revokePat } from "./pat-statements.ts";
 import type { PatCaps, NewPat } from "./pat-statements.ts";
@@ -97,13 +98,7 @@ const refusalsSchema = z.array(z.string());
 
 /** Creates the store over GATEHOUSE_DB. */
 export function openPatStore(database: D1Database): PatStore {
-  const runStatement = async (sql: string, values: readonly (string | number)[]): Promise<number> => {
-    const { meta } = await database
-      .prepare(sql)
-      .bind(...values)
-      .run();
-    return meta.changes;
-  };
+  const { run } = openStatements(database);
   return {
     async findByHash(hash) {
       const row = await database
@@ -120,7 +115,7 @@ export function openPatStore(database: D1Database): PatStore {
     },
     async add(pat, caps) {
       const { sql, values } = insertPat(pat, caps);
-      if ((await runStatement(sql, values)) > 0) return { ok: true };
+      if ((await run(sql, ...values)) > 0) return { ok: true };
       const countStatement = countPatsMadeToday(pat.ownerId, pat.nowMs);
       const row = await database
         .prepare(countStatement.sql)
@@ -146,22 +141,25 @@ export function openPatStore(database: D1Database): PatStore {
     },
     async revoke(id, ownerId, by, nowMs) {
       const { sql, values } = revokePat(id, ownerId, by, nowMs);
-      return (await runStatement(sql, values)) > 0;
+      return (await run(sql, ...values)) > 0;
     },
     async revokeAll(ownerId, by, nowMs) {
-      await runStatement(
+      await run(
         "UPDATE personal_access_token SET revoked_ms = ?3, revoked_by = ?2 WHERE owner_id = ?1 AND revoked_ms IS NULL",
-        [ownerId, by, nowMs],
+        ownerId,
+        by,
+        nowMs,
       );
     },
     async touch(id, nowMs) {
-      await runStatement("UPDATE personal_access_token SET used_ms = ?2 WHERE id = ?1", [id, nowMs]);
+      await run("UPDATE personal_access_token SET used_ms = ?2 WHERE id = ?1", id, nowMs);
     },
     async markRefusalRecorded(id, reason) {
-      await runStatement(
+      await run(
         `UPDATE personal_access_token SET recorded_refusals = json_insert(recorded_refusals, '$[#]', ?2)
           WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM json_each(recorded_refusals) WHERE value = ?2)`,
-        [id, reason],
+        id,
+        reason,
       );
     },
     async listPendingEnds(nowMs, limit) {
@@ -175,12 +173,12 @@ export function openPatStore(database: D1Database): PatStore {
       return results.map(({ id, owner_id: ownerId }) => ({ id, ownerId }));
     },
     async markEndPropagated(id) {
-      await runStatement("UPDATE personal_access_token SET is_end_propagated = 1 WHERE id = ?", [id]);
+      await run("UPDATE personal_access_token SET is_end_propagated = 1 WHERE id = ?", id);
     },
     async purge(beforeMs) {
-      await runStatement(
+      await run(
         "DELETE FROM personal_access_token WHERE is_end_propagated = 1 AND coalesce(revoked_ms, expires_ms) < ?",
-        [beforeMs],
+        beforeMs,
       );
     },
   };

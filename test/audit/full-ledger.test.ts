@@ -40,6 +40,17 @@ async function operationsOf(subjectId: string): Promise<readonly string[]> {
   return records.map(({ body }) => JSON.parse(body).attempt.operation);
 }
 
+/** Commits a call with an outcome that is too long for a record, and returns what was stored of it. */
+async function commitLong(ledger: ReturnType<typeof ledgerOf>, call: Attempt, long: Outcome) {
+  await ledger.begin(call, ANN, 0, null);
+  expect(await ledger.commit(call.call, long, FREED)).toEqual({ ok: true, seq: 1 });
+  // A repeated commit must be recognised although the outcome was truncated.
+  expect(await ledger.commit(call.call, long, FREED)).toEqual({ ok: true, seq: 1 });
+  const [record] = await ledger.listRecords(0, 1);
+  expect(byteLength(record?.body ?? "")).toBeLessThanOrEqual(MAX_RECORD_BYTES);
+  return JSON.parse(record?.body ?? "{}").outcome;
+}
+
 describe("a record", () => {
   it.each([
     ["a million letters", "x".repeat(1_000_000)],
@@ -62,13 +73,7 @@ describe("a record", () => {
     const [ledger, call] = [ledgerOf(newId()), attempt()];
     const names = (count: number): string[] => Array.from({ length: count }, (_value, index) => `shop.table.c${index}`);
     const long: Outcome = { ...answered, roles: ["analyst"], masked: names(5000), denials: ["d".repeat(50_000)] };
-    await ledger.begin(call, ANN, 0, null);
-    expect(await ledger.commit(call.call, long, FREED)).toEqual({ ok: true, seq: 1 });
-    // A repeated commit must be recognised although the outcome was truncated.
-    expect(await ledger.commit(call.call, long, FREED)).toEqual({ ok: true, seq: 1 });
-    const [record] = await ledger.listRecords(0, 1);
-    expect(byteLength(record?.body ?? "")).toBeLessThanOrEqual(MAX_RECORD_BYTES);
-    const { outcome } = JSON.parse(record?.body ?? "{}");
+    const outcome = await commitLong(ledger, call, long);
     expect(outcome.roles).toEqual(["analyst"]);
     expect(outcome.masked.slice(0, 20)).toEqual(names(20));
     expect(outcome.masked.at(-1)).toMatch(/^… \d+ more of 5000, SHA-256 of all [0-9a-f]{64}$/);
@@ -89,12 +94,7 @@ describe("a record", () => {
   ])("has a maximum size, and says that it does not hold all keys, when the outcome has %s", async (_name, keys) => {
     const [ledger, call] = [ledgerOf(newId()), attempt("\u0001".repeat(20_000))];
     const long: Outcome = { ...answered, denials: ["d".repeat(50_000)], keys };
-    await ledger.begin(call, ANN, 0, null);
-    expect(await ledger.commit(call.call, long, FREED)).toEqual({ ok: true, seq: 1 });
-    expect(await ledger.commit(call.call, long, FREED)).toEqual({ ok: true, seq: 1 });
-    const [record] = await ledger.listRecords(0, 1);
-    expect(byteLength(record?.body ?? "")).toBeLessThanOrEqual(MAX_RECORD_BYTES);
-    const { outcome } = JSON.parse(record?.body ?? "{}");
+    const outcome = await commitLong(ledger, call, long);
     expect(byteLength(JSON.stringify(outcome.keys))).toBeGreaterThan(4000);
     const entries: [string, { values: string[]; complete: boolean }][] = Object.entries(outcome.keys);
     for (const [dataset, { values, complete }] of entries) {

@@ -1,4 +1,5 @@
 // How far the audit records in GATEHOUSE_DB were exported, and the records to export, in the order in which they arrived.
+import { openStatements } from "../../lib/statement-store.ts";
 import type { ListedRecord } from "../audit-record-store.ts";
 
 /** Where records are exported to: the bucket or the stream. */
@@ -36,13 +37,7 @@ export interface ExportStore {
 
 /** Opens the store over GATEHOUSE_DB. */
 export function openExportStore(database: D1Database): ExportStore {
-  const all = async <Row>(sql: string, ...values: readonly unknown[]): Promise<readonly Row[]> =>
-    (
-      await database
-        .prepare(sql)
-        .bind(...values)
-        .all<Row>()
-    ).results;
+  const { all } = openStatements(database);
   return {
     async readProgress(name) {
       const [progress] = await all<ExportProgress>(
