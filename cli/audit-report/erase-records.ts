@@ -2,7 +2,7 @@
 // the command stores what to erase, and says what became of it.
 import { setTimeout } from "node:timers/promises";
 import { countOf } from "../../src/lib/count-of.ts";
-import { ERASABLE_FIELDS, joinRanges } from "../../src/audit/erasure.ts";
+import { ERASABLE_FIELDS, MAX_ERASED_RANGES, joinRanges } from "../../src/audit/erasure.ts";
 import type { ErasableField } from "../../src/audit/erasure.ts";
 import type { ErasureRequest, StoredErasure } from "../../src/audit/erasure-store.ts";
 import { createFilter } from "../../src/audit/record-filter.ts";
@@ -34,12 +34,10 @@ type Ranges = ErasureRequest["ranges"];
 
 /** Fields that may hold values of the organisation's data, or of a user's text. */
 const DEFAULT_FIELDS: readonly ErasableField[] = ["arguments", "resource", "keys"];
-/** What the record of an erasure has room for: it names each part. */
-const MAX_RANGES = 100;
 const PAGE_RECORDS = 500;
-/** How often, and how many times, the server is asked whether it is done. */
+/** How often the server is asked to go on, and how many times although nothing has changed. */
 const RETRY_MS = 500;
-const MAX_TRIES = 20;
+const MAX_WAITS = 20;
 
 /** Erases. Throws the error for wrong usage for an option of another form, and `CliError` for what is not confirmed. */
 export async function eraseAuditRecords(
@@ -72,16 +70,23 @@ export async function eraseAuditRecords(
   return describeOutcome(...(await carryOut(database, ids)), fields);
 }
 
-/** Has the server carry them out. It erases in GATEHOUSE_DB once the ledgers have sent the records of the erasure, which takes a moment. */
+/**
+ * Has the server carry them out. It erases in GATEHOUSE_DB once the ledgers have sent the records of the erasure, which takes a moment, and
+ * it works through many of them in several runs.
+ */
 async function carryOut(
   database: OwnDatabase,
   ids: readonly string[],
 ): Promise<readonly [stored: readonly StoredErasure[], effect: string]> {
-  for (let tries = 1; ; tries += 1) {
+  let before = "";
+  for (let waits = 0; ;) {
     const effect = await database.tell();
     const stored = await database.erasures.list(ids);
-    const isWaiting = stored.some(({ isDone }) => !isDone) && stored.every(({ untilSeq }) => untilSeq !== null);
-    if (!isWaiting || tries === MAX_TRIES) return [stored, effect];
+    const now = JSON.stringify(stored);
+    waits = now === before ? waits + 1 : 0;
+    const isStarted = stored.some(({ untilSeq }) => untilSeq !== null);
+    if (stored.every(({ isDone }) => isDone) || !isStarted || waits === MAX_WAITS) return [stored, effect];
+    before = now;
     await setTimeout(RETRY_MS);
   }
 }
@@ -144,8 +149,8 @@ async function searchAll(
 
 function splitRanges(ranges: Ranges): readonly Ranges[] {
   if (ranges === null) return [null];
-  return Array.from({ length: Math.ceil(ranges.length / MAX_RANGES) }, (_, part) =>
-    ranges.slice(part * MAX_RANGES, (part + 1) * MAX_RANGES),
+  return Array.from({ length: Math.ceil(ranges.length / MAX_ERASED_RANGES) }, (_, part) =>
+    ranges.slice(part * MAX_ERASED_RANGES, (part + 1) * MAX_ERASED_RANGES),
   );
 }
 
@@ -178,7 +183,7 @@ function describeOutcome(
     ...(kept === 0
       ? []
       : [
-          `An earlier version hashed ${countOf(kept, "record")} as a whole, so the values stay until the retention removes them.`,
+          `${countOf(kept, "record")} kept the values: an earlier version hashed them as a whole, or their text was edited.`,
         ]),
     ...(stored.every(({ isDone }) => isDone)
       ? ["The ledgers have recorded the erasure. Exports, archives and backups that were made before are not reached."]

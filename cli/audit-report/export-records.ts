@@ -1,4 +1,5 @@
 // `audit export`: the records that match filters, oldest first, page by page.
+import { countOf } from "../../src/lib/count-of.ts";
 import { createWriteStream, existsSync } from "node:fs";
 import { link, rm } from "node:fs/promises";
 import path from "node:path";
@@ -64,11 +65,7 @@ export async function exportAuditRecords(database: OwnDatabase, options: ExportO
     // Also when the reader of the output wanted no more of it.
     await read.end();
   }
-  printAside(
-    count === 0
-      ? await describeNothing(database)
-      : `Exported ${count.toLocaleString("en")} ${count === 1 ? "record" : "records"}.`,
-  );
+  printAside(count === 0 ? await describeNothing(database) : `Exported ${countOf(count, "record")}.`);
 }
 
 interface PageWriting {

@@ -1,4 +1,5 @@
 // Audit records as lines of a list.
+import { countOf } from "../../src/lib/count-of.ts";
 import type { NamedEntry } from "../../src/audit/export-fields.ts";
 import type { RecordNames } from "../../src/audit-reading/record-names.ts";
 import type { AuditEntry } from "../../src/audit/record-entry.ts";
@@ -34,7 +35,7 @@ export function describeEntry(entry: NamedEntry, names: RecordNames): string {
     action ?? "-",
     resource.length > SHOWN_RESOURCE ? `${resource.slice(0, SHOWN_RESOURCE)}…` : resource || "-",
     describeDecision(entry),
-    rows === null ? "-" : rows === 1 ? "1 row" : `${rows} rows`,
+    rows === null ? "-" : countOf(rows, "row"),
     shortId(entry),
   ].join("  ");
 }

@@ -1,4 +1,5 @@
 // `audit heads`, and the check of signed daily lists: those in GATEHOUSE_DB, and one that the operator kept elsewhere.
+import { countOf } from "../../src/lib/count-of.ts";
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import * as z from "zod";
@@ -49,7 +50,7 @@ export async function showList(database: OwnDatabase, day: string | undefined): 
   });
   return {
     lines: [
-      `List of ${list.day}, made ${new Date(list.madeMs).toISOString()}: ${list.records} records of ${list.ledgers} ledgers.`,
+      `List of ${list.day}, made ${new Date(list.madeMs).toISOString()}: ${countOf(list.records, "record")} of ${countOf(list.ledgers, "ledger")}.`,
       `Signed by the key ${list.key}.`,
       "Keep it outside the account with --json: a list that stays beside the records proves little.",
     ],
@@ -57,11 +58,12 @@ export async function showList(database: OwnDatabase, day: string | undefined): 
   };
 }
 
-/** Checks the signature of every list and that the records still have the hashes that it names. */
+/** Checks the signature of every list and that the records still have the hashes that it names. Calls `touch` after each list. */
 export async function verifyLists(
   database: OwnDatabase,
   key: string | undefined,
   file: string | undefined,
+  touch: () => Promise<void>,
 ): Promise<ListsReport> {
   const { auditHeads } = database;
   const lists = await auditHeads.listLists();
@@ -70,6 +72,7 @@ export async function verifyLists(
     const name = `The signed list of ${list.day}`;
     problems.push(...(await checkList(name, list, await auditHeads.listHeads(list.day), key)));
     problems.push(...describeContradicted(name, await auditHeads.listContradicted(list.day)));
+    await touch();
   }
   if (file !== undefined) problems.push(...(await verifyFile(database, file, key)));
   return { count: lists.length, problems, missingDays: listMissingDays(lists.map(({ day }) => day)) };

@@ -60,7 +60,7 @@ export async function verifyAuditRecords(
     const checkpoints = JSON.stringify(await database.checkpoints.list());
     const first = await verify();
     // The retention may have removed records while their chains were read.
-    const isStale = first.problems > 0 && JSON.stringify(await database.checkpoints.list()) !== checkpoints;
+    const isStale = !first.isSound && JSON.stringify(await database.checkpoints.list()) !== checkpoints;
     const result = isStale ? await verify() : first;
     if (result.cutLedgers.length > 0) await askToSendAgain(database, result.cutLedgers);
     return { result, rows: result.problems };
@@ -83,7 +83,7 @@ async function verifySpan(
   // The ledgers are asked before their chains are read, so that what they have sent until then is there.
   const asked = await askHeads(database, users ?? (await listLedgers(database)), options.key);
   const heads = asked.unanswered > 0 && asked.heads.size === 0 ? undefined : asked.heads;
-  const lists = await verifyLists(database, options.key, options.against);
+  const lists = await verifyLists(database, options.key, options.against, touch);
   const checked = await verifyCheckpoints(database, options.key);
   const spans = await auditRecords.listChains(sinceMs, untilMs, users);
   const verdicts = [

@@ -1,8 +1,9 @@
 // Reads the reason that an operator gives for a change.
 import { describeInvisible, firstInvisible } from "../../src/lib/visible-text.ts";
+import { MAX_ERASURE_REASON } from "../../src/audit/erasure.ts";
 import { usageError } from "./cli-error.ts";
 
-const MAX_REASON = 200;
+const MAX_REASON = MAX_ERASURE_REASON;
 
 /** Reads a reason. Throws the error for wrong usage for one that is too long or has invisible characters. */
 export function readReason(text: string): string {

@@ -64,7 +64,7 @@ export async function exportAuditRecords(env: Env): Promise<void> {
       onError: (error) => logError(`audit ${target.name}`, error),
       onBehind: (count) =>
         logWarning(
-          `audit_export_behind: up to ${countOf(count, "audit record")} wait for the ${target.name}; the next upkeep continues.`,
+          `audit_export_behind: the ${target.name} lacks up to ${countOf(count, "audit record")}; the next upkeep continues.`,
         ),
     });
 }

@@ -6,12 +6,24 @@ import { openCheckpointStore } from "../audit/checkpoint-store.ts";
 import { openSigningKey } from "../audit/head-signature.ts";
 import type { AuditSettings } from "../config/define-gatehouse.ts";
 import { readExportedId } from "./audit-archive.ts";
-import { logWarning } from "./bindings.ts";
-import { readDatabaseSize } from "./database-layout-store.ts";
+import { logError, logWarning } from "./bindings.ts";
+import { readDatabaseSize } from "./database-size-store.ts";
 
 /** Bytes that a D1 database holds at most, and the share of them from which on the operator is warned. */
 const MAX_DATABASE_BYTES = 10_000_000_000;
 const FILLING_SHARE = 1 / 2;
+
+const UNSOUND = {
+  record: (seq: number) => `record ${seq}`,
+  checkpoint: (seq: number) => `the checkpoint at record ${seq}`,
+} as const;
+const REMEDY = {
+  record:
+    "does not fit its chain, so the retention leaves it and those after it. Run npm run gatehouse -- audit verify.",
+  checkpoint:
+    "is not signed with GATEHOUSE_AUDIT_KEY, so the retention leaves the records after it. " +
+    "If the key was changed, set the earlier one again.",
+} as const;
 
 /** Runs one part of it. Without GATEHOUSE_AUDIT_KEY no checkpoint can be signed, so nothing is removed. */
 export async function maintainAuditRecords(
@@ -24,12 +36,19 @@ export async function maintainAuditRecords(
   const checkpoints = openCheckpointStore(env.GATEHOUSE_DB);
   const records = openAuditRecordStore(env.GATEHOUSE_DB);
   const maxId = (await readExportedId(env)) ?? Number.MAX_SAFE_INTEGER;
-  const onUnsound = (ledger: string, seq: number): void =>
-    logWarning(
-      `audit_unsound: record ${seq} of the ledger ${ledger} does not fit its chain, so the retention leaves it and those after it. ` +
-        "Run npm run gatehouse -- audit verify.",
-    );
-  await removeOldRecords({ checkpoints, records, key, maxId, now: Date.now, onUnsound }, retentionDays);
+  await removeOldRecords(
+    {
+      checkpoints,
+      records,
+      key,
+      maxId,
+      now: Date.now,
+      onUnsound: (ledger, { what, seq }) =>
+        logWarning(`audit_unsound: ${UNSOUND[what](seq)} of the ledger ${ledger} ${REMEDY[what]}`),
+      onError: (error) => logError("the retention of audit records", error),
+    },
+    retentionDays,
+  );
 }
 
 async function warnFilling(env: Env): Promise<void> {

@@ -104,6 +104,16 @@ export function openMemberServices(
   const removals = openRemovalStore(env.GATEHOUSE_DB);
   const roleChanges = openRoleChanges(config, env, dependencies, { members, pats, removals });
   const onError = (error: unknown): void => logError("people", error);
+  const eraseRecords = async (): Promise<void> =>
+    carryOutErasures({
+      erasures: openErasureStore(env.GATEHOUSE_DB),
+      records: openAuditRecordStore(env.GATEHOUSE_DB),
+      openLedger: openLedgers(env),
+      openWorkspace: openWorkspaces(env),
+      sessions: dependencies.hub,
+      now: Date.now,
+      onError: (error) => logError("an erasure of audit records", error),
+    });
   const shared = {
     withAudit,
     policy,
@@ -150,6 +160,7 @@ export function openMemberServices(
         code: parseSetupCode(Reflect.get(env, "GATEHOUSE_SETUP_CODE")),
       }),
       roleChanges,
+      eraseRecords,
       answerHeadRequests: async () => openAuditProof(env).answerRequests(),
       recordOperatorReads: async () => recordOperatorReads(env),
       auditReading: createAuditReading({
@@ -163,7 +174,14 @@ export function openMemberServices(
     async runUpkeep() {
       // One that fails does not stop the others.
       const tasks = [
-        async () => roleChanges.propagate(),
+        // In this order: an erasure looks at which members were removed.
+        async () => {
+          try {
+            await roleChanges.propagate();
+          } finally {
+            await eraseRecords();
+          }
+        },
         async () => pats.purge(Date.now() - ENDED_PAT_RETENTION_MS),
         async () => openPauseStore(env.GATEHOUSE_DB).purge(Date.now() - ENDED_PAUSE_RETENTION_MS),
         async () => removals.purgeLooks(Date.now() - LOOK_RETENTION_MS),
@@ -222,23 +240,11 @@ function openRoleChanges(
   return {
     ...roleChanges,
     async propagate() {
-      const erase = async (): Promise<void> =>
-        carryOutErasures({
-          erasures: openErasureStore(env.GATEHOUSE_DB),
-          records: openAuditRecordStore(env.GATEHOUSE_DB),
-          openLedger: openLedgers(env),
-          openWorkspace: openWorkspaces(env),
-          sessions: hub,
-          now: Date.now,
-          onError: (error) => logError("an erasure of audit records", error),
-        });
       const tasks = [
         async () => memberRemovals.carryOut(),
         async () => pauseChanges.propagate(),
         // After removals: it also ends the sessions of a removed member's personal access tokens, which the removal counts.
         async () => roleChanges.propagate(),
-        // After removals: it looks at which members were removed.
-        erase,
       ];
       // One that fails does not stop the others.
       const failures: unknown[] = [];

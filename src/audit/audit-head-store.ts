@@ -60,8 +60,8 @@ export interface AuditHeadStore {
 }
 
 const REQUEST_MS = 3_600_000;
-/** How late a record may arrive in which a list does not count it although its call ended before. */
-export const LATE_MS = 3_600_000;
+/** The longest that a record may have waited in its ledger, for example because GATEHOUSE_DB did not answer, when a list was made. */
+export const LATE_MS = 3 * 86_400_000;
 /** How many heads are sent as one value: D1 takes at most 2 MB. */
 const HEADS_PER_VALUE = 5000;
 const LIST_COLUMNS = "day, made_ms AS madeMs, ledgers, records, digest, signature, key";

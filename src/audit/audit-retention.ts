@@ -3,7 +3,7 @@
 // fit their chain are removed: otherwise the signature would cover a forgery.
 import { byteLength } from "../lib/bytes.ts";
 import type { AuditRecordStore, StoredRecord } from "./audit-record-store.ts";
-import type { CheckpointStore } from "./checkpoint-store.ts";
+import type { CheckpointStore, SignedCheckpoint } from "./checkpoint-store.ts";
 import { formatCheckpoint, verifySignature } from "./head-signature.ts";
 import type { SigningKey } from "./head-signature.ts";
 import { GENESIS } from "./record-chain.ts";
@@ -19,8 +19,13 @@ export interface RetentionDependencies {
   readonly maxId: number;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** Called for a ledger whose next record does not fit its chain or its checkpoint: nothing more of it is removed. */
-  readonly onUnsound: (ledger: string, seq: number) => void;
+  /** Called for a ledger of which nothing more can be removed: its next record, or its checkpoint, is not what Gatehouse wrote. */
+  readonly onUnsound: (
+    ledger: string,
+    unsound: { readonly what: "record" | "checkpoint"; readonly seq: number },
+  ) => void;
+  /** Called for a ledger whose records could not be read or removed; the others go on. */
+  readonly onError: (error: unknown) => void;
 }
 
 const DAY_MS = 86_400_000;
@@ -32,15 +37,20 @@ const MAX_TERM_BYTES = 1_000_000;
 
 /** Removes records that ended more than `retentionDays` ago. Returns how many. */
 export async function removeOldRecords(dependencies: RetentionDependencies, retentionDays: number): Promise<number> {
-  const { checkpoints, now } = dependencies;
+  const { checkpoints, now, onError } = dependencies;
   const untilMs = now() - retentionDays * DAY_MS;
   if (!(await checkpoints.hasRecordsBefore(untilMs))) return 0;
   let removed = 0;
   let pages = 0;
   for (const ledger of await checkpoints.listLedgersBefore(untilMs))
     for (let hasMore = true; hasMore;) {
-      if ((pages += 1) > MAX_PAGES) return removed;
-      const page = await removePage(dependencies, ledger, untilMs);
+      if (pages === MAX_PAGES) return removed;
+      const page = await removePage(dependencies, ledger, untilMs).catch((error: unknown) => {
+        onError(error);
+        return { count: 0, hasMore: false };
+      });
+      // A ledger of which nothing can be removed must not stop the others.
+      if (page.count > 0) pages += 1;
       removed += page.count;
       ({ hasMore } = page);
     }
@@ -55,12 +65,14 @@ async function removePage(
 ): Promise<{ readonly count: number; readonly hasMore: boolean }> {
   const { checkpoints, records, key, maxId, now, onUnsound } = dependencies;
   const page = await records.listChain(ledger, 0, PAGE_RECORDS);
-  const start = await findStart(dependencies, ledger);
-  const { old, hasMore, unsoundSeq } =
-    start === null
-      ? { old: [], hasMore: false, unsoundSeq: page[0]?.seq }
-      : takeOld(page, start, ({ endedMs, id }) => endedMs < untilMs && id <= maxId, ledger);
-  if (unsoundSeq !== undefined) onUnsound(ledger, unsoundSeq);
+  const checkpointBefore = await checkpoints.find(ledger);
+  if (checkpointBefore !== null && !(await isOwn(key, checkpointBefore))) {
+    onUnsound(ledger, { what: "checkpoint", seq: checkpointBefore.seq });
+    return { count: 0, hasMore: false };
+  }
+  const isOld = ({ endedMs, id }: StoredRecord): boolean => endedMs < untilMs && id <= maxId;
+  const { old, hasMore, unsoundSeq } = takeOld(page, checkpointBefore ?? GENESIS, isOld, ledger);
+  if (unsoundSeq !== undefined) onUnsound(ledger, { what: "record", seq: unsoundSeq });
   const last = old.at(-1);
   if (last === undefined) return { count: 0, hasMore: false };
   const checkpoint = { ledger, seq: last.seq, hash: last.hash, untilMs, madeMs: now() };
@@ -102,10 +114,7 @@ function takeOld(
   return { old, hasMore: page.length === PAGE_RECORDS };
 }
 
-/** Finds where the stored chain begins; null when its checkpoint is not one of this key. */
-async function findStart({ checkpoints, key }: RetentionDependencies, ledger: string): Promise<ChainHead | null> {
-  const checkpoint = await checkpoints.find(ledger);
-  if (checkpoint === null) return GENESIS;
-  const isSigned = await verifySignature(key.publicKey, formatCheckpoint(checkpoint), checkpoint.signature);
-  return isSigned ? checkpoint : null;
+/** Whether this key signed the checkpoint. */
+async function isOwn(key: SigningKey, checkpoint: SignedCheckpoint): Promise<boolean> {
+  return verifySignature(key.publicKey, formatCheckpoint(checkpoint), checkpoint.signature);
 }

@@ -2,18 +2,17 @@
 // pending until all copies that its ledger sent before are erased, so a crash leaves none half done. Each step can be repeated.
 import { byteLength } from "../lib/bytes.ts";
 import type { AuditRecordStore, RecordTerm, StoredRecord } from "./audit-record-store.ts";
-import { eraseRecord } from "./erasure.ts";
+import { eraseRecord, formatErasureCall } from "./erasure.ts";
 import type { ErasableField, ErasedLedger, ErasureLedger } from "./erasure.ts";
 import type { ErasedRecord, ErasureStore, StoredErasure } from "./erasure-store.ts";
-import type { ChainHead } from "./record-chain.ts";
 import { listTerms, readEntryForList } from "./record-entry.ts";
 import { settleAll } from "../lib/settle-all.ts";
 
 /** What carrying out needs. */
 export interface ErasureDependencies {
   readonly erasures: ErasureStore;
-  readonly records: Pick<AuditRecordStore, "listChain">;
-  readonly openLedger: (ledger: string) => ErasureLedger & { readSentHead(): Promise<ChainHead> };
+  readonly records: Pick<AuditRecordStore, "listChain" | "findCall">;
+  readonly openLedger: (ledger: string) => ErasureLedger;
   readonly openWorkspace: (subjectId: string) => { clear(lastNumber: number): Promise<void> };
   readonly sessions: {
     /** Ends the sessions of the 2025 era of a user, whose events hold answers. Their clients can open new ones. */
@@ -44,14 +43,16 @@ export async function carryOutErasures(dependencies: ErasureDependencies): Promi
 }
 
 async function carryOut(run: Run, erasure: StoredErasure): Promise<void> {
-  const { erasures, openLedger, now } = run;
+  const { erasures, records, now } = run;
   const { untilSeq, recordedSeq } =
     erasure.untilSeq === null || erasure.recordedSeq === null
       ? await eraseInLedger(run, erasure)
       : { untilSeq: erasure.untilSeq, recordedSeq: erasure.recordedSeq };
-  // Values leave GATEHOUSE_DB once the record that allows it is there. All records before it are there then too.
-  const { seq: sentSeq } = await openLedger(erasure.ledger).readSentHead();
-  if (sentSeq < recordedSeq) return;
+  // Values leave GATEHOUSE_DB once the record that allows it is there. What the ledger sent before it has then arrived too.
+  const isRecorded = (await records.findCall(formatErasureCall(erasure.id))).some(
+    ({ ledger, seq }) => ledger === erasure.ledger && seq === recordedSeq,
+  );
+  if (!isRecorded) return;
   const doneSeq = await eraseCopies(run, erasure, untilSeq);
   if (doneSeq >= untilSeq) await erasures.markDone(erasure.id, now());
 }
@@ -86,8 +87,7 @@ async function eraseCopies(
       const covered = page.filter(({ seq }) => seq <= end);
       const erased = eraseFirst(covered, fields);
       doneSeq = erased.count === covered.length && covered.length < PAGE_RECORDS ? end : erased.doneSeq;
-      await run.erasures.replace(erased.records, erased.lostTerms);
-      await run.erasures.setDone(id, { doneSeq, erased: erased.records.length, kept: erased.kept });
+      await run.erasures.replace(id, { ...erased, doneSeq });
     }
   }
   return doneSeq;

@@ -36,11 +36,13 @@ export interface ErasedRecord {
 }
 
 /** What became of some stored records. */
-export interface ErasureProgress {
+export interface ErasedPage {
+  readonly records: readonly ErasedRecord[];
+  /** The terms by which they can no longer be found. */
+  readonly lostTerms: readonly RecordTerm[];
   /** The last record that was looked at. */
   readonly doneSeq: number;
-  /** How many of them lost values, and how many could not. */
-  readonly erased: number;
+  /** How many records could not lose values. */
   readonly kept: number;
 }
 
@@ -55,12 +57,11 @@ export interface ErasureStore {
   /** Notes that the ledger has recorded the erasure. */
   setRecorded(id: string, recorded: Pick<ErasedLedger, "untilSeq" | "recordedSeq">): Promise<void>;
   /**
-   * Replaces stored records by those without the erased values, in one transaction. Throws when one of them has changed since it was read:
-   * another erasure may have taken other values out of it.
+   * Replaces stored records by those without the erased values, and notes how far the erasure has come, in one transaction. A record that
+   * has changed since it was read stays as it is, and the erasure stays where it was: another one may have taken other values out of it.
+   * Throws then.
    */
-  replace(records: readonly ErasedRecord[], lostTerms: readonly RecordTerm[]): Promise<void>;
-  /** Notes how far an erasure has come, unless it has come further. */
-  setDone(id: string, progress: ErasureProgress): Promise<void>;
+  replace(id: string, page: ErasedPage): Promise<void>;
   markDone(id: string, nowMs: number): Promise<void>;
   /**
    * Forgets the address under which a user signed in, if they were removed as a member and the members table gives them nothing. Returns
@@ -105,6 +106,10 @@ const rangesSchema = z
   .array(z.tuple([z.int(), z.int()]))
   .min(1)
   .max(MAX_ERASED_RANGES);
+
+/** The ids of the records of a JSON list of `ErasedRecord` that are stored without the erased values. */
+const REPLACED_IDS = `SELECT r.id FROM json_each(?) JOIN audit_record AS r
+  ON r.id = value ->> 'id' AND r.hash = value ->> 'hash' AND r.salts = value ->> 'salts'`;
 
 /** Opens the store over GATEHOUSE_DB. */
 export function openErasureStore(database: D1Database): ErasureStore {
@@ -156,40 +161,40 @@ export function openErasureStore(database: D1Database): ErasureStore {
         id,
       );
     },
-    async replace(records, lostTerms) {
-      if (records.length === 0) return;
+    async replace(id, { records, lostTerms, doneSeq, kept }) {
+      const json = JSON.stringify(records);
       const [replaced] = await database.batch([
         prepare(
           `UPDATE audit_record SET body = value ->> 'body', salts = value ->> 'salts' FROM json_each(?)
             WHERE audit_record.id = value ->> 'id' AND audit_record.hash = value ->> 'hash'
               AND audit_record.salts = value ->> 'readSalts'`,
-          JSON.stringify(records),
+          json,
         ),
-        prepare(DELETE_TERMS_SQL, JSON.stringify(lostTerms)),
+        prepare(`${DELETE_TERMS_SQL} AND record_id IN (${REPLACED_IDS})`, JSON.stringify(lostTerms), json),
+        prepare(
+          `UPDATE audit_erasure SET done_seq = ?2, erased = erased + ?3, kept = kept + ?4
+            WHERE id = ?5 AND done_seq < ?2 AND (SELECT count(*) FROM (${REPLACED_IDS.replace("?", "?1")})) = ?3`,
+          json,
+          doneSeq,
+          records.length,
+          kept,
+          id,
+        ),
       ]);
       if (replaced?.meta.changes !== records.length)
         throw new Error("audit records changed while values were erased from them; the next upkeep continues");
-    },
-    async setDone(id, { doneSeq, erased, kept }) {
-      await run(
-        "UPDATE audit_erasure SET done_seq = ?1, erased = erased + ?2, kept = kept + ?3 WHERE id = ?4 AND done_seq < ?1",
-        doneSeq,
-        erased,
-        kept,
-        id,
-      );
     },
     async markDone(id, nowMs) {
       await run("UPDATE audit_erasure SET done_ms = ? WHERE id = ? AND done_ms IS NULL", nowMs, id);
     },
     async forgetAddress(ledger) {
-      const changes = await run(
+      await run(
         `UPDATE subject SET email = '' WHERE subject_id = ?1 AND owner_id IS NULL
           AND email IN (SELECT email FROM member_removal WHERE kind = 'removal' AND done_ms IS NOT NULL)
           AND email NOT IN (SELECT email FROM member WHERE roles <> '{}' OR attributes <> '{}')`,
         ledger,
       );
-      return changes > 0;
+      return (await all("SELECT 1 FROM subject WHERE subject_id = ? AND email = ''", ledger)).length > 0;
     },
   };
 }

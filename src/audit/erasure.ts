@@ -105,8 +105,8 @@ interface ErasedField {
 /** Checks over a chain that a record of an erasure comes after each erased field, and covers it. */
 export interface ErasureCheck {
   /**
-   * Adds the next record of the chain, whose hash fits, and its erased fields. Returns false for the record of an erasure that cannot be
-   * read.
+   * Adds the next record of the chain, whose hash fits, and its erased fields. Returns false when its action, or the erasure that it
+   * records, cannot be read.
    */
   addRecord(record: Pick<LedgerRecord, "seq" | "body">, erasedPaths: readonly string[]): boolean;
   /** Finds the first erased field that no erasure covers; null when there is none. */
@@ -127,7 +127,10 @@ export function createErasureCheck(): ErasureCheck {
   };
   return {
     addRecord({ seq, body }, erasedPaths) {
-      const { attempt } = bodySchema.parse(JSON.parse(body));
+      // A value of another type is a forgery: no version wrote it.
+      const { success, data } = bodySchema.safeParse(JSON.parse(body));
+      if (!success) return false;
+      const { attempt } = data;
       const isErasure = attempt?.operation === ERASE_ACTION;
       // No erasure covers the record of another one.
       for (const path of erasedPaths)

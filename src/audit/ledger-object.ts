@@ -327,7 +327,7 @@ export class LedgerObject<E = unknown>
 
   async eraseRecords(erasure: LedgerErasure): Promise<ErasedLedger> {
     // What is on its way to GATEHOUSE_DB still has the values; once it is there, they are erased there too.
-    await Promise.allSettled(this.#sends);
+    while (this.#sends.size > 0) await Promise.allSettled(this.#sends);
     return this.ctx.storage.transactionSync(() => {
       const dependencies = {
         sql: this.#sql,
@@ -344,7 +344,7 @@ export class LedgerObject<E = unknown>
   }
 
   async forgetAddress(): Promise<void> {
-    this.#sql.exec("UPDATE cached_member SET email = ''");
+    this.#roleCache.forget();
   }
 
   async settleResults(calls: readonly string[]): Promise<SettledCalls> {

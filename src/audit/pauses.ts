@@ -16,7 +16,7 @@ export interface Pauses {
   listSources(nowMs: number): readonly Pause[];
   /** Replaces what the ledger knows, unless it is newer, and records what has changed for its owner. */
   apply(snapshot: PauseSnapshot, nowMs: number): boolean;
-  /** Records that a call was refused, once for each pause: a client that retries must not fill the ledger. */
+  /** Records that a call was refused, once a day for each pause: a client that retries must not fill the ledger. */
   recordRefusal(attempt: Attempt, pause: Pause, nowMs: number): void;
 }
 

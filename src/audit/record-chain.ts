@@ -90,19 +90,6 @@ export function followChain(head: ChainHead, record: LedgerRecord): ChainHead | 
   }
 }
 
-/**
- * Finds the first record that does not fit the chain; null when all fit. `records` start at seq 1, and the result is a seq.
- */
-export function findBrokenLink(records: readonly LedgerRecord[]): number | null {
-  let head = GENESIS;
-  for (const record of records) {
-    const next = followChain(head, record);
-    if (typeof next === "string") return head.seq + 1;
-    head = next;
-  }
-  return null;
-}
-
 /** A record after some of its fields were erased. */
 interface ErasedRecord {
   readonly body: string;

@@ -50,7 +50,7 @@ export function createFlushTasks({ retryHeldAt, ...dependencies }: TaskDependenc
     },
     "retry held": async () => {
       await retryHeld(dependencies);
-      return records.listHeld().length === 0 ? undefined : now() + HELD_RETRY_MS;
+      return records.listHeld(0).length === 0 ? undefined : now() + HELD_RETRY_MS;
     },
   };
 }
@@ -92,10 +92,12 @@ export async function sendAgain(
 /** Sends the held records again. Those that the database now takes are no longer held. Throws when it does not answer. */
 export async function retryHeld(dependencies: FlushDependencies): Promise<void> {
   const { records, transact } = dependencies;
-  const batch = records.listHeld();
-  if (batch.length === 0) return;
-  const held = new Set((await sendEach(dependencies, batch)).map(({ seq }) => seq));
-  transact(() => records.release(batch.filter(({ seq }) => !held.has(seq))));
+  for (let batch = records.listHeld(0), last = batch.at(-1); last !== undefined; last = batch.at(-1)) {
+    const sent = batch;
+    const held = new Set((await sendEach(dependencies, sent)).map(({ seq }) => seq));
+    transact(() => records.release(sent.filter(({ seq }) => !held.has(seq))));
+    batch = records.listHeld(last.seq);
+  }
 }
 
 async function sendBatch(

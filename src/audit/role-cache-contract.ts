@@ -24,6 +24,8 @@ export interface RoleCache {
   isStale(caller?: "person" | "token"): boolean;
   /** Compares the copy with the table and updates it. Returns whether roles, attributes or groups have changed. */
   refresh(identity: Identity): Promise<boolean>;
+  /** Forgets the copy; the next call reads it again. */
+  forget(): void;
   /** Applies a propagated member if its version is newer. Returns whether roles or attributes have changed. */
   apply(member: PropagatedMember): boolean;
 }

@@ -28,8 +28,8 @@ export interface SentRecords {
   readHead(): ChainHead;
   /** Marks records as sent. `held` names those that GATEHOUSE_DB did not take: they stay in the ledger until they are sent again. */
   markSent(batch: readonly UnsentRecord[], held: readonly HeldRecord[], nowMs: number): void;
-  /** Lists the first records that GATEHOUSE_DB did not take. */
-  listHeld(): readonly UnsentRecord[];
+  /** Lists a batch of the records after `afterSeq` that GATEHOUSE_DB did not take, in order. */
+  listHeld(afterSeq: number): readonly UnsentRecord[];
   /** Forgets that records were held, because they were sent. */
   release(sent: readonly UnsentRecord[]): void;
   /** Deletes records that were sent long ago. Returns when the next ones can be deleted; undefined when none wait. */
@@ -105,10 +105,12 @@ export function createSentRecords(sql: SqlStorage): SentRecords {
       const bytes = batch.reduce((sum, unsent) => sum + (heldSeqs.has(unsent.seq) ? 0 : unsent.bytes), 0);
       sql.exec("UPDATE head SET bytes = max(0, bytes - ?)", bytes);
     },
-    listHeld: () =>
+    listHeld: (afterSeq) =>
       sql
         .exec<RecordRow>(
-          "SELECT seq, body, salts, hash FROM record WHERE seq IN (SELECT seq FROM held_record) ORDER BY seq LIMIT ?",
+          `SELECT seq, body, salts, hash FROM record
+            WHERE seq > ? AND seq IN (SELECT seq FROM held_record) ORDER BY seq LIMIT ?`,
+          afterSeq,
           MAX_BATCH_RECORDS,
         )
         .toArray()

@@ -91,7 +91,8 @@ export function createFillWarnings(
       warn(
         "audit_held",
         [
-          `GATEHOUSE_DB did not take ${countOf(held.length, "record")} of the ledger of subject ${subjectId}, where they stay:`,
+          `GATEHOUSE_DB did not take ${countOf(held.length, "record")} of the ledger of subject ${subjectId},`,
+          "which keeps what was not taken:",
           `${held.map(describeHeld).join(", ")}.`,
           "A conflict means that another record is stored under the same number: run npm run gatehouse -- audit verify.",
         ].join(" "),

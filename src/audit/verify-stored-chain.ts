@@ -49,7 +49,7 @@ async function verifyStoredChain(store: ChainStore, span: ChainSpan, options: Ve
   const verdict = await verifySpan(store, span, checkpoint, options);
   // The record of the erasure comes later than the part, so everything up to it must fit as well.
   if (verdict.fault?.kind !== "erased") return verdict;
-  return verifySpan(store, { ...span, endSeq: Infinity }, checkpoint, { heads: options.heads });
+  return verifySpan(store, { ...span, endSeq: Infinity }, checkpoint, options);
 }
 
 async function verifySpan(

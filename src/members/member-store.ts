@@ -5,7 +5,7 @@ import type { MemberRecord } from "../policy/model.ts";
 import { MEMBER_COLUMNS, readMemberRow } from "./member-row.ts";
 import type { ListedMember } from "./member-row.ts";
 import type { SqlStatement } from "./member-statements.ts";
-import { PAUSES_VERSION, parsePauseSnapshot, selectPauses } from "./pause-statements.ts";
+import { parsePauseSnapshot, selectPauses } from "./pause-statements.ts";
 import type { PauseSnapshot } from "../audit/pause-model.ts";
 
 /** A member with its version, which increases with every change. */
@@ -75,12 +75,11 @@ export function openMemberStore(database: D1Database): MemberStore {
     prepare({ sql: `${SELECT_MEMBER} WHERE email = ?`, values: [email] });
   return {
     async registerSubject({ subjectId, email, groups, seenMs }) {
-      // A new ledger has nothing cached, so it reads the pauses before its first call.
       // One transaction: a later change finds the subject to propagate to, and an earlier change is in the returned member.
       const [, memberRows, pauseRows] = await database.batch([
         database
           .prepare(
-            `INSERT INTO subject (subject_id, email, groups, seen_ms, pause_version) VALUES (?, ?, ?, ?, ${PAUSES_VERSION})
+            `INSERT INTO subject (subject_id, email, groups, seen_ms) VALUES (?, ?, ?, ?)
               ON CONFLICT (subject_id) DO UPDATE SET email = excluded.email, groups = excluded.groups, seen_ms = excluded.seen_ms`,
           )
           .bind(subjectId, email, JSON.stringify(groups), seenMs),
@@ -99,7 +98,7 @@ export function openMemberStore(database: D1Database): MemberStore {
     async registerSignIn({ subjectId, email, groups, seenMs }) {
       await database
         .prepare(
-          `INSERT INTO subject (subject_id, email, groups, seen_ms, pause_version) VALUES (?, ?, ?, ?, ${PAUSES_VERSION})
+          `INSERT INTO subject (subject_id, email, groups, seen_ms) VALUES (?, ?, ?, ?)
             ON CONFLICT (subject_id) DO UPDATE SET email = excluded.email, groups = excluded.groups, seen_ms = excluded.seen_ms
               WHERE email <> excluded.email`,
         )

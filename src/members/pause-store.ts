@@ -87,8 +87,9 @@ const propagatedSchema = z.object({
   subject_ids: idsSchema,
 });
 
-/** The ledgers that lack a row of `pause`. */
-const LACKING = `FROM subject WHERE owner_id IS NULL AND pause_version < pause.version
+/** The ledgers that lack a row of `pause`. One that was registered after it was propagated has read it with its member. */
+const LACKING = `FROM subject WHERE owner_id IS NULL AND pause.propagated_version < pause.version
+  AND pause_version < pause.version
   AND ${concernsLedger("subject.subject_id", "subject.email")}`;
 const CLIENT_TERM = "client ";
 

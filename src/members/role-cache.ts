@@ -127,6 +127,11 @@ export class MemberRoleCache implements RoleCache {
     return !isSameMember(cachedMember, { roles, attributes });
   }
 
+  forget(): void {
+    this.#options.sql.exec("DELETE FROM cached_member");
+    this.#cached = null;
+  }
+
   #load(): CachedMember | null {
     return (this.#cached ??= readCachedMember(this.#options.sql) ?? null);
   }

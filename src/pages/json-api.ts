@@ -23,6 +23,8 @@ export interface ApiOptions extends ApiGuardOptions {
   readonly roleChanges: Pick<RoleChanges, "propagate">;
   readonly connections: Connections;
   /** Answers what the command line has asked in GATEHOUSE_DB about ledgers. */
+  /** Carries out the erasures of audit records that commands have asked for. */
+  readonly eraseRecords: () => Promise<void>;
   readonly answerHeadRequests: () => Promise<void>;
   /** Moves the commands that have read the audit log into their ledger. */
   readonly recordOperatorReads: () => Promise<void>;
@@ -64,7 +66,18 @@ export function createApiRoutes(options: ApiOptions): Hono<ApiEnv> {
   // Propagates pending changes and answers the command line at once. It comes before the guard, because calling it
   // gives no access to anything.
   app.post("/upkeep", async (context) => {
-    const tasks = [async () => roleChanges.propagate(), answerHeadRequests, recordOperatorReads];
+    const tasks = [
+      // In this order: an erasure looks at which members were removed.
+      async () => {
+        try {
+          await roleChanges.propagate();
+        } finally {
+          await options.eraseRecords();
+        }
+      },
+      answerHeadRequests,
+      recordOperatorReads,
+    ];
     await settleAll(tasks, async (task) => task());
     return context.body(null, 204);
   });

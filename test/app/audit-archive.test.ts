@@ -59,8 +59,8 @@ describe("the upkeep", () => {
     expect(sent.length).toBeGreaterThan(0);
     expect(lines.join("\n")).toContain("audit archive");
     expect(lines.join("\n")).toContain("bucket unavailable");
-    expect(lines.join("\n")).toMatch(/audit_export_behind: up to \d+ audit records? wait for the archive;/);
-    expect(lines.join("\n")).not.toContain("wait for the pipeline");
+    expect(lines.join("\n")).toMatch(/audit_export_behind: the archive lacks up to \d+ audit records?;/);
+    expect(lines.join("\n")).not.toContain("the pipeline lacks");
   });
 
   it.each([

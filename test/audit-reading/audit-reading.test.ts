@@ -6,8 +6,9 @@ import { createWithAudit } from "../../src/audit/audit.ts";
 import { openAuditRecordStore } from "../../src/audit/audit-record-store.ts";
 import type { CommitResult, Ledger, Outcome } from "../../src/audit/audit-record.ts";
 import { NO_MEMBER_RECORD } from "../../src/policy/model.ts";
+import { OPERATOR_LEDGER } from "../../src/audit/operator-ledger.ts";
 import { newId } from "../../src/lib/ids.ts";
-import { storeChain } from "../audit/stored-records.ts";
+import { sealChain, storeChain } from "../audit/stored-records.ts";
 import { accessTokens, members } from "../support/members.ts";
 import { NUMBER, buildPolicy, key } from "../support/policy-builder.ts";
 
@@ -90,6 +91,20 @@ describe("reading the audit log", () => {
       [null, null],
       [null, null],
     ]);
+  });
+
+  it("shows auditors the filters of a command that was killed, and nothing of a refused read", async () => {
+    const resource = JSON.stringify({ command: "export", user: "ann" });
+    const attempt = { operation: "read audit log", resource };
+    const interrupted = {
+      attempt: { ...attempt, subjectId: OPERATOR_LEDGER },
+      outcome: { result: "interrupted" },
+    } as const;
+    await store.append(OPERATOR_LEDGER, sealChain(OPERATOR_LEDGER, [interrupted]));
+    const { reading } = openReading();
+    expect(await reading.show(as("auditor"), OPERATOR_LEDGER, "1")).toMatchObject({ resource });
+    const ledger = await storeChain(store, [{ attempt, outcome: { result: "interrupted" } }]);
+    expect(await reading.show(as("auditor"), ledger, "1")).toMatchObject({ resource: null });
   });
 
   it("shows the name of a client by code points where it is invisible", async () => {

@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { openAuditHeadStore } from "../../src/audit/audit-head-store.ts";
 import { openAuditRecordStore } from "../../src/audit/audit-record-store.ts";
 import { removeOldRecords } from "../../src/audit/audit-retention.ts";
+import type { RetentionDependencies } from "../../src/audit/audit-retention.ts";
 import { openCheckpointStore } from "../../src/audit/checkpoint-store.ts";
 import { digestHeads, formatCheckpoint, openSigningKey, verifySignature } from "../../src/audit/head-signature.ts";
 import type { ChainVerdict } from "../../src/audit/verify-chain.ts";
@@ -17,20 +18,38 @@ const records = openAuditRecordStore(env.GATEHOUSE_DB);
 const checkpoints = openCheckpointStore(env.GATEHOUSE_DB);
 const daysAgo = (days: number) => ({ endedMs: NOW - days * DAY_MS });
 
-let unsound: [string, number][] = [];
+let unsound: [string, string, number][] = [];
+let errors: unknown[] = [];
 
 beforeEach(async () => {
-  unsound = [];
+  [unsound, errors] = [[], []];
   for (const table of ["audit_record", "audit_term", "audit_checkpoint", "audit_list", "audit_list_head"])
     await env.GATEHOUSE_DB.exec(`DELETE FROM ${table}`);
 });
 
-const onUnsound = (ledger: string, seq: number): void => void unsound.push([ledger, seq]);
+const onUnsound: RetentionDependencies["onUnsound"] = (ledger, { what, seq }) => void unsound.push([ledger, what, seq]);
 
-async function remove(days: number, maxId = Number.MAX_SAFE_INTEGER): Promise<number> {
+type Records = typeof records;
+
+async function remove(
+  days: number,
+  maxId = Number.MAX_SAFE_INTEGER,
+  listChain: Records["listChain"] = async (...args) => records.listChain(...args),
+): Promise<number> {
   const key = await openSigningKey("a secret of tests with 32 characters");
   if (key === null) throw new TypeError("there is no key");
-  return removeOldRecords({ checkpoints, records, key, maxId, now: () => NOW, onUnsound }, days);
+  return removeOldRecords(
+    {
+      checkpoints,
+      records: { listChain },
+      key,
+      maxId,
+      now: () => NOW,
+      onUnsound,
+      onError: (error) => void errors.push(error),
+    },
+    days,
+  );
 }
 
 async function verify(ledger: string): Promise<ChainVerdict | undefined> {
@@ -92,7 +111,7 @@ describe("the retention", () => {
     const ledger = await storeChain(records, [daysAgo(40), daysAgo(39), daysAgo(2)]);
     await env.GATEHOUSE_DB.prepare(forgery).bind(ledger).run();
     await remove(30);
-    expect(unsound).toEqual([[ledger, seq]]);
+    expect(unsound).toEqual([[ledger, "record", seq]]);
     expect((await checkpoints.find(ledger))?.seq ?? 0).toBe(
       seq - 1 - (seq === 2 && forgery.startsWith("DELETE") ? 1 : 0),
     );
@@ -106,7 +125,21 @@ describe("the retention", () => {
       .bind(ledger)
       .run();
     expect(await remove(30)).toBe(0);
-    expect(unsound).toEqual([[ledger, 1]]);
+    expect(unsound).toEqual([[ledger, "checkpoint", 1]]);
+  });
+
+  it("goes on with other ledgers after many of which nothing can be removed, and after one that fails", async () => {
+    const stuck = Array.from({ length: 60 }, (_value, at) => `0${at.toString().padStart(38, "0")}`);
+    const calls = [daysAgo(40)];
+    for (const ledger of stuck) await records.append(ledger, sealChain(ledger, calls));
+    await env.GATEHOUSE_DB.exec("UPDATE audit_record SET hash = 'x'");
+    const ledger = `f${newId()}`;
+    await records.append(ledger, sealChain(ledger, calls));
+    const failing = async (name: string, ...page: [number, number]) =>
+      name === stuck[0] ? Promise.reject(new Error("no answer")) : records.listChain(name, ...page);
+    expect(await remove(30, undefined, failing)).toBe(1);
+    expect([unsound.length, errors]).toEqual([59, [new Error("no answer")]]);
+    expect(await listSeqs(ledger)).toEqual([]);
   });
 
   it("removes records with many terms in parts that the database takes", async () => {

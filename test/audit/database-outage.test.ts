@@ -4,7 +4,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { createGatehouse } from "../../src/app/create-gatehouse.ts";
 import { openAuditRecordStore } from "../../src/audit/audit-record-store.ts";
-import { findBrokenLink } from "../../src/audit/record-chain.ts";
+import { findBrokenLink } from "../support/broken-link.ts";
 import sample from "../../sample/gatehouse.config.ts";
 import { buildPost2026 } from "../support/mcp-requests.ts";
 import { countSteps } from "../support/network-steps.ts";

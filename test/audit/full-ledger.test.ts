@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { runInDurableObject } from "cloudflare:test";
 import { beforeAll, describe, expect, it, vi } from "vitest";
-import { findBrokenLink } from "../../src/audit/record-chain.ts";
+import { findBrokenLink } from "../support/broken-link.ts";
 import { MAX_RECORD_BYTES } from "../../src/audit/record-size.ts";
 import { INTERRUPTED_OUTCOME } from "../../src/audit/audit-record.ts";
 import type { Attempt, Outcome } from "../../src/audit/audit-record.ts";

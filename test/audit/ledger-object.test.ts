@@ -2,7 +2,7 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { findBrokenLink } from "../../src/audit/record-chain.ts";
+import { findBrokenLink } from "../support/broken-link.ts";
 import type { Attempt, Outcome } from "../../src/audit/audit-record.ts";
 import { addRole } from "../../src/members/member-statements.ts";
 import { openMemberStore } from "../../src/members/member-store.ts";

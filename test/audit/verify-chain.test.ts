@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { openAuditRecordStore } from "../../src/audit/audit-record-store.ts";
 import { ERASE_ACTION } from "../../src/audit/erasure.ts";
-import { eraseFields } from "../../src/audit/record-chain.ts";
+import { GENESIS, eraseFields, hashRecord } from "../../src/audit/record-chain.ts";
 import type { ChainHead } from "../../src/audit/record-chain.ts";
 import type { ChainVerdict } from "../../src/audit/verify-chain.ts";
 import { verifyStoredChains } from "../../src/audit/verify-stored-chain.ts";
@@ -284,6 +284,22 @@ describe("the verification of a chain", () => {
     expect(await faultOf(ledger)).toEqual({ kind: "erased", seq: 2, path: "attempt.asked" });
     const odd = await storeChain(store, [{}, { attempt: { operation: ERASE_ACTION, asked: "everything" } }, {}]);
     expect(await faultOf(odd)).toEqual({ kind: "unreadable", seq: 2 });
+    const typed = await storeChain(store, [{}, {}]);
+    const [first] = await store.listChain(typed, 0, 1);
+    if (first === undefined) throw new TypeError("the record is missing");
+    const body = JSON.stringify({
+      ...JSON.parse(first.body),
+      attempt: { ...JSON.parse(first.body).attempt, asked: 5 },
+    });
+    const salts = JSON.parse(first.salts ?? "[]");
+    await run("DELETE FROM audit_record WHERE ledger = ? AND seq = 2", typed);
+    await run(
+      "UPDATE audit_record SET body = ?, hash = ? WHERE ledger = ? AND seq = 1",
+      body,
+      hashRecord(GENESIS, body, salts),
+      typed,
+    );
+    expect(await faultOf(typed)).toEqual({ kind: "unreadable", seq: 1 });
   });
 
   it("looks for the erasure of a part after its end, and verifies everything up to it", async () => {

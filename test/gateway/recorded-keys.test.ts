@@ -4,7 +4,7 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { openAuditRecordStore } from "../../src/audit/audit-record-store.ts";
-import { findBrokenLink } from "../../src/audit/record-chain.ts";
+import { findBrokenLink } from "../support/broken-link.ts";
 import { listTerms, readEntry } from "../../src/audit/record-entry.ts";
 import { createFilter } from "../../src/audit/record-filter.ts";
 import { flushRecords } from "../../src/audit/record-flush.ts";

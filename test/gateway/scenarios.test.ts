@@ -1,7 +1,7 @@
 // What each account gets through the protocol: the scenario table, resources, and the audit record of each call.
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
-import { findBrokenLink } from "../../src/audit/record-chain.ts";
+import { findBrokenLink } from "../support/broken-link.ts";
 import { subjectIdOf } from "../support/members.ts";
 import { ACCOUNTS, SCENARIOS } from "../support/scenarios.ts";
 import type { Account } from "../support/scenarios.ts";

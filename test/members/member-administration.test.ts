@@ -2,7 +2,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
-import { findBrokenLink } from "../../src/audit/record-chain.ts";
+import { findBrokenLink } from "../support/broken-link.ts";
 import { MemberRoleCache } from "../../src/members/role-cache.ts";
 import type { MemberDirectory } from "../../src/members/role-cache.ts";
 import { newId } from "../../src/lib/ids.ts";

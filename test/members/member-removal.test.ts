@@ -2,7 +2,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
-import { findBrokenLink } from "../../src/audit/record-chain.ts";
+import { findBrokenLink } from "../support/broken-link.ts";
 import type { Identity } from "../../src/lib/identity.ts";
 import { newId } from "../../src/lib/ids.ts";
 import { createHub } from "../../src/mcp/subscriptions/hub.ts";

@@ -4,8 +4,9 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { INTERRUPTED_OUTCOME } from "../../src/audit/audit-record.ts";
-import { findBrokenLink } from "../../src/audit/record-chain.ts";
+import { findBrokenLink } from "../support/broken-link.ts";
 import { newId } from "../../src/lib/ids.ts";
+import { openMemberStore } from "../../src/members/member-store.ts";
 import { createPauseChanges } from "../../src/members/pause-changes.ts";
 import { openPauseStore } from "../../src/members/pause-store.ts";
 import type { PauseRequest, PropagatedPause } from "../../src/members/pause-store.ts";
@@ -321,6 +322,17 @@ describe("the propagation of pauses", () => {
     await resume(target);
     await ledgerOf(subjectId).applyPauses(late.snapshot);
     expect(await begin(subjectId, newId())).toMatchObject({ ok: true });
+  });
+
+  it("waits for no ledger whose user gets the paused address afterwards, and stops that user", async () => {
+    const [subjectId, email] = [newId(), `${newId()}@x.example`];
+    await begin(subjectId, newId());
+    await pause({ kind: "user", target: email });
+    await openMemberStore(env.GATEHOUSE_DB).registerSignIn({ subjectId, email, groups: [], seenMs: 1 });
+    expect(await pauses.list({ kind: "user", target: email })).toMatchObject([{ waitingLedgers: 0 }]);
+    const attempt = { call: newId(), subjectId, owner: null, clientId: "c", operation: "query", asked: "" };
+    const renamed = { subjectId, email, groups: [] };
+    expect(await ledgerOf(subjectId).begin(attempt, renamed, 1, null)).toMatchObject({ reason: "paused" });
   });
 
   it("reaches a ledger that is created while it runs", async () => {
