@@ -9,4 +9,5 @@ export class HubObject extends gatehouse.HubObject {}
 export class LedgerObject extends gatehouse.LedgerObject {}
 export class WorkspaceObject extends gatehouse.WorkspaceObject {}
 export class GrantObject extends gatehouse.GrantObject {}
+export class ChangeObject extends gatehouse.ChangeObject {}
 export default gatehouse.handler;

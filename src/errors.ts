@@ -10,6 +10,7 @@ export const ERROR_CODES = [
   "query_refused",
   "query_failed",
   "limit_reached",
+  "conflict",
   "record_full",
   "paused",
   "interrupted",

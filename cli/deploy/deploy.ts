@@ -2,6 +2,7 @@
 // Each step first checks what already exists, so the next run resumes an interrupted one, and a run without changes creates nothing.
 // `-- --env staging` deploys that environment; dry-run.ts says what a run would do. The sample is never deployed.
 import path from "node:path";
+import { NOTIFICATION_SECRETS } from "../../src/changes/notifications/notification-settings.ts";
 import { SIGN_IN_SECRETS } from "../../src/sign-in/sign-in-settings.ts";
 import { listSignInWarnings } from "../../src/sign-in/sign-in-warnings.ts";
 import type { Gatehouse } from "../../src/config/define-gatehouse.ts";
@@ -69,7 +70,7 @@ function parseVariable(text: string): readonly [name: string, value: string] {
   const [, name, value] = /^([A-Z][A-Z0-9_]*)=(.+)$/s.exec(text) ?? [];
   if (name === undefined || value === undefined)
     throw usageError(`--set is ${JSON.stringify(text)}. It takes NAME=value, such as GATEHOUSE_SIGN_IN=oidc.`);
-  const isSecret = SIGN_IN_SECRETS.some((secret) => secret === name);
+  const isSecret = [...SIGN_IN_SECRETS, ...NOTIFICATION_SECRETS].some((secret) => secret === name);
   if (isSecret || /(?:TOKEN|SECRET|KEY|PASSWORD|SETUP_CODE)$/.test(name))
     throw usageError(`${name} is a secret, and wrangler.jsonc is committed. Give it with --secrets-file.`);
   return [name, value];

@@ -8,7 +8,12 @@ import { unstable_readConfig } from "wrangler";
 import type { Gatehouse } from "../../src/config/define-gatehouse.ts";
 import { MASKING_TOKEN_TABLE } from "../../src/policy/masks.ts";
 import { listMaskingTokenColumns } from "../../src/masking-tokens/masking-token-columns.ts";
-import { SOURCE_LAYOUT_TABLE, SOURCE_TABLES_SQL } from "../../src/masking-tokens/masking-token-table.ts";
+import {
+  SOURCE_LAYOUT_SQL,
+  SOURCE_LAYOUT_TABLE,
+  SOURCE_TABLES_SQL,
+} from "../../src/masking-tokens/masking-token-table.ts";
+import { CHANGE_TABLES, CHANGE_TABLES_SQL } from "../../src/tables/change-journal.ts";
 import { runTool } from "../project/tools.ts";
 import { withPrivateFiles } from "../project/private-files.ts";
 
@@ -44,16 +49,25 @@ export interface OwnTables {
   readonly sql: readonly string[];
 }
 
-/** Lists the sources' databases that need tables of Gatehouse. */
+/** Lists the sources' databases that need tables of Gatehouse: for masking tokens, for changes, or for both. */
 export function ownTablesOf({ policy }: Gatehouse): readonly OwnTables[] {
-  return policy.sources
-    .filter(({ name }) => listMaskingTokenColumns(policy, name).length > 0)
-    .map(({ name, binding }) => ({
-      source: name,
-      binding,
-      tables: [MASKING_TOKEN_TABLE, SOURCE_LAYOUT_TABLE],
-      sql: SOURCE_TABLES_SQL,
-    }));
+  return policy.sources.flatMap(({ name, binding }): readonly OwnTables[] => {
+    const hasTokens = listMaskingTokenColumns(policy, name).length > 0;
+    const hasChanges = policy.changeRules.some(({ dataset }) => dataset.startsWith(`${name}.`));
+    if (!hasTokens && !hasChanges) return [];
+    return [
+      {
+        source: name,
+        binding,
+        tables: [
+          ...(hasTokens ? [MASKING_TOKEN_TABLE] : []),
+          ...(hasChanges ? CHANGE_TABLES : []),
+          SOURCE_LAYOUT_TABLE,
+        ],
+        sql: [...(hasTokens ? SOURCE_TABLES_SQL : SOURCE_LAYOUT_SQL), ...(hasChanges ? CHANGE_TABLES_SQL : [])],
+      },
+    ];
+  });
 }
 
 /** Creates Gatehouse's tables in the local databases of the sources that need them. */

@@ -1,8 +1,12 @@
 // The output of `npm run policy -- check`: a table of what each role sees, and warnings about parts of the policy without effect.
 import { quoteArgument } from "../kit/shell.ts";
-import { findAttributeProblems, describeAttributeProblem } from "../../src/policy/attributes.ts";
-import { listSubjectValues } from "../../src/policy/conditions.ts";
+import { BUILT_IN_VALUES, findAttributeProblems, describeAttributeProblem } from "../../src/policy/attributes.ts";
+import { listRowRules, listSubjectValues } from "../../src/policy/conditions.ts";
+import type { RuleWithRows } from "../../src/policy/conditions.ts";
 import type { Dataset, Policy, Rule } from "../../src/policy/model.ts";
+import { describeChangeRules } from "./change-words.ts";
+import type { DescribedChangeRule } from "./change-words.ts";
+import { warningsOfChanges } from "./change-warnings.ts";
 import { disclosureText, listRecordedKey, readsAnything, roleView, rowsText } from "./words.ts";
 import type { RoleView } from "./words.ts";
 
@@ -24,6 +28,7 @@ export function matrixOf(policy: Policy): readonly string[] {
     const keys = listRecordedKey(dataset);
     return [
       ...aligned([[dataset.id, ...headings], ...lines]),
+      ...describeChangeRules(policy, dataset.id).map(({ role, text }) => `  Changes by ${role}: ${text}.`),
       ...(keys.length === 0 ? [] : [`  Audit records name the returned rows by ${keys.join(", ")}.`]),
       "",
     ];
@@ -44,6 +49,7 @@ export function describeDatasets(policy: Policy): readonly {
   readonly roles: Readonly<Record<string, RoleAccess | null>>;
   /** The columns by which audit records name its rows; empty if they do not. */
   readonly recordedKey: readonly string[];
+  readonly changes: readonly DescribedChangeRule[];
 }[] {
   return policy.datasets.map((dataset) => ({
     dataset: dataset.id,
@@ -52,6 +58,7 @@ export function describeDatasets(policy: Policy): readonly {
       policy.roles.map(({ name }) => [name, describeAccess(roleView(policy, name, dataset.id))]),
     ),
     recordedKey: listRecordedKey(dataset),
+    changes: describeChangeRules(policy, dataset.id),
   }));
 }
 
@@ -85,14 +92,14 @@ function aligned(lines: readonly (readonly string[])[]): readonly string[] {
 
 /** Lists what has no effect or probably not the intended one, each with what to do. */
 export function warningsOf(policy: Policy): readonly string[] {
-  const { datasets, rules, members, groups, roles } = policy;
+  const { datasets, rules, changeRules, members, groups, roles } = policy;
   const heldRoles = new Set([...members, ...groups].flatMap((holder) => holder.roles));
   const readable = new Set(rules.filter(({ effect }) => effect === "allow").map(({ dataset }) => dataset));
   return [
     ...warningsOfUnread(datasets.filter(({ id }) => !readable.has(id)).map(({ id }) => id)),
     ...warningsOfHidden(listHidden(datasets).filter((id) => readable.has(id))),
     ...roles
-      .filter(({ name }) => !heldRoles.has(name) && rules.some(({ role }) => role === name))
+      .filter(({ name }) => !heldRoles.has(name) && [...rules, ...changeRules].some(({ role }) => role === name))
       .map(
         ({ name }) =>
           `roles.${name}: no member or group in the policy file has it, so only the members table can give it.`,
@@ -114,7 +121,9 @@ export function warningsOf(policy: Policy): readonly string[] {
         (problem) => `${email}: the attribute ${problem.attribute} ${describeAttributeProblem(problem)}`,
       ),
     ),
-    ...rules.flatMap((rule) => warningsOfRule(rule, policy)),
+    ...listRowRules(policy).flatMap((rule) => warningsOfLacking(rule, policy)),
+    ...rules.flatMap((rule) => warningsOfDenial(rule, policy)),
+    ...warningsOfChanges(policy),
   ];
 }
 
@@ -149,19 +158,18 @@ function nameSome(ids: readonly string[]): string {
   return `${named.join(", ")}${named.length < ids.length ? ` and ${ids.length - named.length} more` : ""}`;
 }
 
-function warningsOfRule(rule: Rule, { rules, members }: Policy): readonly string[] {
-  const holders = members.filter(({ roles }) => roles.includes(rule.role));
-  const neededAttributes =
-    rule.rows === null ? [] : listSubjectValues(rule.rows).filter((name) => !["id", "email"].includes(name));
-  const lacking = holders.filter(({ attributes }) => neededAttributes.some((name) => !Object.hasOwn(attributes, name)));
-  const isAllowed = rules.some(({ effect, dataset }) => effect === "allow" && dataset === rule.dataset);
-  return [
-    ...(rule.effect === "deny" && !isAllowed
-      ? [`${rule.id}: denies a dataset that no rule allows. Remove the rule.`]
-      : []),
-    ...lacking.map(
+function warningsOfDenial({ id, effect, dataset }: Rule, { rules }: Policy): readonly string[] {
+  const isAllowed = rules.some((rule) => rule.effect === "allow" && rule.dataset === dataset);
+  return effect === "deny" && !isAllowed ? [`${id}: denies a dataset that no rule allows. Remove the rule.`] : [];
+}
+
+function warningsOfLacking({ id, role, rows }: RuleWithRows, { members }: Policy): readonly string[] {
+  const neededAttributes = listSubjectValues(rows).filter((name) => !BUILT_IN_VALUES.includes(name));
+  return members
+    .filter(({ roles }) => roles.includes(role))
+    .filter(({ attributes }) => neededAttributes.some((name) => !Object.hasOwn(attributes, name)))
+    .map(
       ({ email }) =>
-        `${rule.id}: ${email} lacks the attribute ${neededAttributes.join(" or ")}, so the rule grants them nothing.`,
-    ),
-  ];
+        `${id}: ${email} lacks the attribute ${neededAttributes.join(" or ")}, so the rule grants them nothing.`,
+    );
 }

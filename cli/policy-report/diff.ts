@@ -1,6 +1,7 @@
 // The output of `npm run policy -- diff <revision>`: what a change of the policy opens and closes, by role and by member.
 import { rankDisclosure } from "../../src/policy/masks.ts";
 import type { Disclosure, Policy } from "../../src/policy/model.ts";
+import { diffChangeRules } from "./change-diff.ts";
 import { disclosureText, roleView, rowsText } from "./words.ts";
 import type { RoleView } from "./words.ts";
 
@@ -12,7 +13,7 @@ interface PolicyDiff {
   readonly changes: readonly string[];
 }
 
-/** Compares two policies by what each role sees, and by which roles members and groups have. */
+/** Compares two policies by what each role may change and sees, and by which roles members and groups have. Changes of rows come first. */
 export function diffPolicies(before: Policy, after: Policy): PolicyDiff {
   const diff = { opens: [] as string[], closes: [] as string[], changes: [] as string[] };
   const roles = distinct([before, after].flatMap((policy) => policy.roles.map(({ name }) => name)));
@@ -35,7 +36,12 @@ export function diffPolicies(before: Policy, after: Policy): PolicyDiff {
       diff.changes.push(`${email} has the attributes ${newAttributes}, previously ${oldAttributes}`);
   }
   compareGroups(before, after, diff);
-  return diff;
+  const changes = diffChangeRules(before, after);
+  return {
+    opens: [...changes.opens, ...diff.opens],
+    closes: [...changes.closes, ...diff.closes],
+    changes: [...changes.changes, ...diff.changes],
+  };
 }
 
 function compareGroups(before: Policy, after: Policy, { opens, closes }: Lists): void {

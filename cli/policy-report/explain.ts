@@ -1,20 +1,26 @@
-// The output of `npm run policy -- explain <email> <dataset> [column]`: what one user sees of a dataset, and by which rules.
+// The output of `npm run policy -- explain <email> <dataset> [column]`: what one user sees of a dataset and may change in it, and by
+// which rules.
 import { escapeInvisible } from "../../src/lib/visible-text.ts";
 import { evaluate, resolveSubject } from "../../src/policy/evaluate.ts";
+import { evaluateChange } from "../../src/policy/evaluate-change.ts";
+import { listSettableColumns } from "../../src/policy/change-plan.ts";
 import { formatMask, listVisibleColumns } from "../../src/policy/guard-view.ts";
 import { findAttributeProblems, describeAttributeProblem } from "../../src/policy/attributes.ts";
 import { NO_MEMBER_RECORD } from "../../src/policy/model.ts";
 import type {
   AllowedDecision,
+  Dataset,
   DenyReason,
   Disclosure,
   MemberRecord,
   Policy,
+  Rule,
   Subject,
   TableDataset,
 } from "../../src/policy/model.ts";
 import type { ListedMember } from "../../src/members/member-row.ts";
 import { CliError } from "../kit/cli-error.ts";
+import { termsText, valuesText } from "./change-words.ts";
 import { disclosureText, listRecordedKey, rowsText } from "./words.ts";
 
 /** Why a decision denies, as the end of a sentence. */
@@ -24,6 +30,7 @@ export const REASONS: Readonly<Record<DenyReason, string>> = {
   no_rule: "no rule of the user's roles names it",
   denied_by_rule: "a rule denies it",
   missing_attribute: "the user lacks an attribute that the rules need, or has one of the wrong type",
+  unclear_row_rule: "the rows of the rules depend on a column that the user does not see in clear on every row",
 };
 
 /** What is known or assumed about a user beyond the policy file. */
@@ -47,6 +54,24 @@ interface ExplainedColumn {
   readonly isDeclaredHidden: boolean;
 }
 
+/** What one rule lets the user change. */
+interface ExplainedChange {
+  readonly rule: string;
+  /** The operations, rows and approval. */
+  readonly terms: string;
+  /** The columns that it sets, each with the values; null for a column that the user does not see in clear and may not reveal. */
+  readonly columns: readonly { readonly name: string; readonly values: string | null }[];
+}
+
+/** What the user may change. */
+interface ExplainedChanges {
+  /** Why the user may change nothing; null when something is allowed. */
+  readonly denied: DenyReason | null;
+  readonly grants: readonly ExplainedChange[];
+  /** Rules that took part in the decision and grant nothing. */
+  readonly denyingRules: readonly string[];
+}
+
 /** What one user sees of a dataset, and by which rules. */
 export interface Explanation {
   readonly email: string;
@@ -61,6 +86,8 @@ export interface Explanation {
   readonly denyingRules: readonly string[];
   /** The named column, or all columns; empty when the dataset is not allowed and for documents. */
   readonly columns: readonly ExplainedColumn[];
+  /** Null where no rule is about changes of the dataset. */
+  readonly changes: ExplainedChanges | null;
   /** Attributes, from any place, that make a rule of the user's roles grant nothing. */
   readonly attributeProblems: readonly string[];
   /** The columns by which audit records name its rows; empty if they do not. */
@@ -92,6 +119,7 @@ export function explainDecision(
     grants: grants.map(({ rule, rows }) => ({ rule, rows: rowsText(rows) })),
     denyingRules: decision.rules.filter((rule) => !grants.some((grant) => grant.rule === rule)),
     columns: decision.allowed && dataset.kind !== "documents" ? explainColumns(decision, dataset, column) : [],
+    changes: explainChanges(policy, subject, dataset),
     attributeProblems: misfits(policy, subject, datasetId),
     recordedKey: listRecordedKey(dataset),
   };
@@ -116,6 +144,38 @@ function explainColumns(
   }));
 }
 
+function explainChanges(policy: Policy, subject: Subject, dataset: Dataset): ExplainedChanges | null {
+  if (dataset.kind !== "table" || !policy.changeRules.some((rule) => rule.dataset === dataset.id)) return null;
+  const decision = evaluateChange(policy, subject, dataset);
+  if (!decision.allowed) return { denied: decision.reason, grants: [], denyingRules: decision.rules };
+  const grants = decision.grants.map((grant): ExplainedChange => {
+    const settable = listSettableColumns(decision, [grant]);
+    const columns = dataset.columns.flatMap((column) => {
+      const schema = Object.hasOwn(grant.columns, column.name) ? grant.columns[column.name] : undefined;
+      if (schema === undefined) return [];
+      return [{ name: column.name, values: settable.includes(column) ? valuesText(column.type, schema) : null }];
+    });
+    return { rule: grant.rule, terms: termsText(grant), columns };
+  });
+  const grantIds = grants.map(({ rule }) => rule);
+  return { denied: null, grants, denyingRules: decision.rules.filter((rule) => !grantIds.includes(rule)) };
+}
+
+function changeLines(dataset: string, changes: ExplainedChanges | null): readonly string[] {
+  if (changes === null) return [];
+  const { denied, grants, denyingRules } = changes;
+  return [
+    denied === null ? `${dataset}: changes allowed.` : `${dataset}: changes not allowed, because ${REASONS[denied]}.`,
+    ...grants.flatMap(({ rule, terms, columns }) => [
+      `  ${rule}: ${terms}`,
+      ...columns.map(
+        ({ name, values }) => `    ${name}: ${values ?? "not for this user, who does not see it in clear"}`,
+      ),
+    ]),
+    ...denyingRules.map((rule) => `  ${rule}`),
+  ];
+}
+
 function describeDisclosure(disclosure: Disclosure | undefined): string {
   return disclosure === undefined || disclosure.kind === "hidden" ? "hidden" : disclosureText(disclosure);
 }
@@ -130,7 +190,7 @@ export function explain(
 /** Writes an explanation as lines. `withGrants` adds under each column the rules behind it. */
 export function explanationLines(explanation: Explanation, withGrants: boolean): readonly string[] {
   const { email, roles, isKnown, dataset, denied, grants, denyingRules, columns } = explanation;
-  const { attributeProblems, recordedKey } = explanation;
+  const { attributeProblems, recordedKey, changes } = explanation;
   const columnLines = columns.flatMap(({ name, shownAs, grants: behind, isDeclaredHidden }) => [
     `  ${name}: ${shownAs}`,
     ...(withGrants
@@ -147,13 +207,17 @@ export function explanationLines(explanation: Explanation, withGrants: boolean):
     ...denyingRules.map((rule) => `  ${rule}`),
     ...columnLines,
     ...(recordedKey.length === 0 ? [] : [`  Audit records name the returned rows by ${recordedKey.join(", ")}.`]),
+    ...changeLines(dataset, changes),
     ...attributeProblems.map((problem) => `  ${problem}`),
   ];
 }
 
 function misfits(policy: Policy, { roles, attributes }: Subject, dataset: string): readonly string[] {
-  const rules = policy.rules.filter((rule) => rule.dataset === dataset && roles.includes(rule.role));
-  return findAttributeProblems({ ...policy, rules }, attributes).map(
+  const isUsed = (rule: Pick<Rule, "role" | "dataset">): boolean =>
+    rule.dataset === dataset && roles.includes(rule.role);
+  const { rules, changeRules, datasets } = policy;
+  const used = { rules: rules.filter(isUsed), changeRules: changeRules.filter(isUsed), datasets };
+  return findAttributeProblems(used, attributes).map(
     (problem) => `The attribute ${problem.attribute} ${describeAttributeProblem(problem)}`,
   );
 }

@@ -1,6 +1,6 @@
 // Finds columns that some role sees in clear although they look personal, by their names and, where the local database is loaded, by a
 // sample of its values. No value leaves this module.
-import type { Policy, TableDataset } from "../../src/policy/model.ts";
+import type { Column, Policy, TableDataset } from "../../src/policy/model.ts";
 import { listSources, readSourceFile } from "../introspection/files.ts";
 import { personalReason } from "../introspection/personal.ts";
 import { sampleValues } from "../introspection/schema.ts";
@@ -41,17 +41,52 @@ export function listPersonalColumns(
   guesses: PersonalGuesses = new Map(),
 ): readonly PersonalColumn[] {
   return listTables(policy).flatMap((dataset) =>
-    dataset.columns.flatMap(({ name, type, personal }): PersonalColumn[] => {
-      const roles = personal === false ? [] : listClearRoles(policy, dataset, name);
-      if (roles.length === 0) return [];
-      const values = samples.get(`${dataset.id}.${name}`) ?? [];
-      const looksLike =
-        personalReason({ table: dataset.table, column: name, values, type }) ??
-        guesses.get(`${dataset.id}.${name}`) ??
-        (personal === true ? "personal, as its declaration says" : undefined);
-      return looksLike === undefined ? [] : [{ dataset: dataset.id, column: name, looksLike, roles }];
+    dataset.columns.flatMap((column): PersonalColumn[] => {
+      const roles = listClearRoles(policy, dataset, column.name);
+      const looksLike = roles.length === 0 ? undefined : findLooks(dataset, column, samples, guesses);
+      return looksLike === undefined ? [] : [{ dataset: dataset.id, column: column.name, looksLike, roles }];
     }),
   );
+}
+
+function findLooks(
+  { id, table }: TableDataset,
+  { name, type, personal }: Column,
+  samples: Samples,
+  guesses: PersonalGuesses,
+): string | undefined {
+  if (personal === false) return undefined;
+  const values = samples.get(`${id}.${name}`) ?? [];
+  return (
+    personalReason({ table, column: name, values, type }) ??
+    guesses.get(`${id}.${name}`) ??
+    (personal === true ? "personal, as its declaration says" : undefined)
+  );
+}
+
+/** Warns of the rules about changes that set personal columns, in the order of the policy. */
+export function warnOfPersonalChanges(
+  policy: Policy,
+  samples: Samples,
+  guesses: PersonalGuesses = new Map(),
+): readonly string[] {
+  return policy.changeRules.flatMap((rule) => {
+    const dataset = listTables(policy).find(({ id }) => id === rule.dataset);
+    if (rule.effect === "deny" || dataset === undefined) return [];
+    return dataset.columns.flatMap((column) => {
+      const looksLike = Object.hasOwn(rule.columns, column.name)
+        ? findLooks(dataset, column, samples, guesses)
+        : undefined;
+      if (looksLike === undefined) return [];
+      return [
+        `${rule.id}: sets ${column.name}, which ${claimLooks(looksLike)}. Leave it to people, or declare it with personal: false.`,
+      ];
+    });
+  });
+}
+
+function claimLooks(looksLike: string): string {
+  return looksLike.startsWith("personal") ? `is ${looksLike}` : `looks like ${looksLike}`;
 }
 
 function listTables({ datasets }: Policy): readonly TableDataset[] {
@@ -68,8 +103,7 @@ function listClearRoles(policy: Policy, { id }: TableDataset, column: string): r
 /** Writes a finding as a warning. */
 export function describePersonalColumn({ dataset, column, looksLike, roles }: PersonalColumn): string {
   const readers = `${roles.length === 1 ? "the role" : "the roles"} ${roles.join(", ")} ${roles.length === 1 ? "sees" : "see"}`;
-  const claim = looksLike.startsWith("personal") ? `is ${looksLike}` : `looks like ${looksLike}`;
-  return `${dataset}.${column}: ${claim}, and ${readers} it in clear. Mask or hide it, or declare it with personal: false.`;
+  return `${dataset}.${column}: ${claimLooks(looksLike)}, and ${readers} it in clear. Mask or hide it, or declare it with personal: false.`;
 }
 
 /** Samples the tables that some role reads, from the local databases of a configuration. Without local state there are no samples. */

@@ -19,6 +19,7 @@ import {
   listPersonalColumns,
   readPersonalGuesses,
   sampleLocalData,
+  warnOfPersonalChanges,
 } from "./personal-columns.ts";
 import { loadRevision } from "./revision.ts";
 import { findSavedQueryProblems } from "./saved-query-check.ts";
@@ -54,6 +55,7 @@ export async function checkPolicy(choice: DatabaseChoice): Promise<Output> {
     ...queryProblems,
     ...(await listWarnings(policy, choice)),
     ...personalColumns.map(describePersonalColumn),
+    ...warnOfPersonalChanges(policy, samples, guesses),
   ];
   return {
     lines: [

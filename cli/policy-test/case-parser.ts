@@ -1,6 +1,8 @@
 // Parses the sentences of a file of test cases, such as `role analyst sees shop.customers.email as email`. Names every mistake with its
 // column, and the name that was probably meant.
-import type { Attributes, ColumnType, Policy, Scalar, TableDataset } from "../../src/policy/model.ts";
+import { APPROVALS, CHANGE_OPERATIONS } from "../../src/policy/change-model.ts";
+import type { Approval } from "../../src/policy/change-model.ts";
+import type { Attributes, Column, ColumnType, Policy, Scalar, TableDataset } from "../../src/policy/model.ts";
 import { isTextual } from "../../src/policy/masks.ts";
 import { suggestName } from "../../src/sql/suggest.ts";
 import { OPERATORS } from "./case.ts";
@@ -18,6 +20,10 @@ export const FORMS: readonly string[] = [
   "role analyst sees some row of shop.orders where total_cents > 1000",
   "group data-team sees shop.orders",
   "member ana@example.com cannot see handbook",
+  "role support may update status in shop.tickets",
+  "role support may update status to done in shop.tickets with approval requester",
+  "role support may not delete rows of shop.tickets",
+  "role analyst may not change shop.tickets",
 ];
 
 /** A mistake in a line. Columns begin with 1. */
@@ -182,7 +188,8 @@ class SentenceParser {
       const target = this.#parseTarget();
       return target.kind === "column" ? { ...target, shownAs: null } : { ...target, isVisible: false };
     }
-    this.#expect("sees", "cannot");
+    if (this.#accept("may")) return this.#parseChange();
+    this.#expect("sees", "cannot", "may");
     const amount = this.#parseAmount();
     if (amount !== undefined) return this.#parseRows(amount);
     const target = this.#parseTarget();
@@ -193,6 +200,46 @@ class SentenceParser {
     }
     this.#expect("as", "in");
     return { ...target, shownAs: this.#parseMask() };
+  }
+
+  /** After `may`: `update status to done in shop.tickets`, `not delete rows of shop.tickets`, `not change shop.tickets`. */
+  #parseChange(): Claim {
+    const isAllowed = !this.#accept("not");
+    const word = this.#take("update, insert, delete or change");
+    const operation = word.text === "change" ? "any" : CHANGE_OPERATIONS.find((each) => each === word.text);
+    if (operation === undefined) throw unknownName("change", word, [...CHANGE_OPERATIONS, "change"]);
+    const hasColumn = operation !== "any" && operation !== "delete" && !this.#isWord("row", "rows");
+    const column = hasColumn ? this.#take("a column") : undefined;
+    const value = column !== undefined && this.#accept("to") ? this.#take("a value") : undefined;
+    if (column !== undefined) this.#expect("in");
+    else if (operation !== "any") this.#expectRowsOf();
+    const dataset = this.#parseTable();
+    const declared = column === undefined ? undefined : requireColumn(dataset, column);
+    const approval = isAllowed && this.#accept("with") ? this.#parseApproval() : null;
+    const claim = { kind: "change", dataset, operation, column: declared?.name ?? null, approval, isAllowed } as const;
+    if (value === undefined || declared === undefined) return claim;
+    return { ...claim, value: isTextual(declared.type) ? value.text : scalarOf(value) };
+  }
+
+  #expectRowsOf(): void {
+    this.#expect("row", "rows");
+    this.#expect("of");
+  }
+
+  #parseApproval(): Approval {
+    this.#expect("approval");
+    const word = this.#take("none, requester or reviewer");
+    const approval = APPROVALS.find((each) => each === word.text);
+    if (approval === undefined) throw unknownName("approval", word, APPROVALS);
+    return approval;
+  }
+
+  #parseTable(): TableDataset {
+    const name = this.#peek();
+    const target = this.#parseTarget();
+    const table = listTables(this.#policy).find(({ id }) => target.kind === "dataset" && id === target.dataset);
+    if (table !== undefined) return table;
+    throw new Mistake(`${name?.text ?? ""} is no table, and only tables have rows.`, name?.column ?? this.#column());
   }
 
   #parseMask(): string {
@@ -223,8 +270,7 @@ class SentenceParser {
   }
 
   #parseRows(amount: number | "all" | "some" | "only"): Claim {
-    this.#expect("row", "rows");
-    this.#expect("of");
+    this.#expectRowsOf();
     const name = this.#peek();
     const tables = listTables(this.#policy);
     const isTable = tables.some(({ id }) => id === name?.text);
@@ -232,10 +278,7 @@ class SentenceParser {
       .flatMap(({ columns }) => columns.map((each) => each.name))
       .find((each) => each === name?.text);
     if (!isTable && column !== undefined && amount === 0) return this.#parseRowsOfColumn(column, tables);
-    const target = this.#parseTarget();
-    const table = tables.find(({ id }) => target.kind === "dataset" && id === target.dataset);
-    if (table === undefined)
-      throw new Mistake(`${name?.text ?? ""} is no table, and only tables have rows.`, name?.column ?? this.#column());
+    const table = this.#parseTable();
     const where = this.#accept("where") ? this.#parseConditions(table) : [];
     if (amount === "only" && where.length === 0) this.#expect("where");
     return { kind: "rows", amount, rows: [{ table, where }] };
@@ -257,14 +300,7 @@ class SentenceParser {
   #parseConditions(table: TableDataset): readonly CaseCondition[] {
     const conditions: CaseCondition[] = [];
     do {
-      const name = this.#take("a column");
-      const column = table.columns.find((declared) => declared.name === name.text);
-      if (column === undefined)
-        throw unknownName(
-          `column of ${table.id}`,
-          name,
-          table.columns.map((declared) => declared.name),
-        );
+      const column = requireColumn(table, this.#take("a column"));
       if (this.#accept("is")) {
         const isNegated = this.#accept("not");
         this.#expect("null");
@@ -301,6 +337,16 @@ class SentenceParser {
     const columns = tables.flatMap(({ id, columns: all }) => all.map(({ name }) => `${id}.${name}`));
     throw unknownName(table === undefined ? "table or column" : "column", part, names, [...names, ...columns]);
   }
+}
+
+function requireColumn({ id, columns }: TableDataset, name: Part): Column {
+  const column = columns.find((declared) => declared.name === name.text);
+  if (column !== undefined) return column;
+  throw unknownName(
+    `column of ${id}`,
+    name,
+    columns.map((declared) => declared.name),
+  );
 }
 
 function listTables({ datasets }: Policy): readonly TableDataset[] {

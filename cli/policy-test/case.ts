@@ -1,5 +1,6 @@
 // The test cases of a policy as data. docs/policy.md explains their sentences.
-import type { Attributes, Subject, TableDataset } from "../../src/policy/model.ts";
+import type { Approval, ChangeOperation } from "../../src/policy/change-model.ts";
+import type { Attributes, Scalar, Subject, TableDataset } from "../../src/policy/model.ts";
 
 /** Whom a case is about. */
 export type CaseSubject =
@@ -20,6 +21,21 @@ export interface CaseRows {
   readonly where: readonly CaseCondition[];
 }
 
+/** A claim that the subject may, or may not, ask for a change of some row. */
+export interface ChangeClaim {
+  readonly kind: "change";
+  readonly dataset: TableDataset;
+  /** `any`: whatever the operation. */
+  readonly operation: ChangeOperation | "any";
+  /** The column that the change sets; null where the claim names none. */
+  readonly column: string | null;
+  /** The value that the column gets, as a literal of a change; absent for any value. */
+  readonly value?: Scalar;
+  /** Who must approve; null where the claim does not say. */
+  readonly approval: Approval | null;
+  readonly isAllowed: boolean;
+}
+
 /** What a case claims. */
 export type Claim =
   /** `shownAs` is `clear`, or the masks as `policy explain` writes them; null when the column cannot be seen. */
@@ -30,6 +46,7 @@ export type Claim =
       readonly shownAs: string | null;
     }
   | { readonly kind: "dataset"; readonly dataset: string; readonly isVisible: boolean }
+  | ChangeClaim
   /** `only`: all rows that the subject sees meet the conditions. `rows` has more than one table for `no row of region south`. */
   | {
       readonly kind: "rows";

@@ -1,16 +1,27 @@
 // Decides test cases: claims about columns and datasets by the Worker's policy modules, claims about rows by guarded counts.
 import { AppError } from "../../src/errors.ts";
-import { describeAttributeProblem, findAttributeProblems } from "../../src/policy/attributes.ts";
-import { listSubjectValues } from "../../src/policy/conditions.ts";
+import { BUILT_IN_VALUES, describeAttributeProblem, findAttributeProblems } from "../../src/policy/attributes.ts";
+import type { ComparingRules } from "../../src/policy/attributes.ts";
+import { listRowRules, listSubjectValues } from "../../src/policy/conditions.ts";
 import { evaluate } from "../../src/policy/evaluate.ts";
 import { formatMask, listVisibleColumns } from "../../src/policy/guard-view.ts";
 import { formatDisclosure } from "../../src/policy/masks.ts";
-import type { Decision, Policy, Subject } from "../../src/policy/model.ts";
+import type { Decision, Policy, Rule, Subject } from "../../src/policy/model.ts";
 import { withoutSavedOnlyRoles } from "../../src/policy/saved-query.ts";
 import type { Source } from "../../src/read/source.ts";
 import { REASONS } from "../policy-report/explain.ts";
 import { rowsText } from "../policy-report/words.ts";
-import type { CaseCondition, CaseResult, CaseRows, CaseStatus, Claim, ResolvedSubject, TestCase } from "./case.ts";
+import type {
+  CaseCondition,
+  CaseResult,
+  ChangeClaim,
+  CaseRows,
+  CaseStatus,
+  Claim,
+  ResolvedSubject,
+  TestCase,
+} from "./case.ts";
+import { decideChangeClaim } from "./change-claims.ts";
 import { countVisible, decideAll } from "./guarded-counts.ts";
 import type { Counts } from "./guarded-counts.ts";
 
@@ -51,6 +62,7 @@ async function decideClaim(context: CaseContext, subject: Subject, claim: Claim)
     for (const rows of claim.rows) verdicts.push(await decideRows(context, subject, claim.amount, rows));
     return uniteVerdicts(verdicts);
   }
+  if (claim.kind === "change") return decideChange(policy, subject, claim);
   const id = claim.kind === "column" ? claim.dataset.id : claim.dataset;
   const dataset = policy.datasets.find((candidate) => candidate.id === id);
   if (dataset === undefined) throw new TypeError(`there is no dataset ${id}`);
@@ -68,7 +80,19 @@ async function decideClaim(context: CaseContext, subject: Subject, claim: Claim)
   };
 }
 
-function expectedOf(claim: Exclude<Claim, { kind: "rows" }>): string {
+function decideChange(policy: Policy, subject: Subject, claim: ChangeClaim): Verdict {
+  const { lacksAttribute, ...decided } = decideChangeClaim(policy, subject, claim);
+  if (lacksAttribute) {
+    const isUsed = ({ id, role, dataset }: Pick<Rule, "id" | "role" | "dataset">): boolean =>
+      dataset === claim.dataset.id && subject.roles.includes(role) && decided.decidedBy.includes(id);
+    const { rules, changeRules, datasets } = policy;
+    const used = { rules: rules.filter(isUsed), changeRules: changeRules.filter(isUsed), datasets };
+    return failed(decided.expected, describeLacking(used, subject, "may"), decided.decidedBy);
+  }
+  return { status: decided.actual === decided.expected ? "passed" : "failed", ...decided };
+}
+
+function expectedOf(claim: Exclude<Claim, { kind: "rows" } | ChangeClaim>): string {
   if (claim.kind === "dataset") return claim.isVisible ? "visible" : "not visible";
   return describeShown(claim.shownAs);
 }
@@ -86,15 +110,19 @@ function shownAs(decision: Decision, claim: Extract<Claim, { kind: "column" }>):
 }
 
 /** A subject without an attribute that its rules need sees nothing, which would make every "cannot see" pass. */
-function explainLacking(policy: Policy, subject: Subject, decision: Decision): string | undefined {
+function explainLacking({ datasets, rules }: Policy, subject: Subject, decision: Decision): string | undefined {
   if (decision.allowed || decision.reason !== "missing_attribute") return undefined;
-  const rules = policy.rules.filter(({ id }) => decision.rules.includes(id));
-  const [problem] = findAttributeProblems({ ...policy, rules }, subject.attributes);
+  const used = { datasets, rules: rules.filter(({ id }) => decision.rules.includes(id)), changeRules: [] };
+  return describeLacking(used, subject, "sees");
+}
+
+function describeLacking(used: ComparingRules, { attributes }: Subject, verb: string): string {
+  const [problem] = findAttributeProblems(used, attributes);
   if (problem !== undefined) return `the attribute ${problem.attribute} ${describeAttributeProblem(problem)}`;
-  const needed = rules.flatMap(({ rows }) => (rows === null ? [] : listSubjectValues(rows)));
-  const missing = needed.find((name) => name !== "id" && name !== "email" && !Object.hasOwn(subject.attributes, name));
+  const needed = listRowRules(used).flatMap(({ rows }) => listSubjectValues(rows));
+  const missing = needed.find((name) => !BUILT_IN_VALUES.includes(name) && !Object.hasOwn(attributes, name));
   const name = missing ?? needed[0] ?? "region";
-  return `undecided, because the rules need the attribute ${name}. Write: with ${name} = … before "sees"`;
+  return `undecided, because the rules need the attribute ${name}. Write: with ${name} = … before "${verb}"`;
 }
 
 function listDecidingRules(decision: Decision, column?: string): readonly string[] {

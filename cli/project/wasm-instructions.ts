@@ -1,13 +1,22 @@
-// Reads WebAssembly instructions for the functions that they refer to. It throws on an instruction that it does not know, because it cannot
-// tell where the next one begins.
+// Reads WebAssembly instructions for the functions, constants and addresses that they name. It throws on an instruction that it does not
+// know, because it cannot tell where the next one begins.
 import type { WasmReader } from "./wasm-reader.ts";
 
 /** The opcode that ends an expression. */
 export const END = 0x0b;
 
+/** What instructions name, which `readInstruction` adds to. */
+export interface Operands {
+  readonly functions: number[];
+  /** The values of `i32.const`. Those of negative ones are meaningless. */
+  readonly constants: number[];
+  /** The offsets of memory accesses, which are addresses where the base is zero. */
+  readonly offsets: number[];
+}
+
 /**
- * What follows an opcode: `i` an integer, `t` a type, `f` the index of a function, `v` a vector of integers, `m` the alignment and offset
- * of a memory access, `1` one byte, `4`, `8` and `s` (sixteen) that many bytes.
+ * What follows an opcode: `i` an integer, `c` a constant of 32 bits, `t` a type, `f` the index of a function, `v` a vector of integers,
+ * `m` the alignment and offset of a memory access, `1` one byte, `4`, `8` and `s` (sixteen) that many bytes.
  */
 type Immediates = string;
 type OpcodeRange = readonly [first: number, last: number, immediates: Immediates];
@@ -29,7 +38,9 @@ const PLAIN: readonly OpcodeRange[] = [
   [0x1c, 0x1c, "v"], // select with types
   [0x20, 0x26, "i"], // locals, globals, table.get, table.set
   [0x28, 0x3e, "m"], // loads and stores
-  [0x3f, 0x42, "i"], // memory.size, memory.grow, i32.const, i64.const
+  [0x3f, 0x40, "i"], // memory.size, memory.grow
+  [0x41, 0x41, "c"], // i32.const
+  [0x42, 0x42, "i"], // i64.const
   [0x43, 0x43, "4"],
   [0x44, 0x44, "8"],
   [0x45, 0xc4, ""],
@@ -77,11 +88,16 @@ const PREFIXED: ReadonlyMap<number, readonly OpcodeRange[]> = new Map<number, re
   ],
 ]);
 
-/** Reads a constant expression and returns the functions that it refers to. */
-export function readExpression(reader: WasmReader): readonly number[] {
-  const references: number[] = [];
-  while (readInstruction(reader, references) !== END);
-  return references;
+/** Reads a constant expression. */
+export function readExpression(reader: WasmReader): Operands {
+  const operands = createOperands();
+  while (readInstruction(reader, operands) !== END);
+  return operands;
+}
+
+/** Creates empty lists for `readInstruction`. */
+export function createOperands(): Operands {
+  return { functions: [], constants: [], offsets: [] };
 }
 
 const PLAIN_IMMEDIATES = Array.from({ length: 256 }, (_value, opcode) => findImmediates(PLAIN, opcode));
@@ -90,21 +106,24 @@ function findImmediates(ranges: readonly OpcodeRange[], opcode: number): Immedia
   return ranges.find(([first, last]) => opcode >= first && opcode <= last)?.[2];
 }
 
-/** Reads an instruction, adds the function that it refers to, and returns its first byte. */
-export function readInstruction(reader: WasmReader, references: number[]): number {
+/** Reads an instruction, adds what it names, and returns its first byte. */
+export function readInstruction(reader: WasmReader, operands: Operands): number {
   const position = reader.position();
   const opcode = reader.byte();
   const prefixed = PREFIXED.get(opcode);
   const immediates = prefixed === undefined ? PLAIN_IMMEDIATES[opcode] : findImmediates(prefixed, reader.integer());
   if (immediates === undefined) throw new Error(`unknown instruction 0x${opcode.toString(16)} at byte ${position}`);
-  for (const kind of immediates) readImmediate(reader, kind, references);
+  for (const kind of immediates) readImmediate(reader, kind, operands);
   return opcode;
 }
 
-function readImmediate(reader: WasmReader, kind: string, references: number[]): void {
+function readImmediate(reader: WasmReader, kind: string, { functions, constants, offsets }: Operands): void {
   switch (kind) {
     case "f":
-      references.push(reader.integer());
+      functions.push(reader.integer());
+      return;
+    case "c":
+      constants.push(reader.integer());
       return;
     case "i":
       reader.integer();
@@ -118,7 +137,7 @@ function readImmediate(reader: WasmReader, kind: string, references: number[]): 
     case "m":
       // Bit 6 of the alignment says that the index of a memory follows.
       if ((reader.integer() & 0x40) !== 0) reader.integer();
-      reader.integer();
+      offsets.push(reader.integer());
       return;
     default:
       reader.skip(kind === "s" ? 16 : Number(kind));

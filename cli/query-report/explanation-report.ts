@@ -51,7 +51,7 @@ export function reportExplanation(explained: Explained): Output {
       ...refusals.map(({ code, detail }) => `Server log: defence ${code} ${detail}`),
       "",
       `${isAssumed ? "Any user" : subject.email}: roles ${subject.roles.join(", ") || "none"}; attributes ${attributes}`,
-      ...decisions.flatMap((decision) => explanationLines(decision, false).slice(1)),
+      ...decisions.flatMap((decision) => explanationLines({ ...decision, changes: null }, false).slice(1)),
       "",
       "Layers:",
       ...layers.map(({ layer, verdict, reason }) => `  ${nameStep(layer)}: ${reason ?? verdict}`),

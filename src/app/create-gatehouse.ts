@@ -18,6 +18,9 @@ import { newId } from "../lib/ids.ts";
 import { settleAll } from "../lib/settle-all.ts";
 import { memoizePerEnv } from "../lib/memoize-per-env.ts";
 import { withStrictTransport } from "../lib/strict-transport.ts";
+import { ChangeObject } from "../changes/change-object.ts";
+import { buildChangeOptions, maintainChanges, openChanges } from "./changes.ts";
+import type { OpenedChanges } from "./changes.ts";
 import { exportAuditRecords } from "./audit-archive.ts";
 import { openAuditProof } from "./audit-proof.ts";
 import { maintainAuditRecords } from "./audit-retention-upkeep.ts";
@@ -32,6 +35,7 @@ import { refuseTarget } from "../mcp/wire/request-guards.ts";
 import { defineRuntime } from "../mcp/runtime.ts";
 import type { RuntimeOptions } from "../mcp/runtime.ts";
 import { createReplayGuard } from "../server/gateway-replay-guard.ts";
+import { parseAuthInfo } from "../server/kit/caller.ts";
 import { createServerFactory } from "../server/mcp-server.ts";
 import type { ToolDependencies } from "../server/kit/define-tool.ts";
 import type { SessionObject } from "../mcp/sessions/session-object.ts";
@@ -78,6 +82,7 @@ interface GatehouseWorker {
   readonly LedgerObject: ObjectClass<LedgerObject<Env>>;
   readonly WorkspaceObject: ObjectClass<WorkspaceObject<Env>>;
   readonly GrantObject: ObjectClass<GrantObject<Env>>;
+  readonly ChangeObject: ObjectClass<ChangeObject<Env>>;
 }
 
 /** A Durable Object class, which the platform creates with its state and the environment. */
@@ -87,8 +92,9 @@ type ObjectClass<Instance> = new (ctx: DurableObjectState, env: Env) => Instance
 export function createGatehouse(config: Gatehouse): GatehouseWorker {
   const isolateResources = createIsolateResources();
   const getSources = memoizePerEnv((env: Env) => openPolicySources(config, env, isolateResources));
+  const getChanges = memoizePerEnv((env: Env) => openChanges(config, env, getSources(env)));
   const getServerDependencies = memoizePerEnv((env: Env) =>
-    buildServerDependencies(config, env, { ...isolateResources, sources: getSources(env) }),
+    buildServerDependencies(config, env, { ...isolateResources, sources: getSources(env), changes: getChanges(env) }),
   );
   const runtime = defineRuntime(
     memoizePerEnv((env: Env) => buildRuntimeOptions(config, env, getServerDependencies(env))),
@@ -98,6 +104,7 @@ export function createGatehouse(config: Gatehouse): GatehouseWorker {
       hub: runtime.getHub(env),
       sources: getSources(env),
       spans: isolateResources.spans,
+      changes: getChanges(env),
     }),
   );
   const getProvider = memoizePerEnv((env: Env) => {
@@ -165,6 +172,8 @@ export function createGatehouse(config: Gatehouse): GatehouseWorker {
           async () => maintainAuditRecords(env, config.audit),
           async () => exportAuditRecords(env),
           async () => recordOperatorReads(env),
+          async () => maintainChanges(config, env),
+          async () => void (await getChanges(env).notifications.sendDue()),
           async () => maintainStatistics(config.policy, env, buildStatisticsOptions(config, env)),
           async () => createRefusedRequestsStore(env.GATEHOUSE_DB).purge(Date.now()),
         ];
@@ -190,6 +199,11 @@ export function createGatehouse(config: Gatehouse): GatehouseWorker {
     GrantObject: class extends GrantObject<Env> {
       constructor(ctx: DurableObjectState, env: Env) {
         super(ctx, env, buildGrantOptions(config, env, getProvider, runtime.getHub(env)));
+      }
+    },
+    ChangeObject: class extends ChangeObject<Env> {
+      constructor(ctx: DurableObjectState, env: Env) {
+        super(ctx, env, buildChangeOptions(config, env, getChanges(env), runtime.getHub(env)));
       }
     },
   };
@@ -256,8 +270,15 @@ function buildRuntimeOptions(config: Gatehouse, env: Env, dependencies: ToolDepe
   const { sessionIdleSeconds: idleSeconds, ...limits } = config.limits;
   return {
     createServer: createServerFactory(config.organisation, dependencies),
-    // Nothing publishes changes yet, so the server does not offer subscriptions.
-    maySubscribe: async () => false,
+    async maySubscribe({ authInfo }, uri) {
+      try {
+        return await dependencies.gateway.maySubscribe(parseAuthInfo(authInfo), uri);
+      } catch (error) {
+        // Deny by default: a subscription whose right cannot be checked, or whose check cannot be recorded, is refused.
+        logError("a subscription could not be checked", error);
+        return false;
+      }
+    },
     replayGuard: createReplayGuard(dependencies.gateway, (error) => logError("replay", error)),
     sessions: env.SESSION,
     hub: env.HUB,
@@ -271,7 +292,13 @@ function buildRuntimeOptions(config: Gatehouse, env: Env, dependencies: ToolDepe
 function buildServerDependencies(
   config: Gatehouse,
   env: Env,
-  { sources, engines, defenceLog, spans }: IsolateResources & { readonly sources: readonly Source[] },
+  {
+    sources,
+    changes,
+    engines,
+    defenceLog,
+    spans,
+  }: IsolateResources & { readonly sources: readonly Source[]; readonly changes: OpenedChanges },
 ): ToolDependencies {
   const { policy, organisation, limits, audit } = config;
   const openLedger = openLedgers(env);
@@ -293,6 +320,7 @@ function buildServerDependencies(
       waitUntil,
       logCall,
       refusedStatements: openStatements(config, env),
+      changes,
     }),
     reporter: { newId, logDefect },
   };

@@ -2,6 +2,7 @@
 // environment; it holds no state of a request or user.
 import type { Gateway } from "../gateway/gateway.ts";
 import { createBrowserSessions } from "../sign-in/browser-session.ts";
+import type { BrowserSessions } from "../sign-in/browser-session.ts";
 import { createDocumentClients } from "../oauth/clients/document-clients.ts";
 import { observeSignIns } from "../sign-in/sign-in-observer.ts";
 import { TOKEN_PATH, createOAuthProvider } from "../oauth/oauth-provider.ts";
@@ -63,12 +64,7 @@ export function createProvider(
     if (tooMany === undefined) return endpoint(request, caller, refuse, signIn);
     return (await signIn.refuseIfEnded()) ?? tooMany;
   };
-  const sessions = createBrowserSessions({
-    store: createBrowserSessionStore(env.GATEHOUSE_DB),
-    idleSeconds: limits.browserIdleSeconds,
-    maxSeconds: limits.browserSessionSeconds,
-    now: Date.now,
-  });
+  const sessions = openBrowserSessions(config, env);
   const log = (message: string, error?: unknown): void =>
     error === undefined ? logWarning(message) : logError(message, error);
   const settings = parseSignIn(env, origin);
@@ -115,6 +111,15 @@ export function createProvider(
       : undefined,
     accessTokenCache: createAccessTokenCache({ now: Date.now }),
     log,
+  });
+}
+
+function openBrowserSessions({ limits }: Gatehouse, env: Env): BrowserSessions {
+  return createBrowserSessions({
+    store: createBrowserSessionStore(env.GATEHOUSE_DB),
+    idleSeconds: limits.browserIdleSeconds,
+    maxSeconds: limits.browserSessionSeconds,
+    now: Date.now,
   });
 }
 

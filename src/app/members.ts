@@ -39,6 +39,9 @@ import { formatPatClientId } from "../lib/pat-client.ts";
 import { newId } from "../lib/ids.ts";
 import { settleAll } from "../lib/settle-all.ts";
 import type { Spans } from "../lib/spans.ts";
+import type { ChangeReview } from "../changes/change-view.ts";
+import { openChangeReview } from "./changes.ts";
+import type { OpenedChanges } from "./changes.ts";
 import { openLedgers, openWorkspaces, logCall, logError, logWarning } from "./bindings.ts";
 import { resolveSubject } from "../policy/evaluate.ts";
 import { NO_MEMBER_RECORD } from "../policy/model.ts";
@@ -69,6 +72,7 @@ export interface MemberServices {
   /** Builds the options of the pages and the API. Throws `TypeError` for an invalid GATEHOUSE_SETUP_CODE. */
   buildPageOptions(): Omit<ApiOptions & SetupPageOptions, "sessions" | "origin"> & {
     readonly connections: Connections;
+    readonly changeReview: ChangeReview;
   };
   /** Propagates pending changes and removals, deletes what has been kept long enough, and logs problems of the members table. */
   runUpkeep(): Promise<void>;
@@ -79,6 +83,7 @@ interface MemberServicesDependencies {
   readonly hub: Hub;
   readonly sources: readonly Source[];
   readonly spans: Spans;
+  readonly changes: OpenedChanges;
 }
 
 /** How long a personal access token is listed after its end. */
@@ -169,6 +174,7 @@ export function openMemberServices(
         findClientNames: async (ids) => findClientNames(createGrantStore(env.GRANT), ids),
       }),
       connections: createConnections(env.GRANT),
+      changeReview: openChangeReview(env, dependencies.changes, withAudit),
       reporter: { newId, logDefect: (id, error) => logError(`internal error ${id}`, error) },
     }),
     async runUpkeep() {
@@ -201,7 +207,7 @@ export function openSetupCloser({ policy }: Gatehouse, env: Env): SetupCloser {
 function openRoleChanges(
   config: Gatehouse,
   env: Env,
-  { hub, sources }: Omit<MemberServicesDependencies, "spans">,
+  { hub, sources }: Omit<MemberServicesDependencies, "spans" | "changes">,
   {
     members,
     pats,

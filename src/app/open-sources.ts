@@ -6,6 +6,9 @@ import type { Policy, SourceDeclaration, TableDataset } from "../policy/model.ts
 import { listConditionColumns, listRowExpressions } from "../policy/conditions.ts";
 import { listMaskingTokenColumns } from "../masking-tokens/masking-token-columns.ts";
 import { createD1Explain, createD1Source } from "../tables/d1-source.ts";
+import type { ChangeTarget } from "../read/change-target.ts";
+import type { ShowDependencies } from "../tables/change-show.ts";
+import { createD1Changes } from "../tables/d1-changes.ts";
 import type { RowRestrictedTable } from "../tables/rule-column-values.ts";
 import { createSchemaCache } from "../tables/schema-cache.ts";
 import { createKvDocuments } from "../documents/kv-documents.ts";
@@ -87,8 +90,20 @@ export function openSources(
         trace,
         spans: { source: declaration.name, withSpan },
       });
+      // Also without rules: changes that were proposed before end, and applied ones are shown.
+      const createChanges = (dependencies: ShowDependencies): ChangeTarget =>
+        createD1Changes({ ...dependencies, sourceName: declaration.name, database, now: index.now });
       if (trace === undefined)
-        return createD1Source(declaration, tables, database, schemaCache, middleware, maskingTokens);
+        return createD1Source(
+          declaration,
+          tables,
+          database,
+          schemaCache,
+          middleware,
+          maskingTokens,
+          undefined,
+          createChanges,
+        );
       const tracedCache = trace.traceSchema(schemaCache);
       const explain = createD1Explain(database, trace);
       return createD1Source(declaration, tables, database, tracedCache, middleware, maskingTokens, explain);

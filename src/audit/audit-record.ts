@@ -62,6 +62,8 @@ export interface Outcome {
   readonly cut: boolean;
   /** The id of the stored result; null when none was stored. */
   readonly kept: string | null;
+  /** The subject id of the user who approved a change that was applied, or `policy`. Absent for anything else. */
+  readonly approver?: string;
 }
 
 /** One link of a subject's hash chain. */
@@ -110,6 +112,8 @@ export type BeginResult =
       readonly nearLimits: readonly BudgetState[];
       /** The sources that an operator has paused. */
       readonly pausedSources: readonly Pause[];
+      /** When text of outsiders last reached the owner's assistants, in milliseconds since the epoch; null if it never did. */
+      readonly untrustedMs: number | null;
     }
   | BeginRefusal;
 

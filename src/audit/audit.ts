@@ -138,6 +138,8 @@ export interface AuditedCall {
   readonly traceId: string | null;
   /** The error for each source that an operator has paused, by name. */
   readonly pausedSources: ReadonlyMap<string, AppError>;
+  /** When text of outsiders last reached the owner's assistants, in milliseconds since the epoch; null if it never did. */
+  readonly untrustedMs: number | null;
 }
 
 /** Runs `work` as an audited call and returns its answer. */
@@ -200,7 +202,7 @@ function createCallFrame({
       throw createRefusal(beginResult, contact);
     }
     if (caller.grant !== undefined) caller.onSignIn?.("current");
-    const { bookmark, results: resultTicket, nearLimits } = beginResult;
+    const { bookmark, results: resultTicket, nearLimits, untrustedMs } = beginResult;
     if (nearLimits.length > 0) caller.onNotice?.(describeNearBudgets(nearLimits));
     const subject = resolveSubject(policy, identity, beginResult.member);
     const { roles } = subject;
@@ -218,8 +220,8 @@ function createCallFrame({
     let audited;
     try {
       await onSubject?.(subject);
-      const begun = { id: call, subject, bookmark, ownerId, resultTicket, grantsDigest, traceId, pausedSources };
-      audited = await work(begun);
+      const begun = { id: call, subject, bookmark, ownerId, resultTicket, grantsDigest, traceId };
+      audited = await work({ ...begun, pausedSources, untrustedMs });
     } catch (thrown) {
       const isStillRunning = thrown instanceof StillRunningError;
       const queryLock = isStillRunning ? "kept" : "freed";

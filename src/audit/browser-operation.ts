@@ -37,7 +37,11 @@ export async function withBrowserAudit<T>(
 /** Refuses a personal access token. Errors: `not_allowed`. */
 export function refusePat(identity: Identity): void {
   if (identity.token !== undefined)
-    throw new DeniedError(new AppError("not_allowed", "A personal access token can only read data."), [], []);
+    throw new DeniedError(
+      new AppError("not_allowed", "A personal access token cannot do this. Sign in to the pages of this server."),
+      [],
+      [],
+    );
 }
 
 function toDataFreeAnswer<T>(answer: T): Audited<T> {

@@ -8,7 +8,7 @@ import type { DueQueue } from "../lib/due-queue.ts";
 import { openLayout } from "../lib/storage-layout.ts";
 import { LEDGER_LAYOUT } from "./ledger-layout.ts";
 import type { LedgerOptions } from "./ledger-options.ts";
-import { flagUntrusted } from "./untrusted-flag.ts";
+import { flagUntrusted, readUntrustedMs } from "./untrusted-flag.ts";
 import { createFillWarnings } from "./storage-warnings.ts";
 import type { FillWarnings } from "./storage-warnings.ts";
 import { createHandleTable } from "./single-use-handles.ts";
@@ -168,6 +168,7 @@ export class LedgerObject<E = unknown>
         results: reserved.results,
         nearLimits: reserved.nearLimits,
         pausedSources: this.#checks.listPausedSources(),
+        untrustedMs: readUntrustedMs(this.#sql),
       };
     }
     this.#queryLocks.release(attempt.call);

@@ -110,6 +110,27 @@ export const limitsSchema = z.strictObject({
   maxActivePats: z.int().min(0).default(20),
   /** Maximum personal access tokens that one user can create per UTC day, including revoked ones. */
   maxNewPatsPerDay: z.int().min(0).default(50),
+  /** Maximum changes of one user that may wait for a decision or be applied at a time. */
+  openChanges: z.int().min(1).default(20),
+  /** The same of one dataset, of all users. */
+  openChangesPerDataset: z.int().min(1).default(200),
+  /** How long a proposed change waits for a decision. */
+  changeSeconds: z
+    .int()
+    .min(300)
+    .default(3 * 24 * 3600),
+  /** How long an approved change may wait until it is applied, for example while the database cannot be reached. */
+  approvalSeconds: z.int().min(60).default(600),
+  /** How long an applied change can be undone. */
+  undoSeconds: z
+    .int()
+    .min(0)
+    .default(30 * 24 * 3600),
+  /** How long after text of outsiders was read every change of the user needs a person's confirmation. */
+  untrustedWindowSeconds: z
+    .int()
+    .min(0)
+    .default(24 * 3600),
   /** Maximum bytes of a request body to /mcp. */
   maxBodyBytes: z
     .int()

@@ -10,6 +10,7 @@ import {
 } from "../policy/guard-view.ts";
 import type { ViewColumn } from "../policy/guard-view.ts";
 import { describeMaskedForm } from "../policy/masked-forms.ts";
+import type { ChangeDescription } from "./describe-changes.ts";
 import type { VisibleTable } from "../read/source.ts";
 
 interface ColumnDescription {
@@ -44,6 +45,8 @@ export interface TableDescription {
   readonly rows: "all" | "only those your rules allow";
   readonly columns: readonly ColumnDescription[];
   readonly rules: readonly string[];
+  /** What the user may propose to change. Absent if nothing. */
+  readonly changes?: readonly ChangeDescription[];
 }
 
 /** Describes one table. `tables` are all tables of the source that the user sees; references to other tables are left out. */

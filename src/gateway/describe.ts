@@ -13,6 +13,7 @@ import { findTarget, createNotFoundDenial } from "./visible-datasets.ts";
 import type { VisibleDatasets, VisibleDocuments, VisibleSource, VisibleTables } from "./visible-datasets.ts";
 import { describeResult, describeWorkspace } from "./describe-result.ts";
 import type { ResultDescription } from "./describe-result.ts";
+import { describeChanges } from "./describe-changes.ts";
 import { describeTable } from "./describe-table.ts";
 import type { TableDescription } from "./describe-table.ts";
 import { MAX_LISTED_TABLES, groupByPrefix, matchesPrefix } from "./table-prefixes.ts";
@@ -67,7 +68,11 @@ export async function describe(
   const group = sources.find((visible) => name.endsWith("*") && name.startsWith(`${visible.source.declaration.name}.`));
   if (group !== undefined) return describeGroup(group, name);
   const target = findTarget(datasets, name);
-  if (target?.kind === "table") return toAudited(describeTable(target.table, target.visible.tables), target.table);
+  if (target?.kind === "table") {
+    const changes = describeChanges(context.policy, context.subject, target.table.dataset);
+    const table = describeTable(target.table, target.visible.tables);
+    return toAudited(changes === undefined ? table : { ...table, changes }, target.table);
+  }
   if (target?.kind === "documents") return toAudited(describeDocuments(target.visible), target.visible);
   throw createNotFoundDenial(datasets, name);
 }

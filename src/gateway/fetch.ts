@@ -11,7 +11,8 @@ import type { FetchAnswer } from "../answers/fetch-answer.ts";
 import { takePage } from "../answers/text-pages.ts";
 import type { Audited } from "../audit/audit.ts";
 import { revealMaskingToken } from "./reveal-masking-token.ts";
-import { fetchResult, parseResultName, resultUri } from "../results/stored-results.ts";
+import { fetchResult, findResult, parseResultName, resultUri } from "../results/stored-results.ts";
+import type { ChangeServices } from "./change.ts";
 import { UNTRUSTED_NOTE } from "../answers/untrusted-text.ts";
 import type { WorkspaceAccess } from "../results/workspace-access.ts";
 
@@ -26,6 +27,7 @@ interface FetchRequest {
   readonly storedBytes: number;
   /** How much of a tabular document to store as a result; null to store nothing. */
   readonly tableLimits: TableLimits | null;
+  readonly listChanged: ChangeServices["listChanged"];
 }
 
 /** A resource as text, with notes about missing rows, further pages and untrusted text. */
@@ -46,12 +48,11 @@ export async function fetchById(
   request: FetchRequest,
 ): Promise<Audited<FetchAnswer>> {
   const result = parseResultName(request.id);
-  if (result !== undefined)
-    return fetchResult(await workspace.open([result.id]), {
-      ...request,
-      id: result.id,
-      page: result.page ?? request.page,
-    });
+  if (result !== undefined) {
+    const opened = await workspace.open([result.id]);
+    const page = { ...request, id: result.id, page: result.page ?? request.page };
+    return addChanged(await fetchResult(opened, page), findResult(opened, result.id).keptAtMs, request.listChanged);
+  }
   if (isMaskingToken(request.id)) return revealMaskingToken(datasets, request.id);
   const target = findTarget(datasets, request.id);
   if (target === undefined) throw createNotFoundDenial(datasets, request.id);
@@ -71,6 +72,20 @@ export async function fetchById(
   }
 }
 
+/** A result is stored at most this long after its rows were read. */
+const MAX_KEEP_DELAY_MS = 60_000;
+
+/** Says which datasets behind a result a change was applied to since, or shortly before, it was stored. */
+async function addChanged(
+  audited: Audited<FetchAnswer>,
+  keptAtMs: number,
+  listChanged: ChangeServices["listChanged"],
+): Promise<Audited<FetchAnswer>> {
+  const changed = await listChanged(audited.datasets, keptAtMs - MAX_KEEP_DELAY_MS);
+  if (changed.length === 0) return audited;
+  return { ...audited, answer: { ...audited.answer, metadata: { ...audited.answer.metadata, changed } } };
+}
+
 /**
  * Reads what a URI names as one text. Only results have pages, each with its own URI. Errors: those of `fetchById`, and
  * `limit_reached` if the text is too long.
@@ -82,8 +97,11 @@ export async function fetchResource(
 ): Promise<Audited<ResourceText>> {
   const audited = await fetchById(datasets, workspace, { ...request, pageCharacters: MAX_RESOURCE_CHARACTERS });
   const { text, metadata } = audited.answer;
-  const { incomplete = [] } = metadata;
+  const { incomplete = [], changed = [] } = metadata;
   const notes = [
+    ...(typeof changed === "object" && changed.length > 0
+      ? [`Data behind it has changed: ${changed.join("; ")}.`]
+      : []),
     ...(typeof incomplete === "object" && incomplete.length > 0 ? [`Not all rows: ${incomplete.join("; ")}.`] : []),
     ...("untrusted" in metadata ? [UNTRUSTED_NOTE] : []),
   ];

@@ -2,7 +2,7 @@
 // policy, reads through guard views, and enforces the operator's limits.
 import type { AuditSettings, Limits, Organisation } from "../config/define-gatehouse.ts";
 import { getOwnerId } from "../lib/identity.ts";
-import type { Policy } from "../policy/model.ts";
+import type { Policy, Subject } from "../policy/model.ts";
 import { withSavedQueryRoles, withoutSavedOnlyRoles, listSavedQueries } from "../policy/saved-query.ts";
 import type { SqlValue } from "../sql/parameters.ts";
 import type { Source } from "../read/source.ts";
@@ -12,7 +12,7 @@ import { hideLiterals } from "../sql/hidden-literals.ts";
 import { withCallLog } from "../audit/call-log.ts";
 import type { LoggedStatement, CallLogDependencies } from "../audit/call-log.ts";
 import type { Caller } from "../lib/identity.ts";
-import { listVisibleDatasets } from "./visible-datasets.ts";
+import { findTarget, listVisibleDatasets } from "./visible-datasets.ts";
 import type { VisibleDatasets } from "./visible-datasets.ts";
 import { describe } from "./describe.ts";
 import type { Description } from "./describe.ts";
@@ -37,6 +37,10 @@ import type { ResourceEntry } from "./list-resources.ts";
 import { isMaskingToken } from "../masking-tokens/masking-token-store.ts";
 import { parseResultName } from "../results/stored-results.ts";
 import { bindSavedQuery, fetchSavedQuery, findSavedQuery } from "../saved-queries/saved-queries.ts";
+import { fetchChange, maySeeChange, parseChangeName, proposeChange, proposeUndo } from "./change.ts";
+import type { ChangeAnswer, ChangeServices } from "./change.ts";
+import type { ProposalInput } from "../changes/change-proposals.ts";
+import { ROW_MIME_TYPE } from "./mime-types.ts";
 import { search } from "./search.ts";
 import type { SearchAnswer } from "./search.ts";
 import { buildRoleHint, addRoleHint } from "./role-hint.ts";
@@ -51,6 +55,7 @@ export interface GatewayDependencies extends AuditDependencies, CallLogDependenc
   readonly audit: AuditSettings;
   /** Names statements in the log and refuses those that stopped the server. Without it, neither happens. */
   readonly refusedStatements?: RefusedStatements;
+  readonly changes: ChangeServices;
 }
 
 /** The operations of the gateway. Each one throws `AppError` with the codes that its own file lists, and those of `WithAudit`. */
@@ -64,6 +69,12 @@ export interface Gateway {
   listResources(caller: Caller): Promise<readonly ResourceEntry[]>;
   /** Returns what the start page shows a user: their roles, the sources that they may read, and questions to ask first. */
   introduce(caller: Caller): Promise<Introduction>;
+  /** Proposes a change of rows. It is applied after the approval that the policy asks for. */
+  change(caller: Caller, input: ProposalInput): Promise<ChangeAnswer>;
+  /** Proposes to take an applied change back. */
+  undo(caller: Caller, input: { readonly change: string; readonly reason: string }): Promise<ChangeAnswer>;
+  /** Whether the caller may be notified of changes of what a URI names: a table that they read, or a change that they see. */
+  maySubscribe(caller: Caller, uri: string): Promise<boolean>;
   /** Completes a partly typed name. */
   complete(caller: Caller, request: CompletionRequest): Promise<Completions>;
   /** Whether a stored answer may be delivered again. The decision is recorded either way. */
@@ -79,7 +90,7 @@ interface QueryInput {
 
 /** Creates the gateway from its dependencies. */
 export function createGateway(dependencies: GatewayDependencies): Gateway {
-  const { policy, sources, organisation, limits, audit, refusedStatements } = dependencies;
+  const { policy, sources, organisation, limits, audit, refusedStatements, changes } = dependencies;
   const withAudit = withCallLog(createWithAudit(dependencies), dependencies);
   const { maxResultBytes, storedRows, storedBytes, querySeconds, pageCharacters } = limits;
   const workspaceReading = openWorkspaceReading(dependencies);
@@ -122,7 +133,12 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
   const declaredNames = listDeclaredNames(policy);
   const writeSql = (sql: string): string =>
     audit.arguments === "full" ? sql : hideLiterals(sql, (name) => declaredNames.has(name));
-  const fetchLimits = { pageCharacters, maxValueBytes: maxResultBytes, storedBytes };
+  const fetchChangeByName = (subject: Subject, name: string): Promise<Audited<FetchAnswer>> | undefined => {
+    const id = parseChangeName(name);
+    return id === undefined ? undefined : fetchChange(changes, subject, id);
+  };
+  const { listChanged } = changes;
+  const fetchLimits = { pageCharacters, maxValueBytes: maxResultBytes, storedBytes, listChanged };
   const reserveRows = (id: string): number => (parseResultName(id) === undefined ? 1 : limits.shownRows);
 
   return {
@@ -212,6 +228,7 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
         },
         ({ datasets, workspace, call }) =>
           fetchSavedQuery(policy, call.subject, id) ??
+          fetchChangeByName(call.subject, id) ??
           fetchById(datasets, workspace, {
             id,
             page,
@@ -223,8 +240,12 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
       runCall(
         caller,
         { operation: "read resource", requestText: uri, resource: uri, reservedRows: reserveRows(uri) },
-        ({ datasets, workspace }) =>
-          fetchResource(datasets, workspace, { id: uri, page: 1, ...fetchLimits, tableLimits: null }),
+        async ({ datasets, workspace, call }) => {
+          const audited = await fetchChangeByName(call.subject, uri);
+          if (audited !== undefined)
+            return { ...audited, answer: { text: audited.answer.text, mimeType: ROW_MIME_TYPE, notes: [] } };
+          return fetchResource(datasets, workspace, { id: uri, page: 1, ...fetchLimits, tableLimits: null });
+        },
       ),
     listResources: (caller) =>
       runCall(caller, { operation: "list resources", requestText: "", reservedRows: 0 }, ({ datasets, workspace }) =>
@@ -234,6 +255,36 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
       runCall(caller, { operation: "introduce", requestText: "", reservedRows: 0 }, ({ datasets, call: { subject } }) =>
         introduce(datasets, listSavedQueries(policy, subject), policy, subject),
       ),
+    change: (caller, input) =>
+      runCall(
+        caller,
+        {
+          operation: "change",
+          requestText: describeProposal(input),
+          resource: input.dataset,
+          reservedRows: limits.defaultRows,
+        },
+        async ({ call }) =>
+          proposeChange(changes, { identity: caller.identity, clientId: caller.clientId, call }, input),
+      ),
+    undo: (caller, input) =>
+      runCall(
+        caller,
+        { operation: "undo", requestText: input.change, resource: input.change, reservedRows: limits.defaultRows },
+        async ({ call }) => proposeUndo(changes, { identity: caller.identity, clientId: caller.clientId, call }, input),
+      ),
+    maySubscribe: (caller, uri) =>
+      runCall(
+        caller,
+        { operation: "subscribe", requestText: uri, resource: uri, reservedRows: 0 },
+        async ({ datasets, call }) => ({
+          answer:
+            findTarget(datasets, uri)?.kind === "table" ||
+            (await maySeeChange(changes, call.subject, parseChangeName(uri))),
+          datasets: [],
+          rules: [],
+        }),
+      ),
     complete: (caller, request) =>
       runCall(
         caller,
@@ -242,6 +293,14 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
       ),
     mayReplay: (caller, answer) => mayReplayAnswer(withAudit, caller, answer),
   };
+}
+
+/** Describes a proposal for its audit record, without values and without the text of the model. */
+function describeProposal({ operation, dataset, where, values }: ProposalInput): string {
+  const names = (record: Readonly<Record<string, unknown>>): string => Object.keys(record).join(", ");
+  const set = names(values) === "" ? "" : ` set ${names(values)}`;
+  const by = names(where) === "" ? "" : ` where ${names(where)}`;
+  return `${operation} ${dataset}${set}${by}`;
 }
 
 /** Lists the names of all tables and columns, folded. */

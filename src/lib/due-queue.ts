@@ -45,6 +45,7 @@ export function createDueQueue(storage: DurableObjectStorage, { now, onError }: 
   const setAlarm = (): void => {
     const nextMs = readNextDueMs();
     if (nextMs !== null) void storage.setAlarm(nextMs);
+    else void storage.deleteAlarm();
   };
 
   /** The running tasks, with the earliest time for which each was enqueued meanwhile. If the process dies, they run again anyway. */
@@ -52,13 +53,18 @@ export function createDueQueue(storage: DurableObjectStorage, { now, onError }: 
 
   async function run(task: string, work: () => Promise<number | undefined>): Promise<void> {
     const { tries } = sql.exec<{ tries: number }>("SELECT tries FROM due_task WHERE task = ?", task).one();
-    store(task, now() + Math.min(FIRST_RETRY_MS * 2 ** tries, MAX_RETRY_MS), tries + 1);
+    const retryMs = Math.min(FIRST_RETRY_MS * 2 ** tries, MAX_RETRY_MS);
+    store(task, now() + retryMs, tries + 1);
+    // If the process dies while the task runs, its alarm may have been delivered already.
+    setAlarm();
     enqueuedMsByTask.set(task, Infinity);
     try {
       const dueMs = Math.min((await work()) ?? Infinity, enqueuedMsByTask.get(task) ?? Infinity);
       if (dueMs === Infinity) sql.exec("DELETE FROM due_task WHERE task = ?", task);
       else store(task, dueMs, 0);
     } catch (error) {
+      // A task that took long would be due again at once.
+      store(task, now() + retryMs, tries + 1);
       onError(task, error);
     } finally {
       enqueuedMsByTask.delete(task);

@@ -1,5 +1,5 @@
-// Single-use handles, which approvals will use: the protocol layer issues them and the ledger stores them. Only types; no
-// product code issues a handle yet.
+// Single-use handles, which approvals in a client's own form will use: the protocol layer issues them and the ledger stores them. Only
+// types; no product code issues a handle yet.
 
 /** Describes a handle to store. */
 export interface NewHandle {

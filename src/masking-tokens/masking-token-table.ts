@@ -10,6 +10,13 @@ export const SOURCE_LAYOUT_NUMBER = 1;
 /** The table's name in layout 0, where the column `masking_token` was named `token`. */
 export const LAYOUT_0_TABLE = "_gatehouse_token";
 
+/** Statements that store the number of this layout. Repeating them changes nothing. */
+export const SOURCE_LAYOUT_SQL: readonly string[] = [
+  `CREATE TABLE IF NOT EXISTS ${SOURCE_LAYOUT_TABLE} (id INTEGER PRIMARY KEY CHECK (id = 1), number INTEGER NOT NULL)`,
+  `INSERT INTO ${SOURCE_LAYOUT_TABLE} (id, number) VALUES (1, ${SOURCE_LAYOUT_NUMBER})
+    ON CONFLICT (id) DO UPDATE SET number = max(number, excluded.number)`,
+];
+
 /** Statements that create the tables, or upgrade them from layout 0. Repeating them changes nothing. */
 export const SOURCE_TABLES_SQL: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS ${MASKING_TOKEN_TABLE} (
@@ -20,7 +27,5 @@ export const SOURCE_TABLES_SQL: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS ${LAYOUT_0_TABLE} (domain TEXT, value TEXT, token TEXT)`,
   `INSERT OR IGNORE INTO ${MASKING_TOKEN_TABLE} SELECT domain, value, token FROM ${LAYOUT_0_TABLE}`,
   `DROP TABLE ${LAYOUT_0_TABLE}`,
-  `CREATE TABLE IF NOT EXISTS ${SOURCE_LAYOUT_TABLE} (id INTEGER PRIMARY KEY CHECK (id = 1), number INTEGER NOT NULL)`,
-  `INSERT INTO ${SOURCE_LAYOUT_TABLE} (id, number) VALUES (1, ${SOURCE_LAYOUT_NUMBER})
-    ON CONFLICT (id) DO UPDATE SET number = max(number, excluded.number)`,
+  ...SOURCE_LAYOUT_SQL,
 ];

@@ -53,6 +53,8 @@ export interface MemberStore {
   listPending(limit: number): Promise<readonly PendingMember[]>;
   /** Lists the users with this email. Personal access tokens are not among them: they have no ledgers. */
   listSubjects(email: string): Promise<readonly RegisteredSubject[]>;
+  /** Finds a user who has signed in, unless their address was erased. */
+  findSubject(subjectId: string): Promise<Pick<RegisteredSubject, "email" | "groups"> | undefined>;
   /** Lists the email address of every user who has signed in, by subject id. */
   listAddresses(): Promise<ReadonlyMap<string, string>>;
   /** Marks a version as propagated to every ledger. */
@@ -142,6 +144,13 @@ export function openMemberStore(database: D1Database): MemberStore {
         groups: parseGroups(row.groups),
         seenMs: row.seen_ms,
       }));
+    },
+    async findSubject(subjectId) {
+      const row = await database
+        .prepare("SELECT email, groups FROM subject WHERE subject_id = ? AND owner_id IS NULL AND email <> ''")
+        .bind(subjectId)
+        .first<Pick<SubjectRow, "email" | "groups">>();
+      return row === null ? undefined : { email: row.email, groups: parseGroups(row.groups) };
     },
     async listAddresses() {
       const { results } = await database

@@ -102,7 +102,11 @@ export function ConsentPage({ organisation, details, access, handle }: ConsentPa
             <li>{sentence}</li>
           ))}
         </ul>
-        <p class="soft">It cannot change any data. The data that it reads goes to your assistant.</p>
+        <p class="soft">
+          It can propose changes of data where your rules allow them. It cannot approve one: you or a reviewer look at
+          it first, on a page of this server, unless your organisation has decided that a change needs no approval. The
+          data that it reads goes to your assistant.
+        </p>
       </div>
       <form method="post">
         <input type="hidden" name="handle" value={handle} />

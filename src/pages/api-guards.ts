@@ -103,7 +103,8 @@ export function errorResponse(thrown: unknown, { newId, logDefect }: ErrorReport
   return Response.json({ error: { code: "internal", message } }, { status: 500 });
 }
 
-function toHttpStatus(code: ErrorCode): number {
+/** Chooses the HTTP status of an error. */
+export function toHttpStatus(code: ErrorCode): number {
   switch (code) {
     case "invalid_input":
     case "query_refused":
@@ -116,6 +117,8 @@ function toHttpStatus(code: ErrorCode): number {
       return 403;
     case "not_found":
       return 404;
+    case "conflict":
+      return 409;
     case "limit_reached":
       return 429;
     case "record_full":

@@ -41,6 +41,7 @@ const OUTCOMES: Readonly<Record<ErrorCode, string>> = {
   query_refused: "Refused: a query of this form is not run",
   query_failed: "Not answered: the query failed",
   limit_reached: "Refused: a limit was reached",
+  conflict: "Not done: the rows had changed meanwhile",
   paused: "Refused: an operator had paused this",
   record_full: "Refused: the record of calls was full",
   interrupted: "Interrupted: no answer left this server",

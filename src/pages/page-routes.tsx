@@ -6,6 +6,8 @@ import type { AuthorizeEnv, AuthorizeOptions } from "../oauth/authorize.tsx";
 import { createBrowserSignInRoutes } from "../sign-in/browser-sign-in.tsx";
 import type { BrowserSignInOptions } from "../sign-in/browser-sign-in.tsx";
 import { htmlPage } from "../ui/layout.tsx";
+import type { ChangePageOptions } from "./change-list-page.tsx";
+import { createChangeRoutes } from "./change-page.tsx";
 import { createFaviconRoutes } from "./favicon.tsx";
 import { createApiRoutes } from "./json-api.ts";
 import type { ApiOptions } from "./json-api.ts";
@@ -18,7 +20,14 @@ import type { SetupPageOptions } from "./setup-page.tsx";
 
 /** The options of all pages and of the JSON API. */
 export interface PagesOptions
-  extends AuthorizeOptions, BrowserSignInOptions, StartPageOptions, ApiOptions, SetupPageOptions, OwnRecordsOptions {}
+  extends
+    AuthorizeOptions,
+    BrowserSignInOptions,
+    StartPageOptions,
+    ApiOptions,
+    SetupPageOptions,
+    OwnRecordsOptions,
+    ChangePageOptions {}
 
 /** Creates the routes of all pages. The order matters: the authorization flow shares the callback path with the page sign-in. */
 export function createPages(options: PagesOptions): Hono<AuthorizeEnv> {
@@ -29,6 +38,7 @@ export function createPages(options: PagesOptions): Hono<AuthorizeEnv> {
     .route("/", createAuthorizeRoutes(options))
     .route("/", createStartPageRoutes(options))
     .route("/", createOwnRecordsRoutes(options))
+    .route("/", createChangeRoutes(options))
     .route("/", createFaviconRoutes())
     .notFound(missingPage);
 }

@@ -8,6 +8,8 @@ import { CONNECTION_FIELD, END_CONNECTION_PATH } from "./end-connection.tsx";
 
 /** Where users see what was asked in their name. */
 export const OWN_RECORDS_PATH = "/records";
+/** Where users see and decide changes of data. */
+export const CHANGES_PATH = "/changes";
 
 interface UserPanelProps {
   /** Undefined when it is not available now; `problem` then says why. */
@@ -92,8 +94,9 @@ export function ConnectionList({ connections, csrfToken }: ConnectionListProps) 
           ))}
         </ul>
       )}
-      <p>
+      <p class="actions">
         <a href={OWN_RECORDS_PATH}>What was asked in your name</a>
+        <a href={CHANGES_PATH}>Changes that wait for you</a>
       </p>
     </section>
   );

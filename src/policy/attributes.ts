@@ -2,7 +2,7 @@
 // attribute of the wrong type would match no row, or with `!=` every row. `evaluate` then denies; this module tells the operator why.
 import { shortenText } from "../lib/text-cut.ts";
 import { parseEmailAddress } from "../lib/email-address.ts";
-import { listSubjectComparisons } from "./conditions.ts";
+import { listRowRules, listSubjectComparisons } from "./conditions.ts";
 import type { SubjectComparison } from "./conditions.ts";
 import { isComparableAttribute, isTextual } from "./masks.ts";
 import type { Attributes, ColumnType, Policy, Scalar } from "./model.ts";
@@ -26,32 +26,32 @@ export interface AttributeProblem {
 /** Subject values that every user has besides attributes. Both are text. */
 export const BUILT_IN_VALUES = ["id", "email"];
 
+/** The rules of a policy that may compare attributes with columns. */
+export type ComparingRules = Pick<Policy, "rules" | "changeRules" | "datasets">;
+
 /** Lists every comparison of a subject value in the rules. */
-function listAttributeUses({ rules, datasets }: Pick<Policy, "rules" | "datasets">): readonly AttributeUse[] {
-  return rules.flatMap((rule) => {
-    const dataset = datasets.find(({ id }) => id === rule.dataset);
-    if (rule.rows === null || dataset?.kind !== "table") return [];
-    return listSubjectComparisons(rule.rows).flatMap((comparison): AttributeUse[] => {
+function listAttributeUses({ datasets, ...rules }: ComparingRules): readonly AttributeUse[] {
+  return listRowRules(rules).flatMap(({ id: rule, dataset: datasetId, rows }) => {
+    const dataset = datasets.find(({ id }) => id === datasetId);
+    if (dataset?.kind !== "table") return [];
+    return listSubjectComparisons(rows).flatMap((comparison): AttributeUse[] => {
       const column = dataset.columns.find(({ name }) => name === comparison.column);
       if (column === undefined) return [];
-      return [{ ...comparison, rule: rule.id, path: `${dataset.id}.${column.name}`, type: column.type }];
+      return [{ ...comparison, rule, path: `${dataset.id}.${column.name}`, type: column.type }];
     });
   });
 }
 
 /** Lists the attributes that rules of a role compare with columns. Without one of them, such a rule grants nothing. */
-export function listNeededAttributes({ rules }: Pick<Policy, "rules">, role: string): readonly string[] {
-  const subjects = rules.flatMap((rule) =>
-    rule.role === role && rule.rows !== null ? listSubjectComparisons(rule.rows).map(({ subject }) => subject) : [],
+export function listNeededAttributes(rules: Omit<ComparingRules, "datasets">, role: string): readonly string[] {
+  const subjects = listRowRules(rules).flatMap((rule) =>
+    rule.role === role ? listSubjectComparisons(rule.rows).map(({ subject }) => subject) : [],
   );
   return [...new Set(subjects)].filter((subject) => !BUILT_IN_VALUES.includes(subject));
 }
 
 /** Finds at most one problem per attribute. An attribute that no rule uses may have any value. */
-export function findAttributeProblems(
-  policy: Pick<Policy, "rules" | "datasets">,
-  attributes: Attributes,
-): readonly AttributeProblem[] {
+export function findAttributeProblems(policy: ComparingRules, attributes: Attributes): readonly AttributeProblem[] {
   const uses = listAttributeUses(policy);
   return Object.entries(attributes).flatMap(([attribute, value]): readonly AttributeProblem[] => {
     const attributeUses = uses.filter(({ subject }) => subject === attribute && !BUILT_IN_VALUES.includes(subject));
@@ -93,7 +93,7 @@ const EXPECTED_VALUES: Readonly<Record<ColumnType, string>> = {
 };
 
 /** Finds comparisons that no value can satisfy: an attribute compared with both text and numbers, or a built-in value with a number. */
-export function findComparisonProblems(policy: Pick<Policy, "rules" | "datasets">): readonly string[] {
+export function findComparisonProblems(policy: ComparingRules): readonly string[] {
   const bySubject = Map.groupBy(listAttributeUses(policy), ({ subject }) => subject);
   return [...bySubject].flatMap(([subject, uses]) => {
     const textUse = uses.find(({ type }) => isTextual(type));

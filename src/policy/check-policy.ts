@@ -7,7 +7,10 @@ import {
   findComparisonProblems,
   describeAttributeProblem,
 } from "./attributes.ts";
+import type { ComparingRules } from "./attributes.ts";
 import { listSubjectValues } from "./conditions.ts";
+import { buildChangeRules, findUnreadableChanges } from "./check-change-rule.ts";
+import type { ChangeRule } from "./change-model.ts";
 import { buildRules } from "./check-rule.ts";
 import { formatChoices } from "./policy-problem.ts";
 import type { PolicyProblem, ProblemPath } from "./policy-problem.ts";
@@ -54,6 +57,7 @@ export function checkPolicy(input: ParsedPolicy): CheckedPolicy {
   }
   const placedRules = Object.entries(input.roles).flatMap(([role, { rules: parsedRules }]) =>
     parsedRules.flatMap((parsedRule, index): readonly PlacedRule[] => {
+      if (parsedRule.action !== "read") return [];
       const path = ["roles", role, "rules", index];
       return buildRules(role, parsedRule, path, sources, datasets, problems).map((rule) => ({ rule, path }));
     }),
@@ -65,11 +69,20 @@ export function checkPolicy(input: ParsedPolicy): CheckedPolicy {
     problems,
   );
   refuseTwoDomains(placedRules, problems);
+  const placedChangeRules = buildAllChangeRules(input, sources, datasets, problems);
+  const changeRules = placedChangeRules.map(({ rule }) => rule);
+  refuseDuplicates(
+    placedChangeRules.map(({ rule, path }) => [rule.id, path]),
+    "has two rules with the same dataset, effect and action",
+    problems,
+  );
+  problems.push(...findUnreadableChanges(placedChangeRules, rules, datasets));
   const members = buildMembers(input, problems);
   const attributes = listAttributes(input, members, problems);
-  refuseUnknownSubjectValues(placedRules, attributes, problems);
-  problems.push(...findComparisonProblems({ rules, datasets }).map((message) => ({ path: ["roles"], message })));
-  refuseMisfitAttributes(members, { rules, datasets }, problems);
+  refuseUnknownSubjectValues([...placedRules, ...placedChangeRules], attributes, problems);
+  const comparing = { rules, changeRules, datasets };
+  problems.push(...findComparisonProblems(comparing).map((message) => ({ path: ["roles"], message })));
+  refuseMisfitAttributes(members, comparing, problems);
   const groups = buildGroups(input, problems);
   const queries = Object.entries(input.queries).flatMap(([name, query]) =>
     buildSavedQueries(name, query, sources, problems),
@@ -86,7 +99,47 @@ export function checkPolicy(input: ParsedPolicy): CheckedPolicy {
       return { name, description, queries: queryNames, savedOnly, administers, audits };
     },
   );
-  return { policy: { sources, datasets, roles, rules, members, groups, attributes, queries }, problems };
+  return { policy: { sources, datasets, roles, rules, changeRules, members, groups, attributes, queries }, problems };
+}
+
+/** A rule about changes with its place in the policy file. */
+interface PlacedChangeRule {
+  readonly rule: ChangeRule;
+  readonly path: ProblemPath;
+}
+
+function buildAllChangeRules(
+  input: ParsedPolicy,
+  sources: readonly SourceDeclaration[],
+  datasets: readonly Dataset[],
+  problems: PolicyProblem[],
+): readonly PlacedChangeRule[] {
+  const roles = Object.keys(input.roles);
+  const placedRules = Object.entries(input.roles).flatMap(([role, { rules: parsedRules, savedOnly }]) =>
+    parsedRules.flatMap((parsedRule, index): readonly PlacedChangeRule[] => {
+      if (parsedRule.action !== "change") return [];
+      const path = ["roles", role, "rules", index];
+      if (savedOnly)
+        problems.push({
+          path: [...path, "action"],
+          message: "the role is savedOnly, and no saved query changes rows. Give the rule to another role.",
+        });
+      const context = { role, path, sources, datasets, roles };
+      return buildChangeRules(parsedRule, context, problems).map((rule) => ({ rule, path }));
+    }),
+  );
+  return numberRules(placedRules);
+}
+
+/** Numbers the rules by which a role may change one dataset, from `#2` on: each has terms of its own, and audit records name it. */
+function numberRules(placedRules: readonly PlacedChangeRule[]): readonly PlacedChangeRule[] {
+  const counts = new Map<string, number>();
+  return placedRules.map(({ rule, path }) => {
+    const count = (counts.get(rule.id) ?? 0) + 1;
+    counts.set(rule.id, count);
+    const isNumbered = rule.effect === "allow" && count > 1;
+    return { rule: isNumbered ? { ...rule, id: `${rule.id}#${count}` } : rule, path };
+  });
 }
 
 function buildDatasets(source: string, input: ParsedPolicy, problems: PolicyProblem[]): Dataset[] {
@@ -102,7 +155,7 @@ function buildDatasets(source: string, input: ParsedPolicy, problems: PolicyProb
   ]);
   refuseDuplicates(foldedTables, "has two tables whose names differ only by case", problems);
   return Object.entries(parsed.tables).map(
-    ([table, { description = "", view, key, recordKeys, hidden, columns }]): TableDataset => {
+    ([table, { description = "", view, key, recordKeys, hidden, triggers, columns }]): TableDataset => {
       const columnNames = Object.keys(columns);
       const tablePath: ProblemPath = ["sources", source, "tables", table];
       const foldedColumns = columnNames.map((name): [string, ProblemPath] => [
@@ -129,7 +182,8 @@ function buildDatasets(source: string, input: ParsedPolicy, problems: PolicyProb
       );
       const id = `${source}.${table}`;
       const shared = { kind: "table", id, source, table, description, hidden } as const;
-      return { ...shared, isView: view, key: keyColumns, recordKeys, columns: tableColumns };
+      const allowedTriggers = triggers === undefined ? {} : { triggers };
+      return { ...shared, isView: view, key: keyColumns, recordKeys, columns: tableColumns, ...allowedTriggers };
     },
   );
 }
@@ -258,13 +312,13 @@ function refuseTwoDomains(placedRules: readonly PlacedRule[], problems: PolicyPr
 
 /** An attribute that no member can have, such as a misspelt one, would silently deny every user. */
 function refuseUnknownSubjectValues(
-  placedRules: readonly PlacedRule[],
+  placedRules: readonly (PlacedRule | PlacedChangeRule)[],
   attributes: readonly string[],
   problems: PolicyProblem[],
 ): void {
   const knownValues = new Set([...BUILT_IN_VALUES, ...attributes]);
   for (const { rule, path } of placedRules) {
-    const { rows } = rule;
+    const rows = "rows" in rule ? rule.rows : null;
     for (const name of rows === null ? [] : listSubjectValues(rows)) {
       if (!knownValues.has(name))
         problems.push({
@@ -279,11 +333,7 @@ function refuseUnknownSubjectValues(
 }
 
 /** An attribute of the wrong type would make tables disappear for a member without any message. */
-function refuseMisfitAttributes(
-  members: readonly Member[],
-  policy: Pick<Policy, "rules" | "datasets">,
-  problems: PolicyProblem[],
-): void {
+function refuseMisfitAttributes(members: readonly Member[], policy: ComparingRules, problems: PolicyProblem[]): void {
   members.forEach(({ attributes }, index) => {
     for (const problem of findAttributeProblems(policy, attributes))
       if (problem.kind === "type")

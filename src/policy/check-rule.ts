@@ -16,7 +16,20 @@ export function buildRules(
   datasets: readonly Dataset[],
   problems: PolicyProblem[],
 ): Rule[] {
-  return parsed.datasets.flatMap((name, index) => {
+  return findDatasets(parsed.datasets, path, sources, datasets, problems).map((dataset) =>
+    buildRule(role, parsed, path, dataset, problems),
+  );
+}
+
+/** Finds the datasets that an entry of a role names, one by one or as `source.*`. */
+export function findDatasets(
+  names: readonly string[],
+  path: ProblemPath,
+  sources: readonly SourceDeclaration[],
+  datasets: readonly Dataset[],
+  problems: PolicyProblem[],
+): readonly Dataset[] {
+  return names.flatMap((name, index) => {
     const source = sources.find((candidate) => name === `${candidate.name}.*` && candidate.kind === "d1");
     const namedDatasets = datasets.filter((dataset) =>
       source === undefined ? dataset.id === name : dataset.source === source.name,
@@ -31,7 +44,7 @@ export function buildRules(
         message: `there is no dataset ${name}. ${formatChoices(name, knownNames)}`,
       });
     }
-    return namedDatasets.map((dataset) => buildRule(role, parsed, path, dataset, problems));
+    return namedDatasets;
   });
 }
 
@@ -87,7 +100,7 @@ function buildRule(
 }
 
 /** Parses a row rule, including its SQL. A part with a problem becomes a condition that matches no row; such a policy is never used. */
-function parseCondition(
+export function parseCondition(
   input: ConditionInput,
   dataset: Dataset,
   path: ProblemPath,
@@ -123,7 +136,7 @@ function parseSqlCondition(sql: string, dataset: Dataset, path: ProblemPath, pro
   return noRow;
 }
 
-function requireColumn(
+export function requireColumn(
   dataset: Dataset,
   name: string,
   path: ProblemPath,

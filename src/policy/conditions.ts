@@ -100,6 +100,22 @@ export function listSubjectValues(condition: Condition): readonly string[] {
   return listSubjectComparisons(condition).map(({ subject }) => subject);
 }
 
+/** A rule with a row rule, about reading or about changes. */
+export interface RuleWithRows {
+  readonly id: string;
+  readonly role: string;
+  readonly dataset: string;
+  readonly rows: Condition;
+}
+
+/** Lists the rules that have a row rule: those about reading, then those about changes. */
+export function listRowRules({ rules, changeRules }: Pick<Policy, "rules" | "changeRules">): readonly RuleWithRows[] {
+  return [...rules, ...changeRules].flatMap((rule): readonly RuleWithRows[] => {
+    const rows = "rows" in rule ? rule.rows : null;
+    return rows === null ? [] : [{ id: rule.id, role: rule.role, dataset: rule.dataset, rows }];
+  });
+}
+
 /** A row rule in SQL, in a form that a database can compile to check it. */
 export interface RowExpression {
   readonly table: string;
@@ -111,12 +127,12 @@ export interface RowExpression {
 
 /** Lists the SQL expressions of all row rules on a source. */
 export function listRowExpressions(
-  { datasets, rules }: Pick<Policy, "datasets" | "rules">,
+  { datasets, ...rules }: Pick<Policy, "datasets" | "rules" | "changeRules">,
   source: string,
 ): readonly RowExpression[] {
-  return rules.flatMap(({ role, dataset: id, rows }) => {
+  return listRowRules(rules).flatMap(({ role, dataset: id, rows }) => {
     const dataset = datasets.find((candidate) => candidate.id === id);
-    if (rows === null || dataset?.kind !== "table" || dataset.source !== source) return [];
+    if (dataset?.kind !== "table" || dataset.source !== source) return [];
     const { table } = dataset;
     const quoteColumn = (column: string): string => `${quoteIdentifier(table)}.${quoteIdentifier(column)}`;
     return listParts(rows).map((parts) => {

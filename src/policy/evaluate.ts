@@ -130,7 +130,7 @@ function getRuleDisclosure(rule: Rule, column: string, deniedColumns: ReadonlySe
 }
 
 /** Fills in subject values. Undefined when one is missing: the whole rule then grants nothing, even when the value is below `any`. */
-function bindCondition(condition: Condition, subject: Subject, dataset: Dataset): BoundCondition | undefined {
+export function bindCondition(condition: Condition, subject: Subject, dataset: Dataset): BoundCondition | undefined {
   if ("all" in condition) {
     const all = condition.all.map((part) => bindCondition(part, subject, dataset));
     return all.some((part) => part === undefined) ? undefined : { all: all.filter((part) => part !== undefined) };

@@ -5,7 +5,7 @@ import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import type { Policy, Subject } from "./model.ts";
 
 /** Increase it when the hashed structure changes. */
-const DIGEST_VERSION = 1;
+const DIGEST_VERSION = 2;
 
 /**
  * Creates the digest function of one policy. A digest is 64 lower-case hex digits and covers what `evaluate` and saved queries read:
@@ -16,7 +16,14 @@ export function createGrantsDigest(policy: Policy): (subject: Subject) => string
   /** Hashed once, because a policy does not change while a Worker runs. */
   let policyDigest: string | undefined;
   return ({ subjectId, email, token, roles, attributes }) => {
-    policyDigest ??= hashJson([policy.sources, policy.datasets, policy.roles, policy.rules, policy.queries]);
+    policyDigest ??= hashJson([
+      policy.sources,
+      policy.datasets,
+      policy.roles,
+      policy.rules,
+      policy.changeRules,
+      policy.queries,
+    ]);
     const sortedAttributes = Object.entries(attributes).toSorted(([left], [right]) => (left < right ? -1 : 1));
     return hashJson([
       DIGEST_VERSION,

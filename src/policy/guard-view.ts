@@ -76,7 +76,7 @@ export function listVisibleKey(decision: AllowedDecision, dataset: TableDataset)
 }
 
 /** Gives the name under which the masking tokens of a domain are stored. */
-type QualifyDomain = (domain: string) => string;
+export type QualifyDomain = (domain: string) => string;
 
 /** Creates the guard view of a dataset under a decision, with the columns that it reads and returns. */
 export function createGuardView(
@@ -158,15 +158,11 @@ export function buildGuardViewSql(
   { ordering, storageOrder, ruleIndexed, nonce, keyColumn }: ViewSelectOptions,
   viewColumns: readonly ViewColumn[] = listVisibleColumns(decision, dataset),
 ): string {
-  const tokenSql: MaskingTokenSql = {
-    bindDomain: (domain) => parameters.bind(qualifyDomain(domain)),
-    missingMarker: buildMissingTokenMarker(nonce),
-  };
   const from = `main.${quoteIdentifier(dataset.table)}`;
   const quoteColumn = (column: string): string => `${from}.${quoteIdentifier(column)}`;
+  const row = { parameters, quoteColumn, qualifyDomain, nonce };
   const columns = viewColumns.map(
-    (column) =>
-      `${buildColumnSql(decision.grants, column, parameters, quoteColumn, tokenSql)} AS ${quoteIdentifier(column.name)}`,
+    (column) => `${buildShownColumnSql(decision, column, row)} AS ${quoteIdentifier(column.name)}`,
   );
   // The plus before the whole rule changes nothing but the plan: SQLite searches no index for such a term.
   const where = isRowRestricted(decision)
@@ -181,6 +177,28 @@ export function buildGuardViewSql(
   if (keyColumn !== undefined) columns.push(`${from}.rowid AS ${quoteIdentifier(keyColumn)}`);
   // A view without columns still has rows to count.
   return `SELECT ${columns.join(", ") || NO_COLUMNS} FROM ${from}${indexHint}${where}${orderBy}`;
+}
+
+/** A row of a table in a statement, and where the values of a column's SQL go. */
+export interface ShownRow {
+  readonly parameters: Parameters;
+  readonly quoteColumn: QuoteColumn;
+  readonly qualifyDomain: QualifyDomain;
+  /** The statement's nonce, which marks a value that has no masking token. */
+  readonly nonce: string;
+}
+
+/** Builds the SQL of a column as a decision shows it in one row. */
+export function buildShownColumnSql(
+  { grants }: Pick<AllowedDecision, "grants">,
+  column: ViewColumn,
+  { parameters, quoteColumn, qualifyDomain, nonce }: ShownRow,
+): string {
+  const tokenSql: MaskingTokenSql = {
+    bindDomain: (domain) => parameters.bind(qualifyDomain(domain)),
+    missingMarker: buildMissingTokenMarker(nonce),
+  };
+  return buildColumnSql(grants, column, parameters, quoteColumn, tokenSql);
 }
 
 const NO_COLUMNS = 'NULL AS "(no visible columns)"';

@@ -2,6 +2,7 @@
 // guard-view.ts.
 
 import type { Identity } from "../lib/identity.ts";
+import type { ChangeRule } from "./change-model.ts";
 
 /** The declared types of columns. Dates and datetimes are ISO 8601 text. */
 export const COLUMN_TYPES = ["integer", "real", "text", "date", "datetime", "boolean", "json"] as const;
@@ -61,6 +62,8 @@ export interface TableDataset {
   /** Whether no user sees it, whatever the rules say. Introspected tables stay hidden until an operator opens them. */
   readonly hidden: boolean;
   readonly columns: readonly Column[];
+  /** The triggers that may run when Gatehouse changes the table: SHA-256 of each one's SQL in hex, by name. Absent without any. */
+  readonly triggers?: Readonly<Record<string, string>>;
 }
 
 /** The text documents of a KV source. */
@@ -147,7 +150,7 @@ export type BoundCondition =
   | { readonly all: readonly BoundCondition[] }
   | { readonly any: readonly BoundCondition[] };
 
-/** What a rule is about. Reading is the only action today. */
+/** What a rule of `Policy.rules` is about. Changes have rules of their own (change-model.ts). */
 export type Action = "read";
 
 /** What one role allows or denies on one dataset. Audit records name it by `id`, which is `role/effect/action/dataset`. */
@@ -207,6 +210,7 @@ export interface Policy {
   readonly datasets: readonly Dataset[];
   readonly roles: readonly Role[];
   readonly rules: readonly Rule[];
+  readonly changeRules: readonly ChangeRule[];
   readonly members: readonly Member[];
   /** The roles that each group of the identity provider gives. */
   readonly groups: readonly { readonly group: string; readonly roles: readonly string[] }[];
@@ -259,5 +263,9 @@ export interface DeniedDecision {
 /** The result of `evaluate`. */
 export type Decision = AllowedDecision | DeniedDecision;
 
-/** Why a decision denies. `not_opened`: the dataset is declared `hidden`. */
-export type DenyReason = "not_opened" | "no_role" | "no_rule" | "denied_by_rule" | "missing_attribute";
+/**
+ * Why a decision denies. `not_opened`: the dataset is declared `hidden`. `unclear_row_rule`: the row rule of each rule about changes reads
+ * a column that the subject does not see in clear on every row.
+ */
+export type DenyReason =
+  "not_opened" | "no_role" | "no_rule" | "denied_by_rule" | "missing_attribute" | "unclear_row_rule";

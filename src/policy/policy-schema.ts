@@ -3,6 +3,7 @@ import * as z from "zod";
 import { parseEmailAddress } from "../lib/email-address.ts";
 import { describeInvisible, firstInvisible } from "../lib/visible-text.ts";
 import { findReservedPrefix } from "../sql/identifier.ts";
+import { CHANGE_OPERATIONS, MAX_CHANGED_ROWS } from "./change-model.ts";
 import { COLUMN_TYPES, COMPARISONS } from "./model.ts";
 import type { BoundCondition, ColumnComparison, Disclosure, Grant } from "./model.ts";
 import { describeIssue } from "./policy-problem.ts";
@@ -154,6 +155,8 @@ const table = z.strictObject({
   /** Whether audit records hold the keys of the rows that were returned. */
   recordKeys: z.boolean().default(false),
   hidden,
+  /** The triggers that changes may run: the SHA-256 of each one's SQL, by name. A table with any other trigger is not changed. */
+  triggers: z.record(z.string().min(1), z.string().regex(/^[0-9a-f]{64}$/, "must be 64 hex digits")).optional(),
   columns: z.record(objectName, column),
 });
 
@@ -211,6 +214,49 @@ const denyRule = z.strictObject({
   columns: z.array(z.string()).min(1).optional(),
 });
 
+/** Which values a column may be changed to. The declared type of the column applies too. */
+const valueSchema = z.strictObject({
+  oneOf: z.array(scalar).min(1).optional(),
+  /** The least and greatest number, or the first and last date. */
+  min: z.union([z.number(), z.string()]).optional(),
+  max: z.union([z.number(), z.string()]).optional(),
+  /** The most characters of a text. */
+  maxLength: z.int().min(1).max(100_000).default(2000),
+  nullable: z.boolean().default(false),
+});
+
+const roleNames = z.array(z.string().min(1)).min(1);
+
+const changeRule = z.strictObject({
+  effect: z.literal("allow").optional(),
+  action: z.literal("change"),
+  datasets,
+  operations: z.array(z.enum(CHANGE_OPERATIONS)).min(1),
+  rows: condition.optional(),
+  /** The columns that may be set. */
+  columns: z.record(z.string(), valueSchema).default({}),
+  /** The most rows of one change. */
+  maxRows: z.int().min(1).max(MAX_CHANGED_ROWS).default(1),
+  /** Who approves: no person, the user who asked for it, or a reviewer with one of these roles. */
+  approval: z.union(
+    [z.enum(["none", "requester"]), z.strictObject({ reviewers: roleNames })],
+    'must be "none", "requester" or { reviewers: ["role", …] }',
+  ),
+  /** Whether a change may move a row out of the requester's sight. */
+  mayLeaveSight: z.boolean().default(false),
+});
+
+/** A rule that allows changes, as the policy file writes it. */
+export type ChangeRuleInput = z.input<typeof changeRule>;
+
+const denyChangeRule = z.strictObject({
+  effect: z.literal("deny"),
+  action: z.literal("change"),
+  datasets,
+  /** Denies only setting these columns. Without it, the rule denies every change. */
+  columns: z.array(z.string()).min(1).optional(),
+});
+
 const savedQuery = z.strictObject({
   description,
   source: z.string(),
@@ -224,6 +270,8 @@ const savedQuery = z.strictObject({
     .default({}),
 });
 
+const UNKNOWN_EFFECT = 'has an unknown effect. Leave it out to allow, or write effect: "deny"';
+
 const roleSchema = z.strictObject({
   description,
   /** The names of the saved queries that the role may run. */
@@ -236,9 +284,12 @@ const roleSchema = z.strictObject({
   audits: z.union([z.boolean(), z.literal("with arguments")], 'must be true, false or "with arguments"').default(false),
   rules: z.array(
     z.discriminatedUnion(
-      "effect",
-      [allowRule, denyRule],
-      'has an unknown effect. Leave it out to allow, or write effect: "deny"',
+      "action",
+      [
+        z.discriminatedUnion("effect", [allowRule, denyRule], UNKNOWN_EFFECT),
+        z.discriminatedUnion("effect", [changeRule, denyChangeRule], UNKNOWN_EFFECT),
+      ],
+      'has an unknown action. Write action: "read" or action: "change"',
     ),
   ),
 });
@@ -277,5 +328,7 @@ export const policySchema = z.strictObject({
 
 /** The output of `policySchema`. */
 export type ParsedPolicy = z.output<typeof policySchema>;
-/** One entry under a role's `rules`. */
-export type ParsedRule = ParsedPolicy["roles"][string]["rules"][number];
+/** One entry under a role's `rules` that is about reading. */
+export type ParsedRule = z.output<typeof allowRule> | z.output<typeof denyRule>;
+/** One entry under a role's `rules` that is about changes. */
+export type ParsedChangeRule = z.output<typeof changeRule> | z.output<typeof denyChangeRule>;

@@ -5,6 +5,7 @@ import type { Cell } from "../sql/result-encoding.ts";
 import type { SqlValue } from "../sql/parameters.ts";
 import type { ResultShape } from "../sql/result-shape.ts";
 import type { Statement } from "../sql/statement.ts";
+import type { ChangeTarget } from "./change-target.ts";
 import type { WideCell } from "./wide-cell.ts";
 
 declare const governed: unique symbol;
@@ -82,6 +83,8 @@ export interface TableSource {
    * value. The decision must show the column in clear. Errors: as `read`.
    */
   reveal(table: VisibleTable, column: Column, domain: string, maskingToken: string): Promise<GovernedRow | undefined>;
+  /** Absent for stored results, which only queries make. */
+  readonly changes?: ChangeTarget;
 }
 
 /** A source of text documents. */

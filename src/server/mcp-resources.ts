@@ -15,7 +15,7 @@ const MAX_URI_CHARACTERS = 10_000;
 /** How much of a longer URI an error repeats. */
 const MAX_SHOWN_URI_CHARACTERS = 2000;
 /** What the templates cover. An id without a scheme is not a URI, so `resources/read` does not take it. */
-const RESOURCE_URI = /^gatehouse:\/\/(?:dataset|document|result)\/./s;
+const RESOURCE_URI = /^gatehouse:\/\/(?:dataset|document|result|change)\/./s;
 
 /** Documents and rows of one template differ in type, so a type stands only where it holds for all of them. */
 const RESOURCE_TEMPLATES = [

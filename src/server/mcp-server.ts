@@ -10,14 +10,24 @@ import { registerCompletions } from "./completions.ts";
 import { registerPrompts } from "./prompts.ts";
 import { registerResources } from "./mcp-resources.ts";
 import type { Tool, ToolDependencies } from "./kit/define-tool.ts";
+import { changeTool } from "./tools/change-tool.ts";
 import { describeTool } from "./tools/describe-tool.ts";
 import { fetchTool } from "./tools/fetch-tool.ts";
 import { CUSTOM_TOOLS } from "./tools/custom-tools.ts";
 import { queryTool } from "./tools/query-tool.ts";
 import { searchTool } from "./tools/search-tool.ts";
+import { undoTool } from "./tools/undo-tool.ts";
 
-/** All tools in the fixed order of tools/list: the read tools, then the organisation's custom tools. */
-export const TOOLS: readonly Tool[] = [searchTool, fetchTool, describeTool, queryTool, ...CUSTOM_TOOLS];
+/** All tools in the fixed order of tools/list: those that read, those that propose changes, then the organisation's custom tools. */
+export const TOOLS: readonly Tool[] = [
+  searchTool,
+  fetchTool,
+  describeTool,
+  queryTool,
+  changeTool,
+  undoTool,
+  ...CUSTOM_TOOLS,
+];
 
 /** How long a client may cache results that are the same for every signed-in user. */
 const LIST_TTL_MS = 300_000;
@@ -37,7 +47,7 @@ export function createServerFactory(organisation: Organisation, dependencies: To
         instructions,
         capabilities: {
           tools: { listChanged: false },
-          resources: { listChanged: true },
+          resources: { listChanged: true, subscribe: true },
           prompts: { listChanged: false },
           completions: {},
         },

@@ -103,7 +103,7 @@ export function wrapForExactValues(
 const MAX_COLUMNS = 100;
 
 /** Adds up expressions in pairs, and these in pairs, and so on: a chain of a hundred would be deeper than SQLite accepts. */
-function addUp(terms: readonly string[]): string {
+export function addUp(terms: readonly string[]): string {
   if (terms.length < 2) return terms[0] ?? "0";
   const half = Math.ceil(terms.length / 2);
   return `(${addUp(terms.slice(0, half))} + ${addUp(terms.slice(half))})`;

@@ -9,6 +9,8 @@ import type { Execute, Middleware, SchemaCache } from "../read/read-pipeline.ts"
 import type { TableSource } from "../read/source.ts";
 import type { ReadTrace } from "../read/read-trace.ts";
 import { createTableSource } from "./table-source.ts";
+import type { ChangeTarget } from "../read/change-target.ts";
+import type { ShowDependencies } from "./change-show.ts";
 import type { MaskingTokens } from "./table-source.ts";
 
 /** Creates the source of one declared D1 binding behind the given middleware. `execute` is the last step of its reads. */
@@ -20,6 +22,7 @@ export function createD1Source(
   middleware: readonly Middleware[],
   maskingTokens: MaskingTokens | null = null,
   execute: Execute = createD1Execute(database),
+  createChanges?: (dependencies: ShowDependencies) => ChangeTarget,
 ): TableSource {
   return createTableSource({
     declaration,
@@ -28,6 +31,7 @@ export function createD1Source(
     middleware,
     maskingTokens,
     execute,
+    createChanges,
   });
 }
 

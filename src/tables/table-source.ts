@@ -17,6 +17,9 @@ import { governRow } from "../read/source.ts";
 import type { GovernedRow, VisibleTable, TableRead, TableSource } from "../read/source.ts";
 import { MIN_WIDE_SHARE, findWideCell } from "../read/wide-cell.ts";
 import type { WideCell } from "../read/wide-cell.ts";
+import { newId } from "../lib/ids.ts";
+import type { ChangeTarget } from "../read/change-target.ts";
+import type { ShowDependencies } from "./change-show.ts";
 import type { MaskingTokenStore } from "../masking-tokens/masking-token-store.ts";
 
 /** The masking tokens of a source, with the columns that some rule masks with them. */
@@ -63,6 +66,8 @@ interface TableSourceParts {
   readonly maskingTokens: MaskingTokens | null;
   /** Runs the composed statement after the last middleware. */
   readonly execute: Execute;
+  /** Creates the changes of the source; absent when no rule allows any. */
+  readonly createChanges?: ((dependencies: ShowDependencies) => ChangeTarget) | undefined;
 }
 
 /** Creates a table source behind the given middleware. */
@@ -98,10 +103,19 @@ export function createTableSource(parts: TableSourceParts): TableSource {
     };
   }
 
+  const changes = parts.createChanges?.({
+    qualifyDomain,
+    createNonce: newId,
+    async fillMaskingTokens({ dataset }) {
+      const columns = maskingTokens?.columns.filter((column) => column.dataset.id === dataset.id) ?? [];
+      await maskingTokens?.store.fillMissing(columns, MASKING_TOKENS_PER_QUERY);
+    },
+  });
   const source: TableSource = {
     kind: "d1",
     declaration,
     datasets,
+    ...(changes === undefined ? {} : { changes }),
     async read(tables, statement, values, { maxReadRows, maxValueBytes, maxTotalBytes, bookmark }) {
       const views = tables.map(({ dataset, decision }) => createGuardView(decision, dataset, qualifyDomain));
       const limits = { maxReadRows, maxValueBytes, maxTotalBytes };

@@ -21,6 +21,14 @@ export function CopyText({ text }: { readonly text: string }) {
   return <pre class="copy">{text}</pre>;
 }
 
+/** `wait` for what is still open, `good` and `bad` for how it ended, `plain` for the rest. The text says the same as the colour. */
+export type BadgeKind = "wait" | "good" | "bad" | "plain";
+
+/** Renders a state in a word or two. */
+export function Badge({ kind, children }: { readonly kind: BadgeKind; readonly children?: unknown }) {
+  return <span class={`badge ${kind}`}>{children}</span>;
+}
+
 interface NoticeProps {
   /** `warn` when something keeps the reader from continuing. */
   readonly kind?: "info" | "warn";

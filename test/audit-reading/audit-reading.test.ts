@@ -32,7 +32,15 @@ function openReading(commit: () => Promise<CommitResult> = async () => ({ ok: tr
     async begin(_attempt, _identity, reservedRows) {
       reserved.push(reservedRows);
       const results = { number: null, committedCalls: [] };
-      return { ok: true, bookmark: null, member: NO_MEMBER_RECORD, results, nearLimits: [], pausedSources: [] };
+      return {
+        ok: true,
+        bookmark: null,
+        member: NO_MEMBER_RECORD,
+        results,
+        nearLimits: [],
+        pausedSources: [],
+        untrustedMs: null,
+      };
     },
     async commit(_call, outcome) {
       committed.push(outcome);

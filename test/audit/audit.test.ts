@@ -45,7 +45,16 @@ function auditOver(
 
 const results = { number: 1, committedCalls: [] };
 const ok = async () =>
-  ({ ok: true, seq: 1, bookmark: null, member: NO_MEMBER_RECORD, results, nearLimits: [], pausedSources: [] }) as const;
+  ({
+    ok: true,
+    seq: 1,
+    bookmark: null,
+    member: NO_MEMBER_RECORD,
+    results,
+    nearLimits: [],
+    pausedSources: [],
+    untrustedMs: null,
+  }) as const;
 const disconnected = async () => Promise.reject(new Error("network connection lost"));
 
 describe("createWithAudit", () => {

@@ -155,6 +155,7 @@ const BEGUN: AuditedCall = {
   grantsDigest: () => "",
   traceId: null,
   pausedSources: new Map(),
+  untrustedMs: null,
 };
 
 describe("a statement that stopped the server", () => {

@@ -123,6 +123,7 @@ describe("a refused deployment creates nothing and says", () => {
       project.configure({ vars: { GATEHOUSE_SIGN_IN: "none" } });
       await expectRefused("No sign-in method is set");
       await expectRefused("is a secret", ["--set", "GITHUB_CLIENT_SECRET=x"], {}, 2);
+      await expectRefused("is a secret", ["--set", "GATEHOUSE_WEBHOOK_URL=https://hooks.example/x"], {}, 2);
       await expectRefused("It takes NAME=value", ["--set", "GATEHOUSE_SIGN_IN"], {}, 2);
       const variables = { GATEHOUSE_SIGN_IN: "github", GITHUB_CLIENT_ID: "x", GITHUB_ORGANISATIONS: "acme" };
       const options = Object.entries(variables).flatMap(([name, value]) => ["--set", `${name}=${value}`]);

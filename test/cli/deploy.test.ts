@@ -58,7 +58,7 @@ function expectWhole({ platform, project }: Setup): void {
   expect({ crons: worker.crons, isOnWorkersDev: worker.isOnWorkersDev, tag: worker.migrationTag }).toEqual({
     crons: ["*/10 * * * *"],
     isOnWorkersDev: true,
-    tag: "v1",
+    tag: "v2",
   });
   expect(tablesOf(platform, "gatehouse")).toContain("expanded");
   expect(tablesOf(platform, "crm")).toEqual(["_gatehouse_layout", "_gatehouse_masking_token"]);

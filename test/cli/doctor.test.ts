@@ -170,8 +170,8 @@ describe("the doctor with an access token", () => {
     const findings = await findingsOf(origin, await tokenOf("support"));
     expect(bad(findings)).toEqual([]);
     const report = findings.map(({ check, says }) => `${check}: ${says}`).join("\n");
-    expect(report).toContain("handshake (2025): a session opens, lists 4 tools and ends");
-    expect(report).toContain("handshake (2026): discovery works and lists 4 tools");
+    expect(report).toContain("handshake (2025): a session opens, lists 6 tools and ends");
+    expect(report).toContain("handshake (2026): discovery works and lists 6 tools");
     expect(report).toMatch(/attacks on shop: \d{3} tried on customers, none succeeded/);
     expect(report).toMatch(/SQLite of shop: behaves as 3\.\d+ or newer.*; 3\.\d+\.\d+ checks queries/);
   }, 180_000);

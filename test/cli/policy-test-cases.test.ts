@@ -20,7 +20,7 @@ describe("parseCases", () => {
       "1:19: there is no column shop.customers.emial. Did you mean shop.customers.email?",
     ],
     ["role analyst sees shop.customers.email as emal", "1:43: there is no mask emal. Did you mean email?"],
-    ["role analyst saw shop.orders", "1:14: saw is here, where sees or cannot should be."],
+    ["role analyst saw shop.orders", "1:14: saw is here, where sees or cannot or may should be."],
     ["role analyst cannot see shop.ordrs", "1:25: there is no table or column shop.ordrs. Did you mean shop.orders?"],
     ["role analyst sees 3 rows of handbook", "1:29: handbook is no table, and only tables have rows."],
     [
@@ -36,6 +36,22 @@ describe("parseCases", () => {
     ["role analyst sees only rows of shop.orders", "1:43: the sentence ends where where should be."],
     ["role analyst sees shop.customers.email", "1:39: the sentence ends where as or in should be."],
     ["role analyst sees shop.orders now", "1:31: now does not belong here: the sentence is complete before it."],
+    ["role analyst may updte status in shop.orders", "1:18: there is no change updte. Did you mean update?"],
+    [
+      "role analyst may update statsu in shop.orders",
+      "1:25: there is no column of shop.orders statsu. Did you mean status?",
+    ],
+    ["role analyst may update status of shop.orders", "1:32: of is here, where in should be."],
+    ["role analyst may delete shop.orders", "1:25: shop.orders is here, where row or rows should be."],
+    ["role analyst may not change handbook", "1:29: handbook is no table, and only tables have rows."],
+    [
+      "role analyst may delete rows of shop.orders with approval revewer",
+      "1:59: there is no approval revewer. Did you mean reviewer?",
+    ],
+    [
+      "role analyst may not delete rows of shop.orders with approval none",
+      "1:49: with does not belong here: the sentence is complete before it.",
+    ],
     ["role analyst sees 'shop.orders", "1:19: ' does not belong here. Text in quotes ends with the same quote."],
   ])("refuses %s", (line, expected) => {
     const { cases, problems } = parseCases(line, policy);

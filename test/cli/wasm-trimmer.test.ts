@@ -1,6 +1,7 @@
 // Trims small modules written byte by byte: V8 validates them before and after, so it checks how the trimmer reads instructions.
 import { describe, expect, it } from "vitest";
 import { trimWasm } from "../../cli/project/wasm-trimmer.ts";
+import type { FindUnused } from "../../cli/project/wasm-trimmer.ts";
 
 const HEADER = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
 const END = 0x0b;
@@ -53,10 +54,10 @@ function writeModule({ functions, exports, globals, start, elements, custom }: M
 }
 
 /** Trims a module, lets V8 validate both, and returns the numbers of the functions that still have their own bodies. */
-function listKept(parts: ModuleParts, keptExports: readonly string[]): readonly number[] {
+function listKept(parts: ModuleParts, keptExports: readonly string[], findUnused?: FindUnused): readonly number[] {
   const module = writeModule(parts);
   expect(WebAssembly.validate(module)).toBe(true);
-  const trimmed = trimWasm(module, keptExports);
+  const trimmed = trimWasm(module, keptExports, findUnused);
   expect(WebAssembly.validate(trimmed)).toBe(true);
   return parts.functions
     .map((_body, index) => index + 1)
@@ -107,6 +108,48 @@ describe("trimming a WebAssembly module", () => {
   ])("keeps the functions of a segment of elements that is %s", (_name, segment) => {
     const parts = { functions: [[], [], []], exports: [RUN], elements: vector([segment]) };
     expect(listKept(parts, ["run"])).toEqual([1, 2]);
+  });
+
+  describe("with unused code", () => {
+    const elements = vector([[0, ...ZERO, END, ...vector([[2], [3], [4]])]]);
+    const parts = { functions: [[], call(5), [], [], []], exports: [RUN], elements };
+    const unused = {
+      replaced: new Set<number>(),
+      removed: new Set([2, 3]),
+      listUses: () => [],
+      check: () => undefined,
+    };
+
+    it("does not keep functions of the table that are unused, nor what only those call", () => {
+      expect(listKept(parts, ["run"])).toEqual([1, 2, 3, 4, 5]);
+      expect(listKept(parts, ["run"], () => unused)).toEqual([1, 4]);
+    });
+
+    it("keeps an unused function that kept code may find through the table, and what it calls", () => {
+      const listUses = (index: number): readonly number[] => (index === 4 ? [2] : []);
+      expect(listKept(parts, ["run"], () => ({ ...unused, listUses }))).toEqual([1, 2, 4, 5]);
+    });
+
+    it("keeps an unused function that kept code calls", () => {
+      const calling = { ...parts, functions: [call(3), [], [], []] };
+      expect(listKept(calling, ["run"], () => unused)).toEqual([1, 3, 4]);
+    });
+
+    it("replaces a function by one that returns zero, and does not keep what it called", () => {
+      const replaced = new Set([2]);
+      const trimmed = text(trimWasm(writeModule(parts), ["run"], () => ({ ...unused, removed: new Set(), replaced })));
+      expect(trimmed).toContain(text(Uint8Array.from([4, 0, ...ZERO, END])));
+      expect([1, 2, 3, 4, 5].filter((index) => trimmed.includes(text(Uint8Array.from(mark(index)))))).toEqual([
+        1, 3, 4,
+      ]);
+    });
+
+    it("asks whether it may trim, with the functions that are kept", () => {
+      const check = (kept: ReadonlySet<number>): void => {
+        throw new Error(`keeps ${[...kept].join(", ")}`);
+      };
+      expect(() => trimWasm(writeModule(parts), ["run"], () => ({ ...unused, check }))).toThrow("keeps 1, 4");
+    });
   });
 
   it.each([

@@ -52,6 +52,15 @@ export class GrantObject extends gatehouse.GrantObject {
     super(ctx, countCalls(env));
   }
 }
+export class ChangeObject extends gatehouse.ChangeObject {
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, countCalls(env));
+  }
+  override async alarm(): Promise<void> {
+    hasAlarmRun = true;
+    await super.alarm();
+  }
+}
 
 /** What a response with a body that ends cost until its end. */
 let answered: string[] = [];

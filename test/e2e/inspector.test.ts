@@ -31,7 +31,7 @@ async function inspect(...args: readonly string[]): Promise<string> {
 describe("the Inspector's command line", () => {
   it("lists the tools", async () => {
     const { tools }: { tools: { name: string }[] } = JSON.parse(await inspect("--method", "tools/list"));
-    expect(tools.map((tool) => tool.name)).toEqual(["search", "fetch", "describe", "query"]);
+    expect(tools.map((tool) => tool.name)).toEqual(["search", "fetch", "describe", "query", "change", "undo"]);
   });
 
   it("calls a tool", async () => {

@@ -54,9 +54,9 @@ describe.each(CLIENT_KINDS)("%s", (kind) => {
     return wire;
   }
 
-  it.each(ACCOUNTS)("gives %s the instructions and the same four tools", async (account) => {
+  it.each(ACCOUNTS)("gives %s the instructions and the same six tools", async (account) => {
     expect(as(account).instructions()).toContain("Harbor Supply");
-    expect(await as(account).toolNames()).toEqual(["search", "fetch", "describe", "query"]);
+    expect(await as(account).toolNames()).toEqual(["search", "fetch", "describe", "query", "change", "undo"]);
   });
 
   it("never gives the analyst an unmasked email address, through any tool", async () => {

@@ -29,7 +29,7 @@ describe("Claude Code", () => {
     skip(missing !== undefined, missing);
     await claude.run("plugin", "marketplace", "add", ROOT);
     await claude.run("plugin", "install", "gatehouse@gatehouse", "--config", `url=${resource}`);
-    expect(await claude.run("plugin", "details", "gatehouse")).toContain("Skills (3)");
+    expect(await claude.run("plugin", "details", "gatehouse")).toContain("Skills (4)");
     const servers = await claude.run("mcp", "list");
     expect(servers).toContain(`plugin:gatehouse:gatehouse: ${resource} (HTTP) - ! Needs authentication`);
   });

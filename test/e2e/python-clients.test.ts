@@ -7,7 +7,7 @@ import { readJson } from "../support/oauth.ts";
 
 const origin = inject("origin");
 const ACCOUNT = "analyst@harbor.example";
-const TOOLS = ["search", "fetch", "describe", "query"];
+const TOOLS = ["search", "fetch", "describe", "query", "change", "undo"];
 const SQL = "SELECT count(*) AS n FROM orders";
 const SIGNED_IN = { method: "client_secret_basic", tools: TOOLS, rows: [[[12_000]], [[12_000]]], refreshed: true };
 

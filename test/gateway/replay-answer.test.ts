@@ -106,6 +106,7 @@ describe("mayReplay", () => {
           results: NO_RESULTS,
           nearLimits: [],
           pausedSources: [],
+          untrustedMs: null,
         }),
         commit: async () => ({ ok: false, reason: "no_lease" }),
         release: async () => {},
@@ -128,7 +129,15 @@ describe("withAudit", () => {
       openLedger: () => ({
         begin: async () => (
           steps.push("begin"),
-          { ok: true, bookmark: null, member: NO_MEMBER_RECORD, results: NO_RESULTS, nearLimits: [], pausedSources: [] }
+          {
+            ok: true,
+            bookmark: null,
+            member: NO_MEMBER_RECORD,
+            results: NO_RESULTS,
+            nearLimits: [],
+            pausedSources: [],
+            untrustedMs: null,
+          }
         ),
         commit: async () => (steps.push("commit"), { ok: true, seq: 1 }),
         release: async () => void steps.push("release"),

@@ -112,11 +112,11 @@ describe("the audit record", () => {
   it("distinguishes a denied name from a missing one by its denials", async () => {
     const lastSeq = (await (await openLedger("support")).listRecords(0, 1000)).length;
     await callTool(getAccessToken("support"), "fetch", { id: "shop.orders/1" });
-    await callTool(getAccessToken("support"), "query", { source: "shop", sql: "SELECT * FROM refunds" });
+    await callTool(getAccessToken("support"), "query", { source: "shop", sql: "SELECT * FROM orders" });
     await callTool(getAccessToken("support"), "fetch", { id: "shop.nothing" });
     expect(await readRecordsSince("support", lastSeq)).toMatchObject([
       { outcome: { result: "denied", denials: ["shop.orders: no_rule"] } },
-      { outcome: { result: "denied", denials: ["shop.refunds: no_rule"] } },
+      { outcome: { result: "denied", denials: ["shop.orders: no_rule"] } },
       { outcome: { result: "denied", denials: [] } },
     ]);
   });

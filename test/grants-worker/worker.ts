@@ -30,6 +30,7 @@ export class SessionObject extends gatehouse.SessionObject {}
 export class LedgerObject extends gatehouse.LedgerObject {}
 export class WorkspaceObject extends gatehouse.WorkspaceObject {}
 export class GrantObject extends gatehouse.GrantObject {}
+export class ChangeObject extends gatehouse.ChangeObject {}
 
 export default {
   async fetch(request: Request, env: Env, context: ExecutionContext): Promise<Response> {

@@ -198,7 +198,7 @@ const SCENARIOS: readonly Scenario[] = [
     method: "PUT",
     path: "/members/new@harbor.example/roles/analist",
     status: 400,
-    has: ["There is no role analist. There are: analyst, support, owner."],
+    has: ["There is no role analist. There are: analyst, support, refund-reviewer, owner."],
     recorded: refused("add role", "invalid_input", "failed"),
   },
   { who: "owner", method: "PUT", path: "/members/not-an-email/roles/analyst", status: 400, recorded: "none" },

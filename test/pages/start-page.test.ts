@@ -96,6 +96,13 @@ describe("the start page", () => {
     expect(html).toContain("16 tables, all hidden.");
   });
 
+  it("links to the changes and to the own records of a signed-in user only", async () => {
+    const { send } = await createTestPage(introduceNothing);
+    const html = await (await send("/")).text();
+    for (const path of ["/changes", "/records"]) expect(html).toContain(`<a href="${path}">`);
+    expect(await (await send("/", { headers: { cookie: "" } })).text()).not.toMatch(/href="\/(?:changes|records)"/);
+  });
+
   it("shows why sign-in is refused to a user who is not signed in", async () => {
     const { send } = await createTestPage(introduceNothing);
     const html = await (await send("/", { headers: { cookie: "" } })).text();

@@ -22,6 +22,8 @@ const ORDER: readonly string[] = [
   "oauth/grants",
   "sign-in",
   "gateway",
+  "changes",
+  "changes/notifications",
   "audit-reading",
   "personal-access-tokens",
   "members",

@@ -76,7 +76,7 @@ describe("docs/configuration.md", () => {
       .filter((file) => /\.(?:tsx?|mjs)$/.test(file))
       .map(read)
       .join("\n");
-    const bindings = [...read("wrangler.jsonc").matchAll(/"binding": "(\w+)"/g)].map((match) => match[1]);
+    const bindings = [...read("wrangler.jsonc").matchAll(/"(?:binding|name)": "(\w+)"/g)].map((match) => match[1]);
     const readNames = [...text.matchAll(/\bGATEHOUSE_[A-Z_]+\b|(?<=process\.env\["|Reflect\.get\(env, ")\w+/g)].map(
       ([name]) => name,
     );

@@ -52,7 +52,7 @@ describe("the plugin", () => {
     expect(claude).not.toHaveProperty("skills");
     expect(cursor).toMatchObject({ skills: "./skills/", mcpServers: "./mcp.json" });
     const names = readdirSync(path.join(ROOT, "plugin/skills"));
-    expect(names).toHaveLength(3);
+    expect(names).toHaveLength(4);
     for (const name of names) {
       const text = readFileSync(path.join(ROOT, "plugin/skills", name, "SKILL.md"), "utf8");
       expect(text).toMatch(new RegExp(`^---\nname: ${name}\ndescription: .{40,400}\n---\n`));

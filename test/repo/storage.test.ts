@@ -6,6 +6,7 @@ import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
 import { SOURCE_TABLES_SQL } from "../../src/masking-tokens/masking-token-table.ts";
+import { CHANGE_TABLES_SQL } from "../../src/tables/change-journal.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
 const read = (file: string): string => readFileSync(path.join(ROOT, file), "utf8");
@@ -15,6 +16,8 @@ const LAYOUT_MODULE = "src/lib/storage-layout.ts";
 /** It creates the FTS5 table of each source of documents, which no migration can know. */
 const DOCUMENT_TABLE_FILE = "src/documents/reindex-store.ts";
 const MASKING_TOKEN_FILE = "src/masking-tokens/masking-token-table.ts";
+/** It has the tables that changes need beside the data. */
+const CHANGE_TABLE_FILE = "src/tables/change-journal.ts";
 /** It creates a table for each result of a user. */
 const RESULT_TABLE_FILE = "src/results/workspace-object.ts";
 
@@ -107,7 +110,8 @@ describe("docs/storage.md", () => {
     // The copy of a view is a table in memory.
     const storingFiles = sourceFiles.filter((file) => file !== "src/sql/view-copy.ts");
     const creatingFiles = storingFiles.filter((file) => /CREATE (?:VIRTUAL )?TABLE/.test(read(file)));
-    const comparedFiles = [...layoutFiles, LAYOUT_MODULE, DOCUMENT_TABLE_FILE, MASKING_TOKEN_FILE, RESULT_TABLE_FILE];
+    const sourceTableFiles = [DOCUMENT_TABLE_FILE, MASKING_TOKEN_FILE, CHANGE_TABLE_FILE, RESULT_TABLE_FILE];
+    const comparedFiles = [...layoutFiles, LAYOUT_MODULE, ...sourceTableFiles];
     expect(creatingFiles.toSorted()).toEqual(comparedFiles.toSorted());
     expect(read(DOCUMENT_TABLE_FILE).match(/CREATE VIRTUAL TABLE/g)).toHaveLength(1);
   });
@@ -124,7 +128,8 @@ describe("docs/storage.md", () => {
   });
 
   it("names every table and column that Gatehouse keeps in a source's database, and no other table", () => {
-    const tables = readTables((database) => SOURCE_TABLES_SQL.forEach((sql) => database.exec(sql)));
+    const statements = [...SOURCE_TABLES_SQL, ...CHANGE_TABLES_SQL];
+    const tables = readTables((database) => statements.forEach((sql) => database.exec(sql)));
     expectDocumented("In a source's own database", tables);
   });
 

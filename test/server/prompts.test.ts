@@ -118,7 +118,7 @@ describe("resources/list", () => {
       if (nextCursor === undefined) break;
       cursor = nextCursor;
     }
-    expect(sizes).toEqual([100, 35]);
+    expect(sizes).toEqual([100, 36]);
     expect(new Set(uris).size).toBe(uris.length);
     expect((await request("support", "resources/list", { cursor: "x" }))["error"]).toMatchObject({ code: -32602 });
   });

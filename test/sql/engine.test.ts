@@ -43,6 +43,57 @@ describe("an engine", () => {
   });
 });
 
+describe("SQLite without its extensions", () => {
+  const open = () => openEngine(() => true);
+
+  it.each(["fts5", "fts5vocab", "rtree", "rtree_i32", "geopoly", "dbstat", "sqlite_dbpage", "bytecode", "sqlite_stmt"])(
+    "has no module %s",
+    (name) => {
+      expect(() => open().execute(`CREATE VIRTUAL TABLE v USING ${name}(a, b, c)`)).toThrow(`no such module: ${name}`);
+      expect(open().compile(`SELECT * FROM ${name}`, () => 0)).toMatchObject({ message: `no such table: ${name}` });
+    },
+  );
+
+  it.each(["fts5(1)", "highlight(1)", "bm25(1)", "rtreenode(1, 2)", "rtreecheck('t')", "geopoly_area('')"])(
+    "has no function %s",
+    (call) => {
+      const compiled = open().compile(`SELECT ${call}`, () => 0);
+      expect(compiled).toMatchObject({ message: `no such function: ${call.split("(")[0] ?? ""}` });
+    },
+  );
+
+  it.each([
+    ["SELECT group_concat(value) FROM json_each('[1,2]')", "1,2"],
+    ["SELECT count(*) FROM json_tree('{\"a\":[1,2]}')", "4"],
+    ["SELECT json_extract('{\"a\":[1,2]}', '$.a[1]')", "2"],
+    ["SELECT round(sqrt(2) + ln(exp(1)) + pow(2, 3) + degrees(pi()), 3)", "190.414"],
+    ["SELECT median(value) FROM json_each('[1,2,4]')", "2.0"],
+    ["SELECT strftime('%Y-%j', '2026-02-01') || printf(' %.2f', 1.005)", "2026-032 1.00"],
+    ["SELECT name FROM pragma_table_info('sqlite_schema') WHERE cid = 1", "name"],
+  ])("still answers %s", (sql, result) => {
+    expect(open().query(sql)).toEqual([[result]]);
+  });
+
+  it("still builds, indexes, changes and sorts tables", () => {
+    const engine = open();
+    engine.execute(`CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT COLLATE NOCASE, c REAL GENERATED ALWAYS AS (a * 2.5));
+      CREATE TABLE r (id PRIMARY KEY, a REFERENCES t ON DELETE CASCADE) WITHOUT ROWID;
+      CREATE INDEX t_b ON t (b) WHERE a > 1;
+      CREATE TRIGGER i AFTER INSERT ON t BEGIN INSERT INTO r VALUES (new.b || '!', new.a); END;
+      INSERT INTO t (b) SELECT 'Row ' || value FROM json_each('[3,1,2]');
+      ALTER TABLE t ADD COLUMN d DEFAULT 7; UPDATE t SET d = d + a RETURNING d; ANALYZE;`);
+    expect(engine.query("SELECT t.b, c, d, lag(id) OVER (ORDER BY t.b) FROM t JOIN r USING (a) ORDER BY t.b")).toEqual([
+      ["Row 1", "5.0", "9", null],
+      ["Row 2", "7.5", "10", "Row 1!"],
+      ["Row 3", "2.5", "8", "Row 2!"],
+    ]);
+    engine.execute("DELETE FROM t WHERE a = 2; REINDEX; PRAGMA integrity_check");
+    expect(
+      engine.query("WITH RECURSIVE n(i) AS (SELECT 1 UNION SELECT i + 1 FROM n LIMIT 3) SELECT sum(i) FROM n"),
+    ).toEqual([["6"]]);
+  });
+});
+
 describe("a pool of engines", () => {
   it("never uses more memory than its budget", () => {
     const pool = createEnginePool(24 * MIB);

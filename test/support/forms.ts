@@ -44,6 +44,8 @@ export interface Browser {
   open(url: string): Promise<Page>;
   /** Submits the page's first form by the button with this name and value. */
   press(page: Page, name: string, value: string): Promise<Page>;
+  /** Posts fields, as a form of a page would. */
+  post(url: string, fields: Readonly<Record<string, string>>): Promise<Page>;
 }
 
 /** Sends a request without following redirects: Node's `fetch`, or the Worker's handler. */
@@ -74,5 +76,6 @@ export function createBrowser(send: Send): Browser {
       const body = new URLSearchParams([...form.hidden, [name, value]]);
       return request(new URL(form.action, page.url).href, { method: "POST", body });
     },
+    post: async (url, fields) => request(url, { method: "POST", body: new URLSearchParams(fields) }),
   };
 }

@@ -3,29 +3,33 @@ import { env } from "cloudflare:workers";
 import { createGateway } from "../../src/gateway/gateway.ts";
 import type { Gateway, GatewayDependencies } from "../../src/gateway/gateway.ts";
 import type { Gatehouse } from "../../src/config/define-gatehouse.ts";
+import { openChanges } from "../../src/app/changes.ts";
 import { openSources } from "../../src/app/open-sources.ts";
 import { TOKEN_KEY } from "./governed.ts";
 import { createSchemaSandbox } from "../../src/sql/schema-sandbox.ts";
 
 /** Creates a gateway. `background` receives work that continues after the answer; `overrides` replaces dependencies. */
 export function gatewayFor(
-  { policy, organisation, limits, audit }: Gatehouse,
+  config: Gatehouse,
   background: (work: Promise<unknown>) => void = () => {},
   overrides: Partial<GatewayDependencies> = {},
 ): Gateway {
+  const { policy, organisation, limits, audit } = config;
   const index = { ...limits, database: env.GATEHOUSE_DB, now: Date.now };
+  const sources = openSources(policy, env, {
+    ...limits,
+    maskingTokenKey: TOKEN_KEY,
+    log: () => {},
+    waitUntil: background,
+    index,
+  });
   return createGateway({
     policy,
     organisation,
     limits,
     audit,
-    sources: openSources(policy, env, {
-      ...limits,
-      maskingTokenKey: TOKEN_KEY,
-      log: () => {},
-      waitUntil: background,
-      index,
-    }),
+    sources,
+    changes: openChanges(config, env, sources),
     openLedger: (subjectId) => env.LEDGER.get(env.LEDGER.idFromName(subjectId)),
     openWorkspace: (subjectId) => env.WORKSPACE.get(env.WORKSPACE.idFromName(subjectId)),
     schemaSandbox: createSchemaSandbox(),

@@ -18,7 +18,7 @@ export interface Scenario {
 const HIDDEN_FROM_ANALYST = [SECRETS.northEmail, SECRETS.southEmail, SECRETS.note, "7654321", "Rope Walk"];
 /** The hint that every missing thing gets, so that it does not reveal what exists. */
 const ROLE_HINT_SUPPORT = [
-  "If something is missing, another role may be needed. This user has the role support; other roles: analyst, owner.",
+  "If something is missing, another role may be needed. This user has the role support; other roles: analyst, refund-reviewer, owner.",
   "The data team (owner@harbor.example) can assign roles.",
 ].join(" ");
 const HIDDEN_FROM_SUPPORT = [SECRETS.southEmail, SECRETS.southName, SECRETS.southTicket, SECRETS.note];
@@ -233,7 +233,7 @@ export const SCENARIOS: readonly Scenario[] = [
     tool: "describe",
     args: {},
     has: ["shop.customers", "shop.tickets"],
-    lacks: ["shop.orders", "shop.refunds", "ops"],
+    lacks: ["shop.orders", "ops"],
     recorded: { result: "answered" },
   },
   {
@@ -289,7 +289,7 @@ export const SCENARIOS: readonly Scenario[] = [
     tool: "describe",
     args: {},
     has: [
-      "This user has the role support; other roles: analyst, owner.",
+      "This user has the role support; other roles: analyst, refund-reviewer, owner.",
       "The data team (owner@harbor.example) can assign roles.",
     ],
     recorded: { result: "answered" },
@@ -341,7 +341,7 @@ export const SCENARIOS: readonly Scenario[] = [
     who: "guest",
     tool: "query",
     args: { source: "shop", sql: "SELECT * FROM customers" },
-    has: ["This user has no role. Available roles: analyst, support, owner. The data team"],
+    has: ["This user has no role. Available roles: analyst, support, refund-reviewer, owner. The data team"],
     recorded: { result: "denied", code: "not_found" },
   },
   {

@@ -1,4 +1,4 @@
-// The expected answer of tools/list for the four tools, byte for byte: clients store and review it, so it must not change by accident.
+// The expected answer of tools/list for the six tools, byte for byte: clients store and review it, so it must not change by accident.
 
 /** The JSON of each tool, in pieces. */
 const TOOLS: readonly (readonly string[])[] = [
@@ -42,6 +42,26 @@ const TOOLS: readonly (readonly string[])[] = [
     `"limit":{"description":"rows to show","type":"integer","minimum":1,"maximum":9007199254740991}},`,
     `"additionalProperties":false},`,
     `"annotations":{"readOnlyHint":true,"openWorldHint":false}}`,
+  ],
+  [
+    `{"name":"change","title":"Propose a change of rows","description":"Propose to insert, update or delete rows of `,
+    `one table. Nothing changes until it is approved as the policy says, mostly by the person on a page; you cannot `,
+    `approve. The answer has a preview and the page. Values are exact literals: never masked ones. Call describe for `,
+    `what may be changed.","inputSchema":{"type":"object","properties":{"dataset":{"type":"string","maxLength":300,`,
+    `"description":"source.table"},"action":{"type":"string","enum":["insert","update","delete"]},`,
+    `"where":{"description":"rows: {\\"id\\": 42} or {\\"id\\": [42, 43]}","type":"object","properties":{},`,
+    `"additionalProperties":{}},"values":{"description":"columns to set: {\\"status\\": \\"closed\\"}","type":"object",`,
+    `"properties":{},"additionalProperties":{}},"reason":{"type":"string","minLength":1,"maxLength":2000,`,
+    `"description":"for the person who decides"},"key":{"description":"the same key is the same change",`,
+    `"type":"string","minLength":1,"maxLength":200}},"required":["dataset","action","reason"],`,
+    `"additionalProperties":false},"annotations":{"readOnlyHint":false,"destructiveHint":true,"openWorldHint":false}}`,
+  ],
+  [
+    `{"name":"undo","title":"Undo a change","description":"Propose to take back an applied change, if its rows are `,
+    `still as it left them. It needs the same approval.","inputSchema":{"type":"object",`,
+    `"properties":{"change":{"type":"string","minLength":1,"maxLength":100,"description":"id of the change"},`,
+    `"reason":{"type":"string","minLength":1,"maxLength":2000}},"required":["change","reason"],`,
+    `"additionalProperties":false},"annotations":{"readOnlyHint":false,"destructiveHint":true,"openWorldHint":false}}`,
   ],
 ];
 

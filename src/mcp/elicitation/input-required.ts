@@ -1,5 +1,5 @@
-// Tools that ask the user for input before they finish, written once for both eras; approvals will use them. Between two
-// rounds the client holds only a signed, single-use handle. The deployment stores the state that the handle refers to.
+// Tools that ask the user for input before they finish, written once for both eras; approvals in a client's own form will use them.
+// Between two rounds the client holds only a signed, single-use handle. The deployment stores the state that the handle refers to.
 import { createRequestStateCodec, inputRequired } from "@modelcontextprotocol/server";
 import type {
   CallToolResult,
@@ -109,7 +109,7 @@ type Step =
   | { readonly kind: "answer"; readonly result: CallToolResult }
   | { readonly kind: "ask"; readonly requests: InputRequests; readonly state: unknown };
 
-/** Creates the adapter that runs input tools in rounds; approvals will use it. */
+/** Creates the adapter that runs input tools in rounds. */
 export function createInputRequiredTools({
   key,
   ttlSeconds,

@@ -58,7 +58,7 @@ export interface HubRpc {
   /** Topic role: sends the topic's events to a subject shard from now on. */
   subscribeShard(topic: string, subjectShard: string): Promise<void>;
   unsubscribeShard(topic: string, subjectShard: string): Promise<void>;
-  /** Topic role: delivers an event to every subscribed shard. Change notifications will use it. */
+  /** Topic role: delivers an event to every subscribed shard. */
   publish(event: HubEvent): Promise<void>;
 }
 

@@ -5,7 +5,7 @@ import type { ListEvent } from "./hub-events.ts";
 import { LISTEN_URL, nameSubjectShard, nameTopicShard } from "./hub-protocol.ts";
 import type { HubNamespace, HubReply } from "./hub-protocol.ts";
 
-/** Publishes changes to subscribed clients. Change notifications will use it. */
+/** Publishes changes to subscribed clients. */
 interface Publisher {
   /** Notifies every subscriber of a resource that it changed. */
   resourceUpdated(uri: string): Promise<void>;

@@ -1,6 +1,6 @@
 // Defines tools and is the only caller of the SDK's `registerTool`, so that no tool can skip error mapping or reach more than
 // the gateway.
-import type { CallToolResult, McpServer } from "@modelcontextprotocol/server";
+import type { CallToolResult, McpServer, ToolAnnotations } from "@modelcontextprotocol/server";
 import type * as z from "zod";
 import type { Caller } from "../../lib/identity.ts";
 import type { Gateway } from "../../gateway/gateway.ts";
@@ -23,7 +23,7 @@ export interface Tool {
   register(server: McpServer, dependencies: ToolDependencies): void;
 }
 
-/** The definition of a read tool. */
+/** The definition of a tool. */
 interface ToolDefinition<Input extends z.ZodObject> {
   /** A stable name: assistants and users refer to it. */
   readonly name: string;
@@ -42,12 +42,20 @@ interface ToolDefinition<Input extends z.ZodObject> {
 
 /** Defines a tool that only reads. */
 export function defineReadTool<Input extends z.ZodObject>(definition: ToolDefinition<Input>): Tool {
+  return defineTool(definition, { readOnlyHint: true, openWorldHint: false });
+}
+
+/** Defines a tool that may lead to a change of data. */
+export function defineChangeTool<Input extends z.ZodObject>(definition: ToolDefinition<Input>): Tool {
+  return defineTool(definition, { readOnlyHint: false, destructiveHint: true, openWorldHint: false });
+}
+
+function defineTool<Input extends z.ZodObject>(definition: ToolDefinition<Input>, annotations: ToolAnnotations): Tool {
   const { name, title, description, usage, run } = definition;
   const inputSchema = memoizeSchema(definition.input, definition.names, usage);
   return {
     name,
     register(server, { gateway, reporter }) {
-      const annotations = { readOnlyHint: true, openWorldHint: false };
       server.registerTool(name, { title, description, inputSchema, annotations }, async (input, context) => {
         try {
           requireWellFormed(input);

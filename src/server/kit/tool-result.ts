@@ -50,6 +50,7 @@ export function resourceError(error: unknown, uri: string, reporter: ErrorReport
     case "query_refused":
     case "query_failed":
       return new ProtocolError(ProtocolErrorCode.InvalidParams, message);
+    case "conflict":
     case "limit_reached":
     case "record_full":
     case "interrupted":

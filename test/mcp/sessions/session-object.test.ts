@@ -43,7 +43,7 @@ describe("a session", () => {
     expect(notified.status).toBe(202);
     expect(await readJson(await post(analyst, list, inSession(id, version)))).toMatchObject({
       id: 2,
-      result: { tools: [{ name: "search" }, {}, {}, {}] },
+      result: { tools: [{ name: "search" }, {}, {}, {}, {}, {}] },
     });
   });
 

@@ -40,7 +40,10 @@ describe("POST", () => {
     expect(opened.status).toBe(200);
     expect(opened.headers.get("content-type")).toContain(JSON_TYPE);
     const listed = await post(token, list, { accept, "mcp-session-id": session });
-    expect(await readJson(listed)).toMatchObject({ id: 2, result: { tools: [{ name: "search" }, {}, {}, {}] } });
+    expect(await readJson(listed)).toMatchObject({
+      id: 2,
+      result: { tools: [{ name: "search" }, {}, {}, {}, {}, {}] },
+    });
     expect((await post2026(token, "tools/list", {}, { accept })).status).toBe(200);
   });
 

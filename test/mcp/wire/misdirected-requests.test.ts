@@ -25,7 +25,7 @@ describe("/mcp/", () => {
     expect(opened.status).toBe(200);
     const session = { "mcp-session-id": opened.headers.get("mcp-session-id") ?? "" };
     const listed = await postTo(url, { jsonrpc: "2.0", id: 2, method: "tools/list" }, session);
-    expect(await readJson(listed)).toMatchObject({ result: { tools: [{ name: "search" }, {}, {}, {}] } });
+    expect(await readJson(listed)).toMatchObject({ result: { tools: [{ name: "search" }, {}, {}, {}, {}, {}] } });
     const headers = { authorization: `Bearer ${token}`, ...session };
     expect((await send(url, { method: "DELETE", headers })).status).toBeLessThan(300);
     expect((await postTo(RESOURCE, { jsonrpc: "2.0", id: 3, method: "tools/list" }, session)).status).toBe(404);

@@ -17,6 +17,14 @@ const ENVELOPE = {
 };
 const QUERY = { name: "query", arguments: { source: "shop", sql: "SELECT id, region FROM customers WHERE id = 1" } };
 
+const CHANGE = {
+  dataset: "shop.tickets",
+  action: "update",
+  where: { id: 1199 },
+  values: { status: "closed" },
+  reason: "It is solved.",
+};
+
 /** The calls that are measured in both eras: the method, its parameters, and the name in the page. */
 const CALLS: readonly (readonly [name: string, method: string, params: Readonly<Record<string, unknown>>])[] = [
   ["`tools/list`", "tools/list", {}],
@@ -49,6 +57,8 @@ export async function writeCallCosts(server: CountedServer): Promise<string> {
     formatRows(await measure2025(server, accessToken)),
     "## Pages and the JSON API\n",
     formatRows(await measurePages(server)),
+    "## Changes\n",
+    formatRows(await measureChange(server)),
     AFTER,
   ].join("\n");
 }
@@ -212,6 +222,35 @@ async function measurePages(server: CountedServer): Promise<readonly CostRow[]> 
   ];
 }
 
+/** A change of the support desk, which its user approves on the page. */
+async function measureChange(server: CountedServer): Promise<readonly CostRow[]> {
+  const { origin } = server;
+  const { accessToken } = await tokensFor({ origin, send: fetch }, "support@harbor.example");
+  const call = async (name: string, args: object): Promise<Response> =>
+    post2026(server, accessToken, "tools/call", { name, arguments: args });
+  await call("describe", { dataset: "shop.tickets" });
+  const browser = createBrowser(fetch);
+  await browser.press(await browser.open(`${origin}/sign-in`), "account", "support@harbor.example");
+  let id = "";
+  const proposed = await server.measure(async () => {
+    const { result } = await readJson(await call("change", CHANGE));
+    id = String(Object(Object(result)["structuredContent"])["change"]);
+    return undefined;
+  }, "once");
+  const url = `${origin}/changes/${id}`;
+  const shown = await server.measure(async () => void (await browser.open(url)), "once");
+  const { html } = await browser.open(url);
+  const field = (name: string): string => new RegExp(`name="${name}" value="([^"]+)"`).exec(html)?.[1] ?? "";
+  const fields = { csrf: field("csrf"), proof: field("proof"), decision: "approve" };
+  const approved = await server.measure(async () => void (await browser.post(`${url}/decision`, fields)), "once");
+  return [
+    { name: "`change`", cost: proposed },
+    { name: "the page of a change", cost: shown },
+    { name: "the approval on the page, with the apply", cost: approved },
+    { name: "`fetch` of a change", cost: await server.measure(async () => call("fetch", { id })) },
+  ];
+}
+
 async function post(
   { origin }: CountedServer,
   accessToken: string,
@@ -247,7 +286,7 @@ async function post2026(
   return post(server, accessToken, { id: 1, method, params: { ...params, _meta: ENVELOPE } }, headers, signal);
 }
 
-const OBJECTS = ["GRANT", "LEDGER", "SESSION", "HUB", "WORKSPACE"];
+const OBJECTS = ["GRANT", "LEDGER", "SESSION", "HUB", "WORKSPACE", "CHANGE"];
 const isObjectCall = (call: string): boolean => OBJECTS.includes(call.split(".")[0] ?? "");
 const isDocumentCall = (call: string): boolean => call.startsWith("HANDBOOK.");
 

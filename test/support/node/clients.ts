@@ -9,6 +9,7 @@ import { UnauthorizedError as UnauthorizedV1 } from "@modelcontextprotocol/sdk/c
 import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport as TransportV1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import type { StreamableHTTPReconnectionOptions } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import { ResourceUpdatedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
 import { TestAuth } from "./sign-in.ts";
 
 /** The result of a tool call. */
@@ -28,6 +29,8 @@ export interface TestClient {
   /** The text of a resource, or the error's message. */
   read(uri: string): Promise<string>;
   instructions(): string;
+  /** Calls back whenever the server says that this resource has changed. */
+  watch(uri: string, onUpdate: () => void): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -101,6 +104,11 @@ async function connectV2(
   return wrapClient(client, {
     call: async (name, args) => client.callTool({ name, arguments: args }, options),
     read: async (uri) => client.readResource({ uri }, options),
+    async watch(uri, onUpdate) {
+      client.setNotificationHandler("notifications/resources/updated", onUpdate);
+      if (mode === "legacy") await client.subscribeResource({ uri });
+      else await client.listen({ resourceSubscriptions: [uri] });
+    },
   });
 }
 
@@ -119,6 +127,10 @@ async function connectV1(resource: string, auth: TestAuth, patience: ClientPatie
   return wrapClient(client, {
     call: async (name, args) => client.callTool({ name, arguments: args }, undefined, options),
     read: async (uri) => client.readResource({ uri }, options),
+    async watch(uri, onUpdate) {
+      client.setNotificationHandler(ResourceUpdatedNotificationSchema, onUpdate);
+      await client.subscribeResource({ uri });
+    },
   });
 }
 
@@ -126,14 +138,16 @@ async function connectV1(resource: string, auth: TestAuth, patience: ClientPatie
 interface OwnRequests {
   readonly call: (name: string, args: Record<string, unknown>) => Promise<Record<string, unknown>>;
   readonly read: (uri: string) => Promise<{ readonly contents: readonly object[] }>;
+  readonly watch: TestClient["watch"];
 }
 
-function wrapClient(client: ClientV1 | ClientV2, { call, read }: OwnRequests): TestClient {
+function wrapClient(client: ClientV1 | ClientV2, { call, read, watch }: OwnRequests): TestClient {
   return {
     call: async (name, args) => parseAnswer(await call(name, args)),
     toolNames: async () => (await client.listTools()).tools.map((tool) => tool.name),
     resourceUris: async () => (await client.listResources()).resources.map((resourceEntry) => resourceEntry.uri),
     read: async (uri) => textOf(read(uri)),
+    watch,
     instructions: () => client.getInstructions() ?? "",
     close: () => client.close(),
   };

@@ -26,6 +26,15 @@ FROM r5 JOIN r6 ON r6.id = r5.product_id WHERE paid > 10 ORDER BY margin DESC LI
 const BORN_BEFORE = "SELECT count(*) FROM customers WHERE birth_date < '1970-01-01'";
 const ORDERS_IN_TEXT = "SELECT id, body FROM tickets WHERE body LIKE '%assistant:%' ORDER BY id";
 
+const OPEN_TICKETS = "SELECT id, subject FROM tickets WHERE status = 'open' AND priority = 'high' ORDER BY id DESC";
+const CLOSE_TICKET = {
+  dataset: "shop.tickets",
+  action: "update",
+  where: { id: 1199 },
+  values: { status: "closed" },
+  reason: "Sol has sent the label.",
+};
+
 /** Builds the page. It numbers results r1, r2, … in the order of the page, whatever results the accounts stored before. */
 export async function writeTour({ analyst, support, guest }: Guests): Promise<string> {
   const ada = createSession(analyst);
@@ -75,6 +84,10 @@ export async function writeTour({ analyst, support, guest }: Guests): Promise<st
     "## Text with instructions",
     "Customers write tickets, and some of them address your assistant. It gets such text fenced, with a note that it is data:",
     await ada("query", { source: "shop", sql: ORDERS_IN_TEXT, limit: 1 }, ["rows", "untrusted", "note"]),
+    "## A change\n\n*Close the ticket about the return label.* Sol's assistant proposes it, and cannot approve it:",
+    await sol("query", { source: "shop", sql: OPEN_TICKETS, limit: 1 }, ["rows"]),
+    await sol("change", CLOSE_TICKET, ["state", "rows", "note"]),
+    "Sol opens the page, sees the ticket before and after, and approves. [changes.md](changes.md) goes on to the undo.",
     "## Why?\n\nThe operator runs `npm run policy -- explain support@harbor.example shop.customers email`:",
     fence(explain(sample.policy, "support@harbor.example", customers ?? "", "email").join("\n")),
     "And for tickets:",

@@ -1,0 +1,72 @@
+// Writes rules about changes as text that people read: what may be changed, to which values, in which rows and after whose approval.
+import { isTextual } from "../../src/policy/masks.ts";
+import type { ChangeGrant, DenyChangeRule, AllowChangeRule, ValueSchema } from "../../src/policy/change-model.ts";
+import type { ColumnType, Policy } from "../../src/policy/model.ts";
+import { rowsText } from "./words.ts";
+
+/** What a rule or a grant allows. */
+type Terms = Omit<AllowChangeRule, "id" | "role" | "effect" | "dataset"> | Omit<ChangeGrant, "rule">;
+
+/** Writes who approves, as a clause. */
+export function approvalText({ approval, reviewers }: Terms): string {
+  switch (approval) {
+    case "none":
+      return "no person approves it";
+    case "requester":
+      return "the user approves it on a page of this server";
+    case "reviewer":
+      return `another user with the role ${reviewers.join(" or ")} approves it`;
+  }
+}
+
+/** Writes what is allowed without the columns: `update or delete, rows region = 'north', at most 20 at once; …`. */
+export function termsText(terms: Terms): string {
+  const { operations, rows, maxRows, mayLeaveSight } = terms;
+  const count = operations.every((operation) => operation === "insert")
+    ? ""
+    : `, at most ${maxRows} ${maxRows === 1 ? "row" : "rows"} at once`;
+  const sight = mayLeaveSight ? "; rows may leave the user's sight" : "";
+  return `${operations.join(" or ")}, rows ${rowsText(rows)}${count}; ${approvalText(terms)}${sight}`;
+}
+
+/** Writes a rule as one line. */
+export function changeText(terms: Terms): string {
+  const columns = Object.keys(terms.columns);
+  return `${termsText(terms)}${columns.length === 0 ? "" : `; sets ${columns.join(", ")}`}`;
+}
+
+/** Writes the values that a column may be set to. */
+export function valuesText(type: ColumnType, { oneOf, min, max, maxLength, nullable }: ValueSchema): string {
+  const parts = [
+    ...(oneOf === undefined ? [] : [`one of ${oneOf.map((value) => JSON.stringify(value)).join(", ")}`]),
+    ...(min === undefined ? [] : [`at least ${min}`]),
+    ...(max === undefined ? [] : [`at most ${max}`]),
+    ...(oneOf === undefined && isTextual(type) && type !== "date" && type !== "datetime"
+      ? [`at most ${maxLength} characters`]
+      : []),
+  ];
+  return `${parts.join(", ") || type}${nullable ? ", or null" : ""}`;
+}
+
+/** Writes what a rule denies. */
+export function denialText({ columns }: DenyChangeRule): string {
+  return columns.length === 0 ? "denies every change" : `denies setting ${columns.join(", ")}`;
+}
+
+/** A rule about changes for a program: its terms, or what it denies. */
+export interface DescribedChangeRule {
+  readonly rule: string;
+  readonly role: string;
+  readonly text: string;
+}
+
+/** Describes the rules about changes of a dataset, in the order of the policy. */
+export function describeChangeRules({ changeRules }: Policy, dataset: string): readonly DescribedChangeRule[] {
+  return changeRules
+    .filter((rule) => rule.dataset === dataset)
+    .map((rule) => ({
+      rule: rule.id,
+      role: rule.role,
+      text: rule.effect === "deny" ? denialText(rule) : changeText(rule),
+    }));
+}

@@ -1,0 +1,130 @@
+// What a signed-in user does with changes on the pages of this server: sees those that concern them, decides, and takes back. This is the
+// only way to a reviewer's approval, and its identity comes from a browser session. Each operation is audited.
+import { AppError } from "../errors.ts";
+import { BROWSER_CLIENT_ID, refusePat } from "../audit/browser-operation.ts";
+import { DeniedError } from "../audit/audit.ts";
+import type { Audited, AuditedCall, WithAudit } from "../audit/audit.ts";
+import type { Identity } from "../lib/identity.ts";
+import { MAX_CHANGED_ROWS } from "../policy/change-model.ts";
+import type { Subject } from "../policy/model.ts";
+import type { ChangeRpc } from "./change-object.ts";
+import { isChangeId } from "./change-proposals.ts";
+import type { ChangeProposals } from "./change-proposals.ts";
+import type { ChangeRegistry, RegisteredChange } from "./change-registry-store.ts";
+import type { ChangeReview, ChangeSummary } from "./change-view.ts";
+import type { ChangeViewer } from "./change-viewer.ts";
+import type { ChangeTables } from "./change-tables.ts";
+import type { StoredChange } from "./stored-change.ts";
+
+/** What the review needs. */
+interface ReviewDependencies {
+  readonly withAudit: WithAudit;
+  readonly registry: Pick<ChangeRegistry, "listWaiting" | "listOwn">;
+  readonly openChange: (id: string) => ChangeRpc;
+  readonly tables: ChangeTables;
+  readonly viewer: ChangeViewer;
+  readonly proposals: Pick<ChangeProposals, "proposeUndo">;
+  /** Finds the names with which clients registered themselves. */
+  readonly findClientNames: (clientIds: readonly string[]) => Promise<ReadonlyMap<string, string>>;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+/** A person sees every row that they decide on. */
+const SHOWN_ROWS = MAX_CHANGED_ROWS;
+const LISTED_CHANGES = 200;
+const OWN_CHANGES = 20;
+
+/** Creates the review. */
+export function createChangeReview(dependencies: ReviewDependencies): ChangeReview {
+  const { withAudit, registry, openChange, tables, viewer, proposals, findClientNames, now } = dependencies;
+  const runCall = async <T>(
+    identity: Identity,
+    operation: string,
+    id: string,
+    work: (call: AuditedCall) => Promise<Audited<T>>,
+  ): Promise<T> =>
+    withAudit(
+      { identity, clientId: BROWSER_CLIENT_ID },
+      {
+        operation,
+        requestText: id,
+        ...(id === "" ? {} : { resource: id }),
+        reservedRows: SHOWN_ROWS,
+        lockedSource: null,
+      },
+      async (call) => {
+        refusePat(identity);
+        return work(call);
+      },
+    );
+  const findChange = async (id: string, subject: Subject): Promise<StoredChange> => {
+    const change = isChangeId(id) ? await openChange(id).read() : null;
+    if (change === null || !viewer.canSee(change, subject))
+      throw new AppError("not_found", "There is no change here that you may see.", { isMissing: true });
+    return change;
+  };
+  const readsTable = (subject: Subject, id: string): boolean => {
+    const table = tables.find(id);
+    return table !== undefined && tables.read(subject, table.dataset) !== undefined;
+  };
+  return {
+    list: async (identity) =>
+      runCall(identity, "list changes", "", async ({ subject }) => {
+        const [waiting, own] = await Promise.all([
+          registry.listWaiting(subject, now(), LISTED_CHANGES),
+          registry.listOwn(identity.subjectId, OWN_CHANGES),
+        ]);
+        // A reviewer who does not read the table cannot decide, and is not told of it.
+        const mine = waiting.filter(
+          ({ dataset, approval }) => approval === "requester" || readsTable(subject, dataset),
+        );
+        return { answer: { waiting: mine.map(toSummary), own: own.map(toSummary) }, datasets: [], rules: [] };
+      }),
+    view: async (identity, id) =>
+      runCall(identity, "show change", id, async ({ subject }) => {
+        const audited = await viewer.view(await findChange(id, subject), subject, SHOWN_ROWS);
+        const { client } = audited.answer;
+        const name = (await findClientNames([client])).get(client) ?? client;
+        return { ...audited, answer: { ...audited.answer, client: name } };
+      }),
+    decide: async (identity, id, { approves, proof }) =>
+      runCall(identity, approves ? "approve change" : "deny change", id, async ({ subject, pausedSources }) => {
+        const change = await findChange(id, subject);
+        const paused = approves ? pausedSources.get(change.terms.source) : undefined;
+        if (paused !== undefined) throw new DeniedError(paused, [`${change.terms.source}: paused`], []);
+        const { answer: view } = await viewer.view(change, subject, 0);
+        const isClosed = change.state !== "proposed" || now() >= change.expiresMs;
+        // A user who may not approve may not deny either, but rows that have changed do not keep anyone from denying.
+        if (!isClosed && !view.mayDecide.isAllowed && (approves || !view.mayDeny))
+          throw new DeniedError(new AppError("not_allowed", view.mayDecide.why), [`${id}: ${view.mayDecide.why}`], []);
+        const by = { subjectId: subject.subjectId, email: subject.email };
+        const decided = await openChange(id).decide({ approves, proof, by });
+        if (decided.kind === "closed")
+          throw new AppError("invalid_input", "This change has been decided or has expired, so nothing was done.");
+        if (decided.kind === "refused")
+          throw new AppError(
+            "invalid_input",
+            "The form is of another change, so nothing was done. Open the change again.",
+          );
+        // A denial takes a right away, so a pause does not keep its answer back.
+        return { answer: decided.state, datasets: approves ? [change.terms.dataset] : [], rules: [change.rule] };
+      }),
+    undo: async (identity, id) =>
+      runCall(identity, "undo change", id, async (call) => {
+        const reason = "";
+        const context = { identity, clientId: BROWSER_CLIENT_ID, call };
+        const { change } = await proposals.proposeUndo(context, { change: id, reason });
+        return { answer: change.id, datasets: [change.terms.dataset], rules: [change.rule] };
+      }),
+  };
+}
+
+function toSummary({
+  subjectId: _subject,
+  ownerId: _owner,
+  reviewers: _reviewers,
+  ...summary
+}: RegisteredChange): ChangeSummary {
+  return summary;
+}

@@ -1,0 +1,125 @@
+// A change as its object stores it: what is asked for, by whom, what approves it, and what became of it.
+import { getOwnerId } from "../lib/identity.ts";
+import type { Identity } from "../lib/identity.ts";
+import { sha256Hex } from "../lib/crypto.ts";
+import type { Approval, ChangeOperation } from "../policy/change-model.ts";
+import type { ChangeState } from "./change-states.ts";
+
+/** What a change does, as it was asked for. */
+export interface ChangeTerms {
+  readonly dataset: string;
+  readonly source: string;
+  readonly operation: ChangeOperation;
+  /** The change that this one takes back; null otherwise. Then `where` and `values` are those of that change, for people. */
+  readonly undoes: string | null;
+  readonly where: Readonly<Record<string, unknown>>;
+  readonly values: Readonly<Record<string, unknown>>;
+}
+
+/** Who approved or denied a change. */
+export interface Decider {
+  readonly subjectId: string;
+  /** The subject's address at that moment. */
+  readonly email: string;
+}
+
+/** Who decided a change, and when. `policy`: the policy asks for no person. */
+export interface StoredDecision {
+  readonly by: Decider | "policy";
+  readonly atMs: number;
+}
+
+/** Why a change ended without being applied. change-explanations.ts has the words. */
+export type EndReason =
+  | "denied by a person"
+  | "not decided in time"
+  | "not applied in time"
+  | "requester lost the right"
+  | "approver lost the right"
+  | "paused"
+  | "rows have changed"
+  | "rows not allowed"
+  | "leaves sight"
+  | "unsupported"
+  | "unique"
+  | "foreign key"
+  | "not null"
+  | "check"
+  | "type"
+  | "other";
+
+/** A proposal that its object has accepted. */
+export interface StoredChange {
+  readonly id: string;
+  readonly terms: ChangeTerms;
+  /** Why the assistant asks for it: text of a model. */
+  readonly reason: string;
+  readonly requester: Identity;
+  readonly clientId: string;
+  /** The rule that allows it, and what it asks for. */
+  readonly rule: string;
+  readonly approval: Approval;
+  readonly reviewers: readonly string[];
+  readonly rowCount: number;
+  /** Names the images of the rows that are approved. */
+  readonly previewId: string;
+  readonly computedColumns: readonly string[];
+  /** Binds a decision to exactly this change. */
+  readonly proof: string;
+  /** Equal for proposals of the same change by the same subject. */
+  readonly digest: string;
+  readonly proposedMs: number;
+  readonly expiresMs: number;
+  readonly state: ChangeState;
+  /** Increases with each state. */
+  readonly version: number;
+  readonly decision: StoredDecision | null;
+  /** Until when an approved change may be applied; null before the approval. */
+  readonly approvalEndsMs: number | null;
+  readonly appliedMs: number | null;
+  readonly endReason: EndReason | null;
+  /** How often its apply has begun. */
+  readonly attempts: number;
+}
+
+/** Parses what an object has stored. No other code writes there. */
+export function parseStoredChange(text: string): StoredChange {
+  return JSON.parse(text) as StoredChange;
+}
+
+/** Computes the proof of a change: it covers who asks, what is asked of which rows, and which approval it needs. */
+export async function computeProof(
+  change: Pick<
+    StoredChange,
+    "id" | "terms" | "reason" | "requester" | "rule" | "approval" | "reviewers" | "rowCount" | "previewId"
+  >,
+): Promise<string> {
+  const { id, terms, reason, requester, rule, approval, reviewers, rowCount, previewId } = change;
+  const { subjectId } = requester;
+  return sha256Hex(JSON.stringify([id, terms, reason, subjectId, rule, approval, reviewers, rowCount, previewId]));
+}
+
+/** Computes the digest of a proposal: equal for the same change by the same subject. */
+export async function digestProposal({ subjectId }: Identity, terms: ChangeTerms): Promise<string> {
+  const sorted = (record: Readonly<Record<string, unknown>>): unknown =>
+    Object.entries(record).toSorted(([left], [right]) => (left < right ? -1 : 1));
+  const { dataset, operation, undoes, where, values } = terms;
+  return sha256Hex(JSON.stringify([subjectId, dataset, operation, undoes, sorted(where), sorted(values)]));
+}
+
+/** Derives the id of a proposal from its idempotency key, so that a repeated proposal finds the same change. */
+export async function deriveChangeId({ subjectId }: Identity, key: string): Promise<string> {
+  return (await sha256Hex(JSON.stringify(["change", subjectId, key]))).slice(0, 32);
+}
+
+/** Whether a subject may decide as far as the identities tell. Roles and rows are checked besides. */
+export function isPossibleDecider(
+  { approval, requester }: Pick<StoredChange, "approval" | "requester">,
+  { subjectId, email }: Decider,
+): boolean {
+  const ownerId = getOwnerId(requester);
+  if (approval === "requester") return subjectId === ownerId;
+  return (
+    approval === "reviewer" && subjectId !== ownerId && subjectId !== requester.subjectId && email !== requester.email
+  );
+}

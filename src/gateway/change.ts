@@ -1,0 +1,195 @@
+// The change and undo operations: propose, and say what was proposed, what it would do, and what the user's assistant does next.
+import type { Audited } from "../audit/audit.ts";
+import { AppError } from "../errors.ts";
+import type { FetchAnswer } from "../answers/fetch-answer.ts";
+import { UNTRUSTED_NOTE, fence } from "../answers/untrusted-text.ts";
+import type { ChangeRpc } from "../changes/change-object.ts";
+import { isChangeId } from "../changes/change-proposals.ts";
+import type { AcceptedProposal, ChangeProposals, ProposalContext, ProposalInput } from "../changes/change-proposals.ts";
+import type { ChangeView, ShownColumn, ShownValue } from "../changes/change-view.ts";
+import type { ChangeViewer } from "../changes/change-viewer.ts";
+import { countOf } from "../lib/count-of.ts";
+import type { Subject } from "../policy/model.ts";
+import type { JsonCell } from "../sql/result-encoding.ts";
+
+/** What the operations need. */
+export interface ChangeServices {
+  readonly proposals: ChangeProposals;
+  readonly viewer: ChangeViewer;
+  readonly openChange: (id: string) => ChangeRpc;
+  /** Says which datasets a change was applied to since a time, as `dataset: time`. */
+  readonly listChanged: (datasets: readonly string[], sinceMs: number) => Promise<readonly string[]>;
+  /** The origin of this server's pages. */
+  readonly origin: string;
+}
+
+/** A row of a preview: its columns, each with its value before and after. Only columns that matter are there. */
+type PreviewRow = Readonly<Record<string, JsonCell | { readonly from: JsonCell; readonly to: JsonCell }>>;
+
+/** The answer of `change` and `undo`. */
+export interface ChangeAnswer {
+  readonly change: string;
+  readonly state: string;
+  readonly rows: number;
+  /** The page on which a person decides. */
+  readonly url: string;
+  /** What the change does, and what comes next. */
+  readonly note: string;
+  /** The first rows. */
+  readonly preview: readonly PreviewRow[];
+  /** When it expires if no one decides. Absent once it was decided. */
+  readonly expires?: string;
+  /** Says that the preview has text of outsiders. */
+  readonly untrusted?: string;
+}
+
+/** The rows of a preview for an assistant. The page has more. */
+const PREVIEW_ROWS = 10;
+
+/** Proposes a change. Errors: those of `ChangeProposals.propose`. */
+export async function proposeChange(
+  services: ChangeServices,
+  context: ProposalContext,
+  input: ProposalInput,
+): Promise<Audited<ChangeAnswer>> {
+  return answerProposal(services, context, await services.proposals.propose(context, input));
+}
+
+/** Proposes to take an applied change back. Errors: those of `ChangeProposals.proposeUndo`. */
+export async function proposeUndo(
+  services: ChangeServices,
+  context: ProposalContext,
+  input: { readonly change: string; readonly reason: string },
+): Promise<Audited<ChangeAnswer>> {
+  const change = parseChangeName(input.change) ?? input.change;
+  return answerProposal(services, context, await services.proposals.proposeUndo(context, { ...input, change }));
+}
+
+/** Parses a change's id, as `change` returns it or in its URI. */
+export function parseChangeName(name: string): string | undefined {
+  const id = name.startsWith(CHANGE_URI) ? name.slice(CHANGE_URI.length) : name;
+  return isChangeId(id) ? id : undefined;
+}
+
+const CHANGE_URI = "gatehouse://change/";
+
+/** Builds the URI of a change. */
+export function changeUri(id: string): string {
+  return `${CHANGE_URI}${id}`;
+}
+
+/** Whether a subject may see a change; undefined is no id of one. */
+export async function maySeeChange(
+  { openChange, viewer }: Pick<ChangeServices, "openChange" | "viewer">,
+  subject: Subject,
+  id: string | undefined,
+): Promise<boolean> {
+  const change = id === undefined ? null : await openChange(id).read();
+  return change !== null && viewer.canSee(change, subject);
+}
+
+/** Fetches a change by its id. Errors: `not_found`. */
+export async function fetchChange(
+  services: ChangeServices,
+  subject: Subject,
+  id: string,
+): Promise<Audited<FetchAnswer>> {
+  const change = await services.openChange(id).read();
+  if (change === null || !services.viewer.canSee(change, subject))
+    throw new AppError("not_found", `There is no change ${JSON.stringify(id)} that you may see.`, { isMissing: true });
+  const audited = await services.viewer.view(change, subject, PREVIEW_ROWS);
+  const answer = buildAnswer(services.origin, audited.answer, null);
+  return {
+    ...audited,
+    answer: {
+      id: changeUri(id),
+      title: `Change ${id}: ${answer.state}`,
+      text: JSON.stringify(answer, null, 1),
+      url: answer.url,
+      metadata: { kind: "change", state: answer.state },
+    },
+  };
+}
+
+async function answerProposal(
+  { viewer, origin }: ChangeServices,
+  { call: { subject } }: ProposalContext,
+  { change, identicalAppliedMs }: AcceptedProposal,
+): Promise<Audited<ChangeAnswer>> {
+  const audited = await viewer.view(change, subject, PREVIEW_ROWS);
+  return { ...audited, answer: buildAnswer(origin, audited.answer, identicalAppliedMs) };
+}
+
+function buildAnswer(origin: string, view: ChangeView, identicalAppliedMs: number | null): ChangeAnswer {
+  const hasUntrusted = view.columns.some(({ isUntrusted }) => isUntrusted) && view.rows.length > 0;
+  const repeated =
+    identicalAppliedMs === null
+      ? ""
+      : ` The same change was applied on ${new Date(identicalAppliedMs).toISOString()}: check that it is meant twice.`;
+  return {
+    change: view.id,
+    state: view.state,
+    rows: view.rowCount,
+    url: `${origin}/changes/${view.id}`,
+    note: `${describeEffect(view)} ${describeNext(view)}${repeated}`,
+    preview: view.rows.slice(0, PREVIEW_ROWS).map(({ before, after }) => buildPreviewRow(view.columns, before, after)),
+    ...(view.state === "proposed" ? { expires: new Date(view.expiresMs).toISOString() } : {}),
+    ...(hasUntrusted ? { untrusted: UNTRUSTED_NOTE } : {}),
+  };
+}
+
+/** Says what the change does to rows: an undo does the opposite of what it takes back. */
+function describeEffect({ operation, undoes, rowCount }: ChangeView): string {
+  const verbs = undoes === null ? VERBS : UNDO_VERBS;
+  return `${verbs[operation]} ${countOf(rowCount, "row")}.`;
+}
+
+const VERBS = { insert: "Inserts", update: "Updates", delete: "Deletes" } as const;
+const UNDO_VERBS = { insert: "Deletes again", update: "Restores", delete: "Inserts again" } as const;
+
+function describeNext({ state, approval, explanation, mayUndo, hasDrifted }: ChangeView): string {
+  switch (state) {
+    case "proposed":
+      if (hasDrifted)
+        return "The rows have changed since, so it cannot be approved any more. Nothing has changed. Propose it again.";
+      return approval === "reviewer"
+        ? "Nothing has changed yet. A reviewer, who is another person, approves it at url. " +
+            "Tell the person, and fetch this id later for its state."
+        : "Nothing has changed yet. Ask the person to open url, look at the change and approve it; you cannot. " +
+            "Then fetch this id for its state.";
+    case "applied":
+      return `Every row has changed. ${mayUndo.isAllowed ? "The tool undo takes it back." : mayUndo.why}`;
+    case "approved":
+    case "applying":
+      return "It was approved and is being applied. Fetch this id for its state.";
+    case "outcome_unknown":
+      return (
+        "The database does not answer, so it is not known yet whether the rows have changed. " +
+        "Fetch this id later. Do not propose it again."
+      );
+    case "denied":
+    case "expired":
+    case "conflict":
+    case "failed":
+      return explanation ?? "Nothing has changed.";
+  }
+}
+
+/** Shows columns that change as `{from, to}`, and the others once, so that the rows can be recognised. */
+function buildPreviewRow(
+  columns: readonly ShownColumn[],
+  before: readonly ShownValue[] | null,
+  after: readonly ShownValue[] | null,
+): PreviewRow {
+  const entries = columns.map(({ name, isUntrusted, isSet }, index) => {
+    const show = (values: readonly ShownValue[] | null): JsonCell => {
+      const shown = values?.[index];
+      if (shown === undefined) return null;
+      if (shown.kind !== "value") return `[${shown.kind}]`;
+      return isUntrusted && typeof shown.value === "string" ? fence(shown.value) : shown.value;
+    };
+    if (before === null) return [name, show(after)] as const;
+    return [name, after !== null && isSet ? { from: show(before), to: show(after) } : show(before)] as const;
+  });
+  return Object.fromEntries(entries);
+}
