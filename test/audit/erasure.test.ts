@@ -58,7 +58,7 @@ async function makeCalls(ledger: string, count: number): Promise<void> {
 
 async function send(ledger: string): Promise<void> {
   await runInDurableObject(openLedger(ledger), async (_instance, state) => {
-    state.storage.sql.exec("UPDATE due_task SET due_ms = 0");
+    state.storage.sql.exec("UPDATE due_task SET due_ms = 1");
     await state.storage.setAlarm(Date.now());
   });
   await runDurableObjectAlarm(openLedger(ledger));

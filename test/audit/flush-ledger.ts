@@ -11,7 +11,7 @@ export async function flushLedger(name: string): Promise<void> {
   const sendAndCount = async (): Promise<number> => {
     await runInDurableObject(
       ledger,
-      async (_object, { storage }) => void storage.sql.exec("UPDATE due_task SET due_ms = 0 WHERE task = 'flush'"),
+      async (_object, { storage }) => void storage.sql.exec("UPDATE due_task SET due_ms = 1 WHERE task = 'flush'"),
     );
     await runDurableObjectAlarm(ledger);
     const stored = await env.GATEHOUSE_DB.prepare("SELECT max(seq) AS seq FROM audit_record WHERE ledger = ?")

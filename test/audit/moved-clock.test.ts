@@ -47,7 +47,7 @@ function openLedger() {
     runAlarm: async () => {
       await runInDurableObject(
         ledger,
-        (_object, { storage }) => void storage.sql.exec("UPDATE due_task SET due_ms = 0"),
+        (_object, { storage }) => void storage.sql.exec("UPDATE due_task SET due_ms = 1"),
       );
       await runDurableObjectAlarm(ledger);
     },

@@ -66,7 +66,7 @@ const countTerms = async (subjectId: string) =>
 /** Has the ledger's alarm run one of its tasks. */
 async function runTask(ledger: DurableObjectStub<LedgerObject<Env>>, task: string): Promise<void> {
   await runInDurableObject(ledger, async (_instance, state) => {
-    expect(state.storage.sql.exec("UPDATE due_task SET due_ms = 0 WHERE task = ?", task).rowsWritten).toBe(1);
+    expect(state.storage.sql.exec("UPDATE due_task SET due_ms = 1 WHERE task = ?", task).rowsWritten).toBe(1);
   });
   expect(await runDurableObjectAlarm(ledger)).toBe(true);
 }
@@ -76,7 +76,7 @@ describe("the flush of a ledger", () => {
     const { subjectId, ledger } = openLedger();
     const calls = [await makeCall(ledger, subjectId), await makeCall(ledger, subjectId)];
     await runInDurableObject(ledger, async (_instance, state) => {
-      state.storage.sql.exec("UPDATE due_task SET due_ms = 0");
+      state.storage.sql.exec("UPDATE due_task SET due_ms = 1");
     });
     expect(await runDurableObjectAlarm(ledger)).toBe(true);
     const stored = await listStored(subjectId);
@@ -274,7 +274,7 @@ describe("the flush of a ledger", () => {
     await ledger.begin(attempt, { subjectId, email: `${subjectId}@x.example`, groups: [] }, 10, null);
     await runInDurableObject(ledger, async (_instance, state) => {
       state.storage.sql.exec("UPDATE lease SET deadline_ms = 0");
-      state.storage.sql.exec("UPDATE due_task SET due_ms = 0");
+      state.storage.sql.exec("UPDATE due_task SET due_ms = 1");
     });
     await runDurableObjectAlarm(ledger);
     expect((await ledger.listRecords(0, 10)).map(({ body }) => JSON.parse(body).outcome.result)).toEqual([
