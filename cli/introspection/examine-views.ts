@@ -5,7 +5,7 @@ import { limitsSchema } from "../../src/config/limits.ts";
 import { estimateView, judgeView } from "../../src/sql/database-view.ts";
 import type { ViewAction } from "../../src/sql/database-view.ts";
 import type { PlanLine } from "../../src/sql/engine/sqlite.ts";
-import { foldName, quoteIdentifier } from "../../src/sql/identifier.ts";
+import { foldName, quoteIdentifier, quoteText } from "../../src/sql/identifier.ts";
 import { SCHEMA_OBJECTS_SQL, listViewDeclarations, toSchemaObject } from "../../src/sql/schema-objects.ts";
 import type { SchemaObject } from "../../src/sql/schema-objects.ts";
 import { messageOf } from "./load-problem.ts";
@@ -90,8 +90,7 @@ export async function planView(database: AskedDatabase, name: string): Promise<P
 }
 
 async function listColumns(database: AskedDatabase, name: string): Promise<readonly string[]> {
-  const literal = `'${name.replaceAll("'", "''")}'`;
-  const { results } = await database.prepare(`SELECT name FROM pragma_table_xinfo(${literal})`).all();
+  const { results } = await database.prepare(`SELECT name FROM pragma_table_xinfo(${quoteText(name)})`).all();
   return results.map((row) => String((row as Readonly<Record<string, unknown>>)["name"]));
 }
 

@@ -6,7 +6,7 @@ import { examineViews } from "./examine-views.ts";
 import type { AskedDatabase, ExaminedView } from "./examine-views.ts";
 import { traceViewColumns } from "./view-columns.ts";
 import type { ReadColumn } from "./view-columns.ts";
-import { RESERVED_PREFIXES, findReservedPrefix, quoteIdentifier } from "../../src/sql/identifier.ts";
+import { RESERVED_PREFIXES, findReservedPrefix, quoteIdentifier, quoteText } from "../../src/sql/identifier.ts";
 import { isOwnerObject } from "../../src/sql/owner-objects.ts";
 
 /** A column of the database. */
@@ -114,7 +114,7 @@ interface ReadTable {
 
 async function readTable(database: AskedDatabase, name: string, viewOf: readonly string[] | null): Promise<ReadTable> {
   const table = quoteIdentifier(name);
-  const all = await ask(database, `SELECT name, type, pk, hidden FROM pragma_table_xinfo(${literal(name)})`);
+  const all = await ask(database, `SELECT name, type, pk, hidden FROM pragma_table_xinfo(${quoteText(name)})`);
   const readable = all.filter((column) => invisibleReason(String(column["name"])) === null);
   const columnsLeftOut = all.flatMap(({ name: column }): LeftOut[] => {
     const reason = invisibleReason(String(column));
@@ -147,12 +147,12 @@ async function traceColumns(
   view: string,
   columns: readonly string[],
 ): Promise<ReadonlyMap<string, readonly ReadColumn[]>> {
-  const [row] = await ask(database, `SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = ${literal(view)}`);
+  const [row] = await ask(database, `SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = ${quoteText(view)}`);
   return traceViewColumns(String(row?.["sql"]), columns);
 }
 
 async function readReferences(database: AskedDatabase, name: string): Promise<ReadonlyMap<string, string>> {
-  const rows = await ask(database, `SELECT "from", "table", "to" FROM pragma_foreign_key_list(${literal(name)})`);
+  const rows = await ask(database, `SELECT "from", "table", "to" FROM pragma_foreign_key_list(${quoteText(name)})`);
   const references = new Map<string, string>();
   for (const { from, table, to } of rows) {
     // A foreign key without a column refers to the other table's primary key.
@@ -164,7 +164,7 @@ async function readReferences(database: AskedDatabase, name: string): Promise<Re
 }
 
 async function primaryKeyOf(database: AskedDatabase, table: string): Promise<string | null> {
-  const keys = await ask(database, `SELECT name FROM pragma_table_info(${literal(table)}) WHERE pk > 0`);
+  const keys = await ask(database, `SELECT name FROM pragma_table_info(${quoteText(table)}) WHERE pk > 0`);
   return keys.length === 1 ? String(keys[0]?.["name"]) : null;
 }
 
@@ -218,8 +218,4 @@ async function readSamples(
     const values = filled.filter((row) => row[`t${index}`] !== "blob").map((row) => String(row[`v${index}`]));
     return [column, { values, storage: new Set(filled.map((row) => String(row[`t${index}`]))) }] as const;
   });
-}
-
-function literal(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
 }

@@ -2,7 +2,8 @@
 import { APPROVALS } from "../../src/policy/change-model.ts";
 import type { AllowChangeRule, Approval, ChangeRule } from "../../src/policy/change-model.ts";
 import type { Policy } from "../../src/policy/model.ts";
-import { approvalText, changeText, denialText, valuesText } from "./change-words.ts";
+import { describeValues } from "../../src/policy/change-values.ts";
+import { approvalText, changeText, denialText } from "./change-words.ts";
 import { rowsText } from "./words.ts";
 
 /** The differences, one line each. */
@@ -127,7 +128,7 @@ function compareValues(
     const column = dataset?.kind === "table" ? dataset.columns.find((declared) => declared.name === name) : undefined;
     const oldSchema = Object.hasOwn(old.columns, name) ? old.columns[name] : undefined;
     if (column === undefined || oldSchema === undefined) return [];
-    const [oldText, newText] = [valuesText(column.type, oldSchema), valuesText(column.type, schema)];
+    const [oldText, newText] = [describeValues(column.type, oldSchema), describeValues(column.type, schema)];
     return oldText === newText
       ? []
       : [differ(terms, "changes", `may set ${name} to ${newText}, previously ${oldText}`)];

@@ -1,7 +1,6 @@
 // Writes rules about changes as text that people read: what may be changed, to which values, in which rows and after whose approval.
-import { isTextual } from "../../src/policy/masks.ts";
-import type { ChangeGrant, DenyChangeRule, AllowChangeRule, ValueSchema } from "../../src/policy/change-model.ts";
-import type { ColumnType, Policy } from "../../src/policy/model.ts";
+import type { ChangeGrant, DenyChangeRule, AllowChangeRule } from "../../src/policy/change-model.ts";
+import type { Policy } from "../../src/policy/model.ts";
 import { rowsText } from "./words.ts";
 
 /** What a rule or a grant allows. */
@@ -33,19 +32,6 @@ export function termsText(terms: Terms): string {
 export function changeText(terms: Terms): string {
   const columns = Object.keys(terms.columns);
   return `${termsText(terms)}${columns.length === 0 ? "" : `; sets ${columns.join(", ")}`}`;
-}
-
-/** Writes the values that a column may be set to. */
-export function valuesText(type: ColumnType, { oneOf, min, max, maxLength, nullable }: ValueSchema): string {
-  const parts = [
-    ...(oneOf === undefined ? [] : [`one of ${oneOf.map((value) => JSON.stringify(value)).join(", ")}`]),
-    ...(min === undefined ? [] : [`at least ${min}`]),
-    ...(max === undefined ? [] : [`at most ${max}`]),
-    ...(oneOf === undefined && isTextual(type) && type !== "date" && type !== "datetime"
-      ? [`at most ${maxLength} characters`]
-      : []),
-  ];
-  return `${parts.join(", ") || type}${nullable ? ", or null" : ""}`;
 }
 
 /** Writes what a rule denies. */

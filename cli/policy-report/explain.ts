@@ -20,7 +20,8 @@ import type {
 } from "../../src/policy/model.ts";
 import type { ListedMember } from "../../src/members/member-row.ts";
 import { CliError } from "../kit/cli-error.ts";
-import { termsText, valuesText } from "./change-words.ts";
+import { describeValues } from "../../src/policy/change-values.ts";
+import { termsText } from "./change-words.ts";
 import { disclosureText, listRecordedKey, rowsText } from "./words.ts";
 
 /** Why a decision denies, as the end of a sentence. */
@@ -153,7 +154,7 @@ function explainChanges(policy: Policy, subject: Subject, dataset: Dataset): Exp
     const columns = dataset.columns.flatMap((column) => {
       const schema = Object.hasOwn(grant.columns, column.name) ? grant.columns[column.name] : undefined;
       if (schema === undefined) return [];
-      return [{ name: column.name, values: settable.includes(column) ? valuesText(column.type, schema) : null }];
+      return [{ name: column.name, values: settable.includes(column) ? describeValues(column.type, schema) : null }];
     });
     return { rule: grant.rule, terms: termsText(grant), columns };
   });

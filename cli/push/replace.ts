@@ -1,6 +1,6 @@
 // Puts pushed tables in the place of the old ones, in one transaction that only renames, so that users see either the old data or the new.
 // What Gatehouse, wrangler, SQLite and D1 keep in the database stays.
-import { foldName, quoteIdentifier } from "../../src/sql/identifier.ts";
+import { foldName, quoteIdentifier, quoteText } from "../../src/sql/identifier.ts";
 import { CliError } from "../kit/cli-error.ts";
 import { groupByReferences } from "../introspection/foreign-keys.ts";
 import { OWNER_OBJECTS_SQL } from "../../src/sql/owner-objects.ts";
@@ -90,7 +90,7 @@ export async function switchStatements(
 }
 
 function sequenceStatements(table: string, sequence: bigint): readonly string[] {
-  const name = `'${table.replaceAll("'", "''")}'`;
+  const name = quoteText(table);
   return [
     `DELETE FROM sqlite_sequence WHERE name = ${name}`,
     `INSERT INTO sqlite_sequence (name, seq) VALUES (${name}, ${sequence})`,

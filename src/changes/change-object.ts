@@ -94,12 +94,18 @@ export interface ChangeRpc {
 /** How often a call runs what has become due meanwhile. The alarm runs the rest. */
 const MAX_ROUNDS = 5;
 
-const END_REASONS: Readonly<Record<Exclude<Applied["kind"], "applied" | "unknown" | "constraint">, EndReason>> = {
-  conflict: "rows have changed",
-  "not allowed": "rows not allowed",
-  "leaves sight": "leaves sight",
-  unsupported: "unsupported",
-  "computed column": "unsupported",
+/** How a change ends that the source did not apply. */
+interface End {
+  readonly state: EndState;
+  readonly endReason: EndReason;
+}
+
+const ENDS: Readonly<Record<Exclude<Applied["kind"], "applied" | "unknown" | "constraint">, End>> = {
+  conflict: { state: "conflict", endReason: "rows have changed" },
+  "not allowed": { state: "denied", endReason: "rows not allowed" },
+  "leaves sight": { state: "failed", endReason: "leaves sight" },
+  unsupported: { state: "failed", endReason: "unsupported" },
+  "computed column": { state: "failed", endReason: "unsupported" },
 };
 
 /** Stores one change. The wrangler configuration binds it as `CHANGE`. */
@@ -331,10 +337,8 @@ export class ChangeObject<E = unknown> extends DurableObject<E> implements Chang
       await record(applied);
       return this.#end(applying, "applied", null);
     }
-    const end =
-      applied.kind === "constraint"
-        ? { state: "failed" as const, endReason: applied.constraint }
-        : { state: STATES[applied.kind] ?? ("failed" as const), endReason: END_REASONS[applied.kind] };
+    const end: End =
+      applied.kind === "constraint" ? { state: "failed", endReason: applied.constraint } : ENDS[applied.kind];
     // A batch of an earlier try may still be on its way.
     if (applying.attempts > 1) return this.#settle(applying, end, record);
     await record({ kind: "ended", ...end });
@@ -342,11 +346,7 @@ export class ChangeObject<E = unknown> extends DurableObject<E> implements Chang
   }
 
   /** Ends a change that may not be applied any more, once it is certain that it was not and never will be. */
-  async #settle(
-    change: StoredChange,
-    end: { readonly state: EndState; readonly endReason: EndReason },
-    record: RecordResult,
-  ): Promise<void> {
+  async #settle(change: StoredChange, end: End, record: RecordResult): Promise<void> {
     let settled: "applied" | "not applied" = "not applied";
     try {
       if (change.state !== "approved") settled = await this.#requireTarget(change.terms.source).settle(change.id);
@@ -371,11 +371,6 @@ export class ChangeObject<E = unknown> extends DurableObject<E> implements Chang
     if (this.#read()?.version === change.version) this.#end(change, state, endReason);
   }
 }
-
-const STATES: Readonly<Partial<Record<Applied["kind"], EndState>>> = {
-  conflict: "conflict",
-  "not allowed": "denied",
-};
 
 function next(change: StoredChange, state: ChangeState): StoredChange {
   return { ...change, state, version: change.version + 1 };

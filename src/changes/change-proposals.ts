@@ -13,11 +13,11 @@ import type { Identity } from "../lib/identity.ts";
 import { shortenText } from "../lib/text-cut.ts";
 import type { Subject } from "../policy/model.ts";
 import { suggestName } from "../sql/suggest.ts";
-import { isOwnChange, isReviewer } from "./change-access.ts";
 import { explainRefusal } from "./change-explanations.ts";
 import type { ChangeRpc, Proposed } from "./change-object.ts";
 import type { ChangeRegistry } from "./change-registry-store.ts";
 import type { ChangeTables, TargetTable } from "./change-tables.ts";
+import { requireChange } from "./find-change.ts";
 import { deriveChangeId, digestProposal } from "./stored-change.ts";
 import type { ChangeTerms, StoredChange } from "./stored-change.ts";
 
@@ -73,14 +73,6 @@ const MAX_SHOWN_NAME_CHARACTERS = 100;
 
 /** How long a proposal counts as open whose object has not stored it. */
 const REGISTRATION_MS = 60_000;
-
-/** The form of a change's id. */
-const CHANGE_ID = /^[0-9a-f]{32}$/;
-
-/** Whether a text has the form of a change's id. */
-export function isChangeId(text: string): boolean {
-  return CHANGE_ID.test(text);
-}
 
 /** Creates the proposals. */
 export function createChangeProposals(dependencies: ProposalDependencies): ChangeProposals {
@@ -167,12 +159,7 @@ export function createChangeProposals(dependencies: ProposalDependencies): Chang
     { call }: ProposalContext,
     id: string,
   ): Promise<{ readonly change: StoredChange; readonly undoableUntilMs: number }> {
-    const change = isChangeId(id) ? await openChange(id).read() : null;
-    const isSeen = change !== null && (isOwnChange(change, call.subject) || isReviewer(change, call.subject));
-    if (change === null || !isSeen)
-      throw new AppError("not_found", `There is no change ${JSON.stringify(id)} that you may see.`, {
-        isMissing: true,
-      });
+    const change = await requireChange(openChange, call.subject, id);
     if (change.terms.undoes !== null)
       throw new AppError("invalid_input", "This change is an undo itself. Propose the change again instead.");
     if (change.state !== "applied" || change.appliedMs === null)

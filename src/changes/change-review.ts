@@ -8,13 +8,12 @@ import type { Identity } from "../lib/identity.ts";
 import { MAX_CHANGED_ROWS } from "../policy/change-model.ts";
 import type { Subject } from "../policy/model.ts";
 import type { ChangeRpc } from "./change-object.ts";
-import { isChangeId } from "./change-proposals.ts";
 import type { ChangeProposals } from "./change-proposals.ts";
 import type { ChangeRegistry, RegisteredChange } from "./change-registry-store.ts";
 import type { ChangeReview, ChangeSummary } from "./change-view.ts";
 import type { ChangeViewer } from "./change-viewer.ts";
 import type { ChangeTables } from "./change-tables.ts";
-import type { StoredChange } from "./stored-change.ts";
+import { requireChange } from "./find-change.ts";
 
 /** What the review needs. */
 interface ReviewDependencies {
@@ -58,12 +57,6 @@ export function createChangeReview(dependencies: ReviewDependencies): ChangeRevi
         return work(call);
       },
     );
-  const findChange = async (id: string, subject: Subject): Promise<StoredChange> => {
-    const change = isChangeId(id) ? await openChange(id).read() : null;
-    if (change === null || !viewer.canSee(change, subject))
-      throw new AppError("not_found", "There is no change here that you may see.", { isMissing: true });
-    return change;
-  };
   const readsTable = (subject: Subject, id: string): boolean => {
     const table = tables.find(id);
     return table !== undefined && tables.read(subject, table.dataset) !== undefined;
@@ -83,14 +76,14 @@ export function createChangeReview(dependencies: ReviewDependencies): ChangeRevi
       }),
     view: async (identity, id) =>
       runCall(identity, "show change", id, async ({ subject }) => {
-        const audited = await viewer.view(await findChange(id, subject), subject, SHOWN_ROWS);
+        const audited = await viewer.view(await requireChange(openChange, subject, id), subject, SHOWN_ROWS);
         const { client } = audited.answer;
         const name = (await findClientNames([client])).get(client) ?? client;
         return { ...audited, answer: { ...audited.answer, client: name } };
       }),
     decide: async (identity, id, { approves, proof }) =>
       runCall(identity, approves ? "approve change" : "deny change", id, async ({ subject, pausedSources }) => {
-        const change = await findChange(id, subject);
+        const change = await requireChange(openChange, subject, id);
         const paused = approves ? pausedSources.get(change.terms.source) : undefined;
         if (paused !== undefined) throw new DeniedError(paused, [`${change.terms.source}: paused`], []);
         const { answer: view } = await viewer.view(change, subject, 0);

@@ -8,7 +8,7 @@ import { formatMask, listVisibleColumns } from "../policy/guard-view.ts";
 import type { Subject } from "../policy/model.ts";
 import { listTableKeys, takeKeys } from "../answers/shown-keys.ts";
 import type { VisibleTable } from "../read/source.ts";
-import { isOwnChange, isReviewer, mayDecide, mayDeny } from "./change-access.ts";
+import { isOwnChange, mayDecide, mayDeny } from "./change-access.ts";
 import { explainEnd } from "./change-explanations.ts";
 import type { ChangeTables, TargetTable } from "./change-tables.ts";
 import type { ChangeView, Permission } from "./change-view.ts";
@@ -26,21 +26,9 @@ export interface ViewerDependencies {
 
 /** Views changes. */
 export interface ChangeViewer {
-  /** Whether the subject may see that the change exists. */
-  canSee(change: StoredChange, viewer: Subject): boolean;
   /** Views a change that the subject may see. Errors: `source_unavailable`. */
   view(change: StoredChange, viewer: Subject, maxRows: number): Promise<Audited<ChangeView>>;
 }
-
-/** Of a table that the policy does not declare any more, nothing is shown. */
-const NO_ROWS: RowsView = {
-  columns: [],
-  rows: [],
-  unseenRows: 0,
-  hasDrifted: false,
-  read: { total: 0, visible: 0, rows: [], numbers: [], columns: [], hasDrifted: false },
-  governedRows: [],
-};
 
 /** Creates the viewer. */
 export function createChangeViewer({ tables, limits, now }: ViewerDependencies): ChangeViewer {
@@ -68,14 +56,12 @@ export function createChangeViewer({ tables, limits, now }: ViewerDependencies):
   }
 
   return {
-    canSee: (change, viewer) => isOwnChange(change, viewer) || isReviewer(change, viewer),
     async view(change, viewer, maxRows) {
       const { terms, decision } = change;
       const table = tables.find(terms.dataset);
       const visible = table && tables.read(viewer, table.dataset);
       const isOwn = isOwnChange(change, viewer);
-      const rows =
-        table === undefined ? NO_ROWS : await viewChangedRows(change, visible, table.target, { maxRows, isOwn });
+      const rows = await viewChangedRows(change, visible, table?.target, { maxRows, isOwn });
       const gone: Permission = { isAllowed: false, why: "The policy does not declare this table any more." };
       const view: ChangeView = {
         id: change.id,

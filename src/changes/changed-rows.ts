@@ -25,15 +25,15 @@ export interface RowsView {
 const NOT_VISIBLE: ShownValue = { kind: "not visible" };
 const NO_ROWS: ChangedRows = { total: 0, visible: 0, rows: [], numbers: [], columns: [], hasDrifted: false };
 
-/** Reads and shows the rows. `isOwn`: the viewer asked for the change, so its new values are theirs. */
+/** Reads and shows the rows; none of a table that the viewer does not read, or that the policy does not declare any more. `isOwn`: the viewer asked for the change, so its new values are theirs. */
 export async function viewChangedRows(
   change: StoredChange,
   table: VisibleTable | undefined,
-  target: ChangeTarget,
+  target: ChangeTarget | undefined,
   { maxRows, isOwn }: { readonly maxRows: number; readonly isOwn: boolean },
 ): Promise<RowsView> {
   const { rowCount } = change;
-  if (table === undefined) {
+  if (table === undefined || target === undefined) {
     const read = { ...NO_ROWS, total: rowCount };
     return { columns: [], rows: [], unseenRows: rowCount, hasDrifted: false, read, governedRows: [] };
   }

@@ -107,6 +107,14 @@ export async function digestProposal({ subjectId }: Identity, terms: ChangeTerms
   return sha256Hex(JSON.stringify([subjectId, dataset, operation, undoes, sorted(where), sorted(values)]));
 }
 
+/** The form of a change's id. */
+const CHANGE_ID = /^[0-9a-f]{32}$/;
+
+/** Whether a text has the form of a change's id. */
+export function isChangeId(text: string): boolean {
+  return CHANGE_ID.test(text);
+}
+
 /** Derives the id of a proposal from its idempotency key, so that a repeated proposal finds the same change. */
 export async function deriveChangeId({ subjectId }: Identity, key: string): Promise<string> {
   return (await sha256Hex(JSON.stringify(["change", subjectId, key]))).slice(0, 32);

@@ -1,13 +1,13 @@
 // The change and undo operations: propose, and say what was proposed, what it would do, and what the user's assistant does next.
 import type { Audited } from "../audit/audit.ts";
-import { AppError } from "../errors.ts";
 import type { FetchAnswer } from "../answers/fetch-answer.ts";
 import { UNTRUSTED_NOTE, fence } from "../answers/untrusted-text.ts";
 import type { ChangeRpc } from "../changes/change-object.ts";
-import { isChangeId } from "../changes/change-proposals.ts";
 import type { AcceptedProposal, ChangeProposals, ProposalContext, ProposalInput } from "../changes/change-proposals.ts";
 import type { ChangeView, ShownColumn, ShownValue } from "../changes/change-view.ts";
 import type { ChangeViewer } from "../changes/change-viewer.ts";
+import { findChange, requireChange } from "../changes/find-change.ts";
+import { isChangeId } from "../changes/stored-change.ts";
 import { countOf } from "../lib/count-of.ts";
 import type { Subject } from "../policy/model.ts";
 import type { JsonCell } from "../sql/result-encoding.ts";
@@ -80,12 +80,11 @@ export function changeUri(id: string): string {
 
 /** Whether a subject may see a change; undefined is no id of one. */
 export async function maySeeChange(
-  { openChange, viewer }: Pick<ChangeServices, "openChange" | "viewer">,
+  { openChange }: Pick<ChangeServices, "openChange">,
   subject: Subject,
   id: string | undefined,
 ): Promise<boolean> {
-  const change = id === undefined ? null : await openChange(id).read();
-  return change !== null && viewer.canSee(change, subject);
+  return id !== undefined && (await findChange(openChange, subject, id)) !== undefined;
 }
 
 /** Fetches a change by its id. Errors: `not_found`. */
@@ -94,9 +93,7 @@ export async function fetchChange(
   subject: Subject,
   id: string,
 ): Promise<Audited<FetchAnswer>> {
-  const change = await services.openChange(id).read();
-  if (change === null || !services.viewer.canSee(change, subject))
-    throw new AppError("not_found", `There is no change ${JSON.stringify(id)} that you may see.`, { isMissing: true });
+  const change = await requireChange(services.openChange, subject, id);
   const audited = await services.viewer.view(change, subject, PREVIEW_ROWS);
   const answer = buildAnswer(services.origin, audited.answer, null);
   return {

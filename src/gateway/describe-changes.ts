@@ -1,7 +1,8 @@
 // Describes what a user may change of a table: one entry for each rule, with the columns, their values, and who approves.
 import { evaluateChange } from "../policy/evaluate-change.ts";
 import { listSettableColumns } from "../policy/change-plan.ts";
-import type { AllowedChange, ChangeGrant, ValueSchema } from "../policy/change-model.ts";
+import { describeValues } from "../policy/change-values.ts";
+import type { AllowedChange, ChangeGrant } from "../policy/change-model.ts";
 import type { Policy, Subject, TableDataset } from "../policy/model.ts";
 
 /** What one rule lets a user change. */
@@ -34,23 +35,14 @@ export function describeChanges(
 /** Names only columns that the user sees or may reveal: no others can be set. */
 function describeGrant(decision: AllowedChange, grant: ChangeGrant): ChangeDescription {
   const { operations, columns, maxRows, approval } = grant;
-  const settable = new Set(listSettableColumns(decision, [grant]).map(({ name }) => name));
-  const shown = Object.entries(columns).filter(([name]) => settable.has(name));
-  const entries = shown.map(([name, schema]) => [name, describeValues(schema)] as const);
+  const entries = listSettableColumns(decision, [grant]).flatMap(({ name, type }) => {
+    const schema = columns[name];
+    return schema === undefined ? [] : [[name, describeValues(type, schema)] as const];
+  });
   return {
     actions: operations,
     ...(entries.length === 0 ? {} : { columns: Object.fromEntries(entries) }),
     rows: maxRows,
     approval: APPROVAL_TEXTS[approval],
   };
-}
-
-function describeValues({ oneOf, min, max, maxLength, nullable }: ValueSchema): string {
-  const limits = [
-    ...(oneOf === undefined ? [] : [`one of ${oneOf.map((value) => JSON.stringify(value)).join(", ")}`]),
-    ...(min === undefined ? [] : [`at least ${min}`]),
-    ...(max === undefined ? [] : [`at most ${max}`]),
-  ];
-  const values = limits.length === 0 ? `any value of its type, at most ${maxLength} characters` : limits.join(", ");
-  return nullable ? `${values}, or null` : values;
 }

@@ -173,3 +173,16 @@ export function getCastType(type: ColumnType): "INTEGER" | "REAL" | "TEXT" {
   if (isTextual(type)) return "TEXT";
   return type === "real" ? "REAL" : "INTEGER";
 }
+
+/** Says which values a column may be set to, such as `at least 1, at most 5`; its type where it may be set to every value of it. */
+export function describeValues(type: ColumnType, { oneOf, min, max, maxLength, nullable }: ValueSchema): string {
+  const parts = [
+    ...(oneOf === undefined ? [] : [`one of ${oneOf.map((value) => JSON.stringify(value)).join(", ")}`]),
+    ...(min === undefined ? [] : [`at least ${min}`]),
+    ...(max === undefined ? [] : [`at most ${max}`]),
+    ...(oneOf === undefined && isTextual(type) && type !== "date" && type !== "datetime"
+      ? [`at most ${maxLength} characters`]
+      : []),
+  ];
+  return `${parts.join(", ") || type}${nullable ? ", or null" : ""}`;
+}

@@ -6,6 +6,11 @@ export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
+/** Puts a text in single quotes, and doubles the quotes inside it: for statements that take no parameters. */
+export function quoteText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
 /** Lists prefixes of names that belong to the database or to Gatehouse: no user's SQL and no dataset may use such a name. */
 export const RESERVED_PREFIXES: readonly string[] = ["sqlite_", "pragma_", "_cf_", "_gatehouse", "fts5", "rtree"];
 

@@ -3,7 +3,7 @@
 import { EngineExhausted } from "./engine/meter.ts";
 import { openEngine } from "./engine/sqlite.ts";
 import type { Engine } from "./engine/sqlite.ts";
-import { foldName } from "./identifier.ts";
+import { foldName, quoteText } from "./identifier.ts";
 import { listReadNames, listViewDeclarations } from "./schema-objects.ts";
 import type { SchemaObject } from "./schema-objects.ts";
 import { copyViews } from "./view-copy.ts";
@@ -156,7 +156,7 @@ function readIndexColumns(engine: Engine): ReadonlyMap<string, readonly string[]
 }
 
 function readTableShape(engine: Engine, table: string, isView: boolean): TableShape {
-  const name = `'${table.replaceAll("'", "''")}'`;
+  const name = quoteText(table);
   const columnRows = engine.query(`SELECT name, type, pk, hidden FROM pragma_table_xinfo(${name})`);
   const columns = columnRows.map(([column, type, , hidden]) => ({
     name: foldName(column ?? ""),
@@ -205,7 +205,7 @@ const ROWID = "rowid";
 
 /** Loads statistics, so that the copy plans as the database does. */
 function loadStatistics(engine: Engine, statistics: readonly Statistic[]): void {
-  const quoteLiteral = (text: string | null): string => (text === null ? "NULL" : `'${text.replaceAll("'", "''")}'`);
+  const quoteLiteral = (text: string | null): string => (text === null ? "NULL" : quoteText(text));
   engine.execute("ANALYZE");
   for (const { table, index, text } of statistics)
     engine.execute(

@@ -7,7 +7,7 @@ import type { ViewAction, ViewWork } from "./database-view.ts";
 import { EngineExhausted } from "./engine/meter.ts";
 import { ALLOW } from "./engine/sqlite.ts";
 import type { Engine } from "./engine/sqlite.ts";
-import { foldName, quoteIdentifier } from "./identifier.ts";
+import { foldName, quoteIdentifier, quoteText } from "./identifier.ts";
 import type { SchemaSnapshot } from "./schema-copy.ts";
 
 /** What is known of a view that was copied. */
@@ -133,6 +133,5 @@ function createTable(engine: Engine, name: string, { columns, comparisons, rowsL
     return `${quoteIdentifier(column)} ${affinity === "NONE" ? "" : affinity} COLLATE ${collation}`;
   });
   engine.execute(`CREATE TABLE main.${quoteIdentifier(name)} (${lines.join(", ")})`);
-  const literal = `'${name.replaceAll("'", "''")}'`;
-  engine.execute(`INSERT INTO sqlite_stat1 VALUES (${literal}, NULL, '${Math.round(2 ** rowsLog2)}')`);
+  engine.execute(`INSERT INTO sqlite_stat1 VALUES (${quoteText(name)}, NULL, '${Math.round(2 ** rowsLog2)}')`);
 }

@@ -1,6 +1,6 @@
 // Builds the SQL of row images: the exact values of the rows of a change, cell by cell, which SQLite itself stores, compares and restores.
 // No value of a row passes through JavaScript.
-import { quoteIdentifier } from "../sql/identifier.ts";
+import { quoteIdentifier, quoteText } from "../sql/identifier.ts";
 import { addUp } from "../sql/result-encoding.ts";
 import type { Parameters } from "../sql/parameters.ts";
 import type { ChangeableTable } from "./change-table.ts";
@@ -13,11 +13,6 @@ const ROWID_CELL = "(rowid)";
 export interface Images {
   readonly id: string;
   readonly phase: "preview" | "before" | "after";
-}
-
-/** Puts a text into SQL, for names in comparisons. */
-function quoteText(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
 }
 
 function quoteRowid({ from, rowidName }: ChangeableTable): string {

@@ -9,6 +9,7 @@ import {
   quoteChangedRow,
 } from "../policy/change-conditions.ts";
 import { MAX_CHANGED_ROWS } from "../policy/change-model.ts";
+import type { ChangeGrant } from "../policy/change-model.ts";
 import { listConditionColumns } from "../policy/conditions.ts";
 import { listVisibleColumns } from "../policy/guard-view.ts";
 import type { ChangePlan, SetValue } from "../policy/change-plan.ts";
@@ -101,15 +102,27 @@ function judgeRows(table: ChangeableTable, plan: ChangePlan, counts: Counts, max
   if (rows > maxRows) return { kind: "too many rows", maxRows };
   if (readCount(counts, "writable") < rows) return { kind: "masked column" };
   if (readCount(counts, "echoes") > 0) return { kind: "mask echo" };
+  const chosen = chooseGrant(grants, counts, rows);
+  if (chosen.kind !== "chosen") return chosen;
+  if (readCount(counts, "visible") < rows && !chosen.grant.mayLeaveSight) return { kind: "leaves sight" };
+  return { kind: "previewed", rows, grant: chosen.index, computedColumns: listComputedColumns(table, plan) };
+}
+
+/** Chooses the first grant that holds every row and allows so many at once. `counts` has the rows that each one holds, as `grant0` and on. */
+function chooseGrant(
+  grants: readonly ChangeGrant[],
+  counts: Counts | undefined,
+  rows: number,
+):
+  | { readonly kind: "chosen"; readonly grant: ChangeGrant; readonly index: number }
+  | Extract<Preview, { readonly kind: "rows not allowed" | "too many rows" }> {
   const covering = grants.flatMap((grant, index) =>
     readCount(counts, `grant${index}`) === rows ? [{ grant, index }] : [],
   );
   if (covering.length === 0) return { kind: "rows not allowed" };
   const chosen = covering.find(({ grant }) => rows <= grant.maxRows);
-  if (chosen === undefined)
-    return { kind: "too many rows", maxRows: Math.max(...covering.map(({ grant }) => grant.maxRows)) };
-  if (readCount(counts, "visible") < rows && !chosen.grant.mayLeaveSight) return { kind: "leaves sight" };
-  return { kind: "previewed", rows, grant: chosen.index, computedColumns: listComputedColumns(table, plan) };
+  if (chosen !== undefined) return { kind: "chosen", ...chosen };
+  return { kind: "too many rows", maxRows: Math.max(...covering.map(({ grant }) => grant.maxRows)) };
 }
 
 /** Judges a new row as far as its values tell, without a look at the table. The rest is asserted when it is inserted. */
@@ -223,14 +236,8 @@ async function previewUndo(
   // Of rows that the subject does not see, not even a change is told.
   if (readCount(counts, "seen") < readCount(counts, "present")) return { kind: "rows not allowed" };
   if (readCount(counts, "current") === 0 || readCount(counts, "kept") === 0) return { kind: "drifted" };
-  const covering = grants.flatMap((grant, index) =>
-    readCount(rules?.results[0], `grant${index}`) === rows ? [{ grant, index }] : [],
-  );
-  if (covering.length === 0) return { kind: "rows not allowed" };
-  const chosen = covering.find(({ grant }) => rows <= grant.maxRows);
-  if (chosen === undefined)
-    return { kind: "too many rows", maxRows: Math.max(...covering.map(({ grant }) => grant.maxRows)) };
-  return { kind: "previewed", rows, grant: chosen.index, computedColumns: [] };
+  const chosen = chooseGrant(grants, rules?.results[0], rows);
+  return chosen.kind === "chosen" ? { kind: "previewed", rows, grant: chosen.index, computedColumns: [] } : chosen;
 }
 
 /** Lists the columns that only the database sets: defaults and the rowid of a new row, and generated columns. */
