@@ -153,7 +153,7 @@ export class ChangeObject<E = unknown> extends DurableObject<E> implements Chang
     const shared = { ...terms, rule, approval, reviewers, rowCount: rows, previewId };
     const proof = await computeProof(shared);
     const nowMs = Date.now();
-    const decision: StoredDecision | null = approval === "none" ? { by: "policy", atMs: nowMs } : null;
+    const decision: StoredDecision | null = approval === "none" ? { approves: true, by: "policy", atMs: nowMs } : null;
     const change: StoredChange = {
       ...shared,
       computedColumns,
@@ -185,7 +185,7 @@ export class ChangeObject<E = unknown> extends DurableObject<E> implements Chang
       await this.#work();
       return { kind: "closed", state: this.#read()?.state ?? change.state };
     }
-    const decision = { by, atMs: nowMs };
+    const decision = { approves, by, atMs: nowMs };
     if (approves)
       this.#store({ ...next(change, "approved"), decision, approvalEndsMs: this.#endApproval(nowMs) }, nowMs);
     else this.#end({ ...change, decision }, "denied", "denied by a person");

@@ -58,9 +58,8 @@ export interface ChangeView extends ChangeSummary {
   readonly reason: string;
   /** Why it ended without being applied, as a sentence; null in other states. */
   readonly explanation: string | null;
-  /** Who decided; null when no one has, or when the policy asks for no person. */
-  readonly decidedBy: string | null;
-  readonly decidedMs: number | null;
+  /** What a person decided, with their address; null when no one has, or when the policy asks for no person. */
+  readonly decision: { readonly approves: boolean; readonly by: string; readonly atMs: number } | null;
   readonly appliedMs: number | null;
   readonly columns: readonly ShownColumn[];
   /** Before the change is applied, they are as they are now. */

@@ -25,6 +25,8 @@ export interface Decider {
 
 /** Who decided a change, and when. `policy`: the policy asks for no person. */
 export interface StoredDecision {
+  /** An approved change may still end as `denied`, when rights ended before it was applied. */
+  readonly approves: boolean;
   readonly by: Decider | "policy";
   readonly atMs: number;
 }

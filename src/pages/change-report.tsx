@@ -69,7 +69,7 @@ export function ChangeReport({ view, csrfToken }: ChangeReportProps) {
 const END_STATES: readonly ChangeState[] = ["denied", "expired", "conflict", "failed"];
 
 function Facts(view: ChangeView) {
-  const { state, requester, isOwn, client, proposedMs, expiresMs, approval, decidedBy, decidedMs, appliedMs } = view;
+  const { state, requester, isOwn, client, proposedMs, expiresMs, approval, decision, appliedMs } = view;
   return (
     <div class="sheet">
       <dl>
@@ -92,16 +92,11 @@ function Facts(view: ChangeView) {
         )}
         <dt>Who decides</dt>
         <dd>{APPROVERS[approval]}</dd>
-        {decidedBy !== null && (
+        {decision !== null && (
           <>
-            <dt>{state === "denied" ? "Denied by" : "Approved by"}</dt>
+            <dt>{decision.approves ? "Approved by" : "Denied by"}</dt>
             <dd>
-              <bdi>{escapeInvisible(decidedBy)}</bdi>
-              {decidedMs !== null && (
-                <>
-                  , <Timestamp ms={decidedMs} />
-                </>
-              )}
+              <bdi>{escapeInvisible(decision.by)}</bdi>, <Timestamp ms={decision.atMs} />
             </dd>
           </>
         )}

@@ -64,6 +64,15 @@ describe.each(ERAS)("in a %s", (era) => {
       requireApproval(actual);
     });
 
+    it("keeps its approval when it is denied afterwards, because the requester has lost the right", async () => {
+      const scene = await proposeScene(era, approval, token);
+      beforeApply(async () => setRole("support", "support", false));
+      await decide(scene, scene.approver);
+      await restoreRoles();
+      const view = await deployment.review.view(scene.approver, scene.id);
+      expect(view).toMatchObject({ state: "denied", decision: { approves: true, by: scene.approver.email } });
+    });
+
     it("that a personal access token proposes is approved as if its owner had asked", async () => {
       const scene = await proposeScene(era, approval, pat);
       await setRole("support", "reviewer", true);

@@ -88,8 +88,7 @@ describe("the page of a change", () => {
   it("says who decided and when, and the explanation of a change that was not applied", async () => {
     const { html } = await openView({
       state: "denied",
-      decidedBy: "lead@harbor.example",
-      decidedMs: Date.UTC(2026, 10, 27, 11, 0),
+      decision: { approves: false, by: "lead@harbor.example", atMs: Date.UTC(2026, 10, 27, 11, 0) },
       explanation: "A person denied it.",
     });
     const text = readText(html);
@@ -97,6 +96,13 @@ describe("the page of a change", () => {
     expect(text).toContain("A person denied it.");
     const applied = readText((await openView({ state: "applied", appliedMs: Date.UTC(2026, 10, 27, 11, 1) })).html);
     expect(applied).toContain("Applied 27 November 2026 at 11:01 UTC");
+  });
+
+  it("names the user who approved a change that was denied afterwards, because rights had ended, as the approver", async () => {
+    const decision = { approves: true, by: "lead@harbor.example", atMs: Date.UTC(2026, 10, 27, 11, 0) };
+    const text = readText((await openView({ state: "denied", decision })).html);
+    expect(text).toContain("Approved by lead@harbor.example");
+    expect(text).not.toContain("Denied by");
   });
 
   it.each([
@@ -214,7 +220,7 @@ describe("text of others on the pages of changes", () => {
     client: HOSTILE,
     reason: HOSTILE,
     explanation: HOSTILE,
-    decidedBy: HOSTILE,
+    decision: { approves: true, by: HOSTILE, atMs: Date.UTC(2026, 10, 27, 11, 0) },
     columns: [column(HOSTILE, { isUntrusted: true })],
     rows: [{ before: [value(HOSTILE)], after: [value(`${HOSTILE} more`)] }],
     mayDecide: { isAllowed: false, why: HOSTILE },

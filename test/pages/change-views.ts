@@ -41,8 +41,7 @@ export function buildView(overrides: Partial<ChangeView> = {}): ChangeView {
     client: "https://client.example/metadata.json",
     reason: "The customer confirmed the delivery.",
     explanation: null,
-    decidedBy: null,
-    decidedMs: null,
+    decision: null,
     appliedMs: null,
     columns: [column("id", { isSet: false }), column("state")],
     rows: [{ before: [value(42), value("open")], after: [value(42), value("closed")] }],
@@ -90,8 +89,9 @@ export function createMemoryReview(
       if (!mayDecide.isAllowed) throw new AppError("not_allowed", mayDecide.why);
       if (state !== "proposed") throw new AppError("invalid_input", "This change was decided before.");
       if (decision.proof !== proof) throw new AppError("invalid_input", "The change is not the one that you saw.");
-      const decidedMs = Date.UTC(2026, 10, 27, 11, 0);
-      view = { ...view, state: decision.approves ? "applied" : "denied", decidedBy: email, decidedMs };
+      const { approves } = decision;
+      const atMs = Date.UTC(2026, 10, 27, 11, 0);
+      view = { ...view, state: approves ? "applied" : "denied", decision: { approves, by: email, atMs } };
       return view.state;
     },
     async undo({ subjectId }, id) {
