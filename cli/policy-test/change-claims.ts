@@ -10,7 +10,7 @@ import { changeText } from "../policy-report/change-words.ts";
 import { REASONS } from "../policy-report/explain.ts";
 import type { ChangeClaim } from "./case.ts";
 
-/** What was claimed and what holds, in words that are equal where the claim holds. */
+/** The claimed and the actual decision, as text. The claim holds when both texts are equal. */
 interface DecidedChange {
   readonly expected: string;
   readonly actual: string;

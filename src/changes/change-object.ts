@@ -24,7 +24,12 @@ export interface Proposal extends Pick<
 
 /** What became of a proposal. */
 export type Proposed =
-  | { readonly kind: "stored"; readonly change: StoredChange }
+  | {
+      readonly kind: "stored";
+      readonly change: StoredChange;
+      /** Whether this proposal is the first one of the change. */
+      readonly isNew: boolean;
+    }
   | { readonly kind: "refused"; readonly preview: Exclude<Preview, { readonly kind: "previewed" }> };
 
 /** A decision as the object takes it. */
@@ -126,7 +131,7 @@ export class ChangeObject<E = unknown> extends DurableObject<E> implements Chang
     // The same proposal may come several times at once. Each waits for the one before, so that it is previewed and stored once.
     while (this.#proposing !== undefined) await this.#proposing.catch(() => undefined);
     const existing = this.#read();
-    if (existing !== undefined) return { kind: "stored", change: existing };
+    if (existing !== undefined) return { kind: "stored", change: existing, isNew: false };
     this.#proposing = this.#preview(proposal).finally(() => (this.#proposing = undefined));
     return this.#proposing;
   }
@@ -137,7 +142,7 @@ export class ChangeObject<E = unknown> extends DurableObject<E> implements Chang
     if (preview.kind !== "previewed") return { kind: "refused", preview };
     const stored = await this.#create(terms, planned, preview, needsConfirmation);
     await this.#work();
-    return { kind: "stored", change: this.#read() ?? stored };
+    return { kind: "stored", change: this.#read() ?? stored, isNew: true };
   }
 
   async #create(

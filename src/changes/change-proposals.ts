@@ -39,6 +39,8 @@ export interface ProposalInput extends ChangeRequest {
 /** A proposal that was accepted, or the earlier one that is the same. */
 export interface AcceptedProposal {
   readonly change: StoredChange;
+  /** Whether this call has proposed it, and no earlier one. */
+  readonly isNew: boolean;
   /** When the same subject's identical change was applied last; null when it never was. */
   readonly identicalAppliedMs: number | null;
 }
@@ -131,7 +133,7 @@ export function createChangeProposals(dependencies: ProposalDependencies): Chang
       throw explainRefusal(proposed.preview, terms.dataset, terms.undoes !== null);
     }
     const appliedMs = registration.kind === "registered" ? registration.appliedMs : null;
-    return { change: proposed.change, identicalAppliedMs: appliedMs };
+    return { change: proposed.change, isNew: proposed.isNew, identicalAppliedMs: appliedMs };
   }
 
   function createUnchangeableError(name: string, subject: Subject): AppError {

@@ -95,7 +95,7 @@ export async function fetchChange(
 ): Promise<Audited<FetchAnswer>> {
   const change = await requireChange(services.openChange, subject, id);
   const audited = await services.viewer.view(change, subject, PREVIEW_ROWS);
-  const answer = buildAnswer(services.origin, audited.answer, null);
+  const answer = buildAnswer(services.origin, audited.answer, "");
   return {
     ...audited,
     answer: {
@@ -111,24 +111,28 @@ export async function fetchChange(
 async function answerProposal(
   { viewer, origin }: ChangeServices,
   { call: { subject } }: ProposalContext,
-  { change, identicalAppliedMs }: AcceptedProposal,
+  { change, isNew, identicalAppliedMs }: AcceptedProposal,
 ): Promise<Audited<ChangeAnswer>> {
   const audited = await viewer.view(change, subject, PREVIEW_ROWS);
-  return { ...audited, answer: buildAnswer(origin, audited.answer, identicalAppliedMs) };
-}
-
-function buildAnswer(origin: string, view: ChangeView, identicalAppliedMs: number | null): ChangeAnswer {
-  const hasUntrusted = view.columns.some(({ isUntrusted }) => isUntrusted) && view.rows.length > 0;
+  const earlier = isNew
+    ? ""
+    : ` Nothing new was proposed: this is the change of ${new Date(change.proposedMs).toISOString()}, with the same key or the same content.`;
   const repeated =
     identicalAppliedMs === null
       ? ""
       : ` The same change was applied on ${new Date(identicalAppliedMs).toISOString()}: check that it is meant twice.`;
+  return { ...audited, answer: buildAnswer(origin, audited.answer, `${earlier}${repeated}`) };
+}
+
+/** Builds the answer. `remark` ends its note. */
+function buildAnswer(origin: string, view: ChangeView, remark: string): ChangeAnswer {
+  const hasUntrusted = view.columns.some(({ isUntrusted }) => isUntrusted) && view.rows.length > 0;
   return {
     change: view.id,
     state: view.state,
     rows: view.rowCount,
     url: `${origin}/changes/${view.id}`,
-    note: `${describeEffect(view)} ${describeNext(view)}${repeated}`,
+    note: `${describeEffect(view)} ${describeNext(view)}${remark}`,
     preview: view.rows.slice(0, PREVIEW_ROWS).map(({ before, after }) => buildPreviewRow(view.columns, before, after)),
     ...(view.state === "proposed" ? { expires: new Date(view.expiresMs).toISOString() } : {}),
     ...(hasUntrusted ? { untrusted: UNTRUSTED_NOTE } : {}),

@@ -5,7 +5,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vite
 import { startDeployment } from "../support/change-deployment.ts";
 import { FAULTS, createFaults } from "../support/change-faults.ts";
 import type { FaultPoint } from "../support/change-faults.ts";
-import { approve, expectWhole, propose, proposeUndo, recover } from "../support/change-rounds.ts";
+import { approve, createRehearsal, expectWhole, propose, proposeUndo, recover } from "../support/change-rounds.ts";
 import type { RoundInput } from "../support/change-rounds.ts";
 import { allowChange } from "../support/change-rules.ts";
 import {
@@ -36,22 +36,7 @@ const CHANGES: readonly (readonly [string, RoundInput])[] = [
   ["a delete", { operation: "delete", where: { id: [2, 13] } }],
 ];
 
-/** Reads the rows as they are after the change, which a twin of it made that was taken back again. */
-async function rehearse(input: RoundInput): Promise<{ before: string; after: string }> {
-  const known = rehearsed.get(input);
-  if (known !== undefined) return known;
-  const before = await readStock();
-  const id = await propose(deployment, config, input);
-  await approve(deployment, id);
-  const after = await readStock();
-  expect(after).not.toBe(before);
-  const undoId = await proposeUndo(deployment, config, id);
-  await approve(deployment, undoId);
-  expect(await readStock()).toBe(before);
-  rehearsed.set(input, { before, after });
-  return { before, after };
-}
-const rehearsed = new Map<RoundInput, { readonly before: string; readonly after: string }>();
+const rehearse = createRehearsal(deployment, config);
 
 /** Lets a fault happen once, at the nth call of a point. */
 function failOnce(point: FaultPoint, fault: ReturnType<typeof faults.choose>, nth = 1): void {

@@ -62,7 +62,9 @@ describe("a change that its requester confirms", () => {
     expect(await ticket(1)).toBe("open");
     const id = String(proposed["change"]);
     // The same proposal is the same change.
-    expect(await call(support, "change", CLOSE)).toMatchObject({ change: id });
+    expect(proposed["note"]).not.toContain("Nothing new was proposed");
+    const repeated = await call(support, "change", CLOSE);
+    expect(repeated).toMatchObject({ change: id, note: expect.stringContaining("Nothing new was proposed") });
     const person = await personOf("support");
     const view = await review.view(person, id);
     expect(view).toMatchObject({ state: "proposed", mayDecide: { isAllowed: true }, reason: "It was answered." });

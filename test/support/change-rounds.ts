@@ -47,6 +47,36 @@ async function buildContext(policy: Gatehouse["policy"]) {
   return { identity, clientId: "c", call: { subject, untrustedMs: null, pausedSources: new Map() } };
 }
 
+/** The rows as text, as they are and as they become. */
+interface RehearsedRows {
+  readonly before: string;
+  readonly after: string;
+}
+
+/**
+ * Creates a function that reads the rows as they are after a change, which a twin of it made that was taken back again. A change is
+ * rehearsed once, so the rows before it must always be the same.
+ */
+export function createRehearsal(
+  deployment: ChangeDeployment,
+  config: Gatehouse,
+): (input: RoundInput) => Promise<RehearsedRows> {
+  const rehearsed = new Map<string, RehearsedRows>();
+  return async (input) => {
+    const known = rehearsed.get(JSON.stringify(input));
+    if (known !== undefined) return known;
+    const before = await readStock();
+    const id = await propose(deployment, config, input);
+    await approve(deployment, id);
+    const after = await readStock();
+    expect(after).not.toBe(before);
+    await approve(deployment, await proposeUndo(deployment, config, id));
+    expect(await readStock()).toBe(before);
+    rehearsed.set(JSON.stringify(input), { before, after });
+    return { before, after };
+  };
+}
+
 /** Approves in the object itself, as the review does after its checks. */
 export async function approve({ openChange }: ChangeDeployment, id: string, name = "support"): Promise<unknown> {
   const proof = (await openChange(id).read())?.proof ?? "";
