@@ -99,15 +99,19 @@ async function readRows(
     const isSeen = isOwn || (await target.seesNewRow(table, listSetValues(change, table)));
     return { current: { ...NO_ROWS, total: 1, visible: isSeen ? 1 : 0 }, restored: NO_ROWS };
   }
-  const current = await target.show(images, table, maxRows);
+  const showImages = async (id: string | null, phase: "before" | "after"): Promise<RestoredRows> =>
+    id === null ? NO_ROWS : target.showImages(id, phase, table, maxRows);
   if (state !== "applied") {
-    if (terms.undoes === null || isInsert) return { current, restored: NO_ROWS };
-    return { current, restored: await target.showImages(terms.undoes, "before", table, maxRows) };
+    const undoes = isInsert ? null : terms.undoes;
+    const [current, restored] = await Promise.all([target.show(images, table, maxRows), showImages(undoes, "before")]);
+    return { current, restored };
   }
   // What the change replaced and what it left, whatever has become of the rows since.
-  const left = await target.showImages(change.id, "after", table, maxRows);
-  const replaced =
-    getRowEffect(change) === "insert" ? NO_ROWS : await target.showImages(change.id, "before", table, maxRows);
+  const [current, left, replaced] = await Promise.all([
+    target.show(images, table, 0),
+    showImages(change.id, "after"),
+    showImages(getRowEffect(change) === "insert" ? null : change.id, "before"),
+  ]);
   return { current: { ...left, hasDrifted: current.hasDrifted }, restored: replaced };
 }
 
