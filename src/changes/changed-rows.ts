@@ -25,7 +25,10 @@ export interface RowsView {
 const NOT_VISIBLE: ShownValue = { kind: "not visible" };
 const NO_ROWS: ChangedRows = { total: 0, visible: 0, rows: [], numbers: [], columns: [], hasDrifted: false };
 
-/** Reads and shows the rows; none of a table that the viewer does not read, or that the policy does not declare any more. `isOwn`: the viewer asked for the change, so its new values are theirs. */
+/**
+ * Reads and shows the rows; none of a table that the viewer does not read, or that the policy does not declare any more. `isOwn`: the
+ * viewer asked for the change, so its new values are theirs.
+ */
 export async function viewChangedRows(
   change: StoredChange,
   table: VisibleTable | undefined,

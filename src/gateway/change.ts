@@ -114,9 +114,10 @@ async function answerProposal(
   { change, isNew, identicalAppliedMs }: AcceptedProposal,
 ): Promise<Audited<ChangeAnswer>> {
   const audited = await viewer.view(change, subject, PREVIEW_ROWS);
+  const proposedAt = new Date(change.proposedMs).toISOString();
   const earlier = isNew
     ? ""
-    : ` Nothing new was proposed: this is the change of ${new Date(change.proposedMs).toISOString()}, with the same key or the same content.`;
+    : ` Nothing new was proposed: this is the change of ${proposedAt}, with the same key or the same content.`;
   const repeated =
     identicalAppliedMs === null
       ? ""

@@ -108,7 +108,7 @@ function judgeRows(table: ChangeableTable, plan: ChangePlan, counts: Counts, max
   return { kind: "previewed", rows, grant: chosen.index, computedColumns: listComputedColumns(table, plan) };
 }
 
-/** Chooses the first grant that holds every row and allows so many at once. `counts` has the rows that each one holds, as `grant0` and on. */
+/** Chooses the first grant that holds every row and allows so many. `counts` has the rows that each grant holds, as `grant0` and on. */
 function chooseGrant(
   grants: readonly ChangeGrant[],
   counts: Counts | undefined,

@@ -42,7 +42,7 @@ describe("npm run deploy -- --dry-run", () => {
       "- create the KV namespace gatehouse-handbook for HANDBOOK",
       `- migrate GATEHOUSE_DB: ${migrations}`,
       "- create Gatehouse's tables in CRM_DB: _gatehouse_masking_token, _gatehouse_layout",
-      "- migrate Durable Objects: v1",
+      "- migrate Durable Objects: v1, v2",
       "- set cron triggers: */10 * * * *",
       "- generate the secret GATEHOUSE_SETUP_CODE",
       "- generate the secret GATEHOUSE_AUDIT_KEY",

@@ -281,7 +281,7 @@ describe("npm run member and npm run token", () => {
     ["policy", ["explain", "ann", "shop.customers"], 2, "ann is not an email address."],
   ])("npm run %s refuses %j with exit code %i and the message: %s", async (script, args, exitCode, problem) => {
     const { status, stderr } = await run(script, ...args);
-    expect(status).toBe(exitCode);
+    expect(status, stderr).toBe(exitCode);
     expect(stderr).toContain(problem);
     expect(stderr).not.toContain("    at ");
   });

@@ -4,6 +4,7 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import * as z from "zod";
 import { ERROR_CODES } from "../../src/errors.ts";
+import { createBrowser } from "../support/forms.ts";
 import { connectAs } from "../support/node/clients.ts";
 import type { TestClient } from "../support/node/clients.ts";
 import { firstCells } from "../support/markdown.ts";
@@ -55,6 +56,7 @@ describe("the skill ask-data", () => {
       await ask(analyst, "SELECT email FROM customers ORDER BY email", 2),
       await ask(analyst, "SELECT 9007199254740993 AS n FROM orders", 2),
       await ask(support, "SELECT subject FROM tickets", 2),
+      await fetchChangedResult(),
     ];
     const fields = firstCells(skill).flat();
     expect(fields.length).toBeGreaterThanOrEqual(9);
@@ -64,6 +66,22 @@ describe("the skill ask-data", () => {
         field,
       ).toBe(true);
   });
+
+  /** Fetches a result of tickets after a change of them, which leaves the ticket as it is for other tests. */
+  async function fetchChangedResult(): Promise<unknown> {
+    const call = async (name: string, args: Record<string, unknown>): Promise<Record<string, unknown>> => {
+      const { structured } = await support.call(name, args);
+      return z.looseObject({}).parse(structured);
+    };
+    const tickets = await call("query", { source: "shop", sql: "SELECT id, priority FROM tickets", limit: 1 });
+    const [[id, priority]] = z.tuple([z.tuple([z.number(), z.string()])]).parse(tickets["rows"]);
+    const proposal = { dataset: "shop.tickets", action: "update", where: { id }, values: { priority }, reason: "test" };
+    const { url } = z.looseObject({ url: z.string() }).parse(await call("change", proposal));
+    const browser = createBrowser(fetch);
+    await browser.press(await browser.open(`${inject("origin")}/sign-in`), "account", "support@harbor.example");
+    await browser.press(await browser.open(url), "decision", "approve");
+    return call("fetch", { id: tickets["result"] });
+  }
 
   it("names only existing error codes", () => {
     const named = [...skill.matchAll(/`([a-z]+_[a-z_]+)`/g)].map((match) => match[1]);

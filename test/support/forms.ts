@@ -10,9 +10,18 @@ interface Form {
 
 /** Reads the first form of a page. */
 export function readForm(html: string): Form {
-  const form = /<form([^>]*)>(.*?)<\/form>/s.exec(html);
-  if (form === null) throw new Error(`the page has no form: ${html}`);
-  const [, attributes = "", inner = ""] = form;
+  const [form] = readForms(html);
+  if (form === undefined) throw new Error(`the page has no form: ${html}`);
+  return form;
+}
+
+function readForms(html: string): readonly Form[] {
+  return [...html.matchAll(/<form([^>]*)>(.*?)<\/form>/gs)].map(([, attributes = "", inner = ""]) =>
+    parseForm(attributes, inner),
+  );
+}
+
+function parseForm(attributes: string, inner: string): Form {
   const inputs = [...inner.matchAll(/<input([^>]*)>/g)].map(
     ([, text = ""]) => [attribute(text, "name"), attribute(text, "value")] as const,
   );
@@ -42,7 +51,7 @@ export interface Page {
 /** A browser with its own cookies. */
 export interface Browser {
   open(url: string): Promise<Page>;
-  /** Submits the page's first form by the button with this name and value. */
+  /** Submits the form that has a button of this name, with a value that it need not offer. Throws when no form of the page has one. */
   press(page: Page, name: string, value: string): Promise<Page>;
   /** Posts fields, as a form of a page would. */
   post(url: string, fields: Readonly<Record<string, string>>): Promise<Page>;
@@ -71,8 +80,9 @@ export function createBrowser(send: Send): Browser {
   };
   return {
     open: (url) => request(url),
-    press: (page, name, value) => {
-      const form = readForm(page.html);
+    press: async (page, name, value) => {
+      const form = readForms(page.html).find(({ buttons }) => buttons.some(([buttonName]) => buttonName === name));
+      if (form === undefined) throw new Error(`the page has no button ${name}: ${page.html}`);
       const body = new URLSearchParams([...form.hidden, [name, value]]);
       return request(new URL(form.action, page.url).href, { method: "POST", body });
     },
