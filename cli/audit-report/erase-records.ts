@@ -39,16 +39,20 @@ const PAGE_RECORDS = 500;
 const RETRY_MS = 500;
 const MAX_WAITS = 20;
 
-/** Erases. Throws the error for wrong usage for an option of another form, and `CliError` for what is not confirmed. */
+/**
+ * Erases fields of the selected records, or with `dryRun` only reports what it would erase. Throws a usage error for an option that it
+ * cannot parse, and `CliError` when `yes` is missing.
+ */
 export async function eraseAuditRecords(
   database: OwnDatabase,
   options: EraseOptions,
   nowMs: number,
 ): Promise<readonly string[]> {
-  const { dryRun = false, yes = false, reason: reasonText = "", user, record, fields: fieldText, ...filters } = options;
+  const { dryRun = false, yes = false, reason: reasonText = "", user, record, fields: fieldText } = options;
   const reason = readReason(reasonText);
   await requireReady(database.erasures, "erase");
-  const hasFilter = Object.values(filters).some((value) => typeof value === "string");
+  const otherFilters = describeFilters({ ...options, user: undefined });
+  const hasFilter = Object.values(otherFilters).some((value) => value !== undefined);
   if (record !== undefined && (hasFilter || user !== undefined)) throw usageError("--record goes without filters.");
   const isWholeUser = user !== undefined && !hasFilter && fieldText === undefined;
   const fields = isWholeUser ? ERASABLE_FIELDS : readFields(fieldText);

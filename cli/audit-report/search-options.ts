@@ -36,7 +36,10 @@ export async function readLedger(directory: UserDirectory, text: string): Promis
   return withCliErrors(async () => findLedger(directory, text));
 }
 
-/** The filters of a request for its record: those that were given. */
+/** Every filter; undefined where it was not given. */
+type GivenFilters = { readonly [Filter in keyof Required<SearchOptions>]: SearchOptions[Filter] };
+
+/** The filters of a request for its record, without the command's other options. */
 export function describeFilters({
   user,
   client,
@@ -47,7 +50,7 @@ export function describeFilters({
   action,
   since,
   until,
-}: SearchOptions): object {
+}: SearchOptions): GivenFilters {
   return { user, client, dataset, column, key, decision, action, since, until };
 }
 

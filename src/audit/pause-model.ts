@@ -57,8 +57,9 @@ export function buildPausedOutcome({ kind }: Pause): Outcome {
 export const PAUSE_ACTIONS = ["pause access", "resume access"] as const;
 export type PauseAction = (typeof PAUSE_ACTIONS)[number];
 
-/** Writes what the record of a pause says. */
-export function formatPauseRecord({ kind, target, reason, untilMs, changedBy }: Pause): string {
-  const until = untilMs === null ? null : new Date(untilMs).toISOString();
-  return JSON.stringify({ by: changedBy, kind, target, reason, until });
+/** Writes what the record of a pause or of its end says. It is in the ledger of a paused user, so it does not need the user's address. */
+export function formatPauseRecord(action: PauseAction, { kind, target, reason, untilMs, changedBy }: Pause): string {
+  const paused = { by: changedBy, kind, ...(kind === "user" ? {} : { target }) };
+  if (action === "resume access") return JSON.stringify(paused);
+  return JSON.stringify({ ...paused, reason, until: untilMs === null ? null : new Date(untilMs).toISOString() });
 }

@@ -34,34 +34,34 @@ export function createPauses(sql: SqlStorage, records: Pick<Records, "appendAlwa
     sql.exec<{ version: number }>("SELECT version FROM pause_copy").toArray()[0]?.version ?? 0;
 
   function record(operation: PauseAction, pause: Pause, nowMs: number): void {
-    const { kind, target, version, changedBy } = pause;
+    const { kind, target, version } = pause;
     const attempt: Attempt = {
       call: `${operation} ${version}`,
       subjectId,
       owner: null,
       clientId: kind === "client" ? target : kind === "token" ? formatPatClientId(target) : "",
       operation,
-      asked: operation === "pause access" ? formatPauseRecord(pause) : JSON.stringify({ by: changedBy, kind, target }),
+      asked: formatPauseRecord(operation, pause),
       ...(kind === "source" ? { resource: target } : {}),
     };
     records.appendAlways(attempt, EVENT_OUTCOME, nowMs);
   }
 
-  const findForCaller: Pauses["findForCaller"] = ({ clientId }, patId, nowMs) =>
-    listActive(nowMs).find(
+  const findOfCaller = (active: readonly Pause[], clientId: string, patId: string | undefined): Pause | undefined =>
+    active.find(
       ({ kind, target }) =>
         // The copy has only pauses of the ledger's own user.
         kind === "user" || (kind === "token" && target === patId) || (kind === "client" && target === clientId),
     );
 
   return {
-    findForCaller,
-    findForAnswer(attempt, { datasets }, nowMs) {
-      const patId = parsePatClientId(attempt.clientId);
-      const source = listActive(nowMs).find(
-        ({ kind, target }) => kind === "source" && datasets.some((dataset) => isOfSource(dataset, target)),
+    findForCaller: ({ clientId }, patId, nowMs) => findOfCaller(listActive(nowMs), clientId, patId),
+    findForAnswer({ clientId }, { datasets }, nowMs) {
+      const active = listActive(nowMs);
+      return (
+        findOfCaller(active, clientId, parsePatClientId(clientId)) ??
+        active.find(({ kind, target }) => kind === "source" && datasets.some((dataset) => isOfSource(dataset, target)))
       );
-      return findForCaller(attempt, patId, nowMs) ?? source;
     },
     listSources: (nowMs) => listActive(nowMs).filter(({ kind }) => kind === "source"),
     apply({ version, pauses }, nowMs) {

@@ -12,6 +12,7 @@ import { problemPage, redirect } from "../sign-in/problem-page.tsx";
 import { buildSignInPath } from "../sign-in/sign-in.ts";
 import { Timestamp } from "../ui/components.tsx";
 import { htmlPage } from "../ui/layout.tsx";
+import { toHttpStatus } from "./api-guards.ts";
 import { OWN_RECORDS_PATH } from "./start-page-user.tsx";
 import { SignedInUser } from "./start-page.tsx";
 
@@ -65,8 +66,8 @@ export function createOwnRecordsRoutes({
       page = await auditReading.listOwn(session.identity, request);
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      const status = error.code === "invalid_input" ? 400 : 503;
-      return problemPage(error.publicMessage, { status, next: <a href="/">Go to the start page</a> });
+      const next = <a href="/">Go to the start page</a>;
+      return problemPage(error.publicMessage, { status: toHttpStatus(error.code), next });
     }
     return htmlPage({
       title: "What was asked in your name",

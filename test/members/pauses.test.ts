@@ -118,11 +118,12 @@ describe("a paused user", () => {
     expect(JSON.parse(paused.attempt.asked)).toEqual({
       by: "operator",
       kind: "user",
-      target: ANALYST,
       reason: "We are checking a report.",
       until: null,
     });
-    expect(await recordsOf(subjectId, "resume access")).toHaveLength(1);
+    const resumed = await recordsOf(subjectId, "resume access");
+    expect(resumed.map(({ attempt }) => JSON.parse(attempt.asked))).toEqual([{ by: "operator", kind: "user" }]);
+    expect(JSON.stringify([paused, resumed])).not.toContain(ANALYST);
     const refused = (await ledgerOf(subjectId).listRecords(0, 1000)).filter(({ body: text }) =>
       text.includes('"paused"'),
     );
@@ -190,9 +191,10 @@ describe("a paused personal access token", () => {
       "has paused this personal access token",
     );
     expect((await callTool(String(other["token"]), "query", QUERY)).result["isError"]).toBeUndefined();
-    expect(await recordsOf(ownerId, "pause access")).toMatchObject([
-      { attempt: { clientId: `access-token ${String(paused["id"])}` } },
-    ]);
+    const [recorded, ...others] = await recordsOf(ownerId, "pause access");
+    expect(others).toEqual([]);
+    expect(recorded.attempt.clientId).toBe(`access-token ${String(paused["id"])}`);
+    expect(JSON.parse(recorded.attempt.asked)).toMatchObject({ kind: "token", target: paused["id"] });
     expect((await accessTokens.list(ownerId)).every(({ revokedMs }) => revokedMs === null)).toBe(true);
   });
 });

@@ -176,6 +176,24 @@ describe("the page of a user's own records", () => {
     expect(html).not.toContain("<script");
   });
 
+  it("is refused to a user whom an operator has paused, in the operator's words", async () => {
+    const { open, subjectId } = await openPage([{ attempt: { asked: "SELECT ?" } }]);
+    expect((await open()).status).toBe(200);
+    const reason = "We are checking a report.";
+    const pause = {
+      kind: "user",
+      target: "guest@harbor.example",
+      reason,
+      untilMs: null,
+      changedBy: "operator",
+    } as const;
+    await ledgerOf(subjectId).applyPauses({ version: Date.now(), pauses: [{ ...pause, version: Date.now() }] });
+    const { status, html } = await open();
+    expect(status).toBe(403);
+    expect(html).toContain(reason);
+    expect(html).not.toContain("SELECT ?");
+  });
+
   it("sends a user who is not signed in to the sign-in", async () => {
     const { open } = await openPage([{ attempt: { asked: "private" } }]);
     const { status, location, html } = await open("/records", { cookie: "" });

@@ -48,7 +48,7 @@ export async function runExport({ store, target, onError, onBehind }: ExportDepe
     const range = await planPart(store, target.name);
     if (range === null) break;
     const records = await store.listRange(range.firstId - 1, range.lastId);
-    // An archive has no addresses: an address may change, and a user may ask for its erasure.
+    // An address may change, and a user may ask for its erasure. Texts that name a user stay as they were recorded.
     const entries = records.map((record) => nameExported(readEntryForList(record.ledger, record), UNNAMED));
     try {
       await target.send(range, entries);
