@@ -2,13 +2,13 @@
 // stands for what was removed: the number and the hash of the last removed record, with which the chain still verifies. Only records that
 // fit their chain are removed: otherwise the signature would cover a forgery.
 import { byteLength } from "../lib/bytes.ts";
-import type { AuditRecordStore, StoredRecord } from "./audit-record-store.ts";
+import type { AuditRecordStore, RecordTerm, StoredRecord } from "./audit-record-store.ts";
 import type { CheckpointStore, SignedCheckpoint } from "./checkpoint-store.ts";
 import { formatCheckpoint, verifySignature } from "./head-signature.ts";
 import type { SigningKey } from "./head-signature.ts";
 import { GENESIS } from "./record-chain.ts";
 import type { ChainHead } from "./record-chain.ts";
-import { followRecord, listExpectedTerms } from "./verify-chain.ts";
+import { followRecord } from "./verify-chain.ts";
 
 /** What the removal needs. */
 export interface RetentionDependencies {
@@ -37,12 +37,12 @@ const MAX_TERM_BYTES = 1_000_000;
 
 /** Removes records that ended more than `retentionDays` ago. Returns how many. */
 export async function removeOldRecords(dependencies: RetentionDependencies, retentionDays: number): Promise<number> {
-  const { checkpoints, now, onError } = dependencies;
+  const { checkpoints, maxId, now, onError } = dependencies;
   const untilMs = now() - retentionDays * DAY_MS;
   if (!(await checkpoints.hasRecordsBefore(untilMs))) return 0;
   let removed = 0;
   let pages = 0;
-  for (const ledger of await checkpoints.listLedgersBefore(untilMs))
+  for (const ledger of await checkpoints.listLedgersBefore(untilMs, maxId))
     for (let hasMore = true; hasMore;) {
       if (pages === MAX_PAGES) return removed;
       const page = await removePage(dependencies, ledger, untilMs).catch((error: unknown) => {
@@ -71,22 +71,20 @@ async function removePage(
     return { count: 0, hasMore: false };
   }
   const isOld = ({ endedMs, id }: StoredRecord): boolean => endedMs < untilMs && id <= maxId;
-  const { old, hasMore, unsoundSeq } = takeOld(page, checkpointBefore ?? GENESIS, isOld, ledger);
+  const { old, terms, hasMore, unsoundSeq } = takeOld(page, checkpointBefore ?? GENESIS, isOld, ledger);
   if (unsoundSeq !== undefined) onUnsound(ledger, { what: "record", seq: unsoundSeq });
   const last = old.at(-1);
   if (last === undefined) return { count: 0, hasMore: false };
   const checkpoint = { ledger, seq: last.seq, hash: last.hash, untilMs, madeMs: now() };
   const signature = await key.sign(formatCheckpoint(checkpoint));
-  await checkpoints.remove(
-    { ...checkpoint, signature, key: key.publicKey },
-    { records: old, terms: listExpectedTerms(old) },
-  );
+  await checkpoints.remove({ ...checkpoint, signature, key: key.publicKey }, { records: old, terms });
   return { count: old.length, hasMore };
 }
 
 /** The records of a page to remove. */
 interface OldRecords {
   readonly old: readonly StoredRecord[];
+  readonly terms: readonly RecordTerm[];
   /** Whether there may be others after them. */
   readonly hasMore: boolean;
   /** The first record that does not fit the chain. */
@@ -100,18 +98,20 @@ function takeOld(
   ledger: string,
 ): OldRecords {
   const old: StoredRecord[] = [];
+  const terms: RecordTerm[] = [];
   let last = start;
   let termBytes = 0;
   for (const record of page) {
-    if (!isOld(record)) return { old, hasMore: false };
+    if (!isOld(record)) return { old, terms, hasMore: false };
     const next = followRecord(ledger, last, record);
-    if (next === null) return { old, hasMore: false, unsoundSeq: record.seq };
-    termBytes += byteLength(JSON.stringify(listExpectedTerms([record])));
-    if (termBytes > MAX_TERM_BYTES && old.length > 0) return { old, hasMore: true };
+    if (next === null) return { old, terms, hasMore: false, unsoundSeq: record.seq };
+    termBytes += byteLength(JSON.stringify(next.terms));
+    if (termBytes > MAX_TERM_BYTES && old.length > 0) return { old, terms, hasMore: true };
     old.push(record);
-    last = next;
+    terms.push(...next.terms);
+    last = next.head;
   }
-  return { old, hasMore: page.length === PAGE_RECORDS };
+  return { old, terms, hasMore: page.length === PAGE_RECORDS };
 }
 
 /** Whether this key signed the checkpoint. */

@@ -25,8 +25,8 @@ export interface CheckpointStore {
   list(): Promise<readonly SignedCheckpoint[]>;
   /** Whether there is a record that ended before a time. */
   hasRecordsBefore(untilMs: number): Promise<boolean>;
-  /** Lists the ledgers whose first stored record ended before a time. */
-  listLedgersBefore(untilMs: number): Promise<readonly string[]>;
+  /** Lists the ledgers whose first stored record ended before a time and has an id of at most `maxId`. */
+  listLedgersBefore(untilMs: number, maxId: number): Promise<readonly string[]>;
   /** Stores a checkpoint in place of the ledger's earlier one, and deletes the records, in one transaction. */
   remove(checkpoint: SignedCheckpoint, removed: RemovedRecords): Promise<void>;
 }
@@ -42,12 +42,13 @@ export function openCheckpointStore(database: D1Database): CheckpointStore {
     list: async () => all(`SELECT ${CHECKPOINT_COLUMNS} FROM audit_checkpoint ORDER BY ledger`),
     hasRecordsBefore: async (untilMs) =>
       (await prepare("SELECT 1 FROM audit_record WHERE ended_ms < ? LIMIT 1", untilMs).first()) !== null,
-    async listLedgersBefore(untilMs) {
+    async listLedgersBefore(untilMs, maxId) {
       const rows = await all<{ ledger: string }>(
         `WITH RECURSIVE known (ledger) AS (${KNOWN_LEDGERS_SQL})
           SELECT ledger FROM known WHERE ledger IS NOT NULL
-            AND (SELECT ended_ms FROM audit_record AS r WHERE r.ledger = known.ledger ORDER BY seq LIMIT 1) < ?`,
+            AND (SELECT ended_ms < ? AND id <= ? FROM audit_record AS r WHERE r.ledger = known.ledger ORDER BY seq LIMIT 1)`,
         untilMs,
+        maxId,
       );
       return rows.map(({ ledger }) => ledger);
     },

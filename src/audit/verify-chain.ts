@@ -95,10 +95,18 @@ export async function verifyChain({ ledger, start, pages, head }: UnverifiedChai
   return { ledger, records, fault: uncovered === null ? null : { kind: "erased", ...uncovered } };
 }
 
+/** A record that fits its chain, and the terms that it must have. */
+export interface FollowedRecord {
+  readonly head: ChainHead;
+  readonly terms: readonly RecordTerm[];
+}
+
 /** Follows a chain over its next record. Returns null when the record does not fit, or is not one of this ledger and time. */
-export function followRecord(ledger: string, last: ChainHead, record: StoredRecord): ChainHead | null {
-  const next = followChain(last, record);
-  return typeof next === "string" || findFaultInBody(ledger, record, []) !== null ? null : next;
+export function followRecord(ledger: string, last: ChainHead, record: StoredRecord): FollowedRecord | null {
+  const head = followChain(last, record);
+  const entry = readEntryOrNull(record);
+  if (typeof head === "string" || entry === null || findFaultInEntry(ledger, record, entry) !== null) return null;
+  return { head, terms: listRecordTerms(record, entry) };
 }
 
 /** A term that a record must have, or with `isForeign` must not have. */
@@ -110,9 +118,12 @@ export interface CheckedTerm extends RecordTerm {
 export function listExpectedTerms(records: readonly StoredRecord[]): readonly CheckedTerm[] {
   return records.flatMap((record) => {
     const entry = readEntryOrNull(record);
-    if (entry === null) return [];
-    return listTerms(entry).map((term) => ({ term, endedMs: record.endedMs, recordId: record.id }));
+    return entry === null ? [] : listRecordTerms(record, entry);
   });
+}
+
+function listRecordTerms({ endedMs, id: recordId }: StoredRecord, entry: AuditEntry): readonly RecordTerm[] {
+  return listTerms(entry).map((term) => ({ term, endedMs, recordId }));
 }
 
 /** Lists the terms of decisions that answered calls must not have. */
@@ -130,14 +141,23 @@ export function listForeignDecisions(records: readonly StoredRecord[]): readonly
 
 /** Finds what the hash does not cover: whose ledger it is, and by what the record is found. */
 function findFaultInBody(ledger: string, record: StoredRecord, missing: readonly RecordTerm[]): ChainFault | null {
-  const { seq, endedMs: storedMs } = record;
+  const { seq } = record;
   const entry = readEntryOrNull(record);
   if (entry === null) return { kind: "unreadable", seq };
+  const fault = findFaultInEntry(ledger, record, entry);
+  if (fault !== null || missing.length === 0) return fault;
+  return { kind: "hidden", seq, terms: missing.map(({ term }) => term) };
+}
+
+function findFaultInEntry(
+  ledger: string,
+  { seq, endedMs: storedMs }: StoredRecord,
+  entry: AuditEntry,
+): ChainFault | null {
   const user = entry.owner ?? entry.subject;
   if (user !== ledger) return { kind: "other_user", seq, user };
   const endedMs = readEndedMs(entry);
-  if (endedMs !== storedMs) return { kind: "wrong_time", seq, storedMs, endedMs };
-  return missing.length === 0 ? null : { kind: "hidden", seq, terms: missing.map(({ term }) => term) };
+  return endedMs === storedMs ? null : { kind: "wrong_time", seq, storedMs, endedMs };
 }
 
 /** Says why a record does not fit the one before it. `nearby`: records that may tell where it comes from. */

@@ -175,6 +175,20 @@ describe("the retention", () => {
     expect(await listSeqs(ledger)).toEqual([2, 3]);
   });
 
+  it("reads no ledger of which the archive does not have the first record", async () => {
+    const kept = await storeChain(records, [daysAgo(40), daysAgo(39)]);
+    const [first] = await records.listChain(kept, 0, 1);
+    const waiting = await storeChain(records, [daysAgo(40), daysAgo(39)]);
+    const read: string[] = [];
+    const watched: Records["listChain"] = async (ledger, ...page) => {
+      read.push(ledger);
+      return records.listChain(ledger, ...page);
+    };
+    expect(await remove(30, first?.id, watched)).toBe(1);
+    expect(read).toEqual([kept]);
+    expect(await listSeqs(waiting)).toEqual([1, 2]);
+  });
+
   it("does not contradict a signed list from before, but shows another hash in place of the removed record", async () => {
     const ledger = await storeChain(records, [daysAgo(40), daysAgo(39), daysAgo(0)]);
     const [first, second] = await records.listChain(ledger, 0, 2);
