@@ -121,8 +121,8 @@ function addErase(audit: CliCommand): void {
     .option("--record <id>", "the id that list prints, or the id of a call")
     .option("--fields <names>", "which fields, such as arguments,resource,keys")
     .option("--reason <text>", "why; it is stored in the record of the erasure")
-    .option("--dry-run", "only say what would be erased")
-    .option("--yes", "erase")
+    .option("--dry-run", "print what would be erased, and erase nothing")
+    .option("--yes", "confirm the erasure, which cannot be undone; required unless --dry-run")
     .examples(
       "npm run gatehouse -- audit erase --user ann@example.com --dry-run",
       "npm run gatehouse -- audit erase --record 3fa94c02be71/17 --fields arguments --yes",

@@ -35,7 +35,7 @@ export function addPause(program: CliCommand): void {
       end(await inOwnDatabase(options, async (database) => add(database, asked, nowMs)), options.json);
     });
   withDatabaseOptions(pause.command("list"))
-    .description("Lists what is paused, and what was.")
+    .description("Lists pauses that are in effect, and those that have ended.")
     .option(...JSON_OPTION)
     .examples("npm run gatehouse -- pause list")
     .action(async (options: DatabaseOptions) =>
