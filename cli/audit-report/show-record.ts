@@ -61,15 +61,22 @@ export async function findShownRecords(database: OwnDatabase, id: string): Promi
   return [record];
 }
 
-async function checkLink({ auditRecords, checkpoints }: OwnDatabase, { seq, ...record }: StoredRecord): Promise<Link> {
-  const isRemoved = ({ ledger, seq: removedSeq }: ChainHead & { readonly ledger: string }): boolean =>
-    ledger === record.ledger && removedSeq === seq - 1;
-  const before =
-    seq === 1
-      ? GENESIS
-      : ((await auditRecords.find(record.ledger, seq - 1)) ?? (await checkpoints.list()).find(isRemoved));
-  if (before === undefined) return "unknown";
-  return typeof followChain(before, { seq, ...record }) === "string" ? "broken" : "fits";
+async function checkLink(database: OwnDatabase, record: StoredRecord): Promise<Link> {
+  const before = await findBefore(database, record);
+  if (before === null) return "unknown";
+  return typeof followChain(before, record) === "string" ? "broken" : "fits";
+}
+
+/** Finds what a record follows in its chain: the record before it, or the checkpoint in place of that one. */
+async function findBefore(
+  { auditRecords, checkpoints }: OwnDatabase,
+  { ledger, seq }: StoredRecord,
+): Promise<ChainHead | null> {
+  if (seq === GENESIS.seq + 1) return GENESIS;
+  const record = await auditRecords.find(ledger, seq - 1);
+  if (record !== null) return record;
+  const checkpoint = await checkpoints.find(ledger);
+  return checkpoint?.seq === seq - 1 ? checkpoint : null;
 }
 
 function describe(entry: NamedEntry, link: Link, names: RecordNames): readonly string[] {

@@ -3,6 +3,7 @@
 import { readReason } from "../kit/reason-argument.ts";
 import { countOf } from "../../src/lib/count-of.ts";
 import { PAUSE_KINDS } from "../../src/audit/pause-model.ts";
+import { parseDuration } from "../../src/audit/record-filter.ts";
 import { describeAddress } from "../../src/lib/email-address.ts";
 import { displayName } from "../../src/lib/visible-text.ts";
 import type { PauseTarget, StoredPause } from "../../src/members/pause-store.ts";
@@ -22,7 +23,6 @@ export interface PauseOptions extends TargetOptions {
   readonly for?: string;
 }
 
-const UNITS_MS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
 const MAX_DAYS = 366;
 /** The most ids of clients that are compared with one that is not known. */
 const MAX_CLIENTS = 1000;
@@ -125,9 +125,8 @@ export function readTarget(options: TargetOptions): PauseTarget {
 }
 
 function readDuration(text: string): number {
-  const { count = "", unit = "" } = /^(?<count>[1-9]\d{0,4})(?<unit>[mhd])$/.exec(text)?.groups ?? {};
-  const ms = Number(count) * (UNITS_MS[unit] ?? 0);
-  if (ms > 0 && ms <= MAX_DAYS * 86_400_000) return ms;
+  const ms = parseDuration(text);
+  if (ms !== null && ms > 0 && ms <= MAX_DAYS * 86_400_000) return ms;
   throw usageError(`--for is ${text}. Write how long, such as 30m, 2h or 7d, at most ${MAX_DAYS}d.`);
 }
 

@@ -3,7 +3,7 @@ import { waitUntil } from "cloudflare:workers";
 import { openAuditRecordStore } from "../audit/audit-record-store.ts";
 import { createCallLog } from "../audit/call-log.ts";
 import { withOcsfLog } from "../audit/ocsf-log.ts";
-import type { RecordReceiver } from "../audit/ocsf-log.ts";
+import type { RecordReceiver } from "../audit/record-flush.ts";
 import { createRefusedStatements, parseHandover } from "../audit/refused-statements.ts";
 import type { LogSignal } from "../audit/signals.ts";
 import type { Handover, RefusedStatements } from "../audit/refused-statements.ts";

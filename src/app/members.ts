@@ -109,16 +109,14 @@ export function openMemberServices(
   const removals = openRemovalStore(env.GATEHOUSE_DB);
   const roleChanges = openRoleChanges(config, env, dependencies, { members, pats, removals });
   const onError = (error: unknown): void => logError("people", error);
-  const eraseRecords = async (): Promise<void> =>
-    carryOutErasures({
-      erasures: openErasureStore(env.GATEHOUSE_DB),
-      records: openAuditRecordStore(env.GATEHOUSE_DB),
-      openLedger: openLedgers(env),
-      openWorkspace: openWorkspaces(env),
-      sessions: dependencies.hub,
-      now: Date.now,
-      onError: (error) => logError("an erasure of audit records", error),
-    });
+  const propagateAndErase = async (): Promise<void> => {
+    try {
+      await roleChanges.propagate();
+    } finally {
+      // Afterwards, because an erasure looks at which members were removed.
+      await eraseRecords(env, dependencies.hub);
+    }
+  };
   const shared = {
     withAudit,
     policy,
@@ -164,8 +162,7 @@ export function openMemberServices(
         setupStore: openSetupStore(env.GATEHOUSE_DB),
         code: parseSetupCode(Reflect.get(env, "GATEHOUSE_SETUP_CODE")),
       }),
-      roleChanges,
-      eraseRecords,
+      propagateAndErase,
       answerHeadRequests: async () => openAuditProof(env).answerRequests(),
       recordOperatorReads: async () => recordOperatorReads(env),
       auditReading: createAuditReading({
@@ -180,14 +177,7 @@ export function openMemberServices(
     async runUpkeep() {
       // One that fails does not stop the others.
       const tasks = [
-        // In this order: an erasure looks at which members were removed.
-        async () => {
-          try {
-            await roleChanges.propagate();
-          } finally {
-            await eraseRecords();
-          }
-        },
+        propagateAndErase,
         async () => pats.purge(Date.now() - ENDED_PAT_RETENTION_MS),
         async () => openPauseStore(env.GATEHOUSE_DB).purge(Date.now() - ENDED_PAUSE_RETENTION_MS),
         async () => removals.purgeLooks(Date.now() - LOOK_RETENTION_MS),
@@ -202,6 +192,19 @@ export function openMemberServices(
 export function openSetupCloser({ policy }: Gatehouse, env: Env): SetupCloser {
   const onError = (error: unknown): void => logError("setup could not be closed", error);
   return createSetupCloser({ policy, setupStore: openSetupStore(env.GATEHOUSE_DB), onError, now: Date.now });
+}
+
+/** Carries out the erasures of audit records that commands have asked for. */
+async function eraseRecords(env: Env, sessions: Hub): Promise<void> {
+  await carryOutErasures({
+    erasures: openErasureStore(env.GATEHOUSE_DB),
+    records: openAuditRecordStore(env.GATEHOUSE_DB),
+    openLedger: openLedgers(env),
+    openWorkspace: openWorkspaces(env),
+    sessions,
+    now: Date.now,
+    onError: (error) => logError("an erasure of audit records", error),
+  });
 }
 
 function openRoleChanges(

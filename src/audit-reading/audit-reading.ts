@@ -1,8 +1,7 @@
 // The operations of auditors, who read the records of all users, and of users, who read their own. Each is audited itself: its record is
 // committed before the answer leaves.
-import { refusePat, BROWSER_CLIENT_ID } from "../audit/browser-operation.ts";
-import type { AuditRecordStore, ListedRecord, RecordCursor } from "../audit/audit-record-store.ts";
-import { DeniedError } from "../audit/audit.ts";
+import { refusePat, createNoRoleError, BROWSER_CLIENT_ID } from "../audit/browser-operation.ts";
+import type { AuditRecordStore, RecordCursor } from "../audit/audit-record-store.ts";
 import type { Audited, AuditedCall, AuditRequest, WithAudit } from "../audit/audit.ts";
 import { createFilter, formatCursor, parseCursor } from "../audit/record-filter.ts";
 import type { Organisation } from "../config/define-gatehouse.ts";
@@ -14,13 +13,13 @@ import { decideAuditAccess } from "../policy/evaluate.ts";
 import { listAuditingRoles } from "../policy/member-input.ts";
 import type { Policy } from "../policy/model.ts";
 import { createAuditorView } from "./auditor-view.ts";
-import { matchRow, nameEntry } from "./named-entry.ts";
+import { matchRow, nameEntries } from "./named-entry.ts";
 import type { NamedEntry } from "../audit/export-fields.ts";
 import { READ_LOG_ACTION } from "./operator-reads.ts";
 import { listOwnRecords } from "./own-record-pages.ts";
 import type { OwnRecordPage, OwnPageRequest } from "./own-record-pages.ts";
-import { addClientNames, readNames } from "./record-names.ts";
-import type { ClientNames, RecordNames } from "./record-names.ts";
+import { readNames } from "./record-names.ts";
+import type { ClientNames } from "./record-names.ts";
 import { parseSearch } from "./search-filters.ts";
 import { searchRecords } from "./search-records.ts";
 
@@ -70,7 +69,7 @@ const MAX_PARTS = 5;
 
 /** Creates the operations. */
 export function createAuditReading(dependencies: AuditReadingDependencies): AuditReading {
-  const { withAudit, policy, organisation, auditRecords, now } = dependencies;
+  const { withAudit, policy, organisation, auditRecords, findClientNames, now } = dependencies;
   const hideArguments = createAuditorView(policy);
   const readAs = async <T>(
     auditor: Identity,
@@ -81,17 +80,13 @@ export function createAuditReading(dependencies: AuditReadingDependencies): Audi
       { identity: auditor, clientId: BROWSER_CLIENT_ID },
       { operation: READ_LOG_ACTION, requestText: "", lockedSource: null, ...request },
       async (call) => {
-        if (decideAuditAccess(policy, call.subject) === "none") throw createNotAllowedError(policy, organisation);
+        if (decideAuditAccess(policy, call.subject) === "none")
+          throw createNoRoleError("audit", listAuditingRoles(policy), organisation);
         return work(call);
       },
     );
   const viewOf = ({ subject }: AuditedCall) =>
     decideAuditAccess(policy, subject) === "with arguments" ? (entry: NamedEntry) => entry : hideArguments;
-  const nameAll = async (names: RecordNames, records: readonly ListedRecord[]): Promise<readonly NamedEntry[]> => {
-    const clients = records.flatMap((record) => nameEntry(record, names).client ?? []);
-    const allNames = addClientNames(names, await dependencies.findClientNames(clients));
-    return records.map((record) => nameEntry(record, allNames));
-  };
 
   return {
     async list(auditor, parameters) {
@@ -117,7 +112,7 @@ export function createAuditReading(dependencies: AuditReadingDependencies): Audi
           maxParts: MAX_PARTS,
         });
         const show = viewOf(call);
-        const shown = (await nameAll(names, records)).map((entry) => ({
+        const shown = (await nameEntries(records, names, findClientNames)).map((entry) => ({
           ...show(entry),
           ...(row === undefined ? {} : { showsRow: matchRow(entry, row) }),
         }));
@@ -128,7 +123,7 @@ export function createAuditReading(dependencies: AuditReadingDependencies): Audi
       readAs(auditor, { resource: `${ledger}/${seq}`, reservedRows: 1 }, async (call) => {
         const record = /^\d{1,15}$/.test(seq) ? await auditRecords.find(ledger, Number(seq)) : null;
         if (record === null) throw new AppError("not_found", "There is no record with this id.");
-        const [entry] = await nameAll(await readNames(dependencies), [record]);
+        const [entry] = await nameEntries([record], await readNames(dependencies), findClientNames);
         if (entry === undefined) throw new TypeError("a record has no entry");
         return toAudited(viewOf(call)(entry), 1);
       }),
@@ -168,9 +163,3 @@ function requireCursor(text: string | undefined): RecordCursor | null {
 }
 
 const invalid = (message: string): AppError => new AppError("invalid_input", message);
-
-function createNotAllowedError(policy: Policy, { contact }: Organisation): DeniedError {
-  const roles = listAuditingRoles(policy);
-  const allowedText = roles.length === 0 ? "No role may do this." : `Only ${roles.join(" and ")} may do this.`;
-  return new DeniedError(new AppError("not_allowed", `${allowedText} ${contact} gives roles.`), ["audit: no_role"], []);
-}

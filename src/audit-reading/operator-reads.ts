@@ -1,6 +1,6 @@
 // The reads of the audit log by commands, which reach GATEHOUSE_DB alone: the Worker moves them from their table into a ledger of their
 // own, so that the hash chain, the daily list and `audit verify` cover them like the calls of users.
-import { INTERRUPTED_OUTCOME } from "../audit/audit-record.ts";
+import { EVENT_OUTCOME, INTERRUPTED_OUTCOME } from "../audit/audit-record.ts";
 import type { EventLedger } from "../audit/audit-record.ts";
 import type { AuditRecordStore } from "../audit/audit-record-store.ts";
 import { OPERATOR_LEDGER } from "../audit/operator-ledger.ts";
@@ -82,6 +82,6 @@ async function appendRead(
     asked: "",
     resource: request,
   };
-  const ended = state === "ended" ? ({ result: "answered", code: null } as const) : {};
-  return (await ledger.appendEvent(attempt, { ...INTERRUPTED_OUTCOME, ...ended, rows }, beganMs)).ok;
+  const outcome = state === "ended" ? EVENT_OUTCOME : INTERRUPTED_OUTCOME;
+  return (await ledger.appendEvent(attempt, { ...outcome, rows }, beganMs)).ok;
 }

@@ -5,9 +5,9 @@ import type { AuditRecordStore, ListedRecord, PageRequest, RecordCursor } from "
 import { createFilter, formatCursor, parseCursor } from "../audit/record-filter.ts";
 import { AppError } from "../errors.ts";
 import type { PatStore } from "../personal-access-tokens/pat-store.ts";
-import { nameEntry } from "./named-entry.ts";
+import { nameEntries } from "./named-entry.ts";
 import type { NamedEntry } from "../audit/export-fields.ts";
-import { addClientNames, createNames } from "./record-names.ts";
+import { createNames } from "./record-names.ts";
 import type { ClientNames, RecordNames } from "./record-names.ts";
 
 /** A record as its user sees it. */
@@ -69,11 +69,9 @@ export async function listOwnRecords(
   const hasOlder = (isNewer && hasNewer) || found.length > limit;
   const shown = found.slice(0, limit);
   const page = isNewer && hasNewer ? shown.toReversed() : shown;
-  const tokens = await pats.list(subjectId);
-  const clients = page.flatMap((record) => nameEntry(record, createNames(new Map(), [])).client ?? []);
-  const names = addClientNames(createNames(new Map(), tokens), await findClientNames(clients));
+  const names = createNames(new Map(), await pats.list(subjectId));
   return {
-    records: page.map((record) => describeOwn(nameEntry(record, names), names)),
+    records: (await nameEntries(page, names, findClientNames)).map((entry) => describeOwn(entry, names)),
     older: hasOlder ? formatPlace(page.at(-1)) : null,
     newer: hasNewer ? formatPlace(page[0]) : null,
   };

@@ -1,4 +1,5 @@
 // Audits the operations of a user in a browser, on this server's pages or through the JSON API.
+import type { Organisation } from "../config/define-gatehouse.ts";
 import { AppError } from "../errors.ts";
 import type { RecordPriority } from "./audit-record.ts";
 import type { Identity } from "../lib/identity.ts";
@@ -42,6 +43,20 @@ export function refusePat(identity: Identity): void {
       [],
       [],
     );
+}
+
+/** Creates the error of a user whose roles do not include one of these. `what` names what they give in the record: `members: no_role`. */
+export function createNoRoleError(
+  what: string,
+  roles: readonly string[],
+  { contact }: Pick<Organisation, "contact">,
+): DeniedError {
+  const allowedText = roles.length === 0 ? "No role may do this." : `Only ${roles.join(" and ")} may do this.`;
+  return new DeniedError(
+    new AppError("not_allowed", `${allowedText} ${contact} gives roles.`),
+    [`${what}: no_role`],
+    [],
+  );
 }
 
 function toDataFreeAnswer<T>(answer: T): Audited<T> {

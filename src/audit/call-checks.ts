@@ -1,7 +1,6 @@
 // What a ledger checks of a call besides its limits: whether an operator has paused it, when it begins and again when it is committed, and
 // whether an operator should hear of it.
 import { LIST_PATS_ACTION } from "./browser-operation.ts";
-import { boundAttempt } from "./record-size.ts";
 import type { Identity } from "../lib/identity.ts";
 import type { Attempt, CommitOptions, CommitResult, Outcome, RecordPriority } from "./audit-record.ts";
 import { buildPausedOutcome } from "./pause-model.ts";
@@ -13,7 +12,7 @@ import type { SignalOptions } from "./signals.ts";
 
 /** The checks of one ledger. Each method that writes runs in a transaction of its own. */
 export interface CallChecks {
-  /** Finds the pause that stops a call before it begins. */
+  /** Finds the pause that stops a call before it begins. The attempt must be bounded, as the ids of paused clients are. */
   findPause(attempt: Attempt, identity: Identity, priority: RecordPriority): Pause | undefined;
   /** Refuses a call, and records the first one that a pause stops. */
   refuse(attempt: Attempt, pause: Pause): { readonly ok: false; readonly reason: "paused"; readonly pause: Pause };
@@ -63,7 +62,7 @@ export function createCallChecks(
     findPause: (attempt, { token }, priority) =>
       priority === "revocation" || priority === "event" || attempt.operation === LIST_PATS_ACTION
         ? undefined
-        : pauses.findForCaller(boundAttempt(attempt), token?.id, now()),
+        : pauses.findForCaller(attempt, token?.id, now()),
     refuse(attempt, pause) {
       storage.transactionSync(() => pauses.recordRefusal(attempt, pause, now()));
       return { ok: false, reason: "paused", pause };

@@ -34,6 +34,7 @@ import type { PauseSnapshot } from "./pause-model.ts";
 import { createResultNumbers } from "./result-numbers.ts";
 import type { ResultNumbers } from "./result-numbers.ts";
 import { EVENT_OUTCOME } from "./audit-record.ts";
+import { boundAttempt } from "./record-size.ts";
 import type {
   CommitOptions,
   Attempt,
@@ -116,13 +117,14 @@ export class LedgerObject<E = unknown>
   }
 
   async begin(
-    attempt: Attempt,
+    unbounded: Attempt,
     identity: Identity,
     reservedRows: number,
     lockedSource: string | null,
     priority: RecordPriority = "call",
     { mayStoreResult = false, reservedReveals = 0, grant }: BeginOptions = {},
   ): Promise<BeginResult> {
+    const attempt = boundAttempt(unbounded);
     const access = grant ?? (identity.token === undefined ? undefined : { grantId: identity.token.id });
     const hasGrantEnded = (): boolean => access !== undefined && this.#endedGrants.hasEnded(access, Date.now());
     if (hasGrantEnded()) return GRANT_ENDED;
@@ -133,21 +135,19 @@ export class LedgerObject<E = unknown>
       this.#options.onError(error);
       return { ok: false, reason: "workspace_unavailable" };
     }
-    const earlyRefusal = this.#refuseIfPaused(attempt, identity, priority);
+    const refuse = (): BeginRefusal | undefined =>
+      hasGrantEnded() ? GRANT_ENDED : this.#refuseIfPaused(attempt, identity, priority);
+    const earlyRefusal = refuse();
     if (earlyRefusal !== undefined) return earlyRefusal;
     if (lockedSource !== null) {
       if (!(await this.#queryLocks.acquire(lockedSource, attempt.call))) return { ok: false, reason: "busy" };
-      // While it waited, a call of the same user under another email address may have replaced the cached roles.
-      if (!(await this.#loadRoles(identity))) {
+      // While it waited, a call of the same user under another email address may have replaced the cached roles, the grant may have
+      // ended, or an operator may have paused its caller.
+      const refusal = (await this.#loadRoles(identity)) ? refuse() : MEMBERS_UNAVAILABLE;
+      if (refusal !== undefined) {
         this.#queryLocks.release(attempt.call);
-        return MEMBERS_UNAVAILABLE;
+        return refusal;
       }
-    }
-    // It may have ended, or may have been paused, while the call waited.
-    const refusal = hasGrantEnded() ? GRANT_ENDED : this.#refuseIfPaused(attempt, identity, priority);
-    if (refusal !== undefined) {
-      this.#queryLocks.release(attempt.call);
-      return refusal;
     }
     const reserved = this.ctx.storage.transactionSync(() =>
       this.#records.reserve(

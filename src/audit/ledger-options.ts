@@ -1,7 +1,7 @@
 // What the composition root gives to every ledger.
 import type { Identity } from "../lib/identity.ts";
 import type { MemberRecord } from "../policy/model.ts";
-import type { RecordReceiver } from "./ocsf-log.ts";
+import type { RecordReceiver } from "./record-flush.ts";
 import type { RecordLimits } from "./records.ts";
 import type { OpenRoleCache } from "./role-cache-contract.ts";
 import type { SignalOptions } from "./signals.ts";

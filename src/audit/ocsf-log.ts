@@ -1,14 +1,8 @@
 // Audit records as log lines for a SIEM, in the class API Activity of the Open Cybersecurity Schema Framework. A line has ids and the names
 // of datasets and columns: no address, no text of a user, and no reason in words, which may name one.
-import type { AuditRecordStore } from "./audit-record-store.ts";
 import { readEndedMs, readEntry } from "./record-entry.ts";
 import type { AuditEntry } from "./record-entry.ts";
-
-/** The store as a ledger sends to it. */
-export type RecordReceiver = Pick<AuditRecordStore, "append" | "ping"> & {
-  /** The most bytes of records that one run of a ledger's flush should send; without it, all of them. */
-  readonly maxRunBytes?: number;
-};
+import type { RecordReceiver } from "./record-flush.ts";
 
 const OCSF_VERSION = "1.6.0";
 const CATEGORY_UID = 6;

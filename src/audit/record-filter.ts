@@ -63,17 +63,23 @@ export function createFilter(search: RecordSearch): RecordFilter {
 }
 
 const UNITS_MS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
-const RELATIVE = /^(?<count>\d{1,6})(?<unit>[mhd])$/;
+const DURATION = /^(?<count>\d{1,6})(?<unit>[mhd])$/;
 const DAY = /^\d{4}-\d\d-\d\d$/;
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:\d\d)?$/;
+
+/** Parses a duration such as `90m`, `24h` or `7d`. Returns milliseconds; null for any other text. */
+export function parseDuration(text: string): number | null {
+  const { count = "", unit = "" } = DURATION.exec(text)?.groups ?? {};
+  return count === "" ? null : Number(count) * (UNITS_MS[unit] ?? 0);
+}
 
 /**
  * Parses a time: a UTC day, a time in ISO 8601 (in UTC when it names no zone), or how long ago it was, such as `90m`, `24h` or `7d`.
  * Returns milliseconds since the epoch; null for any other text.
  */
 export function parseTime(text: string, nowMs: number): number | null {
-  const { count = "", unit = "" } = RELATIVE.exec(text)?.groups ?? {};
-  if (count !== "") return nowMs - Number(count) * (UNITS_MS[unit] ?? 0);
+  const agoMs = parseDuration(text);
+  if (agoMs !== null) return nowMs - agoMs;
   if (!DAY.test(text) && !TIME.test(text)) return null;
   const hasZone = DAY.test(text) || /(?:Z|[+-]\d\d:\d\d)$/.test(text);
   const ms = Date.parse(hasZone ? text : `${text}Z`);

@@ -1,11 +1,16 @@
 // Sends the records of one ledger to GATEHOUSE_DB, batch by batch. A batch that was stored without an answer is sent again, which changes
 // nothing. A record that the database does not take is held back, so that it stops no other.
 import { byteLength } from "../lib/bytes.ts";
-import type { SentRecord } from "./audit-record-store.ts";
+import type { AuditRecordStore, SentRecord } from "./audit-record-store.ts";
 import { isOutage } from "../sql/d1-messages.ts";
-import type { RecordReceiver } from "./ocsf-log.ts";
 import { listTerms, readEndedMs, readEntry } from "./record-entry.ts";
 import type { HeldRecord, SentRecords, UnsentRecord } from "./sent-records.ts";
+
+/** The store as a ledger sends to it. */
+export type RecordReceiver = Pick<AuditRecordStore, "append" | "ping"> & {
+  /** The most bytes of records that one run of a ledger's flush should send; without it, all of them. */
+  readonly maxRunBytes?: number;
+};
 
 /** What the flush of one ledger needs. */
 export interface FlushDependencies {

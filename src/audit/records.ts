@@ -33,7 +33,7 @@ export interface RecordLimits extends BudgetLimits {
 export interface Records {
   /**
    * Reserves room for a call's record, rows of the day, and the number of a result when the call may store one. Returns the refusal when
-   * there is no room. Records calls that outlived their lease as interrupted.
+   * there is no room. Records calls that outlived their lease as interrupted. The attempt must be bounded.
    */
   reserve(attempt: Attempt, reservation: Reservation, nowMs: number): BeginRefusal | ReservedCall;
   /** Writes the record of a call that has a lease. Repeating it with the same outcome changes nothing. */
@@ -215,7 +215,7 @@ export function createRecords(
     },
     reserve(attempt, { rows: reservedRows, reveals, priority, mayStoreResult }, nowMs) {
       endExpired(nowMs);
-      const body = JSON.stringify(boundAttempt(attempt));
+      const body = JSON.stringify(attempt);
       const bytes = byteLength(body) + MAX_OUTCOME_BYTES;
       if (!hasRoom(bytes, priority)) return { ok: false, reason: "record_full" };
       const reserved: Usage = { rows: reservedRows, bytes: 1, calls: 1, reveals };

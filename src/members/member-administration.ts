@@ -16,8 +16,7 @@ import type { SqlStatement } from "./member-statements.ts";
 import type { ListedMember } from "./member-row.ts";
 import type { MemberStore } from "./member-store.ts";
 import type { RemovalStore } from "./removal-store.ts";
-import { withBrowserAudit } from "../audit/browser-operation.ts";
-import { DeniedError } from "../audit/audit.ts";
+import { createNoRoleError, withBrowserAudit } from "../audit/browser-operation.ts";
 import type { AuditedCall, WithAudit } from "../audit/audit.ts";
 import type { RoleChanges } from "./role-changes.ts";
 
@@ -93,7 +92,8 @@ export function createMemberAdministration(dependencies: MemberAdministrationDep
     priority: RecordPriority = "call",
   ) => {
     const administratorWork = async (call: AuditedCall): Promise<T> => {
-      if (!mayAdminister(policy, call.subject)) throw createNotAllowedError(policy, organisation);
+      if (!mayAdminister(policy, call.subject))
+        throw createNoRoleError("members", listAdministeringRoles(policy), organisation);
       return work(call);
     };
     return withBrowserAudit(withAudit, administrator, operation, requestText, administratorWork, priority);
@@ -201,14 +201,4 @@ function formatDeclaredHint({ members }: Policy, email: string): string {
   return members.some((member) => member.email === email)
     ? " The policy file names this member; change their roles there."
     : "";
-}
-
-function createNotAllowedError(policy: Policy, { contact }: Organisation): DeniedError {
-  const roles = listAdministeringRoles(policy);
-  const allowedText = roles.length === 0 ? "No role may do this." : `Only ${roles.join(" and ")} may do this.`;
-  return new DeniedError(
-    new AppError("not_allowed", `${allowedText} ${contact} gives roles.`),
-    ["members: no_role"],
-    [],
-  );
 }

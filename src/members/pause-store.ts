@@ -4,6 +4,7 @@ import { openStatements } from "../lib/statement-store.ts";
 import * as z from "zod";
 import { PAUSE_KINDS } from "../audit/pause-model.ts";
 import type { Pause, PauseKind, PauseSnapshot } from "../audit/pause-model.ts";
+import { formatTerm } from "../audit/record-entry.ts";
 import { PAUSES_VERSION, concernsLedger, listPauses, parsePauseSnapshot } from "./pause-statements.ts";
 
 /** What is paused. */
@@ -91,7 +92,8 @@ const propagatedSchema = z.object({
 const LACKING = `FROM subject WHERE owner_id IS NULL AND pause.propagated_version < pause.version
   AND pause_version < pause.version
   AND ${concernsLedger("subject.subject_id", "subject.email")}`;
-const CLIENT_TERM = "client ";
+/** The beginning of every term of a client. */
+const CLIENT_TERM = formatTerm("client", "");
 
 /** Creates the store over GATEHOUSE_DB. */
 export function openPauseStore(database: D1Database): PauseStore {
@@ -184,7 +186,7 @@ export function openPauseStore(database: D1Database): PauseStore {
       ).run();
     },
     hasClient: async (id) =>
-      (await prepare("SELECT 1 FROM audit_term WHERE term = ? LIMIT 1", `${CLIENT_TERM}${id}`).first()) !== null,
+      (await prepare("SELECT 1 FROM audit_term WHERE term = ? LIMIT 1", formatTerm("client", id)).first()) !== null,
     async listClients(limit) {
       // One look-up for each client instead of a scan over all records.
       const { results } = await prepare(

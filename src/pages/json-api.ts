@@ -5,7 +5,6 @@ import * as z from "zod";
 import type { AuditReading } from "../audit-reading/audit-reading.ts";
 import type { MemberAdministration } from "../members/member-administration.ts";
 import type { PatOperations } from "../personal-access-tokens/pat-operations.ts";
-import type { RoleChanges } from "../members/role-changes.ts";
 import type { AuthorizeEnv } from "../oauth/authorize.tsx";
 import type { Connections } from "../oauth/connections.ts";
 import { AppError } from "../errors.ts";
@@ -20,11 +19,10 @@ import type { ApiGuardOptions, ErrorReporter, ApiVariables } from "./api-guards.
 export interface ApiOptions extends ApiGuardOptions {
   readonly pats: PatOperations;
   readonly administration: MemberAdministration;
-  readonly roleChanges: Pick<RoleChanges, "propagate">;
   readonly connections: Connections;
+  /** Propagates the changes that commands and admins have stored, and carries out erasures of audit records. */
+  readonly propagateAndErase: () => Promise<void>;
   /** Answers what the command line has asked in GATEHOUSE_DB about ledgers. */
-  /** Carries out the erasures of audit records that commands have asked for. */
-  readonly eraseRecords: () => Promise<void>;
   readonly answerHeadRequests: () => Promise<void>;
   /** Moves the commands that have read the audit log into their ledger. */
   readonly recordOperatorReads: () => Promise<void>;
@@ -59,25 +57,14 @@ const attributesSchema = z.record(nameSchema, z.union([scalarSchema, z.array(sca
 
 /** Creates the routes of the API. */
 export function createApiRoutes(options: ApiOptions): Hono<ApiEnv> {
-  const { pats, connections, roleChanges, answerHeadRequests, recordOperatorReads, auditReading, reporter } = options;
+  const { pats, connections, auditReading, reporter } = options;
   const app = new Hono<ApiEnv>().basePath(API_PATH);
   app.use("*", preventCaching);
   app.onError((error) => errorResponse(error, reporter));
   // Propagates pending changes and answers the command line at once. It comes before the guard, because calling it
   // gives no access to anything.
   app.post("/upkeep", async (context) => {
-    const tasks = [
-      // In this order: an erasure looks at which members were removed.
-      async () => {
-        try {
-          await roleChanges.propagate();
-        } finally {
-          await options.eraseRecords();
-        }
-      },
-      answerHeadRequests,
-      recordOperatorReads,
-    ];
+    const tasks = [options.propagateAndErase, options.answerHeadRequests, options.recordOperatorReads];
     await settleAll(tasks, async (task) => task());
     return context.body(null, 204);
   });

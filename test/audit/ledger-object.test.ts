@@ -68,6 +68,22 @@ describe("LedgerObject", () => {
     expect(await begun).toMatchObject({ ok: true, member: { roles: ["analyst"] } });
   });
 
+  it("refuses a paused client whose id is longer than its record, and not one whose id begins alike", async () => {
+    const [object, id] = [ledger(), `https://client.example/${"x".repeat(600)}`];
+    const call = { ...attempt(), clientId: id };
+    expect(await object.begin(call, ANN, 10, null)).toMatchObject({ ok: true });
+    await object.commit(call.call, outcome, { queryLock: "freed", bookmark: null });
+    const [record] = await object.listRecords(0, 10);
+    const target: string = JSON.parse(record?.body ?? "").attempt.clientId;
+    expect(target.length).toBeLessThan(id.length);
+    const pause = { kind: "client", target, reason: "", untilMs: null, changedBy: "operator" } as const;
+    const version = Date.now();
+    expect(await object.applyPauses({ version, pauses: [{ ...pause, version }] })).toBe(true);
+    const beginAs = async (clientId: string) => object.begin({ ...attempt(), clientId }, ANN, 10, null);
+    expect(await beginAs(id)).toMatchObject({ ok: false, reason: "paused", pause: { target } });
+    expect(await beginAs(`${id}y`)).toMatchObject({ ok: true });
+  });
+
   it("writes an event once into the chain, and refuses events when it is full", async () => {
     const [object, event] = [ledger(), attempt("something that happened")];
     const atMs = Date.parse("2026-01-02T03:04:05.000Z");

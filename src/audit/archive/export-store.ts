@@ -37,7 +37,7 @@ export interface ExportStore {
 
 /** Opens the store over GATEHOUSE_DB. */
 export function openExportStore(database: D1Database): ExportStore {
-  const { all } = openStatements(database);
+  const { all, run } = openStatements(database);
   return {
     async readProgress(name) {
       const [progress] = await all<ExportProgress>(
@@ -47,7 +47,7 @@ export function openExportStore(database: D1Database): ExportStore {
       return progress ?? { exportedId: 0, plannedId: null };
     },
     async plan(name, exportedId, plannedId) {
-      await all(
+      await run(
         `INSERT INTO audit_export (name, exported_id, planned_id) VALUES (?, ?, ?)
           ON CONFLICT (name) DO UPDATE SET planned_id = excluded.planned_id
             WHERE exported_id = excluded.exported_id AND planned_id IS NULL`,
@@ -57,7 +57,7 @@ export function openExportStore(database: D1Database): ExportStore {
       );
     },
     async finish(name, plannedId) {
-      await all(
+      await run(
         "UPDATE audit_export SET exported_id = planned_id, planned_id = NULL WHERE name = ? AND planned_id = ?",
         name,
         plannedId,
