@@ -50,6 +50,12 @@ function compareRules(
   if (current?.effect !== "allow") return [differ(terms, "closes", `may no longer change: ${changeText(rule)}`)];
   return [
     ...compareApproval(terms, old, current),
+    ...compareLists(
+      terms,
+      old.formClients,
+      current.formClients,
+      (client) => `be approved in a form of the client ${client}`,
+    ),
     ...compareLists(terms, old.operations, current.operations, (operation) => `${operation} rows`),
     ...compareRows(terms, old, current),
     ...compareLists(terms, Object.keys(old.columns), Object.keys(current.columns), (column) => `set ${column}`),

@@ -18,6 +18,11 @@ export function approvalText({ approval, reviewers }: Terms): string {
   }
 }
 
+/** Writes in whose forms the user may approve, as the rest of the clause about the approval. */
+function formText({ formClients }: Terms): string {
+  return formClients.length === 0 ? "" : `, or in a form of the client ${formClients.join(" or ")}`;
+}
+
 /** Writes what is allowed without the columns: `update or delete, rows region = 'north', at most 20 at once; …`. */
 export function termsText(terms: Terms): string {
   const { operations, rows, maxRows, mayLeaveSight } = terms;
@@ -25,7 +30,7 @@ export function termsText(terms: Terms): string {
     ? ""
     : `, at most ${maxRows} ${maxRows === 1 ? "row" : "rows"} at once`;
   const sight = mayLeaveSight ? "; rows may leave the user's sight" : "";
-  return `${operations.join(" or ")}, rows ${rowsText(rows)}${count}; ${approvalText(terms)}${sight}`;
+  return `${operations.join(" or ")}, rows ${rowsText(rows)}${count}; ${approvalText(terms)}${formText(terms)}${sight}`;
 }
 
 /** Writes a rule as one line. */

@@ -45,6 +45,7 @@ export function openChanges({ policy, limits }: Gatehouse, env: Env, sources: re
     tables,
     notifications: openNotifications(env),
     openChange,
+    now: Date.now,
     proposals: createChangeProposals({ ...shared, registry, openChange, newId }),
     viewer: createChangeViewer(shared),
     async listChanged(datasets, sinceMs) {
@@ -64,7 +65,6 @@ export function openChangeReview(env: Env, changes: OpenedChanges, withAudit: Wi
     withAudit,
     registry: openChangeRegistry(env.GATEHOUSE_DB),
     findClientNames: async (ids) => findClientNames(createGrantStore(env.GRANT), ids),
-    now: Date.now,
   });
 }
 

@@ -2,6 +2,7 @@
 // holds no state of a request or user.
 import { waitUntil } from "cloudflare:workers";
 import { createGateway } from "../gateway/gateway.ts";
+import type { Gateway } from "../gateway/gateway.ts";
 import { GrantObject } from "../oauth/grants/grant-object.ts";
 import type { GrantOptions } from "../oauth/grants/grant-object.ts";
 import { createGrantStore } from "../oauth/grants/grant-kv-store.ts";
@@ -34,8 +35,10 @@ import type { HubObject } from "../mcp/subscriptions/hub-object.ts";
 import { refuseTarget } from "../mcp/wire/request-guards.ts";
 import { defineRuntime } from "../mcp/runtime.ts";
 import type { RuntimeOptions } from "../mcp/runtime.ts";
+import type { ReplayGuard } from "../mcp/wire/replay-guard.ts";
 import { createReplayGuard } from "../server/gateway-replay-guard.ts";
 import { parseAuthInfo } from "../server/kit/caller.ts";
+import { createUserQuestions } from "../server/user-questions.ts";
 import { createServerFactory } from "../server/mcp-server.ts";
 import type { ToolDependencies } from "../server/kit/define-tool.ts";
 import type { SessionObject } from "../mcp/sessions/session-object.ts";
@@ -279,7 +282,7 @@ function buildRuntimeOptions(config: Gatehouse, env: Env, dependencies: ToolDepe
         return false;
       }
     },
-    replayGuard: createReplayGuard(dependencies.gateway, (error) => logError("replay", error)),
+    replayGuard: openReplayGuard(dependencies.gateway),
     sessions: env.SESSION,
     hub: env.HUB,
     limits: { ...limits, ...RUNTIME_LIMITS, idleSeconds },
@@ -303,25 +306,32 @@ function buildServerDependencies(
   const { policy, organisation, limits, audit } = config;
   const openLedger = openLedgers(env);
   const logDefect = (id: string, error: unknown): void => logError(`internal error ${id}`, error);
+  const gateway = createGateway({
+    policy,
+    sources,
+    organisation,
+    limits,
+    audit,
+    openLedger,
+    openWorkspace: openWorkspaces(env),
+    schemaSandbox: createSchemaSandbox(engines),
+    defenceLog,
+    ...spans,
+    newId,
+    onSubject: openSetupCloser(config, env),
+    waitUntil,
+    logCall,
+    refusedStatements: openStatements(config, env),
+    changes,
+  });
+  const replayGuard = openReplayGuard(gateway);
   return {
-    gateway: createGateway({
-      policy,
-      sources,
-      organisation,
-      limits,
-      audit,
-      openLedger,
-      openWorkspace: openWorkspaces(env),
-      schemaSandbox: createSchemaSandbox(engines),
-      defenceLog,
-      ...spans,
-      newId,
-      onSubject: openSetupCloser(config, env),
-      waitUntil,
-      logCall,
-      refusedStatements: openStatements(config, env),
-      changes,
-    }),
+    gateway,
     reporter: { newId, logDefect },
+    questions: createUserQuestions({ secret: Reflect.get(env, "GATEHOUSE_AUDIT_KEY"), openLedger, replayGuard, newId }),
   };
+}
+
+function openReplayGuard(gateway: Gateway): ReplayGuard {
+  return createReplayGuard(gateway, (error) => logError("replay", error));
 }

@@ -1,4 +1,4 @@
-// The single-use handles of one subject, in the ledger's SQLite database. For approvals in a client's own form, which will use them: a
+// The single-use handles of one subject, in the ledger's SQLite database. A
 // handle is opened when the user is asked, spent by the answer, and stored with its outcome until it expires, so that an answer sent
 // twice acts once. The functions do not open a transaction; their callers do.
 import type { NewHandle, SpentHandle } from "../lib/handle.ts";

@@ -148,8 +148,10 @@ function planAgain(tables: ChangeTables, subject: Subject, change: StoredChange)
   return grant === undefined ? undefined : { ...plan, grants: [grant] };
 }
 
-/** Whether the approval that a change has is at least the one that a grant asks for. */
-function isApprovedFor(grant: ChangeGrant, { approval, reviewers }: StoredChange): boolean {
+/** Whether the approval that a change has is at least the one that a grant asks for, and was given where the grant takes it. */
+function isApprovedFor(grant: ChangeGrant, { approval, reviewers, decision, clientId }: StoredChange): boolean {
+  const isInForm = decision !== null && decision.by !== "policy" && decision.place === "form";
+  if (isInForm && !grant.formClients.includes(clientId)) return false;
   if (APPROVALS.indexOf(grant.approval) > APPROVALS.indexOf(approval)) return false;
   return grant.approval !== "reviewer" || reviewers.every((role) => grant.reviewers.includes(role));
 }

@@ -8,8 +8,9 @@ import { createLazyTables } from "../lib/lazy-tables.ts";
 import type { LazyTables } from "../lib/lazy-tables.ts";
 import type { Applied, ChangeTarget, PlannedChange, Preview } from "../read/change-target.ts";
 import { CHANGE_LAYOUT } from "./change-layout.ts";
+import { isUnderWay } from "./change-states.ts";
 import type { ChangeState, EndState } from "./change-states.ts";
-import { computeProof, isPossibleDecider, parseStoredChange } from "./stored-change.ts";
+import { computeProof, isFormOf, isPossibleDecider, parseStoredChange } from "./stored-change.ts";
 import type { Decider, EndReason, StoredChange, StoredDecision } from "./stored-change.ts";
 
 /** A proposal that the policy allows as far as its columns and values tell. */
@@ -37,6 +38,8 @@ export interface DecisionRequest {
   readonly approves: boolean;
   readonly proof: string;
   readonly by: Decider;
+  /** The client whose form was answered; null for a page of this server. */
+  readonly formClient: string | null;
 }
 
 /** What became of a decision. */
@@ -94,6 +97,8 @@ export interface ChangeRpc {
   propose(proposal: Proposal): Promise<Proposed>;
   read(): Promise<StoredChange | null>;
   decide(request: DecisionRequest): Promise<Decided>;
+  /** Waits until a person has decided and the change was applied or ended, at most so long. */
+  waitForEnd(maxMs: number): Promise<void>;
 }
 
 /** How often a call runs what has become due meanwhile. The alarm runs the rest. */
@@ -120,6 +125,7 @@ export class ChangeObject<E = unknown> extends DurableObject<E> implements Chang
   #running: Promise<void> | undefined;
   #proposing: Promise<Proposed> | undefined;
   #isForgotten = false;
+  readonly #waiting = new Set<() => void>();
 
   constructor(ctx: DurableObjectState, env: E, options: ChangeOptions) {
     super(ctx, env);
@@ -153,9 +159,9 @@ export class ChangeObject<E = unknown> extends DurableObject<E> implements Chang
   ): Promise<StoredChange> {
     const grant = plan.grants[index];
     if (grant === undefined) throw new TypeError("the preview names a grant that the plan does not have");
-    const { rule, reviewers } = grant;
+    const { rule, reviewers, formClients } = grant;
     const approval = grant.approval === "none" && needsConfirmation ? "requester" : grant.approval;
-    const shared = { ...terms, rule, approval, reviewers, rowCount: rows, previewId };
+    const shared = { ...terms, rule, approval, reviewers, formClients, rowCount: rows, previewId };
     const proof = await computeProof(shared);
     const nowMs = Date.now();
     const decision: StoredDecision | null = approval === "none" ? { approves: true, by: "policy", atMs: nowMs } : null;
@@ -179,9 +185,10 @@ export class ChangeObject<E = unknown> extends DurableObject<E> implements Chang
     return this.#read() ?? null;
   }
 
-  async decide({ approves, proof, by }: DecisionRequest): Promise<Decided> {
+  async decide({ approves, proof, by, formClient }: DecisionRequest): Promise<Decided> {
     const change = this.#read();
     if (change === undefined || change.proof !== proof) return { kind: "refused" };
+    if (formClient !== null && !isFormOf(change, formClient)) return { kind: "refused" };
     // The user who asked for it may always withdraw it.
     const mayDecide = isPossibleDecider(change, by) || (!approves && by.subjectId === getOwnerId(change.requester));
     if (!mayDecide) return { kind: "refused" };
@@ -190,12 +197,26 @@ export class ChangeObject<E = unknown> extends DurableObject<E> implements Chang
       await this.#work();
       return { kind: "closed", state: this.#read()?.state ?? change.state };
     }
-    const decision = { approves, by, atMs: nowMs };
+    const decision = { approves, by, place: formClient === null ? "page" : "form", atMs: nowMs } as const;
     if (approves)
       this.#store({ ...next(change, "approved"), decision, approvalEndsMs: this.#endApproval(nowMs) }, nowMs);
     else this.#end({ ...change, decision }, "denied", "denied by a person");
     await this.#work();
     return { kind: "taken", state: this.#read()?.state ?? "approved" };
+  }
+
+  async waitForEnd(maxMs: number): Promise<void> {
+    const change = await this.read();
+    if (change === null || !isUnderWay(change.state)) return;
+    await new Promise<void>((resolve) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(end);
+        resolve();
+      };
+      const timer = setTimeout(end, maxMs);
+      this.#waiting.add(end);
+    });
   }
 
   override async alarm(): Promise<void> {
@@ -228,6 +249,7 @@ export class ChangeObject<E = unknown> extends DurableObject<E> implements Chang
       if (advanceMs !== null) due.enqueue("advance", advanceMs);
       due.enqueue("publish", Date.now());
     });
+    if (!isUnderWay(change.state)) for (const end of this.#waiting) end();
     return change;
   }
 

@@ -25,6 +25,8 @@ import type { ChangeTerms, StoredChange } from "./stored-change.ts";
 export interface ProposalContext {
   readonly identity: Identity;
   readonly clientId: string;
+  /** Names a call that may run again after a restart: then it finds the change that it has proposed. */
+  readonly callId?: string | undefined;
   readonly call: Pick<AuditedCall, "subject" | "untrustedMs" | "pausedSources">;
 }
 
@@ -81,12 +83,16 @@ export function createChangeProposals(dependencies: ProposalDependencies): Chang
   const { tables, registry, openChange, limits, newId, now } = dependencies;
 
   async function submit(
-    { identity, clientId, call }: ProposalContext,
+    { identity, clientId, callId, call }: ProposalContext,
     { terms, reason, key, plan, endsMs }: Submission,
   ): Promise<AcceptedProposal> {
     const nowMs = now();
     const digest = await digestProposal(identity, terms);
-    const ownId = key === undefined ? newId() : await deriveChangeId(identity, key);
+    const ownId = await (key !== undefined
+      ? deriveChangeId(identity, "key", key)
+      : callId !== undefined
+        ? deriveChangeId(identity, "call", callId)
+        : newId());
     const registration = await registry.register(
       {
         id: ownId,

@@ -1,32 +1,26 @@
 // What a signed-in user does with changes on the pages of this server: sees those that concern them, decides, and takes back. This is the
 // only way to a reviewer's approval, and its identity comes from a browser session. Each operation is audited.
-import { AppError } from "../errors.ts";
 import { BROWSER_CLIENT_ID, refusePat } from "../audit/browser-operation.ts";
-import { DeniedError } from "../audit/audit.ts";
 import type { Audited, AuditedCall, WithAudit } from "../audit/audit.ts";
 import type { Identity } from "../lib/identity.ts";
 import { MAX_CHANGED_ROWS } from "../policy/change-model.ts";
 import type { Subject } from "../policy/model.ts";
-import type { ChangeRpc } from "./change-object.ts";
+import { decideChange } from "./change-decision.ts";
+import type { DecisionDependencies } from "./change-decision.ts";
 import type { ChangeProposals } from "./change-proposals.ts";
 import type { ChangeRegistry, RegisteredChange } from "./change-registry-store.ts";
 import type { ChangeReview, ChangeSummary } from "./change-view.ts";
-import type { ChangeViewer } from "./change-viewer.ts";
 import type { ChangeTables } from "./change-tables.ts";
 import { requireChange } from "./find-change.ts";
 
 /** What the review needs. */
-interface ReviewDependencies {
+interface ReviewDependencies extends DecisionDependencies {
   readonly withAudit: WithAudit;
   readonly registry: Pick<ChangeRegistry, "listWaiting" | "listOwn">;
-  readonly openChange: (id: string) => ChangeRpc;
   readonly tables: ChangeTables;
-  readonly viewer: ChangeViewer;
   readonly proposals: Pick<ChangeProposals, "proposeUndo">;
   /** Finds the names with which clients registered themselves. */
   readonly findClientNames: (clientIds: readonly string[]) => Promise<ReadonlyMap<string, string>>;
-  /** Milliseconds since the epoch. */
-  readonly now: () => number;
 }
 
 /** A person sees every row that they decide on. */
@@ -82,26 +76,10 @@ export function createChangeReview(dependencies: ReviewDependencies): ChangeRevi
         return { ...audited, answer: { ...audited.answer, client: name } };
       }),
     decide: async (identity, id, { approves, proof }) =>
-      runCall(identity, approves ? "approve change" : "deny change", id, async ({ subject, pausedSources }) => {
-        const change = await requireChange(openChange, subject, id);
-        const paused = approves ? pausedSources.get(change.terms.source) : undefined;
-        if (paused !== undefined) throw new DeniedError(paused, [`${change.terms.source}: paused`], []);
-        const { answer: view } = await viewer.view(change, subject, 0);
-        const isClosed = change.state !== "proposed" || now() >= change.expiresMs;
-        // A user who may not approve may not deny either, but rows that have changed do not keep anyone from denying.
-        if (!isClosed && !view.mayDecide.isAllowed && (approves || !view.mayDeny))
-          throw new DeniedError(new AppError("not_allowed", view.mayDecide.why), [`${id}: ${view.mayDecide.why}`], []);
-        const by = { subjectId: subject.subjectId, email: subject.email };
-        const decided = await openChange(id).decide({ approves, proof, by });
-        if (decided.kind === "closed")
-          throw new AppError("invalid_input", "This change has been decided or has expired, so nothing was done.");
-        if (decided.kind === "refused")
-          throw new AppError(
-            "invalid_input",
-            "The form is of another change, so nothing was done. Open the change again.",
-          );
+      runCall(identity, approves ? "approve change" : "deny change", id, async (call) => {
+        const { change, state } = await decideChange(dependencies, call, { id, approves, proof, formClient: null });
         // A denial takes a right away, so a pause does not keep its answer back.
-        return { answer: decided.state, datasets: approves ? [change.terms.dataset] : [], rules: [change.rule] };
+        return { answer: state, datasets: approves ? [change.terms.dataset] : [], rules: [change.rule] };
       }),
     undo: async (identity, id) =>
       runCall(identity, "undo change", id, async (call) => {

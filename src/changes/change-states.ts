@@ -34,6 +34,11 @@ export type EndState = Extract<ChangeState, "denied" | "expired" | "conflict" | 
 /** The states in which a change counts against the limit of open ones. */
 export const OPEN_STATES: readonly ChangeState[] = ["proposed", "approved", "applying", "outcome_unknown"];
 
+/** Whether a decision or its apply is still awaited. In the state `outcome_unknown`, waiting would not help. */
+export function isUnderWay(state: ChangeState): boolean {
+  return state === "proposed" || state === "approved" || state === "applying";
+}
+
 /** Whether a change in this state can still become another one. */
 export function isOpen(state: ChangeState): boolean {
   return OPEN_STATES.includes(state);

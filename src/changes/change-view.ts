@@ -3,6 +3,7 @@ import type { Identity } from "../lib/identity.ts";
 import type { Approval, ChangeOperation } from "../policy/change-model.ts";
 import type { JsonCell } from "../sql/result-encoding.ts";
 import type { ChangeState } from "./change-states.ts";
+import type { DecisionPlace } from "./stored-change.ts";
 
 /** A value of a row before or after the change. */
 export type ShownValue =
@@ -59,7 +60,12 @@ export interface ChangeView extends ChangeSummary {
   /** Why it ended without being applied, as a sentence; null in other states. */
   readonly explanation: string | null;
   /** What a person decided, with their address; null when no one has, or when the policy asks for no person. */
-  readonly decision: { readonly approves: boolean; readonly by: string; readonly atMs: number } | null;
+  readonly decision: {
+    readonly approves: boolean;
+    readonly by: string;
+    readonly place: DecisionPlace;
+    readonly atMs: number;
+  } | null;
   readonly appliedMs: number | null;
   readonly columns: readonly ShownColumn[];
   /** Before the change is applied, they are as they are now. */

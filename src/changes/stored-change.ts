@@ -23,13 +23,20 @@ export interface Decider {
   readonly email: string;
 }
 
-/** Who decided a change, and when. `policy`: the policy asks for no person. */
-export interface StoredDecision {
-  /** An approved change may still end as `denied`, when rights ended before it was applied. */
+/** Where a person decided: on a page of this server, or in the form of the client that proposed the change. */
+export type DecisionPlace = "page" | "form";
+
+/** A person's decision on a change. An approved change may still end as `denied`, when rights ended before it was applied. */
+interface PersonsDecision {
   readonly approves: boolean;
-  readonly by: Decider | "policy";
+  readonly by: Decider;
+  readonly place: DecisionPlace;
   readonly atMs: number;
 }
+
+/** Who decided a change, and when. `policy`: the policy asks for no person. */
+export type StoredDecision =
+  PersonsDecision | { readonly approves: true; readonly by: "policy"; readonly atMs: number };
 
 /** Why a change ended without being applied. change-explanations.ts has the words. */
 export type EndReason =
@@ -62,6 +69,8 @@ export interface StoredChange {
   readonly rule: string;
   readonly approval: Approval;
   readonly reviewers: readonly string[];
+  /** The clients in whose form the requester may decide, as the rule names them. */
+  readonly formClients: readonly string[];
   readonly rowCount: number;
   /** Names the images of the rows that are approved. */
   readonly previewId: string;
@@ -117,9 +126,27 @@ export function isChangeId(text: string): boolean {
   return CHANGE_ID.test(text);
 }
 
-/** Derives the id of a proposal from its idempotency key, so that a repeated proposal finds the same change. */
-export async function deriveChangeId({ subjectId }: Identity, key: string): Promise<string> {
-  return (await sha256Hex(JSON.stringify(["change", subjectId, key]))).slice(0, 32);
+/** Derives the id of a proposal from its idempotency key or the name of its call, so that a repeated proposal finds the same change. */
+export async function deriveChangeId({ subjectId }: Identity, kind: "key" | "call", name: string): Promise<string> {
+  return (await sha256Hex(JSON.stringify(["change", subjectId, kind, name]))).slice(0, 32);
+}
+
+/**
+ * Whether the requester's answer in the form of a client counts: the rule names that client, it is the one that proposed the change, and
+ * the user signed in there in person.
+ */
+export function isFormOf(
+  {
+    approval,
+    formClients,
+    clientId,
+    requester,
+  }: Pick<StoredChange, "approval" | "formClients" | "clientId" | "requester">,
+  client: string,
+): boolean {
+  return (
+    approval === "requester" && requester.token === undefined && clientId === client && formClients.includes(client)
+  );
 }
 
 /** Whether a subject may decide as far as the identities tell. Roles and rows are checked besides. */

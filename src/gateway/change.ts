@@ -2,21 +2,26 @@
 import type { Audited } from "../audit/audit.ts";
 import type { FetchAnswer } from "../answers/fetch-answer.ts";
 import { UNTRUSTED_NOTE, fence } from "../answers/untrusted-text.ts";
+import { decideChange } from "../changes/change-decision.ts";
 import type { ChangeRpc } from "../changes/change-object.ts";
 import type { AcceptedProposal, ChangeProposals, ProposalContext, ProposalInput } from "../changes/change-proposals.ts";
-import type { ChangeView, ShownColumn, ShownValue } from "../changes/change-view.ts";
+import type { ChangeView, Decision, ShownColumn, ShownValue } from "../changes/change-view.ts";
 import type { ChangeViewer } from "../changes/change-viewer.ts";
 import { findChange, requireChange } from "../changes/find-change.ts";
 import { isChangeId } from "../changes/stored-change.ts";
 import { countOf } from "../lib/count-of.ts";
 import type { Subject } from "../policy/model.ts";
 import type { JsonCell } from "../sql/result-encoding.ts";
+import { buildChangeQuestion } from "./change-question.ts";
+import type { ChangeQuestion } from "./change-question.ts";
 
 /** What the operations need. */
 export interface ChangeServices {
   readonly proposals: ChangeProposals;
   readonly viewer: ChangeViewer;
   readonly openChange: (id: string) => ChangeRpc;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
   /** Says which datasets a change was applied to since a time, as `dataset: time`. */
   readonly listChanged: (datasets: readonly string[], sinceMs: number) => Promise<readonly string[]>;
   /** The origin of this server's pages. */
@@ -46,12 +51,19 @@ export interface ChangeAnswer {
 /** The rows of a preview for an assistant. The page has more. */
 const PREVIEW_ROWS = 10;
 
+/** A proposal as its client gets it. */
+export interface ProposedAnswer {
+  readonly answer: ChangeAnswer;
+  /** What the client may ask the person; null when no question helps. */
+  readonly question: ChangeQuestion | null;
+}
+
 /** Proposes a change. Errors: those of `ChangeProposals.propose`. */
 export async function proposeChange(
   services: ChangeServices,
   context: ProposalContext,
   input: ProposalInput,
-): Promise<Audited<ChangeAnswer>> {
+): Promise<Audited<ProposedAnswer>> {
   return answerProposal(services, context, await services.proposals.propose(context, input));
 }
 
@@ -60,7 +72,7 @@ export async function proposeUndo(
   services: ChangeServices,
   context: ProposalContext,
   input: { readonly change: string; readonly reason: string },
-): Promise<Audited<ChangeAnswer>> {
+): Promise<Audited<ProposedAnswer>> {
   const change = parseChangeName(input.change) ?? input.change;
   return answerProposal(services, context, await services.proposals.proposeUndo(context, { ...input, change }));
 }
@@ -93,9 +105,8 @@ export async function fetchChange(
   subject: Subject,
   id: string,
 ): Promise<Audited<FetchAnswer>> {
-  const change = await requireChange(services.openChange, subject, id);
-  const audited = await services.viewer.view(change, subject, PREVIEW_ROWS);
-  const answer = buildAnswer(services.origin, audited.answer, "");
+  const audited = await viewChange(services, subject, id);
+  const { answer } = audited;
   return {
     ...audited,
     answer: {
@@ -110,9 +121,9 @@ export async function fetchChange(
 
 async function answerProposal(
   { viewer, origin }: ChangeServices,
-  { call: { subject } }: ProposalContext,
+  { clientId, call: { subject } }: ProposalContext,
   { change, isNew, identicalAppliedMs }: AcceptedProposal,
-): Promise<Audited<ChangeAnswer>> {
+): Promise<Audited<ProposedAnswer>> {
   const audited = await viewer.view(change, subject, PREVIEW_ROWS);
   const proposedAt = new Date(change.proposedMs).toISOString();
   const earlier = isNew
@@ -122,7 +133,31 @@ async function answerProposal(
     identicalAppliedMs === null
       ? ""
       : ` The same change was applied on ${new Date(identicalAppliedMs).toISOString()}: check that it is meant twice.`;
-  return { ...audited, answer: buildAnswer(origin, audited.answer, `${earlier}${repeated}`) };
+  const answer = buildAnswer(origin, audited.answer, `${earlier}${repeated}`);
+  const question = buildChangeQuestion(change, audited.answer, { url: answer.url, clientId });
+  return { ...audited, answer: { answer, question } };
+}
+
+/**
+ * Decides as the requester has answered in a form of their client, and returns the change afterwards. Errors: those of `decideChange`.
+ */
+export async function decideInForm(
+  services: ChangeServices,
+  { clientId, call }: ProposalContext,
+  { id, approves, proof }: Decision & { readonly id: string },
+): Promise<Audited<ChangeAnswer>> {
+  await decideChange(services, call, { id, approves, proof, formClient: clientId });
+  return viewChange(services, call.subject, id);
+}
+
+/** Returns a change as it is. Errors: `not_found`. */
+export async function viewChange(
+  { openChange, viewer, origin }: ChangeServices,
+  subject: Subject,
+  id: string,
+): Promise<Audited<ChangeAnswer>> {
+  const audited = await viewer.view(await requireChange(openChange, subject, id), subject, PREVIEW_ROWS);
+  return { ...audited, answer: buildAnswer(origin, audited.answer, "") };
 }
 
 /** Builds the answer. `remark` ends its note. */

@@ -37,8 +37,18 @@ import type { ResourceEntry } from "./list-resources.ts";
 import { isMaskingToken } from "../masking-tokens/masking-token-store.ts";
 import { parseResultName } from "../results/stored-results.ts";
 import { bindSavedQuery, fetchSavedQuery, findSavedQuery } from "../saved-queries/saved-queries.ts";
-import { fetchChange, maySeeChange, parseChangeName, proposeChange, proposeUndo } from "./change.ts";
-import type { ChangeAnswer, ChangeServices } from "./change.ts";
+import {
+  changeUri,
+  decideInForm,
+  fetchChange,
+  maySeeChange,
+  parseChangeName,
+  proposeChange,
+  proposeUndo,
+  viewChange,
+} from "./change.ts";
+import type { ChangeAnswer, ChangeServices, ProposedAnswer } from "./change.ts";
+import type { Decision } from "../changes/change-view.ts";
 import type { ProposalInput } from "../changes/change-proposals.ts";
 import { ROW_MIME_TYPE } from "./mime-types.ts";
 import { search } from "./search.ts";
@@ -70,9 +80,13 @@ export interface Gateway {
   /** Returns what the start page shows a user: their roles, the sources that they may read, and questions to ask first. */
   introduce(caller: Caller): Promise<Introduction>;
   /** Proposes a change of rows. It is applied after the approval that the policy asks for. */
-  change(caller: Caller, input: ProposalInput): Promise<ChangeAnswer>;
+  change(caller: Caller, input: ProposalInput): Promise<ProposedAnswer>;
   /** Proposes to take an applied change back. */
-  undo(caller: Caller, input: { readonly change: string; readonly reason: string }): Promise<ChangeAnswer>;
+  undo(caller: Caller, input: { readonly change: string; readonly reason: string }): Promise<ProposedAnswer>;
+  /** Decides on the caller's own change, as the person has answered in a form of the client. */
+  decideInForm(caller: Caller, decision: Decision & { readonly id: string }): Promise<ChangeAnswer>;
+  /** Returns the caller's own change as it is. `waits`: waits a while for the decision on a page of this server. */
+  awaitDecision(caller: Caller, id: string, waits: boolean): Promise<ChangeAnswer>;
   /** Whether the caller may be notified of changes of what a URI names: a table that they read, or a change that they see. */
   maySubscribe(caller: Caller, uri: string): Promise<boolean>;
   /** Completes a partly typed name. */
@@ -87,6 +101,9 @@ interface QueryInput {
   /** Rows the client asks for. The operator's limit still applies. */
   readonly rowLimit: number | undefined;
 }
+
+/** How long a call waits for a person who has opened the page. Clients give up after a minute. */
+const DECISION_WAIT_MS = 30_000;
 
 /** Creates the gateway from its dependencies. */
 export function createGateway(dependencies: GatewayDependencies): Gateway {
@@ -264,15 +281,33 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
           resource: input.dataset,
           reservedRows: limits.defaultRows,
         },
-        async ({ call }) =>
-          proposeChange(changes, { identity: caller.identity, clientId: caller.clientId, call }, input),
+        async ({ call }) => proposeChange(changes, { ...caller, call }, input),
       ),
     undo: (caller, input) =>
       runCall(
         caller,
         { operation: "undo", requestText: input.change, resource: input.change, reservedRows: limits.defaultRows },
-        async ({ call }) => proposeUndo(changes, { identity: caller.identity, clientId: caller.clientId, call }, input),
+        async ({ call }) => proposeUndo(changes, { ...caller, call }, input),
       ),
+    decideInForm: (caller, decision) =>
+      runCall(
+        caller,
+        {
+          operation: decision.approves ? "approve change" : "deny change",
+          requestText: decision.id,
+          resource: decision.id,
+          reservedRows: limits.defaultRows,
+        },
+        async ({ call }) => decideInForm(changes, { ...caller, call }, decision),
+      ),
+    async awaitDecision(caller, id, waits) {
+      if (waits) await changes.openChange(id).waitForEnd(DECISION_WAIT_MS);
+      return runCall(
+        caller,
+        { operation: "fetch", requestText: changeUri(id), resource: changeUri(id), reservedRows: limits.defaultRows },
+        async ({ call }) => viewChange(changes, call.subject, id),
+      );
+    },
     maySubscribe: (caller, uri) =>
       runCall(
         caller,

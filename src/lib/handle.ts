@@ -1,5 +1,4 @@
-// Single-use handles, which approvals in a client's own form will use: the protocol layer issues them and the ledger stores them. Only
-// types; no product code issues a handle yet.
+// Single-use handles of questions to a user: the protocol layer issues them and the ledger stores them. Only types.
 
 /** Describes a handle to store. */
 export interface NewHandle {

@@ -96,7 +96,8 @@ function Facts(view: ChangeView) {
           <>
             <dt>{decision.approves ? "Approved by" : "Denied by"}</dt>
             <dd>
-              <bdi>{escapeInvisible(decision.by)}</bdi>, <Timestamp ms={decision.atMs} />
+              <bdi>{escapeInvisible(decision.by)}</bdi>
+              {decision.place === "form" ? " in a form of the client" : ""}, <Timestamp ms={decision.atMs} />
             </dd>
           </>
         )}

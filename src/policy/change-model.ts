@@ -39,6 +39,8 @@ interface ChangeTerms {
   readonly approval: Approval;
   /** The roles whose users may approve; empty unless `approval` is `reviewer`. */
   readonly reviewers: readonly string[];
+  /** The ids of the OAuth clients in whose own form the requester may approve; empty when only a page of this server takes the approval. */
+  readonly formClients: readonly string[];
   /** Whether a change may move a row out of the requester's sight. */
   readonly mayLeaveSight: boolean;
 }

@@ -73,6 +73,12 @@ function buildChangeRule(
         path: [...path, "approval", "reviewers", index],
         message: `there is no role ${name}. ${formatChoices(name, roles)}`,
       });
+  const formClients = parsed.confirm === "page" ? [] : parsed.confirm.formIn;
+  if (formClients.length > 0 && reviewers.length > 0)
+    problems.push({
+      path: [...path, "confirm"],
+      message: "names clients, but a reviewer approves only on a page of this server. Remove it.",
+    });
   const { rows, operations, columns, maxRows, approval, mayLeaveSight } = parsed;
   return {
     ...common,
@@ -84,6 +90,7 @@ function buildChangeRule(
     maxRows,
     approval: typeof approval === "string" ? approval : "reviewer",
     reviewers,
+    formClients,
     mayLeaveSight,
   };
 }

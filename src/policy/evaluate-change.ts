@@ -61,8 +61,8 @@ function withoutColumns(rule: AllowChangeRule, deniedColumns: ReadonlySet<string
 function bindGrant(rule: AllowChangeRule, subject: Subject, dataset: TableDataset): readonly ChangeGrant[] {
   const rows = rule.rows === null ? null : bindCondition(rule.rows, subject, dataset);
   if (rows === undefined) return [];
-  const { id, operations, columns, maxRows, approval, reviewers, mayLeaveSight } = rule;
-  return [{ rule: id, rows, operations, columns, maxRows, approval, reviewers, mayLeaveSight }];
+  const { id, operations, columns, maxRows, approval, reviewers, formClients, mayLeaveSight } = rule;
+  return [{ rule: id, rows, operations, columns, maxRows, approval, reviewers, formClients, mayLeaveSight }];
 }
 
 /** Lists the columns that a subject sees in clear on every row: by a grant of all rows, or by each of the grants. */

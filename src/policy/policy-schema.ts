@@ -242,6 +242,13 @@ const changeRule = z.strictObject({
     [z.enum(["none", "requester"]), z.strictObject({ reviewers: roleNames })],
     'must be "none", "requester" or { reviewers: ["role", …] }',
   ),
+  /** Where the user who asked approves: on a page of this server, or also in a form that one of these clients shows. */
+  confirm: z
+    .union(
+      [z.literal("page"), z.strictObject({ formIn: z.array(z.string().min(1).max(2048)).min(1) })],
+      'must be "page" or { formIn: ["client id", …] }',
+    )
+    .default("page"),
   /** Whether a change may move a row out of the requester's sight. */
   mayLeaveSight: z.boolean().default(false),
 });

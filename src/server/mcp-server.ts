@@ -37,6 +37,7 @@ const LIST_TTL_MS = 300_000;
  * because registration is most of the cost; otherwise it registers everything.
  */
 export function createServerFactory(organisation: Organisation, dependencies: ToolDependencies): CreateServer {
+  const { questions } = dependencies;
   const instructions = buildInstructions(organisation.name);
   const publicCache = { ttlMs: LIST_TTL_MS, cacheScope: "public" } as const;
   const privateCache = { ttlMs: 0, cacheScope: "private" } as const;
@@ -59,6 +60,9 @@ export function createServerFactory(organisation: Organisation, dependencies: To
           "resources/list": privateCache,
           "resources/read": privateCache,
         },
+        ...(questions === undefined
+          ? {}
+          : { requestState: { verify: async (state, context) => questions.verify(state, context) } }),
       },
     );
     if (target?.method === "tools/call") {

@@ -117,7 +117,9 @@ async function undoAll(applied: readonly Round[], needsApproval: boolean): Promi
   for (const { person, id } of applied.toReversed()) {
     const { change } = await deployment.changes.proposals.proposeUndo(contextOf(person), { change: id, reason: "r" });
     if (needsApproval)
-      await deployment.openChange(change.id).decide({ approves: true, proof: change.proof, by: person });
+      await deployment
+        .openChange(change.id)
+        .decide({ approves: true, proof: change.proof, by: person, formClient: null });
     expect(await stateOf(change)).toBe("applied");
   }
 }
@@ -138,7 +140,7 @@ describe("50 users who change the same 20 rows at once", () => {
     await Promise.all(
       rounds.map(async ({ person, id }) => {
         const proof = (await deployment.openChange(id).read())?.proof ?? "";
-        await deployment.openChange(id).decide({ approves: true, proof, by: person });
+        await deployment.openChange(id).decide({ approves: true, proof, by: person, formClient: null });
       }),
     );
     const states = await Promise.all(rounds.map(stateOf));

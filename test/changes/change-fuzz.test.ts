@@ -127,8 +127,10 @@ async function answer({ deployment, config }: (typeof twins)[number], input: Inp
   const proposal = { ...input, dataset: "shop.people", reason: "r", key: crypto.randomUUID() };
   try {
     const audited = await proposeChange(deployment.changes, { identity, clientId: "c", call }, proposal);
+    const { answer: shown, question } = audited.answer;
     return JSON.stringify(audited)
-      .replaceAll(audited.answer.change, "ID")
+      .replaceAll(shown.change, "ID")
+      .replaceAll(question?.proof ?? "no proof", "PROOF")
       .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "TIME");
   } catch (error) {
     if (error instanceof AppError) return `${error.code} ${error.publicMessage}`;

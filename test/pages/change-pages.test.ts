@@ -88,7 +88,7 @@ describe("the page of a change", () => {
   it("says who decided and when, and the explanation of a change that was not applied", async () => {
     const { html } = await openView({
       state: "denied",
-      decision: { approves: false, by: "lead@harbor.example", atMs: Date.UTC(2026, 10, 27, 11, 0) },
+      decision: { approves: false, by: "lead@harbor.example", place: "page", atMs: Date.UTC(2026, 10, 27, 11, 0) },
       explanation: "A person denied it.",
     });
     const text = readText(html);
@@ -99,7 +99,7 @@ describe("the page of a change", () => {
   });
 
   it("names the user who approved a change that was denied afterwards, because rights had ended, as the approver", async () => {
-    const decision = { approves: true, by: "lead@harbor.example", atMs: Date.UTC(2026, 10, 27, 11, 0) };
+    const decision = { approves: true, by: "lead@harbor.example", place: "page", atMs: Date.UTC(2026, 10, 27, 11, 0) };
     const text = readText((await openView({ state: "denied", decision })).html);
     expect(text).toContain("Approved by lead@harbor.example");
     expect(text).not.toContain("Denied by");
@@ -220,7 +220,7 @@ describe("text of others on the pages of changes", () => {
     client: HOSTILE,
     reason: HOSTILE,
     explanation: HOSTILE,
-    decision: { approves: true, by: HOSTILE, atMs: Date.UTC(2026, 10, 27, 11, 0) },
+    decision: { approves: true, by: HOSTILE, place: "form", atMs: Date.UTC(2026, 10, 27, 11, 0) },
     columns: [column(HOSTILE, { isUntrusted: true })],
     rows: [{ before: [value(HOSTILE)], after: [value(`${HOSTILE} more`)] }],
     mayDecide: { isAllowed: false, why: HOSTILE },

@@ -91,7 +91,11 @@ export function createMemoryReview(
       if (decision.proof !== proof) throw new AppError("invalid_input", "The change is not the one that you saw.");
       const { approves } = decision;
       const atMs = Date.UTC(2026, 10, 27, 11, 0);
-      view = { ...view, state: approves ? "applied" : "denied", decision: { approves, by: email, atMs } };
+      view = {
+        ...view,
+        state: approves ? "applied" : "denied",
+        decision: { approves, by: email, place: "page", atMs },
+      };
       return view.state;
     },
     async undo({ subjectId }, id) {

@@ -84,12 +84,13 @@ export interface ChangeDeployment {
   readonly openChange: OpenedChanges["openChange"];
 }
 
-/** Starts a deployment. `wrapOptions` may replace what the objects of changes depend on. */
+/** Starts a deployment. `wrapOptions` may replace what the objects of changes depend on; `settings` are variables and secrets. */
 export function startDeployment(
   config: Gatehouse,
   wrapOptions: (options: ChangeOptions) => ChangeOptions = (options) => options,
+  settings: Readonly<Record<string, string>> = {},
 ): ChangeDeployment {
-  const hosted: Env = { ...env };
+  const hosted: Env = { ...env, ...settings };
   const worker = createGatehouse(config);
   const changeHost = hostObjects<ChangeObject>(env.CHANGE, (state) => {
     const options = buildChangeOptions(config, hosted, changes, createHub(env.HUB));

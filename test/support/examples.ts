@@ -32,6 +32,7 @@ export type CallAs = (caller: string, tool: string, args: Record<string, unknown
 export function serveExample(config: Gatehouse, customTools: readonly Tool[] = []): CallAs {
   const dependencies = {
     gateway: gatewayFor(config),
+    questions: undefined,
     reporter: {
       newId: () => "defect",
       logDefect: (_id: string, error: unknown) => {

@@ -11,11 +11,16 @@ export function buildPost(token: string, body: unknown, headers: Readonly<Record
 }
 
 /** Builds a request of the 2026 revision, with its metadata and headers. */
-export function buildPost2026(token: string, method: string, params: Readonly<Record<string, unknown>> = {}): Request {
+export function buildPost2026(
+  token: string,
+  method: string,
+  params: Readonly<Record<string, unknown>> = {},
+  capabilities: object = {},
+): Request {
   const envelope = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientInfo": { name: "test", version: "1" },
-    "io.modelcontextprotocol/clientCapabilities": {},
+    "io.modelcontextprotocol/clientCapabilities": capabilities,
   };
   const name = typeof params["name"] === "string" ? params["name"] : params["uri"];
   const body = { jsonrpc: "2.0", id: 1, method, params: { ...params, _meta: envelope } };

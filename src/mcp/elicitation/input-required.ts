@@ -1,4 +1,4 @@
-// Tools that ask the user for input before they finish, written once for both eras; approvals in a client's own form will use them.
+// Tools that ask the user for input before they finish, written once for both eras.
 // Between two rounds the client holds only a signed, single-use handle. The deployment stores the state that the handle refers to.
 import { createRequestStateCodec, inputRequired } from "@modelcontextprotocol/server";
 import type {
@@ -21,6 +21,7 @@ import {
   withRecordedGrants,
 } from "./stored-values.ts";
 import type { StoredValue } from "./stored-values.ts";
+import { getCallName } from "../wire/call-name.ts";
 import type { ReplayGuard, ReplayVerdict } from "../wire/replay-guard.ts";
 
 /** Durable storage of handles, shared by all isolates. */
@@ -53,7 +54,7 @@ export interface UserQuestion<State> {
   readonly requestOptions: readonly InputRequests[];
   /** State for the next round, stored as JSON by the deployment and never sent to the client. */
   readonly state: State;
-  /** The result for a client that supports none of the alternatives. */
+  /** The result for a client that supports none of the alternatives, and for a user with too many open questions. */
   readonly fallback: CallToolResult;
 }
 
@@ -107,7 +108,12 @@ const QUESTION_WITHHELD = [
 /** The outcome of a round after the client's capabilities were taken into account. */
 type Step =
   | { readonly kind: "answer"; readonly result: CallToolResult }
-  | { readonly kind: "ask"; readonly requests: InputRequests; readonly state: unknown };
+  | {
+      readonly kind: "ask";
+      readonly requests: InputRequests;
+      readonly state: unknown;
+      readonly fallback: CallToolResult;
+    };
 
 /** Creates the adapter that runs input tools in rounds. */
 export function createInputRequiredTools({
@@ -138,7 +144,7 @@ export function createInputRequiredTools({
     const state = encodeStoredValue({ value: step.state, grants });
     const newHandle = { handle: newId(), call: getCallName(context), binding, state, ttlSeconds };
     const handle = await handles.open(getSubjectId(context), newHandle);
-    return handle === undefined ? createErrorResult(TOO_MANY_QUESTIONS) : requireInput(step.requests, handle, context);
+    return handle === undefined ? step.fallback : requireInput(step.requests, handle, context);
   }
 
   /** Finishes a later round. Stores the outcome of the handle it spent before the answer leaves. */
@@ -241,7 +247,7 @@ function resolveStep<State>(server: McpServer, roundResult: CallToolResult | Use
     Object.values(option).every((request) => isDeclared(request, capabilities)),
   );
   if (requests === undefined) return { kind: "answer", result: roundResult.fallback };
-  return { kind: "ask", requests, state: roundResult.state };
+  return { kind: "ask", requests, state: roundResult.state, fallback: roundResult.fallback };
 }
 
 function isQuestion<State>(roundResult: CallToolResult | UserQuestion<State>): roundResult is UserQuestion<State> {
@@ -267,12 +273,6 @@ function isDeclared({ method, params }: InputRequest, { elicitation, sampling, r
     case "roots/list":
       return roots !== undefined;
   }
-}
-
-/** Returns a name of the request that survives a restart. Undefined in the 2026 era, where requests never run again. */
-function getCallName({ mcpReq, http }: ServerContext): string | undefined {
-  const call = http?.authInfo?.extra?.["call"];
-  return typeof call === "string" ? JSON.stringify([call, mcpReq.id]) : undefined;
 }
 
 function createErrorResult(message: string): CallToolResult {

@@ -1,9 +1,16 @@
 // Defines tools and is the only caller of the SDK's `registerTool`, so that no tool can skip error mapping or reach more than
 // the gateway.
-import type { CallToolResult, McpServer, ToolAnnotations } from "@modelcontextprotocol/server";
+import type {
+  CallToolResult,
+  InputRequiredResult,
+  McpServer,
+  ServerContext,
+  ToolAnnotations,
+} from "@modelcontextprotocol/server";
 import type * as z from "zod";
 import type { Caller } from "../../lib/identity.ts";
 import type { Gateway } from "../../gateway/gateway.ts";
+import type { InputRequiredTools } from "../../mcp/elicitation/input-required.ts";
 import { getCaller } from "./caller.ts";
 import { toolError } from "./tool-result.ts";
 import type { ErrorReporter } from "./tool-result.ts";
@@ -15,6 +22,8 @@ import type { NameArguments } from "./memoized-schema.ts";
 export interface ToolDependencies {
   readonly gateway: Gateway;
   readonly reporter: ErrorReporter;
+  /** Asks the user between two rounds of a tool; undefined where no secret of the deployment can sign its questions. */
+  readonly questions: InputRequiredTools | undefined;
 }
 
 /** A tool ready to be registered. */
@@ -23,8 +32,8 @@ export interface Tool {
   register(server: McpServer, dependencies: ToolDependencies): void;
 }
 
-/** The definition of a tool. */
-interface ToolDefinition<Input extends z.ZodObject> {
+/** How a tool presents itself to clients. */
+export interface ToolDescription<Input extends z.ZodObject> {
   /** A stable name: assistants and users refer to it. */
   readonly name: string;
   readonly title: string;
@@ -36,42 +45,62 @@ interface ToolDefinition<Input extends z.ZodObject> {
   readonly names?: NameArguments<Input>;
   /** Which arguments belong together, for the message about an unknown argument. */
   readonly usage?: string;
+}
+
+/** The definition of a tool that only reads. */
+interface ReadToolDefinition<Input extends z.ZodObject> extends ToolDescription<Input> {
   /** Makes exactly one gateway call. */
   readonly run: (gateway: Gateway, caller: Caller, input: z.output<Input>) => Promise<CallToolResult>;
 }
 
+/** Answers a call of a tool. What it throws becomes an error result. */
+export type ToolHandler<Input extends z.ZodObject> = (
+  input: z.output<Input>,
+  context: ServerContext,
+) => Promise<CallToolResult | InputRequiredResult>;
+
 /** Defines a tool that only reads. */
-export function defineReadTool<Input extends z.ZodObject>(definition: ToolDefinition<Input>): Tool {
-  return defineTool(definition, { readOnlyHint: true, openWorldHint: false });
+export function defineReadTool<Input extends z.ZodObject>({ run, ...description }: ReadToolDefinition<Input>): Tool {
+  const annotations = { readOnlyHint: true, openWorldHint: false };
+  return defineTool(
+    description,
+    annotations,
+    (_server, { gateway }) =>
+      async (input, context) =>
+        withNotices(context, async (caller) => run(gateway, caller, input)),
+  );
 }
 
-/** Defines a tool that may lead to a change of data. */
-export function defineChangeTool<Input extends z.ZodObject>(definition: ToolDefinition<Input>): Tool {
-  return defineTool(definition, { readOnlyHint: false, destructiveHint: true, openWorldHint: false });
-}
-
-function defineTool<Input extends z.ZodObject>(definition: ToolDefinition<Input>, annotations: ToolAnnotations): Tool {
-  const { name, title, description, usage, run } = definition;
-  const inputSchema = memoizeSchema(definition.input, definition.names, usage);
+/** Defines a tool. `createHandler` is called once for each server. */
+export function defineTool<Input extends z.ZodObject>(
+  { name, title, description, input: schema, names, usage }: ToolDescription<Input>,
+  annotations: ToolAnnotations,
+  createHandler: (server: McpServer, dependencies: ToolDependencies) => ToolHandler<Input>,
+): Tool {
+  const inputSchema = memoizeSchema(schema, names, usage);
   return {
     name,
-    register(server, { gateway, reporter }) {
+    register(server, dependencies) {
+      const handle = createHandler(server, dependencies);
       server.registerTool(name, { title, description, inputSchema, annotations }, async (input, context) => {
         try {
           requireWellFormed(input);
-          const notices: string[] = [];
-          const caller = { ...getCaller(context), onNotice: (notice: string) => void notices.push(notice) };
-          return addNotices(await run(gateway, caller, input), notices);
+          return await handle(input, context);
         } catch (error) {
-          return toolError(error, reporter);
+          return toolError(error, dependencies.reporter);
         }
       });
     },
   };
 }
 
-/** Adds notices for the user behind the answer, each as a text block of its own. */
-function addNotices(result: CallToolResult, notices: readonly string[]): CallToolResult {
+/** Answers for the caller of a request. Notices for the user come behind the answer, each as a text block of its own. */
+export async function withNotices(
+  context: ServerContext,
+  answer: (caller: Caller) => Promise<CallToolResult>,
+): Promise<CallToolResult> {
+  const notices: string[] = [];
+  const result = await answer({ ...getCaller(context), onNotice: (notice: string) => void notices.push(notice) });
   if (notices.length === 0) return result;
   return { ...result, content: [...result.content, ...notices.map((text) => ({ type: "text" as const, text }))] };
 }

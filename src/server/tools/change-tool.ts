@@ -1,7 +1,6 @@
 // The tool `change`, which proposes an insert, update or delete of rows. No argument of it approves anything.
 import * as z from "zod";
-import { jsonResult } from "../kit/tool-result.ts";
-import { defineChangeTool } from "../kit/define-tool.ts";
+import { defineChangeTool } from "../kit/define-change-tool.ts";
 
 /** Proposes a change, and returns its preview and the page on which a person decides. */
 export const changeTool = defineChangeTool({
@@ -21,6 +20,6 @@ export const changeTool = defineChangeTool({
     key: z.string().min(1).max(200).optional().describe("the same key is the same change"),
   }),
   names: ["key"],
-  run: async (gateway, caller, { dataset, action, where = {}, values = {}, reason, key }) =>
-    jsonResult(await gateway.change(caller, { dataset, operation: action, where, values, reason, key })),
+  propose: async (gateway, caller, { dataset, action, where = {}, values = {}, reason, key }) =>
+    gateway.change(caller, { dataset, operation: action, where, values, reason, key }),
 });

@@ -1,7 +1,6 @@
 // The tool `undo`, which proposes to take an applied change back.
 import * as z from "zod";
-import { jsonResult } from "../kit/tool-result.ts";
-import { defineChangeTool } from "../kit/define-tool.ts";
+import { defineChangeTool } from "../kit/define-change-tool.ts";
 
 /** Proposes an undo, which needs the same approval as the change. */
 export const undoTool = defineChangeTool({
@@ -13,5 +12,5 @@ export const undoTool = defineChangeTool({
     change: z.string().min(1).max(100).describe("id of the change"),
     reason: z.string().min(1).max(2000),
   }),
-  run: async (gateway, caller, { change, reason }) => jsonResult(await gateway.undo(caller, { change, reason })),
+  propose: async (gateway, caller, { change, reason }) => gateway.undo(caller, { change, reason }),
 });

@@ -1,0 +1,115 @@
+// Defines tools that propose a change. Behind the proposal, the person who has to decide it is asked by their own client, where it can: in
+// a form that the policy names, or by a link to the page. No argument of a tool decides anything.
+import { inputRequired, inputResponse } from "@modelcontextprotocol/server";
+import type { CallToolResult, InputRequests, ServerContext } from "@modelcontextprotocol/server";
+import * as z from "zod";
+import type { ChangeAnswer, ProposedAnswer } from "../../gateway/change.ts";
+import type { ChangeQuestion } from "../../gateway/change-question.ts";
+import type { Gateway } from "../../gateway/gateway.ts";
+import type { Caller } from "../../lib/identity.ts";
+import type { UserQuestion } from "../../mcp/elicitation/input-required.ts";
+import { defineTool, withNotices } from "./define-tool.ts";
+import type { Tool, ToolDescription } from "./define-tool.ts";
+import { jsonResult, toolError } from "./tool-result.ts";
+
+/** The definition of a tool that proposes a change. */
+interface ChangeToolDefinition<Input extends z.ZodObject> extends ToolDescription<Input> {
+  /** Makes exactly one gateway call. */
+  readonly propose: (gateway: Gateway, caller: Caller, input: z.output<Input>) => Promise<ProposedAnswer>;
+}
+
+/** The change that a person was asked about. */
+const askedChange = z.strictObject({ change: z.string(), proof: z.string() });
+type AskedChange = z.output<typeof askedChange>;
+
+/** Defines the tool. */
+export function defineChangeTool<Input extends z.ZodObject>({
+  propose,
+  ...description
+}: ChangeToolDefinition<Input>): Tool {
+  const annotations = { readOnlyHint: false, destructiveHint: true, openWorldHint: false };
+  return defineTool(description, annotations, (server, { gateway, reporter, questions }) => {
+    const proposeOnce = async (input: z.output<Input>, context: ServerContext) => {
+      const asked: { question: ChangeQuestion | null } = { question: null };
+      const result = await withNotices(context, async (caller) => {
+        const { answer, question } = await propose(gateway, caller, input);
+        asked.question = question;
+        return jsonResult(answer);
+      });
+      return { ...asked, result };
+    };
+    if (questions === undefined) return async (input, context) => (await proposeOnce(input, context)).result;
+    return questions.createCallback(server, {
+      name: description.name,
+      parseState: (state) => askedChange.parse(state),
+      async run(input: z.output<Input>, state: AskedChange | undefined, context) {
+        try {
+          if (state === undefined) {
+            const { result, question } = await proposeOnce(input, context);
+            return question === null ? result : buildQuestion(question, result);
+          }
+          return await withNotices(context, async (caller) =>
+            jsonResult(await finish(gateway, caller, state, context)),
+          );
+        } catch (error) {
+          // Within the round, so that it is stored as the outcome of an answer that was used up.
+          return toolError(error, reporter);
+        }
+      },
+    });
+  });
+}
+
+const DECISION = "decision";
+const PAGE = "page";
+
+/** No default: pressing Enter approves nothing. */
+const DECISION_FORM = {
+  type: "object",
+  properties: { [DECISION]: { type: "string", title: "Your decision", enum: ["approve", "deny"] } },
+  required: [DECISION],
+} as const;
+const decided = z.looseObject({ [DECISION]: z.enum(["approve", "deny"]) });
+
+/** The form is preferred, because only clients that the policy names get one. */
+function buildQuestion(
+  { change, proof, url, summary, form }: ChangeQuestion,
+  fallback: CallToolResult,
+): UserQuestion<AskedChange> {
+  const forms: readonly InputRequests[] =
+    form === null
+      ? []
+      : [
+          {
+            [DECISION]: inputRequired.elicit({
+              message: form,
+              requestedSchema: { ...DECISION_FORM, required: [DECISION] },
+            }),
+          },
+        ];
+  const message = `${summary}? Nothing has changed yet. Open the page, look at the rows and decide there.`;
+  return {
+    kind: "question",
+    requestOptions: [...forms, { [PAGE]: inputRequired.elicitUrl({ message, url }) }],
+    state: { change, proof },
+    fallback,
+  };
+}
+
+/** Does what the person has answered. A form that was closed, and a page that was not opened, decide nothing. */
+async function finish(
+  gateway: Gateway,
+  caller: Caller,
+  { change: id, proof }: AskedChange,
+  { mcpReq: { inputResponses } }: ServerContext,
+): Promise<ChangeAnswer> {
+  const answer = inputResponse(inputResponses, DECISION);
+  if (answer.kind === "elicit" && answer.action !== "cancel") {
+    const content = decided.safeParse(answer.content);
+    const isDenied = answer.action === "decline" || (content.success && content.data[DECISION] === "deny");
+    if (isDenied) return gateway.decideInForm(caller, { id, approves: false, proof });
+    if (content.success) return gateway.decideInForm(caller, { id, approves: true, proof });
+  }
+  const page = inputResponse(inputResponses, PAGE);
+  return gateway.awaitDecision(caller, id, page.kind === "elicit" && page.action === "accept");
+}

@@ -1,0 +1,45 @@
+// The questions that tools ask a user between two rounds: signed with a key of the deployment, and stored in the user's ledger.
+import { hmac } from "@noble/hashes/hmac.js";
+import { sha256 } from "@noble/hashes/sha2.js";
+import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
+import type { HandleLedger } from "../audit/single-use-handles.ts";
+import { createInputRequiredTools } from "../mcp/elicitation/input-required.ts";
+import type { InputRequiredTools } from "../mcp/elicitation/input-required.ts";
+import type { ReplayGuard } from "../mcp/wire/replay-guard.ts";
+import { getCaller } from "./kit/caller.ts";
+
+/** What questions need. */
+interface QuestionDependencies {
+  /** A secret of the deployment, from which a key of their own is derived; anything but a text of 32 characters counts as none. */
+  readonly secret: unknown;
+  readonly openLedger: (subjectId: string) => HandleLedger;
+  readonly replayGuard: ReplayGuard;
+  readonly newId: () => string;
+}
+
+/** How long a user may take to answer a question. After that, the change still waits on its page. */
+const ANSWER_SECONDS = 3600;
+const MIN_SECRET_CHARACTERS = 32;
+
+/** Creates the questions; undefined without a secret. */
+export function createUserQuestions({
+  secret,
+  openLedger,
+  replayGuard,
+  newId,
+}: QuestionDependencies): InputRequiredTools | undefined {
+  if (typeof secret !== "string" || secret.length < MIN_SECRET_CHARACTERS) return undefined;
+  return createInputRequiredTools({
+    key: bytesToHex(hmac(sha256, utf8ToBytes(secret), utf8ToBytes("gatehouse requestState"))),
+    ttlSeconds: ANSWER_SECONDS,
+    handles: {
+      open: async (subjectId, handle) => openLedger(subjectId).openHandle(handle),
+      spend: async (subjectId, handle, binding) => openLedger(subjectId).spendHandle(handle, binding),
+      recordOutcome: async (subjectId, handle, outcome, next) =>
+        openLedger(subjectId).recordHandleOutcome(handle, outcome, next),
+    },
+    replayGuard,
+    getSubjectId: (context) => getCaller(context).identity.subjectId,
+    newId,
+  });
+}
