@@ -1,6 +1,6 @@
-// The single-use handles of one subject, in the ledger's SQLite database. A
-// handle is opened when the user is asked, spent by the answer, and stored with its outcome until it expires, so that an answer sent
-// twice acts once. The functions do not open a transaction; their callers do.
+// The single-use handles of one subject, in the ledger's SQLite database. A handle is opened when the user is asked, spent by the
+// answer, and stored with its outcome until it expires, so that an answer sent twice acts once. The functions do not open a transaction;
+// their callers do.
 import type { NewHandle, SpentHandle } from "../lib/handle.ts";
 
 /** The ledger as the protocol layer uses it: handles of questions that the subject was asked. */

@@ -2,7 +2,7 @@
 import { AppError } from "../errors.ts";
 import { DeniedError } from "../audit/audit.ts";
 import type { AuditedCall } from "../audit/audit.ts";
-import type { ChangeRpc } from "./change-object.ts";
+import type { ChangeRpc } from "./change-rpc.ts";
 import type { ChangeState } from "./change-states.ts";
 import type { Decision } from "./change-view.ts";
 import type { ChangeViewer } from "./change-viewer.ts";

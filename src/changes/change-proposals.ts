@@ -14,7 +14,7 @@ import { shortenText } from "../lib/text-cut.ts";
 import type { Subject } from "../policy/model.ts";
 import { suggestName } from "../sql/suggest.ts";
 import { explainRefusal } from "./change-explanations.ts";
-import type { ChangeRpc, Proposed } from "./change-object.ts";
+import type { ChangeRpc, Proposed } from "./change-rpc.ts";
 import type { ChangeRegistry } from "./change-registry-store.ts";
 import type { ChangeTables, TargetTable } from "./change-tables.ts";
 import { requireChange } from "./find-change.ts";

@@ -2,7 +2,7 @@
 import { AppError } from "../errors.ts";
 import type { Subject } from "../policy/model.ts";
 import { isOwnChange, isReviewer } from "./change-access.ts";
-import type { ChangeRpc } from "./change-object.ts";
+import type { ChangeRpc } from "./change-rpc.ts";
 import { isChangeId } from "./stored-change.ts";
 import type { StoredChange } from "./stored-change.ts";
 

@@ -3,7 +3,7 @@ import type { Audited } from "../audit/audit.ts";
 import type { FetchAnswer } from "../answers/fetch-answer.ts";
 import { UNTRUSTED_NOTE, fence } from "../answers/untrusted-text.ts";
 import { decideChange } from "../changes/change-decision.ts";
-import type { ChangeRpc } from "../changes/change-object.ts";
+import type { ChangeRpc } from "../changes/change-rpc.ts";
 import type { AcceptedProposal, ChangeProposals, ProposalContext, ProposalInput } from "../changes/change-proposals.ts";
 import type { ChangeView, Decision, ShownColumn, ShownValue } from "../changes/change-view.ts";
 import type { ChangeViewer } from "../changes/change-viewer.ts";

@@ -207,6 +207,15 @@ describe("npm run policy -- diff, on changes", () => {
       { opens: [`${on}changes rows all, previously region = :region`] },
     ],
     [
+      "a client in whose form the user may approve, in place of another",
+      { ...base, confirm: { formIn: ["old"] } },
+      { ...base, confirm: { formIn: ["new"] } },
+      {
+        opens: [`${on}may be approved in a form of the client new`],
+        closes: [`${on}may no longer be approved in a form of the client old`],
+      },
+    ],
+    [
       "rows that may leave sight",
       base,
       { ...base, mayLeaveSight: true },

@@ -71,6 +71,7 @@ describe("a change rule", () => {
         maxRows: 1,
         approval: "requester",
         reviewers: [],
+        formClients: [],
         mayLeaveSight: false,
       },
     ]);
@@ -148,6 +149,15 @@ describe("a change rule", () => {
       ["shop.tickets", { approval: { reviewers: ["led"] }, ...STATUS }],
       "approval.reviewers[0]: there is no role led. Did you mean lead?",
     ],
+    [
+      "a form where a reviewer approves",
+      [
+        "shop.tickets",
+        { approval: { reviewers: ["lead"] }, confirm: { formIn: ["https://client.example"] }, ...STATUS },
+      ],
+      "confirm: names clients, but a reviewer approves only on a page of this server. Remove it.",
+    ],
+    ["forms of no client", ["shop.tickets", { confirm: { formIn: [] }, ...STATUS }], "confirm.formIn: Too small"],
     ["no reviewer", ["shop.tickets", { approval: { reviewers: [] }, ...STATUS }], "approval.reviewers: Too small"],
     [
       "an unknown column in its row rule",

@@ -111,6 +111,7 @@ describe("evaluateChange", () => {
           maxRows: 1,
           approval: "requester",
           reviewers: [],
+          formClients: [],
           mayLeaveSight: false,
         },
       ],

@@ -2,7 +2,7 @@
 import { env } from "cloudflare:workers";
 import { createChangeProposals } from "../../src/changes/change-proposals.ts";
 import { openChangeRegistry } from "../../src/changes/change-registry-store.ts";
-import type { Proposal } from "../../src/changes/change-object.ts";
+import type { Proposal } from "../../src/changes/change-rpc.ts";
 import type { Gatehouse } from "../../src/config/define-gatehouse.ts";
 import { newId } from "../../src/lib/ids.ts";
 import type { ChangeDeployment } from "./change-deployment.ts";

@@ -1,4 +1,5 @@
-// Maps the server's requests to the client (elicitation, sampling) between SDK ids and wire ids. Each request is stored under its wire id before it is sent, so that a question survives a restart and is asked only once.
+// Maps the server's requests to the client (elicitation, sampling) between SDK ids and wire ids. Each request is stored under its wire id
+// before it is sent, so that a question survives a restart and is asked only once.
 import type { JSONRPCMessage, JSONRPCNotification, JSONRPCRequest, RequestId } from "@modelcontextprotocol/server";
 import type { Exchange } from "./request-exchange.ts";
 import type { ServerRequest, SessionStore } from "./session-store.ts";
