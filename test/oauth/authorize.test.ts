@@ -97,7 +97,9 @@ describe("the consent page", () => {
 
   it("responds 400 when neither button was pressed", async () => {
     const { browser, consent } = await openConsent(flow, await register(flow));
-    expect((await browser.press(consent, "decision", "maybe")).response.status).toBe(400);
+    const { action, hidden } = readForm(consent.html);
+    const fields = { ...Object.fromEntries(hidden), decision: "maybe" };
+    expect((await browser.post(new URL(action, consent.url).href, fields)).response.status).toBe(400);
   });
 
   it.each([
@@ -144,7 +146,9 @@ describe("the sample sign-in", () => {
   ])("cannot be repeated after a choice of %s", async (_name, account, status) => {
     const { browser, consent } = await openConsent(flow, await register(flow));
     const accounts = await browser.press(consent, "decision", "approve");
-    expect((await browser.press(accounts, "account", account)).response.status).toBe(status);
+    const { action, hidden } = readForm(accounts.html);
+    const fields = { ...Object.fromEntries(hidden), account };
+    expect((await browser.post(new URL(action, accounts.url).href, fields)).response.status).toBe(status);
     expect((await browser.press(accounts, "account", ANALYST)).response.status).toBe(400);
   });
 

@@ -16,19 +16,12 @@ export function readForm(html: string): Form {
 }
 
 function readForms(html: string): readonly Form[] {
-  return [...html.matchAll(/<form([^>]*)>(.*?)<\/form>/gs)].map(([, attributes = "", inner = ""]) =>
-    parseForm(attributes, inner),
-  );
-}
-
-function parseForm(attributes: string, inner: string): Form {
-  const inputs = [...inner.matchAll(/<input([^>]*)>/g)].map(
-    ([, text = ""]) => [attribute(text, "name"), attribute(text, "value")] as const,
-  );
-  const buttons = [...inner.matchAll(/<button([^>]*)>/g)].map(
-    ([, text = ""]) => [attribute(text, "name"), attribute(text, "value")] as const,
-  );
-  return { action: attribute(attributes, "action"), hidden: new Map(inputs), buttons };
+  return [...html.matchAll(/<form([^>]*)>(.*?)<\/form>/gs)].map(([, attributes = "", inner = ""]) => {
+    const read = (tag: RegExp): readonly (readonly [string, string])[] =>
+      [...inner.matchAll(tag)].map(([, text = ""]) => [attribute(text, "name"), attribute(text, "value")]);
+    const hidden = new Map(read(/<input([^>]*)>/g));
+    return { action: attribute(attributes, "action"), hidden, buttons: read(/<button([^>]*)>/g) };
+  });
 }
 
 function attribute(text: string, name: string): string {
@@ -51,7 +44,7 @@ export interface Page {
 /** A browser with its own cookies. */
 export interface Browser {
   open(url: string): Promise<Page>;
-  /** Submits the form that has a button of this name, with a value that it need not offer. Throws when no form of the page has one. */
+  /** Submits the form that has the button with this name and value. Throws when the page has no such button. */
   press(page: Page, name: string, value: string): Promise<Page>;
   /** Posts fields, as a form of a page would. */
   post(url: string, fields: Readonly<Record<string, string>>): Promise<Page>;
@@ -81,8 +74,10 @@ export function createBrowser(send: Send): Browser {
   return {
     open: (url) => request(url),
     press: async (page, name, value) => {
-      const form = readForms(page.html).find(({ buttons }) => buttons.some(([buttonName]) => buttonName === name));
-      if (form === undefined) throw new Error(`the page has no button ${name}: ${page.html}`);
+      const isPressed = ([itsName, itsValue]: readonly [string, string]): boolean =>
+        itsName === name && itsValue === value;
+      const form = readForms(page.html).find(({ buttons }) => buttons.some(isPressed));
+      if (form === undefined) throw new Error(`${page.url} has no button ${name}=${value}: ${page.html}`);
       const body = new URLSearchParams([...form.hidden, [name, value]]);
       return request(new URL(form.action, page.url).href, { method: "POST", body });
     },
