@@ -1,129 +1,185 @@
-// Kills the real server with SIGKILL while people approve changes and undos. After the restart each change is applied whole and audited, or
-// not applied at all, and its state says which. CHANGE_KILLS sets how often; `CHANGE_KILLS=500` takes about an hour.
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
+// Kills the real server with SIGKILL at random moments while changes are proposed, approved, applied and undone. After the restart each
+// change is applied whole and audited, or not applied at all, and its state says which. CHANGE_KILLS sets how often.
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { createRandom } from "../support/crafted-inputs.ts";
 import { createBrowser } from "../support/forms.ts";
-import type { Browser } from "../support/forms.ts";
 import { tokensFor } from "../support/oauth.ts";
+import { createLane } from "../support/node/change-lane.ts";
+import type { Lane, LaneContext, LaneTask, Step } from "../support/node/change-lane.ts";
+import { startKilledServer } from "../support/node/killed-server.ts";
+import type { KilledServer } from "../support/node/killed-server.ts";
 import { postToolCall } from "../support/node/query.ts";
-import { freePort, startServer } from "../support/node/server.ts";
-import type { WorkerProcess } from "../support/node/worker.ts";
+import { openStoredChanges } from "../support/node/stored-changes.ts";
+import type { StoredChanges } from "../support/node/stored-changes.ts";
 
-const KILLS = Number(process.env["CHANGE_KILLS"] ?? "2");
-const CHANGES_PER_KILL = 4;
-/** The latest moment of a kill after the approvals were sent, in milliseconds. */
-const MAX_DELAY_MS = 150;
-const SUPPORT = "support@harbor.example";
-const stateDir = mkdtempSync(path.join(tmpdir(), "gatehouse-kills-"));
-let port = 0;
-let server: WorkerProcess;
+const KILLS = Number(process.env["CHANGE_KILLS"] ?? "12");
+const SEED = Number(process.env["CHANGE_KILLS_SEED"] ?? Date.now() % 1_000_000);
+/** The step after whose start the server is killed, in turn. The approval is sent twice as often, because its answer comes after the apply. */
+const TURNS: readonly Step[] = ["propose", "approve", "propose undo", "approve undo", "approve", "approve undo"];
+const REQUESTER = "support@harbor.example";
+const REVIEWER = "reviewer@harbor.example";
+/** An access token is renewed long before it ends. */
+const RENEWAL_MS = 600_000;
+
+const random = createRandom(SEED);
+let server: KilledServer;
+let stored: StoredChanges;
 let accessToken = "";
-let browser: Browser;
+let renewedMs = 0;
 
-const url = (pathname: string): string => `http://localhost:${port}${pathname}`;
+/** How the kills ended: how often by the state of the change, by where the kill has met it. */
+const ends = new Map<string, Map<string, number>>();
+/** How long a step takes on the average. */
+const tookMs = new Map<Step, number>();
+/** The next kill: after which step, and what ends the process. */
+let armed: { readonly step: Step; readonly kill: () => void } | undefined;
+
+async function renewAccess(): Promise<void> {
+  if (Date.now() - renewedMs < RENEWAL_MS) return;
+  ({ accessToken } = await tokensFor({ origin: server.origin, send: fetch }, REQUESTER));
+  renewedMs = Date.now();
+}
 
 async function callTool(name: string, args: Readonly<Record<string, unknown>>): Promise<Record<string, unknown>> {
-  const response = await postToolCall(url(""), accessToken, { name, arguments: args });
-  const { result } = (await response.json()) as { result: { structuredContent: Record<string, unknown> } };
+  const response = await postToolCall(server.origin, accessToken, { name, arguments: args });
+  const text = await response.text();
+  const { result } = JSON.parse(text) as { result?: { structuredContent: Record<string, unknown> } };
+  if (result === undefined) throw new Error(`${name} was answered ${response.status}: ${text}`);
   return result.structuredContent;
 }
 
-async function readRows(sql: string): Promise<readonly (readonly unknown[])[]> {
-  const answer = await callTool("query", { source: "shop", sql, limit: 500 });
-  return answer["rows"] as readonly (readonly unknown[])[];
+async function signIn(email: string): Promise<LaneTask["approver"]> {
+  const browser = createBrowser(fetch);
+  await browser.press(await browser.open(`${server.origin}/sign-in`), "account", email);
+  return { browser, subjectId: stored.findSubject(email) };
 }
 
-/** Sends an approval. The server may be killed before it answers. */
-async function approve(change: string): Promise<void> {
-  const page = await browser.open(url(`/changes/${change}`));
-  approvals.push(browser.press(page, "decision", "approve").catch(() => undefined));
+/** A lane that updates three tickets, whose requester approves. */
+function buildTicketTask(number: number, approver: LaneTask["approver"]): LaneTask {
+  const filter = "region = 'north' AND priority = 'normal'";
+  const ids = stored
+    .readRows(`SELECT id FROM tickets WHERE ${filter} ORDER BY id LIMIT 3 OFFSET ?`, number * 3)
+    .map(({ id }) => id);
+  const nameTime = (cycle: number): string => new Date(Date.UTC(2026, 6, 1) + cycle * 1000).toISOString().slice(0, 19);
+  const buildValues = (cycle: number) => ({ priority: "high", closed_at: nameTime(cycle).replace("T", " ") });
+  return {
+    name: `tickets ${number}`,
+    approver,
+    rowCount: 3,
+    end: "applied",
+    buildProposal: (cycle) => ({
+      dataset: "shop.tickets",
+      action: "update",
+      where: { id: ids },
+      values: buildValues(cycle),
+      reason: "A kill.",
+    }),
+    readRows: () => stored.readRows(`SELECT * FROM tickets WHERE id IN (${ids.join(", ")}) ORDER BY id`),
+    buildChanged: (before, cycle) => before.map((row) => ({ ...row, ...buildValues(cycle) })),
+  };
 }
-let approvals: Promise<unknown>[] = [];
 
-async function restart(): Promise<void> {
-  await server.stop("SIGKILL");
-  await Promise.all(approvals.splice(0));
-  server = await startServer(port, stateDir);
+/** A lane that inserts a refund, which a reviewer approves. The database refuses one of an order that does not exist. */
+function buildRefundTask(orderId: number, end: LaneTask["end"], approver: LaneTask["approver"]): LaneTask {
+  const columns = ["order_id", "amount_cents", "reason", "status", "created_at"];
+  const buildValues = (cycle: number) => ({
+    order_id: orderId,
+    amount_cents: 1 + (cycle % 50_000),
+    reason: "late",
+    status: "requested",
+    created_at: "2026-07-01 10:00:00",
+  });
+  return {
+    name: `refund of ${orderId}`,
+    approver,
+    rowCount: 1,
+    end,
+    buildProposal: (cycle) => ({
+      dataset: "shop.refunds",
+      action: "insert",
+      values: buildValues(cycle),
+      reason: "A kill.",
+    }),
+    readRows: () => stored.readRows(`SELECT ${columns.join(", ")} FROM refunds WHERE order_id = ?`, orderId),
+    buildChanged: (before, cycle) => (end === "applied" ? [buildValues(cycle)] : before),
+  };
 }
 
-/** Waits until a change is neither approved nor being applied. */
-async function readFinalState(change: string): Promise<string> {
-  const endMs = Date.now() + 60_000;
-  for (;;) {
-    const { metadata } = await callTool("fetch", { id: change });
-    const { state } = metadata as { state: string };
-    if (state !== "approved" && state !== "applying") return state;
-    if (Date.now() > endMs) throw new Error(`the change ${change} stays ${state}`);
-  }
-}
+let lanes: readonly Lane[] = [];
+
+const readTables = () => ["tickets", "refunds"].map((table) => stored.readRows(`SELECT * FROM ${table} ORDER BY id`));
 
 beforeAll(async () => {
-  port = await freePort();
-  server = await startServer(port, stateDir);
-  const flow = { origin: url(""), send: fetch };
-  accessToken = (await tokensFor(flow, SUPPORT)).accessToken;
-  browser = createBrowser(fetch);
-  await browser.press(await browser.open(url("/sign-in")), "account", SUPPORT);
+  server = await startKilledServer();
+  stored = openStoredChanges(server.stateDir);
+  await renewAccess();
+  const [requester, reviewer] = [await signIn(REQUESTER), await signIn(REVIEWER)];
+  const orders = stored
+    .readRows("SELECT id FROM orders WHERE id NOT IN (SELECT order_id FROM refunds) LIMIT 3")
+    .map(({ id }) => Number(id));
+  const context: LaneContext = {
+    server,
+    stored,
+    requesterId: requester.subjectId,
+    callTool,
+    onSent(step) {
+      if (armed?.step !== step) return;
+      // Up to a little after the usual answer, so that kills come at every moment of the step.
+      setTimeout(armed.kill, random() * 1.2 * (tookMs.get(step) ?? 100));
+      armed = undefined;
+    },
+    onAnswered: (step, ms) => void tookMs.set(step, 0.8 * (tookMs.get(step) ?? ms) + 0.2 * ms),
+    onEnd(phase, state) {
+      const states = ends.get(phase) ?? new Map<string, number>();
+      ends.set(phase, states.set(state, (states.get(state) ?? 0) + 1));
+    },
+  };
+  const tasks = [
+    ...[0, 1, 2].map((number) => buildTicketTask(number, requester)),
+    ...orders.map((id) => buildRefundTask(id, "applied", reviewer)),
+    ...[90_000_001, 90_000_002].map((id) => buildRefundTask(id, "failed", reviewer)),
+  ];
+  lanes = tasks.map((task) => createLane(context, task));
 }, 120_000);
 
 afterAll(async () => {
-  await server.stop("SIGTERM");
-  rmSync(stateDir, { recursive: true, force: true });
+  await server.remove();
 });
 
-/** Kills the server while these changes are approved, and returns the final state of each. */
-async function approveAndKill(changes: readonly string[], round: number): Promise<readonly string[]> {
-  for (const change of changes) await approve(change);
-  // Spread over the rounds, so that kills come at every step.
-  await new Promise((resolve) => setTimeout(resolve, (MAX_DELAY_MS * (round % 10)) / 10));
-  await restart();
-  return Promise.all(changes.map(readFinalState));
+/** Lets all lanes go on, kills the server in the middle of a step of one of them, checks what is left, and serves again. */
+async function killDuring(step: Step): Promise<void> {
+  const killed = Promise.withResolvers<void>();
+  armed = { step, kill: () => void server.kill().then(killed.resolve, killed.reject) };
+  await Promise.all([killed.promise, ...lanes.map(async (lane) => lane.run(false))]);
+  for (const lane of lanes) await lane.inspect();
+  await server.restart();
+  await renewAccess();
 }
 
-it("leaves each change applied whole or not at all when the server is killed during approvals and undos", async () => {
-  const ids = (await readRows("SELECT id FROM tickets WHERE priority = 'normal' ORDER BY id LIMIT 40")).map(
-    ([id]) => id,
-  );
-  const appliedAtOnce = { changes: 0, undos: 0 };
-  for (let round = 0; round < KILLS; round += 1) {
-    const tickets = ids.slice((round % 8) * CHANGES_PER_KILL, (round % 8) * CHANGES_PER_KILL + CHANGES_PER_KILL);
-    const propose = async (id: unknown): Promise<string> => {
-      const values = { priority: "high", closed_at: `2026-07-01 10:00:${String(round % 60).padStart(2, "0")}` };
-      const change = { dataset: "shop.tickets", action: "update", where: { id }, values, reason: "A kill." };
-      return String((await callTool("change", change))["change"]);
-    };
-    const changes = [];
-    for (const id of tickets) changes.push(await propose(id));
-    const states = await approveAndKill(changes, round);
-    const readTickets = async () =>
-      new Map(
-        (await readRows(`SELECT id, priority, closed_at FROM tickets WHERE id IN (${tickets.join(", ")})`)).map(
-          ([id, priority, closedAt]) => [id, `${String(priority)} ${String(closedAt)}`],
-        ),
-      );
-    const rows = await readTickets();
-    const undos: string[] = [];
-    for (const [index, state] of states.entries()) {
-      const isChanged = rows.get(tickets[index])?.startsWith("high 2026-07-01") ?? false;
-      expect(["applied", "proposed"]).toContain(state);
-      expect(isChanged, `change ${changes[index]} is ${state}`).toBe(state === "applied");
-      if (state === "applied")
-        undos.push(String((await callTool("undo", { change: changes[index], reason: "Back." }))["change"]));
-    }
-    const undoStates = await approveAndKill(undos, round + 3);
-    appliedAtOnce.changes += undos.length;
-    appliedAtOnce.undos += undoStates.filter((state) => state === "applied").length;
-    // What was not undone because its approval was lost is approved again.
-    for (const [index, state] of undoStates.entries())
-      if (state === "proposed") {
-        await approve(undos[index] ?? "");
-        await Promise.all(approvals.splice(0));
-        expect(await readFinalState(undos[index] ?? "")).toBe("applied");
-      }
-    for (const text of (await readTickets()).values()) expect(text).toMatch(/^normal /);
-  }
-  // Otherwise the kills have tested nothing.
-  expect(appliedAtOnce.changes + appliedAtOnce.undos).toBeGreaterThan(0);
-}, 3_600_000);
+function countEnds(phase: RegExp, state: string): number {
+  return [...ends].reduce((sum, [name, states]) => sum + (phase.test(name) ? (states.get(state) ?? 0) : 0), 0);
+}
+
+function formatEnds(): string {
+  const lines = [...ends]
+    .toSorted(([left], [right]) => (left < right ? -1 : 1))
+    .map(([phase, states]) => `  ${phase}: ${[...states].map(([state, count]) => `${count} ${state}`).join(", ")}`);
+  return [`${KILLS} kills (seed ${SEED}) have met these changes, which ended as:`, ...lines].join("\n");
+}
+
+it("leaves each change applied whole and audited, or not at all, when the server is killed at any step of it", async () => {
+  const before = readTables();
+  for (let kill = 0; kill < KILLS; kill += 1) await killDuring(TURNS[kill % TURNS.length] ?? "approve");
+  await Promise.all(lanes.map(async (lane) => lane.run(true)));
+  expect(readTables()).toEqual(before);
+  console.log(formatEnds());
+  // Otherwise the kills have tested too little.
+  for (const phase of [/^propose/, /^approve/, /^apply/, /^undo: /])
+    expect(
+      countEnds(phase, "applied") + countEnds(phase, "proposed") + countEnds(phase, "not proposed"),
+    ).toBeGreaterThan(0);
+  expect(countEnds(/^apply/, "applied")).toBeGreaterThan(0);
+  if (KILLS < 50) return;
+  expect(countEnds(/^apply/, "failed")).toBeGreaterThan(0);
+  expect(countEnds(/^undo: apply/, "applied")).toBeGreaterThan(0);
+}, 7_200_000);
