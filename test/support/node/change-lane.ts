@@ -48,8 +48,8 @@ export interface LaneContext {
 export interface Lane {
   /** Goes on until the server is killed. A last run ends when no change is under way. */
   run(isLast: boolean): Promise<void>;
-  /** Checks what the killed server has left. */
-  inspect(): Promise<void>;
+  /** Checks what the killed server has left, before it is restarted. */
+  inspect(): void;
 }
 
 /** Longer than a change waits after several kills in a row, each of which doubles the pause before the next try. */
@@ -75,17 +75,23 @@ export function createLane(context: LaneContext, task: LaneTask): Lane {
   let isInFlight = false;
   let isApprovalAnswered = false;
   /** Where kills have met the change under way since its state was known. */
-  let phases: string[] = [];
+  const phases: string[] = [];
+  /** Whether the server was killed since this lane ran, and what the object of the change had stored then. */
+  let isKilled = false;
+  let left: StoredChange | undefined;
 
-  const key = (): string => `${task.name} ${cycle}`;
   const isUndo = (): boolean => step === "propose undo" || step === "approve undo";
-  const findId = async (): Promise<string | undefined> => {
-    if (step === "propose") return deriveChangeId({ subjectId: requesterId, email: "", groups: [] }, key());
+  const findId = (): string | undefined => {
     if (step === "propose undo") return stored.findUndo(changeId);
-    return step === "approve" ? changeId : undoId;
+    return step === "approve undo" ? undoId : changeId;
+  };
+  /** A request that was cut may come back after the restart, when this lane has been inspected already. */
+  const requireUp = (): void => {
+    if (server.isDown()) throw new ServerDown();
   };
 
   async function send<T>(request: () => Promise<T>): Promise<T> {
+    requireUp();
     const startMs = performance.now();
     isInFlight = true;
     context.onSent(step);
@@ -98,18 +104,19 @@ export function createLane(context: LaneContext, task: LaneTask): Lane {
   async function advance(): Promise<void> {
     switch (step) {
       case "propose": {
-        const { change } = await send(async () => callTool("change", { ...task.buildProposal(cycle), key: key() }));
-        equal(change, await findId());
-        changeId = String(change);
+        const key = `${task.name} ${cycle}`;
+        changeId = await deriveChangeId({ subjectId: requesterId, email: "", groups: [] }, key);
+        const answer = await send(async () => callTool("change", { ...task.buildProposal(cycle), key }));
+        equal(answer["change"], changeId, JSON.stringify(answer));
         step = "approve";
         return;
       }
       case "approve":
         return finish(changeId, await approve(changeId));
       case "propose undo": {
-        const { change } = await send(async () => callTool("undo", { change: changeId, reason: "Back again." }));
-        equal(change, stored.findUndo(changeId));
-        undoId = String(change);
+        const answer = await send(async () => callTool("undo", { change: changeId, reason: "Back again." }));
+        undoId = String(answer["change"]);
+        equal(undoId, stored.findUndo(changeId), JSON.stringify(answer));
         step = "approve undo";
         return;
       }
@@ -120,6 +127,7 @@ export function createLane(context: LaneContext, task: LaneTask): Lane {
 
   /** Approves on the page, and returns the state in which the change ends. */
   async function approve(id: string): Promise<string> {
+    requireUp();
     const { browser } = task.approver;
     const page = await browser.open(`${server.origin}/changes/${id}`);
     const { response, html } = await send(async () => browser.press(page, "decision", "approve"));
@@ -133,7 +141,7 @@ export function createLane(context: LaneContext, task: LaneTask): Lane {
     const endMs = performance.now() + MAX_WAIT_MS;
     let state = stored.readChange(id)?.state;
     while (state !== undefined && OPEN_STATES.includes(state)) {
-      if (server.isDown()) throw new ServerDown();
+      requireUp();
       ok(performance.now() < endMs, `the change ${id} stays ${state}`);
       await delay(50);
       state = stored.readChange(id)?.state;
@@ -142,6 +150,7 @@ export function createLane(context: LaneContext, task: LaneTask): Lane {
   }
 
   async function readState(id: string): Promise<string> {
+    requireUp();
     const { metadata, error } = await callTool("fetch", { id });
     if (error !== undefined) {
       equal(Object(error).code, "not_found");
@@ -155,8 +164,11 @@ export function createLane(context: LaneContext, task: LaneTask): Lane {
     equal(state, task.end, `the change ${id}`);
     expectWhole(id, state);
     isApprovalAnswered = false;
-    if (isUndo() || state === "failed") cycle += 1;
-    step = isUndo() || state === "failed" ? "propose" : "propose undo";
+    const isOver = isUndo() || state === "failed";
+    step = isOver ? "propose" : "propose undo";
+    if (!isOver) return;
+    cycle += 1;
+    changeId = "";
   }
 
   /** Expects that rows, journal and audit log say of a change what its state says. */
@@ -212,18 +224,16 @@ export function createLane(context: LaneContext, task: LaneTask): Lane {
 
   /** Finds out after a restart how the change ended, and expects what the files said while the server was down. */
   async function recover(): Promise<void> {
-    const id = await findId();
-    const left = id === undefined ? undefined : stored.readChange(id);
-    const state = id === undefined ? "not proposed" : await waitForEnd(id);
+    const id = findId();
+    const state = id === undefined || id === "" ? "not proposed" : await waitForEnd(id);
     const expected = left === undefined ? "not proposed" : left.state === "proposed" ? "proposed" : task.end;
     equal(state, expected, `the change ${id}, which was ${left?.state} when the server was killed`);
+    ok(!isApprovalAnswered || state === task.end, `the answered approval of ${id} is lost`);
     for (const phase of phases.splice(0)) context.onEnd(phase, state);
-    isInFlight = false;
-    if (state === task.end) finish(id ?? "", state);
+    if (id !== undefined && state === task.end) finish(id, state);
     else expectRows(id);
   }
 
-  let isKilled = false;
   return {
     async run(isLast) {
       try {
@@ -234,13 +244,13 @@ export function createLane(context: LaneContext, task: LaneTask): Lane {
         if (!server.isDown() || !isCut(error)) throw error;
       }
     },
-    async inspect() {
+    inspect() {
       isKilled = true;
-      const id = await findId();
-      const change = id === undefined ? undefined : stored.readChange(id);
+      const id = findId();
+      left = id === undefined ? undefined : stored.readChange(id);
       expectRows(id);
-      if (id !== undefined && change !== undefined) expectOrder(id, change);
-      const phase = namePhase(id, change);
+      if (id !== undefined && left !== undefined) expectOrder(id, left);
+      const phase = namePhase(id, left);
       if (phase !== undefined) phases.push(phase);
       isInFlight = false;
     },

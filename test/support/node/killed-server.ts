@@ -1,16 +1,15 @@
-// Serves test/kill-worker over the sample's data, to be killed and restarted often: the Worker is built once, the state stays, and while one
-// process serves, the next one has loaded its modules already.
-import { mkdtempSync, rmSync } from "node:fs";
+// Serves test/kill-worker over the sample's data, to be killed often. The Worker is built once and the state stays. The runtime, which runs
+// the Worker, its objects and its databases, is a process of its own: it is killed, and miniflare starts the next one.
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { openStorage, originOf } from "../../../cli/local-server/local.ts";
+import { freeAddresses, openStorage, startLocal } from "../../../cli/local-server/local.ts";
 import { migrateLocal, migrateOwnTables } from "../../../cli/local-server/migrations.ts";
 import { loadSample } from "../../../cli/local-server/sample.ts";
 import { runTool } from "../../../cli/project/tools.ts";
 import sample from "../../../sample/gatehouse.config.ts";
 import { freePort } from "./server.ts";
-import { ENTRY_ALIAS, ROOT, runProcess } from "./worker.ts";
-import type { WorkerProcess } from "./worker.ts";
+import { ENTRY_ALIAS, ROOT, findWorkerd } from "./worker.ts";
 
 const CONFIG = path.join(ROOT, "sample/wrangler.jsonc");
 
@@ -18,14 +17,15 @@ const CONFIG = path.join(ROOT, "sample/wrangler.jsonc");
 export interface KilledServer {
   readonly origin: string;
   readonly stateDir: string;
-  /** Whether it has been killed and does not serve again yet. */
+  /** Whether it has been killed and is not to be called again yet. */
   isDown(): boolean;
-  /** Kills all of its processes with SIGKILL, and resolves when they have ended. */
-  kill(): Promise<void>;
-  /** Serves again. Resolves when it does. */
-  restart(): Promise<void>;
-  /** What the process that serves has printed. */
-  output(): string;
+  /**
+   * Kills the runtime with SIGKILL, and runs `whileDown` when it has ended and before the next one starts. Throws what that throws. The
+   * promise resolves when the next one serves.
+   */
+  kill(whileDown: () => void): Promise<void>;
+  /** Ends the time in which it counts as down. */
+  resume(): void;
   remove(): Promise<void>;
 }
 
@@ -37,46 +37,47 @@ export async function startKilledServer(): Promise<KilledServer> {
   const options = ["deploy", entry, "--dry-run", "--config", CONFIG, "--outdir", bundleDir, ...ENTRY_ALIAS];
   await Promise.all([runTool("wrangler", options), loadState(stateDir)]);
   const port = await freePort();
-  const origin = originOf(port);
-  const bindings = { GATEHOUSE_SIGN_IN: "sample", GATEHOUSE_TOKEN_KEY: "a key of tests, long enough to be one" };
-  const env = {
-    CONFIG,
-    BUNDLE: bundleDir,
-    STATE: stateDir,
-    PORT: String(port),
-    BINDINGS: JSON.stringify(bindings),
-  };
-  const load = async (): Promise<WorkerProcess> => runProcess("test/support/node/standby.ts", env, "loaded", origin);
-  let isDown = true;
-  let standby = load();
-  const serveNext = async (): Promise<WorkerProcess> => {
-    const next = await standby;
-    process.kill(next.pid, "SIGUSR2");
-    await next.waitFor("serving");
-    isDown = false;
-    standby = load();
-    // It is awaited when it is needed.
-    standby.catch(() => undefined);
-    return next;
-  };
-  let running = await serveNext();
+  let [isDown, onRestart] = [false, (): void => {}];
+  const { miniflare, origin } = await startLocal({
+    configPath: CONFIG,
+    bundleDir,
+    port,
+    addresses: (await freeAddresses(port)) ?? [],
+    stateDir,
+    bindings: { GATEHOUSE_SIGN_IN: "sample", GATEHOUSE_TOKEN_KEY: "a key of tests, long enough to be one" },
+    watcher: { onLog: () => {}, onCrash: () => onRestart() },
+  });
   return {
     origin,
     stateDir,
     isDown: () => isDown,
-    async kill() {
+    async kill(whileDown) {
       isDown = true;
-      await running.stop("SIGKILL");
+      const restarted = new Promise<void>((resolve) => (onRestart = resolve));
+      killRuntime();
+      // miniflare hears of the end only when this function waits, so until then nothing starts.
+      whileDown();
+      await restarted;
     },
-    async restart() {
-      running = await serveNext();
+    resume() {
+      isDown = false;
     },
-    output: () => running.output(),
     async remove() {
-      await Promise.all([running.stop("SIGKILL"), standby.then(async (next) => next.stop("SIGKILL"))]);
+      await miniflare.dispose();
       rmSync(dir, { recursive: true, force: true });
     },
   };
+}
+
+/** Kills the runtime that this process has started, and returns when all of its threads have ended. */
+function killRuntime(): void {
+  const pid = findWorkerd(process.pid);
+  if (pid === undefined) throw new Error("the runtime does not run");
+  process.kill(pid, "SIGKILL");
+  // It stays in the list of processes until this one hears of its end.
+  const isDead = (): boolean =>
+    readdirSync(`/proc/${pid}/task`).length === 1 && / \(.*\) Z /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  while (!isDead());
 }
 
 async function loadState(stateDir: string): Promise<void> {

@@ -14,8 +14,6 @@ export const ENTRY_ALIAS: readonly string[] = [
 export interface WorkerProcess {
   readonly origin: string;
   readonly output: () => string;
-  /** Resolves when its output contains a text; rejects with the output when it ends before. */
-  readonly waitFor: (text: string) => Promise<void>;
   /** Ends the whole process group, including workerd, and waits until it has ended. */
   readonly stop: (signal: "SIGTERM" | "SIGKILL") => Promise<void>;
   /** The id of the process and of its group. */
@@ -42,26 +40,20 @@ export async function runProcess(
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
-  const collect = (chunk: Buffer): void => void (output += chunk.toString());
-  child.stdout.on("data", collect);
-  child.stderr.on("data", collect);
   const ended = new Promise<void>((resolve) => child.on("close", () => resolve()));
-  const waitFor = async (text: string): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const check = (): void => {
-        if (output.includes(text)) resolve();
-      };
-      check();
-      child.stdout.on("data", check);
-      child.stderr.on("data", check);
-      child.on("error", reject);
-      child.on("close", (status) => reject(new Error(`${String(script)} ended with ${status}:\n${output}`)));
-    });
-  await waitFor(readyText);
+  await new Promise<void>((resolve, reject) => {
+    const collect = (chunk: Buffer): void => {
+      output += chunk.toString();
+      if (output.includes(readyText)) resolve();
+    };
+    child.stdout.on("data", collect);
+    child.stderr.on("data", collect);
+    child.on("error", reject);
+    child.on("close", (status) => reject(new Error(`${String(script)} ended with ${status}:\n${output}`)));
+  });
   return {
     origin,
     output: () => output,
-    waitFor,
     stop: async (signal) => {
       if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, signal);
       await ended;
