@@ -239,7 +239,8 @@ export function createLane(context: LaneContext, task: LaneTask): Lane {
       try {
         if (isKilled) await recover();
         isKilled = false;
-        while (!isLast || step !== "propose") await advance();
+        const isOver = (): boolean => isLast && step === "propose";
+        while (!isOver()) await advance();
       } catch (error) {
         if (!server.isDown() || !isCut(error)) throw error;
       }
