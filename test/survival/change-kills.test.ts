@@ -120,6 +120,7 @@ function buildRefundTask(orderId: number, end: LaneTask["end"], approver: LaneTa
 }
 
 let lanes: readonly Lane[] = [];
+let openDatabases = async (): Promise<void> => {};
 
 const readTables = () => ["tickets", "refunds"].map((table) => stored.readRows(`SELECT * FROM ${table} ORDER BY id`));
 
@@ -128,6 +129,11 @@ beforeAll(async () => {
   stored = openStoredChanges(server.stateDir);
   await renewAccess();
   const [requester, reviewer] = [await signIn(REQUESTER), await signIn(REVIEWER)];
+  // The server opens its files before this process reads them: it could not open one that this process is just recovering.
+  openDatabases = async () => {
+    await requester.browser.open(`${server.origin}/changes`);
+    await callTool("query", { source: "shop", sql: "SELECT count(*) FROM tickets" });
+  };
   const [order] = stored.readRows("SELECT id FROM orders WHERE id NOT IN (SELECT order_id FROM refunds) LIMIT 1");
   const context: LaneContext = {
     server,
@@ -173,6 +179,7 @@ async function killAt(moment: Moment): Promise<void> {
   await Promise.all([restarted.promise, ...lanes.map(async (lane) => lane.run(false))]);
   server.resume();
   await renewAccess();
+  await openDatabases();
 }
 
 /** Counts the changes that kills have met at a moment. */

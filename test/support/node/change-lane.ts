@@ -139,14 +139,15 @@ export function createLane(context: LaneContext, task: LaneTask): Lane {
   /** Waits until a change is neither approved nor being applied, and returns its state as the server says it. */
   async function waitForEnd(id: string): Promise<string> {
     const endMs = performance.now() + MAX_WAIT_MS;
-    let state = stored.readChange(id)?.state;
-    while (state !== undefined && OPEN_STATES.includes(state)) {
-      requireUp();
+    // The server comes first: it could not open a file that this process is just recovering.
+    let state = await readState(id);
+    while (OPEN_STATES.includes(state)) {
       ok(performance.now() < endMs, `the change ${id} stays ${state}`);
       await delay(50);
-      state = stored.readChange(id)?.state;
+      requireUp();
+      if (!OPEN_STATES.includes(stored.readChange(id)?.state ?? "")) state = await readState(id);
     }
-    return readState(id);
+    return state;
   }
 
   async function readState(id: string): Promise<string> {
