@@ -153,6 +153,8 @@ export function createLane(context: LaneContext, task: LaneTask): Lane {
   async function readState(id: string): Promise<string> {
     requireUp();
     const { metadata, error } = await callTool("fetch", { id });
+    // An answer that was sent before the kill and is read after it would move this lane on from where it was inspected.
+    requireUp();
     if (error !== undefined) {
       equal(Object(error).code, "not_found");
       return "not proposed";
