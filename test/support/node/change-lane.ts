@@ -115,6 +115,7 @@ export function createLane(context: LaneContext, task: LaneTask): Lane {
         return finish(changeId, await approve(changeId));
       case "propose undo": {
         const answer = await send(async () => callTool("undo", { change: changeId, reason: "Back again." }));
+        requireUp();
         undoId = String(answer["change"]);
         equal(undoId, stored.findUndo(changeId), JSON.stringify(answer));
         step = "approve undo";

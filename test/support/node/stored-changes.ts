@@ -1,6 +1,8 @@
 // Reads what a server has stored of changes from its files, also while it is down: the state in the object of a change, the journal and the
 // rows in the database of the shop, and the audit records.
-import { existsSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { SQLInputValue, SQLOutputValue } from "node:sqlite";
 import { localDatabaseFile, localObjectFile } from "../../../cli/local-server/local.ts";
@@ -34,19 +36,12 @@ export interface StoredChanges {
   findSubject(email: string): string;
 }
 
-/** Opens the files of a state folder for each read, because each start of the server may replace them. */
-export function openStoredChanges(stateDir: string): StoredChanges {
-  const read = (file: string, sql: string, ...parameters: readonly SQLInputValue[]): readonly Row[] => {
-    const database = new DatabaseSync(file, { readOnly: true, timeout: 10_000 });
-    try {
-      return database
-        .prepare(sql)
-        .all(...parameters)
-        .map((row) => ({ ...row }));
-    } finally {
-      database.close();
-    }
-  };
+/** Opens the files of a state folder for each read. `isDown` says whether the server that writes them was killed. */
+export function openStoredChanges(stateDir: string, isDown: () => boolean): StoredChanges {
+  const read = (file: string, sql: string, ...parameters: readonly SQLInputValue[]): readonly Row[] =>
+    isDown()
+      ? readCopy(file, (copy) => query(new DatabaseSync(copy), sql, parameters))
+      : query(new DatabaseSync(file, { readOnly: true, timeout: 10_000 }), sql, parameters);
   const shopFile = localDatabaseFile(stateDir, "sample-shop");
   const ownFile = localDatabaseFile(stateDir, "sample-gatehouse");
   return {
@@ -96,4 +91,28 @@ export function openStoredChanges(stateDir: string): StoredChanges {
       return String(row["subject_id"]);
     },
   };
+}
+
+function query(database: DatabaseSync, sql: string, parameters: readonly SQLInputValue[]): readonly Row[] {
+  try {
+    return database
+      .prepare(sql)
+      .all(...parameters)
+      .map((row) => ({ ...row }));
+  } finally {
+    database.close();
+  }
+}
+
+/** Reads a copy of a database whose process was killed: opening it completes or undoes what was under way, which is left to the server. */
+function readCopy<T>(file: string, work: (copy: string) => T): T {
+  const folder = mkdtempSync(path.join(tmpdir(), "gatehouse-copy-"));
+  const copy = path.join(folder, "copy");
+  try {
+    for (const suffix of ["", "-wal", "-journal"])
+      if (existsSync(`${file}${suffix}`)) copyFileSync(`${file}${suffix}`, `${copy}${suffix}`);
+    return work(copy);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
