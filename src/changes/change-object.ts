@@ -12,7 +12,7 @@ import type { ChangeRpc, Decided, DecisionRequest, Proposal, Proposed } from "./
 import { isUnderWay } from "./change-states.ts";
 import type { ChangeState, EndState } from "./change-states.ts";
 import { computeProof, isFormOf, isPossibleDecider, parseStoredChange } from "./stored-change.ts";
-import type { EndReason, StoredChange, StoredDecision } from "./stored-change.ts";
+import type { End, EndReason, StoredChange, StoredDecision } from "./stored-change.ts";
 
 /** What became of a change, for its audit record. */
 export type ChangeResult =
@@ -58,12 +58,6 @@ export interface ChangeOptions {
 
 /** How often a call runs what has become due meanwhile. The alarm runs the rest. */
 const MAX_ROUNDS = 5;
-
-/** How a change ends that the source did not apply. */
-interface End {
-  readonly state: EndState;
-  readonly endReason: EndReason;
-}
 
 const ENDS: Readonly<Record<Exclude<Applied["kind"], "applied" | "unknown" | "constraint">, End>> = {
   conflict: { state: "conflict", endReason: "rows have changed" },
@@ -301,6 +295,7 @@ export class ChangeObject<E = unknown> extends DurableObject<E> implements Chang
   /** Applies an approved change. Throws when it has to be tried again. */
   async #apply(change: StoredChange): Promise<void> {
     const recordEnd: RecordResult = async (result) => this.#options.recordEnd(change, result);
+    if (change.settlesAs !== undefined) return this.#settle(change, change.settlesAs, recordEnd);
     if (Date.now() >= (change.approvalEndsMs ?? 0))
       return this.#settle(change, { state: "expired", endReason: "not applied in time" }, recordEnd);
     const authorization = await this.#options.authorize(change);
@@ -321,8 +316,9 @@ export class ChangeObject<E = unknown> extends DurableObject<E> implements Chang
     }
     const end: End =
       applied.kind === "constraint" ? { state: "failed", endReason: applied.constraint } : ENDS[applied.kind];
-    // A batch of an earlier try may still be on its way.
-    if (applying.attempts > 1) return this.#settle(applying, end, record);
+    // A batch of an earlier try may still be on its way. The end is stored first: if the process dies before it is reached, the journal
+    // tells the next try only that the change was given up.
+    if (applying.attempts > 1) return this.#settle(this.#store({ ...applying, settlesAs: end }, null), end, record);
     await record({ kind: "ended", ...end });
     this.#end(applying, end.state, end.endReason);
   }

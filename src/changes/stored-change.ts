@@ -3,7 +3,7 @@ import { getOwnerId } from "../lib/identity.ts";
 import type { Identity } from "../lib/identity.ts";
 import { sha256Hex } from "../lib/crypto.ts";
 import type { Approval, ChangeOperation } from "../policy/change-model.ts";
-import type { ChangeState } from "./change-states.ts";
+import type { ChangeState, EndState } from "./change-states.ts";
 
 /** What a change does, as it was asked for. */
 export interface ChangeTerms {
@@ -57,6 +57,12 @@ export type EndReason =
   | "type"
   | "other";
 
+/** How a change ends that the source did not apply. */
+export interface End {
+  readonly state: EndState;
+  readonly endReason: EndReason;
+}
+
 /** A proposal that its object has accepted. */
 export interface StoredChange {
   readonly id: string;
@@ -91,6 +97,8 @@ export interface StoredChange {
   readonly endReason: EndReason | null;
   /** How often its apply has begun. */
   readonly attempts: number;
+  /** How it ends once it is certain that no earlier try has applied it. Absent while its apply may be tried again. */
+  readonly settlesAs?: End;
 }
 
 /** Parses what an object has stored. No other code writes there. */

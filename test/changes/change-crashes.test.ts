@@ -159,3 +159,22 @@ describe("an update whose answer was lost", () => {
     expect(await expectWhole(deployment, id, { before: "", after: theirs })).toBe("applied");
   });
 });
+
+describe("an insert that the database refuses on the second try", () => {
+  it.each(["dies before", "dies after"] as const)("ends as failed when the process %s giving it up", async (fault) => {
+    await env.EXAMPLE_DB.prepare("CREATE UNIQUE INDEX only_one ON stock (state) WHERE state = 'single'").run();
+    await env.EXAMPLE_DB.prepare("UPDATE stock SET state = 'single' WHERE id = 5").run();
+    const id = await propose(deployment, config, { operation: "insert", values: { region: "west", state: "single" } });
+    const left: Partial<Record<FaultPoint, ReturnType<typeof faults.choose>>> = { apply: "lost before", settle: fault };
+    faults.choose = (point) => {
+      const chosen = left[point];
+      delete left[point];
+      return chosen;
+    };
+    await faults.run(async () => approve(deployment, id));
+    await recover(deployment, id, faults.run);
+    expect(left).toEqual({});
+    expect(await expectWhole(deployment, id, { before: await readStock(), after: "" })).toBe("failed");
+    expect((await deployment.openChange(id).read())?.endReason).toBe("unique");
+  });
+});
