@@ -126,7 +126,7 @@ const readTables = () => ["tickets", "refunds"].map((table) => stored.readRows(`
 
 beforeAll(async () => {
   server = await startKilledServer();
-  stored = openStoredChanges(server.stateDir, server.isDown);
+  stored = openStoredChanges(server.stateDir, () => server.isDown());
   await renewAccess();
   const [requester, reviewer] = [await signIn(REQUESTER), await signIn(REVIEWER)];
   // The server opens its files before this process reads them: it could not open one that this process is just recovering.
