@@ -105,7 +105,7 @@ export function createLane(context: LaneContext, task: LaneTask): Lane {
     switch (step) {
       case "propose": {
         const key = `${task.name} ${cycle}`;
-        changeId = await deriveChangeId({ subjectId: requesterId, email: "", groups: [] }, key);
+        changeId = await deriveChangeId({ subjectId: requesterId, email: "", groups: [] }, "key", key);
         const answer = await send(async () => callTool("change", { ...task.buildProposal(cycle), key }));
         equal(answer["change"], changeId, JSON.stringify(answer));
         step = "approve";
