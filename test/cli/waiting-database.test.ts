@@ -11,13 +11,13 @@ const folder = mkdtempSync(path.join(tmpdir(), "gatehouse-waiting-"));
 let miniflare: Miniflare;
 let database: D1Database;
 
+const OPTIONS = {
+  ...convertV4MiniflareOptions({ modules: true, script: "export default {}", d1Databases: ["DB"] }),
+  resourcePersistencePath: folder,
+};
+
 beforeAll(async () => {
-  const options = convertV4MiniflareOptions({
-    modules: true,
-    script: "export default {}",
-    d1Databases: ["DB"],
-  });
-  miniflare = new Miniflare({ ...options, resourcePersistencePath: folder });
+  miniflare = new Miniflare(OPTIONS);
   database = await miniflare.getD1Database("DB");
   await database.prepare("CREATE TABLE t (n INTEGER)").run();
 });
@@ -50,6 +50,21 @@ describe("a local database", () => {
     await written;
     const { results } = await waiting.prepare("SELECT n FROM t ORDER BY n").all();
     expect(results).toEqual([{ n: 2 }, { n: 3 }, { n: 4 }]);
+  });
+
+  it("reads with the first statement of a process once the other process has written", async () => {
+    const second = new Miniflare(OPTIONS);
+    try {
+      const [first, waiting] = [await second.getD1Database("DB"), waitForTurn(await second.getD1Database("DB"))];
+      const unlock = lock();
+      const reading = waiting.prepare("SELECT n FROM t WHERE n = 2").all();
+      // It came later, so the other one has been refused too.
+      await expect(first.prepare("SELECT n FROM t").all()).rejects.toThrow("session commit token");
+      unlock();
+      expect((await reading).results).toEqual([{ n: 2 }]);
+    } finally {
+      await second.dispose();
+    }
   });
 
   it("gives the database's error at once when it is not about the lock", async () => {
