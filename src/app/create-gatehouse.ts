@@ -8,6 +8,7 @@ import type { GrantOptions } from "../oauth/grants/grant-object.ts";
 import { createGrantStore } from "../oauth/grants/grant-kv-store.ts";
 import type { Provider } from "../oauth/oauth-provider.ts";
 import type { Gatehouse } from "../config/define-gatehouse.ts";
+import { parseAuditSecret } from "../audit/audit-secret.ts";
 import { LedgerObject } from "../audit/ledger-object.ts";
 import type { LedgerOptions } from "../audit/ledger-options.ts";
 import { createRefusedRequests } from "../audit/refused-requests.ts";
@@ -324,14 +325,25 @@ function buildServerDependencies(
     refusedStatements: openStatements(config, env),
     changes,
   });
-  const replayGuard = openReplayGuard(gateway);
   return {
     gateway,
     reporter: { newId, logDefect },
-    questions: createUserQuestions({ secret: Reflect.get(env, "GATEHOUSE_AUDIT_KEY"), openLedger, replayGuard, newId }),
+    questions: openQuestions(env, gateway),
   };
 }
 
 function openReplayGuard(gateway: Gateway): ReplayGuard {
   return createReplayGuard(gateway, (error) => logError("replay", error));
+}
+
+/** Opens the questions to users. Without GATEHOUSE_AUDIT_KEY, of which the upkeep warns, users are not asked, and decide on the pages. */
+function openQuestions(env: Env, gateway: Gateway): ToolDependencies["questions"] {
+  try {
+    const secret = parseAuditSecret(Reflect.get(env, "GATEHOUSE_AUDIT_KEY"));
+    const shared = { openLedger: openLedgers(env), replayGuard: openReplayGuard(gateway), newId };
+    return secret === null ? undefined : createUserQuestions({ ...shared, secret });
+  } catch (error) {
+    logError("users are not asked about their changes", error);
+    return undefined;
+  }
 }

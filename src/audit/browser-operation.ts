@@ -45,16 +45,16 @@ export function refusePat(identity: Identity): void {
     );
 }
 
-/** Creates the error of a user whose roles do not include one of these. `what` names what they give in the record: `members: no_role`. */
+/** Creates the error of a user whose roles do not include one of these. `area` begins the denial in the record, as in `members: no_role`. */
 export function createNoRoleError(
-  what: string,
+  area: string,
   roles: readonly string[],
   { contact }: Pick<Organisation, "contact">,
 ): DeniedError {
   const allowedText = roles.length === 0 ? "No role may do this." : `Only ${roles.join(" and ")} may do this.`;
   return new DeniedError(
     new AppError("not_allowed", `${allowedText} ${contact} gives roles.`),
-    [`${what}: no_role`],
+    [`${area}: no_role`],
     [],
   );
 }

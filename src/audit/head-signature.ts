@@ -1,6 +1,7 @@
 // Signs heads of ledgers, the daily list of them and checkpoints with Ed25519, so that anyone with the public key can check them. The texts
 // that are signed are JSON lists that begin with what they are: names in GATEHOUSE_DB may be anyone's text, and cannot reach into another
 // value.
+import { parseAuditSecret } from "./audit-secret.ts";
 import { toHex } from "../lib/crypto.ts";
 import type { ChainHead } from "./record-chain.ts";
 
@@ -34,16 +35,12 @@ const encoder = new TextEncoder();
 const ALGORITHM = "Ed25519";
 /** The beginning of an Ed25519 private key in PKCS #8 (RFC 8410, section 7), before its 32 bytes. */
 const PKCS8_PREFIX = Uint8Array.from([0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20]);
-const MIN_SECRET_LENGTH = 32;
 
 /** Derives the key from the secret GATEHOUSE_AUDIT_KEY; null when it is not set. Throws `TypeError` when it is too short. */
 export async function openSigningKey(secret: unknown): Promise<SigningKey | null> {
-  if (secret === undefined || secret === "") return null;
-  if (typeof secret !== "string" || secret.length < MIN_SECRET_LENGTH)
-    throw new TypeError(
-      "GATEHOUSE_AUDIT_KEY is too short. It needs at least 32 random characters, for example from `openssl rand -hex 32`.",
-    );
-  const material = await crypto.subtle.importKey("raw", encoder.encode(secret), "HKDF", false, ["deriveBits"]);
+  const text = parseAuditSecret(secret);
+  if (text === null) return null;
+  const material = await crypto.subtle.importKey("raw", encoder.encode(text), "HKDF", false, ["deriveBits"]);
   const derivation = { name: "HKDF", hash: "SHA-256", salt: new Uint8Array(), info: encoder.encode("audit heads") };
   const seed = new Uint8Array(await crypto.subtle.deriveBits(derivation, material, 256));
   const pkcs8 = new Uint8Array([...PKCS8_PREFIX, ...seed]);

@@ -1,7 +1,7 @@
 // The Durable Object that stores the audit records, row budgets and leases of one owner. Its data must never be lost, and no user's
 // SQL reaches it. Writes that belong together happen without an await between them, so a crash leaves all of them or none.
 import { DurableObject } from "cloudflare:workers";
-import type { NewHandle, SpentHandle } from "../lib/handle.ts";
+import type { NewHandle, OpenedHandle, SpentHandle } from "../lib/handle.ts";
 import type { Identity } from "../lib/identity.ts";
 import { createDueQueue } from "../lib/due-queue.ts";
 import type { DueQueue } from "../lib/due-queue.ts";
@@ -242,6 +242,7 @@ export class LedgerObject<E = unknown>
   override async alarm(): Promise<void> {
     const run = this.#due.runDue({
       "end expired": async () => this.ctx.storage.transactionSync(() => this.#records.endExpired(Date.now())),
+      "forget questions": async () => this.#handles.deleteOld(Date.now()),
       ...this.#createFlushTasks(),
     });
     await this.#whileSending(run);
@@ -381,7 +382,12 @@ export class LedgerObject<E = unknown>
   }
 
   async openHandle(newHandle: NewHandle): Promise<string | undefined> {
+    this.#due.enqueue("forget questions", Date.now() + newHandle.ttlSeconds * 1000);
     return this.ctx.storage.transactionSync(() => this.#handles.open(newHandle, Date.now()));
+  }
+
+  async findHandle(call: string): Promise<OpenedHandle | undefined> {
+    return this.#handles.find(call);
   }
 
   async spendHandle(handle: string, binding: string): Promise<SpentHandle> {
@@ -389,10 +395,6 @@ export class LedgerObject<E = unknown>
   }
 
   async recordHandleOutcome(handle: string, outcome: string, next: NewHandle | undefined): Promise<boolean> {
-    return this.ctx.storage.transactionSync(() => {
-      if (next !== undefined && this.#handles.open(next, Date.now()) === undefined) return false;
-      this.#handles.recordOutcome(handle, outcome);
-      return true;
-    });
+    return this.ctx.storage.transactionSync(() => this.#handles.goOn(handle, outcome, next, Date.now()));
   }
 }

@@ -11,8 +11,8 @@ import { CHANGE_LAYOUT } from "./change-layout.ts";
 import type { ChangeRpc, Decided, DecisionRequest, Proposal, Proposed } from "./change-rpc.ts";
 import { isUnderWay } from "./change-states.ts";
 import type { ChangeState, EndState } from "./change-states.ts";
-import { computeProof, isFormOf, isPossibleDecider, parseStoredChange } from "./stored-change.ts";
-import type { End, EndReason, StoredChange, StoredDecision } from "./stored-change.ts";
+import { computeProof, acceptsFormFrom, isPossibleDecider, parseStoredChange } from "./stored-change.ts";
+import type { ChangeEnd, EndReason, StoredChange, StoredDecision } from "./stored-change.ts";
 
 /** What became of a change, for its audit record. */
 export type ChangeResult =
@@ -59,7 +59,7 @@ export interface ChangeOptions {
 /** How often a call runs what has become due meanwhile. The alarm runs the rest. */
 const MAX_ROUNDS = 5;
 
-const ENDS: Readonly<Record<Exclude<Applied["kind"], "applied" | "unknown" | "constraint">, End>> = {
+const ENDS: Readonly<Record<Exclude<Applied["kind"], "applied" | "unknown" | "constraint">, ChangeEnd>> = {
   conflict: { state: "conflict", endReason: "rows have changed" },
   "not allowed": { state: "denied", endReason: "rows not allowed" },
   "leaves sight": { state: "failed", endReason: "leaves sight" },
@@ -125,6 +125,7 @@ export class ChangeObject<E = unknown> extends DurableObject<E> implements Chang
       appliedMs: null,
       endReason: null,
       attempts: 0,
+      settlesAs: null,
     };
     return this.#store(change, decision === null ? change.expiresMs : nowMs);
   }
@@ -137,7 +138,7 @@ export class ChangeObject<E = unknown> extends DurableObject<E> implements Chang
   async decide({ approves, proof, by, formClient }: DecisionRequest): Promise<Decided> {
     const change = this.#read();
     if (change === undefined || change.proof !== proof) return { kind: "refused" };
-    if (formClient !== null && !isFormOf(change, formClient)) return { kind: "refused" };
+    if (formClient !== null && !acceptsFormFrom(change, formClient)) return { kind: "refused" };
     // The user who asked for it may always withdraw it.
     const mayDecide = isPossibleDecider(change, by) || (!approves && by.subjectId === getOwnerId(change.requester));
     if (!mayDecide) return { kind: "refused" };
@@ -151,12 +152,13 @@ export class ChangeObject<E = unknown> extends DurableObject<E> implements Chang
       this.#store({ ...next(change, "approved"), decision, approvalEndsMs: this.#endApproval(nowMs) }, nowMs);
     else this.#end({ ...change, decision }, "denied", "denied by a person");
     await this.#work();
-    return { kind: "taken", state: this.#read()?.state ?? "approved" };
+    return { kind: "taken", change: this.#read() ?? change };
   }
 
   async waitForEnd(maxMs: number): Promise<void> {
-    const change = await this.read();
-    if (change === null || !isUnderWay(change.state)) return;
+    // No await comes before the wait begins, because a change that ended in between would not end the wait.
+    const change = this.#read();
+    if (change === undefined || !isUnderWay(change.state)) return;
     await new Promise<void>((resolve) => {
       const end = (): void => {
         clearTimeout(timer);
@@ -295,7 +297,7 @@ export class ChangeObject<E = unknown> extends DurableObject<E> implements Chang
   /** Applies an approved change. Throws when it has to be tried again. */
   async #apply(change: StoredChange): Promise<void> {
     const recordEnd: RecordResult = async (result) => this.#options.recordEnd(change, result);
-    if (change.settlesAs !== undefined) return this.#settle(change, change.settlesAs, recordEnd);
+    if (change.settlesAs !== null) return this.#settle(change, change.settlesAs, recordEnd);
     if (Date.now() >= (change.approvalEndsMs ?? 0))
       return this.#settle(change, { state: "expired", endReason: "not applied in time" }, recordEnd);
     const authorization = await this.#options.authorize(change);
@@ -314,7 +316,7 @@ export class ChangeObject<E = unknown> extends DurableObject<E> implements Chang
       await record(applied);
       return this.#end(applying, "applied", null);
     }
-    const end: End =
+    const end: ChangeEnd =
       applied.kind === "constraint" ? { state: "failed", endReason: applied.constraint } : ENDS[applied.kind];
     // A batch of an earlier try may still be on its way. The end is stored first: if the process dies before it is reached, the journal
     // tells the next try only that the change was given up.
@@ -324,7 +326,7 @@ export class ChangeObject<E = unknown> extends DurableObject<E> implements Chang
   }
 
   /** Ends a change that may not be applied any more, once it is certain that it was not and never will be. */
-  async #settle(change: StoredChange, end: End, record: RecordResult): Promise<void> {
+  async #settle(change: StoredChange, end: ChangeEnd, record: RecordResult): Promise<void> {
     let settled: "applied" | "not applied" = "not applied";
     try {
       if (change.state !== "approved") settled = await this.#requireTarget(change.terms.source).settle(change.id);

@@ -41,8 +41,8 @@ export interface ProposalInput extends ChangeRequest {
 /** A proposal that was accepted, or the earlier one that is the same. */
 export interface AcceptedProposal {
   readonly change: StoredChange;
-  /** Whether this call has proposed it, and no earlier one. */
-  readonly isNew: boolean;
+  /** Whether an earlier call has proposed it. A call that runs again after a restart is the same call. */
+  readonly isRepeated: boolean;
   /** When the same subject's identical change was applied last; null when it never was. */
   readonly identicalAppliedMs: number | null;
 }
@@ -88,11 +88,7 @@ export function createChangeProposals(dependencies: ProposalDependencies): Chang
   ): Promise<AcceptedProposal> {
     const nowMs = now();
     const digest = await digestProposal(identity, terms);
-    const ownId = await (key !== undefined
-      ? deriveChangeId(identity, "key", key)
-      : callId !== undefined
-        ? deriveChangeId(identity, "call", callId)
-        : newId());
+    const ownId = await chooseId(identity, key, callId);
     const registration = await registry.register(
       {
         id: ownId,
@@ -139,7 +135,13 @@ export function createChangeProposals(dependencies: ProposalDependencies): Chang
       throw explainRefusal(proposed.preview, terms.dataset, terms.undoes !== null);
     }
     const appliedMs = registration.kind === "registered" ? registration.appliedMs : null;
-    return { change: proposed.change, isNew: proposed.isNew, identicalAppliedMs: appliedMs };
+    const isOwnCall = key === undefined && callId !== undefined && id === ownId;
+    return { change: proposed.change, isRepeated: !proposed.isNew && !isOwnCall, identicalAppliedMs: appliedMs };
+  }
+
+  async function chooseId(identity: Identity, key: string | undefined, callId: string | undefined): Promise<string> {
+    if (key !== undefined) return deriveChangeId(identity, "key", key);
+    return callId === undefined ? newId() : deriveChangeId(identity, "call", callId);
   }
 
   function createUnchangeableError(name: string, subject: Subject): AppError {

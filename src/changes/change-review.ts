@@ -5,7 +5,7 @@ import type { Audited, AuditedCall, WithAudit } from "../audit/audit.ts";
 import type { Identity } from "../lib/identity.ts";
 import { MAX_CHANGED_ROWS } from "../policy/change-model.ts";
 import type { Subject } from "../policy/model.ts";
-import { decideChange } from "./change-decision.ts";
+import { decideChange, nameDecision } from "./change-decision.ts";
 import type { DecisionDependencies } from "./change-decision.ts";
 import type { ChangeProposals } from "./change-proposals.ts";
 import type { ChangeRegistry, RegisteredChange } from "./change-registry-store.ts";
@@ -70,16 +70,18 @@ export function createChangeReview(dependencies: ReviewDependencies): ChangeRevi
       }),
     view: async (identity, id) =>
       runCall(identity, "show change", id, async ({ subject }) => {
-        const audited = await viewer.view(await requireChange(openChange, subject, id), subject, SHOWN_ROWS);
+        const change = await requireChange(openChange, subject, id);
+        const [audited, names] = await Promise.all([
+          viewer.view(change, subject, SHOWN_ROWS),
+          findClientNames([change.clientId]),
+        ]);
         const { client } = audited.answer;
-        const name = (await findClientNames([client])).get(client) ?? client;
-        return { ...audited, answer: { ...audited.answer, client: name } };
+        return { ...audited, answer: { ...audited.answer, client: names.get(client) ?? client } };
       }),
     decide: async (identity, id, { approves, proof }) =>
       runCall(identity, approves ? "approve change" : "deny change", id, async (call) => {
-        const { change, state } = await decideChange(dependencies, call, { id, approves, proof, formClient: null });
-        // A denial takes a right away, so a pause does not keep its answer back.
-        return { answer: state, datasets: approves ? [change.terms.dataset] : [], rules: [change.rule] };
+        const change = await decideChange(dependencies, call, { id, approves, proof, formClient: null });
+        return { answer: change.state, ...nameDecision(change, approves) };
       }),
     undo: async (identity, id) =>
       runCall(identity, "undo change", id, async (call) => {

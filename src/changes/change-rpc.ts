@@ -34,7 +34,7 @@ export interface DecisionRequest {
 
 /** What became of a decision. */
 export type Decided =
-  | { readonly kind: "taken"; readonly state: ChangeState }
+  | { readonly kind: "taken"; readonly change: StoredChange }
   /** It was decided before, or has expired. */
   | { readonly kind: "closed"; readonly state: ChangeState }
   /** The proof is of another change, or the decider may not decide. */

@@ -59,7 +59,7 @@ export interface ChangeView extends ChangeSummary {
   readonly reason: string;
   /** Why it ended without being applied, as a sentence; null in other states. */
   readonly explanation: string | null;
-  /** What a person decided, with their address; null when no one has, or when the policy asks for no person. */
+  /** What a person decided, with their address; null before a decision, and when the policy asks for no person. */
   readonly decision: {
     readonly approves: boolean;
     readonly by: string;

@@ -1,4 +1,4 @@
-// Finds a change for someone who names it. Whoever may not see it gets the answer of an id that does not exist.
+// Finds a change by the id that a user names. A user who may not see it gets the same error as for an unknown id.
 import { AppError } from "../errors.ts";
 import type { Subject } from "../policy/model.ts";
 import { isOwnChange, isReviewer } from "./change-access.ts";

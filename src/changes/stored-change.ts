@@ -26,17 +26,13 @@ export interface Decider {
 /** Where a person decided: on a page of this server, or in the form of the client that proposed the change. */
 export type DecisionPlace = "page" | "form";
 
-/** A person's decision on a change. An approved change may still end as `denied`, when rights ended before it was applied. */
-interface PersonsDecision {
-  readonly approves: boolean;
-  readonly by: Decider;
-  readonly place: DecisionPlace;
-  readonly atMs: number;
-}
-
-/** Who decided a change, and when. `policy`: the policy asks for no person. */
+/**
+ * Who decided a change, and when. `policy`: the policy asks for no person. An approved change may still end as `denied`, when rights ended
+ * before it was applied.
+ */
 export type StoredDecision =
-  PersonsDecision | { readonly approves: true; readonly by: "policy"; readonly atMs: number };
+  | { readonly approves: boolean; readonly by: Decider; readonly place: DecisionPlace; readonly atMs: number }
+  | { readonly approves: true; readonly by: "policy"; readonly atMs: number };
 
 /** Why a change ended without being applied. change-explanations.ts has the words. */
 export type EndReason =
@@ -58,7 +54,7 @@ export type EndReason =
   | "other";
 
 /** How a change ends that the source did not apply. */
-export interface End {
+export interface ChangeEnd {
   readonly state: EndState;
   readonly endReason: EndReason;
 }
@@ -97,8 +93,8 @@ export interface StoredChange {
   readonly endReason: EndReason | null;
   /** How often its apply has begun. */
   readonly attempts: number;
-  /** How it ends once it is certain that no earlier try has applied it. Absent while its apply may be tried again. */
-  readonly settlesAs?: End;
+  /** How it ends once it is certain that no earlier try has applied it. Null while its apply may be tried again. */
+  readonly settlesAs: ChangeEnd | null;
 }
 
 /** Parses what an object has stored. No other code writes there. */
@@ -143,7 +139,7 @@ export async function deriveChangeId({ subjectId }: Identity, kind: "key" | "cal
  * Whether the requester's answer in the form of a client counts: the rule names that client, it is the one that proposed the change, and
  * the user signed in there in person.
  */
-export function isFormOf(
+export function acceptsFormFrom(
   {
     approval,
     formClients,

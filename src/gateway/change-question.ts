@@ -1,11 +1,12 @@
 // What the requester's own client may ask after a proposal: to open the page of the change, or, where the rule names the client, to decide
-// in a form, whose text has everything that the page would show.
+// in a form. A form has every row before and after; a change that plain text cannot show is left to the page.
 import type { ChangeView, ShownColumn, ShownRow, ShownValue } from "../changes/change-view.ts";
-import { isFormOf } from "../changes/stored-change.ts";
+import { acceptsFormFrom } from "../changes/stored-change.ts";
+import { isChangedCell } from "../changes/shown-changes.ts";
 import type { StoredChange } from "../changes/stored-change.ts";
-import { countOf } from "../lib/count-of.ts";
 import { shortenText } from "../lib/text-cut.ts";
 import { escapeInvisible } from "../lib/visible-text.ts";
+import { askForEffect, formatUnshown } from "./change-note.ts";
 
 /** A question to the person who asked for a change. */
 export interface ChangeQuestion {
@@ -33,42 +34,63 @@ export function buildChangeQuestion(
   // A program with a personal access token has no person in front of it.
   const isAsked = change.approval === "requester" && change.requester.token === undefined;
   if (!isAsked || !view.mayDecide.isAllowed) return null;
-  const summary = `${describeOperation(view)} ${countOf(view.rowCount, "row")} of ${view.dataset}`;
-  const form = isFormOf(change, clientId) ? buildForm(view, summary) : null;
+  const summary = `${askForEffect(view)} of ${view.dataset}`;
+  const form = acceptsFormFrom(change, clientId) ? buildForm(view, summary) : null;
   return { change: change.id, proof: change.proof, url, summary, form };
 }
 
 function buildForm(view: ChangeView, summary: string): string | null {
   if (view.rows.length < view.rowCount) return null;
-  const lines = view.rows.map((row, index) => `${index + 1}. ${describeRow(view.columns, row)}`);
-  const reason = view.reason === "" ? [] : [`The assistant's reason: ${quote(view.reason, MAX_REASON_CHARACTERS)}`];
-  const text = [`${summary}?`, ...lines, ...reason].join("\n");
-  return text.length <= MAX_FORM_CHARACTERS ? text : null;
+  const rows = view.rows.map((row) => describeRow(view.columns, row));
+  if (!rows.every((row) => row !== null)) return null;
+  const hasUntrusted = view.columns.some(({ isUntrusted }) => isUntrusted);
+  const lines = [
+    `${summary}?`,
+    ...rows.map((row, index) => `${index + 1}. ${row}`),
+    ...(hasUntrusted ? ["Quoted texts may be written by people outside the organisation."] : []),
+    ...(view.reason === ""
+      ? []
+      : [
+          `The assistant gives this reason, so decide by the rows: ${quote(shortenText(view.reason, MAX_REASON_CHARACTERS))}`,
+        ]),
+    `Change ${view.id}`,
+  ];
+  const text = lines.join("\n");
+  return text.length <= MAX_FORM_CHARACTERS && isPlain(text) ? text : null;
 }
 
-function describeRow(columns: readonly ShownColumn[], { before, after }: ShownRow): string {
-  return columns
-    .map(({ name, isSet }, index) => {
-      const [old, current] = [before, after].map((values) => values && describeValue(values[index]));
-      const isUpdate = typeof old === "string" && typeof current === "string" && isSet;
-      return `${escapeInvisible(name)} ${isUpdate ? `${old} → ${current}` : (old ?? current ?? "")}`;
-    })
-    .join(" · ");
+/** Describes a row; null when what changes looks the same before and after. */
+function describeRow(columns: readonly ShownColumn[], { before, after }: ShownRow): string | null {
+  const cells = columns.map((column, index) => {
+    const [from, to] = [before?.[index], after?.[index]];
+    if (before === null || after === null || !isChangedCell(column, from, to))
+      return `${column.name} ${describeValue(from ?? to)}`;
+    const [old, current] = [describeValue(from), describeValue(to)];
+    // Words between the values keep their order where one of them is written from right to left.
+    return foldLook(old) === foldLook(current) ? null : `${column.name} from ${old} to ${current}`;
+  });
+  return cells.includes(null) ? null : cells.join(" · ");
 }
 
 function describeValue(shown: ShownValue | undefined): string {
-  if (shown === undefined || shown.kind !== "value") return `[${shown?.kind ?? "not visible"}]`;
-  return typeof shown.value === "string" ? quote(shown.value, Infinity) : JSON.stringify(shown.value);
+  if (shown === undefined || shown.kind !== "value") return formatUnshown(shown?.kind ?? "not visible");
+  return typeof shown.value === "string" ? quote(shown.value) : JSON.stringify(shown.value);
 }
 
 /** Quotes text of others, so that it cannot look like a line of the form. */
-function quote(text: string, maxCharacters: number): string {
-  return escapeInvisible(JSON.stringify(shortenText(text, maxCharacters)));
+function quote(text: string): string {
+  return JSON.stringify(text);
 }
 
-function describeOperation({ operation, undoes }: ChangeView): string {
-  return undoes === null ? OPERATIONS[operation] : UNDOS[operation];
+/** Equal for texts that look the same. */
+function foldLook(text: string): string {
+  return text.normalize("NFKC").replaceAll(/\s+/g, " ");
 }
 
-const OPERATIONS = { insert: "Insert", update: "Update", delete: "Delete" } as const;
-const UNDOS = { insert: "Delete again", update: "Restore", delete: "Insert again" } as const;
+/** Stacks of marks, blanks other than the space, and what clients may take for a link, an image or markup. */
+const NOT_PLAIN = /\p{M}{4}|[^\S \n]|\u2800|\]\(|<[a-z/!]/iu;
+
+/** Whether every client shows a text as it is. Any other is left to the page. */
+function isPlain(text: string): boolean {
+  return !NOT_PLAIN.test(text) && text.split("\n").every((line) => escapeInvisible(line) === line);
+}

@@ -1,17 +1,18 @@
-// The change and undo operations: propose, and say what was proposed, what it would do, and what the user's assistant does next.
+// The operations on changes: propose, show, and decide as the requester has answered in a form of their client.
 import type { Audited } from "../audit/audit.ts";
 import type { FetchAnswer } from "../answers/fetch-answer.ts";
 import { UNTRUSTED_NOTE, fence } from "../answers/untrusted-text.ts";
-import { decideChange } from "../changes/change-decision.ts";
+import { decideChange, nameDecision } from "../changes/change-decision.ts";
 import type { ChangeRpc } from "../changes/change-rpc.ts";
 import type { AcceptedProposal, ChangeProposals, ProposalContext, ProposalInput } from "../changes/change-proposals.ts";
 import type { ChangeView, Decision, ShownColumn, ShownValue } from "../changes/change-view.ts";
+import type { ChangeState } from "../changes/change-states.ts";
 import type { ChangeViewer } from "../changes/change-viewer.ts";
 import { findChange, requireChange } from "../changes/find-change.ts";
 import { isChangeId } from "../changes/stored-change.ts";
-import { countOf } from "../lib/count-of.ts";
 import type { Subject } from "../policy/model.ts";
 import type { JsonCell } from "../sql/result-encoding.ts";
+import { describeDecided, describeEffect, describeNext, formatUnshown } from "./change-note.ts";
 import { buildChangeQuestion } from "./change-question.ts";
 import type { ChangeQuestion } from "./change-question.ts";
 
@@ -34,14 +35,14 @@ type PreviewRow = Readonly<Record<string, JsonCell | { readonly from: JsonCell; 
 /** The answer of `change` and `undo`. */
 export interface ChangeAnswer {
   readonly change: string;
-  readonly state: string;
+  readonly state: ChangeState;
   readonly rows: number;
   /** The page on which a person decides. */
   readonly url: string;
   /** What the change does, and what comes next. */
   readonly note: string;
-  /** The first rows. */
-  readonly preview: readonly PreviewRow[];
+  /** The first rows. Absent when a form has just shown them. */
+  readonly preview?: readonly PreviewRow[];
   /** When it expires if no one decides. Absent once it was decided. */
   readonly expires?: string;
   /** Says that the preview has text of outsiders. */
@@ -122,13 +123,13 @@ export async function fetchChange(
 async function answerProposal(
   { viewer, origin }: ChangeServices,
   { clientId, call: { subject } }: ProposalContext,
-  { change, isNew, identicalAppliedMs }: AcceptedProposal,
+  { change, isRepeated, identicalAppliedMs }: AcceptedProposal,
 ): Promise<Audited<ProposedAnswer>> {
   const audited = await viewer.view(change, subject, PREVIEW_ROWS);
   const proposedAt = new Date(change.proposedMs).toISOString();
-  const earlier = isNew
-    ? ""
-    : ` Nothing new was proposed: this is the change of ${proposedAt}, with the same key or the same content.`;
+  const earlier = isRepeated
+    ? ` Nothing new was proposed: this is the change of ${proposedAt}, with the same key or the same content.`
+    : "";
   const repeated =
     identicalAppliedMs === null
       ? ""
@@ -139,15 +140,24 @@ async function answerProposal(
 }
 
 /**
- * Decides as the requester has answered in a form of their client, and returns the change afterwards. Errors: those of `decideChange`.
+ * Decides as the requester has answered in a form of their client. The answer has no rows, because the form has shown them. Errors: those
+ * of `decideChange`.
  */
 export async function decideInForm(
   services: ChangeServices,
   { clientId, call }: ProposalContext,
   { id, approves, proof }: Decision & { readonly id: string },
 ): Promise<Audited<ChangeAnswer>> {
-  await decideChange(services, call, { id, approves, proof, formClient: clientId });
-  return viewChange(services, call.subject, id);
+  const change = await decideChange(services, call, { id, approves, proof, formClient: clientId });
+  const { state, rowCount, terms } = change;
+  const answer = {
+    change: id,
+    state,
+    rows: rowCount,
+    url: buildUrl(services.origin, id),
+    note: `${describeEffect({ ...terms, rowCount })}. ${describeDecided(change)}`,
+  };
+  return { answer, ...nameDecision(change, approves) };
 }
 
 /** Returns a change as it is. Errors: `not_found`. */
@@ -160,6 +170,10 @@ export async function viewChange(
   return { ...audited, answer: buildAnswer(origin, audited.answer, "") };
 }
 
+function buildUrl(origin: string, id: string): string {
+  return `${origin}/changes/${id}`;
+}
+
 /** Builds the answer. `remark` ends its note. */
 function buildAnswer(origin: string, view: ChangeView, remark: string): ChangeAnswer {
   const hasUntrusted = view.columns.some(({ isUntrusted }) => isUntrusted) && view.rows.length > 0;
@@ -167,49 +181,12 @@ function buildAnswer(origin: string, view: ChangeView, remark: string): ChangeAn
     change: view.id,
     state: view.state,
     rows: view.rowCount,
-    url: `${origin}/changes/${view.id}`,
-    note: `${describeEffect(view)} ${describeNext(view)}${remark}`,
+    url: buildUrl(origin, view.id),
+    note: `${describeEffect(view)}. ${describeNext(view)}${remark}`,
     preview: view.rows.slice(0, PREVIEW_ROWS).map(({ before, after }) => buildPreviewRow(view.columns, before, after)),
     ...(view.state === "proposed" ? { expires: new Date(view.expiresMs).toISOString() } : {}),
     ...(hasUntrusted ? { untrusted: UNTRUSTED_NOTE } : {}),
   };
-}
-
-/** Says what the change does to rows: an undo does the opposite of what it takes back. */
-function describeEffect({ operation, undoes, rowCount }: ChangeView): string {
-  const verbs = undoes === null ? VERBS : UNDO_VERBS;
-  return `${verbs[operation]} ${countOf(rowCount, "row")}.`;
-}
-
-const VERBS = { insert: "Inserts", update: "Updates", delete: "Deletes" } as const;
-const UNDO_VERBS = { insert: "Deletes again", update: "Restores", delete: "Inserts again" } as const;
-
-function describeNext({ state, approval, explanation, mayUndo, hasDrifted }: ChangeView): string {
-  switch (state) {
-    case "proposed":
-      if (hasDrifted)
-        return "The rows have changed since, so it cannot be approved any more. Nothing has changed. Propose it again.";
-      return approval === "reviewer"
-        ? "Nothing has changed yet. A reviewer, who is another person, approves it at url. " +
-            "Tell the person, and fetch this id later for its state."
-        : "Nothing has changed yet. Ask the person to open url, look at the change and approve it; you cannot. " +
-            "Then fetch this id for its state.";
-    case "applied":
-      return `Every row has changed. ${mayUndo.isAllowed ? "The tool undo takes it back." : mayUndo.why}`;
-    case "approved":
-    case "applying":
-      return "It was approved and is being applied. Fetch this id for its state.";
-    case "outcome_unknown":
-      return (
-        "The database does not answer, so it is not known yet whether the rows have changed. " +
-        "Fetch this id later. Do not propose it again."
-      );
-    case "denied":
-    case "expired":
-    case "conflict":
-    case "failed":
-      return explanation ?? "Nothing has changed.";
-  }
 }
 
 /** Shows columns that change as `{from, to}`, and the others once, so that the rows can be recognised. */
@@ -222,7 +199,7 @@ function buildPreviewRow(
     const show = (values: readonly ShownValue[] | null): JsonCell => {
       const shown = values?.[index];
       if (shown === undefined) return null;
-      if (shown.kind !== "value") return `[${shown.kind}]`;
+      if (shown.kind !== "value") return formatUnshown(shown.kind);
       return isUntrusted && typeof shown.value === "string" ? fence(shown.value) : shown.value;
     };
     if (before === null) return [name, show(after)] as const;

@@ -49,7 +49,8 @@ import {
 } from "./change.ts";
 import type { ChangeAnswer, ChangeServices, ProposedAnswer } from "./change.ts";
 import type { Decision } from "../changes/change-view.ts";
-import type { ProposalInput } from "../changes/change-proposals.ts";
+import type { ProposalContext, ProposalInput } from "../changes/change-proposals.ts";
+import { isUnderWay } from "../changes/change-states.ts";
 import { ROW_MIME_TYPE } from "./mime-types.ts";
 import { search } from "./search.ts";
 import type { SearchAnswer } from "./search.ts";
@@ -85,8 +86,10 @@ export interface Gateway {
   undo(caller: Caller, input: { readonly change: string; readonly reason: string }): Promise<ProposedAnswer>;
   /** Decides on the caller's own change, as the person has answered in a form of the client. */
   decideInForm(caller: Caller, decision: Decision & { readonly id: string }): Promise<ChangeAnswer>;
-  /** Returns the caller's own change as it is. `waits`: waits a while for the decision on a page of this server. */
-  awaitDecision(caller: Caller, id: string, waits: boolean): Promise<ChangeAnswer>;
+  /** Returns a change that the caller may see, as it is. */
+  viewChange(caller: Caller, id: string): Promise<ChangeAnswer>;
+  /** Waits a while for the decision on a page of this server, and returns the change as it is then. */
+  awaitDecision(caller: Caller, id: string): Promise<ChangeAnswer>;
   /** Whether the caller may be notified of changes of what a URI names: a table that they read, or a change that they see. */
   maySubscribe(caller: Caller, uri: string): Promise<boolean>;
   /** Completes a partly typed name. */
@@ -101,6 +104,9 @@ interface QueryInput {
   /** Rows the client asks for. The operator's limit still applies. */
   readonly rowLimit: number | undefined;
 }
+
+/** What tools get of the gateway: everything but the decisions of people, which only the definition of change tools passes on. */
+export type ToolGateway = Omit<Gateway, "decideInForm" | "awaitDecision">;
 
 /** How long a call waits for a person who has opened the page. Clients give up after a minute. */
 const DECISION_WAIT_MS = 30_000;
@@ -154,6 +160,12 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
     const id = parseChangeName(name);
     return id === undefined ? undefined : fetchChange(changes, subject, id);
   };
+  const viewChangeOf = async (caller: Caller, id: string): Promise<ChangeAnswer> =>
+    runCall(
+      caller,
+      { operation: "fetch", requestText: changeUri(id), resource: changeUri(id), reservedRows: limits.defaultRows },
+      async ({ call }) => viewChange(changes, call.subject, id),
+    );
   const { listChanged } = changes;
   const fetchLimits = { pageCharacters, maxValueBytes: maxResultBytes, storedBytes, listChanged };
   const reserveRows = (id: string): number => (parseResultName(id) === undefined ? 1 : limits.shownRows);
@@ -281,13 +293,13 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
           resource: input.dataset,
           reservedRows: limits.defaultRows,
         },
-        async ({ call }) => proposeChange(changes, { ...caller, call }, input),
+        async ({ call }) => proposeChange(changes, buildContext(caller, call), input),
       ),
     undo: (caller, input) =>
       runCall(
         caller,
         { operation: "undo", requestText: input.change, resource: input.change, reservedRows: limits.defaultRows },
-        async ({ call }) => proposeUndo(changes, { ...caller, call }, input),
+        async ({ call }) => proposeUndo(changes, buildContext(caller, call), input),
       ),
     decideInForm: (caller, decision) =>
       runCall(
@@ -298,15 +310,18 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
           resource: decision.id,
           reservedRows: limits.defaultRows,
         },
-        async ({ call }) => decideInForm(changes, { ...caller, call }, decision),
+        async ({ call }) => decideInForm(changes, buildContext(caller, call), decision),
       ),
-    async awaitDecision(caller, id, waits) {
-      if (waits) await changes.openChange(id).waitForEnd(DECISION_WAIT_MS);
-      return runCall(
-        caller,
-        { operation: "fetch", requestText: changeUri(id), resource: changeUri(id), reservedRows: limits.defaultRows },
-        async ({ call }) => viewChange(changes, call.subject, id),
-      );
+    viewChange: viewChangeOf,
+    async awaitDecision(caller, id) {
+      const change = await viewChangeOf(caller, id);
+      if (!isUnderWay(change.state)) return change;
+      try {
+        await changes.openChange(id).waitForEnd(DECISION_WAIT_MS);
+      } catch {
+        // Its object has restarted. The view says what has become of the change.
+      }
+      return viewChangeOf(caller, id);
     },
     maySubscribe: (caller, uri) =>
       runCall(
@@ -328,6 +343,10 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
       ),
     mayReplay: (caller, answer) => mayReplayAnswer(withAudit, caller, answer),
   };
+}
+
+function buildContext({ identity, clientId, callId }: Caller, call: AuditedCall): ProposalContext {
+  return { identity, clientId, callId, call };
 }
 
 /** Describes a proposal for its audit record, without values and without the text of the model. */

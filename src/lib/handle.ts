@@ -13,6 +13,13 @@ export interface NewHandle {
   readonly ttlSeconds: number;
 }
 
+/** A handle that a call has opened. */
+export interface OpenedHandle {
+  readonly handle: string;
+  readonly state: string;
+  readonly isSpent: boolean;
+}
+
 /** Tells what became of a handle that a client presented. */
 export type SpentHandle =
   /** The handle was valid, and is now used up. */

@@ -53,7 +53,7 @@ export interface Caller {
   readonly onNotice?: ((notice: string) => void) | undefined;
   /** Absent for the server's own pages. */
   readonly origin?: ProtocolOrigin | undefined;
-  /** Names a call that may run again after a restart, and only this one; absent for calls that never do. */
+  /** Names a call that may run again after a restart, and only this one; absent for others. Only proposals of changes need it. */
   readonly callId?: string | undefined;
   /** The id of the client's own trace, for the log; absent when it sent none. */
   readonly clientTraceId?: string | undefined;

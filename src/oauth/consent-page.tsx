@@ -104,8 +104,8 @@ export function ConsentPage({ organisation, details, access, handle }: ConsentPa
         </ul>
         <p class="soft">
           It can propose changes of data where your rules allow them. It cannot approve one: you or a reviewer look at
-          it first, on a page of this server, unless your organisation has decided that a change needs no approval. The
-          data that it reads goes to your assistant.
+          it first, on a page of this server, unless your organisation has decided that a change needs no approval, or
+          that you may approve it in a form of this client. The data that it reads goes to your assistant.
         </p>
       </div>
       <form method="post">

@@ -7,6 +7,7 @@ import type { BadgeKind } from "../ui/components.tsx";
 import { ShownText } from "../ui/shown-text.tsx";
 import { findDifference } from "../ui/text-difference.ts";
 import type { TextDifference } from "../ui/text-difference.ts";
+import { isChangedCell } from "../changes/shown-changes.ts";
 
 type RowsProps = Pick<ChangeView, "columns" | "rows" | "rowCount" | "unseenRows">;
 
@@ -71,7 +72,7 @@ function Row({ before, after, columns, number }: RowProps) {
   const [label, kind, look] = describeRow(
     before,
     after,
-    cells.some(({ column, from, to }) => isChanged(column, from, to)),
+    cells.some(({ column, from, to }) => isChangedCell(column, from, to)),
   );
   return (
     <tr class={look}>
@@ -104,7 +105,7 @@ interface CellProps {
 
 function Cell({ column, from, to }: CellProps) {
   const label = escapeInvisible(column.name);
-  if (from === undefined || to === undefined || !isChanged(column, from, to)) {
+  if (from === undefined || to === undefined || !isChangedCell(column, from, to)) {
     const value = to ?? from;
     return <td data-label={label}>{value !== undefined && <Value value={value} />}</td>;
   }
@@ -122,13 +123,6 @@ function Cell({ column, from, to }: CellProps) {
       </ins>
     </td>
   );
-}
-
-/** A value that the viewer does not see counts as changed when the change sets it. */
-function isChanged({ isSet }: ShownColumn, from: ShownValue | undefined, to: ShownValue | undefined): boolean {
-  if (from === undefined || to === undefined) return false;
-  if (from.kind === "value" && to.kind === "value") return from.value !== to.value;
-  return from.kind !== to.kind || isSet;
 }
 
 interface ValueProps {

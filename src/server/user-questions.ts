@@ -10,8 +10,8 @@ import { getCaller } from "./kit/caller.ts";
 
 /** What questions need. */
 interface QuestionDependencies {
-  /** A secret of the deployment, from which a key of their own is derived; anything but a text of 32 characters counts as none. */
-  readonly secret: unknown;
+  /** A secret of the deployment, from which a key of their own is derived. */
+  readonly secret: string;
   readonly openLedger: (subjectId: string) => HandleLedger;
   readonly replayGuard: ReplayGuard;
   readonly newId: () => string;
@@ -19,21 +19,20 @@ interface QuestionDependencies {
 
 /** How long a user may take to answer a question. After that, the change still waits on its page. */
 const ANSWER_SECONDS = 3600;
-const MIN_SECRET_CHARACTERS = 32;
 
-/** Creates the questions; undefined without a secret. */
+/** Creates the questions. */
 export function createUserQuestions({
   secret,
   openLedger,
   replayGuard,
   newId,
-}: QuestionDependencies): InputRequiredTools | undefined {
-  if (typeof secret !== "string" || secret.length < MIN_SECRET_CHARACTERS) return undefined;
+}: QuestionDependencies): InputRequiredTools {
   return createInputRequiredTools({
     key: bytesToHex(hmac(sha256, utf8ToBytes(secret), utf8ToBytes("gatehouse requestState"))),
     ttlSeconds: ANSWER_SECONDS,
     handles: {
       open: async (subjectId, handle) => openLedger(subjectId).openHandle(handle),
+      find: async (subjectId, call) => openLedger(subjectId).findHandle(call),
       spend: async (subjectId, handle, binding) => openLedger(subjectId).spendHandle(handle, binding),
       recordOutcome: async (subjectId, handle, outcome, next) =>
         openLedger(subjectId).recordHandleOutcome(handle, outcome, next),

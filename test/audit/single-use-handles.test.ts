@@ -60,4 +60,20 @@ describe("a single-use handle", () => {
       expect(handles.open(newHandle("one more"), END - 1)).toBeUndefined();
       expect(handles.open(newHandle("one more"), END)).toBe("one more");
     }));
+
+  it("is found by its call for a day after it has expired, so that a call which runs again does not ask anew", () =>
+    withHandles((handles) => {
+      handles.open(newHandle("h", "call 1"), NOW);
+      handles.open(newHandle("free"), NOW);
+      expect(handles.find("call 1")).toEqual({ handle: "h", state: '"h"', isSpent: false });
+      handles.spend("h", "b", NOW);
+      expect(handles.find("call 1")).toMatchObject({ isSpent: true });
+      expect(handles.find("call 2")).toBeUndefined();
+      expect(handles.deleteOld(NOW)).toBe(END);
+      expect(handles.deleteOld(END)).toBe(END + 86_400_000);
+      expect(handles.spend("free", "b", NOW)).toEqual({ kind: "unknown" });
+      expect(handles.open(newHandle("other", "call 1"), END)).toBe("h");
+      expect(handles.deleteOld(END + 86_400_000)).toBeUndefined();
+      expect(handles.find("call 1")).toBeUndefined();
+    }));
 });

@@ -67,6 +67,7 @@ const runtime: Runtime<ConformanceEnv> = defineRuntime(
       hub: () => runtime.getHub(env),
       handles: {
         open: async (subject, newHandle) => ledgerOf(env, subject).openHandle(newHandle),
+        find: async (subject, call) => ledgerOf(env, subject).findHandle(call),
         spend: async (subject, handle, binding) => ledgerOf(env, subject).spendHandle(handle, binding),
         recordOutcome: async (subject, handle, outcome, next) =>
           ledgerOf(env, subject).recordHandleOutcome(handle, outcome, next),

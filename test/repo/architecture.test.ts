@@ -90,7 +90,7 @@ const RULES: readonly SuffixRule[] = [
 
 /** The modules that a tool may import. Bindings, sources and SDKs are not among them. */
 const TOOL_IMPORTS =
-  /^(?:zod|(?:\.\.\/)+kit\/[a-z-]+\.ts|(?:\.\.\/)+errors\.ts|(?:\.\.\/)+(?:gateway|answers|results|sql|policy)\/[a-z-]+\.ts)$/;
+  /^(?:zod|(?:\.\.\/)+kit\/(?!register-tool\.ts)[a-z-]+\.ts|(?:\.\.\/)+errors\.ts|(?:\.\.\/)+(?:gateway|answers|results|sql|policy)\/[a-z-]+\.ts)$/;
 
 const MAX_FILE_LINES = 400;
 const MAX_FUNCTION_LINES = 60;

@@ -48,6 +48,7 @@ const rounds = createInputRequiredTools({
   ttlSeconds: 600,
   handles: {
     open: async (subject, newHandle) => ledgerOf(subject).openHandle(newHandle),
+    find: async (subject, call) => ledgerOf(subject).findHandle(call),
     spend: async (subject, handle, binding) => ledgerOf(subject).spendHandle(handle, binding),
     recordOutcome: async (subject, handle, outcome, next) =>
       ledgerOf(subject).recordHandleOutcome(handle, outcome, next),

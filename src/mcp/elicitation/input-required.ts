@@ -12,7 +12,7 @@ import type {
 } from "@modelcontextprotocol/server";
 import type { AnswerGrants } from "../../lib/answer-grants.ts";
 import { sha256Hex } from "../../lib/crypto.ts";
-import type { NewHandle, SpentHandle } from "../../lib/handle.ts";
+import type { NewHandle, OpenedHandle, SpentHandle } from "../../lib/handle.ts";
 import {
   requireAuthInfo,
   encodeStoredValue,
@@ -28,6 +28,8 @@ import type { ReplayGuard, ReplayVerdict } from "../wire/replay-guard.ts";
 export interface HandleStore {
   /** Stores a handle and returns it, or the one that the same call opened before a restart. Undefined at the subject's limit. */
   open(subjectId: string, newHandle: NewHandle): Promise<string | undefined>;
+  /** Finds the handle that a call has opened. */
+  find(subjectId: string, call: string): Promise<OpenedHandle | undefined>;
   /** Spends a handle; only the first attempt gets its state. */
   spend(subjectId: string, handle: string, binding: string): Promise<SpentHandle>;
   /** Stores the outcome of a spent handle together with the next round's handle. False at the limit; then stores neither. */
@@ -64,9 +66,9 @@ export interface InputTool<Input, State> {
   /** Parses a stored state. Throws when the value is not a state of this tool. */
   readonly parseState: (value: unknown) => State;
   /**
-   * Runs one round, which returns a result or a question. `state` comes from the previous round and is undefined in the
-   * first; the user's answers are in `context.mcpReq.inputResponses`. The first round may run again after a restart; later
-   * rounds run once.
+   * Runs one round, which returns a result or a question. `state` comes from the previous round and is undefined in the first; the
+   * answers to what was asked are in `context.mcpReq.inputResponses`, and no others. The first round may run again if the process dies
+   * before its question is stored; later rounds run once.
    */
   readonly run: (
     input: Input,
@@ -141,7 +143,7 @@ export function createInputRequiredTools({
     context: ServerContext,
   ): Promise<Answer> {
     if (step.kind === "answer") return step.result;
-    const state = encodeStoredValue({ value: step.state, grants });
+    const state = encodeStoredValue({ value: toStoredQuestion(step), grants });
     const newHandle = { handle: newId(), call: getCallName(context), binding, state, ttlSeconds };
     const handle = await handles.open(getSubjectId(context), newHandle);
     return handle === undefined ? step.fallback : requireInput(step.requests, handle, context);
@@ -157,7 +159,7 @@ export function createInputRequiredTools({
   ): Promise<Answer> {
     const nextHandle = newId();
     const answer = step.kind === "answer" ? step.result : await requireInput(step.requests, nextHandle, context);
-    const state = step.kind === "answer" ? undefined : encodeStoredValue({ value: step.state, grants });
+    const state = step.kind === "answer" ? undefined : encodeStoredValue({ value: toStoredQuestion(step), grants });
     const newHandle =
       state === undefined ? undefined : { handle: nextHandle, call: undefined, binding, state, ttlSeconds };
     const outcome = encodeStoredValue({ value: answer, grants });
@@ -184,11 +186,21 @@ export function createInputRequiredTools({
     text: string,
     tool: string,
     context: ServerContext,
-  ): Promise<StoredValue<unknown> | undefined> {
-    const stored = parseStoredValue<unknown>(text);
+  ): Promise<StoredValue<StoredQuestion> | undefined> {
+    const stored = parseStoredValue<StoredQuestion>(text);
     if (stored === undefined || stored.grants === null) return undefined;
     if (stored.grants.length === 0) return stored;
     return (await compareGrants(`question of ${tool}`, stored.grants, context)) === "current" ? stored : undefined;
+  }
+
+  /** Asks the question of a call again that runs again after a restart. A user who has answered it is not asked twice. */
+  async function askAgain(opened: OpenedHandle, tool: string, context: ServerContext): Promise<Answer> {
+    const stored = opened.isSpent
+      ? parseStoredValue<StoredQuestion>(opened.state)
+      : await loadState(opened.state, tool, context);
+    if (stored === undefined) return createErrorResult(QUESTION_WITHHELD);
+    stored.grants?.forEach(getContextListener(context));
+    return requireInput(stored.value.requests, opened.handle, context);
   }
 
   /** Ends a question that cannot continue. The refusal holds no data, so it is stored without grants and can be repeated. */
@@ -212,6 +224,10 @@ export function createInputRequiredTools({
         const handle = context.mcpReq.requestState<string>();
         const recordedGrants: AnswerGrants[] = [];
         const recordingContext = withRecordedGrants(context, recordedGrants);
+        const call = getCallName(context);
+        const opened =
+          handle === undefined && call !== undefined ? await handles.find(getSubjectId(context), call) : undefined;
+        if (opened !== undefined) return askAgain(opened, name, context);
         if (handle === undefined)
           return answerFirstRound(
             resolveStep(server, await run(input, undefined, recordingContext)),
@@ -232,12 +248,30 @@ export function createInputRequiredTools({
             if (stored === undefined) return refuseQuestion(handle, context);
             // The answer may contain what earlier rounds read, so it inherits their grants.
             stored.grants?.forEach(getContextListener(recordingContext));
-            const step = resolveStep(server, await run(input, parseState(stored.value), recordingContext));
+            const { state, requests } = stored.value;
+            const answered = withAnswersTo(requests, recordingContext);
+            const step = resolveStep(server, await run(input, parseState(state), answered));
             return answerLaterRound(step, recordedGrants, handle, binding, context);
           }
         }
       },
   };
+}
+
+/** What a handle stands for: what was asked, and the state of the tool. */
+interface StoredQuestion {
+  readonly state: unknown;
+  readonly requests: InputRequests;
+}
+
+function toStoredQuestion({ state, requests }: Extract<Step, { readonly kind: "ask" }>): StoredQuestion {
+  return { state, requests };
+}
+
+/** Leaves out answers to what was not asked: a client may send any. */
+function withAnswersTo(requests: InputRequests, context: ServerContext): ServerContext {
+  const entries = Object.entries(context.mcpReq.inputResponses ?? {}).filter(([key]) => Object.hasOwn(requests, key));
+  return { ...context, mcpReq: { ...context.mcpReq, inputResponses: Object.fromEntries(entries) } };
 }
 
 function resolveStep<State>(server: McpServer, roundResult: CallToolResult | UserQuestion<State>): Step {

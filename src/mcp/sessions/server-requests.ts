@@ -83,7 +83,8 @@ export class ServerRequests {
 
   /** Builds the key under which a restarted call finds its earlier request. */
   #buildKey(request: JSONRPCRequest, relatedRequestId: RequestId): string {
-    const { _meta, ...params } = { _meta: undefined, ...request.params };
+    // The SDK makes up an `elicitationId` for each request of a page.
+    const { _meta, elicitationId: _id, ...params } = { _meta: undefined, elicitationId: undefined, ...request.params };
     const content = JSON.stringify([request.method, params]);
     const call = JSON.stringify([relatedRequestId, content]);
     const occurrence = (this.#occurrences.get(call) ?? 0) + 1;

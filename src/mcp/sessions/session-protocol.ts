@@ -2,6 +2,7 @@
 import type { SubscribedSession } from "../subscriptions/hub-protocol.ts";
 import type { SessionCaller } from "../wire/protocol-caller.ts";
 import type { WithheldReason } from "../wire/replay-guard.ts";
+import { readCall, withCall, withoutCall } from "../wire/call-name.ts";
 
 /** A position in a stream: the events with a sequence number greater than `afterSeq` follow. */
 export interface StreamPosition {
@@ -125,14 +126,13 @@ export function parseCaller(serialized: string): SessionCaller {
  * a refresh replaces.
  */
 export function identifySignIn({ authInfo, ...caller }: SessionCaller): string {
-  const { call: _call, grant: _grant, ...extra } = authInfo.extra ?? {};
+  const { grant: _grant, ...extra } = withoutCall(authInfo.extra);
   return JSON.stringify({ ...caller, authInfo: { ...authInfo, extra } });
 }
 
 /** Returns the call id set by `withCallId`; empty when there is none. */
 export function getCallId({ authInfo }: SessionCaller): string {
-  const call = authInfo.extra?.["call"];
-  return typeof call === "string" ? call : "";
+  return readCall(authInfo) ?? "";
 }
 
 /**
@@ -140,5 +140,5 @@ export function getCallId({ authInfo }: SessionCaller): string {
  * that its handlers recognise what they did before.
  */
 export function withCallId(caller: SessionCaller, callId: string): SessionCaller {
-  return { ...caller, authInfo: { ...caller.authInfo, extra: { ...caller.authInfo.extra, call: callId } } };
+  return { ...caller, authInfo: withCall(caller.authInfo, callId) };
 }

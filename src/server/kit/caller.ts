@@ -3,7 +3,6 @@ import type { AuthInfo, ServerContext } from "@modelcontextprotocol/server";
 import type { Caller } from "../../lib/identity.ts";
 import { getGrantsListener } from "../../lib/answer-grants.ts";
 import { parseIdentity, parseAccessGrant } from "../../lib/identity.ts";
-import { getCallName } from "../../mcp/wire/call-name.ts";
 import { getProtocolOrigin } from "../../lib/protocol-origin.ts";
 import { getSignInListener } from "../../lib/sign-in-state.ts";
 import { parseTraceparent } from "../../lib/trace-context.ts";
@@ -18,11 +17,7 @@ export function buildAuthInfo(caller: Caller, scopes: readonly string[]): AuthIn
 export function getCaller(context: ServerContext): Caller {
   const authInfo = context.http?.authInfo;
   if (authInfo === undefined) throw new TypeError("a request reached a handler without a signed-in caller");
-  return {
-    ...parseAuthInfo(authInfo),
-    callId: getCallName(context),
-    clientTraceId: parseTraceparent(context.mcpReq._meta?.["traceparent"]),
-  };
+  return { ...parseAuthInfo(authInfo), clientTraceId: parseTraceparent(context.mcpReq._meta?.["traceparent"]) };
 }
 
 /** Parses a caller from `buildAuthInfo`. Throws `TypeError` when it holds no valid identity. */

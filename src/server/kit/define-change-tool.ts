@@ -1,26 +1,27 @@
 // Defines tools that propose a change. Behind the proposal, the person who has to decide it is asked by their own client, where it can: in
 // a form that the policy names, or by a link to the page. No argument of a tool decides anything.
 import { inputRequired, inputResponse } from "@modelcontextprotocol/server";
-import type { CallToolResult, InputRequests, ServerContext } from "@modelcontextprotocol/server";
+import type { CallToolResult, InputRequest, InputRequests, ServerContext } from "@modelcontextprotocol/server";
 import * as z from "zod";
 import type { ChangeAnswer, ProposedAnswer } from "../../gateway/change.ts";
 import type { ChangeQuestion } from "../../gateway/change-question.ts";
-import type { Gateway } from "../../gateway/gateway.ts";
+import type { Gateway, ToolGateway } from "../../gateway/gateway.ts";
 import type { Caller } from "../../lib/identity.ts";
 import type { UserQuestion } from "../../mcp/elicitation/input-required.ts";
-import { defineTool, withNotices } from "./define-tool.ts";
-import type { Tool, ToolDescription } from "./define-tool.ts";
+import { getCallName } from "../../mcp/wire/call-name.ts";
+import { addNotices, collectNotices, createTool } from "./register-tool.ts";
+import type { Tool, ToolDescription } from "./register-tool.ts";
 import { jsonResult, toolError } from "./tool-result.ts";
 
 /** The definition of a tool that proposes a change. */
 interface ChangeToolDefinition<Input extends z.ZodObject> extends ToolDescription<Input> {
   /** Makes exactly one gateway call. */
-  readonly propose: (gateway: Gateway, caller: Caller, input: z.output<Input>) => Promise<ProposedAnswer>;
+  readonly propose: (gateway: ToolGateway, caller: Caller, input: z.output<Input>) => Promise<ProposedAnswer>;
 }
 
 /** The change that a person was asked about. */
-const askedChange = z.strictObject({ change: z.string(), proof: z.string() });
-type AskedChange = z.output<typeof askedChange>;
+const askedChangeSchema = z.strictObject({ change: z.string(), proof: z.string() });
+type AskedChange = z.output<typeof askedChangeSchema>;
 
 /** Defines the tool. */
 export function defineChangeTool<Input extends z.ZodObject>({
@@ -28,29 +29,27 @@ export function defineChangeTool<Input extends z.ZodObject>({
   ...description
 }: ChangeToolDefinition<Input>): Tool {
   const annotations = { readOnlyHint: false, destructiveHint: true, openWorldHint: false };
-  return defineTool(description, annotations, (server, { gateway, reporter, questions }) => {
+  return createTool(description, annotations, (server, { gateway, reporter, questions }) => {
     const proposeOnce = async (input: z.output<Input>, context: ServerContext) => {
-      const asked: { question: ChangeQuestion | null } = { question: null };
-      const result = await withNotices(context, async (caller) => {
-        const { answer, question } = await propose(gateway, caller, input);
-        asked.question = question;
-        return jsonResult(answer);
-      });
-      return { ...asked, result };
+      const { value, notices } = await collectNotices(context, async (caller) =>
+        propose(gateway, { ...caller, callId: getCallName(context) }, input),
+      );
+      return { result: addNotices(jsonResult(value.answer), notices), question: value.question };
     };
     if (questions === undefined) return async (input, context) => (await proposeOnce(input, context)).result;
     return questions.createCallback(server, {
       name: description.name,
-      parseState: (state) => askedChange.parse(state),
+      parseState: (state) => askedChangeSchema.parse(state),
       async run(input: z.output<Input>, state: AskedChange | undefined, context) {
         try {
           if (state === undefined) {
             const { result, question } = await proposeOnce(input, context);
             return question === null ? result : buildQuestion(question, result);
           }
-          return await withNotices(context, async (caller) =>
-            jsonResult(await finish(gateway, caller, state, context)),
+          const { value, notices } = await collectNotices(context, async (caller) =>
+            finish(gateway, caller, state, context),
           );
+          return addNotices(jsonResult(value), notices);
         } catch (error) {
           // Within the round, so that it is stored as the outcome of an answer that was used up.
           return toolError(error, reporter);
@@ -63,30 +62,26 @@ export function defineChangeTool<Input extends z.ZodObject>({
 const DECISION = "decision";
 const PAGE = "page";
 
+const decisionContentSchema = z.looseObject({ [DECISION]: z.enum(["approve", "deny"]) });
+
 /** No default: pressing Enter approves nothing. */
-const DECISION_FORM = {
-  type: "object",
-  properties: { [DECISION]: { type: "string", title: "Your decision", enum: ["approve", "deny"] } },
-  required: [DECISION],
-} as const;
-const decided = z.looseObject({ [DECISION]: z.enum(["approve", "deny"]) });
+function buildForm(message: string): InputRequest {
+  return inputRequired.elicit({
+    message,
+    requestedSchema: {
+      type: "object",
+      properties: { [DECISION]: { type: "string", title: "Your decision", enum: ["approve", "deny"] } },
+      required: [DECISION],
+    },
+  });
+}
 
 /** The form is preferred, because only clients that the policy names get one. */
 function buildQuestion(
   { change, proof, url, summary, form }: ChangeQuestion,
   fallback: CallToolResult,
 ): UserQuestion<AskedChange> {
-  const forms: readonly InputRequests[] =
-    form === null
-      ? []
-      : [
-          {
-            [DECISION]: inputRequired.elicit({
-              message: form,
-              requestedSchema: { ...DECISION_FORM, required: [DECISION] },
-            }),
-          },
-        ];
+  const forms: readonly InputRequests[] = form === null ? [] : [{ [DECISION]: buildForm(form) }];
   const message = `${summary}? Nothing has changed yet. Open the page, look at the rows and decide there.`;
   return {
     kind: "question",
@@ -105,11 +100,12 @@ async function finish(
 ): Promise<ChangeAnswer> {
   const answer = inputResponse(inputResponses, DECISION);
   if (answer.kind === "elicit" && answer.action !== "cancel") {
-    const content = decided.safeParse(answer.content);
+    const content = decisionContentSchema.safeParse(answer.content);
     const isDenied = answer.action === "decline" || (content.success && content.data[DECISION] === "deny");
     if (isDenied) return gateway.decideInForm(caller, { id, approves: false, proof });
     if (content.success) return gateway.decideInForm(caller, { id, approves: true, proof });
   }
   const page = inputResponse(inputResponses, PAGE);
-  return gateway.awaitDecision(caller, id, page.kind === "elicit" && page.action === "accept");
+  const isOpened = page.kind === "elicit" && page.action === "accept";
+  return isOpened ? gateway.awaitDecision(caller, id) : gateway.viewChange(caller, id);
 }

@@ -1,106 +1,24 @@
-// Defines tools and is the only caller of the SDK's `registerTool`, so that no tool can skip error mapping or reach more than
-// the gateway.
-import type {
-  CallToolResult,
-  InputRequiredResult,
-  McpServer,
-  ServerContext,
-  ToolAnnotations,
-} from "@modelcontextprotocol/server";
+// Defines tools that only read. A tool reaches nothing but the gateway, and none of what people decide.
+import type { CallToolResult } from "@modelcontextprotocol/server";
 import type * as z from "zod";
+import type { ToolGateway } from "../../gateway/gateway.ts";
 import type { Caller } from "../../lib/identity.ts";
-import type { Gateway } from "../../gateway/gateway.ts";
-import type { InputRequiredTools } from "../../mcp/elicitation/input-required.ts";
-import { getCaller } from "./caller.ts";
-import { toolError } from "./tool-result.ts";
-import type { ErrorReporter } from "./tool-result.ts";
-import { requireWellFormed } from "./well-formed-input.ts";
-import { memoizeSchema } from "./memoized-schema.ts";
-import type { NameArguments } from "./memoized-schema.ts";
+import { addNotices, collectNotices, createTool } from "./register-tool.ts";
+import type { Tool, ToolDescription } from "./register-tool.ts";
 
-/** The dependencies that every tool, prompt and resource handler gets. */
-export interface ToolDependencies {
-  readonly gateway: Gateway;
-  readonly reporter: ErrorReporter;
-  /** Asks the user between two rounds of a tool; undefined where no secret of the deployment can sign its questions. */
-  readonly questions: InputRequiredTools | undefined;
-}
-
-/** A tool ready to be registered. */
-export interface Tool {
-  readonly name: string;
-  register(server: McpServer, dependencies: ToolDependencies): void;
-}
-
-/** How a tool presents itself to clients. */
-export interface ToolDescription<Input extends z.ZodObject> {
-  /** A stable name: assistants and users refer to it. */
-  readonly name: string;
-  readonly title: string;
-  /** Written for the model. Every word costs context in each conversation. */
-  readonly description: string;
-  /** A plain object: no unions, which some clients refuse. */
-  readonly input: Input;
-  /** Arguments that name something, for which "" means "not given". */
-  readonly names?: NameArguments<Input>;
-  /** Which arguments belong together, for the message about an unknown argument. */
-  readonly usage?: string;
-}
+export type { Tool, ToolDependencies } from "./register-tool.ts";
 
 /** The definition of a tool that only reads. */
 interface ReadToolDefinition<Input extends z.ZodObject> extends ToolDescription<Input> {
   /** Makes exactly one gateway call. */
-  readonly run: (gateway: Gateway, caller: Caller, input: z.output<Input>) => Promise<CallToolResult>;
+  readonly run: (gateway: ToolGateway, caller: Caller, input: z.output<Input>) => Promise<CallToolResult>;
 }
-
-/** Answers a call of a tool. What it throws becomes an error result. */
-export type ToolHandler<Input extends z.ZodObject> = (
-  input: z.output<Input>,
-  context: ServerContext,
-) => Promise<CallToolResult | InputRequiredResult>;
 
 /** Defines a tool that only reads. */
 export function defineReadTool<Input extends z.ZodObject>({ run, ...description }: ReadToolDefinition<Input>): Tool {
   const annotations = { readOnlyHint: true, openWorldHint: false };
-  return defineTool(
-    description,
-    annotations,
-    (_server, { gateway }) =>
-      async (input, context) =>
-        withNotices(context, async (caller) => run(gateway, caller, input)),
-  );
-}
-
-/** Defines a tool. `createHandler` is called once for each server. */
-export function defineTool<Input extends z.ZodObject>(
-  { name, title, description, input: schema, names, usage }: ToolDescription<Input>,
-  annotations: ToolAnnotations,
-  createHandler: (server: McpServer, dependencies: ToolDependencies) => ToolHandler<Input>,
-): Tool {
-  const inputSchema = memoizeSchema(schema, names, usage);
-  return {
-    name,
-    register(server, dependencies) {
-      const handle = createHandler(server, dependencies);
-      server.registerTool(name, { title, description, inputSchema, annotations }, async (input, context) => {
-        try {
-          requireWellFormed(input);
-          return await handle(input, context);
-        } catch (error) {
-          return toolError(error, dependencies.reporter);
-        }
-      });
-    },
-  };
-}
-
-/** Answers for the caller of a request. Notices for the user come behind the answer, each as a text block of its own. */
-export async function withNotices(
-  context: ServerContext,
-  answer: (caller: Caller) => Promise<CallToolResult>,
-): Promise<CallToolResult> {
-  const notices: string[] = [];
-  const result = await answer({ ...getCaller(context), onNotice: (notice: string) => void notices.push(notice) });
-  if (notices.length === 0) return result;
-  return { ...result, content: [...result.content, ...notices.map((text) => ({ type: "text" as const, text }))] };
+  return createTool(description, annotations, (_server, { gateway }) => async (input, context) => {
+    const { value, notices } = await collectNotices(context, async (caller) => run(gateway, caller, input));
+    return addNotices(value, notices);
+  });
 }
