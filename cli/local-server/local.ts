@@ -48,20 +48,17 @@ function persistDir(stateDir: string): string {
 
 /** The file of a local D1 database, which workerd names by a hash of the id. It exists once something was stored. */
 export function localDatabaseFile(stateDir: string, id: string): string {
-  return objectFile(path.join(persistDir(stateDir), "d1"), "miniflare-D1DatabaseObject", id);
+  const namespace = "miniflare-D1DatabaseObject";
+  return path.join(persistDir(stateDir), "d1", namespace, nameObjectFile(namespace, id));
 }
 
-/** The file of a Durable Object of the served Worker, by its class and the name that the Worker gives it. */
-export function localObjectFile(stateDir: string, className: string, name: string): string {
-  return objectFile(path.join(persistDir(stateDir), "do"), `${WORKER_NAME}-${className}`, name);
-}
-
-function objectFile(folder: string, objects: string, name: string): string {
-  const key = createHash("sha256").update(objects).digest();
+/** The name of the file of a Durable Object, which workerd makes from the names of its namespace and its own. */
+export function nameObjectFile(namespace: string, name: string): string {
+  const key = createHash("sha256").update(namespace).digest();
   const sign = (data: string | Buffer): Buffer => createHmac("sha256", key).update(data).digest().subarray(0, 16);
   const id = sign(name);
   const hash = Buffer.concat([id, sign(id)]).toString("hex");
-  return path.join(folder, objects, `${hash}.sqlite`);
+  return `${hash}.sqlite`;
 }
 
 /** Which databases to open besides those of the configuration. */

@@ -5,19 +5,19 @@ import { randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { DatabaseSync } from "node:sqlite";
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { localDatabaseFile } from "../../cli/local-server/local.ts";
 import { signInAt, useBrowser } from "../support/node/browser.ts";
 import { createClaudeCode, fetchClaudeCode } from "../support/node/claude-code.ts";
 import { createInspector } from "../support/node/inspector.ts";
 import { startPlayedModel } from "../support/node/played-model.ts";
 import { freePort, startServer } from "../support/node/server.ts";
+import { openStoredChanges } from "../support/node/stored-changes.ts";
 import type { WorkerProcess } from "../support/node/worker.ts";
 import { tokensFor } from "../support/oauth.ts";
 
 const stateDir = mkdtempSync(path.join(tmpdir(), "gatehouse-clients-"));
+const stored = openStoredChanges(stateDir, () => false);
 const browser = useBrowser();
 const SUPPORT = "support@harbor.example";
 const TOOLS = ["change", "undo", "fetch"] as const;
@@ -98,27 +98,17 @@ function openInspector(): ProgramClient {
 
 type Row = Readonly<Record<string, unknown>>;
 
-/** Queries the file of the shop's database, which the running server has open too. */
-function queryShopFile(sql: string, ...values: readonly number[]): readonly Row[] {
-  const database = new DatabaseSync(localDatabaseFile(stateDir, "sample-shop"), { readOnly: true, timeout: 5000 });
-  try {
-    return database.prepare(sql).all(...values);
-  } finally {
-    database.close();
-  }
-}
-
 /** Reads a row, with each value as its type and bytes. */
 function readTicket(id: number): Row {
-  const columns = queryShopFile("SELECT name FROM pragma_table_info('tickets')").map(({ name }) => String(name));
+  const columns = stored.readRows("SELECT name FROM pragma_table_info('tickets')").map(({ name }) => String(name));
   const values = ["rowid", ...columns].map((name) => `typeof("${name}") || ' ' || hex("${name}") AS "${name}"`);
-  const [row = {}] = queryShopFile(`SELECT ${values.join(", ")} FROM tickets WHERE id = ?`, id);
+  const [row = {}] = stored.readRows(`SELECT ${values.join(", ")} FROM tickets WHERE id = ?`, id);
   return row;
 }
 
 /** The first open ticket of the support agent's region. */
 function findOpenTicket(): number {
-  const [row] = queryShopFile("SELECT min(id) AS id FROM tickets WHERE region = 'north' AND status = 'open'");
+  const [row] = stored.readRows("SELECT min(id) AS id FROM tickets WHERE region = 'north' AND status = 'open'");
   return Number(row?.["id"]);
 }
 

@@ -3,6 +3,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
 import { deriveChangeId } from "../../src/changes/stored-change.ts";
+import type { StoredChange } from "../../src/changes/stored-change.ts";
 import type { AskedDeployment } from "../support/asking-client.ts";
 import { deploymentOf, play, useAskedDeployments } from "../support/asked-person.ts";
 import { personAt } from "../support/browser.ts";
@@ -35,6 +36,12 @@ async function sendRound(
   const params = { name: "change", arguments: proposal, ...round };
   const body = await readJson(await deployment.send(buildPost2026(token, "tools/call", params, capabilities)));
   return z.looseObject({ result: z.looseObject({ requestState: z.string().optional() }).optional() }).parse(body);
+}
+
+/** Reads the change that the support account proposed with a key; null without one. */
+async function readProposed({ key }: { readonly key: string }): Promise<StoredChange | null> {
+  const id = await deriveChangeId(await personOf("support"), "key", key);
+  return deploymentOf("form").deployment.openChange(id).read();
 }
 
 describe("a program that answers for the person", () => {
@@ -72,10 +79,12 @@ describe("a program that answers for the person", () => {
   });
 
   it("cannot approve with an argument", async () => {
-    for (const extra of [{ confirm: true }, { decision: "approve" }, { approved: true }]) {
+    for (const [name, value] of Object.entries({ confirm: true, decision: "approve", approved: true })) {
       const proposal = buildProposal("requester");
-      const { result } = await sendRound(deploymentOf("form"), { ...proposal, ...extra });
-      expect(result).toMatchObject({ isError: true });
+      const { result } = await sendRound(deploymentOf("form"), { ...proposal, [name]: value });
+      const text = expect.stringContaining(`Unrecognized key: "${name}"`);
+      expect(result).toMatchObject({ isError: true, content: [{ text }] });
+      expect(await readProposed(proposal)).toBeNull();
     }
   });
 
@@ -84,7 +93,9 @@ describe("a program that answers for the person", () => {
     const { requestState, scene } = await propose("form", proposal);
     const other = buildProposal("requester", "4712");
     const { result } = await sendRound(deploymentOf("form"), other, { requestState, inputResponses: APPROVED });
-    expect(result).toMatchObject({ isError: true });
+    const text = expect.stringContaining("This answer belongs to another request");
+    expect(result).toMatchObject({ isError: true, content: [{ text }] });
+    expect(await readProposed(other)).toBeNull();
     expect(await readRemains(scene)).toMatchObject({ state: "proposed", isChanged: false, decisions: [] });
   });
 

@@ -104,8 +104,8 @@ describe("the page of a change", () => {
       by: "support@harbor.example",
       place: "form",
       atMs: Date.UTC(2026, 10, 27, 11, 0),
-    };
-    const text = readText((await openView({ state: "applied", decision: { ...decision, place: "form" } })).html);
+    } as const;
+    const text = readText((await openView({ state: "applied", decision })).html);
     expect(text).toContain("Approved by support@harbor.example in a form of the client");
   });
 

@@ -2,6 +2,8 @@
 // each kill it checks what the files hold, and after the restart that the change under way ended as they said: whole, or not at all.
 import { deepStrictEqual, equal, ok } from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
+import * as z from "zod";
+import { CHANGE_STATES } from "../../../src/changes/change-states.ts";
 import { deriveChangeId } from "../../../src/changes/stored-change.ts";
 import type { StoredChange } from "../../../src/changes/stored-change.ts";
 import type { Browser } from "../forms.ts";
@@ -54,16 +56,24 @@ export interface Lane {
 
 /** Longer than a change waits after several kills in a row, each of which doubles the pause before the next try. */
 const MAX_WAIT_MS = 180_000;
-const OPEN_STATES = ["approved", "applying"];
+/** The states in which a change that was approved has not ended. */
+const APPLY_STATES: readonly string[] = ["approved", "applying"];
+
+/** What `fetch` answers about a change. */
+const FETCHED = z.object({
+  metadata: z.object({ state: z.enum(CHANGE_STATES) }).optional(),
+  error: z.object({ code: z.string() }).optional(),
+});
 
 class ServerDown extends Error {}
 
+/** The error of a call that could not be sent, or whose answer has not come whole, because the connection was refused or has ended. */
+const CUT_CALL = z.object({
+  cause: z.object({ code: z.enum(["ECONNREFUSED", "ECONNRESET", "EPIPE", "UND_ERR_SOCKET"]) }),
+});
+
 /** Whether a call ended because the server did. */
-function isCut(error: unknown): boolean {
-  return (
-    error instanceof ServerDown || (error instanceof TypeError && /^(?:fetch failed|terminated)$/.test(error.message))
-  );
-}
+const isCut = (error: unknown): boolean => error instanceof ServerDown || CUT_CALL.safeParse(error).success;
 
 /** Creates a lane. The rows are as they are between its cycles. */
 export function createLane(context: LaneContext, task: LaneTask): Lane {
@@ -142,25 +152,24 @@ export function createLane(context: LaneContext, task: LaneTask): Lane {
     const endMs = performance.now() + MAX_WAIT_MS;
     // The server comes first: it could not open a file that this process is just recovering.
     let state = await readState(id);
-    while (OPEN_STATES.includes(state)) {
+    while (APPLY_STATES.includes(state)) {
       ok(performance.now() < endMs, `the change ${id} stays ${state}`);
       await delay(50);
       requireUp();
-      if (!OPEN_STATES.includes(stored.readChange(id)?.state ?? "")) state = await readState(id);
+      if (!APPLY_STATES.includes(stored.readChange(id)?.state ?? "")) state = await readState(id);
     }
     return state;
   }
 
   async function readState(id: string): Promise<string> {
     requireUp();
-    const { metadata, error } = await callTool("fetch", { id });
+    const answer = await callTool("fetch", { id });
     // An answer that was sent before the kill and is read after it would move this lane on from where it was inspected.
     requireUp();
-    if (error !== undefined) {
-      equal(Object(error).code, "not_found");
-      return "not proposed";
-    }
-    return String(Object(metadata).state);
+    const { metadata, error } = FETCHED.parse(answer);
+    if (metadata !== undefined) return metadata.state;
+    equal(error?.code, "not_found", JSON.stringify(answer));
+    return "not proposed";
   }
 
   /** Checks a change that has ended, and goes on to the next step. */
@@ -221,7 +230,7 @@ export function createLane(context: LaneContext, task: LaneTask): Lane {
     const prefix = isUndo() ? "undo: " : "";
     if (step === "propose" || step === "propose undo") return isInFlight ? `${prefix}propose` : undefined;
     if (change === undefined || change.state === "proposed") return isInFlight ? `${prefix}approve` : undefined;
-    if (!OPEN_STATES.includes(change.state)) return isInFlight ? `${prefix}answer of the approval` : undefined;
+    if (!APPLY_STATES.includes(change.state)) return isInFlight ? `${prefix}answer of the approval` : undefined;
     const isCommitted = id !== undefined && stored.readJournal(id) === "applied";
     return `${prefix}apply, ${change.state}, ${isCommitted ? "committed" : "not committed"}`;
   }

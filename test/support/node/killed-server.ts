@@ -12,6 +12,8 @@ import { freePort } from "./server.ts";
 import { ENTRY_ALIAS, ROOT, findWorkerd } from "./worker.ts";
 
 const CONFIG = path.join(ROOT, "sample/wrangler.jsonc");
+/** How long the runtime may take to end after SIGKILL. */
+const MAX_END_MS = 30_000;
 
 /** A server that can be killed. */
 export interface KilledServer {
@@ -69,7 +71,7 @@ export async function startKilledServer(): Promise<KilledServer> {
   };
 }
 
-/** Kills the runtime that this process has started, and returns when all of its threads have ended. */
+/** Kills the runtime that this process has started, and returns when all of its threads have ended. Throws if they do not end. */
 function killRuntime(): void {
   const pid = findWorkerd(process.pid);
   if (pid === undefined) throw new Error("the runtime does not run");
@@ -77,7 +79,9 @@ function killRuntime(): void {
   // It stays in the list of processes until this one hears of its end.
   const isDead = (): boolean =>
     readdirSync(`/proc/${pid}/task`).length === 1 && / \(.*\) Z /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
-  while (!isDead());
+  const endMs = performance.now() + MAX_END_MS;
+  while (!isDead())
+    if (performance.now() > endMs) throw new Error(`the runtime ${pid} still runs ${MAX_END_MS} ms after SIGKILL`);
 }
 
 async function loadState(stateDir: string): Promise<void> {

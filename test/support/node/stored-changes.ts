@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { SQLInputValue, SQLOutputValue } from "node:sqlite";
-import { localDatabaseFile, localObjectFile } from "../../../cli/local-server/local.ts";
+import { WORKER_NAME, localDatabaseFile, nameObjectFile } from "../../../cli/local-server/local.ts";
 import { parseStoredChange } from "../../../src/changes/stored-change.ts";
 import type { StoredChange } from "../../../src/changes/stored-change.ts";
 
@@ -46,7 +46,7 @@ export function openStoredChanges(stateDir: string, isDown: () => boolean): Stor
   const ownFile = localDatabaseFile(stateDir, "sample-gatehouse");
   return {
     readChange(id) {
-      const file = localObjectFile(stateDir, "ChangeObject", id);
+      const file = objectFile(stateDir, "ChangeObject", id);
       if (!existsSync(file)) return undefined;
       const hasTable = read(file, "SELECT 1 FROM sqlite_schema WHERE name = 'change'").length > 0;
       const [row] = hasTable ? read(file, "SELECT body FROM change") : [];
@@ -62,7 +62,7 @@ export function openStoredChanges(stateDir: string, isDown: () => boolean): Stor
     },
     readRows: (sql, ...parameters) => read(shopFile, sql, ...parameters),
     listRecords(subjectId, id) {
-      const ledgerFile = localObjectFile(stateDir, "LedgerObject", subjectId);
+      const ledgerFile = objectFile(stateDir, "LedgerObject", subjectId);
       const named = "instr(body, ?) > 0";
       const kept = read(ledgerFile, `SELECT seq, body FROM record WHERE ${named}`, id);
       const sent = read(ownFile, `SELECT seq, body FROM audit_record WHERE ledger = ? AND ${named}`, subjectId, id);
@@ -91,6 +91,12 @@ export function openStoredChanges(stateDir: string, isDown: () => boolean): Stor
       return String(row["subject_id"]);
     },
   };
+}
+
+/** The file of an object of the server, by its class and its name. Miniflare stores the objects beside the databases. */
+function objectFile(stateDir: string, className: string, name: string): string {
+  const namespace = `${WORKER_NAME}-${className}`;
+  return path.join(stateDir, "v3", "do", namespace, nameObjectFile(namespace, name));
 }
 
 function query(database: DatabaseSync, sql: string, parameters: readonly SQLInputValue[]): readonly Row[] {
