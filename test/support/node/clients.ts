@@ -9,7 +9,7 @@ import { UnauthorizedError as UnauthorizedV1 } from "@modelcontextprotocol/sdk/c
 import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport as TransportV1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import type { StreamableHTTPReconnectionOptions } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-import { ResourceUpdatedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
+import { ElicitRequestSchema, ResourceUpdatedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
 import { TestAuth } from "./sign-in.ts";
 
 /** The result of a tool call. */
@@ -44,9 +44,33 @@ export async function connectAs(kind: ClientKind, resource: string, account: str
   return connectWith(kind, resource, new TestAuth(account));
 }
 
-/** How long a client waits for a server that restarts; absent for the SDK's own way. */
-interface ClientPatience {
-  /** How it opens its streams again. */
+/** A question of the server to the person in front of a client. */
+export interface ClientQuestion {
+  readonly message: string;
+  /** The page that the person is to open; undefined for a form. */
+  readonly url: string | undefined;
+}
+
+/** What a person does with a question. */
+export interface ClientReply {
+  readonly action: "accept" | "decline" | "cancel";
+  readonly content?: Record<string, string>;
+}
+
+/** A person in front of a client. */
+interface ClientPerson {
+  /** What their client can show: forms and pages, or pages only. */
+  readonly shows: "forms" | "pages";
+  readonly answer: (question: ClientQuestion) => Promise<ClientReply>;
+}
+
+/** How a client differs from the SDK's own way. */
+interface ClientOptions {
+  /** Answers questions. Without a person, the client can show none. */
+  readonly person?: ClientPerson;
+  /** Sends its requests. */
+  readonly fetch?: typeof fetch;
+  /** How it opens its streams again when the server restarts. */
   readonly reconnection?: StreamableHTTPReconnectionOptions;
   /** How long it waits for an answer, in milliseconds. */
   readonly timeout?: number;
@@ -57,36 +81,55 @@ export async function connectWith(
   kind: ClientKind,
   resource: string,
   auth: TestAuth,
-  patience: ClientPatience = {},
+  clientOptions: ClientOptions = {},
 ): Promise<TestClient> {
   switch (kind) {
     case "sdk v1":
-      return connectV1(resource, auth, patience);
+      return connectV1(resource, auth, clientOptions);
     case "sdk v2, 2025":
-      return connectV2(resource, auth, "legacy", patience);
+      return connectV2(resource, auth, "legacy", clientOptions);
     case "sdk v2, 2026":
-      return connectV2(resource, auth, { pin: "2026-07-28" }, patience);
+      return connectV2(resource, auth, { pin: "2026-07-28" }, clientOptions);
   }
 }
 
 /** The options of a transport of either SDK. */
-const transportOptions = (authProvider: TestAuth, { reconnection }: ClientPatience) => ({
+const transportOptions = (authProvider: TestAuth, { reconnection, fetch: send }: ClientOptions) => ({
   authProvider,
+  ...(send === undefined ? {} : { fetch: send }),
   ...(reconnection === undefined ? {} : { reconnectionOptions: reconnection }),
 });
 
 /** The options of a request of either SDK. */
-const requestOptions = ({ timeout }: ClientPatience) => (timeout === undefined ? {} : { timeout });
+const requestOptions = ({ timeout }: ClientOptions) => (timeout === undefined ? {} : { timeout });
+
+const SHOWN = { forms: { form: {}, url: {} }, pages: { url: {} } } as const;
+/** The capabilities of a client of either SDK. */
+const capabilitiesOf = ({ person }: ClientOptions) =>
+  person === undefined ? {} : { elicitation: SHOWN[person.shows] };
+
+/** Has the person answer an elicitation, as either SDK hands it over. */
+async function answerQuestion(
+  { answer }: ClientPerson,
+  params: { readonly message: string; readonly url?: unknown },
+): Promise<ClientReply> {
+  return answer({ message: params.message, url: typeof params.url === "string" ? params.url : undefined });
+}
 
 async function connectV2(
   resource: string,
   auth: TestAuth,
   mode: VersionNegotiationMode,
-  patience: ClientPatience,
+  clientOptions: ClientOptions,
 ): Promise<TestClient> {
+  const { person } = clientOptions;
   const connect = async () => {
-    const client = new ClientV2(INFO, { versionNegotiation: { mode } });
-    const transport = new TransportV2(new URL(resource), transportOptions(auth, patience));
+    const client = new ClientV2(INFO, { capabilities: capabilitiesOf(clientOptions), versionNegotiation: { mode } });
+    if (person !== undefined)
+      client.setRequestHandler("elicitation/create", async ({ params }) => ({
+        ...(await answerQuestion(person, params)),
+      }));
+    const transport = new TransportV2(new URL(resource), transportOptions(auth, clientOptions));
     await client.connect(transport).catch(async (error: unknown) => {
       await transport.close();
       throw error;
@@ -100,7 +143,7 @@ async function connectV2(
     await new TransportV2(new URL(resource), { authProvider: auth }).finishAuth(callback.searchParams);
     return connect();
   });
-  const options = requestOptions(patience);
+  const options = requestOptions(clientOptions);
   return wrapClient(client, {
     call: async (name, args) => client.callTool({ name, arguments: args }, options),
     read: async (uri) => client.readResource({ uri }, options),
@@ -112,10 +155,15 @@ async function connectV2(
   });
 }
 
-async function connectV1(resource: string, auth: TestAuth, patience: ClientPatience): Promise<TestClient> {
+async function connectV1(resource: string, auth: TestAuth, clientOptions: ClientOptions): Promise<TestClient> {
+  const { person } = clientOptions;
   const connect = async () => {
-    const client = new ClientV1(INFO);
-    await client.connect(new TransportV1(new URL(resource), transportOptions(auth, patience)));
+    const client = new ClientV1(INFO, { capabilities: capabilitiesOf(clientOptions) });
+    if (person !== undefined)
+      client.setRequestHandler(ElicitRequestSchema, async ({ params }) => ({
+        ...(await answerQuestion(person, params)),
+      }));
+    await client.connect(new TransportV1(new URL(resource), transportOptions(auth, clientOptions)));
     return client;
   };
   const client = await connect().catch(async (error: unknown) => {
@@ -123,7 +171,7 @@ async function connectV1(resource: string, auth: TestAuth, patience: ClientPatie
     await new TransportV1(new URL(resource), { authProvider: auth }).finishAuth(auth.code);
     return connect();
   });
-  const options = requestOptions(patience);
+  const options = requestOptions(clientOptions);
   return wrapClient(client, {
     call: async (name, args) => client.callTool({ name, arguments: args }, undefined, options),
     read: async (uri) => client.readResource({ uri }, options),

@@ -33,9 +33,7 @@ export function usePolicyServer(policyFile: string, { prepare, bindings }: Polic
     await migrateLocal(storage, CONFIG);
     await prepare?.(storage);
     await storage.dispose();
-    const bundleDir = path.join(dir, "bundle");
-    const args = ["deploy", entryFor(dir, policyFile), "--dry-run", "--config", CONFIG, "--outdir", bundleDir];
-    await runTool("wrangler", [...args, ...ENTRY_ALIAS]);
+    const bundleDir = await bundlePolicy(dir, path.join(ROOT, policyFile));
     const port = await freePort();
     const addresses = await freeAddresses(port);
     if (addresses === undefined) throw new Error(`port ${port} is taken`);
@@ -53,11 +51,19 @@ export function usePolicyServer(policyFile: string, { prepare, bindings }: Polic
   };
 }
 
+/** Bundles the sample's Worker with another policy file into a folder. Returns the folder of the bundle. */
+export async function bundlePolicy(dir: string, policyFile: string): Promise<string> {
+  const bundleDir = path.join(dir, "bundle");
+  const args = ["deploy", writeEntry(dir, policyFile), "--dry-run", "--config", CONFIG, "--outdir", bundleDir];
+  await runTool("wrangler", [...args, ...ENTRY_ALIAS]);
+  return bundleDir;
+}
+
 /** Writes a copy of the sample's entry that imports another policy file. */
-function entryFor(dir: string, policyFile: string): string {
+function writeEntry(dir: string, policyFile: string): string {
   const text = readFileSync(ENTRY, "utf8")
     .replace("../src/app/create-gatehouse.ts", path.join(ROOT, "src/app/create-gatehouse.ts"))
-    .replace("./gatehouse.config.ts", path.join(ROOT, policyFile));
+    .replace("./gatehouse.config.ts", policyFile);
   const file = path.join(dir, "index.ts");
   writeFileSync(file, text);
   return file;

@@ -8,6 +8,7 @@ import type {
   StoredOAuthTokens,
 } from "@modelcontextprotocol/client";
 import { createBrowser } from "../forms.ts";
+import type { Browser } from "../forms.ts";
 
 const REDIRECT_URL = "http://127.0.0.1:45454/callback";
 
@@ -21,6 +22,13 @@ export async function walkThroughSignIn(authorizationUrl: string, account: strin
   if (location === null)
     throw new Error(`sign-in as ${account} ended with ${redirect.response.status}: ${redirect.html}`);
   return new URL(location);
+}
+
+/** Opens a browser that has signed in to our own pages. */
+export async function signInToPages(origin: string, account: string): Promise<Browser> {
+  const browser = createBrowser(fetch);
+  await browser.press(await browser.open(`${origin}/sign-in`), "account", account);
+  return browser;
 }
 
 /** Signs in as an account of the sample, and stores everything in memory. */
