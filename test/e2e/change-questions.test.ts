@@ -195,12 +195,15 @@ async function expectOnce(open: readonly OpenQuestion[], known: number): Promise
   expect(ids.slice(known)).toEqual(open.map(({ change }) => change));
 }
 
-/** A client's `fetch` that has the person's approval sent by `send`, and tells when that has ended. */
+/** A client's `fetch` that has the person's first approval sent by `send`, and tells when that has ended. */
 function interceptReply(send: (request: () => Promise<Response>) => Promise<Response>) {
   const sent = Promise.withResolvers<void>();
+  let isFirst = true;
   const intercept: typeof fetch = async (url, init) => {
     const request = async (): Promise<Response> => fetch(url, init);
-    if (!String(init?.body).includes('"decision":"approve"')) return request();
+    const isReply = typeof init?.body === "string" && init.body.includes('"decision":"approve"');
+    if (!isReply || !isFirst) return request();
+    isFirst = false;
     return send(request).finally(sent.resolve);
   };
   return { intercept, sent: sent.promise };
