@@ -160,15 +160,15 @@ function createInspection(stateDir: string) {
       const ledgers = readdirSync(folder).filter((file) => file.endsWith(".sqlite") && file !== "metadata.sqlite");
       const kept = ledgers.flatMap((file) => read(path.join(folder, file), "SELECT body FROM record"));
       const bodies = [...kept, ...read(own, "SELECT body FROM audit_record")].map((row) => String(row["body"]));
-      return [...new Set(bodies)]
+      const found = bodies
         .map((body): StoredRecord => JSON.parse(body))
-        .filter(({ attempt }) => attempt.resource === change && attempt.operation === operation)
-        .map(({ outcome }) => outcome.result);
+        .filter(({ attempt }) => attempt.resource === change && attempt.operation === operation);
+      return [...new Map(found.map(({ attempt, outcome }) => [attempt.call, outcome.result])).values()];
     },
   };
 }
 
 interface StoredRecord {
-  readonly attempt: { readonly operation: string; readonly resource?: string };
+  readonly attempt: { readonly call: string; readonly operation: string; readonly resource?: string };
   readonly outcome: { readonly result: string };
 }
