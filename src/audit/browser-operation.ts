@@ -45,7 +45,7 @@ export function refusePat(identity: Identity): void {
     );
 }
 
-/** Creates the error of a user whose roles do not include one of these. `area` begins the denial in the record, as in `members: no_role`. */
+/** Creates the error of a user whose roles do not include one of these. `area` begins the recorded denial, as in `members: no_role`. */
 export function createNoRoleError(
   area: string,
   roles: readonly string[],

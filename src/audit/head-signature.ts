@@ -38,9 +38,9 @@ const PKCS8_PREFIX = Uint8Array.from([0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 
 
 /** Derives the key from the secret GATEHOUSE_AUDIT_KEY; null when it is not set. Throws `TypeError` when it is too short. */
 export async function openSigningKey(secret: unknown): Promise<SigningKey | null> {
-  const text = parseAuditSecret(secret);
-  if (text === null) return null;
-  const material = await crypto.subtle.importKey("raw", encoder.encode(text), "HKDF", false, ["deriveBits"]);
+  const parsed = parseAuditSecret(secret);
+  if (parsed === null) return null;
+  const material = await crypto.subtle.importKey("raw", encoder.encode(parsed), "HKDF", false, ["deriveBits"]);
   const derivation = { name: "HKDF", hash: "SHA-256", salt: new Uint8Array(), info: encoder.encode("audit heads") };
   const seed = new Uint8Array(await crypto.subtle.deriveBits(derivation, material, 256));
   const pkcs8 = new Uint8Array([...PKCS8_PREFIX, ...seed]);

@@ -331,12 +331,8 @@ export class LedgerObject<E = unknown>
     // What is on its way to GATEHOUSE_DB still has the values; once it is there, they are erased there too.
     while (this.#sends.size > 0) await Promise.allSettled(this.#sends);
     return this.ctx.storage.transactionSync(() => {
-      const dependencies = {
-        sql: this.#sql,
-        records: this.#records,
-        ledger: this.ctx.id.name ?? "",
-        nowMs: Date.now(),
-      };
+      const ledger = this.ctx.id.name ?? "";
+      const dependencies = { sql: this.#sql, records: this.#records, ledger, nowMs: Date.now() };
       const erased = eraseOwnRecords(dependencies, erasure);
       if (erasure.ranges === null) this.#handles.clear();
       // The copies in GATEHOUSE_DB wait for the record of the erasure.

@@ -25,8 +25,8 @@ export interface DecisionInput extends Decision {
 }
 
 /**
- * Decides, and returns the change afterwards. Errors: `not_found`; `not_allowed` when the person may not decide, or not in a form; `paused`; `invalid_input` when it was
- * decided before, has expired, or `proof` is of something else.
+ * Decides, and returns the change afterwards. Errors: `not_found`; `not_allowed` when the person may not decide, or not in a form;
+ * `paused`; `invalid_input` when it was decided before, has expired, or `proof` is of something else.
  */
 export async function decideChange(
   { openChange, viewer, now }: DecisionDependencies,

@@ -1,4 +1,4 @@
-// Single-use handles in the ledger: bound, spent once, deleted when they expire, and limited in number.
+// Single-use handles in the ledger: bound, spent once, deleted after they have expired, and limited in number.
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";

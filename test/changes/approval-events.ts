@@ -128,7 +128,7 @@ export const DECISIONS: readonly Scenario[] = [
     expected: forBoth((who) => ({
       ...WAITS,
       result: "invalid_input",
-      decisions: [`${who} approve change failed invalid_input`],
+      decisions: [`${who} approve change denied invalid_input`],
     })),
   },
 ];

@@ -63,13 +63,35 @@ describe("a program that answers for the person", () => {
     const proposal = buildProposal("requester");
     const { requestState, scene } = await propose("page", proposal);
     const { result } = await sendRound(deploymentOf("page"), proposal, { requestState, inputResponses: APPROVED });
-    expect(result).toMatchObject({ isError: true, structuredContent: { error: { code: "not_allowed" } } });
-    expect(await readRemains(scene)).toMatchObject({
-      state: "proposed",
-      isChanged: false,
-      decisions: ["support approve change denied not_allowed"],
-    });
+    expect(result).toMatchObject({ structuredContent: { state: "proposed" } });
+    expect(await readRemains(scene)).toMatchObject({ state: "proposed", isChanged: false, decisions: [] });
   });
+
+  it("cannot approve in a form that was not shown, because it would not have shown all rows", async () => {
+    const proposal = {
+      ...buildProposal("requester"),
+      where: { id: Array.from({ length: 12 }, (_, index) => index + 1) },
+    };
+    const { requestState, scene } = await propose("form", proposal);
+    const { result } = await sendRound(deploymentOf("form"), proposal, { requestState, inputResponses: APPROVED });
+    expect(result).toMatchObject({ structuredContent: { state: "proposed", rows: 12 } });
+    expect(await readRemains(scene)).toMatchObject({ state: "proposed", isChanged: false, decisions: [] });
+  });
+
+  it.each(["a client that the rule does not name", "the client of another proposal"])(
+    "cannot approve at the change itself as %s",
+    async (client) => {
+      const way = client.startsWith("a ") ? "page" : "form";
+      const { scene } = await propose(way, buildProposal("requester"));
+      const { deployment, caller } = deploymentOf(way);
+      const change = deployment.openChange(scene.id);
+      const { proof = "" } = (await change.read()) ?? {};
+      const formClient = way === "page" ? caller.clientId : "https://client.example/metadata.json";
+      const by = await personOf("support");
+      expect(await change.decide({ approves: true, proof, by, formClient })).toEqual({ kind: "refused" });
+      expect(await readRemains(scene)).toMatchObject({ state: "proposed", isChanged: false });
+    },
+  );
 
   it("cannot approve without a question of the server", async () => {
     const proposal = buildProposal("requester");
