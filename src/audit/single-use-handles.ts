@@ -88,7 +88,7 @@ export function createHandleTable(sql: SqlStorage): HandleTable {
         nowMs,
       );
       if (row === undefined) return { kind: "unknown" };
-      if (row.is_spent === 1) return { kind: "spent", outcome: row.outcome };
+      if (row.is_spent === 1) return { kind: "spent", state: row.state, outcome: row.outcome };
       sql.exec("UPDATE handle SET is_spent = 1 WHERE handle = ?", handle);
       return { kind: "fresh", state: row.state };
     },

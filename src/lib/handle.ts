@@ -25,6 +25,6 @@ export type SpentHandle =
   /** The handle was valid, and is now used up. */
   | { readonly kind: "fresh"; readonly state: string }
   /** The handle was used before. `outcome` is null until `recordHandleOutcome` stores it: the call is still running or was interrupted. */
-  | { readonly kind: "spent"; readonly outcome: string | null }
+  | { readonly kind: "spent"; readonly state: string; readonly outcome: string | null }
   /** The handle was never opened, has expired, or is bound to another use. */
   | { readonly kind: "unknown" };

@@ -29,10 +29,10 @@ describe("a single-use handle", () => {
       handles.open(newHandle("h"), NOW);
       handles.recordOutcome("h", "too early");
       expect(handles.spend("h", "b", NOW)).toEqual({ kind: "fresh", state: '"h"' });
-      expect(handles.spend("h", "b", NOW)).toEqual({ kind: "spent", outcome: null });
+      expect(handles.spend("h", "b", NOW)).toEqual({ kind: "spent", state: '"h"', outcome: null });
       handles.recordOutcome("h", "one");
       handles.recordOutcome("h", "two");
-      expect(handles.spend("h", "b", NOW)).toEqual({ kind: "spent", outcome: "one" });
+      expect(handles.spend("h", "b", NOW)).toEqual({ kind: "spent", state: '"h"', outcome: "one" });
     }));
 
   it("is unknown for another binding, after it expired, and when it was never opened", () =>

@@ -92,7 +92,7 @@ describe.each(CLIENT_KINDS)("%s", (kind) => {
     const answer = await propose(client, ticket);
     await client.close();
     expect(answer.state, answer.text).toBe("applied");
-    expect(questions).toEqual([{ message: expect.stringContaining(`"normal" → "high"`), url: undefined }]);
+    expect(questions).toEqual([{ message: expect.stringContaining(`from "normal" to "high"`), url: undefined }]);
     await expectAppliedOnce(answer.change, ticket);
     expect(server().listRecords(answer.change, "approve change")).toEqual(["answered"]);
   });

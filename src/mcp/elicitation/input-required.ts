@@ -75,6 +75,11 @@ export interface InputTool<Input, State> {
     state: State | undefined,
     context: ServerContext,
   ) => Promise<CallToolResult | UserQuestion<State>>;
+  /**
+   * Finds what became of a round whose process died before its outcome was stored, or that still runs. Changes nothing. Without it, the
+   * client is told that the outcome is unknown.
+   */
+  readonly findOutcome?: (state: State, context: ServerContext) => Promise<CallToolResult>;
 }
 
 type Answer = CallToolResult | InputRequiredResult;
@@ -203,6 +208,17 @@ export function createInputRequiredTools({
     return requireInput(stored.value.requests, opened.handle, context);
   }
 
+  async function findLostOutcome<Input, State>(
+    text: string,
+    { name, parseState, findOutcome }: Omit<InputTool<Input, State>, "run">,
+    context: ServerContext,
+  ): Promise<Answer> {
+    const stored = findOutcome === undefined ? undefined : await loadState(text, name, context);
+    if (findOutcome === undefined || stored === undefined) return createErrorResult(UNKNOWN_OUTCOME);
+    stored.grants?.forEach(getContextListener(context));
+    return findOutcome(parseState(stored.value.state), context);
+  }
+
   /** Ends a question that cannot continue. The refusal holds no data, so it is stored without grants and can be repeated. */
   async function refuseQuestion(spentHandle: string, context: ServerContext): Promise<Answer> {
     const refusal = createErrorResult(QUESTION_WITHHELD);
@@ -217,44 +233,42 @@ export function createInputRequiredTools({
 
   return {
     verify: async (state, context) => codec.verify(state, context),
-    createCallback:
-      (server, { name, parseState, run }) =>
-      async (input, context) => {
-        const binding = await sha256Hex(JSON.stringify([name, input]));
-        const handle = context.mcpReq.requestState<string>();
-        const recordedGrants: AnswerGrants[] = [];
-        const recordingContext = withRecordedGrants(context, recordedGrants);
-        const call = getCallName(context);
-        const opened =
-          handle === undefined && call !== undefined ? await handles.find(getSubjectId(context), call) : undefined;
-        if (opened !== undefined) return askAgain(opened, name, context);
-        if (handle === undefined)
-          return answerFirstRound(
-            resolveStep(server, await run(input, undefined, recordingContext)),
-            recordedGrants,
-            binding,
-            context,
-          );
-        const spent = await handles.spend(getSubjectId(context), handle, binding);
-        switch (spent.kind) {
-          case "unknown":
-            return createErrorResult(WRONG_REQUEST);
-          case "spent":
-            return spent.outcome === null
-              ? createErrorResult(UNKNOWN_OUTCOME)
-              : repeatOutcome(spent.outcome, name, context);
-          case "fresh": {
-            const stored = await loadState(spent.state, name, context);
-            if (stored === undefined) return refuseQuestion(handle, context);
-            // The answer may contain what earlier rounds read, so it inherits their grants.
-            stored.grants?.forEach(getContextListener(recordingContext));
-            const { state, requests } = stored.value;
-            const answered = withAnswersTo(requests, recordingContext);
-            const step = resolveStep(server, await run(input, parseState(state), answered));
-            return answerLaterRound(step, recordedGrants, handle, binding, context);
-          }
+    createCallback: (server, tool) => async (input, context) => {
+      const { name, parseState, run } = tool;
+      const binding = await sha256Hex(JSON.stringify([name, input]));
+      const handle = context.mcpReq.requestState<string>();
+      const recordedGrants: AnswerGrants[] = [];
+      const recordingContext = withRecordedGrants(context, recordedGrants);
+      const call = getCallName(context);
+      const opened =
+        handle === undefined && call !== undefined ? await handles.find(getSubjectId(context), call) : undefined;
+      if (opened !== undefined) return askAgain(opened, name, context);
+      if (handle === undefined)
+        return answerFirstRound(
+          resolveStep(server, await run(input, undefined, recordingContext)),
+          recordedGrants,
+          binding,
+          context,
+        );
+      const spent = await handles.spend(getSubjectId(context), handle, binding);
+      switch (spent.kind) {
+        case "unknown":
+          return createErrorResult(WRONG_REQUEST);
+        case "spent":
+          if (spent.outcome !== null) return repeatOutcome(spent.outcome, name, context);
+          return findLostOutcome(spent.state, tool, context);
+        case "fresh": {
+          const stored = await loadState(spent.state, name, context);
+          if (stored === undefined) return refuseQuestion(handle, context);
+          // The answer may contain what earlier rounds read, so it inherits their grants.
+          stored.grants?.forEach(getContextListener(recordingContext));
+          const { state, requests } = stored.value;
+          const answered = withAnswersTo(requests, recordingContext);
+          const step = resolveStep(server, await run(input, parseState(state), answered));
+          return answerLaterRound(step, recordedGrants, handle, binding, context);
         }
-      },
+      }
+    },
   };
 }
 

@@ -36,25 +36,33 @@ export function defineChangeTool<Input extends z.ZodObject>({
       );
       return { result: addNotices(jsonResult(value.answer), notices), question: value.question };
     };
+    /** Maps errors within the round, so that they are stored as the outcome of an answer that was used up. */
+    const answerWith = async (
+      context: ServerContext,
+      work: (caller: Caller) => Promise<ChangeAnswer>,
+    ): Promise<CallToolResult> => {
+      try {
+        const { value, notices } = await collectNotices(context, work);
+        return addNotices(jsonResult(value), notices);
+      } catch (error) {
+        return toolError(error, reporter);
+      }
+    };
     if (questions === undefined) return async (input, context) => (await proposeOnce(input, context)).result;
     return questions.createCallback(server, {
       name: description.name,
       parseState: (state) => askedChangeSchema.parse(state),
       async run(input: z.output<Input>, state: AskedChange | undefined, context) {
+        if (state !== undefined) return answerWith(context, async (caller) => finish(gateway, caller, state, context));
         try {
-          if (state === undefined) {
-            const { result, question } = await proposeOnce(input, context);
-            return question === null ? result : buildQuestion(question, result);
-          }
-          const { value, notices } = await collectNotices(context, async (caller) =>
-            finish(gateway, caller, state, context),
-          );
-          return addNotices(jsonResult(value), notices);
+          const { result, question } = await proposeOnce(input, context);
+          return question === null ? result : buildQuestion(question, result);
         } catch (error) {
-          // Within the round, so that it is stored as the outcome of an answer that was used up.
           return toolError(error, reporter);
         }
       },
+      findOutcome: async ({ change }, context) =>
+        answerWith(context, async (caller) => gateway.viewChange(caller, change)),
     });
   });
 }
