@@ -27,7 +27,7 @@ const MAX_REASON_CHARACTERS = 300;
 
 /** Builds the question; null when the requester is not the one who decides, or does not decide now. `clientId` proposes. */
 export function buildChangeQuestion(
-  change: StoredChange,
+  change: Pick<StoredChange, "id" | "approval" | "requester" | "clientId" | "formClients" | "proof">,
   view: ChangeView,
   { url, clientId }: { readonly url: string; readonly clientId: string },
 ): ChangeQuestion | null {

@@ -1,5 +1,6 @@
 // Questions to the person who asked for a change, as a table: in both eras, for clients that show forms, pages or nothing, for each kind of
 // approval. A form decides only where the rule names the client, and no change is applied without its approval.
+import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import type { ElicitResult } from "@modelcontextprotocol/client";
 import type { ChangeState } from "../../src/changes/change-states.ts";
@@ -7,11 +8,14 @@ import { SURFACES, connectAsking } from "../support/asking-client.ts";
 import type { Surface } from "../support/asking-client.ts";
 import { CHANGE_SECONDS, deploymentOf, play, useAskedDeployments } from "../support/asked-person.ts";
 import type { OpenScene, Way } from "../support/asked-person.ts";
-import { ERAS, decide, readRemains } from "../support/change-scenario.ts";
-import { restoreRoles, setRole } from "../support/change-stock.ts";
+import { ERAS, buildProposal, decide, readRemains } from "../support/change-scenario.ts";
+import { personOf, restoreRoles, setRole } from "../support/change-stock.ts";
 import { changeRow } from "./approval-events.ts";
 
 useAskedDeployments();
+
+const CLOSED: ElicitResult = { action: "cancel" };
+const APPROVED: ElicitResult = { action: "accept", content: { decision: "approve" } };
 
 /** What a call answers about an applied change. The answer of a form that came second says that it has been decided. */
 const ANSWER_OF_APPLIED = /"state":"applied"|It is applied\./;
@@ -160,5 +164,36 @@ describe.each(ERAS)("in a %s", (era) => {
     expect(client.questions).toMatchObject([{ message: expect.stringMatching(/^Restore 1 row of shop\.stock\?/) }]);
     await client.close();
     expect((await readRemains(scene)).isChanged).toBe(false);
+  });
+});
+
+describe("a call of a session that runs again after a restart", () => {
+  const CALL = { era: "2025 session", surface: "form", call: "call 1" } as const;
+  const { key: _key, ...KEYLESS } = buildProposal("requester", "4713");
+  const listAll = async (): Promise<readonly unknown[]> =>
+    (await env.GATEHOUSE_DB.prepare("SELECT id FROM change").all()).results;
+
+  it("answers about the change that it was about, and proposes no other one", async () => {
+    const { deployment } = deploymentOf("form");
+    const person = await personOf("support");
+    const other = await connectAsking(
+      deploymentOf("form"),
+      { era: "2026 request", surface: "none" },
+      async () => CLOSED,
+    );
+    const joined = await other.call("change", KEYLESS);
+    const scene = { id: String(joined["change"]) };
+    await other.close();
+    const before = await listAll();
+    const first = await connectAsking(deploymentOf("form"), CALL, async () => {
+      await decide(scene, person, { approves: false, at: deployment });
+      return CLOSED;
+    });
+    expect(await first.call("change", KEYLESS)).toMatchObject({ change: scene.id, state: "denied" });
+    await first.close();
+    const again = await connectAsking(deploymentOf("form"), CALL, async () => APPROVED);
+    expect(await again.call("change", KEYLESS)).toMatchObject({ change: scene.id, state: "denied" });
+    await again.close();
+    expect(await listAll()).toEqual(before);
   });
 });

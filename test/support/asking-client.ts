@@ -7,6 +7,7 @@ import { createUserQuestions } from "../../src/server/user-questions.ts";
 import { createReplayGuard } from "../../src/server/gateway-replay-guard.ts";
 import { buildAuthInfo } from "../../src/server/kit/caller.ts";
 import { createServerFactory } from "../../src/server/mcp-server.ts";
+import { withCall } from "../../src/mcp/wire/call-name.ts";
 import type { Gatehouse } from "../../src/config/define-gatehouse.ts";
 import type { Caller } from "../../src/lib/identity.ts";
 import { newId } from "../../src/lib/ids.ts";
@@ -49,10 +50,13 @@ export interface AskingClient {
   close(): Promise<void>;
 }
 
-/** Connects a client whose user answers each question with `answer`. */
+/**
+ * Connects a client whose user answers each question with `answer`. Two sessions with the same `call` are one session before and after a
+ * restart, as far as their calls are the same.
+ */
 export async function connectAsking(
   asked: AskedDeployment,
-  { era, surface }: { readonly era: Era; readonly surface: Surface },
+  { era, surface, call }: { readonly era: Era; readonly surface: Surface; readonly call?: string },
   answer: (question: Question) => Promise<ElicitResult>,
 ): Promise<AskingClient> {
   const mode = era === "2026 request" ? ({ pin: "2026-07-28" } as const) : "legacy";
@@ -66,7 +70,7 @@ export async function connectAsking(
       questions.push(params);
       return answer(params);
     });
-  await client.connect(era === "2026 request" ? openHttp(asked) : await openSession(asked));
+  await client.connect(era === "2026 request" ? openHttp(asked) : await openSession(asked, call));
   return {
     questions,
     async call(name, args) {
@@ -84,7 +88,10 @@ function openHttp({ deployment, token }: AskedDeployment): StreamableHTTPClientT
   });
 }
 
-async function openSession({ deployment, config, caller }: AskedDeployment): Promise<InMemoryTransport> {
+async function openSession(
+  { deployment, config, caller }: AskedDeployment,
+  call: string | undefined,
+): Promise<InMemoryTransport> {
   const gateway = gatewayFor(config, undefined, { changes: deployment.changes });
   const fail = (error: unknown): never => {
     throw error;
@@ -98,7 +105,8 @@ async function openSession({ deployment, config, caller }: AskedDeployment): Pro
   const reporter = { newId, logDefect: (_id: string, error: unknown) => fail(error) };
   const server = createServerFactory(config.organisation, { gateway, reporter, questions })();
   const [serverSide, clientSide] = InMemoryTransport.createLinkedPair();
-  const authInfo = buildAuthInfo(caller, ["read"]);
+  const signedIn = buildAuthInfo(caller, ["read"]);
+  const authInfo = call === undefined ? signedIn : withCall(signedIn, call);
   const send = clientSide.send.bind(clientSide);
   clientSide.send = async (message, options) => send(message, { ...options, authInfo });
   await server.connect(serverSide);
