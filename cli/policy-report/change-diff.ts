@@ -54,7 +54,7 @@ function compareRules(
       terms,
       old.formClients,
       current.formClients,
-      (client) => `be approved in a form of the client ${client}`,
+      (client) => `approve its changes in a form of the client ${client}`,
     ),
     ...compareLists(terms, old.operations, current.operations, (operation) => `${operation} rows`),
     ...compareRows(terms, old, current),

@@ -19,12 +19,17 @@ function warnOfDenial({ dataset }: ChangeRule, { changeRules }: Policy): readonl
 }
 
 function warnOfTerms(rule: AllowChangeRule, policy: Policy): readonly string[] {
-  const { approval, operations, maxRows, reviewers, dataset } = rule;
+  const { approval, operations, maxRows, reviewers, formClients, dataset } = rule;
   const blind = reviewers.filter((role) => roleView(policy, role, dataset).kind !== "rows");
   const unseen = listUnseenColumns(rule, policy);
   return [
     ...(approval === "none"
       ? ['approval is "none", so an assistant changes rows without a person. Keep it only where that is intended.']
+      : []),
+    ...(formClients.length > 0
+      ? [
+          `a form of the client ${formClients.join(" or ")} approves, so a program with its access token can. Name only clients that show forms to a person.`,
+        ]
       : []),
     ...(operations.includes("delete")
       ? [

@@ -43,11 +43,11 @@ function buildForm(view: ChangeView, summary: string): string | null {
   if (view.rows.length < view.rowCount) return null;
   const rows = view.rows.map((row) => describeRow(view.columns, row));
   if (!rows.every((row) => row !== null)) return null;
-  const hasUntrusted = view.columns.some(({ isUntrusted }) => isUntrusted);
+  const untrusted = view.columns.filter(({ isUntrusted }) => isUntrusted).map(({ name }) => name);
   const lines = [
     `${summary}?`,
     ...rows.map((row, index) => `${index + 1}. ${row}`),
-    ...(hasUntrusted ? ["Quoted texts may be written by people outside the organisation."] : []),
+    ...(untrusted.length === 0 ? [] : [`People outside the organisation may write ${untrusted.join(" and ")}.`]),
     ...(view.reason === ""
       ? []
       : [
@@ -63,8 +63,8 @@ function buildForm(view: ChangeView, summary: string): string | null {
 function describeRow(columns: readonly ShownColumn[], { before, after }: ShownRow): string | null {
   const cells = columns.map((column, index) => {
     const [from, to] = [before?.[index], after?.[index]];
-    if (before === null || after === null || !isChangedCell(column, from, to))
-      return `${column.name} ${describeValue(from ?? to)}`;
+    if (before === null || after === null) return `${column.name} ${describeValue(from ?? to)}`;
+    if (!isChangedCell(column, from, to)) return `${column.name} ${column.isSet ? "stays " : ""}${describeValue(from)}`;
     const [old, current] = [describeValue(from), describeValue(to)];
     // Words between the values keep their order where one of them is written from right to left.
     return foldLook(old) === foldLook(current) ? null : `${column.name} from ${old} to ${current}`;
@@ -88,7 +88,7 @@ function foldLook(text: string): string {
 }
 
 /** Stacks of marks, blanks other than the space, and what clients may take for a link, an image or markup. */
-const NOT_PLAIN = /\p{M}{4}|[^\S \n]|\u2800|\]\(|<[a-z/!]/iu;
+const NOT_PLAIN = /\p{M}{4}|[^\S \n]|\u2800|\]\(|<[a-z/!]|[a-z]:\/\/|\bwww\./iu;
 
 /** Whether every client shows a text as it is. Any other is left to the page. */
 function isPlain(text: string): boolean {

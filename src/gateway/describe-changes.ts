@@ -34,7 +34,7 @@ export function describeChanges(
 
 /** Names only columns that the user sees or may reveal: no others can be set. */
 function describeGrant(decision: AllowedChange, grant: ChangeGrant): ChangeDescription {
-  const { operations, columns, maxRows, approval } = grant;
+  const { operations, columns, maxRows, approval, formClients } = grant;
   const entries = listSettableColumns(decision, [grant]).flatMap(({ name, type }) => {
     const schema = columns[name];
     return schema === undefined ? [] : [[name, describeValues(type, schema)] as const];
@@ -43,6 +43,6 @@ function describeGrant(decision: AllowedChange, grant: ChangeGrant): ChangeDescr
     actions: operations,
     ...(entries.length === 0 ? {} : { columns: Object.fromEntries(entries) }),
     rows: maxRows,
-    approval: APPROVAL_TEXTS[approval],
+    approval: `${APPROVAL_TEXTS[approval]}${formClients.length > 0 ? ", or in a form of some clients" : ""}`,
   };
 }

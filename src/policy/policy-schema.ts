@@ -245,7 +245,12 @@ const changeRule = z.strictObject({
   /** Where the user who asked approves: on a page of this server, or also in a form that one of these clients shows. */
   confirm: z
     .union(
-      [z.literal("page"), z.strictObject({ formIn: z.array(z.string().min(1).max(2048)).min(1) })],
+      [
+        z.literal("page"),
+        z.strictObject({
+          formIn: z.array(z.string().min(1).max(2048)).min(1, "names no client. Name at least one, or remove confirm"),
+        }),
+      ],
       'must be "page" or { formIn: ["client id", …] }',
     )
     .default("page"),

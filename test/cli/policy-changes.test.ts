@@ -64,6 +64,13 @@ describe("npm run policy -- check, on changes", () => {
   it.each<[string, readonly Rule[], readonly string[]]>([
     ["nothing of a rule that a person approves", [SUPPORT], []],
     [
+      "a client in whose form users approve",
+      [allowChange(TICKETS, { columns: { status: {} }, confirm: { formIn: ["c1"] } })],
+      [
+        `${RULE}: a form of the client c1 approves, so a program with its access token can. Name only clients that show forms to a person.`,
+      ],
+    ],
+    [
       "a rule without a person",
       [allowChange(TICKETS, { columns: { status: {} }, approval: "none" })],
       [
@@ -211,8 +218,8 @@ describe("npm run policy -- diff, on changes", () => {
       { ...base, confirm: { formIn: ["old"] } },
       { ...base, confirm: { formIn: ["new"] } },
       {
-        opens: [`${on}may be approved in a form of the client new`],
-        closes: [`${on}may no longer be approved in a form of the client old`],
+        opens: [`${on}may approve its changes in a form of the client new`],
+        closes: [`${on}may no longer approve its changes in a form of the client old`],
       },
     ],
     [

@@ -42,13 +42,17 @@ describe("the form about a change", () => {
 
   it("says that texts may be written by outsiders where a column holds such texts", () => {
     const { form } = ask({ columns: [column("id", { isSet: false }), column("state", { isUntrusted: true })] }) ?? {};
-    expect(form).toContain("Quoted texts may be written by people outside the organisation.");
+    expect(form).toContain("\nPeople outside the organisation may write state.\n");
   });
 
   it("shows a column that the database computes as changed", () => {
     const columns = [column("price"), column("total", { isSet: false })];
     const rows = [{ before: [value(5), value(50)], after: [value(6), { kind: "set by the database" } as const] }];
     expect(ask({ columns, rows })?.form).toContain("1. price from 5 to 6 · total from 50 to [set by the database]");
+  });
+
+  it("says that a column which the change sets stays as it is", () => {
+    expect(askAbout(value("open"), value("open"))?.form).toContain('1. id 42 · state stays "open"');
   });
 
   it("keeps text of others within quotes and on one line", () => {
@@ -67,6 +71,7 @@ describe("the form about a change", () => {
     ["a stack of marks", value("a"), value("b\u0301\u0301\u0301\u0301\u0301")],
     ["a wide blank", value("a"), value("b\u3000\u3000c")],
     ["an image of Markdown", value("a"), value("![x](https://evil.example/?q=1)")],
+    ["an address", value("a"), value("see https://evil.example/x")],
     ["markup", value("a"), value("<img src=x>")],
     ["more than 2,000 characters", value("a"), value("b".repeat(2000))],
   ])("is left to the page for %s", (_title, from, to) => {

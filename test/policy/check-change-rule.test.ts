@@ -157,7 +157,11 @@ describe("a change rule", () => {
       ],
       "confirm: names clients, but a reviewer approves only on a page of this server. Remove it.",
     ],
-    ["forms of no client", ["shop.tickets", { confirm: { formIn: [] }, ...STATUS }], "confirm.formIn: Too small"],
+    [
+      "forms of no client",
+      ["shop.tickets", { confirm: { formIn: [] }, ...STATUS }],
+      "confirm.formIn: names no client.",
+    ],
     ["no reviewer", ["shop.tickets", { approval: { reviewers: [] }, ...STATUS }], "approval.reviewers: Too small"],
     [
       "an unknown column in its row rule",
