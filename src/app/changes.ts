@@ -1,7 +1,7 @@
 // Opens what changes need in an environment: proposals, views and the review for the gateway and the pages, the options of ChangeObject,
 // the messages to reviewers, and the upkeep of the images in the sources.
 import type { WithAudit } from "../audit/audit.ts";
-import { createAuthorize, createRecordEnd } from "../changes/apply-rights.ts";
+import { createAuthorize, createRecord } from "../changes/apply-rights.ts";
 import type { ChangeOptions } from "../changes/change-object.ts";
 import { createChangeProposals } from "../changes/change-proposals.ts";
 import { openChangeRegistry } from "../changes/change-registry-store.ts";
@@ -84,7 +84,7 @@ export function buildChangeOptions(
     approvalSeconds: limits.approvalSeconds,
     retentionSeconds: limits.undoSeconds + ENDED_CHANGE_RETENTION_SECONDS,
     forget: async (id) => registry.forget(id),
-    recordEnd: createRecordEnd({ openLedger: openLedgers(env), now: Date.now }),
+    record: createRecord({ openLedger: openLedgers(env), now: Date.now }),
     authorize: createAuthorize({
       policy,
       tables,
@@ -96,7 +96,6 @@ export function buildChangeOptions(
         return pat !== undefined && pat.revokedMs === null && pat.expiresMs > Date.now();
       },
       newId,
-      now: Date.now,
     }),
     async publish(change) {
       await registry.publish(change);

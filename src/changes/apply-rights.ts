@@ -13,7 +13,7 @@ import { resolveSubject } from "../policy/evaluate.ts";
 import type { MemberRecord, Policy, Subject } from "../policy/model.ts";
 import { findUnreadableColumn, isReviewer } from "./change-access.ts";
 import { viewChangedRows } from "./changed-rows.ts";
-import type { Authorization, ChangeOptions, ChangeResult, RecordResult } from "./change-object.ts";
+import type { Authorization, ChangeOptions, ChangeResult } from "./change-object.ts";
 import type { ChangeTables } from "./change-tables.ts";
 import type { Decider, EndReason, StoredChange } from "./stored-change.ts";
 
@@ -28,8 +28,6 @@ interface ApplyRightsDependencies {
   /** Whether a personal access token of an owner is neither revoked nor expired. */
   readonly isPatActive: (ownerId: string, patId: string) => Promise<boolean>;
   readonly newId: () => string;
-  /** Milliseconds since the epoch. */
-  readonly now: () => number;
 }
 
 /** Describes a change for audit records, without values. */
@@ -48,30 +46,26 @@ export function describeChange({ id, terms }: Pick<StoredChange, "id" | "terms">
 
 /** Creates the check of rights that a ChangeObject runs before each apply. */
 export function createAuthorize(dependencies: ApplyRightsDependencies): ChangeOptions["authorize"] {
-  const { policy, tables, openLedger, findUser, isPatActive, newId, now } = dependencies;
+  const { policy, tables, openLedger, findUser, isPatActive, newId } = dependencies;
   return async (change): Promise<Authorization> => {
     const { id, requester, terms, decision } = change;
     const ownerId = getOwnerId(requester);
     const ledger = openLedger(ownerId);
     const user = await findUser(ownerId);
     const isTokenEnded = requester.token !== undefined && !(await isPatActive(ownerId, requester.token.id));
-    if (user === undefined || decision === null || isTokenEnded) {
-      const record: RecordResult = async (result) => appendResult(ledger, change, result, now());
-      return { kind: "denied", endReason: "requester lost the right", record };
-    }
+    if (user === undefined || decision === null || isTokenEnded)
+      return { kind: "denied", endReason: "requester lost the right", begun: null };
     const identity = { ...requester, ...user };
     const attempt = buildAttempt(change, newId());
     const begun = await ledger.begin(attempt, identity, 0, null, "call", {});
     if (!begun.ok) {
-      const record: RecordResult = async (result) => appendResult(ledger, change, result, now());
-      if (begun.reason === "paused") return { kind: "denied", endReason: "paused", record };
-      if (begun.reason === "grant_ended") return { kind: "denied", endReason: "requester lost the right", record };
+      if (begun.reason === "paused") return { kind: "denied", endReason: "paused", begun: null };
+      if (begun.reason === "grant_ended") return { kind: "denied", endReason: "requester lost the right", begun: null };
       throw new AppError("source_unavailable", `the apply of a change could not be recorded: ${begun.reason}`);
     }
     const subject = resolveSubject(policy, identity, begun.member);
-    const record: RecordResult = async (result) =>
-      recordOutcome(ledger, attempt, buildOutcome(change, result, subject.roles), now());
-    const deny = (endReason: EndReason): Authorization => ({ kind: "denied", endReason, record });
+    const record = { call: attempt.call, roles: subject.roles };
+    const deny = (endReason: EndReason): Authorization => ({ kind: "denied", endReason, begun: record });
     if (begun.pausedSources.some(({ target }) => target === terms.source)) return deny("paused");
     const plan = planAgain(tables, subject, change);
     if (plan === undefined) return deny("requester lost the right");
@@ -79,16 +73,31 @@ export function createAuthorize(dependencies: ApplyRightsDependencies): ChangeOp
       return deny("approver lost the right");
     const { previewId, rowCount } = change;
     const setColumns = Object.keys(terms.values);
-    return { kind: "allowed", planned: { id, undoes: terms.undoes, previewId, setColumns, rowCount, plan }, record };
+    return {
+      kind: "allowed",
+      planned: { id, undoes: terms.undoes, previewId, setColumns, rowCount, plan },
+      begun: record,
+    };
   };
 }
 
-/** Creates the record of a change that ended without an apply that had begun. */
-export function createRecordEnd({
+/** Creates what records the end of a change: repeating it changes nothing. */
+export function createRecord({
   openLedger,
   now,
-}: Pick<ApplyRightsDependencies, "openLedger" | "now">): ChangeOptions["recordEnd"] {
-  return async (change, result) => appendResult(openLedger(getOwnerId(change.requester)), change, result, now());
+}: {
+  readonly openLedger: (ownerId: string) => Ledger & EventLedger;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}): ChangeOptions["record"] {
+  return async (change, result, begun) => {
+    const ledger = openLedger(getOwnerId(change.requester));
+    const outcome = buildOutcome(change, result, begun?.roles ?? []);
+    if (begun === null) {
+      const attempt = buildAttempt(change, `change ${change.id} ${result.kind} ${change.version}`);
+      await appendOutcome(ledger, attempt, outcome, now());
+    } else await recordOutcome(ledger, buildAttempt(change, begun.call), outcome, now());
+  };
 }
 
 /**
@@ -165,17 +174,6 @@ async function recordOutcome(
 ): Promise<void> {
   const committed = await ledger.commit(attempt.call, outcome, { queryLock: "freed", bookmark: null });
   if (!committed.ok) await appendOutcome(ledger, { ...attempt, call: `${attempt.call} outcome` }, outcome, nowMs);
-}
-
-/** Writes a record of its own for what became of a change. Repeating it changes nothing. */
-async function appendResult(
-  ledger: EventLedger,
-  change: StoredChange,
-  result: ChangeResult,
-  nowMs: number,
-): Promise<void> {
-  const attempt = buildAttempt(change, `change ${change.id} ${result.kind} ${change.version}`);
-  await appendOutcome(ledger, attempt, buildOutcome(change, result, []), nowMs);
 }
 
 async function appendOutcome(ledger: EventLedger, attempt: Attempt, outcome: Outcome, nowMs: number): Promise<void> {

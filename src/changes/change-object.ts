@@ -9,10 +9,10 @@ import type { LazyTables } from "../lib/lazy-tables.ts";
 import type { Applied, ChangeTarget, PlannedChange, Preview } from "../read/change-target.ts";
 import { CHANGE_LAYOUT } from "./change-layout.ts";
 import type { ChangeRpc, Decided, DecisionRequest, Proposal, Proposed } from "./change-rpc.ts";
-import { isUnderWay } from "./change-states.ts";
+import { END_STATES, isUnderWay } from "./change-states.ts";
 import type { ChangeState, EndState } from "./change-states.ts";
 import { computeProof, acceptsFormFrom, isPossibleDecider, parseStoredChange } from "./stored-change.ts";
-import type { ChangeEnd, EndReason, StoredChange, StoredDecision } from "./stored-change.ts";
+import type { BegunRecord, ChangeEnd, EndReason, StoredChange, StoredDecision } from "./stored-change.ts";
 
 /** What became of a change, for its audit record. */
 export type ChangeResult =
@@ -21,13 +21,10 @@ export type ChangeResult =
   /** The source did not answer, and the apply will be tried again. */
   | { readonly kind: "unknown" };
 
-/** Writes the audit record of what became of a change. */
-export type RecordResult = (result: ChangeResult) => Promise<void>;
-
 /** The rights of an approved change at the moment of its apply, with its audit record begun. */
 export type Authorization =
-  | { readonly kind: "allowed"; readonly planned: PlannedChange; readonly record: RecordResult }
-  | { readonly kind: "denied"; readonly endReason: EndReason; readonly record: RecordResult };
+  | { readonly kind: "allowed"; readonly planned: PlannedChange; readonly begun: BegunRecord }
+  | { readonly kind: "denied"; readonly endReason: EndReason; readonly begun: BegunRecord | null };
 
 /** What a ChangeObject is created with. */
 export interface ChangeOptions {
@@ -40,8 +37,8 @@ export interface ChangeOptions {
    * now.
    */
   readonly authorize: (change: StoredChange) => Promise<Authorization>;
-  /** Records what became of a change without an apply that had begun. Can be repeated. */
-  readonly recordEnd: (change: StoredChange, result: ChangeResult) => Promise<void>;
+  /** Records what became of a change, in the record that has begun or in one of its own. Can be repeated. */
+  readonly record: (change: StoredChange, result: ChangeResult, begun: BegunRecord | null) => Promise<void>;
   /** How long an ended change is kept. */
   readonly retentionSeconds: number;
   /** Removes an ended change from the registry. Can be repeated. */
@@ -66,6 +63,8 @@ const ENDS: Readonly<Record<Exclude<Applied["kind"], "applied" | "unknown" | "co
   unsupported: { state: "failed", endReason: "unsupported" },
   "computed column": { state: "failed", endReason: "unsupported" },
 };
+
+const APPLIED = { state: "applied", endReason: null } as const;
 
 /** Stores one change. The wrangler configuration binds it as `CHANGE`. */
 export class ChangeObject<E = unknown> extends DurableObject<E> implements ChangeRpc {
@@ -126,6 +125,7 @@ export class ChangeObject<E = unknown> extends DurableObject<E> implements Chang
       endReason: null,
       attempts: 0,
       settlesAs: null,
+      pendingRecord: null,
     };
     return this.#store(change, decision === null ? change.expiresMs : nowMs);
   }
@@ -150,7 +150,7 @@ export class ChangeObject<E = unknown> extends DurableObject<E> implements Chang
     const decision = { approves, by, place: formClient === null ? "page" : "form", atMs: nowMs } as const;
     if (approves)
       this.#store({ ...next(change, "approved"), decision, approvalEndsMs: this.#endApproval(nowMs) }, nowMs);
-    else this.#end({ ...change, decision }, "denied", "denied by a person");
+    else this.#end({ ...change, decision }, { state: "denied", endReason: "denied by a person" }, null);
     await this.#work();
     return { kind: "taken", change: this.#read() ?? change };
   }
@@ -193,20 +193,29 @@ export class ChangeObject<E = unknown> extends DurableObject<E> implements Chang
 
   /** Stores a state, when the object goes on, and that the state is to be published: the platform writes all of it or nothing. */
   #store(change: StoredChange, advanceMs: number | null): StoredChange {
-    const sql = this.#tables.ensureCreated();
     this.ctx.storage.transactionSync(() => {
-      sql.exec("INSERT OR REPLACE INTO change (id, body) VALUES (1, ?)", JSON.stringify(change));
+      this.#write(change);
       const due = this.#openQueue();
       if (advanceMs !== null) due.enqueue("advance", advanceMs);
+      if (change.pendingRecord !== null) due.enqueue("record", Date.now());
       due.enqueue("publish", Date.now());
     });
     if (!isUnderWay(change.state)) for (const end of this.#waiting) end();
     return change;
   }
 
-  #end(change: StoredChange, state: ChangeState, endReason: EndReason | null): void {
+  #write(change: StoredChange): void {
+    this.#tables.ensureCreated().exec("INSERT OR REPLACE INTO change (id, body) VALUES (1, ?)", JSON.stringify(change));
+  }
+
+  /** Stores the end, together with what the audit log has to say of it. */
+  #end(
+    change: StoredChange,
+    { state, endReason }: ChangeEnd | typeof APPLIED,
+    pendingRecord: StoredChange["pendingRecord"],
+  ): void {
     const appliedMs = state === "applied" ? Date.now() : null;
-    this.#store({ ...next(change, state), appliedMs, endReason }, null);
+    this.#store({ ...next(change, state), appliedMs, endReason, pendingRecord }, null);
     this.#enqueuePurge();
   }
 
@@ -229,6 +238,7 @@ export class ChangeObject<E = unknown> extends DurableObject<E> implements Chang
       this.#running ??= this.#openQueue()
         .runDue({
           advance: async () => this.#advance(),
+          record: async () => this.#record(),
           publish: async () => this.#publish(),
           notify: async () => this.#options.sendNotifications(),
           purge: async () => this.#purge(),
@@ -242,6 +252,14 @@ export class ChangeObject<E = unknown> extends DurableObject<E> implements Chang
   #isDue(): boolean {
     const due = this.#tables.getIfCreated()?.exec("SELECT 1 FROM due_task WHERE due_ms <= ?", Date.now()).toArray();
     return due !== undefined && due.length > 0;
+  }
+
+  /** Writes the audit record of the end. If the process dies before that is stored, the record is written again, which changes nothing. */
+  async #record(): Promise<undefined> {
+    const change = this.#read();
+    if (change === undefined || change.pendingRecord === null) return;
+    await this.#options.record(change, readResult(change), change.pendingRecord.begun);
+    this.#write({ ...change, pendingRecord: null });
   }
 
   async #publish(): Promise<undefined> {
@@ -278,7 +296,7 @@ export class ChangeObject<E = unknown> extends DurableObject<E> implements Chang
     switch (change.state) {
       case "proposed":
         if (Date.now() < change.expiresMs) return change.expiresMs;
-        await this.#endRecorded(change, "expired", "not decided in time");
+        this.#end(change, { state: "expired", endReason: "not decided in time" }, { begun: null });
         return undefined;
       case "approved":
       case "applying":
@@ -296,37 +314,30 @@ export class ChangeObject<E = unknown> extends DurableObject<E> implements Chang
 
   /** Applies an approved change. Throws when it has to be tried again. */
   async #apply(change: StoredChange): Promise<void> {
-    const recordEnd: RecordResult = async (result) => this.#options.recordEnd(change, result);
-    if (change.settlesAs !== null) return this.#settle(change, change.settlesAs, recordEnd);
+    if (change.settlesAs !== null) return this.#settle(change, change.settlesAs, null);
     if (Date.now() >= (change.approvalEndsMs ?? 0))
-      return this.#settle(change, { state: "expired", endReason: "not applied in time" }, recordEnd);
+      return this.#settle(change, { state: "expired", endReason: "not applied in time" }, null);
     const authorization = await this.#options.authorize(change);
-    if (authorization.kind === "denied") {
-      const { endReason, record } = authorization;
-      return this.#settle(change, { state: "denied", endReason }, record);
-    }
-    const { planned, record } = authorization;
+    const { begun } = authorization;
+    if (authorization.kind === "denied")
+      return this.#settle(change, { state: "denied", endReason: authorization.endReason }, begun);
     const applying = this.#store({ ...next(change, "applying"), attempts: change.attempts + 1 }, null);
-    const applied = await this.#requireTarget(change.terms.source).apply(planned);
+    const applied = await this.#requireTarget(change.terms.source).apply(authorization.planned);
     if (applied.kind === "unknown") {
-      await record({ kind: "unknown" });
+      await this.#options.record(applying, { kind: "unknown" }, begun);
       throw applied.cause;
     }
-    if (applied.kind === "applied") {
-      await record(applied);
-      return this.#end(applying, "applied", null);
-    }
+    if (applied.kind === "applied") return this.#end(applying, APPLIED, { begun });
     const end: ChangeEnd =
       applied.kind === "constraint" ? { state: "failed", endReason: applied.constraint } : ENDS[applied.kind];
     // A batch of an earlier try may still be on its way. The end is stored first: if the process dies before it is reached, the journal
     // tells the next try only that the change was given up.
-    if (applying.attempts > 1) return this.#settle(this.#store({ ...applying, settlesAs: end }, null), end, record);
-    await record({ kind: "ended", ...end });
-    this.#end(applying, end.state, end.endReason);
+    if (applying.attempts > 1) return this.#settle(this.#store({ ...applying, settlesAs: end }, null), end, begun);
+    this.#end(applying, end, { begun });
   }
 
   /** Ends a change that may not be applied any more, once it is certain that it was not and never will be. */
-  async #settle(change: StoredChange, end: ChangeEnd, record: RecordResult): Promise<void> {
+  async #settle(change: StoredChange, end: ChangeEnd, begun: BegunRecord | null): Promise<void> {
     let settled: "applied" | "not applied" = "not applied";
     try {
       if (change.state !== "approved") settled = await this.#requireTarget(change.terms.source).settle(change.id);
@@ -337,19 +348,15 @@ export class ChangeObject<E = unknown> extends DurableObject<E> implements Chang
       }
       throw error;
     }
-    if (settled === "applied") {
-      await record({ kind: "applied", rows: change.rowCount });
-      return this.#end(change, "applied", null);
-    }
-    await record({ kind: "ended", ...end });
-    this.#end(change, end.state, end.endReason);
+    this.#end(change, settled === "applied" ? APPLIED : end, { begun });
   }
+}
 
-  async #endRecorded(change: StoredChange, state: EndState, endReason: EndReason): Promise<void> {
-    await this.#options.recordEnd(change, { kind: "ended", state, endReason });
-    // A decision may have come while it was recorded.
-    if (this.#read()?.version === change.version) this.#end(change, state, endReason);
-  }
+/** Reads what became of a change that has ended. */
+function readResult({ state, endReason, rowCount }: StoredChange): ChangeResult {
+  const endState = END_STATES.find((candidate) => candidate === state);
+  if (endReason === null || endState === undefined) return { kind: "applied", rows: rowCount };
+  return { kind: "ended", state: endState, endReason };
 }
 
 function next(change: StoredChange, state: ChangeState): StoredChange {

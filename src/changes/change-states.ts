@@ -29,7 +29,8 @@ export const CHANGE_STATES = [
 export type ChangeState = (typeof CHANGE_STATES)[number];
 
 /** The states in which a change has ended without being applied. */
-export type EndState = Extract<ChangeState, "denied" | "expired" | "conflict" | "failed">;
+export const END_STATES = ["denied", "expired", "conflict", "failed"] as const satisfies readonly ChangeState[];
+export type EndState = (typeof END_STATES)[number];
 
 /** The states in which a change counts against the limit of open ones. */
 export const OPEN_STATES: readonly ChangeState[] = ["proposed", "approved", "applying", "outcome_unknown"];

@@ -59,6 +59,12 @@ export interface ChangeEnd {
   readonly endReason: EndReason;
 }
 
+/** An audit record of an apply that has begun: the id of its call, and the roles of the requester at that moment. */
+export interface BegunRecord {
+  readonly call: string;
+  readonly roles: readonly string[];
+}
+
 /** A proposal that its object has accepted. */
 export interface StoredChange {
   readonly id: string;
@@ -95,6 +101,8 @@ export interface StoredChange {
   readonly attempts: number;
   /** How it ends once it is certain that no earlier try has applied it. Null while its apply may be tried again. */
   readonly settlesAs: ChangeEnd | null;
+  /** What the audit log still has to say of its end, in a record that has begun or in one of its own; null when nothing is left to say. */
+  readonly pendingRecord: { readonly begun: BegunRecord | null } | null;
 }
 
 /** Parses what an object has stored. No other code writes there. */

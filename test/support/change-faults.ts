@@ -45,14 +45,8 @@ export function createFaults(): Faults {
         return target && wrapTarget(target, inject, faults);
       },
       publish: async (change) => inject("publish", async () => options.publish(change)),
-      async authorize(change) {
-        const authorization = await inject("authorize", async () => options.authorize(change));
-        if (authorization.kind === "denied") return authorization;
-        return {
-          ...authorization,
-          record: async (applied) => inject("record", async () => authorization.record(applied)),
-        };
-      },
+      authorize: async (change) => inject("authorize", async () => options.authorize(change)),
+      record: async (...result) => inject("record", async () => options.record(...result)),
     }),
     async run(work) {
       const died = new Promise<"died">((resolve) => (die = () => resolve("died")));

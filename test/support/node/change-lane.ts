@@ -192,7 +192,7 @@ export function createLane(context: LaneContext, task: LaneTask): Lane {
     equal(stored.readJournal(id) === "applied", isApplied, `the journal of ${id}, which is ${state}`);
     const records = listApplyRecords(id);
     const answered = records.filter(({ result }) => result === "answered");
-    equal(answered.length > 0, isApplied, `the audit records of ${id}, which is ${state}`);
+    equal(answered.length, isApplied ? 1 : 0, `the audit records of ${id}, which is ${state}`);
     for (const { rows, approver } of answered)
       deepStrictEqual({ rows, approver }, { rows: task.rowCount, approver: task.approver.subjectId });
     if (!isApplied) ok(records.some(({ result, code }) => result === "failed" && code === "query_failed"));
