@@ -4,7 +4,7 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import type { HandleLedger } from "../audit/single-use-handles.ts";
 import { createInputRequiredTools } from "../mcp/elicitation/input-required.ts";
-import type { InputRequiredTools } from "../mcp/elicitation/input-required.ts";
+import type { HandleStore, InputRequiredTools } from "../mcp/elicitation/input-required.ts";
 import type { ReplayGuard } from "../mcp/wire/replay-guard.ts";
 import { getCaller } from "./kit/caller.ts";
 
@@ -30,15 +30,20 @@ export function createUserQuestions({
   return createInputRequiredTools({
     key: bytesToHex(hmac(sha256, utf8ToBytes(secret), utf8ToBytes("gatehouse requestState"))),
     ttlSeconds: ANSWER_SECONDS,
-    handles: {
-      open: async (subjectId, handle) => openLedger(subjectId).openHandle(handle),
-      find: async (subjectId, call) => openLedger(subjectId).findHandle(call),
-      spend: async (subjectId, handle, binding) => openLedger(subjectId).spendHandle(handle, binding),
-      recordOutcome: async (subjectId, handle, outcome, next) =>
-        openLedger(subjectId).recordHandleOutcome(handle, outcome, next),
-    },
+    handles: openHandleStore(openLedger),
     replayGuard,
     getSubjectId: (context) => getCaller(context).identity.subjectId,
     newId,
   });
+}
+
+/** Opens the handles in the ledgers of their subjects. */
+export function openHandleStore(openLedger: (subjectId: string) => HandleLedger): HandleStore {
+  return {
+    open: async (subjectId, handle) => openLedger(subjectId).openHandle(handle),
+    find: async (subjectId, call) => openLedger(subjectId).findHandle(call),
+    spend: async (subjectId, handle, binding) => openLedger(subjectId).spendHandle(handle, binding),
+    recordOutcome: async (subjectId, handle, outcome, next) =>
+      openLedger(subjectId).recordHandleOutcome(handle, outcome, next),
+  };
 }

@@ -1,9 +1,13 @@
 // A program that has the access token of a client and answers in place of the person: it can decide only what a form of this client may,
 // and only once.
+import { listDurableObjectIds } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import type { ElicitResult } from "@modelcontextprotocol/client";
 import { beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
 import { deriveChangeId } from "../../src/changes/stored-change.ts";
 import type { StoredChange } from "../../src/changes/stored-change.ts";
+import { connectAsking } from "../support/asking-client.ts";
 import type { AskedDeployment } from "../support/asking-client.ts";
 import { deploymentOf, play, useAskedDeployments } from "../support/asked-person.ts";
 import { personAt } from "../support/browser.ts";
@@ -24,7 +28,8 @@ beforeAll(async () => {
 });
 
 const FORM = { elicitation: { form: {}, url: {} } };
-const APPROVED = { decision: { action: "accept", content: { decision: "approve" } } };
+const APPROVED_FORM: ElicitResult = { action: "accept", content: { decision: "approve" } };
+const APPROVED = { decision: APPROVED_FORM };
 
 /** Sends a round of a call as a program of the 2026 era does, with whatever it makes up. */
 async function sendRound(
@@ -149,6 +154,21 @@ describe("a program that answers for the person", () => {
     const { deployment } = deploymentOf("form");
     const { result } = await sendRound({ deployment, token: pat }, buildProposal("requester"));
     expect(result).toMatchObject({ structuredContent: { state: "proposed" } });
+  });
+
+  it("is asked nothing in a session either, and a personal access token gets no ledger of its own", async () => {
+    const { caller, ...others } = deploymentOf("form");
+    const { subjectId: ownerId } = caller.identity;
+    const token = { id: "t1", ownerId, roles: ["support"] };
+    const identity = { ...caller.identity, subjectId: "subject of t1", token };
+    const era = { era: "2025 session", surface: "form", call: "call of t1" } as const;
+    const client = await connectAsking({ ...others, caller: { ...caller, identity } }, era, async () => APPROVED_FORM);
+    expect(await client.call("change", buildProposal("requester"))).toMatchObject({ state: "proposed" });
+    expect(client.questions).toEqual([]);
+    await client.close();
+    const ledgers = (await listDurableObjectIds(env.LEDGER)).map(String);
+    expect(ledgers).toContain(String(env.LEDGER.idFromName(ownerId)));
+    expect(ledgers).not.toContain(String(env.LEDGER.idFromName("subject of t1")));
   });
 
   it("gets no form from a client that the rule does not name, on the same account", async () => {

@@ -9,6 +9,7 @@ import type { Runtime, RuntimeOptions } from "../../src/mcp/runtime.ts";
 import type { ReplayGuard } from "../../src/mcp/wire/replay-guard.ts";
 import { CounterObject } from "./counter.ts";
 import { SUBJECT, createFixtures } from "./fixtures.ts";
+import { openHandleStore } from "../../src/server/user-questions.ts";
 
 export { CounterObject };
 
@@ -65,13 +66,7 @@ const runtime: Runtime<ConformanceEnv> = defineRuntime(
   memoizePerEnv((env: ConformanceEnv): RuntimeOptions => ({
     createServer: createFixtures({
       hub: () => runtime.getHub(env),
-      handles: {
-        open: async (subject, newHandle) => ledgerOf(env, subject).openHandle(newHandle),
-        find: async (subject, call) => ledgerOf(env, subject).findHandle(call),
-        spend: async (subject, handle, binding) => ledgerOf(env, subject).spendHandle(handle, binding),
-        recordOutcome: async (subject, handle, outcome, next) =>
-          ledgerOf(env, subject).recordHandleOutcome(handle, outcome, next),
-      },
+      handles: openHandleStore((subject) => ledgerOf(env, subject)),
       replays: replaysOf(env),
       grantsOf: async (subject) => counterOf(env).grantsOf(subject),
       count: async (name, key) => counterOf(env).add(name, key),

@@ -17,6 +17,7 @@ import { callerAs, gatewayFor } from "../support/gateway.ts";
 import { ledgerOf, members, roleChanges } from "../support/members.ts";
 import { SECRETS, seedShop } from "../support/seed.ts";
 import sample from "../../sample/gatehouse.config.ts";
+import { openHandleStore } from "../../src/server/user-questions.ts";
 
 const EMAIL = "asked@harbor.example";
 const by = { by: "owner@harbor.example", nowMs: 1_000 };
@@ -46,13 +47,7 @@ const showCustomers: InputTool<object, { readonly rows: number }> = {
 const rounds = createInputRequiredTools({
   key: "a key for tests, of at least 32 bytes",
   ttlSeconds: 600,
-  handles: {
-    open: async (subject, newHandle) => ledgerOf(subject).openHandle(newHandle),
-    find: async (subject, call) => ledgerOf(subject).findHandle(call),
-    spend: async (subject, handle, binding) => ledgerOf(subject).spendHandle(handle, binding),
-    recordOutcome: async (subject, handle, outcome, next) =>
-      ledgerOf(subject).recordHandleOutcome(handle, outcome, next),
-  },
+  handles: openHandleStore(ledgerOf),
   replayGuard: createReplayGuard(gateway, (error) => void failures.push(error)),
   getSubjectId: (context) => getCaller(context).identity.subjectId,
   newId,

@@ -9,8 +9,9 @@ import type { Gateway, ToolGateway } from "../../gateway/gateway.ts";
 import type { Caller } from "../../lib/identity.ts";
 import type { UserQuestion } from "../../mcp/elicitation/input-required.ts";
 import { getCallName } from "../../mcp/wire/call-name.ts";
+import { getCaller } from "./caller.ts";
 import { addNotices, collectNotices, createTool } from "./register-tool.ts";
-import type { Tool, ToolDescription } from "./register-tool.ts";
+import type { Tool, ToolDescription, ToolHandler } from "./register-tool.ts";
 import { jsonResult, toolError } from "./tool-result.ts";
 
 /** The definition of a tool that proposes a change. */
@@ -48,8 +49,9 @@ export function defineChangeTool<Input extends z.ZodObject>({
         return toolError(error, reporter);
       }
     };
-    if (questions === undefined) return async (input, context) => (await proposeOnce(input, context)).result;
-    return questions.createCallback(server, {
+    const proposeOnly: ToolHandler<Input> = async (input, context) => (await proposeOnce(input, context)).result;
+    if (questions === undefined) return proposeOnly;
+    const proposeAndAsk = questions.createCallback(server, {
       name: description.name,
       parseState: (state) => askedChangeSchema.parse(state),
       async run(input: z.output<Input>, state: AskedChange | undefined, context) {
@@ -64,6 +66,9 @@ export function defineChangeTool<Input extends z.ZodObject>({
       findOutcome: async ({ change }, context) =>
         answerWith(context, async (caller) => gateway.viewChange(caller, change)),
     });
+    // No person is in front of a program with a personal access token, and it has no ledger that could store a question.
+    return async (input, context) =>
+      getCaller(context).identity.token === undefined ? proposeAndAsk(input, context) : proposeOnly(input, context);
   });
 }
 
