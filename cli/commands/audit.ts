@@ -121,7 +121,7 @@ function addErase(audit: CliCommand): void {
     .option("--record <id>", "the id that list prints, or the id of a call")
     .option("--fields <names>", "which fields, such as arguments,resource,keys")
     .option("--reason <text>", "why; it is stored in the record of the erasure")
-    .option("--dry-run", "print what would be erased, and erase nothing")
+    .option("--dry-run", "list the records and fields of the erasure, and erase nothing")
     .option("--yes", "confirm the erasure, which cannot be undone; required unless --dry-run")
     .examples(
       "npm run gatehouse -- audit erase --user ann@example.com --dry-run",

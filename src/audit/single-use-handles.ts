@@ -27,7 +27,7 @@ export interface HandleTable {
   recordOutcome(handle: string, outcome: string): void;
   /** Stores an outcome and the next handle, as `HandleLedger.recordHandleOutcome` does. */
   goOn(handle: string, outcome: string, next: NewHandle | undefined, nowMs: number): boolean;
-  /** Deletes what is over, and returns when to do so again; undefined when nothing is left. */
+  /** Deletes handles that no call needs any more, and returns when the next one can go; undefined when none is left. */
   deleteOld(nowMs: number): number | undefined;
   /** Counts the questions that may still be answered. */
   countOpen(nowMs: number): number;

@@ -4,6 +4,9 @@ import { AppError } from "../errors.ts";
 import type { Preview } from "../read/change-target.ts";
 import type { EndReason } from "./stored-change.ts";
 
+/** Why an undo cannot be undone. */
+export const IS_UNDO = "It is an undo itself. Propose the change again instead.";
+
 /** Builds the error of a proposal that the source refuses. */
 export function explainRefusal(
   preview: Exclude<Preview, { readonly kind: "previewed" }>,

@@ -13,7 +13,7 @@ import type { Identity } from "../lib/identity.ts";
 import { shortenText } from "../lib/text-cut.ts";
 import type { Subject } from "../policy/model.ts";
 import { suggestName } from "../sql/suggest.ts";
-import { explainRefusal } from "./change-explanations.ts";
+import { IS_UNDO, explainRefusal } from "./change-explanations.ts";
 import type { ChangeRpc, Proposed } from "./change-rpc.ts";
 import type { ChangeRegistry } from "./change-registry-store.ts";
 import type { ChangeTables, TargetTable } from "./change-tables.ts";
@@ -170,8 +170,7 @@ export function createChangeProposals(dependencies: ProposalDependencies): Chang
     id: string,
   ): Promise<{ readonly change: StoredChange; readonly undoableUntilMs: number }> {
     const change = await requireChange(openChange, call.subject, id);
-    if (change.terms.undoes !== null)
-      throw new AppError("invalid_input", "This change is an undo itself. Propose the change again instead.");
+    if (change.terms.undoes !== null) throw new AppError("invalid_input", IS_UNDO);
     if (change.state !== "applied" || change.appliedMs === null)
       throw new AppError("invalid_input", `This change is ${change.state}. Only an applied change can be undone.`);
     const undoableUntilMs = change.appliedMs + limits.undoSeconds * 1000;

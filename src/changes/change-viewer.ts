@@ -9,7 +9,7 @@ import type { Subject } from "../policy/model.ts";
 import { listTableKeys, takeKeys } from "../answers/shown-keys.ts";
 import type { VisibleTable } from "../read/source.ts";
 import { isOwnChange, mayDecide, mayDeny } from "./change-access.ts";
-import { explainEnd } from "./change-explanations.ts";
+import { IS_UNDO, explainEnd } from "./change-explanations.ts";
 import type { ChangeTables, TargetTable } from "./change-tables.ts";
 import type { ChangeView, Permission } from "./change-view.ts";
 import { viewChangedRows } from "./changed-rows.ts";
@@ -39,7 +39,7 @@ export function createChangeViewer({ tables, limits, now }: ViewerDependencies):
     hasDrifted: boolean,
   ): Promise<Permission> {
     const refuse = (why: string): Permission => ({ isAllowed: false, why });
-    if (change.terms.undoes !== null) return refuse("It is an undo itself. Propose the change again instead.");
+    if (change.terms.undoes !== null) return refuse(IS_UNDO);
     if (change.state !== "applied" || change.appliedMs === null) return refuse("Only an applied change can be undone.");
     if (now() - change.appliedMs >= limits.undoSeconds * 1000) return refuse("It is too old to be undone.");
     if ((await table.target.findUndo(change.id)) !== null) return refuse("It has been undone.");

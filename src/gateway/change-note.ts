@@ -1,6 +1,6 @@
-// The sentences that an assistant and a form have of a change: what it does to rows, and what comes next.
-import { explainEnd } from "../changes/change-explanations.ts";
-import type { ChangeView, ShownValue } from "../changes/change-view.ts";
+// The sentences about a change for an assistant and for a form: its effect on rows, and the next step.
+import { IS_UNDO, explainEnd } from "../changes/change-explanations.ts";
+import type { ChangeView, Permission, ShownValue } from "../changes/change-view.ts";
 import type { StoredChange } from "../changes/stored-change.ts";
 import { countOf } from "../lib/count-of.ts";
 
@@ -18,7 +18,7 @@ const UNDO_EFFECTS = {
 
 type Effect = Pick<ChangeView, "operation" | "undoes" | "rowCount">;
 
-/** Says what a change does: `Updates 2 rows`. */
+/** States the effect: `Updates 2 rows`. */
 export function describeEffect({ operation, undoes, rowCount }: Effect): string {
   return `${(undoes === null ? EFFECTS : UNDO_EFFECTS)[operation][1]} ${countOf(rowCount, "row")}`;
 }
@@ -33,14 +33,14 @@ export function formatUnshown(kind: Exclude<ShownValue["kind"], "value">): strin
   return `[${kind}]`;
 }
 
-/** Says what comes next for a change on which the requester has just decided. They have seen its rows. */
+/** Gives the next step after a decision of the requester, who has just seen the rows. */
 export function describeDecided({ state, approval, endReason, terms }: StoredChange): string {
   const explanation = endReason === null ? null : explainEnd(endReason);
-  const mayUndo = terms.undoes === null ? { isAllowed: true as const } : { isAllowed: false as const, why: "" };
-  return describeNext({ state, approval, explanation, mayUndo, hasDrifted: false }).trimEnd();
+  const mayUndo: Permission = terms.undoes === null ? { isAllowed: true } : { isAllowed: false, why: IS_UNDO };
+  return describeNext({ state, approval, explanation, mayUndo, hasDrifted: false });
 }
 
-/** Says what comes next. */
+/** Gives the next step, or the reason of an end. */
 export function describeNext({
   state,
   approval,

@@ -66,8 +66,8 @@ export interface InputTool<Input, State> {
   /** Parses a stored state. Throws when the value is not a state of this tool. */
   readonly parseState: (value: unknown) => State;
   /**
-   * Runs one round, which returns a result or a question. `state` comes from the previous round and is undefined in the first; the
-   * answers to what was asked are in `context.mcpReq.inputResponses`, and no others. The first round may run again if the process dies
+   * Runs one round, which returns a result or a question. `state` comes from the previous round and is undefined in the first;
+   * `context.mcpReq.inputResponses` has only answers to the previous round's requests. The first round may run again if the process dies
    * before its question is stored; later rounds run once.
    */
   readonly run: (
@@ -76,8 +76,8 @@ export interface InputTool<Input, State> {
     context: ServerContext,
   ) => Promise<CallToolResult | UserQuestion<State>>;
   /**
-   * Finds what became of a round whose process died before its outcome was stored, or that still runs. Changes nothing. Without it, the
-   * client is told that the outcome is unknown.
+   * Finds the outcome of a round that still runs, or whose process died before the outcome was stored. Changes nothing. Without it, the
+   * answer is that the outcome is unknown.
    */
   readonly findOutcome?: (state: State, context: ServerContext) => Promise<CallToolResult>;
 }
@@ -272,7 +272,7 @@ export function createInputRequiredTools({
   };
 }
 
-/** What a handle stands for: what was asked, and the state of the tool. */
+/** The stored part of a question, under its handle: the requests to the client, and the state of the tool. */
 interface StoredQuestion {
   readonly state: unknown;
   readonly requests: InputRequests;
@@ -282,7 +282,7 @@ function toStoredQuestion({ state, requests }: Extract<Step, { readonly kind: "a
   return { state, requests };
 }
 
-/** Leaves out answers to what was not asked: a client may send any. */
+/** Leaves out answers to other requests: a client may send any. */
 function withAnswersTo(requests: InputRequests, context: ServerContext): ServerContext {
   const entries = Object.entries(context.mcpReq.inputResponses ?? {}).filter(([key]) => Object.hasOwn(requests, key));
   return { ...context, mcpReq: { ...context.mcpReq, inputResponses: Object.fromEntries(entries) } };

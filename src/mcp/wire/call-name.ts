@@ -14,7 +14,7 @@ export function readCall({ extra }: AuthInfo): string | undefined {
   return typeof id === "string" ? id : undefined;
 }
 
-/** Returns what is the same for all of `authInfo` but the id. */
+/** Returns the `extra` of an `authInfo` without the id of its call. */
 export function withoutCall(extra: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
   const { [KEY]: _id, ...others } = extra;
   return others;
