@@ -3,7 +3,7 @@
 import { readReason } from "../kit/reason-argument.ts";
 import { countOf } from "../../src/lib/count-of.ts";
 import { PAUSE_KINDS } from "../../src/audit/pause-model.ts";
-import { parseDuration } from "../../src/audit/record-filter.ts";
+import { parseDuration } from "../../src/lib/duration.ts";
 import { describeAddress } from "../../src/lib/email-address.ts";
 import { displayName } from "../../src/lib/visible-text.ts";
 import type { PauseTarget, StoredPause } from "../../src/members/pause-store.ts";

@@ -3,6 +3,7 @@ import type { RecordCursor, RecordFilter } from "./audit-record-store.ts";
 import { UNLISTED_ACTION, formatTerm } from "./record-entry.ts";
 import type { AuditEntry, TermKind } from "./record-entry.ts";
 import { listTermsOfKey } from "./record-keys.ts";
+import { parseDuration } from "../lib/duration.ts";
 
 /** What to search for. A record must have all that is given. */
 export interface RecordSearch {
@@ -62,16 +63,8 @@ export function createFilter(search: RecordSearch): RecordFilter {
   };
 }
 
-const UNITS_MS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
-const DURATION = /^(?<count>\d{1,6})(?<unit>[mhd])$/;
 const DAY = /^\d{4}-\d\d-\d\d$/;
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:\d\d)?$/;
-
-/** Parses a duration such as `90m`, `24h` or `7d`. Returns milliseconds; null for any other text. */
-export function parseDuration(text: string): number | null {
-  const { count = "", unit = "" } = DURATION.exec(text)?.groups ?? {};
-  return count === "" ? null : Number(count) * (UNITS_MS[unit] ?? 0);
-}
 
 /**
  * Parses a time: a UTC day, a time in ISO 8601 (in UTC when it names no zone), or how long ago it was, such as `90m`, `24h` or `7d`.

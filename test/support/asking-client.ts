@@ -7,7 +7,7 @@ import { createUserQuestions } from "../../src/server/user-questions.ts";
 import { createReplayGuard } from "../../src/server/gateway-replay-guard.ts";
 import { buildAuthInfo } from "../../src/server/kit/caller.ts";
 import { createServerFactory } from "../../src/server/mcp-server.ts";
-import { withCall } from "../../src/mcp/wire/call-name.ts";
+import { withCall } from "../../src/mcp/wire/call-id.ts";
 import type { Gatehouse } from "../../src/config/define-gatehouse.ts";
 import type { Caller } from "../../src/lib/identity.ts";
 import { newId } from "../../src/lib/ids.ts";

@@ -21,7 +21,7 @@ import {
   withRecordedGrants,
 } from "./stored-values.ts";
 import type { StoredValue } from "./stored-values.ts";
-import { getCallName } from "../wire/call-name.ts";
+import { getCallName } from "../wire/call-id.ts";
 import type { ReplayGuard, ReplayVerdict } from "../wire/replay-guard.ts";
 
 /** Durable storage of handles, shared by all isolates. */

@@ -2,7 +2,7 @@
 import type { SubscribedSession } from "../subscriptions/hub-protocol.ts";
 import type { SessionCaller } from "../wire/protocol-caller.ts";
 import type { WithheldReason } from "../wire/replay-guard.ts";
-import { readCall, withCall, withoutCall } from "../wire/call-name.ts";
+import { readCall, withCall, withoutCall } from "../wire/call-id.ts";
 
 /** A position in a stream: the events with a sequence number greater than `afterSeq` follow. */
 export interface StreamPosition {

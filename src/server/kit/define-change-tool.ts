@@ -8,7 +8,7 @@ import type { ChangeQuestion } from "../../gateway/change-question.ts";
 import type { Gateway, ToolGateway } from "../../gateway/gateway.ts";
 import type { Caller } from "../../lib/identity.ts";
 import type { UserQuestion } from "../../mcp/elicitation/input-required.ts";
-import { getCallName } from "../../mcp/wire/call-name.ts";
+import { getCallName } from "../../mcp/wire/call-id.ts";
 import { getCaller } from "./caller.ts";
 import { addNotices, collectNotices, createTool } from "./register-tool.ts";
 import type { Tool, ToolDescription, ToolHandler } from "./register-tool.ts";
